@@ -1,0 +1,48 @@
+"""Prompt templates: lines with `[name]` and `[filewords]` in them.
+
+`[filewords]` is replaced first, so a caption may itself hold `[name]` (A1111 since PR #4688).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import DataError
+from ..hosts.prompt import find_triggers
+
+FOLDER = Path(__file__).parent / "templates_shipped"
+SHIPPED = ("style", "style_filewords", "subject", "subject_filewords", "hypernetwork", "none")
+"""The six files that A1111 ships; the lines are our own."""
+
+
+def read_template(name_or_path: str) -> list[str]:
+    """The lines of a template: one of `SHIPPED` (with or without `.txt`) or a text file.
+
+    Blank lines and lines that start with `#` are left out.
+    Raises DataError when there is no such file, it is not UTF-8 text, or has no line.
+    """
+    stem = name_or_path.removesuffix(".txt")
+    path = FOLDER / f"{stem}.txt" if stem in SHIPPED else Path(name_or_path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"cannot read the prompt template {name_or_path}",
+            getattr(error, "strerror", None) or str(error),
+            f"give a text file, or one of {', '.join(SHIPPED)}",
+        ) from error
+    lines = [line.strip() for line in text.splitlines()]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    if not lines:
+        raise DataError(f"the prompt template {name_or_path} has no lines")
+    return lines
+
+
+def fill(line: str, name: str, caption: str) -> str:
+    """The prompt of a template line."""
+    return line.replace("[filewords]", caption).replace("[name]", name).strip()
+
+
+def names_trigger(prompt: str, name: str) -> bool:
+    """Whether a prompt holds the trigger as hosts find it: a whole word, in any letter case."""
+    return any(piece.trigger for piece in find_triggers(prompt, [name]))

@@ -1,0 +1,85 @@
+"""The errors that this project raises on purpose; adapters show their text to the user.
+
+    TIError
+    ├── ConfigError          a setting is unknown, out of range, or fights another one
+    │   └── ScheduleError    a learning-rate schedule cannot be read or ends too early
+    ├── DataError            images, captions or templates cannot be trained on
+    ├── FileError            a file is not what it should be
+    │   ├── UnsafeFileError  a file asks for something that only an attacker wants
+    │   ├── CheckpointError  a model file is damaged, incomplete or of an unknown kind
+    │   └── EmbeddingError   an embedding file does not fit, or holds no embedding
+    ├── StorageError         a folder cannot be written, or the disk is full
+    ├── HostError            the host cannot do what was asked of it
+    │   └── HostMemoryError  the model ran out of memory
+    └── TrainingError        the run cannot go on
+        ├── NoGradientError  the picture does not depend on the vectors: nothing can be learned
+        └── NotFiniteError   the loss stayed NaN or infinite after every attempt to recover
+
+Everything else (TypeError, AssertionError…) is a defect of ours and is shown with its traceback.
+"""
+
+from __future__ import annotations
+
+
+class TIError(Exception):
+    """Base of all errors meant for users: what happened, why, and what to do about it."""
+
+    def __init__(self, what: str, why: str = "", fix: str = "") -> None:
+        self.what, self.why, self.fix = what, why, fix
+        super().__init__(what, why, fix)
+
+    def __str__(self) -> str:
+        text = f"{self.what}: {self.why}" if self.why else self.what
+        return f"{text}; {self.fix}" if self.fix else text
+
+
+class ConfigError(TIError):
+    """A setting is unknown, out of range, or contradicts another one."""
+
+
+class ScheduleError(ConfigError):
+    """A learning-rate schedule cannot be read, or ends before the training does."""
+
+
+class DataError(TIError):
+    """Images, captions or templates that cannot be trained on."""
+
+
+class FileError(TIError):
+    """A file is not what it should be."""
+
+
+class UnsafeFileError(FileError):
+    """A file asks to run code, or lies about its sizes."""
+
+
+class CheckpointError(FileError):
+    """A model file is damaged, incomplete, or of a kind that is not supported."""
+
+
+class EmbeddingError(FileError):
+    """An embedding file holds no usable embedding, or one for another kind of model."""
+
+
+class StorageError(TIError):
+    """A folder cannot be written to, or the disk is full."""
+
+
+class HostError(TIError):
+    """The host cannot do what was asked of it."""
+
+
+class HostMemoryError(HostError):
+    """The model ran out of memory."""
+
+
+class TrainingError(TIError):
+    """The run cannot go on."""
+
+
+class NoGradientError(TrainingError):
+    """The first backward pass left a trained tensor without a finite, non-zero gradient."""
+
+
+class NotFiniteError(TrainingError):
+    """The loss or a gradient stayed NaN or infinite after every attempt to recover."""

@@ -1,0 +1,1 @@
+"""Every file that holds an embedding: reading, writing, names and metadata."""

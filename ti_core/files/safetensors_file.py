@@ -1,0 +1,139 @@
+"""The safetensors container: read without trust, written the same way every time.
+
+The safetensors package writes metadata in an order that changes from run to run; two equal
+embeddings must be equal files, so writing (a header and the bytes) is done here.
+Format: 8 bytes little-endian header length, JSON header, tensor data.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import FileError
+from .atomic import write_bytes
+
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_MOST_HEADER_BYTES = 100_000_000
+"""The limit of the reference implementation."""
+
+
+def write_safetensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
+) -> None:
+    """Write tensors (any device, made contiguous) and metadata, atomically."""
+    write_bytes(path, to_bytes(tensors, metadata))
+
+
+def to_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """The file's content; a function of its arguments alone, metadata in sorted order."""
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
+    blocks: list[bytes] = []
+    offset = 0
+    for key, tensor in sorted(tensors.items()):
+        block = _tensor_bytes(tensor)
+        header[key] = {
+            "dtype": _NAMES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [offset, offset + len(block)],
+        }
+        blocks.append(block)
+        offset += len(block)
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + b"".join(blocks)
+
+
+def _tensor_bytes(tensor: Tensor) -> bytes:
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The JSON header: tensor name → dtype, shape, data_offsets; and "__metadata__".
+
+    Raises FileError unless every offset lies inside the file and fits its shape.
+    """
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            start = file.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else -1
+            if not 0 < length <= min(_MOST_HEADER_BYTES, size - 8):
+                raise _damaged(path, "its header is cut off or not a safetensors header")
+            header = json.loads(file.read(length))
+    except (OSError, UnicodeDecodeError, RecursionError, json.JSONDecodeError) as error:
+        raise _damaged(path, str(error)) from error
+    if not isinstance(header, dict):
+        raise _damaged(path, "its header is not an object")
+    _check_header(path, header, size - 8 - length)
+    return header
+
+
+def _check_header(path: Path, header: dict[str, Any], room: int) -> None:
+    for key, entry in header.items():
+        if key == "__metadata__":
+            if not isinstance(entry, dict):
+                raise _damaged(path, "its metadata is not an object")
+        elif not _fits(entry, room):
+            raise _damaged(path, f"tensor {key!r} does not fit into the file")
+
+
+def _fits(entry: Any, room: int) -> bool:
+    try:
+        dtype, shape = _DTYPES.get(entry["dtype"]), entry["shape"]
+        begin, end = entry["data_offsets"]
+        if not all(type(n) is int and n >= 0 for n in (*shape, begin, end)):
+            return False
+    except (KeyError, TypeError, ValueError):
+        return False
+    count = 1
+    for n in shape:
+        count *= n
+    item = dtype.itemsize if dtype is not None else 0
+    return end <= room and begin <= end and (dtype is None or end - begin == count * item)
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """(tensors on the CPU, metadata). Raises FileError for a damaged file or unknown dtype."""
+    header = read_header(path)
+    metadata = {str(k): str(v) for k, v in header.pop("__metadata__", {}).items()}
+    with path.open("rb") as file:
+        start = 8 + struct.unpack("<Q", file.read(8))[0]
+        tensors = {key: _read_tensor(file, path, start, key, e) for key, e in header.items()}
+    return tensors, metadata
+
+
+def _read_tensor(file: Any, path: Path, start: int, key: str, entry: dict[str, Any]) -> Tensor:
+    dtype = _DTYPES.get(entry["dtype"])
+    if dtype is None:
+        raise _damaged(path, f"tensor {key!r} has the unknown type {entry['dtype']!r}")
+    begin, end = entry["data_offsets"]
+    file.seek(start + begin)
+    data = bytearray(file.read(end - begin))
+    if len(data) != end - begin:
+        raise _damaged(path, f"tensor {key!r} is cut off")
+    flat = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
+    return flat.reshape(entry["shape"])
+
+
+def _damaged(path: Path, why: str) -> FileError:
+    return FileError(f"cannot read {path}", why, "copy or download the file again")

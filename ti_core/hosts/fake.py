@@ -1,0 +1,275 @@
+"""A host with a tiny deterministic model: for tests, for documentation, to try an idea.
+
+It is small enough to read in one go, and real enough to train: words have vectors, a text encoder
+mixes them, a network denoises 4-channel latents with the text as its condition, and the latent is
+a linear picture of 8x8 pixels. Everything follows from one seed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention as attention
+
+from ..data.images import to_image
+from ..errors import HostError
+from ..randomness import generator
+from .port import (
+    Conditioning,
+    EncoderFacts,
+    Family,
+    Features,
+    Hypernetwork,
+    LatentDistribution,
+    ModelFacts,
+    PictureSize,
+    Precision,
+    Prediction,
+    PreviewRequest,
+    TextOptions,
+    Vectors,
+)
+from .prompt import Chunk, pack, read_prompt
+
+_VOCABULARY = 997
+_WIDTHS = {"sd1": {"clip_l": 12}, "sd2": {"clip_h": 16}, "sdxl": {"clip_l": 12, "clip_g": 20}}
+_STEPS = 100
+
+
+class FakeEncoder(nn.Module):
+    """(B, 77) token vectors → (B, 77, width), each mixed with those before it."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(_VOCABULARY, width)
+        self.mix = nn.Linear(width, width)
+        self.dropout = nn.Dropout(0.1)  # shows whether a session runs in eval mode
+        self.register_buffer("places", torch.linspace(0, 1, 77).view(1, 77, 1))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """rows: (B, 77, width)"""
+        so_far = rows.cumsum(dim=1) / torch.arange(1, 78).view(1, 77, 1)
+        return self.dropout(torch.tanh(self.mix(rows + so_far) + self.places))
+
+
+class FakeNetwork(nn.Module):
+    """(B, 4, h, w) noisy latents, (B,) timesteps in [0, 1), (B, n, width) context → (B, 4, h, w)"""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.into = nn.Conv2d(4, 16, 3, padding=1)
+        self.time = nn.Linear(1, 16)
+        self.query, self.key, self.value = (
+            nn.Linear(16, 16),
+            nn.Linear(width, 16),
+            nn.Linear(width, 16),
+        )
+        self.out = nn.Conv2d(16, 4, 3, padding=1)
+
+    def forward(
+        self, noisy: Tensor, time: Tensor, context: Tensor, hypernetwork: Hypernetwork | None
+    ) -> Tensor:
+        """One layer of cross-attention between two convolutions."""
+        hidden = torch.tanh(self.into(noisy) + self.time(time[:, None])[:, :, None, None])
+        flat = hidden.flatten(2).transpose(1, 2)
+        for_keys, for_values = hypernetwork(context) if hypernetwork else (context, context)
+        read = attention(self.query(flat), self.key(for_keys), self.value(for_values))
+        return self.out(hidden + read.transpose(1, 2).unflatten(2, hidden.shape[2:]))
+
+
+class FakeHost:
+    """Implements `Host`; `family` decides how many text encoders there are."""
+
+    name = "fake"
+
+    def __init__(
+        self,
+        folder: Path = Path("embeddings"),
+        family: Family = "sd1",
+        prediction: Prediction = "epsilon",
+        seed: int = 0,
+    ) -> None:
+        self.folder, self.family, self.prediction = folder, family, prediction
+        self.saved: list[Path] = []
+        self.widths = _WIDTHS[family]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.encoders = nn.ModuleDict({k: FakeEncoder(w) for k, w in self.widths.items()})
+            self.network = FakeNetwork(sum(self.widths.values()))
+            self.vae = nn.Conv2d(3, 4, 8, stride=8)
+        self.model = nn.ModuleList([self.encoders, self.network, self.vae])
+        self._open = False
+
+    def features(self) -> Features:
+        """Everything, with one sampler."""
+        return Features(samplers=("DDIM",))
+
+    def describe(self) -> ModelFacts:
+        """A model for pictures of 64 pixels with 100 timesteps."""
+        return ModelFacts(
+            family=self.family,
+            encoders=tuple(EncoderFacts(k, w, _VOCABULARY) for k, w in self.widths.items()),
+            prediction=self.prediction,
+            alphas_cumprod=tuple(torch.linspace(0.999, 0.01, _STEPS).tolist()),
+            latent_scale=1.0,
+            resolution=64,
+            checkpoint_name="fake",
+            checkpoint_hash="0" * 10,
+        )
+
+    def tokenize(self, text: str) -> list[tuple[int, str]]:
+        """Words and signs; a word that is longer than eight letters has two tokens."""
+        words = re.findall(r"[a-z]{1,8}|[0-9]|[^a-z0-9\s]", text.lower())
+        return [(3 + zlib.crc32(word.encode()) % (_VOCABULARY - 3), word) for word in words]
+
+    @contextlib.contextmanager
+    def session(self, precision: Precision = "no") -> Iterator[FakeSession]:
+        """See `Host.session`; only one at a time, fp32 or bf16."""
+        if self._open:
+            raise HostError("the model is in use", "another session is open", "wait for its end")
+        if precision == "fp16":
+            raise HostError("this host cannot compute in fp16", "", "choose 'no' or 'bf16'")
+        before = [(module, module.training) for module in self.model.modules()]
+        wanted = [(p, p.requires_grad) for p in self.model.parameters()]
+        self._open = True
+        try:
+            self.model.eval().requires_grad_(False)
+            yield FakeSession(self, precision)
+        finally:
+            for module, training in before:
+                module.training = training
+            for parameter, requires_grad in wanted:
+                parameter.requires_grad_(requires_grad)
+            self._open = False
+
+    def embeddings_dir(self) -> Path:
+        """As given."""
+        return self.folder
+
+    def embedding_saved(self, path: Path) -> None:
+        """Remembers the path."""
+        self.saved.append(path)
+
+
+class FakeSession:
+    """Implements `Session`."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, host: FakeHost, precision: Precision) -> None:
+        self.host = host
+        self._autocast = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
+
+    def rows_of(self, text: str) -> dict[str, Tensor]:
+        """See `Session.rows_of`."""
+        ids = torch.tensor(self._ids(text), dtype=torch.long)
+        return {k: e.tokens.weight.detach()[ids].clone() for k, e in self._encoders()}
+
+    def encode_images(self, pixels: Tensor) -> LatentDistribution:
+        """See `Session.encode_images`."""
+        with torch.no_grad():
+            mean = self.host.vae(pixels).float()
+        return LatentDistribution(mean, torch.full_like(mean, 0.1))
+
+    def encode_prompts(
+        self,
+        prompts: Sequence[str],
+        embeddings: Mapping[str, Vectors],
+        sizes: Sequence[PictureSize] | None = None,
+        text: TextOptions = TextOptions(),
+    ) -> Conditioning:
+        """See `Session.encode_prompts`."""
+        counts = {name: len(next(iter(rows.values()))) for name, rows in embeddings.items()}
+        chunked = [
+            pack(read_prompt(prompt, embeddings, text.emphasis), self._ids, counts)
+            for prompt in prompts
+        ]
+        longest = max(len(chunks) for chunks in chunked)
+        with self._autocast:
+            rows = [self._encode(c + [()] * (longest - len(c)), embeddings) for c in chunked]
+        context = torch.stack(rows).float()
+        if self.host.family != "sdxl":
+            return Conditioning(context)
+        return Conditioning(context, context[:, 76, 12:], self._time_ids(prompts, sizes))
+
+    def _encode(self, chunks: Sequence[Chunk], embeddings: Mapping[str, Vectors]) -> Tensor:
+        """(chunks * 77, sum of widths)"""
+        parts = []
+        for key, encoder in self._encoders():
+            rows = torch.stack([_rows(chunk, key, encoder, embeddings) for chunk in chunks])
+            weights = torch.stack([_weights(chunk) for chunk in chunks])
+            parts.append((encoder(rows) * weights).flatten(0, 1))
+        return torch.cat(parts, dim=1)
+
+    @staticmethod
+    def _time_ids(prompts: Sequence[str], sizes: Sequence[PictureSize] | None) -> Tensor:
+        sizes = sizes or [PictureSize((64, 64), (0, 0), (64, 64))] * len(prompts)
+        return torch.tensor([[*s.original, *s.crop, *s.target] for s in sizes]).float()
+
+    def predict(
+        self,
+        noisy: Tensor,
+        timesteps: Tensor,
+        conditioning: Conditioning,
+        hypernetwork: Hypernetwork | None = None,
+    ) -> Tensor:
+        """See `Session.predict`."""
+        context = conditioning.context
+        if conditioning.pooled is not None and conditioning.time_ids is not None:
+            context = context + conditioning.pooled.mean() + conditioning.time_ids.mean() / 1e4
+        time = timesteps.float() / _STEPS
+        with self._autocast:
+            return self.host.network(noisy, time, context, hypernetwork).float()
+
+    def preview(
+        self,
+        request: PreviewRequest,
+        embeddings: Mapping[str, Vectors],
+        hypernetwork: Hypernetwork | None = None,
+    ) -> list[Image.Image]:
+        """See `Session.preview`: one look at noise, decoded by the encoder's transpose."""
+        size = (4, request.height // 8, request.width // 8)
+        pictures = []
+        with torch.no_grad():
+            prompt = self.encode_prompts([request.prompt], embeddings, None, request.text)
+            for i in range(request.count):
+                noise = torch.randn(size, generator=generator(request.seed + i, "preview"))
+                out = self.predict(noise[None], torch.tensor([_STEPS - 1]), prompt, hypernetwork)
+                weight = self.host.vae.weight
+                pixels = nn.functional.conv_transpose2d(noise - out, weight, stride=8)
+                pictures.append(to_image(pixels[0] * 2))
+        return pictures
+
+    def release(self, part: Literal["vae", "text_encoder"]) -> None:
+        """Nothing lies on an accelerator."""
+
+    def _ids(self, text: str) -> list[int]:
+        return [token for token, _ in self.host.tokenize(text)]
+
+    def _encoders(self) -> list[tuple[str, FakeEncoder]]:
+        return [(key, self.host.encoders[key]) for key in self.host.widths]  # type: ignore[misc]
+
+
+def _rows(
+    chunk: Chunk, key: str, encoder: FakeEncoder, embeddings: Mapping[str, Vectors]
+) -> Tensor:
+    """(77, width): start mark (id 0), the slots, end marks (id 1)."""
+    table = encoder.tokens.weight
+    slots = [
+        table[slot.token] if slot.trigger is None else embeddings[slot.trigger][key][slot.row]
+        for slot in chunk
+    ]
+    return torch.stack([table[0], *slots, *[table[1]] * (76 - len(slots))])
+
+
+def _weights(chunk: Chunk) -> Tensor:
+    """(77, 1) emphasis"""
+    return torch.tensor([1.0, *(s.weight for s in chunk), *[1.0] * (76 - len(chunk))])[:, None]

@@ -1,0 +1,229 @@
+"""What the trainer asks of the program that lends it a model, and nothing more.
+
+A host implements two small protocols: `Host` answers questions at any time and cheaply; a
+`Session` owns the model while it is open. Rules that hold for every method:
+
+- tensors go in on any device and come out on `Session.device`; they are fp32 at this border,
+  whatever precision the model computes in;
+- no method touches the global random state;
+- when the session closes, by whatever road, the host's model is bit for bit as it was found:
+  parameters, buffers, `requires_grad`, train/eval flags, hooks, dtype, device and random state.
+
+`tests/contract/` proves these promises for every host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+Family = Literal["sd1", "sd2", "sdxl"]
+Prediction = Literal["epsilon", "v_prediction"]
+Precision = Literal["no", "fp16", "bf16"]
+"""What the model computes in: kohya's and accelerate's names; "no" is plain fp32."""
+
+Vectors = Mapping[str, Tensor]
+"""One embedding: encoder key → (k, width) fp32, k rows that stand for one word."""
+
+Hypernetwork = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""(B, n, width) input of an attention layer → what its keys and what its values are made from."""
+
+
+@dataclass(frozen=True)
+class EncoderFacts:
+    """One text encoder of the model."""
+
+    key: str
+    """Its name in embedding files: "clip_l" (SD1, SDXL), "clip_h" (SD2) or "clip_g" (SDXL)."""
+    width: int
+    """Length of one vector: 768, 1024 or 1280 in full-size models."""
+    vocabulary: int
+    """Number of known tokens (49,408 for CLIP); ids from here up can name placeholders."""
+    tokens_per_chunk: int = 75
+    """Room for tokens between the start and the end mark."""
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """Enough about the loaded model to check a configuration before touching the GPU."""
+
+    family: Family
+    encoders: tuple[EncoderFacts, ...]
+    prediction: Prediction
+    alphas_cumprod: tuple[float, ...] = field(repr=False)
+    """ᾱ_t for every training timestep, falling from nearly 1 (Ho et al. 2020, eq. 4)."""
+    latent_scale: float
+    """Factor from the VAE's latent to the one that the network sees (0.18215 for SD1)."""
+    resolution: int
+    """Side in pixels of the square pictures that the model was trained on."""
+    checkpoint_name: str
+    checkpoint_hash: str
+    """First 10 hex digits of the file's SHA-256, as A1111 shows it; empty if unknown."""
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Encoder key → vector width."""
+        return {encoder.key: encoder.width for encoder in self.encoders}
+
+
+@dataclass(frozen=True)
+class Features:
+    """What this host can do; user interfaces ask here, never by the host's name."""
+
+    previews: bool = True
+    hypernetworks: bool = True
+    exclusive: bool = False
+    """Nothing else can use the model while a session is open."""
+    samplers: tuple[str, ...] = ("Euler",)
+    """Names that `PreviewRequest.sampler` may have."""
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """How a prompt is read. The default takes every character literally."""
+
+    emphasis: bool = False
+    """Read `(x)`, `[x]` and `(x:1.2)` as the host does when it generates."""
+    clip_skip: int = 1
+    """A1111's counting: 1 = last layer, 2 = one layer skipped."""
+
+
+@dataclass(frozen=True)
+class PictureSize:
+    """Where a training picture comes from, in pixels, (height, width); SDXL is told all of it."""
+
+    original: tuple[int, int]
+    crop: tuple[int, int]
+    """Top and left of the cut, in the resized picture."""
+    target: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """Encoded prompts, one row each."""
+
+    context: Tensor
+    """(B, n, width): input of the cross-attention; n is 77 for each chunk of 75 tokens."""
+    pooled: Tensor | None = None
+    """(B, width of clip_g): SDXL only."""
+    time_ids: Tensor | None = None
+    """(B, 6): original size, crop, target size; SDXL only."""
+
+    def rows(self, index: Tensor) -> Conditioning:
+        """Rows picked by a (N,) index tensor; a row may be picked several times."""
+        parts = (self.context, self.pooled, self.time_ids)
+        return Conditioning(*(None if part is None else part[index] for part in parts))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class LatentDistribution:
+    """The VAE's posterior, already multiplied by the latent scale."""
+
+    mean: Tensor
+    """(B, 4, H/8, W/8)"""
+    std: Tensor
+    """(B, 4, H/8, W/8)"""
+
+
+@dataclass(frozen=True)
+class PreviewRequest:
+    """Pictures to make with A1111's txt2img fields; picture i of `count` has seed + i."""
+
+    prompt: str
+    negative_prompt: str = ""
+    width: int = 512
+    height: int = 512
+    steps: int = 20
+    cfg_scale: float = 7.0
+    seed: int = 0
+    sampler: str = "Euler"
+    count: int = 1
+    text: TextOptions = TextOptions(emphasis=True)
+
+
+class Session(Protocol):
+    """A lent model, open for training. Not thread-safe."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the results of the methods lie."""
+
+    def rows_of(self, text: str) -> dict[str, Tensor]:
+        """Vocabulary rows of a text, without start and end marks.
+
+        Returns encoder key → (n, width) fp32 copies; n = 0 for an empty text.
+        """
+
+    def encode_images(self, pixels: Tensor) -> LatentDistribution:
+        """Encode (B, 3, H, W) pixels in [-1, 1]; H and W are multiples of 8."""
+
+    def encode_prompts(
+        self,
+        prompts: Sequence[str],
+        embeddings: Mapping[str, Vectors],
+        sizes: Sequence[PictureSize] | None = None,
+        text: TextOptions = TextOptions(),
+    ) -> Conditioning:
+        """Encode prompts in which every word that is a key of `embeddings` stands for its vectors.
+
+        Words are found case-insensitively and only whole. The result is differentiable in the
+        vectors, if gradients are enabled. All rows are padded to the longest prompt's chunks.
+        `sizes` (one per prompt) is used by SDXL only; without it the model's own size is meant.
+        """
+
+    def predict(
+        self,
+        noisy: Tensor,
+        timesteps: Tensor,
+        conditioning: Conditioning,
+        hypernetwork: Hypernetwork | None = None,
+    ) -> Tensor:
+        """The network's own output, epsilon or v as `ModelFacts.prediction` says.
+
+        (B, 4, h, w) latents and (B,) integer timesteps → (B, 4, h, w); differentiable in the
+        conditioning and in whatever the hypernetwork closes over.
+        """
+
+    def preview(
+        self,
+        request: PreviewRequest,
+        embeddings: Mapping[str, Vectors],
+        hypernetwork: Hypernetwork | None = None,
+    ) -> list[Image.Image]:
+        """`request.count` RGB pictures; the same request and vectors give the same pixels."""
+
+    def release(self, part: Literal["vae", "text_encoder"]) -> None:
+        """Give back the accelerator's memory of this part until it is next needed."""
+
+
+class Host(Protocol):
+    """A program that has a model loaded."""
+
+    @property
+    def name(self) -> str:
+        """For logs only; nothing may depend on it."""
+
+    def features(self) -> Features:
+        """What can be asked of this host."""
+
+    def describe(self) -> ModelFacts:
+        """Facts about the loaded model."""
+
+    def tokenize(self, text: str) -> list[tuple[int, str]]:
+        """(id, spelling) of every token of a text, literally, without start and end marks."""
+
+    def session(self, precision: Precision = "no") -> AbstractContextManager[Session]:
+        """Claim the model. Raises HostError when it is busy or cannot compute in `precision`."""
+
+    def embeddings_dir(self) -> Path:
+        """Where the host looks for embeddings."""
+
+    def embedding_saved(self, path: Path) -> None:
+        """An embedding was written to `path`: the host may refresh its list."""

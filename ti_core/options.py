@@ -1,0 +1,157 @@
+"""Settings as frozen dataclasses whose fields say everything that an interface needs.
+
+A field made by `option()` carries its help text, label, unit, range, choices and the names that
+other programs use for it. Command lines, forms, node widgets and saved settings are all made
+from that, so a setting is described in one place only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import types
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from .errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Option:
+    """What an interface needs to know about one setting."""
+
+    help: str
+    label: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    """The names that other programs (diffusers, A1111) use for the same thing."""
+    advanced: bool = False
+    """Interfaces fold it away."""
+    recorded: bool = True
+    """Part of what makes the result; written into the embedding. Never true for a path."""
+
+
+def option(default: Any = MISSING, help: str = "", *, label: str, **about: Any) -> Any:
+    """A dataclass field that describes itself; `about` holds the other fields of `Option`."""
+    return field(default=default, metadata={"option": Option(help, label, **about)})
+
+
+def group(kind: type) -> Any:
+    """A dataclass field that holds a group of further settings, all at their defaults."""
+    return field(default_factory=kind)
+
+
+def about(item: Field[Any]) -> Option:
+    """The description that `option()` put on a field."""
+    found: Option = item.metadata["option"]
+    return found
+
+
+def leaves(kind: type, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Field[Any]]]:
+    """(path, field) of every setting of a config class, groups opened, in order."""
+    hints = get_type_hints(kind)
+    for item in fields(kind):
+        if is_dataclass(hints[item.name]):
+            yield from leaves(hints[item.name], (*path, item.name))
+        else:
+            yield (*path, item.name), item
+
+
+def value_type(kind: type, item: Field[Any]) -> tuple[Any, bool]:
+    """(type without None, whether None is allowed) of a field."""
+    hint = get_type_hints(kind)[item.name]
+    if get_origin(hint) in (Union, types.UnionType):
+        inner = [arg for arg in get_args(hint) if arg is not type(None)]
+        return inner[0], True
+    return hint, False
+
+
+def owner(kind: type, path: Sequence[str]) -> type:
+    """The dataclass in which the last name of `path` is a field."""
+    for name in path[:-1]:
+        kind = get_type_hints(kind)[name]
+    return kind
+
+
+def check(config: Any) -> None:
+    """Raise ConfigError for the first value out of its type, range or choices."""
+    for item in fields(config):
+        if "option" in item.metadata:
+            _check_value(type(config), item, getattr(config, item.name))
+
+
+def _check_value(kind: type, item: Field[Any], value: Any) -> None:
+    known = about(item)
+    wanted, optional = value_type(kind, item)
+    if value is None and optional:
+        return
+    if known.choices and value not in known.choices:
+        raise ConfigError(
+            f"{item.name} is {value!r}", "", f"choose one of {', '.join(known.choices)}"
+        )
+    if wanted in (int, float):
+        _check_number(item.name, known, value, wanted)
+
+
+def _check_number(name: str, known: Option, value: Any, wanted: type) -> None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or (wanted is int and value != int(value)):
+        raise ConfigError(f"{name} is {value!r}", "", f"give {_kind_of_number(wanted)}")
+    if known.low is not None and value < known.low:
+        raise ConfigError(f"{name} is {value}", "", f"the smallest possible value is {known.low:g}")
+    if known.high is not None and value > known.high:
+        raise ConfigError(f"{name} is {value}", "", f"the largest possible value is {known.high:g}")
+
+
+def _kind_of_number(wanted: type) -> str:
+    return "a whole number" if wanted is int else "a number"
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """A remedy for an unknown name: "did you mean …?" with the closest known one."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else "see --help for what there is"
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A config as nested dictionaries of JSON values."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(kind: type[T], values: dict[str, Any]) -> T:
+    """A config from nested dictionaries.
+
+    Raises ConfigError for an unknown key (with the nearest known one) or a bad value.
+    """
+    hints = get_type_hints(kind)
+    unknown = [key for key in values if key not in hints]
+    if unknown:
+        raise ConfigError(f"unknown setting {unknown[0]!r}", "", nearest(unknown[0], list(hints)))
+    return kind(**{key: _from_json(hints[key], value) for key, value in values.items()})
+
+
+def _from_json(hint: Any, value: Any) -> Any:
+    if is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise ConfigError(f"settings hold {value!r}", "a group of settings is expected")
+        return from_dict(hint, value)  # type: ignore[arg-type]
+    return tuple(value) if isinstance(value, list) else value
+
+
+def recorded(config: Any) -> dict[str, Any]:
+    """The settings that make the result, flat by name: no paths, no preview or log settings."""
+    result = {}
+    for path, item in leaves(type(config)):
+        if about(item).recorded:
+            value = config
+            for name in path:
+                value = getattr(value, name)
+            result[path[-1]] = value
+    return result

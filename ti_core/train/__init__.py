@@ -1,0 +1,1 @@
+"""The training of vectors against a model that a host lends."""

@@ -1,0 +1,271 @@
+"""Settings of a training run: kohya's names, A1111's labels, diffusers' names as aliases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..data.config import DataConfig
+from ..errors import ConfigError
+from ..files.names import checked_name
+from ..options import check, group, option
+from .schedule import parse_schedule
+
+
+@dataclass(frozen=True)
+class EmbeddingConfig:
+    """Embedding"""
+
+    token_string: str = option(
+        "",
+        "the new word: name of the embedding, of its file, and its trigger in prompts",
+        label="Name",
+        aliases=("placeholder_token",),
+    )
+    init_word: str = option(
+        "*",
+        "words whose meaning the vectors start from; several are spread over the vectors",
+        label="Initialization text",
+        aliases=("initializer_token", "init_text"),
+    )
+    num_vectors_per_token: int = option(
+        1,
+        "how many vectors stand for the word; each takes one of the 75 places in a prompt",
+        label="Number of vectors per token",
+        low=1,
+        high=75,
+        aliases=("num_vectors",),
+    )
+    init_rule: str = option(
+        "stretch",
+        "when the words give more or fewer vectors than asked for: stretch them evenly as A1111 "
+        "does, cycle through them as kohya does, or pad with '*'",
+        label="Filling rule",
+        choices=("stretch", "cycle", "pad"),
+        advanced=True,
+    )
+    weights: str = option(
+        "",
+        "embedding file to start from instead of words",
+        label="Start from embedding file",
+        recorded=False,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Learning"""
+
+    learning_rate: str = option(
+        "0.005",
+        "a number, or a schedule 'rate:until, rate:until, rate', such as '0.005:100, 1e-3:1000, "
+        "1e-5' (step numbers count from the embedding's first)",
+        label="Embedding Learning rate",
+    )
+    lr_scheduler: str = option(
+        "constant",
+        "what the rate is multiplied by: nothing, or a fall to 0 at the last step",
+        label="Learning rate decay",
+        choices=("constant", "linear", "cosine"),
+    )
+    lr_warmup_steps: int = option(
+        0, "steps over which the rate rises from 0", label="Warm-up steps", unit="steps", low=0
+    )
+    max_train_steps: int = option(
+        1600,
+        "optimiser updates over the whole life of the embedding",
+        label="Max steps",
+        unit="steps",
+        low=1,
+        high=10_000_000,
+    )
+    train_batch_size: int = option(
+        1, "pictures in one pass", label="Batch size", low=1, high=1024
+    )
+    gradient_accumulation_steps: int = option(
+        1, "passes that make one update", label="Gradient accumulation steps", low=1, high=1024
+    )
+    clip_grad_mode: str = option(
+        "disabled",
+        "limit each number of the gradient (value) or its length (norm)",
+        label="Gradient Clipping",
+        choices=("disabled", "value", "norm"),
+        advanced=True,
+    )
+    clip_grad_value: str = option(
+        "0.1",
+        "the limit; may be a schedule like the learning rate",
+        label="Gradient clip value",
+        advanced=True,
+    )
+    max_grad_norm: float = option(
+        0.0,
+        "kohya's way to write gradient clipping by norm; 0 is off",
+        label="Max gradient norm",
+        low=0,
+        advanced=True,
+    )
+    mixed_precision: str = option(
+        "no",
+        "what the model computes in; the vectors stay fp32",
+        label="Precision",
+        choices=("no", "fp16", "bf16"),
+    )
+    seed: int = option(0, "same seed, same embedding", label="Seed", low=0, high=2**63 - 1)
+    clip_skip: int = option(
+        1,
+        "text encoder layer to use, counted from the last; 1 = none skipped, as in A1111",
+        label="Clip skip",
+        low=1,
+        high=12,
+        advanced=True,
+    )
+    parse_emphasis: bool = option(
+        False,
+        "read ( ) [ ] (x:1.2) in training prompts as emphasis, as A1111 does, not literally",
+        label="Read emphasis in training prompts",
+        advanced=True,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        parse_schedule(self.learning_rate, self.max_train_steps)
+        if self.clip_grad_mode != "disabled":
+            parse_schedule(self.clip_grad_value, self.max_train_steps, "clip_grad_value")
+            if self.max_grad_norm:
+                raise ConfigError("clip_grad_mode and max_grad_norm are both set", "", "choose one")
+
+
+@dataclass(frozen=True)
+class OutputConfig:
+    """Files"""
+
+    output_dir: str = option(
+        "embeddings", "where the embedding goes", label="Embeddings directory", recorded=False
+    )
+    output_name: str = option(
+        "",
+        "file name of the embedding, without ending; the new word itself if not given",
+        label="Output name",
+        advanced=True,
+        recorded=False,
+    )
+    overwrite: bool = option(
+        False,
+        "replace an embedding of that name",
+        label="Overwrite Old Embedding",
+        recorded=False,
+    )
+    logging_dir: str = option(
+        "textual_inversion",
+        "where runs keep copies, previews, logs and what is needed to resume",
+        label="Log directory",
+        recorded=False,
+    )
+    save_every_n_steps: int = option(
+        500,
+        "save a copy of the embedding every so many steps; 0 is never",
+        label="Save a copy of embedding to log directory every N steps, 0 to disable",
+        unit="steps",
+        low=0,
+        aliases=("save_steps",),
+        recorded=False,
+    )
+    save_state_every_n_steps: int = option(
+        50,
+        "save what is needed to resume exactly every so many steps",
+        label="Save state every N steps",
+        unit="steps",
+        low=1,
+        aliases=("checkpointing_steps",),
+        advanced=True,
+        recorded=False,
+    )
+    loss_csv_every: int = option(
+        10,
+        "write a line of textual_inversion_loss.csv every so many steps; 0 is never",
+        label="Save a csv containing the loss every N steps",
+        unit="steps",
+        low=0,
+        advanced=True,
+        recorded=False,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class PreviewConfig:
+    """Previews"""
+
+    sample_every_n_steps: int = option(
+        500,
+        "make preview pictures every so many steps; 0 is never",
+        label="Save an image to log directory every N steps, 0 to disable",
+        unit="steps",
+        low=0,
+        aliases=("validation_steps",),
+        recorded=False,
+    )
+    sample_at_first: bool = option(
+        True,
+        "also before the first step, to compare with",
+        label="Preview before training",
+        recorded=False,
+    )
+    sample_prompts: str = option(
+        "a picture of [name]",
+        "prompt of the previews, or a text file with one a line; a line may end with kohya's "
+        "--n negative --w width --h height --d seed --l scale --s steps",
+        label="Preview prompt",
+        aliases=("validation_prompt",),
+        recorded=False,
+    )
+    sample_steps: int = option(
+        20, "sampling steps", label="Sampling steps", low=1, high=150, advanced=True, recorded=False
+    )
+    sample_cfg_scale: float = option(
+        7.0, "CFG scale", label="CFG Scale", low=1, high=30, advanced=True, recorded=False
+    )
+    sample_seed: int = option(
+        0, "seed of the previews", label="Preview seed", low=0, advanced=True, recorded=False
+    )
+    sample_sampler: str = option(
+        "", "sampler; the host's first if not given", label="Sampler", advanced=True, recorded=False
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything about a run, except for the model, which the host has."""
+
+    embedding: EmbeddingConfig = group(EmbeddingConfig)
+    data: DataConfig = group(DataConfig)
+    optimizer: OptimizerConfig = group(OptimizerConfig)
+    output: OutputConfig = group(OutputConfig)
+    preview: PreviewConfig = group(PreviewConfig)
+
+    def __post_init__(self) -> None:
+        checked_name(self.embedding.token_string)
+        checked_name(self.file_stem)
+
+    @property
+    def name(self) -> str:
+        """The trigger."""
+        return self.embedding.token_string
+
+    @property
+    def file_stem(self) -> str:
+        """Name of the final file, without ending."""
+        return self.output.output_name or self.name
+
+    @property
+    def per_step(self) -> int:
+        """Pictures that one update sees."""
+        return self.optimizer.train_batch_size * self.optimizer.gradient_accumulation_steps

@@ -1,0 +1,115 @@
+"""What a run tells the world: frozen records, each one JSON line in `events.jsonl`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ..errors import TIError
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of all events."""
+
+    def to_json(self) -> str:
+        """One line: {"event": class name, …fields}."""
+        fields = {"event": type(self).__name__, **dataclasses.asdict(self)}
+        return json.dumps(fields, default=str, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Started(Event):
+    """Everything is checked and the first update comes next."""
+
+    name: str
+    run_folder: Path
+    step: int
+    """Updates already done: not 0 after a resume."""
+    max_steps: int
+    pictures: int
+    template: str
+    model: str
+    vectors: int
+    norms: dict[str, list[float]]
+    """Encoder key → length of each vector at the start."""
+    segments: list[tuple[int, int, float]]
+    """(first step, step that ends it, rate) of the learning-rate schedule."""
+
+
+@dataclass(frozen=True)
+class Notice(Event):
+    """Something the user should know; training goes on."""
+
+    level: Literal["info", "warning"]
+    what: str
+    why: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return str(TIError(self.what, self.why, self.fix))
+
+
+@dataclass(frozen=True)
+class StepDone(Event):
+    """An update was made."""
+
+    step: int
+    """Updates done over the embedding's life, this one counted."""
+    epoch: int
+    epoch_step: int
+    """A1111's display: both count from 0."""
+    loss: float
+    rate: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PreviewReady(Event):
+    """A preview picture was written."""
+
+    step: int
+    path: Path
+    prompt: str
+
+
+@dataclass(frozen=True)
+class Saved(Event):
+    """A file was written: a copy of the embedding, or what is needed to resume."""
+
+    step: int
+    path: Path
+    kind: Literal["copy", "state"]
+
+
+@dataclass(frozen=True)
+class Finished(Event):
+    """The embedding was written; `reason` tells whether all steps were done."""
+
+    step: int
+    path: Path
+    run_folder: Path
+    reason: Literal["done", "stopped"]
+    seconds: float
+    norms: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Failed(Event):
+    """The run ended with an error; what was learned lies in the run folder."""
+
+    step: int
+    error: str
+    run_folder: Path
+
+
+Listener = Callable[[Event], None]
+
+
+def notice_of(error: TIError, level: Literal["info", "warning"] = "warning") -> Notice:
+    """An error that does not stop the run."""
+    return Notice(level, error.what, error.why, error.fix)

@@ -1,0 +1,312 @@
+"""The training loop: one update after another, against the model that the host has loaded."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from ..errors import HostMemoryError, NotFiniteError, TIError
+from ..files.embedding import describe, write_embedding
+from ..files.infotext import infotext, save_png
+from ..hosts.port import Host, PreviewRequest, Session
+from ..options import recorded, to_dict
+from .batches import Batches, batch_loss, encode_pictures
+from .config import TrainConfig
+from .events import (
+    Event,
+    Failed,
+    Finished,
+    Listener,
+    Notice,
+    PreviewReady,
+    Saved,
+    Started,
+    StepDone,
+)
+from .optimizer import (
+    LossScale,
+    adamw,
+    gradients_finite,
+    require_alive,
+    set_rate,
+    unscale,
+)
+from .plan import Plan, make_plan
+from .plot import save_loss_plot
+from .run_folder import RunFolder
+from .state import TrainState, list_states, moments_of, restore_moments, save_state
+from .vectors import EmbeddingVectors, as_embedding, norms, starting_rows
+
+_MOST_RECOVERIES = 3
+_log = logging.getLogger(__name__)
+
+
+def train(
+    config: TrainConfig,
+    host: Host,
+    on_event: Listener = lambda event: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    resume: RunFolder | None = None,
+    extra_settings: dict[str, object] | None = None,
+) -> Path:
+    """Train an embedding and return the path of its file.
+
+    `should_stop` is asked before every update; when it says yes, everything is saved and the
+    present embedding is returned. `extra_settings` (the host's own) are kept in the run folder.
+    Raises TIError; what was learned until then lies in the run folder.
+    """
+    plan = make_plan(config, host, resume)
+    with host.session(config.optimizer.mixed_precision) as session:  # type: ignore[arg-type]
+        folder = resume or RunFolder.create(
+            Path(config.output.logging_dir), config.file_stem, config.output.loss_csv_every
+        )
+        folder.write_settings({"train": to_dict(config), **(extra_settings or {})})
+        path = Run(plan, session, folder, on_event).go(should_stop)
+    host.embedding_saved(path)
+    return path
+
+
+class Run:
+    """One training, from its first to its last update in this process."""
+
+    def __init__(self, plan: Plan, session: Session, folder: RunFolder, listener: Listener) -> None:
+        self.plan, self.session, self.folder, self.listener = plan, session, folder, listener
+        self.config = plan.config
+        start = starting_rows(self.config.embedding, plan.facts, session)
+        self.notices = (*plan.notices, *start.notices)
+        self.vectors = EmbeddingVectors(self.config.name, start.rows, session.device)
+        self.optimizer = adamw(self.vectors.parameters())
+        self.scale = LossScale.for_precision(self.config.optimizer.mixed_precision)
+        self.step, self.rate_factor, self.recoveries = 0, 1.0, 0
+        self.alive, self.updating = False, False
+        if plan.state:
+            self._restore(plan.state)
+        self.good = self._state()
+
+    # -- the run ---------------------------------------------------------------------------
+
+    def go(self, should_stop: Callable[[], bool]) -> Path:
+        """All updates; see `train`."""
+        began = time.perf_counter()
+        try:
+            self._begin()
+            self.batches = Batches(self.plan, encode_pictures(self.plan, self.session))
+            self._make_first_previews()
+            self.session.release("vae")
+            while self.step < self.config.optimizer.max_train_steps and not should_stop():
+                self._update()
+                self._milestones()
+            return self._finish(time.perf_counter() - began)
+        except BaseException as error:
+            self._rescue(error)
+            if isinstance(error, torch.OutOfMemoryError):
+                raise _memory_error(error) from error
+            raise
+
+    def _begin(self) -> None:
+        self.folder.forget_after(self.step)
+        plan = self.plan
+        for notice in self.notices:
+            self._emit(notice)
+        self._emit(
+            Started(
+                name=self.config.name,
+                run_folder=self.folder.path,
+                step=self.step,
+                max_steps=self.config.optimizer.max_train_steps,
+                pictures=len(plan.dataset.items),
+                template=plan.dataset.template_name,
+                model=plan.facts.checkpoint_name,
+                vectors=len(self.vectors.parameters()[0]),
+                norms=norms(self.vectors.rows),
+                segments=[(s.start, s.until, s.rate) for s in plan.schedule.segments],
+            )
+        )
+
+    def _finish(self, seconds: float) -> Path:
+        """The embedding first, then the state: a kill in between only repeats a few steps."""
+        done = self.step >= self.config.optimizer.max_train_steps
+        self._write(self.plan.final_path, self.config.file_stem)
+        if self.good.step != self.step or not list_states(self.folder.state):
+            self._save_state()
+        self._plot()
+        path, length = self.plan.final_path, norms(self.vectors.rows)
+        reason: Literal["done", "stopped"] = "done" if done else "stopped"
+        self._emit(Finished(self.step, path, self.folder.path, reason, seconds, length))
+        return path
+
+    def _rescue(self, error: BaseException) -> None:
+        """Keep what was learned, whatever went wrong; never hide what went wrong."""
+        try:
+            if self.step > self.good.step and not self.updating:
+                self._save_state()
+                self._save_copy()
+            self._emit(Failed(self.step, str(error) or type(error).__name__, self.folder.path))
+        except (TIError, OSError) as second:
+            _log.warning("and what was learned since step %d could not be saved: %s",
+                         self.good.step, second)
+
+    # -- one update ------------------------------------------------------------------------
+
+    def _update(self) -> None:
+        began = time.perf_counter()
+        loss = self._gradients()
+        while loss is None:
+            if not self.scale.shrink():
+                self._fall_back()
+            loss = self._gradients()
+        rate = self.plan.rate(self.step) * self.rate_factor
+        self.plan.clipping.apply(self.vectors.parameters(), self.step)
+        set_rate(self.optimizer, rate)
+        self.updating = True
+        self.optimizer.step()
+        self.scale.count_good()
+        self.step += 1
+        self.updating = False
+        self._report(loss, rate, time.perf_counter() - began)
+
+    def _gradients(self) -> float | None:
+        """Fill the vectors' gradients for this step; the mean loss, or None if not finite."""
+        parameters = self.vectors.parameters()
+        self.optimizer.zero_grad(set_to_none=True)
+        passes = self.config.optimizer.gradient_accumulation_steps
+        total = 0.0
+        for batch in self.batches.of_step(self.step):
+            loss = batch_loss(batch, self.session, self.vectors, self.plan) / passes
+            if not loss.requires_grad:
+                require_alive(sorted(self.vectors.rows), parameters)
+            (loss * self.scale.value).backward()
+            total += loss.item()
+        unscale(parameters, self.scale.value)
+        if not math.isfinite(total) or not gradients_finite(parameters):
+            return None
+        if not self.alive:
+            require_alive(sorted(self.vectors.rows), parameters)
+            self.alive = True
+        return total
+
+    def _fall_back(self) -> None:
+        """Return to the last good state with half the rate, at most three times."""
+        at = self.step
+        if self.recoveries >= _MOST_RECOVERIES:
+            raise NotFiniteError(
+                f"the loss is not a finite number at step {at + 1}",
+                f"it stayed so after {_MOST_RECOVERIES} attempts with lower learning rates",
+                "try another precision (--mixed_precision no), a lower learning rate, other "
+                "pictures or another VAE",
+            )
+        factor, count = self.rate_factor / 2, self.recoveries + 1
+        self._restore(self.good)
+        self.rate_factor, self.recoveries = factor, count
+        self.folder.forget_after(self.step)
+        self._emit(
+            Notice(
+                "warning",
+                f"the loss was not a finite number at step {at + 1}",
+                f"training returned to step {self.step} and goes on with {factor:g} of the rate",
+            )
+        )
+
+    def _report(self, loss: float, rate: float, seconds: float) -> None:
+        pictures = len(self.plan.dataset.items)
+        epoch, place = divmod((self.step - 1) * self.config.per_step, pictures)
+        self._emit(
+            StepDone(self.step, epoch, place // self.config.per_step, loss, rate, seconds)
+        )
+
+    # -- saving and showing ----------------------------------------------------------------
+
+    def _milestones(self) -> None:
+        output, preview = self.config.output, self.config.preview
+        if self.step % output.save_state_every_n_steps == 0:
+            self._save_state()
+        if output.save_every_n_steps and self.step % output.save_every_n_steps == 0:
+            self._save_copy()
+            self._plot()
+        every = preview.sample_every_n_steps
+        if every and self.step % every == 0:
+            self._make_previews()
+
+    def _make_first_previews(self) -> None:
+        if self.step == 0 and self.config.preview.sample_at_first:
+            self._make_previews()
+
+    def _make_previews(self) -> None:
+        """A preview that fails is told about, and training goes on (A1111 dies of it)."""
+        for number, request in enumerate(self.plan.previews):
+            try:
+                self._preview(number, request)
+            except (TIError, RuntimeError, ValueError, OSError) as error:
+                what = f"preview {number} at step {self.step} failed"
+                self._emit(Notice("warning", what, str(error), "training goes on"))
+
+    def _preview(self, number: int, request: PreviewRequest) -> None:
+        image = self.session.preview(replace(request, count=1), self.vectors.embeddings())[0]
+        path = self.folder.image_path(self.config.name, self.step, number)
+        save_png(path, image, infotext(request, request.seed, self.plan.facts, {}))
+        self._emit(PreviewReady(self.step, path, request.prompt))
+
+    def _save_copy(self) -> None:
+        path = self.folder.copy_path(self.config.name, self.step)
+        self._write(path, path.stem)
+        self._emit(Saved(self.step, path, "copy"))
+
+    def _write(self, path: Path, name: str) -> None:
+        facts = self.plan.facts
+        family = "sd2-v" if facts.family == "sd2" and facts.prediction != "epsilon" else facts.family
+        plain = as_embedding(name, self.vectors.rows, self.step)
+        settings = recorded(self.config)
+        write_embedding(
+            path,
+            describe(plain, family, facts.checkpoint_name, facts.checkpoint_hash, settings),
+        )
+
+    def _plot(self) -> None:
+        save_loss_plot(self.folder.path / "loss.png", self.folder.losses(), self.config.name)
+
+    def _save_state(self) -> None:
+        self.good = self._state()
+        path = save_state(self.folder.state, self.good)
+        self._emit(Saved(self.step, path, "state"))
+
+    def _state(self) -> TrainState:
+        facts = self.plan.facts
+        return TrainState(
+            step=self.step,
+            vectors=self.vectors.snapshot(),
+            moments=moments_of(self.optimizer),
+            loss_scale=self.scale.value,
+            good_updates=self.scale.good_updates,
+            rate_factor=self.rate_factor,
+            recoveries=self.recoveries,
+            pictures=len(self.plan.dataset.items),
+            facts={"model": facts.checkpoint_name, "hash": facts.checkpoint_hash},
+        )
+
+    def _restore(self, state: TrainState) -> None:
+        self.step = state.step
+        self.vectors.restore(state.vectors)
+        restore_moments(self.optimizer, state.moments)
+        self.scale = LossScale(state.loss_scale, state.good_updates)
+        self.rate_factor, self.recoveries = state.rate_factor, state.recoveries
+
+    def _emit(self, event: Event) -> None:
+        self.folder.record(event)
+        self.listener(event)
+
+
+def _memory_error(error: BaseException) -> HostMemoryError:
+    return HostMemoryError(
+        "the model ran out of memory",
+        str(error).split("\n")[0],
+        "lower the resolution or the batch size, or choose --mixed_precision bf16",
+    )
+
+

@@ -1,0 +1,156 @@
+"""Everything that is checked and decided before the model is claimed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..data.dataset import Dataset, load_dataset
+from ..errors import ConfigError, HostError, TrainingError
+from ..files.atomic import require_writable
+from ..hosts.port import Host, ModelFacts, PreviewRequest
+from .config import TrainConfig
+from .events import Notice, notice_of
+from .optimizer import Clipping, clipping
+from .previews import preview_requests
+from .run_folder import RunFolder
+from .schedule import Schedule, parse_schedule, require_reach, warmup_and_decay
+from .state import TrainState, latest_state
+from .vectors import rows_from_file
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that has passed every check."""
+
+    config: TrainConfig
+    facts: ModelFacts
+    dataset: Dataset
+    schedule: Schedule
+    clipping: Clipping
+    final_path: Path
+    previews: tuple[PreviewRequest, ...]
+    notices: tuple[Notice, ...]
+    state: TrainState | None
+    """Where to go on from; None for a new run."""
+
+    def rate(self, step: int) -> float:
+        """Learning rate of the update after `step` finished ones."""
+        options = self.config.optimizer
+        factor = warmup_and_decay(
+            options.lr_scheduler, step, options.lr_warmup_steps, options.max_train_steps
+        )
+        return self.schedule.rate(step) * factor
+
+
+def make_plan(config: TrainConfig, host: Host, resume: RunFolder | None = None) -> Plan:
+    """Check a run against the host and the disk; nothing is written.
+
+    Raises ConfigError, DataError, EmbeddingError, StorageError, HostError or TrainingError, each
+    before any time is spent.
+    """
+    facts = host.describe()
+    final_path = Path(config.output.output_dir) / f"{config.file_stem}.safetensors"
+    state = latest_state(resume.state) if resume else None
+    schedule = _schedule(config, state.step if state else 0)
+    _check_start(config, facts, final_path, resume)
+    dataset = load_dataset(config.data, config.name, facts.resolution)
+    notices = [notice_of(error) for error in dataset.skipped]
+    notices += _clashes(config.name, host)
+    if state:
+        _require_same_widths(state, facts)
+        notices += _changes(state, facts, len(dataset.items))
+    return Plan(
+        config,
+        facts,
+        dataset,
+        schedule,
+        clipping(config.optimizer),
+        final_path,
+        tuple(_previews(config, facts, host)),
+        tuple(notices),
+        state,
+    )
+
+
+def _schedule(config: TrainConfig, done: int) -> Schedule:
+    last = config.optimizer.max_train_steps
+    if done >= last:
+        raise TrainingError(
+            f"{config.name} has {done} steps already, and max_train_steps is {last}",
+            "max_train_steps counts over the embedding's life",
+            f"give --max_train_steps more than {done}",
+        )
+    schedule = parse_schedule(config.optimizer.learning_rate, last)
+    require_reach(schedule, done, last)
+    limit = clipping(config.optimizer)
+    if limit.mode != "disabled":
+        require_reach(limit.limit, done, last, "clip_grad_value")
+    return schedule
+
+
+def _check_start(
+    config: TrainConfig, facts: ModelFacts, final_path: Path, resume: RunFolder | None
+) -> None:
+    if config.embedding.weights:
+        rows_from_file(config.embedding, facts)
+    require_writable(final_path.parent)
+    require_writable(resume.path if resume else Path(config.output.logging_dir))
+    if final_path.exists() and not resume and not config.output.overwrite:
+        raise ConfigError(
+            f"{final_path} exists already", "", "choose another name, or add --overwrite"
+        )
+
+
+def _clashes(name: str, host: Host) -> list[Notice]:
+    """A trigger that is one token of the vocabulary hides that word in every prompt."""
+    tokens = host.tokenize(name)
+    if len(tokens) != 1:
+        return []
+    return [
+        Notice(
+            "warning",
+            f"{name!r} is already a word of the model (token {tokens[0][0]}, {tokens[0][1]!r})",
+            "prompts can no longer use that word in its old meaning",
+            "choose a name that is no word, unless you want that",
+        )
+    ]
+
+
+def _require_same_widths(state: TrainState, facts: ModelFacts) -> None:
+    widths = {key: rows.shape[1] for key, rows in state.vectors.items()}
+    if widths != facts.widths:
+        raise TrainingError(
+            "the run cannot go on with this model",
+            f"its vectors are {widths} wide, the model wants {facts.widths}",
+            "give the model that the run was started with",
+        )
+
+
+def _changes(state: TrainState, facts: ModelFacts, pictures: int) -> list[Notice]:
+    """What differs from the run that is resumed."""
+    notices = []
+    if state.pictures != pictures:
+        what = f"the dataset had {state.pictures} pictures and has {pictures} now"
+        notices.append(Notice("warning", what, "the order of pictures changes with it"))
+    before = state.facts.get("hash", "")
+    if before != facts.checkpoint_hash:
+        what = f"the run was started on {state.facts.get('model')} ({before}), another model"
+        notices.append(Notice("warning", what, "the vectors may not mean the same there"))
+    return notices
+
+
+def _previews(config: TrainConfig, facts: ModelFacts, host: Host) -> list[PreviewRequest]:
+    features = host.features()
+    if not config.preview.sample_every_n_steps or not features.previews:
+        return []
+    size = config.data.resolution or (facts.resolution, facts.resolution)
+    requests = preview_requests(config, size, features.samplers[0])
+    for request in requests:
+        if request.sampler not in features.samplers:
+            raise HostError(
+                f"there is no sampler {request.sampler!r}",
+                "",
+                f"choose one of {', '.join(features.samplers)}",
+            )
+    return requests

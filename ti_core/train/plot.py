@@ -1,0 +1,123 @@
+"""A picture of the loss, drawn with Pillow so that every host can make it."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from ..files.atomic import write_bytes
+
+_SIZE = (960, 480)
+_BOX = (80, 40, 920, 410)
+"""Left, top, right, bottom of the plot area, in pixels."""
+_RAW, _SMOOTH, _RATE = (200, 212, 228), (37, 99, 175), (217, 119, 6)
+_GREY, _GRID = (90, 90, 90), (232, 232, 232)
+
+
+def smoothed(values: Sequence[float], weight: float = 0.97) -> list[float]:
+    """Exponential moving average without the pull towards 0 at the start (Kingma & Ba 2015, §3)."""
+    mean, share, result = 0.0, 0.0, []
+    for value in values:
+        mean = weight * mean + (1 - weight) * value
+        share = weight * share + (1 - weight)
+        result.append(mean / share)
+    return result
+
+
+def draw_loss(points: Sequence[tuple[int, float, float]], title: str) -> Image.Image:
+    """Loss of each step, its moving average, and the learning rate below it.
+
+    points: (step, loss, rate), steps rising.
+    """
+    image = Image.new("RGB", _SIZE, "white")
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(16)
+    draw.text((_BOX[0], 12), title, fill=(20, 20, 20), font=font)
+    points = [p for p in points if math.isfinite(p[1])]
+    if len(points) < 2:
+        draw.text((_BOX[0], 200), "not enough steps for a plot yet", fill=_GREY, font=font)
+        return image
+    steps, losses, rates = (list(column) for column in zip(*points, strict=True))
+    low, high = _range(losses)
+    _grid(draw, font, (steps[0], steps[-1]), (low, high))
+    _line(draw, steps, losses, (low, high), _RAW, 1)
+    _line(draw, steps, rates, (0.0, max(rates) * 4), _RATE, 1)
+    _line(draw, steps, smoothed(losses), (low, high), _SMOOTH, 3)
+    _legend(draw, font, max(rates))
+    return image
+
+
+def save_loss_plot(
+    path: Path, points: Sequence[tuple[int, float, float]], title: str
+) -> None:
+    """Draw and write the plot. Raises StorageError."""
+    data = io.BytesIO()
+    draw_loss(points, title).save(data, "PNG")
+    write_bytes(path, data.getvalue())
+
+
+def _range(losses: Sequence[float]) -> tuple[float, float]:
+    """The middle 98 %: one outlier must not flatten the curve."""
+    ordered = sorted(losses)
+    cut = len(ordered) // 100
+    low, high = ordered[cut], ordered[-1 - cut]
+    margin = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
+    return low - margin, high + margin
+
+
+def _grid(
+    draw: ImageDraw.ImageDraw,
+    font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
+    steps: tuple[int, int],
+    losses: tuple[float, float],
+) -> None:
+    left, top, right, bottom = _BOX
+    for i in range(5):
+        y = bottom - (bottom - top) * i / 4
+        draw.line((left, y, right, y), fill=_GRID)
+        value = losses[0] + (losses[1] - losses[0]) * i / 4
+        draw.text((left - 10, y), f"{value:.3g}", fill=_GREY, font=font, anchor="rm")
+        x = left + (right - left) * i / 4
+        step = round(steps[0] + (steps[1] - steps[0]) * i / 4)
+        draw.text((x, bottom + 10), str(step), fill=_GREY, font=font, anchor="mt")
+    draw.line((left, bottom, right, bottom), fill=_GREY)
+
+
+def _line(
+    draw: ImageDraw.ImageDraw,
+    steps: Sequence[int],
+    values: Sequence[float],
+    limits: tuple[float, float],
+    colour: tuple[int, int, int],
+    width: int,
+) -> None:
+    left, top, right, bottom = _BOX
+    span, height = max(1, steps[-1] - steps[0]), limits[1] - limits[0]
+    points = [
+        (
+            left + (right - left) * (step - steps[0]) / span,
+            min(bottom, max(top, bottom - (bottom - top) * (value - limits[0]) / height)),
+        )
+        for step, value in zip(steps, values, strict=True)
+    ]
+    draw.line(points, fill=colour, width=width, joint="curve")
+
+
+def _legend(
+    draw: ImageDraw.ImageDraw,
+    font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
+    highest_rate: float,
+) -> None:
+    entries = (
+        (_RAW, "loss"),
+        (_SMOOTH, "moving average"),
+        (_RATE, f"learning rate (highest {highest_rate:g})"),
+    )
+    for i, (colour, text) in enumerate(entries):
+        x = _BOX[0] + 240 * i
+        draw.line((x, 458, x + 30, 458), fill=colour, width=4)
+        draw.text((x + 38, 458), text, fill=_GREY, font=font, anchor="lm")

@@ -1,0 +1,71 @@
+"""Preview pictures: always the same prompts and seeds, so that copies can be compared."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+from ..data.templates import fill
+from ..errors import ConfigError, DataError
+from ..hosts.port import PreviewRequest, TextOptions
+from .config import TrainConfig
+
+
+def preview_requests(
+    config: TrainConfig, size: tuple[int, int], sampler: str
+) -> list[PreviewRequest]:
+    """What `sample_prompts` asks for; (width, height) is the training size.
+
+    Raises ConfigError for an unknown option in a line, DataError for an unreadable file.
+    """
+    preview = config.preview
+    base = PreviewRequest(
+        prompt="",
+        width=size[0],
+        height=size[1],
+        steps=preview.sample_steps,
+        cfg_scale=preview.sample_cfg_scale,
+        seed=preview.sample_seed,
+        sampler=preview.sample_sampler or sampler,
+        text=TextOptions(emphasis=True, clip_skip=config.optimizer.clip_skip),
+    )
+    return [_request(line, base, config.name) for line in _lines(preview.sample_prompts)]
+
+
+def _lines(text: str) -> list[str]:
+    path = Path(text)
+    if path.suffix != ".txt":
+        return [text]
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read the preview prompts {text}", str(error)) from error
+    return [line for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _request(line: str, base: PreviewRequest, name: str) -> PreviewRequest:
+    """kohya's line: a prompt, then --n --w --h --d --l --s with their values."""
+    prompt, _, rest = line.partition(" --")
+    found = _line_parser().parse_args(shlex.split(f"--{rest}") if rest else [])
+    changes = {key: value for key, value in vars(found).items() if value is not None}
+    if isinstance(changes.get("negative_prompt"), list):
+        changes["negative_prompt"] = fill(" ".join(changes["negative_prompt"]), name, "")
+    return replace(base, prompt=fill(prompt, name, ""), **changes)
+
+
+class _LineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise ConfigError("a preview prompt cannot be read", message, "see --sample_prompts")
+
+
+def _line_parser() -> argparse.ArgumentParser:
+    parser = _LineParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--n", dest="negative_prompt", nargs="+")
+    parser.add_argument("--w", dest="width", type=int)
+    parser.add_argument("--h", dest="height", type=int)
+    parser.add_argument("--d", dest="seed", type=int)
+    parser.add_argument("--l", dest="cfg_scale", type=float)
+    parser.add_argument("--s", dest="steps", type=int)
+    return parser

@@ -1,0 +1,157 @@
+"""The folder that a run leaves behind: settings, events, loss, copies, previews, state.
+
+    <log directory>/<YYYY-MM-DD>/<name>[-2, -3 …]/
+        settings.json  events.jsonl  textual_inversion_loss.csv  loss.png
+        embeddings/<name>-000500.safetensors   exactly 500 updates
+        images/<name>-000500.png
+        state/state-000500.safetensors
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from ..errors import StorageError, TrainingError
+from ..files.atomic import make_folder, storage_error, write_bytes
+from .events import Event, StepDone
+
+CSV_NAME = "textual_inversion_loss.csv"
+CSV_COLUMNS = ("step", "epoch", "epoch_step", "loss", "learn_rate")
+
+
+class RunFolder:
+    """Paths and logs of one run."""
+
+    def __init__(self, path: Path, csv_every: int = 10) -> None:
+        self.path = path
+        self.csv_every = csv_every
+
+    @classmethod
+    def create(cls, logging_dir: Path, name: str, csv_every: int = 10) -> RunFolder:
+        """A folder of its own for a new run, whatever other runs did today."""
+        day = make_folder(logging_dir / datetime.date.today().isoformat())
+        for number in range(1, 10_000):
+            path = day / (name if number == 1 else f"{name}-{number}")
+            try:
+                path.mkdir()
+                return cls(path, csv_every)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise storage_error(path, error) from error
+        raise StorageError(f"{day} holds too many runs of {name}")
+
+    @classmethod
+    def find(cls, resume: str, logging_dir: Path, name: str = "", csv_every: int = 10) -> RunFolder:
+        """The run to resume: a run folder, or "latest" of this name in the log directory.
+
+        Raises TrainingError when there is none.
+        """
+        if resume != "latest":
+            folder = Path(resume)
+        else:
+            found = [p.parent for p in logging_dir.glob(f"*/{name or '*'}*/settings.json")]
+            found = [p for p in found if not name or _run_name(p) == name]
+            if not found:
+                raise TrainingError(f"no run of {name or 'any name'} in {logging_dir} to resume")
+            folder = max(found, key=lambda p: (p / "settings.json").stat().st_mtime)
+        if not (folder / "settings.json").is_file():
+            raise TrainingError(f"{folder} is no run folder", "it has no settings.json")
+        return cls(folder, csv_every)
+
+    @property
+    def state(self) -> Path:
+        """Where states are kept."""
+        return self.path / "state"
+
+    def copy_path(self, name: str, step: int) -> Path:
+        """A copy of the embedding after exactly `step` updates."""
+        return self.path / "embeddings" / f"{name}-{step:06d}.safetensors"
+
+    def image_path(self, name: str, step: int, number: int) -> Path:
+        """A preview; the first of a step has no number, as in A1111."""
+        suffix = f"-{number}" if number else ""
+        return self.path / "images" / f"{name}-{step:06d}{suffix}.png"
+
+    def write_settings(self, settings: dict[str, Any]) -> None:
+        """Everything needed to start this run again."""
+        text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
+        write_bytes(self.path / "settings.json", text.encode())
+
+    def read_settings(self) -> dict[str, Any]:
+        """What `write_settings` wrote. Raises TrainingError when it is damaged."""
+        try:
+            settings = json.loads((self.path / "settings.json").read_text(encoding="utf-8"))
+            if not isinstance(settings, dict):
+                raise ValueError("not an object")
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"cannot read {self.path / 'settings.json'}", str(error)) from error
+        return settings
+
+    def record(self, event: Event) -> None:
+        """Append an event to the logs. Raises StorageError when that is not possible."""
+        self._append("events.jsonl", event.to_json() + "\n")
+        if isinstance(event, StepDone) and self.csv_every and event.step % self.csv_every == 0:
+            head = "" if (self.path / CSV_NAME).exists() else _csv_line(CSV_COLUMNS)
+            self._append(CSV_NAME, head + _csv_line(_csv_row(event)))
+
+    def _append(self, name: str, text: str) -> None:
+        path = self.path / name
+        try:
+            with path.open("a", encoding="utf-8", newline="") as file:
+                file.write(text)
+        except OSError as error:
+            raise storage_error(path, error) from error
+
+    def forget_after(self, step: int) -> None:
+        """Drop logged steps that a resume or a fall-back will make again."""
+        self._filter("events.jsonl", lambda line: _event_step(line) <= step)
+        self._filter(CSV_NAME, lambda line: _csv_step(line) <= step)
+
+    def _filter(self, name: str, keep: Any) -> None:
+        path = self.path / name
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            whole = [line for line in lines if line.endswith("\n") and keep(line)]
+            write_bytes(path, "".join(whole).encode())
+
+    def losses(self) -> list[tuple[int, float, float]]:
+        """(step, loss, rate) of every update made so far."""
+        path = self.path / "events.jsonl"
+        if not path.exists():
+            return []
+        events = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+        steps = {e["step"]: (e["loss"], e["rate"]) for e in events if e["event"] == "StepDone"}
+        return [(step, *values) for step, values in sorted(steps.items())]
+
+
+def _run_name(folder: Path) -> str:
+    settings = RunFolder(folder).read_settings()
+    return str(settings.get("train", {}).get("embedding", {}).get("token_string", ""))
+
+
+def _csv_row(event: StepDone) -> tuple[object, ...]:
+    """A1111's columns and number formats."""
+    return (event.step, event.epoch, event.epoch_step, f"{event.loss:.7f}", event.rate)
+
+
+def _csv_line(row: tuple[object, ...]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(row)
+    return line.getvalue()
+
+
+def _csv_step(line: str) -> int:
+    first = line.split(",", 1)[0]
+    return int(first) if first.isdigit() else 0
+
+
+def _event_step(line: str) -> int:
+    """Only steps are made again; notices and the like stay."""
+    event = json.loads(line)
+    return int(event["step"]) if event["event"] == "StepDone" else 0

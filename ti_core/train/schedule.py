@@ -1,0 +1,133 @@
+"""Learning-rate schedules: A1111's grammar, and the usual warm-up and decay on top of it.
+
+    schedule = part {"," part}      part = rate [":" until]
+
+`until` is an absolute step number, counted over the life of the embedding: a part applies to the
+updates while `steps done < until`. A rate without `until`, or with `-1`, applies to the end.
+Kept from A1111 (learn_schedule.py): spaces are free, empty parts are ignored, `until` beyond the
+last step is cut to it. Errors here, silent there: a part after an open-ended one, steps that do
+not rise, a third field, rates that are not finite positive numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..errors import ScheduleError
+
+EXAMPLE = "write it like '0.005:100, 1e-3:1000, 1e-5'"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """`rate` applies to the updates `start` to `until` - 1, counted from 0."""
+
+    rate: float
+    start: int
+    until: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Segments without gaps, from step 0 on."""
+
+    segments: tuple[Segment, ...]
+
+    @property
+    def end(self) -> int:
+        """The step at which it ends; A1111 stops training there."""
+        return self.segments[-1].until
+
+    def rate(self, step: int) -> float:
+        """The rate of the update after `step` finished ones.
+
+        Raises ScheduleError when the schedule has ended before that.
+        """
+        for segment in self.segments:
+            if step < segment.until:
+                return segment.rate
+        raise ScheduleError(
+            f"the schedule ends at step {self.end}, and training is at step {step}",
+            "",
+            "add a last rate without a step number",
+        )
+
+
+def parse_schedule(text: str, max_steps: int, what: str = "learning_rate") -> Schedule:
+    """Read a schedule for a training of `max_steps` updates. Raises ScheduleError."""
+    segments: list[Segment] = []
+    start = 0
+    for part in (part.strip() for part in text.split(",")):
+        if not part:
+            continue
+        if segments and segments[-1].until < 0:
+            raise ScheduleError(
+                f"{what} {text!r} goes on after an open-ended rate",
+                f"{part!r} would never apply",
+                EXAMPLE,
+            )
+        rate, until = _read_part(part, text, what)
+        last = _last_until(segments)
+        if until is not None and until <= last:
+            raise ScheduleError(
+                f"the steps of {what} {text!r} do not rise", f"{until} comes after {last}", EXAMPLE
+            )
+        segments.append(Segment(rate, start, -1 if until is None else until))
+        start = max_steps if until is None else until
+    if not segments:
+        raise ScheduleError(f"{what} is empty", "", EXAMPLE)
+    return Schedule(_cut(segments, max_steps))
+
+
+def _last_until(segments: list[Segment]) -> int:
+    return segments[-1].until if segments else 0
+
+
+def _read_part(part: str, text: str, what: str) -> tuple[float, int | None]:
+    fields = [field.strip() for field in part.split(":")]
+    try:
+        rate = float(fields[0])
+        until = int(fields[1]) if len(fields) == 2 else -1
+        if len(fields) > 2 or not (math.isfinite(rate) and rate > 0):
+            raise ValueError
+        if until < 1 and until != -1:
+            raise ValueError
+    except ValueError:
+        raise ScheduleError(f"{what} {text!r}: {part!r} is no rate", "", EXAMPLE) from None
+    return rate, None if until == -1 else until
+
+
+def _cut(segments: list[Segment], max_steps: int) -> tuple[Segment, ...]:
+    """Open ends closed at `max_steps`; parts that start at or after it dropped."""
+    kept = []
+    for segment in segments:
+        if segment.start < max_steps:
+            until = max_steps if segment.until < 0 else min(segment.until, max_steps)
+            kept.append(Segment(segment.rate, segment.start, until))
+    return tuple(kept)
+
+
+def require_reach(schedule: Schedule, first: int, last: int, what: str = "learning_rate") -> None:
+    """Raise ScheduleError, before anything is trained, unless the schedule covers the updates
+    from `first` to `last`; A1111 stops early without a word."""
+    if schedule.end < last:
+        raise ScheduleError(
+            f"the {what} schedule ends at step {schedule.end}, before step {max(first, last)}",
+            "",
+            f"add a last rate without a step number, or set max_train_steps to {schedule.end}",
+        )
+
+
+def warmup_and_decay(kind: str, step: int, warmup_steps: int, max_steps: int) -> float:
+    """Factor in [0, 1] for the update after `step` finished ones.
+
+    The same shapes as diffusers' `get_scheduler` ("constant_with_warmup", "linear", "cosine"),
+    except that the first warm-up update is not lost to a rate of 0.
+    """
+    if step < warmup_steps:
+        return (step + 1) / (warmup_steps + 1)
+    if kind == "constant":
+        return 1.0
+    done = (step - warmup_steps) / max(1, max_steps - warmup_steps)
+    return 1.0 - done if kind == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))
