@@ -51,7 +51,9 @@ def file_words(stem: str, regex: str = "", join: str = " ") -> str:
     try:
         return join.join(_whole(match) for match in re.findall(regex, words))
     except re.error as error:
-        raise ConfigError(f"filename_word_regex {regex!r} is no regular expression", str(error))
+        raise ConfigError(
+            f"filename_word_regex {regex!r} is no regular expression", str(error)
+        ) from error
 
 
 def _whole(match: str | tuple[str, ...]) -> str:

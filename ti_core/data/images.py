@@ -36,9 +36,7 @@ def list_images(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}", "", "check --train_data_dir")
-    found = sorted(
-        p for p in folder.iterdir() if p.suffix.lower() in ENDINGS and p.is_file()
-    )
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
     if not found:
         raise DataError(
             f"{folder} holds no pictures", "", f"put some there ({', '.join(ENDINGS[:4])}…)"

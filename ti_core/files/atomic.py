@@ -55,10 +55,15 @@ def make_folder(folder: Path) -> Path:
 
 
 def require_writable(folder: Path) -> None:
-    """Raise StorageError now rather than after hours, if nothing can be written in `folder`."""
-    make_folder(folder)
+    """Raise StorageError now rather than after hours, if nothing can be written in `folder`.
+
+    Nothing is left behind: of a folder that is not there yet the nearest parent is tried.
+    """
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
     try:
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=existing):
             return
     except OSError as error:
         raise storage_error(folder, error) from error

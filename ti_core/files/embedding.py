@@ -131,8 +131,8 @@ def read_embedding(path: Path) -> Embedding:
     vectors = {key: _rows(path, key, rows) for key, rows in _tensors(path, data).items()}
     if len({len(rows) for rows in vectors.values()}) != 1:
         raise EmbeddingError(f"{path} holds different numbers of vectors for its text encoders")
-    step = metadata.get("ti.step", data.get("step") if isinstance(data, dict) else 0)
-    return Embedding(path.stem, vectors, int(step) if str(step).isdigit() else 0, metadata)
+    step = str(metadata.get("ti.step", data.get("step") if isinstance(data, dict) else 0))
+    return Embedding(path.stem, vectors, int(step) if step.isdecimal() else 0, metadata)
 
 
 def _content(path: Path) -> tuple[Any, dict[str, str]]:

@@ -24,10 +24,11 @@ def checked_name(name: str) -> str:
         )
     clean = _ALLOWED.sub("", name).strip()
     if clean != name or name.startswith("."):
+        proposal = clean.lstrip(".") or "mycat"
         raise ConfigError(
             f"the name {name!r} has characters that web UIs drop",
             "",
-            f"use letters, digits, '.', '_', '-' and spaces, such as {clean.lstrip('.') or 'mycat'!r}",
+            f"use letters, digits, '.', '_', '-' and spaces, such as {proposal!r}",
         )
     if ".preview" in name.lower():
         raise ConfigError(f"the name {name!r} would be taken for a preview picture")

@@ -73,9 +73,7 @@ class Batches:
         )
 
 
-def batch_loss(
-    batch: Batch, session: Session, vectors: EmbeddingVectors, plan: Plan
-) -> Tensor:
+def batch_loss(batch: Batch, session: Session, vectors: EmbeddingVectors, plan: Plan) -> Tensor:
     """Mean squared error of the network's output, a scalar with a graph back to the vectors."""
     options = plan.config.optimizer
     text = TextOptions(options.parse_emphasis, options.clip_skip)

@@ -81,9 +81,7 @@ class OptimizerConfig:
         low=1,
         high=10_000_000,
     )
-    train_batch_size: int = option(
-        1, "pictures in one pass", label="Batch size", low=1, high=1024
-    )
+    train_batch_size: int = option(1, "pictures in one pass", label="Batch size", low=1, high=1024)
     gradient_accumulation_steps: int = option(
         1, "passes that make one update", label="Gradient accumulation steps", low=1, high=1024
     )

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 
 from ..errors import HostMemoryError, NotFiniteError, TIError
-from ..files.embedding import describe, write_embedding
+from ..files.embedding import write_embedding
 from ..files.infotext import infotext, save_png
 from ..hosts.port import Host, PreviewRequest, Session
 from ..options import recorded, to_dict
@@ -42,7 +42,7 @@ from .plan import Plan, make_plan
 from .plot import save_loss_plot
 from .run_folder import RunFolder
 from .state import TrainState, list_states, moments_of, restore_moments, save_state
-from .vectors import EmbeddingVectors, as_embedding, norms, starting_rows
+from .vectors import EmbeddingVectors, described, norms, starting_rows
 
 _MOST_RECOVERIES = 3
 _log = logging.getLogger(__name__)
@@ -150,8 +150,9 @@ class Run:
                 self._save_copy()
             self._emit(Failed(self.step, str(error) or type(error).__name__, self.folder.path))
         except (TIError, OSError) as second:
-            _log.warning("and what was learned since step %d could not be saved: %s",
-                         self.good.step, second)
+            _log.warning(
+                "and what was learned since step %d could not be saved: %s", self.good.step, second
+            )
 
     # -- one update ------------------------------------------------------------------------
 
@@ -217,9 +218,7 @@ class Run:
     def _report(self, loss: float, rate: float, seconds: float) -> None:
         pictures = len(self.plan.dataset.items)
         epoch, place = divmod((self.step - 1) * self.config.per_step, pictures)
-        self._emit(
-            StepDone(self.step, epoch, place // self.config.per_step, loss, rate, seconds)
-        )
+        self._emit(StepDone(self.step, epoch, place // self.config.per_step, loss, rate, seconds))
 
     # -- saving and showing ----------------------------------------------------------------
 
@@ -259,13 +258,9 @@ class Run:
         self._emit(Saved(self.step, path, "copy"))
 
     def _write(self, path: Path, name: str) -> None:
-        facts = self.plan.facts
-        family = "sd2-v" if facts.family == "sd2" and facts.prediction != "epsilon" else facts.family
-        plain = as_embedding(name, self.vectors.rows, self.step)
         settings = recorded(self.config)
         write_embedding(
-            path,
-            describe(plain, family, facts.checkpoint_name, facts.checkpoint_hash, settings),
+            path, described(name, self.vectors.rows, self.step, self.plan.facts, settings)
         )
 
     def _plot(self) -> None:
@@ -308,5 +303,3 @@ def _memory_error(error: BaseException) -> HostMemoryError:
         str(error).split("\n")[0],
         "lower the resolution or the batch size, or choose --mixed_precision bf16",
     )
-
-

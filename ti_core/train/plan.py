@@ -56,7 +56,7 @@ def make_plan(config: TrainConfig, host: Host, resume: RunFolder | None = None) 
     _check_start(config, facts, final_path, resume)
     dataset = load_dataset(config.data, config.name, facts.resolution)
     notices = [notice_of(error) for error in dataset.skipped]
-    notices += _clashes(config.name, host)
+    notices += name_clashes(config.name, host)
     if state:
         _require_same_widths(state, facts)
         notices += _changes(state, facts, len(dataset.items))
@@ -102,8 +102,8 @@ def _check_start(
         )
 
 
-def _clashes(name: str, host: Host) -> list[Notice]:
-    """A trigger that is one token of the vocabulary hides that word in every prompt."""
+def name_clashes(name: str, host: Host) -> list[Notice]:
+    """A warning for a trigger that is one token of the vocabulary: it hides that word."""
     tokens = host.tokenize(name)
     if len(tokens) != 1:
         return []

@@ -51,9 +51,7 @@ def draw_loss(points: Sequence[tuple[int, float, float]], title: str) -> Image.I
     return image
 
 
-def save_loss_plot(
-    path: Path, points: Sequence[tuple[int, float, float]], title: str
-) -> None:
+def save_loss_plot(path: Path, points: Sequence[tuple[int, float, float]], title: str) -> None:
     """Draw and write the plot. Raises StorageError."""
     data = io.BytesIO()
     draw_loss(points, title).save(data, "PNG")

@@ -1,10 +1,10 @@
 """The folder that a run leaves behind: settings, events, loss, copies, previews, state.
 
-    <log directory>/<YYYY-MM-DD>/<name>[-2, -3 …]/
-        settings.json  events.jsonl  textual_inversion_loss.csv  loss.png
-        embeddings/<name>-000500.safetensors   exactly 500 updates
-        images/<name>-000500.png
-        state/state-000500.safetensors
+<log directory>/<YYYY-MM-DD>/<name>[-2, -3 …]/
+    settings.json  events.jsonl  textual_inversion_loss.csv  loss.png
+    embeddings/<name>-000500.safetensors   exactly 500 updates
+    images/<name>-000500.png
+    state/state-000500.safetensors
 """
 
 from __future__ import annotations

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..files.embedding import Embedding, for_encoders, read_embedding
+from ..files.embedding import Embedding, describe, for_encoders, read_embedding
 from ..hosts.port import ModelFacts, Session
 from .config import EmbeddingConfig
 from .events import Notice
@@ -119,9 +120,14 @@ def norms(rows: Mapping[str, Tensor]) -> dict[str, list[float]]:
     return {key: [round(n, 6) for n in v.detach().norm(dim=1).tolist()] for key, v in rows.items()}
 
 
-def as_embedding(name: str, rows: Mapping[str, Tensor], step: int) -> Embedding:
-    """Rows as something that can be written to a file."""
-    return Embedding(name, {key: value.detach().cpu() for key, value in rows.items()}, step)
+def described(
+    name: str, rows: Mapping[str, Tensor], step: int, facts: ModelFacts, settings: dict[str, Any]
+) -> Embedding:
+    """Rows as an embedding with the metadata for its file."""
+    is_v = facts.family == "sd2" and facts.prediction == "v_prediction"
+    kind = "sd2-v" if is_v else facts.family
+    plain = Embedding(name, {key: value.detach().cpu() for key, value in rows.items()}, step)
+    return describe(plain, kind, facts.checkpoint_name, facts.checkpoint_hash, settings)
 
 
 def _dropped(given: int, kept: int) -> Notice:

@@ -1,0 +1,59 @@
+"""`ti create`: an embedding made from words."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..options import check, option
+from ..train.config import EmbeddingConfig
+from .options import OptionParser, add_options, make_config
+from .standalone import ModelConfig, open_host
+
+_ABOUT = """Make an embedding that means what the initialization text means. With one vector and
+one word, pictures made with it are the word's, bit for bit, until it is trained."""
+
+
+@dataclass(frozen=True)
+class PlaceConfig:
+    """File"""
+
+    output_dir: str = option("embeddings", "where it goes", label="Embeddings directory")
+    overwrite: bool = option(
+        False, "replace an embedding of that name", label="Overwrite Old Embedding"
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def parser() -> OptionParser:
+    """All options of `ti create`."""
+    made = OptionParser(
+        prog="ti create",
+        usage="ti create --pretrained_model_name_or_path MODEL --token_string NAME [options]",
+        description=_ABOUT,
+    )
+    for kind in (ModelConfig, EmbeddingConfig, PlaceConfig):
+        add_options(made, kind)
+    return made
+
+
+def run(argv: Sequence[str]) -> int:
+    """Create; returns the exit code."""
+    typed = parser().read(argv)
+    place, config = make_config(PlaceConfig, typed), make_config(EmbeddingConfig, typed)
+    host = open_host(make_config(ModelConfig, typed))
+    from ..train.create import create_embedding
+
+    path = create_embedding(
+        config,
+        host,
+        Path(place.output_dir),
+        place.overwrite,
+        lambda notice: print(f"{notice.level}: {notice}", file=sys.stderr),
+    )
+    print(path)
+    return 0

@@ -1,0 +1,82 @@
+"""`ti`: find the verb, run it, turn errors into one sentence and an exit code.
+
+Exit codes: 0 done · 1 it went wrong · 2 the options were wrong · 130, 143 stopped by Ctrl-C or
+SIGTERM, everything saved.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from ..errors import ConfigError, TIError
+from ..options import nearest
+
+VERBS = {
+    "create": "make an embedding from words, ready to be trained or used",
+    "train": "teach a model a new word from a folder of pictures",
+    "generate": "make pictures, with embeddings used by name in the prompt",
+    "inspect": "tell what is in an embedding file",
+    "demo": "see it work: teach the bundled small model a new word in two minutes",
+}
+"""Verb → what it does; the module of the same name holds `run(argv) -> exit code`."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(arguments)
+    except ConfigError as error:
+        return _fail(error, 2)
+    except TIError as error:
+        return _fail(error, 1)
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(arguments: list[str]) -> int:
+    verb = arguments[0] if arguments else "--help"
+    if verb in ("-h", "--help", "help"):
+        print(_usage())
+        return 0
+    if verb in ("-V", "--version"):
+        print(f"textual-inversion-studio {__version__}")
+        return 0
+    if verb not in VERBS:
+        raise ConfigError(f"there is no command {verb!r}", "", nearest(verb, list(VERBS)))
+    module = importlib.import_module(f".{verb}", __package__)
+    code: int = module.run(arguments[1:])
+    return code
+
+
+def _fail(error: TIError, code: int) -> int:
+    print(f"ti: {error}", file=sys.stderr)
+    return code
+
+
+def _usage() -> str:
+    lines = [f"  ti {verb:10} {text}" for verb, text in VERBS.items()]
+    return "\n".join(
+        (
+            "Textual Inversion Studio: teach Stable Diffusion a new word from a few pictures.",
+            "",
+            *lines,
+            "",
+            "ti COMMAND --help tells about its options. A first training:",
+            "",
+            "  ti train --pretrained_model_name_or_path model.safetensors \\",
+            "      --train_data_dir pictures --token_string my-cat --init_word cat",
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

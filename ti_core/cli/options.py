@@ -1,0 +1,147 @@
+"""Command-line options made from config dataclasses, and configs made from what was typed.
+
+Names are kohya's; other programs' names are accepted as well, and so are hyphens for underscores.
+An option that was not typed is absent from the result, so that typed options can be laid over
+saved settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import Field, is_dataclass
+from typing import Any, NoReturn, TypeVar, get_type_hints
+
+from ..errors import ConfigError
+from ..options import about, from_dict, leaves, nearest, owner, value_type
+
+T = TypeVar("T")
+
+
+class OptionParser(argparse.ArgumentParser):
+    """An argparse parser that raises ConfigError instead of ending the program."""
+
+    def __init__(self, **about_it: Any) -> None:
+        super().__init__(
+            allow_abbrev=False, formatter_class=_Formatter, argument_default=None, **about_it
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Say it in one sentence."""
+        raise ConfigError(_readable(message), "", f"see {self.prog} --help")
+
+    def read(self, argv: Sequence[str]) -> dict[str, Any]:
+        """The typed options, by field name. Raises ConfigError for unknown ones."""
+        found, extra = self.parse_known_args(_with_underscores(argv))
+        if extra:
+            names = [n for action in self._actions for n in action.option_strings if n[:2] == "--"]
+            what = "unknown option" if extra[0].startswith("-") else "unexpected word"
+            name = extra[0].split("=")[0]
+            raise ConfigError(f"{what} {name}", "", nearest(name, names))
+        return vars(found)
+
+
+class _Formatter(argparse.HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34, width=100)
+
+
+def _readable(message: str) -> str:
+    """argparse's own words, a little kinder."""
+    match = re.fullmatch(r"argument (--\S+?)(?:/\S+)?: (.*)", message)
+    return f"{match[1]}: {match[2]}" if match else message
+
+
+def _with_underscores(argv: Sequence[str]) -> list[str]:
+    result = []
+    for arg in argv:
+        name, equals, value = arg.partition("=")
+        known = re.fullmatch(r"--[A-Za-z][\w-]*", name)
+        result.append(f"--{name[2:].replace('-', '_')}{equals}{value}" if known else arg)
+    return result
+
+
+def add_options(parser: argparse.ArgumentParser, kind: type) -> None:
+    """Add an option for every setting of a config class, under the titles of its groups."""
+    titles: dict[type, Any] = {}
+    for path, item in leaves(kind):
+        holder = owner(kind, path)
+        if holder not in titles:
+            titles[holder] = parser.add_argument_group((holder.__doc__ or "").split("\n")[0])
+        _add_option(titles[holder], holder, item)
+
+
+def _add_option(group: Any, holder: type, item: Field[Any]) -> None:
+    known = about(item)
+    names = [f"--{name}" for name in (item.name, *known.aliases)]
+    wanted, _ = value_type(holder, item)
+    common: dict[str, Any] = {"dest": item.name, "default": argparse.SUPPRESS}
+    if wanted is bool:
+        group.add_argument(*names, action="store_true", help=_help(item), **common)
+        negative = [f"--no_{name[2:]}" for name in names]
+        shown = f"switch --{item.name} off" if item.default else argparse.SUPPRESS
+        group.add_argument(*negative, action="store_false", help=shown, **common)
+    elif known.choices:
+        group.add_argument(*names, choices=known.choices, help=_help(item), **common)
+    elif wanted == tuple[str, ...]:
+        group.add_argument(*names, nargs="+", metavar="FILE", help=_help(item), **common)
+    else:
+        reader, shown = _readers().get(wanted, (str, "TEXT"))
+        group.add_argument(*names, type=reader, metavar=shown, help=_help(item), **common)
+
+
+def _readers() -> dict[Any, tuple[Any, str]]:
+    return {
+        int: (int, "N"),
+        float: (float, "X"),
+        str: (str, "TEXT"),
+        tuple[int, int]: (read_resolution, "W,H"),
+    }
+
+
+def read_resolution(text: str) -> tuple[int, int]:
+    """kohya's `512` or `448,640` (width, height); also `448x640`."""
+    parts = [int(part) for part in re.split(r"[,x]", text)]
+    if len(parts) == 1:
+        return parts[0], parts[0]
+    if len(parts) != 2:
+        raise ValueError(text)
+    return parts[0], parts[1]
+
+
+def _help(item: Field[Any]) -> str:
+    known = about(item)
+    text = known.help.replace("%", "%%")
+    notes = [known.unit] if known.unit else []
+    if item.default not in (None, "", False, ()):
+        notes.append(f"default {item.default}".replace("%", "%%"))
+    return f"{text} [{', '.join(notes)}]" if notes else text
+
+
+def make_config(kind: type[T], typed: dict[str, Any], saved: dict[str, Any] | None = None) -> T:
+    """A config from typed options (flat) laid over saved settings (nested, as in a file)."""
+    values = _copied(saved or {})
+    for path, item in leaves(kind):
+        if item.name in typed:
+            place = values
+            for name in path[:-1]:
+                place = place.setdefault(name, {})
+            place[item.name] = _plain(typed[item.name])
+    return from_dict(kind, _with_groups(kind, values))
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _copied(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: _copied(v) if isinstance(v, dict) else v for k, v in values.items()}
+
+
+def _with_groups(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Every group present, so that its checks run."""
+    for name, hint in get_type_hints(kind).items():
+        if is_dataclass(hint):
+            values.setdefault(name, {})
+    return values

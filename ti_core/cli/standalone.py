@@ -1,0 +1,70 @@
+"""The model that the command line works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError
+from ..options import check, option
+
+if TYPE_CHECKING:
+    from ..hosts.diffusers import DiffusersHost
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Model"""
+
+    pretrained_model_name_or_path: str = option(
+        "",
+        "a checkpoint (.safetensors, .ckpt), a diffusers folder, hub:owner/name to download one, "
+        "or 'demo' for the small model that comes with the program",
+        label="Stable Diffusion checkpoint",
+        aliases=("model",),
+        recorded=False,
+    )
+    v_parameterization: bool = option(
+        False,
+        "the model predicts v; needed for SD2 768 checkpoints that do not say so themselves",
+        label="v-prediction",
+        recorded=False,
+    )
+    tokenizer: str = option(
+        "",
+        "folder with vocab.json and merges.txt, for a model with a vocabulary of its own",
+        label="Tokenizer",
+        advanced=True,
+        recorded=False,
+    )
+    device: str = option(
+        "auto", "auto, cpu, cuda or mps", label="Device", advanced=True, recorded=False
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def open_host(config: ModelConfig) -> DiffusersHost:
+    """Open the model. Raises ConfigError when none is named, CheckpointError when it is not one."""
+    name = config.pretrained_model_name_or_path
+    if not name:
+        raise ConfigError("no model is given", "", "add --pretrained_model_name_or_path")
+    try:
+        from ..hosts.diffusers import DiffusersHost
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"the package {error.name} is missing",
+            "",
+            "pip install 'textual-inversion-studio[standalone,cli]'",
+        ) from error
+    if name == "demo":
+        from ..demo.assets import model_folder
+
+        name = str(model_folder())
+    return DiffusersHost.open(
+        name,
+        device=config.device,
+        tokenizer=config.tokenizer or None,
+        prediction="v_prediction" if config.v_parameterization else None,
+    )

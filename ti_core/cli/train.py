@@ -1,0 +1,119 @@
+"""`ti train`: options → config → the loop, with a progress bar and a clean end on Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+from ..options import check, option, to_dict
+from ..train.config import OutputConfig, TrainConfig
+from .options import OptionParser, add_options, make_config
+from .standalone import ModelConfig, open_host
+
+_ABOUT = """Teach a model a new word. The model stays as it is; a few vectors are learned and saved
+as a small file, to be used by its name in prompts. Put 3 to 30 pictures of one thing, or in one
+style, into a folder, and choose a name that is no word."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Run"""
+
+    resume: str = option(
+        "",
+        "go on with a run: its folder, or 'latest'; settings are taken from it, and options "
+        "typed here replace them",
+        label="Resume",
+        aliases=("resume_from_checkpoint",),
+        recorded=False,
+    )
+    config_file: str = option(
+        "",
+        "settings.json of another run, to start from",
+        label="Settings file",
+        recorded=False,
+    )
+    debug_dataset: bool = option(
+        False,
+        "print the prompts and token ids that would be trained on, and stop",
+        label="Show the dataset",
+        recorded=False,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def parser() -> OptionParser:
+    """All options of `ti train`."""
+    made = OptionParser(
+        prog="ti train",
+        usage="ti train --pretrained_model_name_or_path MODEL --train_data_dir FOLDER "
+        "--token_string NAME [options]",
+        description=_ABOUT,
+    )
+    for kind in (ModelConfig, TrainConfig, RunConfig):
+        add_options(made, kind)
+    return made
+
+
+def run(argv: Sequence[str]) -> int:
+    """Train; returns the exit code."""
+    typed = parser().read(argv)
+    options = make_config(RunConfig, typed)
+    folder = _run_to_resume(options, typed)
+    saved = folder.read_settings() if folder else _read_settings(options.config_file)
+    config = make_config(TrainConfig, typed, saved.get("train"))
+    model = make_config(ModelConfig, typed, saved.get("model"))
+    host = open_host(model)
+    if options.debug_dataset:
+        return _show_dataset(config, host)
+    return _train(config, host, folder, model)
+
+
+def _train(config: TrainConfig, host: Any, folder: Any, model: ModelConfig) -> int:
+    from ..train.loop import train
+    from .interrupt import stop_on_signals
+    from .progress import Progress
+
+    with stop_on_signals() as stop, Progress() as progress:
+        train(config, host, progress, stop.requested, folder, {"model": to_dict(model)})
+    if stop.signal is None or progress.reason == "done":
+        return 0
+    print(f"go on with: ti train --resume {progress.run_folder}", file=sys.stderr)
+    return 128 + stop.signal
+
+
+def _run_to_resume(options: RunConfig, typed: dict[str, Any]) -> Any:
+    if not options.resume:
+        return None
+    from ..train.run_folder import RunFolder
+
+    logging_dir = Path(typed.get("logging_dir", OutputConfig().logging_dir))
+    return RunFolder.find(options.resume, logging_dir, typed.get("token_string", ""))
+
+
+def _read_settings(path: str) -> dict[str, Any]:
+    if not path:
+        return {}
+    try:
+        settings = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the settings {path}", str(error)) from error
+    if not isinstance(settings, dict) or not isinstance(settings.get("train"), dict):
+        raise ConfigError(f"{path} is no settings file", "it has no part 'train'")
+    return settings
+
+
+def _show_dataset(config: TrainConfig, host: Any) -> int:
+    from ..train.dry_run import training_prompts
+
+    for shown in training_prompts(config, host):
+        print(f"{shown.path.name}\n  {shown.prompt}\n  {' '.join(map(str, shown.token_ids))}")
+        print(f"  {' '.join(shown.tokens)}\n  {len(shown.token_ids)} of {shown.room} places taken")
+    return 0

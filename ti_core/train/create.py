@@ -1,0 +1,42 @@
+"""A new embedding that is not trained yet: words turned into vectors, in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import ConfigError
+from ..files.atomic import require_writable
+from ..files.embedding import write_embedding
+from ..files.names import checked_name
+from ..hosts.port import Host
+from .config import EmbeddingConfig
+from .events import Notice
+from .plan import name_clashes
+from .vectors import described, starting_rows
+
+
+def create_embedding(
+    config: EmbeddingConfig,
+    host: Host,
+    folder: Path,
+    overwrite: bool = False,
+    on_notice: Callable[[Notice], None] = lambda notice: None,
+) -> Path:
+    """Write `<folder>/<name>.safetensors` with step 0 and return its path (A1111's "Create").
+
+    Raises ConfigError for a bad or taken name, StorageError when it cannot be written.
+    """
+    path = folder / f"{checked_name(config.token_string)}.safetensors"
+    if path.exists() and not overwrite:
+        raise ConfigError(f"{path} exists already", "", "choose another name, or add --overwrite")
+    require_writable(folder)
+    with host.session() as session:
+        facts = host.describe()
+        start = starting_rows(config, facts, session)
+    for notice in (*name_clashes(config.token_string, host), *start.notices):
+        on_notice(notice)
+    settings = {"init_word": config.init_word, "init_rule": config.init_rule}
+    write_embedding(path, described(config.token_string, start.rows, 0, facts, settings))
+    host.embedding_saved(path)
+    return path

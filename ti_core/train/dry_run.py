@@ -1,0 +1,53 @@
+"""What would be trained on, without training: kohya's `--debug_dataset`, as it was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..data.dataset import load_dataset
+from ..hosts.port import EncoderFacts, Host
+from ..hosts.prompt import read_prompt
+from .config import TrainConfig
+from .vectors import rows_from_file
+
+
+@dataclass(frozen=True)
+class TrainingPrompt:
+    """The prompt of one picture, as the text encoder gets it."""
+
+    path: Path
+    prompt: str
+    token_ids: list[int]
+    """Without start and end marks; the vectors have ids from the vocabulary's size up."""
+    tokens: list[str]
+    """Their spelling."""
+    room: int
+    """Places in one chunk."""
+
+
+def training_prompts(config: TrainConfig, host: Host) -> Iterator[TrainingPrompt]:
+    """One prompt for each picture, as at the first steps. Raises what `make_plan` raises."""
+    facts = host.describe()
+    dataset = load_dataset(config.data, config.name, facts.resolution)
+    count = config.embedding.num_vectors_per_token
+    if config.embedding.weights:
+        count = len(next(iter(rows_from_file(config.embedding, facts).values())))
+    for index, item in enumerate(dataset.items):
+        prompt = dataset.prompt(index, config.name, config.optimizer.seed, 0, index)
+        ids, spelled = _tokens(prompt, config, host, facts.encoders[0], count)
+        room = facts.encoders[0].tokens_per_chunk
+        yield TrainingPrompt(item.path, prompt, ids, spelled, room)
+
+
+def _tokens(
+    prompt: str, config: TrainConfig, host: Host, encoder: EncoderFacts, count: int
+) -> tuple[list[int], list[str]]:
+    found: list[tuple[int, str]] = []
+    for piece in read_prompt(prompt, [config.name], config.optimizer.parse_emphasis):
+        if piece.trigger is None:
+            found += host.tokenize(piece.text)
+        else:
+            found += [(encoder.vocabulary + i, f"<{config.name}:{i}>") for i in range(count)]
+    return [token for token, _ in found], [spelling for _, spelling in found]
