@@ -67,9 +67,9 @@ class Progress:
         self.average = (
             event.loss if self.average is None else 0.98 * self.average + 0.02 * event.loss
         )
-        figures = {"loss": f"{self.average:.4f}", "rate": f"{event.rate:g}"}
+        figures = f"loss {self.average:.4f}, rate {event.rate:g}"
         if self.bar is not None:
-            self.bar.set_postfix(figures, refresh=False)
+            self.bar.set_postfix_str(figures, refresh=False)
             self.bar.update(event.step - self.bar.n)
         elif time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()

@@ -1,0 +1,96 @@
+"""`ti generate` and `ti create`: embeddings by name, A1111's infotext."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Ti = Callable[..., tuple[int, str, str]]
+
+
+def picture(ti: Ti, *arguments: object) -> Image.Image:
+    code, out, err = ti("generate", "--seed", 7, *arguments)
+    assert code == 0, err
+    return Image.open(out.splitlines()[-1])
+
+
+def same(a: Image.Image, b: Image.Image) -> bool:
+    return bool((np.asarray(a) == np.asarray(b)).all())
+
+
+def test_untrained_embedding_of_a_word_gives_the_words_picture(ti: Ti) -> None:
+    assert ti("create", "--token_string", "my-tree", "--init_word", "tree")[0] == 0
+    word = picture(ti, "--prompt", "a tall tree")
+    embedded = picture(ti, "--prompt", "a tall my-tree", "--embeddings_dir", "embeddings")
+    assert same(word, embedded)
+    assert not same(word, picture(ti, "--prompt", "a tall my-tree"))
+
+
+def test_several_embeddings_work_in_both_prompts(ti: Ti) -> None:
+    for name, word in (("my-tree", "tree"), ("my-dog", "dog"), ("my-fog", "fog")):
+        ti("create", "--token_string", name, "--init_word", word)
+    words = picture(ti, "--prompt", "tree, dog", "--negative_prompt", "fog")
+    files = [f"embeddings/{name}.safetensors" for name in ("my-tree", "my-dog", "my-fog")]
+    embedded = picture(
+        ti, "--prompt", "my-tree, MY-DOG", "--negative_prompt", "my-fog", "--embeddings", *files
+    )
+    assert same(words, embedded)
+
+
+def test_emphasis_reaches_an_embedding(ti: Ti) -> None:
+    ti("create", "--token_string", "my-tree", "--init_word", "tree")
+    use = ("--embeddings_dir", "embeddings")
+    plain = picture(ti, "--prompt", "my-tree", *use)
+    assert not same(plain, picture(ti, "--prompt", "(my-tree:1.4)", *use))
+    assert not same(plain, picture(ti, "--prompt", "[my-tree]", *use))
+
+
+def test_infotext_is_a1111s(ti: Ti) -> None:
+    ti("create", "--token_string", "my-tree", "--init_word", "tree")
+    image = picture(
+        ti, "--prompt", "my-tree", "--negative_prompt", "fog", "--W", 72, "--H", 80,
+        "--steps", 3, "--scale", 5.5, "--embeddings_dir", "embeddings",
+    )  # fmt: skip
+    prompt, negative, last = image.text["parameters"].split("\n")  # type: ignore[attr-defined]
+    assert (prompt, negative) == ("my-tree", "Negative prompt: fog")
+    assert last.startswith("Steps: 3, Sampler: DDIM, CFG scale: 5.5, Seed: 7, Size: 72x80, ")
+    assert 'TI hashes: "my-tree: ' in last
+    assert image.size == (72, 80)
+
+
+def test_pictures_are_numbered_and_have_rising_seeds(ti: Ti) -> None:
+    ti("generate", "--prompt", "a", "--seed", 5, "--images_per_prompt", 2)
+    ti("generate", "--prompt", "a", "--seed", 5)
+    names = sorted(p.name for p in Path("outputs").iterdir())
+    assert names == ["00000-5.png", "00001-6.png", "00002-5.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--W", "100"], 2, "multiples of 8"),
+        (["--sampler", "Magic"], 2, "there is no sampler 'Magic'"),
+        (["--embeddings", "no.pt"], 1, "there is no embedding"),
+        (["--steps", "0"], 2, "the smallest possible value is 1"),
+    ],
+)
+def test_bad_input_is_one_sentence(ti: Ti, arguments: list[str], code: int, message: str) -> None:
+    given, _, err = ti("generate", "--prompt", "a", *arguments)
+    assert (given, message in err, err.count("\n")) == (code, True, 1)
+
+
+def test_create_refuses_a_taken_name(ti: Ti) -> None:
+    ti("create", "--token_string", "my-tree")
+    code, _, err = ti("create", "--token_string", "my-tree")
+    assert (code, "exists already" in err) == (2, True)
+    assert ti("create", "--token_string", "my-tree", "--overwrite")[0] == 0
+
+
+def test_create_warns_of_words_and_zeros(ti: Ti) -> None:
+    _, _, err = ti("create", "--token_string", "tree", "--init_word", "")
+    assert "warning: 'tree' is already a word" in err
+    assert "warning: the initialization text is empty" in err

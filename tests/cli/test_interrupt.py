@@ -1,0 +1,77 @@
+"""Signals: the run saves, says how to go on, and going on gives the same file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+SCRIPT = Path(__file__).with_name("fake_ti.py")
+ROOT = Path(__file__).parents[2]
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), "train", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """(exit code, standard error)"""
+    _, err = process.communicate(timeout=120)
+    return process.returncode, err
+
+
+def wait_for_steps(folder: Path, count: int) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for log in folder.glob("textual_inversion/*/*/events.jsonl"):
+            if log.read_text().count('"StepDone"') >= count:
+                return
+        time.sleep(0.01)
+    raise AssertionError("training did not start")
+
+
+def arguments(folder: Path) -> list[str]:
+    pictures = folder / "pictures"
+    pictures.mkdir(parents=True)
+    for number in range(3):
+        Image.new("RGB", (64, 64), (70 * number, 20, 90)).save(pictures / f"{number}.png")
+    return [
+        "--token_string=my-cat", "--train_data_dir=pictures", "--max_train_steps=60",
+        "--sample_every_n_steps=0", "--save_state_every_n_steps=5",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+)
+def test_interrupted_and_resumed_is_the_same_as_never_interrupted(
+    tmp_path: Path, sent: signal.Signals, code: int
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    options = arguments(whole)
+    assert finish(start(whole, *options))[0] == 0
+
+    process = start(cut, *arguments(cut))
+    wait_for_steps(cut, 12)
+    process.send_signal(sent)
+    given, err = finish(process)
+    assert given == code
+    if sent != signal.SIGKILL:
+        assert "go on with: ti train --resume textual_inversion" in err
+        assert (cut / "embeddings/my-cat.safetensors").is_file()
+
+    assert finish(start(cut, "--resume", "latest"))[0] == 0
+    results = [(f / "embeddings/my-cat.safetensors").read_bytes() for f in (whole, cut)]
+    assert results[0] == results[1]

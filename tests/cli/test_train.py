@@ -1,0 +1,143 @@
+"""`ti train` from the outside: exit codes, messages, files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from ti_core.files.embedding import Embedding, write_embedding
+
+Ti = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(3):
+        Image.new("RGB", (80, 64), (60 * number, 90, 120)).save(folder / f"{number}.png")
+    return folder
+
+
+def options(pictures: Path, **changes: object) -> list[object]:
+    given: dict[str, object] = {
+        "token_string": "my-cat",
+        "init_word": "cat",
+        "train_data_dir": pictures,
+        "max_train_steps": 4,
+        "sample_every_n_steps": 0,
+        **changes,
+    }
+    return [part for name, value in given.items() for part in (f"--{name}", value)]
+
+
+def test_training_writes_the_embedding_and_a_run_folder(ti: Ti, pictures: Path) -> None:
+    code, _, err = ti("train", *options(pictures))
+    assert code == 0
+    assert Path("embeddings/my-cat.safetensors").is_file()
+    run = next(Path("textual_inversion").glob("*/my-cat"))
+    assert {"settings.json", "events.jsonl", "loss.png"} <= {p.name for p in run.iterdir()}
+    assert "finished at step 4" in err
+
+
+def test_resume_needs_nothing_but_the_run(ti: Ti, pictures: Path) -> None:
+    ti("train", *options(pictures))
+    first = Path("embeddings/my-cat.safetensors").read_bytes()
+    code, _, err = ti("train", "--resume", "latest", "--max_train_steps", 6)
+    assert (code, "finished at step 6" in err) == (0, True)
+    assert Path("embeddings/my-cat.safetensors").read_bytes() != first
+
+
+def test_settings_of_another_run_can_be_used(ti: Ti, pictures: Path) -> None:
+    ti("train", *options(pictures))
+    settings = next(Path("textual_inversion").glob("*/my-cat/settings.json"))
+    assert json.loads(settings.read_text())["train"]["embedding"]["init_word"] == "cat"
+    code, _, _ = ti("train", "--config_file", settings, "--token_string", "my-dog")
+    assert code == 0
+    a, b = (Path(f"embeddings/{name}.safetensors").read_bytes() for name in ("my-cat", "my-dog"))
+    assert a[-96:] == b[-96:]  # the same vectors under another name
+
+
+def test_debug_dataset_prints_placeholder_ids_and_trains_nothing(ti: Ti, pictures: Path) -> None:
+    code, out, _ = ti(
+        "train", *options(pictures, num_vectors_per_token=2), "--debug_dataset",
+        "--use_object_template",
+    )  # fmt: skip
+    assert code == 0
+    assert out.count(" 997 998") == 3  # the fake vocabulary ends at 996
+    assert "<my-cat:0> <my-cat:1>" in out
+    assert not Path("embeddings").exists()
+    assert not Path("textual_inversion").exists()
+
+
+def test_trigger_that_is_a_word_gets_a_warning_that_names_it(ti: Ti, pictures: Path) -> None:
+    code, _, err = ti("train", *options(pictures, token_string="cat"))
+    assert code == 0
+    assert "warning: 'cat' is already a word of the model" in err
+
+
+def test_truncated_picture_is_skipped_with_a_notice(ti: Ti, pictures: Path) -> None:
+    good = pictures / "good.jpg"
+    Image.effect_noise((64, 64), 80).convert("RGB").save(good)
+    (pictures / "half.jpg").write_bytes(good.read_bytes()[:700])
+    code, _, err = ti("train", *options(pictures))
+    assert code == 0
+    assert "half.jpg is skipped" in err
+    assert "4 pictures" in err
+
+
+def wide_embedding(folder: Path) -> Path:
+    path = folder / "wide.safetensors"
+    write_embedding(path, Embedding("wide", {"emb_params": torch.zeros(1, 768)}))
+    return path
+
+
+BAD: dict[str, tuple[dict[str, object], int, str]] = {
+    "missing folder": ({"train_data_dir": "nowhere"}, 1, "there is no folder nowhere"),
+    "folder without pictures": ({"train_data_dir": "empty"}, 1, "holds no pictures"),
+    "empty name": ({"token_string": ""}, 2, "the embedding has no name"),
+    "name with path parts": ({"token_string": "../cat"}, 2, "has path parts"),
+    "name with a backslash": ({"token_string": "a\\b"}, 2, "has path parts"),
+    "schedule that ends early": ({"learning_rate": "0.005:2"}, 2, "ends at step 2, before step 4"),
+    "schedule that cannot be read": ({"learning_rate": "fast"}, 2, "'fast' is no rate"),
+    "unknown option": ({"learning_rat": "1"}, 2, "did you mean --learning_rate?"),
+    "wrong width": ({"weights": "wide.safetensors"}, 1, "does not fit this model"),
+    "missing weights": ({"weights": "no.safetensors"}, 1, "there is no embedding"),
+    "missing template": ({"prompt_template": "no.txt"}, 1, "cannot read the prompt template"),
+    "prompt without trigger": ({"prompt_template": "none"}, 1, "does not hold 'my-cat'"),
+    "output under a file": ({"output_dir": "wide.safetensors/x"}, 1, "cannot write"),
+    "odd resolution": ({"resolution": "100"}, 2, "multiples of 8"),
+    "no steps": ({"max_train_steps": "0"}, 2, "the smallest possible value is 1"),
+    "nothing to resume": ({"resume": "latest"}, 1, "to resume"),
+    "fp16 here": ({"mixed_precision": "fp16"}, 1, "cannot compute in fp16"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence_and_loses_nothing(
+    case: str, ti: Ti, pictures: Path, tmp_path: Path
+) -> None:
+    changes, code, message = BAD[case]
+    (tmp_path / "empty").mkdir()
+    wide_embedding(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    given, _, err = ti("train", *options(pictures, **changes))
+    assert message in err
+    assert given == code
+    assert err.startswith("ti: ")
+    assert err.count("\n") == 1
+    assert [p for p in sorted(tmp_path.rglob("*")) if p.is_file()] == [
+        p for p in before if p.is_file()
+    ]
+
+
+def test_taken_name_is_refused_unless_overwrite_is_said(ti: Ti, pictures: Path) -> None:
+    ti("train", *options(pictures))
+    code, _, err = ti("train", *options(pictures))
+    assert (code, "exists already" in err) == (2, True)
+    assert ti("train", *options(pictures), "--overwrite")[0] == 0

@@ -1,0 +1,38 @@
+"""`ti demo`: the bundled model learns a word while you watch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .options import OptionParser, add_options, make_config
+from .standalone import ModelConfig, open_host
+
+_ABOUT = """See textual inversion work, without a graphics card or a download: a small model that
+comes with the program learns one of the things it has no word for, from five pictures."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the demonstration; returns the exit code."""
+    from ..demo.job import DemoConfig, run_demo
+    from .interrupt import stop_on_signals
+    from .progress import Progress
+
+    parser = OptionParser(prog="ti demo", description=_ABOUT)
+    add_options(parser, DemoConfig)
+    config = make_config(DemoConfig, parser.read(argv))
+    host = open_host(ModelConfig("demo"))
+    with stop_on_signals() as stop, Progress() as progress:
+        report = run_demo(
+            config, host, progress, stop.requested, lambda text: print(text, file=sys.stderr)
+        )
+    if report.score_before is not None and report.score_after is not None:
+        print(
+            f"concept score of '{report.concept}': {report.score_before:.0%} before, "
+            f"{report.score_after:.0%} after {report.steps} steps, {report.seconds:.0f} s in all"
+        )
+    folder = Path(config.out)
+    for name in (report.embedding, "sheet.png", "loss.png", "report.html", "report.json"):
+        print(folder / name)
+    return 128 + stop.signal if stop.signal else 0

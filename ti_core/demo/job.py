@@ -1,0 +1,201 @@
+"""The demonstration: teach the bundled model a word it has never heard, and measure that it did."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PIL import Image
+
+from ..data.config import DataConfig
+from ..data.images import list_images, open_image
+from ..data.templates import fill
+from ..errors import ConfigError
+from ..files.atomic import make_folder
+from ..files.embedding import for_encoders, read_embedding
+from ..hosts.port import Host, PreviewRequest, Session, Vectors
+from ..options import check, nearest, option
+from ..train.config import (
+    EmbeddingConfig,
+    OptimizerConfig,
+    OutputConfig,
+    PreviewConfig,
+    TrainConfig,
+)
+from ..train.events import Listener
+from ..train.loop import train
+from ..train.vectors import starting_rows
+from .assets import pictures_folder, scorer_file
+from .report import Report, write_report
+from .scorer import Scorer
+from .world import HELD_OUT, Concept
+
+SAMPLING_STEPS = 20
+CFG_SCALE = 4.0
+OWN_PICTURES = Concept(
+    name="my-word",
+    kind="own pictures",
+    sentence="what is on your own pictures",
+    wanted={},
+    init_words=("thing",),
+    template="object",
+    preview="a [name]",
+    prompts=("a [name]", "a photo of a [name]", "a big [name]", "a [name] on a white background"),
+)
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """Demonstration"""
+
+    out: str = option("ti-demo", "folder for the result", label="Output directory")
+    concept: str = option(
+        "heart",
+        f"what to teach, of the things that the model has no word for: {', '.join(HELD_OUT)}",
+        label="Concept",
+    )
+    train_data_dir: str = option(
+        "", "your own pictures, instead of the bundled ones", label="Dataset directory"
+    )
+    max_train_steps: int = option(
+        300, "optimiser updates", label="Max steps", unit="steps", low=1, high=100_000
+    )
+    pictures: int = option(
+        32, "pictures to score, before and after", label="Pictures", low=4, high=256
+    )
+    seed: int = option(0, "same seed, same result", label="Seed", low=0, high=2**31)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.concept not in HELD_OUT:
+            raise ConfigError(
+                f"there is no concept {self.concept!r}", "", nearest(self.concept, list(HELD_OUT))
+            )
+
+
+def run_demo(
+    config: DemoConfig,
+    host: Host,
+    on_event: Listener,
+    should_stop: Callable[[], bool],
+    say: Callable[[str], None],
+) -> Report:
+    """Pictures before, training, pictures after; everything written below `config.out`.
+
+    Raises TIError. `host` has the demo model loaded.
+    """
+    began = time.perf_counter()
+    concept = OWN_PICTURES if config.train_data_dir else HELD_OUT[config.concept]
+    folder = make_folder(Path(config.out))
+    training = _training(config, concept, folder)
+    requests = list(_requests(concept, config, host))
+    say(f"{len(requests)} pictures before training")
+    before = _pictures_before(training, host, requests)
+    path = train(training, host, on_event, should_stop)
+    say(f"{len(requests)} pictures after training")
+    after = _pictures_after(path, host, requests, concept.name)
+    return _reported(concept, training, folder, path, before, after, began)
+
+
+def _training(config: DemoConfig, concept: Concept, folder: Path) -> TrainConfig:
+    """The settings that the demo model learns well with; see demo/README.md."""
+    source = config.train_data_dir or str(pictures_folder(concept.name))
+    return TrainConfig(
+        EmbeddingConfig(concept.name, init_word=concept.init_words[0], num_vectors_per_token=2),
+        DataConfig(source),
+        OptimizerConfig(
+            learning_rate="0.01",
+            max_train_steps=config.max_train_steps,
+            train_batch_size=8,
+            seed=config.seed,
+        ),
+        OutputConfig(
+            output_dir=str(folder / "embedding"),
+            logging_dir=str(folder / "run"),
+            overwrite=True,
+            save_every_n_steps=100,
+        ),
+        PreviewConfig(sample_every_n_steps=0),
+    )
+
+
+def _requests(concept: Concept, config: DemoConfig, host: Host) -> Iterator[PreviewRequest]:
+    """The same prompts and seeds before and after; no seed is used twice."""
+    facts, sampler = host.describe(), host.features().samplers[0]
+    for number in range(config.pictures):
+        prompt = concept.prompts[number % len(concept.prompts)]
+        yield PreviewRequest(
+            prompt=fill(prompt, concept.name, ""),
+            width=facts.resolution,
+            height=facts.resolution,
+            steps=SAMPLING_STEPS,
+            cfg_scale=CFG_SCALE,
+            seed=1000 * config.seed + number,
+            sampler=sampler,
+        )
+
+
+def _pictures_before(
+    training: TrainConfig, host: Host, requests: list[PreviewRequest]
+) -> list[Image.Image]:
+    """What the untrained embedding gives: the initialization text."""
+    with host.session() as session:
+        start = starting_rows(training.embedding, host.describe(), session)
+        return _sampled(session, requests, training.name, start.rows)
+
+
+def _pictures_after(
+    path: Path, host: Host, requests: list[PreviewRequest], name: str
+) -> list[Image.Image]:
+    """What the file on disk gives, read back as any program would."""
+    rows = for_encoders(read_embedding(path), host.describe().widths, str(path))
+    with host.session() as session:
+        return _sampled(session, requests, name, rows)
+
+
+def _sampled(
+    session: Session, requests: list[PreviewRequest], name: str, rows: Vectors
+) -> list[Image.Image]:
+    return [session.preview(request, {name: rows})[0] for request in requests]
+
+
+def _reported(
+    concept: Concept,
+    training: TrainConfig,
+    folder: Path,
+    path: Path,
+    before: list[Image.Image],
+    after: list[Image.Image],
+    began: float,
+) -> Report:
+    examples = [open_image(p) for p in list_images(Path(training.data.train_data_dir))[:5]]
+    embedding = read_embedding(path)
+    report = Report(
+        concept=concept.name,
+        kind=concept.kind,
+        sentence=concept.sentence,
+        prompts=concept.prompts,
+        score_before=_score(before, concept),
+        score_after=_score(after, concept),
+        pictures=len(after),
+        steps=embedding.step,
+        seconds=0.0,
+        seed=training.optimizer.seed,
+        vectors=embedding.count,
+        embedding=str(path.relative_to(folder)),
+    )
+    runs = sorted((folder / "run").glob("*/*/loss.png"), key=lambda p: p.stat().st_mtime)
+    shutil.copyfile(runs[-1], folder / "loss.png")
+    report = replace(report, seconds=round(time.perf_counter() - began, 1))
+    write_report(folder, report, examples, before, after)
+    return report
+
+
+def _score(images: list[Image.Image], concept: Concept) -> float | None:
+    """Share of pictures that show the concept; None for the user's own, which nobody can judge."""
+    if not concept.wanted:
+        return None
+    return Scorer.load(scorer_file()).concept_score(images, concept)
