@@ -1,0 +1,46 @@
+"""The README speaks of things that are there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ti_core.cli.main import VERBS
+from ti_core.cli.train import parser
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def tree_paths() -> list[str]:
+    block = README.split("## What is here")[1].split("```")[1]
+    found, folder = [], [""]
+    for line in filter(str.strip, block.splitlines()):
+        depth, name = (len(line) - len(line.lstrip())) // 2, line.split()[0]
+        folder[depth + 1 :] = [folder[depth] + name]
+        found.append(folder[depth] + name)
+    return found
+
+
+def test_every_path_of_the_tree_exists() -> None:
+    paths = tree_paths()
+    assert len(paths) > 40
+    assert [p for p in paths if not (ROOT / p).exists()] == []
+
+
+def test_every_module_of_the_core_stands_in_the_tree() -> None:
+    listed = tree_paths()
+    grouped = ("ti_core/cli/", "ti_core/hosts/diffusers_", "ti_core/hosts/checkpoint/")
+    for path in sorted((ROOT / "ti_core").glob("*/*.py")):
+        name = path.relative_to(ROOT).as_posix()
+        alone = "demo/" not in name and "__" not in name and not name.startswith(grouped)
+        assert not alone or name in listed, name
+
+
+def test_commands_and_options_exist() -> None:
+    known = {name for action in parser()._actions for name in action.option_strings}
+    known |= {"--concept", "--help"}
+    for verb in re.findall(r"\bti (\w+)", README):
+        assert verb in VERBS, verb
+    for option in re.findall(r"--[a-z_]+", README):
+        assert option in known, option
