@@ -98,11 +98,14 @@ def _check_value(kind: type, item: Field[Any], value: Any) -> None:
         )
     if wanted in (int, float):
         _check_number(item.name, known, value, wanted)
+    elif wanted in (bool, str) and not isinstance(value, wanted):
+        expected = "text" if wanted is str else "true or false"
+        raise ConfigError(f"{item.name} is {value!r}", "", f"give {expected}")
 
 
 def _check_number(name: str, known: Option, value: Any, wanted: type) -> None:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or (wanted is int and value != int(value)):
+    kinds = (int,) if wanted is int else (int, float)
+    if not isinstance(value, kinds) or isinstance(value, bool) or not math.isfinite(value):
         raise ConfigError(f"{name} is {value!r}", "", f"give {_kind_of_number(wanted)}")
     if known.low is not None and value < known.low:
         raise ConfigError(f"{name} is {value}", "", f"the smallest possible value is {known.low:g}")
@@ -142,6 +145,10 @@ def _from_json(hint: Any, value: Any) -> Any:
         if not isinstance(value, dict):
             raise ConfigError(f"settings hold {value!r}", "a group of settings is expected")
         return from_dict(hint, value)  # type: ignore[arg-type]
+    if hint is int and isinstance(value, float) and value.is_integer():
+        return int(value)  # web forms know no whole numbers
+    if hint is str and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return repr(value)  # a learning rate may be written as a number
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ..errors import ConfigError
@@ -88,11 +89,19 @@ class DataConfig:
             raise ConfigError(
                 "use_object_template and use_style_template are both set", "", "choose one"
             )
+        if not re.fullmatch(r"\.[^/\\]+", self.caption_extension):
+            raise ConfigError(
+                f"caption_extension is {self.caption_extension!r}", "", "write it like '.txt'"
+            )
         _check_resolution(self.resolution)
 
 
-def _check_resolution(size: tuple[int, int] | None) -> None:
-    if size is not None and any(side % 8 or not 64 <= side <= 2048 for side in size):
+def _check_resolution(size: object) -> None:
+    if size is None:
+        return
+    whole = isinstance(size, tuple) and len(size) == 2 and all(type(side) is int for side in size)
+    if not whole or any(side % 8 or not 64 <= side <= 2048 for side in size):  # type: ignore[attr-defined]
+        text = "x".join(map(str, size)) if isinstance(size, tuple) else repr(size)
         raise ConfigError(
-            f"resolution is {size[0]}x{size[1]}", "", "use multiples of 8 from 64 to 2048"
+            f"resolution is {text}", "", "give width and height, multiples of 8 from 64 to 2048"
         )

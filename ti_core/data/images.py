@@ -51,12 +51,14 @@ def open_image(path: Path) -> Image.Image:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")
             with Image.open(path) as image:
                 _check_size(path, image)
                 image.load()
                 return _flattened(ImageOps.exif_transpose(image))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # Pillow can fail in any way on a damaged file
         raise DataError(f"{path.name} is skipped", f"it cannot be read ({error})") from error
 
 
@@ -109,7 +111,9 @@ def _covered(image: Image.Image, width: int, height: int) -> tuple[Image.Image, 
 
 
 def _padded(image: Image.Image, width: int, height: int) -> Image.Image:
-    small = ImageOps.contain(image, (width, height), Image.Resampling.LANCZOS)
+    scale = min(width / image.width, height / image.height)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    small = image.resize(size, Image.Resampling.LANCZOS)
     mean = np.asarray(small).reshape(-1, 3).mean(axis=0).round().astype(int).tolist()
     canvas = Image.new("RGB", (width, height), tuple(mean))
     canvas.paste(small, ((width - small.width) // 2, (height - small.height) // 2))

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import EmbeddingError, FileError
+from ..errors import EmbeddingError, FileError, UnsafeFileError
 from .safetensors_file import read_safetensors, write_safetensors
 from .torch_pickle import read_torch_file
 
@@ -132,7 +132,8 @@ def read_embedding(path: Path) -> Embedding:
     if len({len(rows) for rows in vectors.values()}) != 1:
         raise EmbeddingError(f"{path} holds different numbers of vectors for its text encoders")
     step = str(metadata.get("ti.step", data.get("step") if isinstance(data, dict) else 0))
-    return Embedding(path.stem, vectors, int(step) if step.isdecimal() else 0, metadata)
+    known = step.isdecimal() and len(step) < 20
+    return Embedding(path.stem, vectors, int(step) if known else 0, metadata)
 
 
 def _content(path: Path) -> tuple[Any, dict[str, str]]:
@@ -140,12 +141,14 @@ def _content(path: Path) -> tuple[Any, dict[str, str]]:
         start = file.read(9)
     if not start:
         raise EmbeddingError(f"{path} is empty", "", "copy or download the file again")
-    if start[8:9] == b"{" or path.suffix == ".safetensors":
-        try:
+    try:
+        if start[8:9] == b"{" or path.suffix == ".safetensors":
             return read_safetensors(path)
-        except FileError as error:
-            raise EmbeddingError(error.what, error.why, error.fix) from error
-    return read_torch_file(path), {}
+        return read_torch_file(path), {}
+    except UnsafeFileError:
+        raise
+    except FileError as error:
+        raise EmbeddingError(error.what, error.why, error.fix) from error
 
 
 def _tensors(path: Path, data: Any) -> dict[str, Tensor]:
@@ -170,9 +173,12 @@ def _tensors(path: Path, data: Any) -> dict[str, Tensor]:
 def _rows(path: Path, key: str, rows: Any) -> Tensor:
     if not isinstance(rows, Tensor) or not rows.is_floating_point() or rows.dim() not in (1, 2):
         raise EmbeddingError(f"{path} holds no embedding", f"{key} is not a table of numbers")
-    rows = rows.detach().float().reshape(-1, rows.shape[-1]).clone()
+    rows = torch.atleast_2d(rows.detach().float()).clone()
     if not 0 < len(rows) <= _MOST_VECTORS or rows.shape[1] == 0:
-        raise EmbeddingError(f"{path} holds {len(rows)} vectors", "that is no usable embedding")
+        raise EmbeddingError(
+            f"{path} holds {len(rows)} vectors of width {rows.shape[1]}",
+            "that is no usable embedding",
+        )
     if not torch.isfinite(rows).all():
         raise EmbeddingError(f"{path} is damaged", "its vectors are not finite numbers")
     return rows

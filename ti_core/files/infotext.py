@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,17 +29,18 @@ def infotext(
         "Model hash": facts.checkpoint_hash,
         "Model": facts.checkpoint_name,
         "Clip skip": request.text.clip_skip if request.text.clip_skip > 1 else "",
-        "TI hashes": _quoted(ti_hashes),
+        "TI hashes": ", ".join(f"{name}: {digits}" for name, digits in ti_hashes.items()),
         "Version": f"textual-inversion-studio {__version__}",
     }
-    last = ", ".join(f"{key}: {value}" for key, value in fields.items() if value != "")
+    last = ", ".join(f"{key}: {_quoted(value)}" for key, value in fields.items() if value != "")
     negative = f"\nNegative prompt: {request.negative_prompt}" if request.negative_prompt else ""
     return f"{request.prompt}{negative}\n{last}"
 
 
-def _quoted(hashes: Mapping[str, str]) -> str:
-    joined = ", ".join(f"{name}: {digits}" for name, digits in hashes.items())
-    return f'"{joined}"' if joined else ""
+def _quoted(value: object) -> str:
+    """A1111 quotes what holds a sign that its reader cuts at."""
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if re.search(r"[,:\n]", text) else text
 
 
 def save_png(path: Path, image: Image.Image, parameters: str) -> None:

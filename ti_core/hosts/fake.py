@@ -224,7 +224,8 @@ class FakeSession:
         """See `Session.predict`."""
         context = conditioning.context
         if conditioning.pooled is not None and conditioning.time_ids is not None:
-            context = context + conditioning.pooled.mean() + conditioning.time_ids.mean() / 1e4
+            more = conditioning.pooled.mean(dim=1) + conditioning.time_ids.mean(dim=1) / 1e4
+            context = context + more[:, None, None]
         time = timesteps.float() / _STEPS
         with self._autocast:
             return self.host.network(noisy, time, context, hypernetwork).float()

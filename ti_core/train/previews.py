@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +47,7 @@ def _lines(text: str) -> list[str]:
 def _request(line: str, base: PreviewRequest, name: str) -> PreviewRequest:
     """kohya's line: a prompt, then --n --w --h --d --l --s with their values."""
     prompt, _, rest = line.partition(" --")
-    found = _line_parser().parse_args(shlex.split(f"--{rest}") if rest else [])
+    found = _line_parser().parse_args(f"--{rest}".split() if rest else [])
     changes = {key: value for key, value in vars(found).items() if value is not None}
     if isinstance(changes.get("negative_prompt"), list):
         changes["negative_prompt"] = fill(" ".join(changes["negative_prompt"]), name, "")

@@ -13,6 +13,7 @@ import csv
 import datetime
 import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class RunFolder:
         if resume != "latest":
             folder = Path(resume)
         else:
-            found = [p.parent for p in logging_dir.glob(f"*/{name or '*'}*/settings.json")]
+            found = [p.parent for p in logging_dir.glob("*/*/settings.json")]
             found = [p for p in found if not name or _run_name(p) == name]
             if not found:
                 raise TrainingError(f"no run of {name or 'any name'} in {logging_dir} to resume")
@@ -116,22 +117,31 @@ class RunFolder:
     def _filter(self, name: str, keep: Any) -> None:
         path = self.path / name
         if path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            whole = [line for line in lines if line.endswith("\n") and keep(line)]
-            write_bytes(path, "".join(whole).encode())
+            kept = [line for line in _whole_lines(path) if keep(line)]
+            write_bytes(path, "".join(f"{line}\n" for line in kept).encode())
 
     def losses(self) -> list[tuple[int, float, float]]:
         """(step, loss, rate) of every update made so far."""
         path = self.path / "events.jsonl"
         if not path.exists():
             return []
-        events = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+        events = (json.loads(line) for line in _whole_lines(path))
         steps = {e["step"]: (e["loss"], e["rate"]) for e in events if e["event"] == "StepDone"}
         return [(step, *values) for step, values in sorted(steps.items())]
 
 
+def _whole_lines(path: Path) -> list[str]:
+    """A line without its end was being written when the power went. Only \\n ends a line:
+    a prompt may hold the other signs that `str.splitlines` takes for one."""
+    return [line.decode(errors="replace") for line in path.read_bytes().split(b"\n")[:-1]]
+
+
 def _run_name(folder: Path) -> str:
-    settings = RunFolder(folder).read_settings()
+    """Empty when the settings cannot be read: an old wreck must not hide the other runs."""
+    try:
+        settings = RunFolder(folder).read_settings()
+    except TrainingError:
+        return ""
     return str(settings.get("train", {}).get("embedding", {}).get("token_string", ""))
 
 
@@ -152,6 +162,9 @@ def _csv_step(line: str) -> int:
 
 
 def _event_step(line: str) -> int:
-    """Only steps are made again; notices and the like stay."""
-    event = json.loads(line)
-    return int(event["step"]) if event["event"] == "StepDone" else 0
+    """Only steps are made again; notices and the like stay. A line that is no event goes."""
+    try:
+        event = json.loads(line)
+        return int(event["step"]) if event["event"] == "StepDone" else 0
+    except (ValueError, KeyError, TypeError):
+        return sys.maxsize

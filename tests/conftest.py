@@ -1,0 +1,90 @@
+"""Shared fixtures: five drawn pictures, and settings for a run on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from ti_core.data.config import DataConfig
+from ti_core.options import leaves
+from ti_core.train.config import (
+    EmbeddingConfig,
+    OptimizerConfig,
+    OutputConfig,
+    PreviewConfig,
+    TrainConfig,
+)
+
+COLOURS = ("red", "green", "blue", "orange", "purple")
+GROUPS = {
+    "embedding": EmbeddingConfig,
+    "data": DataConfig,
+    "optimizer": OptimizerConfig,
+    "output": OutputConfig,
+    "preview": PreviewConfig,
+}
+Configure = Callable[..., TrainConfig]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    """Tiny models are faster so, and timings do not collide."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def draw(folder: Path, captions: bool) -> Path:
+    """Five pictures of 64 pixels: a disc in a colour of its own."""
+    folder.mkdir()
+    for i, colour in enumerate(COLOURS):
+        image = Image.new("RGB", (64, 64), "white")
+        ImageDraw.Draw(image).ellipse((8 + 2 * i, 8, 40 + 2 * i, 40), fill=colour)
+        image.save(folder / f"{i:05}-0-a {colour} disc.png")
+        if captions:
+            (folder / f"{i:05}-0-a {colour} disc.txt").write_text(f"a {colour} disc on white\n")
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of five drawn pictures with captions."""
+    return draw(tmp_path / "pictures", captions=True)
+
+
+@pytest.fixture
+def bare_pictures(tmp_path: Path) -> Path:
+    """The same five pictures without captions."""
+    return draw(tmp_path / "bare", captions=False)
+
+
+@pytest.fixture
+def configure(tmp_path: Path, pictures: Path) -> Configure:
+    """Settings of a run of ten steps on `tmp_path`; keywords are names of single settings."""
+
+    def build(**changes: Any) -> TrainConfig:
+        values = {
+            "token_string": "zz-thing",
+            "init_word": "tree",
+            "train_data_dir": str(pictures),
+            "output_dir": str(tmp_path / "embeddings"),
+            "logging_dir": str(tmp_path / "log"),
+            "max_train_steps": 10,
+            "sample_every_n_steps": 0,
+            "save_every_n_steps": 0,
+            **changes,
+        }
+        groups: dict[str, dict[str, Any]] = {name: {} for name in GROUPS}
+        for (group, name), _ in leaves(TrainConfig):
+            if name in values:
+                groups[group][name] = values.pop(name)
+        assert not values, f"no such settings: {values}"
+        return TrainConfig(**{name: GROUPS[name](**groups[name]) for name in GROUPS})
+
+    return build

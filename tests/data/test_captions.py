@@ -1,0 +1,72 @@
+"""What a picture shows, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ti_core.data.captions import file_words, read_caption
+from ti_core.errors import ConfigError, DataError
+
+
+@pytest.mark.parametrize(
+    ("stem", "regex", "join", "words"),
+    [
+        ("000001-1-a man in suit", "", " ", "a man in suit"),
+        ("000001-1-a man in suit", r"\w+", ", ", "a, man, in, suit"),
+        ("a man in suit", "", " ", "a man in suit"),
+        ("2 cats", "", " ", "cats"),
+        ("cat-2", "", " ", "cat-2"),
+        ("00001", "", " ", ""),
+        ("red_cat", r"([a-z])([a-z]+)", " ", "red cat"),
+    ],
+)
+def test_file_words_are_those_of_a1111(stem: str, regex: str, join: str, words: str) -> None:
+    assert file_words(stem, regex, join) == words
+
+
+def test_a_broken_regex_is_a_config_error() -> None:
+    with pytest.raises(ConfigError, match="no regular expression"):
+        file_words("cat", "(")
+
+
+def test_the_caption_file_wins_over_the_file_name(tmp_path: Path) -> None:
+    (tmp_path / "001-a cat.txt").write_text("a dog")
+    caption = read_caption(tmp_path / "001-a cat.png", regex=r"\w", join="-")
+    assert (caption.text, caption.from_file) == ("a dog", True)
+    caption = read_caption(tmp_path / "002-a cat.png")
+    assert (caption.text, caption.from_file) == ("a cat", False)
+
+
+@pytest.mark.parametrize(
+    "content", [b"a cat", b"a cat\n", b"  a cat\r\n\r\n", b"\xef\xbb\xbfa cat\n"]
+)
+def test_white_space_and_marks_around_a_caption_are_dropped(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.txt").write_bytes(content)
+    assert read_caption(tmp_path / "x.png").text == "a cat"
+
+
+def test_an_empty_caption_file_means_an_empty_caption(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").touch()
+    assert read_caption(tmp_path / "x.png").text == ""
+
+
+def test_a_caption_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_bytes(b"\xff\xfea\0")
+    with pytest.raises(DataError, match=r"x\.txt.*UTF-8"):
+        read_caption(tmp_path / "x.png")
+
+
+def test_the_ending_of_caption_files_can_be_chosen(tmp_path: Path) -> None:
+    (tmp_path / "v1.5.caption").write_text("a cat")
+    assert read_caption(tmp_path / "v1.5.png", ".caption").text == "a cat"
+
+
+@given(st.text())
+def test_file_words_are_the_end_of_the_stem(stem: str) -> None:
+    words = file_words(stem)
+    assert stem.endswith(words)
+    assert file_words(words) == words or not words

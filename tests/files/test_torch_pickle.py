@@ -1,0 +1,323 @@
+"""Files of torch.save are read without executing anything."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ti_core.errors import FileError, UnsafeFileError
+from ti_core.files.torch_pickle import read_torch_file
+
+CONTENT: dict[str, Any] = {
+    "float": torch.randn(3, 4),
+    "half": torch.randn(5).half(),
+    "bfloat16": torch.randn(5).bfloat16(),
+    "whole": torch.arange(6).reshape(2, 3),
+    "bool": torch.tensor([True, False]),
+    "transposed": torch.randn(4, 6).t()[1:3],
+    "empty": torch.empty(0),
+    "single": torch.tensor(3.5),
+    "parameter": torch.nn.Parameter(torch.ones(3)),
+    "nested": [OrderedDict(a=torch.ones(2)), (1, "two", None, 3.0)],
+}
+
+
+def save(path: Path, content: object, legacy: bool = False) -> Path:
+    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+    return path
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(b, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in b)
+    if isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(a == b)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_what_torch_saves_is_read_back(tmp_path: Path, legacy: bool, mapped: bool) -> None:
+    path = save(tmp_path / "x.pt", CONTENT, legacy)
+    assert same(read_torch_file(path, map_memory=mapped), CONTENT)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.floats(allow_nan=False)),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_plain_values_survive(tmp_path_factory: pytest.TempPathFactory, content: object) -> None:
+    path = save(tmp_path_factory.mktemp("plain") / "x.pt", content)
+    assert read_torch_file(path) == content
+
+
+def test_two_tensors_may_share_a_storage(tmp_path: Path) -> None:
+    whole = torch.arange(10.0)
+    read = read_torch_file(save(tmp_path / "x.pt", {"a": whole, "b": whole[3:5]}))
+    assert isinstance(read, dict)
+    assert read["b"].tolist() == [3, 4]
+    assert read["a"].untyped_storage().data_ptr() == read["b"].untyped_storage().data_ptr()
+
+
+def test_a_parameter_dict_reads_as_a_dict(tmp_path: Path) -> None:
+    content = {"string_to_param": torch.nn.ParameterDict({"*": torch.ones(2, 8)})}
+    read = read_torch_file(save(tmp_path / "x.pt", content))
+    assert isinstance(read, dict)
+    assert torch.equal(read["string_to_param"]["*"], torch.ones(2, 8))
+
+
+def test_numbers_of_numpy_become_plain(tmp_path: Path) -> None:
+    content = {"step": np.int64(7), "rate": np.float64(0.5), "on": np.bool_(True)}
+    assert read_torch_file(save(tmp_path / "x.pt", content)) == {"step": 7, "rate": 0.5, "on": True}
+
+
+class SomeCallback:
+    """A class that only its own program knows."""
+
+    def __init__(self) -> None:
+        self.best = 0.5
+
+
+def test_unknown_classes_are_swallowed(tmp_path: Path) -> None:
+    content = {"callbacks": {SomeCallback: SomeCallback()}, "weight": torch.ones(2)}
+    read = read_torch_file(save(tmp_path / "x.pt", content))
+    assert isinstance(read, dict)
+    assert torch.equal(read["weight"], torch.ones(2))
+    assert type(next(iter(read["callbacks"].values()))).__name__ == "Inert"
+
+
+# --- hostile files ----------------------------------------------------------------------------
+
+
+class Call:
+    """Pickles to a call of any function."""
+
+    def __init__(self, module: str, name: str, *arguments: object) -> None:
+        self.module, self.name, self.arguments = module, name, arguments
+
+
+def hostile_pickle(call: Call, protocol: int = 2) -> bytes:
+    """What `pickle` would write for an object whose __reduce__ returns that call."""
+    assert protocol >= 2
+    arguments = pickle.dumps(call.arguments, protocol=2)[2:-1]
+    return b"\x80\x02c" + f"{call.module}\n{call.name}\n".encode() + arguments + b"R."
+
+
+def zip_with(path: Path, content: bytes, **members: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("x/data.pkl", content)
+        for name, data in members.items():
+            archive.writestr(f"x/data/{name.removeprefix('s')}", data)
+    return path
+
+
+ATTACKS = [
+    ("os", "system"),
+    ("posix", "system"),
+    ("nt", "system"),
+    ("subprocess", "Popen"),
+    ("subprocess", "check_output"),
+    ("builtins", "eval"),
+    ("builtins", "exec"),
+    ("builtins", "getattr"),
+    ("builtins", "__import__"),
+    ("__builtin__", "eval"),
+    ("importlib", "import_module"),
+    ("runpy", "run_path"),
+    ("pickle", "loads"),
+    ("sys", "exit"),
+    ("shutil", "rmtree"),
+    ("socket", "create_connection"),
+    ("ctypes", "CDLL"),
+    ("webbrowser", "open"),
+    ("torch", "load"),
+    ("torch.hub", "load"),
+    ("torch.storage", "_load_from_bytes"),
+    ("operator", "attrgetter"),
+    ("types", "CodeType"),
+]
+
+
+@pytest.mark.parametrize(("module", "name"), ATTACKS)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_dangerous_name_is_refused_and_named(
+    tmp_path: Path, module: str, name: str, zipped: bool
+) -> None:
+    canary = tmp_path / "canary"
+    content = hostile_pickle(Call(module, name, f"touch {canary}"))
+    path = tmp_path / "x.pt"
+    if zipped:
+        zip_with(path, content)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(UnsafeFileError, match=f"{module}.{name}"):
+        read_torch_file(path)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("name", ["Path.unlink", "PosixPath"])
+def test_an_unknown_name_is_called_in_vain(tmp_path: Path, name: str) -> None:
+    canary = tmp_path / "canary"
+    canary.touch()
+    path = zip_with(tmp_path / "x.pt", hostile_pickle(Call("pathlib", name, str(canary))))
+    assert type(read_torch_file(path)).__name__ == "Inert"
+    assert canary.exists()
+
+
+def test_dotted_names_do_not_reach_through_known_ones(tmp_path: Path) -> None:
+    names = spell("collections") + spell("OrderedDict.__init__.__globals__")
+    content = b"\x80\x04" + names + b"\x93."
+    read = read_torch_file(zip_with(tmp_path / "x.pt", content))
+    assert isinstance(read, type)
+    assert read.__name__ == "Inert"
+
+
+def test_a_file_cannot_change_the_classes_of_the_next(tmp_path: Path) -> None:
+    build = b"\x80\x02cunknown\nThing\n}X\x01\x00\x00\x00xK\x01sb."
+    for _ in range(2):
+        try:
+            read = read_torch_file(zip_with(tmp_path / "x.pt", build))
+        except FileError:
+            return
+        assert not hasattr(type(read), "x")
+
+
+def tensor_pickle(
+    numel: int, offset: int, size: tuple[int, ...], stride: tuple[int, ...]
+) -> bytes:
+    """A pickle of one float tensor with any claims about itself."""
+    kind = b"ctorch\nFloatStorage\n"
+    storage = b"(" + spell("storage") + kind + spell("0") + spell("cpu") + spell(numel) + b"tQ"
+    rest = b"".join(map(spell, (offset, size, stride, False))) + b"}"
+    return b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(" + storage + rest + b"tR."
+
+
+def spell(value: object) -> bytes:
+    """A plain value in pickle's operations."""
+    if isinstance(value, str):
+        return b"\x8c" + bytes([len(value)]) + value.encode()
+    if isinstance(value, tuple):
+        return b"(" + b"".join(map(spell, value)) + b"t"
+    return pickle.dumps(value, protocol=2)[2:-1]
+
+
+def test_the_crafted_tensor_is_readable_when_honest(tmp_path: Path) -> None:
+    data = struct.pack("<4f", 1, 2, 3, 4)
+    path = zip_with(tmp_path / "x.pt", tensor_pickle(4, 1, (3,), (1,)), s0=data)
+    read = read_torch_file(path)
+    assert isinstance(read, torch.Tensor)
+    assert read.tolist() == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("numel", "offset", "size", "stride"),
+    [
+        (5, 0, (5,), (1,)),
+        (2**40, 0, (2**40,), (1,)),
+        (4, 2, (3,), (1,)),
+        (4, 0, (2, 2), (3, 1)),
+        (4, -1, (2,), (1,)),
+        (4, 0, (2,), (-1,)),
+        (4, 0, (-2,), (1,)),
+        (4, 0, (2**40,), (0,)),
+        (4, 0, (2, 2), (1,)),
+        (4, 2**63, (1,), (1,)),
+    ],
+)
+def test_a_tensor_beyond_its_storage_is_refused(
+    tmp_path: Path, numel: int, offset: int, size: tuple[int, ...], stride: tuple[int, ...]
+) -> None:
+    data = struct.pack("<4f", 1, 2, 3, 4)
+    path = zip_with(tmp_path / "x.pt", tensor_pickle(numel, offset, size, stride), s0=data)
+    with pytest.raises(UnsafeFileError):
+        read_torch_file(path)
+
+
+def test_a_compressed_bomb_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/data.pkl", tensor_pickle(10**7, 0, (10**7,), (1,)))
+        archive.writestr("x/data/0", bytes(4 * 10**7))
+    with pytest.raises(UnsafeFileError, match="compressed"):
+        read_torch_file(path)
+
+
+def test_a_zip_that_lies_about_sizes_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.pt", {"a": torch.arange(1000.0)})
+    data = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        name = next(n for n in archive.namelist() if n.endswith("data/0")).encode()
+    entry = data.rindex(name) - 46  # its record in the central directory
+    data[entry + 20 : entry + 28] = struct.pack("<II", 2**31, 2**31)
+    path.write_bytes(data)
+    with pytest.raises(FileError):
+        read_torch_file(path)
+
+
+def test_a_missing_storage_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="missing"):
+        read_torch_file(zip_with(tmp_path / "x.pt", tensor_pickle(4, 0, (4,), (1,))))
+
+
+def test_a_legacy_file_that_claims_too_much_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.pt", {"a": torch.arange(1000.0)}, legacy=True)
+    data = path.read_bytes().replace(b"M\xe8\x03", b"J\xff\xff\xff\x7f")  # 1000 → 2³¹ - 1
+    path.write_bytes(data)
+    with pytest.raises(UnsafeFileError, match="more bytes than the file"):
+        read_torch_file(path)
+
+
+def test_a_memo_bomb_costs_nothing(tmp_path: Path) -> None:
+    content = b"\x80\x02K\x01r\xff\xff\xff\x7f."  # remember 1 as number 2³¹
+    assert read_torch_file(zip_with(tmp_path / "x.pt", content)) == 1
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.9, 0.999])
+def test_a_file_cut_off_anywhere_is_an_error(tmp_path: Path, legacy: bool, part: float) -> None:
+    path = save(tmp_path / "x.pt", CONTENT, legacy)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * part)])
+    with pytest.raises(FileError, match=r"x\.pt"):
+        read_torch_file(path)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.booleans())
+def test_damage_never_escapes_as_another_error(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, legacy: bool
+) -> None:
+    path = tmp_path_factory.mktemp("damage") / "x.pt"
+    save(path, {"a": torch.ones(3, 4), "name": "x", "step": 5}, legacy)
+    content = bytearray(path.read_bytes())
+    for _ in range(3):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    try:
+        read_torch_file(path)
+    except FileError:
+        pass  # the only error that is allowed
+
+
+def test_the_reference_embedding_of_the_real_host_is_read() -> None:
+    golden = Path(__file__).parents[2].parent / "shared" / "golden" / "my-ref.pt"
+    if not golden.is_file():
+        pytest.skip("reference files are not part of the repository")
+    read = read_torch_file(golden)
+    assert isinstance(read, dict)
+    assert read["string_to_param"]["*"].shape == (2, 768)

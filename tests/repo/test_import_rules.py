@@ -1,0 +1,226 @@
+"""Who may import whom, and how large things may grow: docs/architecture as a test."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = [name for name in ("ti_core", "ti_webui", "comfy_nodes") if (ROOT / name).is_dir()]
+FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
+MOST_LINES_IN_A_FUNCTION, MOST_LINES_IN_A_FILE = 60, 450
+
+HOST_PARTS = {"modules", "comfy", "comfy_extras", "comfy_execution", "folder_paths", "server"}
+HOST_PARTS |= {"nodes", "execution", "gradio", "modules_forge"}
+MODEL_LIBRARIES = {"diffusers", "transformers"}
+LIGHT = ("ti_core", "ti_core.options", "ti_core.errors", "ti_core.cli.main")
+
+
+def imports_of(code: str, module: str) -> list[str]:
+    """Full names of everything that the code of `module` (a dotted name) imports."""
+    return [name for name, _ in _imports(code, module)]
+
+
+def _imports(code: str, module: str) -> Iterator[tuple[str, bool]]:
+    """(full name, whether it is written in the relative way)"""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, False) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = module.split(".")[: -node.level]
+                base = ".".join([*package, *([base] if base else [])])
+            yield from ((f"{base}.{alias.name}", bool(node.level)) for alias in node.names)
+
+
+def within(name: str, *packages: str) -> bool:
+    """Whether a dotted name is one of the packages or inside one."""
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+FORBIDDEN = {
+    "ti_core.files": ("ti_core.train", "ti_core.data", "ti_core.cli"),
+    "ti_core.data": ("ti_core.train", "ti_core.cli"),
+    "ti_core.hosts.port": ("ti_core.train", "ti_core.data", "ti_core.files", "ti_core.cli"),
+    "ti_core.hosts.prompt": ("ti_core.train", "ti_core.data", "ti_core.files", "ti_core.cli"),
+    "ti_core.hosts": ("ti_core.train", "ti_core.cli"),
+    "ti_core": ("ti_webui", "comfy_nodes", *HOST_PARTS),
+    "ti_webui": ("comfy_nodes",),
+    "comfy_nodes": ("ti_webui",),
+}
+"""Package → what nothing inside it may import."""
+
+TRAIN_MAY_IMPORT = ("errors", "options", "randomness", "files", "data", "train") + (
+    "hosts.port",
+    "hosts.prompt",
+)
+
+
+def broken_rules(code: str, module: str) -> list[str]:
+    """Every import in the code of `module` that is against a rule."""
+    found = []
+    for name, relative in _imports(code, module):
+        for package, others in FORBIDDEN.items():
+            if within(module, package) and within(name, *others):
+                found.append(f"{module} imports {name}")
+        if within(module, "ti_core.train") and within(name, "ti_core"):
+            if not within(name, *(f"ti_core.{part}" for part in TRAIN_MAY_IMPORT)):
+                found.append(f"{module} imports {name}")
+        if within(name, *MODEL_LIBRARIES) and not may_use_models(module):
+            found.append(f"{module} imports {name}")
+        if name.split(".")[0] in ("ti_core", "ti_webui", "comfy_nodes") and not relative:
+            found.append(f"{module} imports {name} by its absolute name")
+    return found
+
+
+def may_use_models(module: str) -> bool:
+    """diffusers and transformers: in the diffusers host, and in optional captioning."""
+    return module.startswith("ti_core.hosts.diffusers") or "captioning" in module
+
+
+def module_name(path: Path) -> str:
+    """Dotted name; a package's own code counts as a file in it."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_a_file_imports_only_what_its_room_allows(path: Path) -> None:
+    assert broken_rules(path.read_text(encoding="utf-8"), module_name(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "code"),
+    [
+        ("ti_core.files.names", "from ..train.config import TrainConfig"),
+        ("ti_core.files.names", "from ..data import images"),
+        ("ti_core.data.order", "from .. import train"),
+        ("ti_core.hosts.port", "def f():\n    from ..train import loop"),
+        ("ti_core.hosts.fake", "from ..train.loop import train"),
+        ("ti_core.train.loop", "from ..hosts.fake import FakeHost"),
+        ("ti_core.train.loop", "from ..cli.main import main"),
+        ("ti_core.train.loop", "from ..hosts import diffusers"),
+        ("ti_core.train.loop", "import diffusers"),
+        ("ti_core.data.images", "from transformers import CLIPTokenizer"),
+        ("ti_core.data.images", "import gradio as gr"),
+        ("ti_core.cli.train", "from modules import shared"),
+        ("ti_core.cli.train", "import comfy.sd"),
+        ("ti_core.cli.train", "import ti_core.train.loop"),
+        ("ti_core.cli.train", "from ti_core.train import loop"),
+        ("ti_webui.panel", "from ..comfy_nodes import nodes"),
+        ("comfy_nodes.train", "import ti_webui"),
+    ],
+)
+def test_the_rules_notice_a_violation(module: str, code: str) -> None:
+    assert broken_rules(code, module)
+
+
+@pytest.mark.parametrize(
+    ("module", "code"),
+    [
+        ("ti_core.train.loop", "from ..hosts.port import Host\nfrom ..errors import TIError"),
+        ("ti_core.train.loop", "from ..files.atomic import write_bytes\nimport torch"),
+        ("ti_core.data.dataset", "from ..hosts.port import PictureSize\nfrom .images import cut"),
+        ("ti_core.hosts.diffusers_text", "from transformers import CLIPTextModel"),
+        ("ti_core.data.captioning", "import transformers"),
+        ("comfy_nodes.train", "import folder_paths\nfrom ..ti_core.train.loop import train"),
+    ],
+)
+def test_the_rules_allow_what_is_right(module: str, code: str) -> None:
+    assert broken_rules(code, module) == []
+
+
+def test_no_file_is_a_drawer_for_odds_and_ends() -> None:
+    drawers = {"utils", "util", "helpers", "helper", "misc", "common", "tools"}
+    assert [path for path in FILES if path.stem in drawers] == []
+
+
+def undocumented(code: str) -> list[str]:
+    """Public modules, functions, methods and classes without a docstring."""
+    tree = ast.parse(code)
+    found = [] if ast.get_docstring(tree) else ["module"]
+    todo: list[ast.AST] = [tree]
+    while todo:
+        for node in ast.iter_child_nodes(todo.pop()):
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                continue
+            if not node.name.startswith("_"):
+                if ast.get_docstring(node) is None and not _is_private_override(node):
+                    found.append(node.name)
+                if isinstance(node, ast.ClassDef):
+                    todo.append(node)
+    return found
+
+
+def _is_private_override(node: ast.AST) -> bool:
+    """Overloads and overrides are described where they are first defined."""
+    names = [n.id for n in getattr(node, "decorator_list", []) if isinstance(n, ast.Name)]
+    return bool({"overload", "override"} & set(names))
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_everything_public_says_what_it_is_for(path: Path) -> None:
+    assert undocumented(path.read_text(encoding="utf-8")) == []
+
+
+def test_the_docstring_rule_notices_what_is_missing() -> None:
+    code = '"""Doc."""\ndef f(): pass\nclass A:\n    """Doc."""\n    def g(self): pass'
+    assert undocumented(code) == ["f", "g"]
+    assert undocumented("def _f(): pass") == ["module"]
+
+
+def long_functions(code: str, most: int = MOST_LINES_IN_A_FUNCTION) -> list[str]:
+    """Functions of more than `most` lines."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return [
+        f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, functions)
+        and node.end_lineno is not None
+        and node.end_lineno - node.lineno >= most
+    ]
+
+
+def test_functions_and_files_stay_small_enough_to_read() -> None:
+    found = []
+    for path in FILES:
+        code = path.read_text(encoding="utf-8")
+        found += [f"{path.relative_to(ROOT)}: {what}" for what in long_functions(code)]
+        if len(code.splitlines()) > MOST_LINES_IN_A_FILE and path not in KNOWN_TO_BE_LONG:
+            found.append(f"{path.relative_to(ROOT)} has {len(code.splitlines())} lines")
+    assert found == []
+
+
+KNOWN_TO_BE_LONG = {ROOT / "ti_core/files/torch_pickle.py"}
+"""A reader whose one subject needs the room; shorten this list, never lengthen it."""
+
+
+def test_the_size_rule_notices_a_long_function() -> None:
+    assert long_functions("def f():\n" + "    x = 1\n" * 60) == ["f: 61 lines"]
+    assert long_functions("def f():\n" + "    x = 1\n" * 59) == []
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_light_modules_load_no_model_library(module: str) -> None:
+    """`ti --help` must answer at once."""
+    if not importable(module):
+        pytest.skip(f"{module} is not written yet")
+    code = f"import sys, {module}; print(sorted({{'torch', 'diffusers'}} & set(sys.modules)))"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == "[]"
+
+
+def importable(module: str) -> bool:
+    """Whether there is such a module."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

@@ -1,0 +1,137 @@
+"""Judges pictures of the demo world by their pixels alone; knows nothing of the model that made them.
+
+Colours come from pixel statistics. Shape, texture and style come from a small convolutional network
+that was trained on drawings only, of other seeds than the model's, with "other" as an answer for
+everything that has no name. The held-out concepts are among its classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from . import lexicon as words
+from ..files.safetensors_file import read_safetensors
+from .scene import Concept
+from .world import SIZE, second_tone
+
+OTHER = "other"
+SHAPES = (*words.NAMED_SHAPES, *words.HELD_OUT_SHAPES, OTHER)
+TEXTURES = (*words.NAMED_TEXTURES, *words.HELD_OUT_TEXTURES, OTHER)
+STYLES = (*words.NAMED_STYLES, *words.HELD_OUT_STYLES, OTHER)
+HEADS = {"shape": SHAPES, "texture": TEXTURES, "style": STYLES}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a picture shows, in the world's words; `sure` is the least probable of the network's."""
+
+    colour: str
+    background: str
+    shape: str
+    texture: str
+    style: str
+    sure: float
+
+
+class Eye(nn.Module):
+    """(n, 3, 96, 96) pixels in 0..1 to one row of logits a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after, stride in (
+            (4, 24, 2), (24, 48, 2), (48, 64, 2), (64, 64, 1), (64, 96, 2),
+        ):  # fmt: skip
+            layers += [nn.Conv2d(before, after, 3, stride, 1), nn.GroupNorm(8, after), nn.SiLU()]
+        self.body = nn.Sequential(*layers)
+        self.heads = nn.ModuleDict({k: nn.Linear(192, len(v)) for k, v in HEADS.items()})
+
+    def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
+        ground = pixels[:, :, :3].flatten(2).median(2).values[..., None, None]
+        contrast = (pixels - ground).norm(dim=1, keepdim=True)
+        seen = self.body(torch.cat([pixels, contrast], 1))
+        flat = torch.cat([seen.mean((2, 3)), seen.amax((2, 3))], 1)
+        return {name: head(flat) for name, head in self.heads.items()}
+
+
+class Scorer:
+    """Reads pictures; `Scorer.load(path)` gives the trained one."""
+
+    def __init__(self, eye: Eye) -> None:
+        self.eye = eye.eval().requires_grad_(False)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Scorer:
+        """From the safetensors file that `demo/train_scorer.py` wrote."""
+        eye = Eye()
+        tensors, _ = read_safetensors(Path(path))
+        eye.load_state_dict({name: value.float() for name, value in tensors.items()})
+        return cls(eye)
+
+    def read(self, image: Image.Image) -> Reading:
+        """What the picture shows."""
+        pixels = _pixels(image)
+        with torch.no_grad():
+            batch = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
+            told = {name: row[0].softmax(0) for name, row in self.eye(batch).items()}
+        best = {name: HEADS[name][int(row.argmax())] for name, row in told.items()}
+        sure = min(float(row.max()) for row in told.values())
+        return Reading(*colours(pixels), **best, sure=sure)
+
+    def matches(self, image: Image.Image, wanted: Concept | Mapping[str, str]) -> bool:
+        """Whether every wanted field (colour, shape, …) is read as wanted."""
+        fields = wanted.wanted if isinstance(wanted, Concept) else wanted
+        reading = asdict(self.read(image))
+        return all(reading[field] == value for field, value in fields.items())
+
+    def concept_score(self, images: Iterable[Image.Image], wanted: Concept) -> float:
+        """The share of pictures, 0..1, that show the concept."""
+        found = [self.matches(image, wanted) for image in images]
+        return sum(found) / max(len(found), 1)
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """(96, 96, 3) float32 in 0..255."""
+    if image.size != (SIZE, SIZE):
+        image = image.resize((SIZE, SIZE), Image.Resampling.BOX)
+    return np.asarray(image.convert("RGB"), np.float32)
+
+
+@lru_cache(maxsize=1)
+def _palette() -> tuple[np.ndarray, np.ndarray]:
+    """Every colour's own tone and the second tone its textures run to, (12, 3) each."""
+    own = np.array(list(words.COLOURS.values()), np.float32)
+    return own, np.array([second_tone(name) for name in words.COLOURS], np.float32)
+
+
+def colours(pixels: np.ndarray) -> tuple[str, str]:
+    """The figure's and the background's colour word of (96, 96, 3) pixels in 0..255."""
+    names, (own, _) = list(words.COLOURS), _palette()
+    edge = np.concatenate([pixels[:3].reshape(-1, 3), pixels[-3:].reshape(-1, 3)])
+    edge = np.concatenate([edge, pixels[:, :3].reshape(-1, 3), pixels[:, -3:].reshape(-1, 3)])
+    ground = np.median(edge, 0)
+    background = int(np.linalg.norm(own - ground, axis=1).argmin())
+    figure = pixels[np.linalg.norm(pixels - ground, axis=2) > 45]
+    votes = _votes(figure)
+    votes[background] = -1.0
+    return names[int(votes.argmax())], names[background]
+
+
+def _votes(figure: np.ndarray) -> np.ndarray:
+    """How well each colour explains (n, 3) pixels: near its tone fully, on the way to the second
+    tone of its textures a little."""
+    own, second = _palette()
+    way = second - own
+    along = ((figure[:, None] - own) * way).sum(2) / (way**2).sum(1)
+    nearest = own + along.clip(0, 1)[..., None] * way
+    off_line = np.linalg.norm(figure[:, None] - nearest, axis=2)
+    off_tone = np.linalg.norm(figure[:, None] - own, axis=2)
+    return (np.exp(-((off_tone / 38) ** 2)) + 0.25 * np.exp(-((off_line / 30) ** 2))).sum(0)

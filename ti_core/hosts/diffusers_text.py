@@ -1,0 +1,197 @@
+"""Prompts → conditioning, differentiable in the vectors of embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import HostError
+from .diffusers_models import Model, TextEncoder
+from .port import TextOptions, Vectors
+from .prompt import Chunk, pack, read_prompt
+
+
+def encode_text(
+    model: Model,
+    prompts: Sequence[str],
+    embeddings: Mapping[str, Vectors],
+    options: TextOptions,
+) -> tuple[Tensor, Tensor | None]:
+    """Context (P, 77 × chunks, width) and, for SDXL, the pooled text (P, width of clip_g)."""
+    if not prompts:
+        raise HostError("there is no prompt to encode")
+    plans = [_plan(encoder, prompts, embeddings, options) for encoder in model.encoders]
+    chunks = max(len(plan) for plans_of_one in plans for plan in plans_of_one)
+    contexts, pooled = [], None
+    for encoder, plan in zip(model.encoders, plans, strict=True):
+        padded = [chunk for one in plan for chunk in (*one, *((),) * (chunks - len(one)))]
+        layer = encoder.layer + _skipped(model, encoder, options.clip_skip)
+        states, last = _run(encoder, padded, embeddings, layer)
+        contexts.append(_emphasise(states, padded).reshape(len(prompts), -1, states.shape[-1]))
+        if encoder.projection is not None:
+            pooled = _pool(encoder, last[::chunks], padded[::chunks])
+    return torch.cat(contexts, dim=-1).float(), None if pooled is None else pooled.float()
+
+
+def check_embeddings(model: Model, embeddings: Mapping[str, Vectors]) -> None:
+    """Raise HostError unless every embedding has (k, width) vectors for every encoder."""
+    for name, vectors in embeddings.items():
+        for encoder in model.encoders:
+            facts = encoder.facts()
+            rows = vectors.get(encoder.key)
+            if rows is None:
+                why = f"it has no vectors for '{encoder.key}'"
+            elif rows.dim() != 2 or rows.shape[1] != facts.width:
+                why = f"its shape is {tuple(rows.shape)}, '{encoder.key}' needs (k, {facts.width})"
+            else:
+                continue
+            raise HostError(
+                f"the embedding '{name}' does not fit this model",
+                why,
+                "it was made for another kind of model",
+            )
+
+
+def _plan(
+    encoder: TextEncoder,
+    prompts: Sequence[str],
+    embeddings: Mapping[str, Vectors],
+    options: TextOptions,
+) -> list[list[Chunk]]:
+    """The chunks of every prompt."""
+    lengths = {name: vectors[encoder.key].shape[0] for name, vectors in embeddings.items()}
+    tokenize, room = encoder.vocabulary.tokenize, encoder.positions - 2
+    pieces = (read_prompt(prompt, embeddings, options.emphasis) for prompt in prompts)
+    return [pack(piece, tokenize, lengths, room) for piece in pieces]
+
+
+def _skipped(model: Model, encoder: TextEncoder, clip_skip: int) -> int:
+    """Layers to leave out beyond the family's custom; only SD1 listens, as in A1111."""
+    layers = encoder.core.get_submodule("encoder.layers")
+    assert isinstance(layers, nn.ModuleList)
+    if not 1 <= clip_skip <= len(layers):
+        why = f"the text encoder has {len(layers)} layers"
+        raise HostError(f"clip skip {clip_skip} is not possible", why)
+    return clip_skip - 1 if model.family == "sd1" else 0
+
+
+def _run(
+    encoder: TextEncoder,
+    chunks: Sequence[Chunk],
+    embeddings: Mapping[str, Vectors],
+    layer: int,
+) -> tuple[Tensor, Tensor]:
+    """The states (N, 77, width) of the chosen layer, and of the last one after the final norm."""
+    device = encoder.token_embedding.weight.device
+    ids = torch.tensor([_ids(encoder, chunk) for chunk in chunks], device=device)
+    core = encoder.core
+    layers = core.get_submodule("encoder.layers")
+    with (
+        _vectors_inserted(encoder, chunks, embeddings),
+        _captured(layers.get_submodule(str(len(list(layers.children())) - layer))) as captured,
+    ):
+        last = encoder.model(input_ids=ids).last_hidden_state
+    if layer == 1 and encoder.final_norm:
+        return last, last
+    states = captured[0]
+    return (core.get_submodule("final_layer_norm")(states) if encoder.final_norm else states), last
+
+
+def _ids(encoder: TextEncoder, chunk: Chunk) -> list[int]:
+    """Start, tokens, end, and padding to the encoder's length."""
+    words = encoder.vocabulary
+    ids = [words.start, *(slot.token for slot in chunk), words.end]
+    return ids + [words.pad] * (encoder.positions - len(ids))
+
+
+@contextmanager
+def _vectors_inserted(
+    encoder: TextEncoder, chunks: Sequence[Chunk], embeddings: Mapping[str, Vectors]
+) -> Iterator[None]:
+    """While open, the token embedding gives the embeddings' vectors at their positions."""
+    places = [
+        (n, 1 + i, slot.trigger, slot.row)
+        for n, chunk in enumerate(chunks)
+        for i, slot in enumerate(chunk)
+        if slot.trigger is not None
+    ]
+    if not places:
+        yield
+        return
+    values, index = _gather(encoder, places, embeddings)
+
+    def replace(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
+        return output.index_put(index, values.to(output))
+
+    handle = encoder.token_embedding.register_forward_hook(replace)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _gather(
+    encoder: TextEncoder,
+    places: Sequence[tuple[int, int, str, int]],
+    embeddings: Mapping[str, Vectors],
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Vectors (M, width) and where they go: (chunk, position), M numbers each."""
+    device = encoder.token_embedding.weight.device
+    names = list(dict.fromkeys(place[2] for place in places))
+    tables = [embeddings[name][encoder.key].to(device) for name in names]
+    starts, start = {}, 0
+    for name, table in zip(names, tables, strict=True):
+        starts[name], start = start, start + len(table)
+    rows = torch.tensor([starts[name] + row for _, _, name, row in places], device=device)
+    chunk = torch.tensor([place[0] for place in places], device=device)
+    position = torch.tensor([place[1] for place in places], device=device)
+    return torch.cat(tables).index_select(0, rows), (chunk, position)
+
+
+@contextmanager
+def _captured(layer: nn.Module) -> Iterator[list[Tensor]]:
+    """Collects the outputs of a layer while open.
+
+    transformers can return hidden states itself, but newer versions leave hooks behind for it.
+    """
+    outputs: list[Tensor] = []
+
+    def keep(module: nn.Module, inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
+        outputs.append(output[0] if isinstance(output, tuple) else output)
+
+    handle = layer.register_forward_hook(keep)
+    try:
+        yield outputs
+    finally:
+        handle.remove()
+
+
+def _emphasise(states: Tensor, chunks: Sequence[Chunk]) -> Tensor:
+    """Multiply each position by its weight, then restore the chunk's mean (A1111's "Original").
+
+    Chunks without any weight are left alone, bit for bit.
+    """
+    weighted = [n for n, chunk in enumerate(chunks) if any(slot.weight != 1 for slot in chunk)]
+    if not weighted:
+        return states
+    factors = torch.ones(len(weighted), states.shape[1], 1)
+    for row, n in enumerate(weighted):
+        for i, slot in enumerate(chunks[n]):
+            factors[row, 1 + i] = slot.weight
+    index = torch.tensor(weighted, device=states.device)
+    before = states.index_select(0, index).float()
+    after = before * factors.to(states.device)
+    restored = after * (before.mean((1, 2), keepdim=True) / after.mean((1, 2), keepdim=True))
+    return states.float().index_copy(0, index, restored)
+
+
+def _pool(encoder: TextEncoder, last: Tensor, chunks: Sequence[Chunk]) -> Tensor:
+    """Project the state at the end mark of each prompt's first chunk."""
+    ends = torch.tensor([1 + len(chunk) for chunk in chunks], device=last.device)
+    states = last[torch.arange(len(chunks), device=last.device), ends]
+    project: Callable[[Tensor], Tensor] | None = encoder.projection
+    assert project is not None
+    return project(states)
