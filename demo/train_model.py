@@ -1,0 +1,93 @@
+"""Trains the demo model: a small latent diffusion model on pictures this repository draws.
+
+    python demo/train_model.py                    # everything; about 80 minutes on two CPU cores
+    python demo/train_model.py --stage unet       # one stage; an interrupted stage goes on
+
+Stages: tokenizer, data, vae, latents, unet, export. Every random number is a function of fixed
+seeds and the step, so two runs on the same machine give the same model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from train_data import draw_pictures, load_pictures, load_scenes  # noqa: E402
+from train_export import export  # noqa: E402
+from train_tokenizer import write_tokenizer  # noqa: E402
+from train_unet import Latents, train_unet  # noqa: E402
+from train_vae import encode_all, new_vae, train_vae  # noqa: E402
+
+from ti_core.demo.lexicon import vocabulary  # noqa: E402
+
+PICTURES, ENCODED = 64_000, 48_000  # the VAE sees all pictures, the UNet the first of them
+VAE_STEPS, UNET_STEPS = 3_400, 6_500
+
+
+def stage_tokenizer(run: Path) -> None:
+    write_tokenizer(vocabulary(), run / "tokenizer")
+
+
+def stage_data(run: Path) -> None:
+    draw_pictures(run / "data", PICTURES)
+
+
+def stage_vae(run: Path) -> None:
+    train_vae(run, VAE_STEPS)
+
+
+def stage_latents(run: Path) -> None:
+    """Encodes pictures once; the scale makes the latents' standard deviation 1."""
+    vae = new_vae()
+    vae.load_state_dict(torch.load(run / "vae.pt")["average"])
+    means, spreads = encode_all(vae.eval(), load_pictures(run / "data")[:ENCODED])
+    scale = 1 / float(means.float().std())
+    torch.save({"means": means, "spreads": spreads, "scale": scale}, run / "latents.pt")
+
+
+def stage_unet(run: Path) -> None:
+    stored, words = torch.load(run / "latents.pt"), read_vocabulary(run)
+    means, spreads = (stored[key].float() * stored["scale"] for key in ("means", "spreads"))
+    train_unet(run, Latents(means, spreads, load_scenes(run / "data")[:ENCODED]), words, UNET_STEPS)
+
+
+def stage_export(run: Path) -> None:
+    export(run, read_vocabulary(run), run / "model")
+
+
+def read_vocabulary(run: Path) -> dict[str, int]:
+    """The tokenizer's words and their ids."""
+    return json.loads((run / "tokenizer" / "vocab.json").read_text())
+
+
+STAGES = {
+    "tokenizer": stage_tokenizer, "data": stage_data, "vae": stage_vae,
+    "latents": stage_latents, "unet": stage_unet, "export": stage_export,
+}  # fmt: skip
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--stage", choices=[*STAGES, "all"], default="all")
+    options.add_argument("--out", type=Path, default=ROOT / "demo" / "run", help="scratch folder")
+    options.add_argument("--threads", type=int, default=2)
+    given = options.parse_args()
+    torch.set_num_threads(given.threads)
+    given.out.mkdir(parents=True, exist_ok=True)
+    for name, stage in STAGES.items():
+        if given.stage in (name, "all"):
+            print(f"stage {name}", flush=True)
+            stage(given.out)
+
+
+if __name__ == "__main__":
+    main()

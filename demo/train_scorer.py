@@ -1,0 +1,134 @@
+"""Trains the small network of the scorer on drawings (never on generated pictures).
+
+    python demo/train_scorer.py
+
+Its drawings come from other seeds than the model's. The last 3000 are kept apart for the test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import random
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageFilter
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from ti_core.demo.scorer import HEADS, OTHER, Eye, Scorer  # noqa: E402
+from ti_core.demo.styles import style  # noqa: E402
+from ti_core.demo.world import Scene, draw, random_scene  # noqa: E402
+from ti_core.files.safetensors_file import write_safetensors  # noqa: E402
+
+TRAIN, TEST, EPOCHS, BATCH, RATE = 20_000, 3_000, 6, 64, 2e-3
+IGNORED = -100
+
+
+def worn(picture: Image.Image, rng: random.Random) -> Image.Image:
+    """The drawing as a generator might render it: a little soft, noisy, reduced or compressed."""
+    if rng.random() < 0.5:
+        picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 1.3)))
+    if rng.random() < 0.3:
+        small = rng.randint(56, 90)
+        picture = picture.resize((small, small)).resize((96, 96), Image.Resampling.BICUBIC)
+    if rng.random() < 0.3:
+        memory = io.BytesIO()
+        picture.save(memory, "JPEG", quality=rng.randint(35, 90))
+        picture = Image.open(memory).convert("RGB")
+    if rng.random() < 0.4:
+        noise = np.random.default_rng(rng.getrandbits(32)).normal(0, rng.uniform(1, 14), (96, 96, 3))
+        picture = Image.fromarray((np.asarray(picture) + noise).clip(0, 255).astype(np.uint8))
+    return picture
+
+
+def examples(seed: str, count: int) -> tuple[np.ndarray, dict[str, np.ndarray], list[Scene]]:
+    """Pictures (n, 96, 96, 3) uint8, labels per head (n,), and the scenes."""
+    rng = random.Random(f"scorer {seed}")
+    scenes = [random_scene(rng, described=0.2, held_out=0.18) for _ in range(count)]
+    pictures = np.stack([np.asarray(worn(draw(scene), rng)) for scene in scenes])
+    return pictures, {head: _labels(scenes, head) for head in HEADS}, scenes
+
+
+def _labels(scenes: list[Scene], head: str) -> np.ndarray:
+    return np.array([_label(scene, head) for scene in scenes])
+
+
+def _label(scene: Scene, head: str) -> int:
+    """The class number; textures of hollow figures cannot be seen and are not asked for."""
+    if head == "texture" and style(scene.style).hollow:
+        return IGNORED
+    name = getattr(scene, head)
+    return HEADS[head].index(name if name in HEADS[head] else OTHER)
+
+
+def train(pictures: np.ndarray, labels: dict[str, np.ndarray]) -> Eye:
+    """Cross-entropy on the three answers; AdamW with a cosine rate."""
+    torch.manual_seed(3)
+    eye, steps = Eye().to(memory_format=torch.channels_last), EPOCHS * (len(pictures) // BATCH)
+    optimiser = torch.optim.AdamW(eye.parameters(), RATE, weight_decay=0.02)
+    rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE * 1.5, steps)
+    order, began = np.random.default_rng(3), time.time()
+    for step in range(steps):
+        rows = order.integers(0, len(pictures), BATCH)
+        told = eye(_floats(pictures[rows]))
+        losses = [
+            F.cross_entropy(
+                told[head], torch.from_numpy(labels[head][rows]), label_smoothing=0.02,
+                ignore_index=IGNORED,
+            )
+            for head in HEADS
+        ]  # fmt: skip
+        optimiser.zero_grad()
+        sum(losses).backward()
+        optimiser.step()
+        rates.step()
+        if step % 200 == 0:
+            text = " ".join(f"{loss.item():.3f}" for loss in losses)
+            print(f"scorer {step}/{steps} {text} {time.time() - began:.0f}s", flush=True)
+    return eye
+
+
+def _floats(pictures: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+
+
+def accuracy(scorer: Scorer, seed: str, count: int) -> dict[str, float]:
+    """The share of right answers on fresh drawings, for each kind of answer."""
+    pictures, labels, scenes = examples(seed, count)
+    readings = [scorer.read(Image.fromarray(picture)) for picture in pictures]
+    found = {}
+    for head, classes in HEADS.items():
+        asked = [n for n in range(count) if labels[head][n] != IGNORED]
+        right = [getattr(readings[n], head) == classes[labels[head][n]] for n in asked]
+        found[head] = float(np.mean(right))
+    for field in ("colour", "background"):
+        right = [getattr(r, field) == getattr(s, field) for r, s in zip(readings, scenes)]
+        found[field] = float(np.mean(right))
+    return found
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--out", type=Path, default=ROOT / "demo" / "scorer.safetensors")
+    options.add_argument("--threads", type=int, default=2)
+    given = options.parse_args()
+    torch.set_num_threads(given.threads)
+    pictures, labels, _ = examples("train", TRAIN)
+    eye = train(pictures, labels)
+    tensors = {name: value.half().contiguous() for name, value in eye.state_dict().items()}
+    write_safetensors(given.out, tensors, {"title": "demo scorer"})
+    result = accuracy(Scorer.load(given.out), "test", TEST)
+    print(json.dumps(result, indent=1))
+    given.out.with_name("scorer.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
