@@ -175,7 +175,9 @@ def test_old_names_variants_and_shards_of_folders_are_read(folder: Path, tmp_pat
     for i, keys in enumerate(halves, start=1):
         shard = unet.with_name(f"diffusion_pytorch_model-0000{i}-of-00002.safetensors")
         save_file({key: state[key] for key in keys}, shard)
-    save_file({"nothing": torch.ones(1)}, unet.with_name("diffusion_pytorch_model.fp16.safetensors"))
+    save_file(
+        {"nothing": torch.ones(1)}, unet.with_name("diffusion_pytorch_model.fp16.safetensors")
+    )
     unet.unlink()
     vae = folder / "vae" / "diffusion_pytorch_model.safetensors"
     old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}

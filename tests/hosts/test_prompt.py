@@ -101,7 +101,9 @@ def test_part_of_another_word_is_no_trigger(text: str) -> None:
     assert found(text, "mychar4") == []
 
 
-@pytest.mark.parametrize("text", ["mychar4", "mychar4, x", "(mychar4:1.2)", "mychar4's", "a mychar4."])
+@pytest.mark.parametrize(
+    "text", ["mychar4", "mychar4, x", "(mychar4:1.2)", "mychar4's", "a mychar4."]
+)
 def test_punctuation_ends_a_word(text: str) -> None:
     assert found(text, "mychar4") == ["mychar4"]
 

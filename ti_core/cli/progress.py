@@ -54,7 +54,7 @@ class Progress:
             self._say(f"step {event.step}: {event.path}")
 
     def _start(self, event: Started) -> None:
-        self.run_folder, self.last = event.run_folder, event.max_steps
+        self.run_folder, self.last, self.norms = event.run_folder, event.max_steps, event.norms
         self._say(
             f"teaching {event.model} the word {event.name!r}: {event.vectors} vector(s), "
             f"{event.pictures} pictures, template {event.template}"
@@ -82,6 +82,10 @@ class Progress:
             self.bar.close()
         word = "finished" if event.reason == "done" else "stopped"
         self._say(f"{word} at step {event.step} after {event.seconds:.0f} s: {event.path}")
+        for key, lengths in event.norms.items():
+            before = ", ".join(f"{n:.2f}" for n in self.norms.get(key, []))
+            now = ", ".join(f"{n:.2f}" for n in lengths)
+            self._say(f"lengths of the vectors for {key}: {before} at the start, {now} now")
         self._say(f"logs, copies and previews: {event.run_folder}")
 
     def _say(self, text: str) -> None:

@@ -23,7 +23,7 @@ from ..errors import CheckpointError, HostError
 from .diffusers_folder import download, open_folder
 from .diffusers_models import Model
 from .diffusers_preview import SAMPLERS
-from .diffusers_session import AUTOCAST_DTYPES, DiffusersSession
+from .diffusers_session import AUTOCAST_DTYPES, DiffusersSession, memory_errors
 from .diffusers_single_file import open_single_file
 from .port import Features, ModelFacts, Precision, Prediction
 
@@ -63,12 +63,14 @@ class DiffusersHost:
             CheckpointError: the model is missing, damaged, incomplete or of an unknown kind.
             UnsafeFileError: a pickle asks for more than tensors.
             HostError: the device or the vocabulary is not there, or the hub is out of reach.
+            HostMemoryError: the device has too little memory.
         """
         target = choose_device(device)
         words = Path(tokenizer) if tokenizer is not None else None
         loaded = _load(model, words, prediction)
-        for network in loaded.networks():
-            network.to(target)
+        with memory_errors():
+            for network in loaded.networks():
+                network.to(target)
         return cls(loaded, target, embeddings_dir)
 
     def features(self) -> Features:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import CheckpointError, HostError
 from .checkpoint.keys_text import PROJECTION, convert_clip
@@ -18,6 +18,7 @@ from .diffusers_models import (
     TextEncoder,
     build,
     build_projection,
+    build_text_model,
     text_from_config,
     unet_from_config,
     vae_from_config,
@@ -28,7 +29,10 @@ from .port import Family, Prediction
 
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 """Names in the autoencoders of early folders."""
-_HUB_FILES = ("model_index.json", "*/*.json", "*/*.txt", "*/*.safetensors")
+_HUB_FILES = (
+    "model_index.json scheduler/*.json tokenizer*/*.json tokenizer*/*.txt unet/*.json vae/*.json "
+    "text_encoder*/*.json unet/*.safetensors vae/*.safetensors text_encoder*/*.safetensors"
+).split()
 
 
 def open_folder(
@@ -63,7 +67,7 @@ def download(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=list(_HUB_FILES)))
+        return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
     except Exception as error:  # the hub's client raises whatever its network layer does
         raise HostError(f"'{name}' could not be fetched from the hub", str(error)) from error
 
@@ -121,15 +125,10 @@ def _encoder(
     place = folder / f"text_encoder{suffix}"
     weights = convert_clip(_weights(place))
     projection = weights.pop(PROJECTION, None)
-    model = _text_model(_config(place), weights)
+    model = build_text_model(text_from_config(_config(place)), weights)
     vocabulary = open_vocabulary(folder / f"tokenizer{suffix}" if tokenizer is None else tokenizer)
     pooled = build_projection(projection) if key == "clip_g" and projection is not None else None
     return TextEncoder(key, model, vocabulary, layer, final_norm=layer == 1, projection=pooled)
-
-
-def _text_model(config: dict[str, Any], weights: dict[str, Tensor]) -> nn.Module:
-    create = text_from_config(config)
-    return build(create, weights, "text encoder", strict=False)
 
 
 def _vae_weights(folder: Path) -> dict[str, Tensor]:

@@ -19,6 +19,8 @@ from .checkpoint.architecture import TextShape, UNetShape, VAEShape
 from .diffusers_vocabulary import Vocabulary
 from .port import EncoderFacts, Family, ModelFacts, Prediction
 
+_WRAPPER = "text_model."
+
 
 @dataclass
 class TextEncoder:
@@ -62,9 +64,7 @@ class TextEncoder:
     def facts(self) -> EncoderFacts:
         """As the port describes it."""
         table = self.token_embedding
-        return EncoderFacts(
-            self.key, table.embedding_dim, table.num_embeddings, self.positions - 2
-        )
+        return EncoderFacts(self.key, table.embedding_dim, table.num_embeddings, self.positions - 2)
 
 
 @dataclass
@@ -126,6 +126,18 @@ def build(
     network.load_state_dict({key: weights[key] for key in own}, strict=True, assign=True)
     _materialise_buffers(network)
     return network.eval().requires_grad_(False)
+
+
+def build_text_model(create: Callable[[], nn.Module], state: Mapping[str, Tensor]) -> nn.Module:
+    """A CLIPTextModel from weights without the `text_model.` that transformers 4 has in front.
+
+    Weights that it has no place for are ignored: files carry a few that nobody uses.
+    """
+    with torch.device("meta"):
+        wrapped = any(key.startswith(_WRAPPER) for key in create().state_dict())
+    if wrapped:
+        state = {_WRAPPER + key: tensor for key, tensor in state.items()}
+    return build(create, state, "text encoder", strict=False)
 
 
 def build_projection(weight: Tensor) -> nn.Linear:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Literal
 
 import torch
@@ -66,7 +66,7 @@ class DiffusersSession:
             why = f"{tuple(pixels.shape)} is not (B, 3, H, W) with multiples of {factor}"
             raise HostError("these pixels cannot be encoded", why)
         # SDXL's VAE overflows in half precision.
-        with _memory_errors(), torch.no_grad(), self._computing(half=False):
+        with memory_errors(), torch.no_grad(), self._computing(half=False):
             vae: Any = self._ready(self._model.vae)
             posterior = vae.encode(pixels.to(self._device, torch.float32)).latent_dist
             scale = self._model.latent_scale
@@ -83,7 +83,7 @@ class DiffusersSession:
         self._check_open()
         check_embeddings(self._model, embeddings)
         distinct = list(dict.fromkeys(prompts))
-        with _memory_errors(), self._computing():
+        with memory_errors(), self._computing():
             for encoder in self._model.encoders:
                 self._ready(encoder.model)
                 if encoder.projection is not None:
@@ -104,7 +104,7 @@ class DiffusersSession:
     ) -> Tensor:
         """The UNet's own output (B, 4, h, w)."""
         self._check_open()
-        with _memory_errors(), self._computing():
+        with memory_errors(), self._computing():
             unet = self._ready(self._model.unet)
             with _hypernetwork_attached(unet, hypernetwork):
                 output = unet(
@@ -113,7 +113,7 @@ class DiffusersSession:
                     encoder_hidden_states=conditioning.context.to(self._device),
                     added_cond_kwargs=self._added(conditioning),
                 ).sample
-        return output.float()  # type: ignore[no-any-return]
+        return output.float()
 
     def preview(
         self,
@@ -152,8 +152,8 @@ class DiffusersSession:
         """Autocast as the session's precision says; off where `half` is not wanted."""
         dtype = AUTOCAST_DTYPES.get(self._precision) if half else None
         kind = self._device.type
-        if dtype is None:
-            return torch.autocast(kind, enabled=False)
+        if dtype is None:  # older torch knows no autocast for MPS, not even a disabled one
+            return nullcontext() if kind == "mps" else torch.autocast(kind, enabled=False)
         return torch.autocast(kind, dtype=dtype)
 
     def _time_ids(self, count: int, sizes: Sequence[PictureSize] | None) -> Tensor | None:
@@ -205,7 +205,7 @@ class DiffusersSession:
             return self.predict(noisy, times, conditioning, hypernetwork)
 
         latent = sampling.run(seed, self._device, predict)
-        with _memory_errors(), self._computing(half=False):
+        with memory_errors(), self._computing(half=False):
             vae: Any = self._ready(self._model.vae)
             pixels = vae.decode(latent / self._model.latent_scale).sample
         return to_images(pixels)[0]
@@ -269,7 +269,7 @@ def _hook_attention(attention: nn.Module, hypernetwork: Hypernetwork) -> list[An
 
 
 @contextmanager
-def _memory_errors() -> Iterator[None]:
+def memory_errors() -> Iterator[None]:
     """Turns every backend's way of running out of memory into HostMemoryError."""
     try:
         yield
@@ -289,5 +289,3 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     text = str(error).lower()
     return any(sign in text for sign in ("out of memory", "allocate memory", "not enough memory"))
-
-

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError
 from .checkpoint.architecture import (
+    TextShape,
     UNetShape,
     clip_shape,
     open_clip_shape,
@@ -27,6 +28,7 @@ from .diffusers_models import (
     TextEncoder,
     build,
     build_projection,
+    build_text_model,
     text_from_shape,
     unet_from_shape,
     vae_from_shape,
@@ -122,7 +124,7 @@ def _clip(state: dict[str, Tensor], family: Family, tokenizer: Path | None) -> T
     """OpenAI's: last layer and final norm in SD1, the raw layer before it in SDXL."""
     weights = convert_clip(state)
     shape = clip_shape(weights)
-    model = build(text_from_shape(shape, shape.layers), weights, "text encoder", strict=False)
+    model = build_text_model(text_from_shape(shape, shape.layers), weights)
     vocabulary = standard_vocabulary(tokenizer, open_clip=False)
     sdxl = family == "sdxl"
     return TextEncoder("clip_l", model, vocabulary, 2 if sdxl else 1, final_norm=not sdxl)
@@ -131,15 +133,15 @@ def _clip(state: dict[str, Tensor], family: Family, tokenizer: Path | None) -> T
 def _open_clip(
     key: str, state: dict[str, Tensor], family: Family, tokenizer: Path | None
 ) -> TextEncoder:
-    """OpenCLIP's: SD2 never uses the last layer, so it is not loaded; SDXL's pooled output does."""
+    """OpenCLIP's: last state in use and final norm in SD2, the raw one before it in SDXL."""
     shape = open_clip_shape(state)
     sdxl = family == "sdxl"
-    layers = shape.layers if sdxl else shape.layers - 1
+    layers = layers_in_use(shape, family)
     weights = convert_open_clip(state, layers)
     projection = weights.pop(PROJECTION, None)
     if sdxl and projection is None:
         raise CheckpointError("the checkpoint is incomplete", "'text_projection' is missing")
-    model = build(text_from_shape(shape, layers), weights, "text encoder", strict=False)
+    model = build_text_model(text_from_shape(shape, layers), weights)
     return TextEncoder(
         key,
         model,
@@ -148,6 +150,16 @@ def _open_clip(
         final_norm=not sdxl,
         projection=build_projection(projection) if sdxl and projection is not None else None,
     )
+
+
+def layers_in_use(shape: TextShape, family: Family) -> int:
+    """How many layers of an OpenCLIP encoder to load.
+
+    SD2 never uses the last one, and files made from diffusers folders do not have it; SDXL's
+    pooled output uses all.
+    """
+    already_cut = (shape.width, shape.layers) == (1024, 23)
+    return shape.layers if family == "sdxl" or already_cut else shape.layers - 1
 
 
 def _probe(unet: nn.Module, shape: UNetShape, family: Family) -> Prediction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
@@ -42,7 +43,7 @@ from .plan import Plan, make_plan
 from .plot import save_loss_plot
 from .run_folder import RunFolder
 from .state import TrainState, list_states, moments_of, restore_moments, save_state
-from .vectors import EmbeddingVectors, described, norms, starting_rows
+from .vectors import EmbeddingVectors, Start, described, norms, starting_rows
 
 _MOST_RECOVERIES = 3
 _log = logging.getLogger(__name__)
@@ -63,12 +64,14 @@ def train(
     Raises TIError; what was learned until then lies in the run folder.
     """
     plan = make_plan(config, host, resume)
-    with host.session(config.optimizer.mixed_precision) as session:  # type: ignore[arg-type]
-        folder = resume or RunFolder.create(
-            Path(config.output.logging_dir), config.file_stem, config.output.loss_csv_every
-        )
-        folder.write_settings({"train": to_dict(config), **(extra_settings or {})})
-        path = Run(plan, session, folder, on_event).go(should_stop)
+    try:
+        with host.session(config.optimizer.mixed_precision) as session:  # type: ignore[arg-type]
+            folder = resume or RunFolder.create(Path(config.output.logging_dir), config.file_stem)
+            folder.csv_every = config.output.loss_csv_every
+            folder.write_settings({"train": to_dict(config), **(extra_settings or {})})
+            path = Run(plan, session, folder, on_event).go(should_stop)
+    except torch.cuda.OutOfMemoryError as error:  # its name in every version of torch
+        raise _memory_error(error) from error
     host.embedding_saved(path)
     return path
 
@@ -79,7 +82,10 @@ class Run:
     def __init__(self, plan: Plan, session: Session, folder: RunFolder, listener: Listener) -> None:
         self.plan, self.session, self.folder, self.listener = plan, session, folder, listener
         self.config = plan.config
-        start = starting_rows(self.config.embedding, plan.facts, session)
+        if plan.state:
+            start = Start(plan.state.vectors)
+        else:
+            start = starting_rows(self.config.embedding, plan.facts, session)
         self.notices = (*plan.notices, *start.notices)
         self.vectors = EmbeddingVectors(self.config.name, start.rows, session.device)
         self.optimizer = adamw(self.vectors.parameters())
@@ -98,16 +104,14 @@ class Run:
         try:
             self._begin()
             self.batches = Batches(self.plan, encode_pictures(self.plan, self.session))
-            self._make_first_previews()
             self.session.release("vae")
+            self._make_first_previews()
             while self.step < self.config.optimizer.max_train_steps and not should_stop():
                 self._update()
                 self._milestones()
             return self._finish(time.perf_counter() - began)
         except BaseException as error:
             self._rescue(error)
-            if isinstance(error, torch.OutOfMemoryError):
-                raise _memory_error(error) from error
             raise
 
     def _begin(self) -> None:
@@ -148,11 +152,14 @@ class Run:
             if self.step > self.good.step and not self.updating:
                 self._save_state()
                 self._save_copy()
-            self._emit(Failed(self.step, str(error) or type(error).__name__, self.folder.path))
         except (TIError, OSError) as second:
             _log.warning(
                 "and what was learned since step %d could not be saved: %s", self.good.step, second
             )
+        failed = Failed(self.step, str(error) or type(error).__name__, self.folder.path)
+        with contextlib.suppress(TIError):  # the disk may be what failed
+            self.folder.record(failed)
+        self.listener(failed)
 
     # -- one update ------------------------------------------------------------------------
 
@@ -242,9 +249,11 @@ class Run:
         for number, request in enumerate(self.plan.previews):
             try:
                 self._preview(number, request)
-            except (TIError, RuntimeError, ValueError, OSError) as error:
+            except Exception as error:
+                _log.debug("preview failed", exc_info=True)
                 what = f"preview {number} at step {self.step} failed"
                 self._emit(Notice("warning", what, str(error), "training goes on"))
+        self.session.release("vae")
 
     def _preview(self, number: int, request: PreviewRequest) -> None:
         image = self.session.preview(replace(request, count=1), self.vectors.embeddings())[0]
@@ -267,8 +276,9 @@ class Run:
         save_loss_plot(self.folder.path / "loss.png", self.folder.losses(), self.config.name)
 
     def _save_state(self) -> None:
-        self.good = self._state()
-        path = save_state(self.folder.state, self.good)
+        state = self._state()
+        path = save_state(self.folder.state, state)
+        self.good = state
         self._emit(Saved(self.step, path, "state"))
 
     def _state(self) -> TrainState:

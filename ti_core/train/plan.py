@@ -58,7 +58,7 @@ def make_plan(config: TrainConfig, host: Host, resume: RunFolder | None = None) 
     notices = [notice_of(error) for error in dataset.skipped]
     notices += name_clashes(config.name, host)
     if state:
-        _require_same_widths(state, facts)
+        _require_same_vectors(config, state, facts)
         notices += _changes(state, facts, len(dataset.items))
     return Plan(
         config,
@@ -92,7 +92,7 @@ def _schedule(config: TrainConfig, done: int) -> Schedule:
 def _check_start(
     config: TrainConfig, facts: ModelFacts, final_path: Path, resume: RunFolder | None
 ) -> None:
-    if config.embedding.weights:
+    if config.embedding.weights and not resume:
         rows_from_file(config.embedding, facts)
     require_writable(final_path.parent)
     require_writable(resume.path if resume else Path(config.output.logging_dir))
@@ -117,13 +117,20 @@ def name_clashes(name: str, host: Host) -> list[Notice]:
     ]
 
 
-def _require_same_widths(state: TrainState, facts: ModelFacts) -> None:
+def _require_same_vectors(config: TrainConfig, state: TrainState, facts: ModelFacts) -> None:
     widths = {key: rows.shape[1] for key, rows in state.vectors.items()}
     if widths != facts.widths:
         raise TrainingError(
             "the run cannot go on with this model",
             f"its vectors are {widths} wide, the model wants {facts.widths}",
             "give the model that the run was started with",
+        )
+    wanted, count = config.embedding.num_vectors_per_token, len(next(iter(state.vectors.values())))
+    if wanted != count and not (config.embedding.weights and wanted == 1):
+        raise TrainingError(
+            "the run cannot go on with another number of vectors",
+            f"it has {count}, and num_vectors_per_token is {wanted}",
+            "leave that setting as it was, or train anew",
         )
 
 

@@ -72,8 +72,9 @@ def unet_shape(state: StateDict, family: Family) -> UNetShape:
     layers = {len(level) for level in levels}
     if len(layers) != 1 or 0 in layers:
         raise CheckpointError("the UNet has an unknown layout", "its levels differ in depth")
-    widths = tuple(_rows(state, f"input_blocks.{level[0]}.0.out_layers.3.weight") for level in levels)
-    depths = tuple(_depth(state, f"input_blocks.{level[0]}.1.") for level in levels)
+    firsts = [f"input_blocks.{level[0]}." for level in levels]
+    widths = tuple(_rows(state, f"{first}0.out_layers.3.weight") for first in firsts)
+    depths = tuple(_depth(state, f"{first}1.") for first in firsts)
     attention = _first(state, r".*transformer_blocks\.0\.attn2\.to_k\.weight$", "cross-attention")
     projection = _first(state, r".*\.1\.proj_in\.weight$", "cross-attention")
     label = state.get("label_emb.0.0.weight")

@@ -1,0 +1,505 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from ti_core.errors import (
+    HostMemoryError,
+    NoGradientError,
+    NotFiniteError,
+    StorageError,
+)
+from ti_core.files.embedding import Embedding, read_embedding, write_embedding
+from ti_core.hosts.fake import FakeHost
+from ti_core.hosts.port import Conditioning
+from ti_core.train import loop
+from ti_core.train.events import (
+    Event,
+    Failed,
+    Finished,
+    Notice,
+    PreviewReady,
+    Saved,
+    Started,
+    StepDone,
+)
+from ti_core.train.loop import Run, train
+from ti_core.train.plan import make_plan
+from ti_core.train.run_folder import CSV_NAME, RunFolder
+from ti_core.train.state import latest_state, list_states
+
+from ..conftest import Configure
+from .spoiled import Log, SpoiledHost, stop_after
+
+
+def vectors_of(path: Path) -> dict[str, Tensor]:
+    return read_embedding(path).vectors
+
+
+def run_folder(log: Log) -> RunFolder:
+    return RunFolder(log.of(Started)[0].run_folder)
+
+
+# --- a run ------------------------------------------------------------------------------------
+
+
+def test_a_run_leaves_an_embedding_and_a_folder_that_explains_it(configure: Configure) -> None:
+    log, host = Log(), FakeHost()
+    config = configure(save_every_n_steps=5, sample_every_n_steps=5, loss_csv_every=2)
+    path = train(config, host, log, extra_settings={"host": {"model": "x"}})
+    found = read_embedding(path)
+    assert (found.name, found.step, found.count) == ("zz-thing", 10, 1)
+    assert log.steps == list(range(1, 11))
+    assert host.saved == [path]
+    folder = run_folder(log)
+    assert {p.name for p in folder.path.iterdir()} == {
+        *("settings.json", "events.jsonl", CSV_NAME, "loss.png"),
+        *("embeddings", "images", "state"),
+    }
+    assert {p.name for p in (folder.path / "embeddings").iterdir()} == {
+        "zz-thing-000005.safetensors",
+        "zz-thing-000010.safetensors",
+    }
+    assert len(list((folder.path / "images").iterdir())) == 3
+    assert len((folder.path / CSV_NAME).read_text().splitlines()) == 6
+    assert folder.read_settings()["host"] == {"model": "x"}
+
+
+def test_the_events_tell_the_story_in_order(configure: Configure) -> None:
+    log = Log()
+    train(configure(max_train_steps=2, sample_every_n_steps=2), FakeHost(), log)
+    kinds = [type(event) for event in log]
+    assert kinds == [Started, PreviewReady, StepDone, StepDone, PreviewReady, Saved, Finished]
+    lines = (run_folder(log).path / "events.jsonl").read_text().splitlines()
+    assert [json.loads(line)["event"] for line in lines] == [kind.__name__ for kind in kinds]
+    assert log.of(Finished)[0].reason == "done"
+    assert log.of(Started)[0].segments == [(0, 2, 0.005)]
+
+
+def test_epochs_count_as_in_a1111(configure: Configure) -> None:
+    log = Log()
+    train(configure(), FakeHost(), log)
+    shown = [(event.epoch, event.epoch_step) for event in log.of(StepDone)]
+    assert shown == [(epoch, place) for epoch in range(2) for place in range(5)]
+
+
+@pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
+def test_every_family_trains_all_its_encoders(configure: Configure, family: Any) -> None:
+    config = configure(num_vectors_per_token=2, max_train_steps=1, learning_rate="1e-9")
+    before = vectors_of(train(config, FakeHost(family=family)))
+    after = vectors_of(
+        train(configure(num_vectors_per_token=2, overwrite=True), FakeHost(family=family))
+    )
+    assert set(after) == ({"clip_l", "clip_g"} if family == "sdxl" else {"emb_params"})
+    for key, rows in after.items():
+        assert (rows - before[key]).abs().min() > 0, "every number of every vector has moved"
+
+
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_every_precision_keeps_fp32_vectors(configure: Configure, precision: str) -> None:
+    (rows,) = vectors_of(train(configure(mixed_precision=precision), FakeHost())).values()
+    assert rows.dtype == torch.float32
+    assert not torch.equal(rows, rows.bfloat16().float())
+
+
+def test_the_rate_of_each_step_is_the_schedule_s_and_is_what_moves_the_vectors(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[tuple[float, float]] = []
+    step = torch.optim.AdamW.step
+
+    def spy(self: torch.optim.AdamW, *rest: Any) -> Any:
+        (group,) = self.param_groups
+        assert [tuple(p.shape) for p in group["params"]] == [(1, 12)]
+        used.append((group["lr"], group["weight_decay"]))
+        return step(self, *rest)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    log = Log()
+    train(configure(learning_rate="0.01:3, 0.002"), FakeHost(), log)
+    assert used == [(0.01, 0.0)] * 3 + [(0.002, 0.0)] * 7
+    assert [event.rate for event in log.of(StepDone)] == [rate for rate, _ in used]
+
+
+def test_a_toy_inversion_converges(configure: Configure, tmp_path: Path) -> None:
+    """The loss at fixed noise falls: A16's "trains but learns nothing" would stay level."""
+    (tmp_path / "one.txt").write_text("[name]")
+    template = {"prompt_template": str(tmp_path / "one.txt")}
+    losses: dict[int, float] = {}
+    for steps, rate in ((1, "1e-9"), (150, "0.05")):
+        name = f"zz-{steps}"
+        path = train(
+            configure(
+                token_string=name, max_train_steps=steps, learning_rate=rate, **template,
+                num_vectors_per_token=4, train_batch_size=2,
+            ),
+            FakeHost(),
+        )  # fmt: skip
+        losses[steps] = fixed_loss(configure(token_string=name, **template), vectors_of(path))
+    assert losses[150] < losses[1] * 0.97
+
+
+def fixed_loss(config: Any, rows: dict[str, Tensor]) -> float:
+    """Mean loss of 100 updates' noise, none of it seen in training."""
+    from ti_core.train.batches import Batches, batch_loss, encode_pictures
+    from ti_core.train.vectors import EmbeddingVectors
+
+    host = FakeHost()
+    plan = make_plan(_elsewhere(config), host)
+    with host.session() as session, torch.no_grad():
+        batches = Batches(plan, encode_pictures(plan, session))
+        vectors = EmbeddingVectors(config.name, {"clip_l": rows["emb_params"]}, session.device)
+        losses = [
+            batch_loss(batch, session, vectors, plan).item()
+            for step in range(1000, 1100)
+            for batch in batches.of_step(step)
+        ]
+    return sum(losses) / len(losses)
+
+
+def _elsewhere(config: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(config, output=replace(config.output, overwrite=True))
+
+
+def test_training_starts_from_a_weights_file(configure: Configure, tmp_path: Path) -> None:
+    rows = torch.full((3, 12), 0.25)
+    write_embedding(tmp_path / "w.safetensors", Embedding("w", {"emb_params": rows}, 70))
+    config = configure(
+        weights=str(tmp_path / "w.safetensors"), max_train_steps=1, learning_rate="1e-6"
+    )
+    found = read_embedding(train(config, FakeHost()))
+    assert found.step == 1
+    assert torch.allclose(found.vectors["emb_params"], rows, atol=1e-5)
+
+
+def test_zeros_are_a_start_and_warned_about(configure: Configure) -> None:
+    log = Log()
+    train(configure(init_word="", num_vectors_per_token=2), FakeHost(), log)
+    (notice,) = log.of(Notice)
+    assert (notice.level, notice.what) == ("warning", "the initialization text is empty")
+
+
+# --- stopped ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [0, 1, 4, 7])
+def test_a_stop_at_any_step_leaves_a_file_with_the_right_step(
+    configure: Configure, steps: int
+) -> None:
+    log = Log()
+    path = train(configure(), FakeHost(), log, stop_after(log, steps))
+    assert read_embedding(path).step == steps
+    assert latest_state(run_folder(log).state).step == steps
+    assert log.of(Finished)[0].reason == "stopped"
+
+
+def test_a_copy_holds_exactly_as_many_updates_as_its_name_says(configure: Configure) -> None:
+    """A1111's `name-500` holds 499."""
+    log = Log()
+    train(configure(max_train_steps=12, save_every_n_steps=5), FakeHost(), log)
+    (copy,) = [e.path for e in log.of(Saved) if e.kind == "copy" and e.step == 5]
+    other = train(configure(max_train_steps=5, output_name="five"), FakeHost())
+    assert read_embedding(copy).step == 5
+    assert torch.equal(vectors_of(copy)["emb_params"], vectors_of(other)["emb_params"])
+    assert read_embedding(copy).name == read_embedding(copy).metadata["ti.name"] == copy.stem
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("host died")])
+def test_after_a_crash_everything_learned_lies_in_the_run_folder(
+    configure: Configure, error: BaseException
+) -> None:
+    def fail(number: int, output: Tensor, _: Conditioning) -> Tensor:
+        if number == 7:
+            raise error
+        return output
+
+    log = Log()
+    with pytest.raises(type(error)):
+        train(configure(), SpoiledHost(fail), log)
+    assert latest_state(run_folder(log).state).step == 7
+    assert read_embedding(run_folder(log).copy_path("zz-thing", 7)).step == 7
+    assert log.of(Failed)[0].step == 7
+
+
+@pytest.mark.parametrize("at", [1, 5, 10])
+def test_an_interrupt_in_the_listener_loses_nothing(configure: Configure, at: int) -> None:
+    log = Log()
+
+    def listen(event: Event) -> None:
+        log(event)
+        if isinstance(event, StepDone) and event.step == at:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(configure(), FakeHost(), listen)
+    assert latest_state(run_folder(log).state).step == at
+
+
+def test_an_interrupt_within_the_update_keeps_the_last_state(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half-updated vectors must never be saved under the number of a whole step."""
+    calls = []
+    step = torch.optim.AdamW.step
+
+    def interrupt(self: torch.optim.AdamW) -> None:
+        step(self)
+        calls.append(1)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", interrupt)
+    log = Log()
+    with pytest.raises(KeyboardInterrupt):
+        train(configure(save_state_every_n_steps=5), FakeHost(), log)
+    assert latest_state(run_folder(log).state).step == 5
+
+
+def test_out_of_memory_is_an_error_with_a_remedy_and_nothing_is_lost(configure: Configure) -> None:
+    def fail(number: int, output: Tensor, _: Conditioning) -> Tensor:
+        if number == 4:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried…\nmore")
+        return output
+
+    log = Log()
+    with pytest.raises(HostMemoryError, match="lower the resolution"):
+        train(configure(), SpoiledHost(fail), log)
+    assert latest_state(run_folder(log).state).step == 4
+
+
+# --- previews ---------------------------------------------------------------------------------
+
+
+def test_previews_do_not_change_what_is_learned(configure: Configure) -> None:
+    contents = []
+    for every in (0, 1):
+        config = configure(sample_every_n_steps=every, overwrite=True)
+        contents.append(train(config, FakeHost()).read_bytes())
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("x"), OSError("x"), AttributeError("x"), torch.cuda.OutOfMemoryError("x")],
+)
+def test_a_preview_that_fails_is_told_and_training_goes_on(
+    configure: Configure, error: Exception
+) -> None:
+    log = Log()
+    config = configure(sample_every_n_steps=5)
+    assert read_embedding(train(config, SpoiledHost(preview_error=error), log)).step == 10
+    assert [n.what for n in log.of(Notice)] == [
+        f"preview 0 at step {step} failed" for step in (0, 5, 10)
+    ]
+
+
+def test_an_interrupt_during_a_preview_is_an_interrupt(configure: Configure) -> None:
+    host = SpoiledHost(preview_error=KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        train(configure(sample_every_n_steps=5, sample_at_first=False), host)
+
+
+def test_previews_have_always_the_same_seed_and_carry_their_settings(configure: Configure) -> None:
+    from PIL import Image
+
+    log = Log()
+    train(configure(sample_every_n_steps=5, sample_seed=7), FakeHost(), log)
+    texts = []
+    for event in log.of(PreviewReady):
+        with Image.open(event.path) as image:
+            texts.append(image.text["parameters"])  # type: ignore[attr-defined]
+    assert len(texts) == 3
+    assert len(set(texts)) == 1
+    assert "Seed: 7" in texts[0]
+
+
+# --- NaN, overflow, no gradient ---------------------------------------------------------------
+
+
+def nan_at(*calls: int) -> Callable[[int, Tensor, Conditioning], Tensor]:
+    return lambda number, output, _: output * float("nan") if number in calls else output
+
+
+def test_nan_returns_to_the_last_state_and_halves_the_rate(configure: Configure) -> None:
+    log = Log()
+    config = configure(save_state_every_n_steps=4)
+    path = train(config, SpoiledHost(nan_at(6)), log)
+    assert log.steps == [1, 2, 3, 4, 5, 6, 5, 6, 7, 8, 9, 10]
+    assert [e.rate for e in log.of(StepDone)] == [0.005] * 6 + [0.0025] * 6
+    (notice,) = log.of(Notice)
+    assert "at step 7" in notice.what
+    assert "returned to step 4" in notice.why
+    assert torch.isfinite(vectors_of(path)["emb_params"]).all()
+    assert [step for step, _, _ in run_folder(log).losses()] == list(range(1, 11))
+
+
+def test_nan_at_the_first_step_returns_to_the_start(configure: Configure) -> None:
+    log = Log()
+    train(configure(), SpoiledHost(nan_at(0)), log)
+    assert log.steps == list(range(1, 11))
+    assert log.of(StepDone)[0].rate == 0.0025
+
+
+def test_nan_that_stays_is_given_up_after_three_attempts(configure: Configure) -> None:
+    log = Log()
+
+    def always(number: int, output: Tensor, _: Conditioning) -> Tensor:
+        return output * float("nan") if number >= 5 else output
+
+    with pytest.raises(NotFiniteError) as caught:
+        train(configure(save_state_every_n_steps=2), SpoiledHost(always), log)
+    assert "at step 5" in str(caught.value)
+    assert len(log.of(Notice)) == 3
+    assert latest_state(run_folder(log).state).step == 4
+    assert not list(Path(configure().output.output_dir).glob("*"))
+
+
+def test_an_infinite_gradient_is_noticed_even_if_the_loss_is_finite(configure: Configure) -> None:
+    def spoil(number: int, output: Tensor, _: Conditioning) -> Tensor:
+        if number == 3:
+            output.register_hook(lambda gradient: gradient * float("inf"))
+        return output
+
+    log = Log()
+    train(configure(), SpoiledHost(spoil), log)
+    assert len(log.of(Notice)) == 1
+    assert read_embedding(Path(log.of(Finished)[0].path)).step == 10
+
+
+def overflow_above(limit: float) -> Callable[[int, Tensor, Conditioning], Tensor]:
+    """Gradients of a number format that ends at `limit`."""
+
+    def spoil(number: int, output: Tensor, _: Conditioning) -> Tensor:
+        output.register_hook(
+            lambda gradient: torch.where(gradient.abs() > limit, float("inf"), gradient)
+        )
+        return output
+
+    return spoil
+
+
+def test_an_overflow_is_retried_with_a_smaller_scale_and_is_no_step(configure: Configure) -> None:
+    """A1111 counts the skipped update as a step."""
+    log, host = Log(), SpoiledHost(overflow_above(1.0))
+    path = train(configure(mixed_precision="fp16"), host, log)
+    assert host.calls > 10
+    assert log.steps == list(range(1, 11))
+    assert log.of(Notice) == []
+    plain = train(configure(output_name="plain"), FakeHost())
+    scaled, exact = vectors_of(path)["emb_params"], vectors_of(plain)["emb_params"]
+    assert torch.allclose(scaled, exact, atol=1e-6)
+
+
+def test_the_reported_loss_is_not_scaled(configure: Configure) -> None:
+    losses = []
+    for precision in ("no", "fp16"):
+        log = Log()
+        train(configure(mixed_precision=precision, overwrite=True), SpoiledHost(), log)
+        losses.append([event.loss for event in log.of(StepDone)])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+
+
+def test_clipping_acts_on_unscaled_gradients(configure: Configure) -> None:
+    """With a tiny limit the direction of Adam's first step stays; with scaling it would too,
+    so the gradient itself is looked at."""
+    seen = []
+    for precision in ("no", "fp16"):
+        host = SpoiledHost()
+        config = configure(mixed_precision=precision, clip_grad_mode="value", clip_grad_value="1")
+        plan = make_plan(config, host)
+        with host.session() as session:
+            folder = RunFolder(Path(config.output.logging_dir) / precision)
+            run = Run(plan, session, folder, lambda event: None)
+            run.folder.path.mkdir(parents=True)
+            run.batches = loop.Batches(plan, loop.encode_pictures(plan, session))
+            run._update()
+        (vector,) = run.vectors.parameters()
+        assert vector.grad is not None
+        assert vector.grad.abs().max() < 1, "the true gradient is below the limit"
+        seen.append(vector.grad.clone())
+    assert torch.allclose(*seen, rtol=1e-4)
+
+
+def test_a_picture_that_ignores_the_vectors_is_an_error_at_once(configure: Configure) -> None:
+    def ignore(number: int, output: Tensor, conditioning: Conditioning) -> Tensor:
+        return output.detach()
+
+    log = Log()
+    with pytest.raises(NoGradientError, match="attention optimisation"):
+        train(configure(), SpoiledHost(ignore), log)
+    assert log.steps == []
+
+
+def test_one_encoder_without_gradient_is_enough_to_stop(configure: Configure) -> None:
+    def half(number: int, output: Tensor, conditioning: Conditioning) -> Tensor:
+        return conditioning.context[..., :12].mean() * torch.ones_like(output)
+
+    with pytest.raises(NoGradientError, match="clip_g"):
+        train(configure(), SpoiledHost(half, family="sdxl"))
+
+
+def test_a_zero_gradient_is_no_gradient(configure: Configure) -> None:
+    with pytest.raises(NoGradientError):
+        train(configure(), SpoiledHost(lambda number, output, _: output * 0))
+
+
+# --- the disk ---------------------------------------------------------------------------------
+
+
+def disk_full_for(monkeypatch: pytest.MonkeyPatch, word: str, after: int = 0) -> list[str]:
+    """Renaming files with `word` in their path fails, from the `after`-th on."""
+    seen: list[str] = []
+    replace = os.replace
+
+    def fail(source: Any, target: Any) -> None:
+        if word in str(target):
+            seen.append(str(target))
+            if len(seen) > after:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    return seen
+
+
+def test_a_full_disk_keeps_the_state_before_and_can_be_resumed(configure: Configure) -> None:
+    log, config = Log(), configure(save_state_every_n_steps=3)
+    with pytest.MonkeyPatch.context() as patch:
+        disk_full_for(patch, "state-", after=1)
+        with pytest.raises(StorageError, match="make room and resume"):
+            train(config, FakeHost(), log)
+    folder = run_folder(log)
+    assert [path.name for path in list_states(folder.state)] == ["state-000003.safetensors"]
+    assert log.of(Failed)[0].step == 6
+    resumed = train(config, FakeHost(), resume=folder).read_bytes()
+    assert resumed == train(configure(overwrite=True), FakeHost()).read_bytes()
+
+
+def test_a_full_disk_at_the_end_keeps_the_state(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log()
+    disk_full_for(monkeypatch, "embeddings/zz-thing.safetensors")
+    with pytest.raises(StorageError):
+        train(configure(), FakeHost(), log)
+    assert latest_state(run_folder(log).state).step == 10
+
+
+def test_the_model_is_free_after_a_failed_run(configure: Configure) -> None:
+    host = SpoiledHost(lambda number, output, _: output.detach())
+    with pytest.raises(NoGradientError):
+        train(configure(), host)
+    host.change = None
+    assert read_embedding(train(configure(), host)).step == 10

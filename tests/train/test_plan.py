@@ -1,0 +1,108 @@
+"""Everything that is checked before the model is claimed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ti_core.errors import (
+    ConfigError,
+    DataError,
+    EmbeddingError,
+    HostError,
+    ScheduleError,
+    StorageError,
+    TIError,
+)
+from ti_core.files.embedding import Embedding, write_embedding
+from ti_core.hosts.fake import FakeHost
+from ti_core.train.loop import train
+from ti_core.train.plan import make_plan
+
+from ..conftest import Configure
+
+
+def files_under(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def bad_weights(folder: Path) -> dict[str, Any]:
+    write_embedding(folder / "w.safetensors", Embedding("w", {"emb_params": torch.ones(1, 768)}))
+    return {"weights": str(folder / "w.safetensors")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "text"),
+    [
+        ({"learning_rate": "0.005:5"}, ScheduleError, "ends at step 5.*10"),
+        (
+            {"clip_grad_mode": "norm", "clip_grad_value": "1:5"},
+            ScheduleError,
+            "clip_grad_value schedule ends at step 5",
+        ),
+        ({"prompt_template": "captions"}, DataError, "does not hold 'zz-thing'"),
+        ({"prompt_template": "no-such"}, DataError, "no-such"),
+        ({"train_data_dir": "/nowhere"}, DataError, "no folder /nowhere"),
+        ({"weights": "/nowhere.pt"}, EmbeddingError, "there is no embedding"),
+        (
+            {"sample_every_n_steps": 1, "sample_sampler": "Euler z"},
+            HostError,
+            "choose one of DDIM",
+        ),
+        ({"sample_every_n_steps": 1, "sample_prompts": "a --x"}, ConfigError, "preview prompt"),
+        ({"output_dir": "/proc/nothing"}, StorageError, "cannot write"),
+        ({"logging_dir": "/proc/nothing"}, StorageError, "cannot write"),
+        ({"output_dir": "/dev/null/x"}, StorageError, "cannot write"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_written(
+    configure: Configure, tmp_path: Path, changes: dict[str, Any], kind: type[TIError], text: str
+) -> None:
+    before = files_under(tmp_path)
+    with pytest.raises(kind, match=text):
+        train(configure(**changes), FakeHost())
+    assert files_under(tmp_path) == before
+
+
+def test_weights_for_another_model_name_both_widths(configure: Configure, tmp_path: Path) -> None:
+    with pytest.raises(EmbeddingError, match="768 wide.*12 wide"):
+        make_plan(configure(**bad_weights(tmp_path)), FakeHost())
+
+
+def test_an_embedding_of_that_name_is_not_replaced_unasked(
+    configure: Configure, tmp_path: Path
+) -> None:
+    path = tmp_path / "embeddings" / "zz-thing.safetensors"
+    path.parent.mkdir()
+    path.write_bytes(b"precious")
+    with pytest.raises(ConfigError, match="exists already"):
+        make_plan(configure(), FakeHost())
+    make_plan(configure(overwrite=True), FakeHost())
+    assert path.read_bytes() == b"precious"
+
+
+def test_a_name_that_is_a_word_is_warned_about(configure: Configure) -> None:
+    for name, level in (("cat", ["warning"]), ("zz-thing", [])):
+        plan = make_plan(configure(token_string=name), FakeHost())
+        assert [notice.level for notice in plan.notices] == level
+
+
+def test_skipped_pictures_are_told(configure: Configure, pictures: Path) -> None:
+    (pictures / "broken.png").touch()
+    plan = make_plan(configure(), FakeHost())
+    assert [notice.what for notice in plan.notices] == ["broken.png is skipped"]
+
+
+def test_the_rate_is_the_schedule_times_warm_up_and_decay(configure: Configure) -> None:
+    options = {"learning_rate": "1:6, 0.5", "lr_scheduler": "linear", "lr_warmup_steps": 2}
+    plan = make_plan(configure(**options), FakeHost())
+    expected = [1 / 3, 2 / 3, 1.0, 7 / 8, 6 / 8, 5 / 8, 0.5 * 4 / 8, 0.5 * 3 / 8]
+    assert [plan.rate(step) for step in range(8)] == pytest.approx(expected)
+
+
+def test_without_previews_nothing_about_them_is_checked(configure: Configure) -> None:
+    config = configure(sample_every_n_steps=0, sample_prompts="a --x")
+    assert make_plan(config, FakeHost()).previews == ()

@@ -1,0 +1,47 @@
+"""A picture of the loss."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ti_core.train.plot import draw_loss, save_loss_plot, smoothed
+
+
+def test_the_average_starts_at_the_first_value_not_at_zero() -> None:
+    """A1111's first display seemed to rise for 32 steps."""
+    assert smoothed([2.0, 2.0, 2.0]) == pytest.approx([2.0, 2.0, 2.0])
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))
+def test_the_average_stays_within_its_values(values: list[float]) -> None:
+    for i, mean in enumerate(smoothed(values), 1):
+        assert min(values[:i]) - 1e-3 <= mean <= max(values[:i]) + 1e-3
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [[], [1.0], [1.0, 1.0], [0.0, 0.0], [1.0, math.nan, 2.0], [math.nan] * 3, [1.0, math.inf]]
+    + [[-5.0, 3.0], [1e-30, 1e30]],
+)
+def test_every_curve_can_be_drawn(losses: list[float]) -> None:
+    points = [(i + 1, loss, 0.005) for i, loss in enumerate(losses)]
+    assert draw_loss(points, "zz").size == (960, 480)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.floats(0, 10), min_size=2, max_size=200))
+def test_a_curve_leaves_ink(losses: list[float]) -> None:
+    image = draw_loss([(i, loss, 0.1) for i, loss in enumerate(losses)], "zz")
+    assert len(image.getcolors(10**6) or []) > 5
+
+
+def test_the_plot_is_a_png(tmp_path: Path) -> None:
+    save_loss_plot(tmp_path / "loss.png", [(1, 1.0, 0.1), (2, 0.5, 0.1)], "käse")
+    with Image.open(tmp_path / "loss.png") as image:
+        assert image.format == "PNG"

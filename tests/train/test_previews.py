@@ -1,0 +1,61 @@
+"""What the previews ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ti_core.errors import ConfigError, DataError
+from ti_core.hosts.port import PreviewRequest
+from ti_core.train.previews import preview_requests
+
+from ..conftest import Configure
+
+
+def requests(configure: Configure, prompts: str) -> list[PreviewRequest]:
+    config = configure(sample_prompts=prompts, sample_seed=7, clip_skip=2)
+    return preview_requests(config, (64, 128), "DDIM")
+
+
+def test_a_plain_prompt_takes_everything_from_the_settings(configure: Configure) -> None:
+    (found,) = requests(configure, "a picture of [name]")
+    assert found.prompt == "a picture of zz-thing"
+    assert (found.width, found.height, found.seed, found.sampler) == (64, 128, 7, "DDIM")
+    assert (found.steps, found.cfg_scale, found.text.clip_skip) == (20, 7.0, 2)
+
+
+def test_a_line_may_end_with_options_in_kohya_s_way(configure: Configure) -> None:
+    line = "[name] in a box --n blurry, [name]'s dog --w 128 --h 64 --d 3 --l 4.5 --s 9"
+    (found,) = requests(configure, line)
+    assert found.prompt == "zz-thing in a box"
+    assert found.negative_prompt == "blurry, zz-thing's dog"
+    assert (found.width, found.height, found.seed) == (128, 64, 3)
+    assert (found.cfg_scale, found.steps) == (4.5, 9)
+
+
+@pytest.mark.parametrize("line", ["it's [name]", "a -- b", '"[name]', "(a:1.2) [b]", "a--b"])
+def test_signs_in_a_prompt_are_kept(configure: Configure, line: str) -> None:
+    if " --" in line:
+        with pytest.raises(ConfigError):
+            requests(configure, line)
+    else:
+        assert requests(configure, line)[0].prompt == line.replace("[name]", "zz-thing")
+
+
+@pytest.mark.parametrize("line", ["a --w big", "a --x 5", "a --n", "a --d", "a --wid 8"])
+def test_an_option_that_cannot_be_read_is_a_config_error(configure: Configure, line: str) -> None:
+    with pytest.raises(ConfigError, match="preview prompt"):
+        requests(configure, line)
+
+
+def test_a_text_file_holds_one_prompt_a_line(configure: Configure, tmp_path: Path) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_bytes("\ufeffa [name]\n\n# no\nb --d 5\r\n".encode())
+    found = requests(configure, str(path))
+    assert [(r.prompt, r.seed) for r in found] == [("a zz-thing", 7), ("b", 5)]
+
+
+def test_a_missing_file_is_a_data_error(configure: Configure, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"prompts\.txt"):
+        requests(configure, str(tmp_path / "prompts.txt"))

@@ -1,0 +1,210 @@
+"""A stopped, crashed or killed run goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ti_core.errors import TrainingError
+from ti_core.files.embedding import read_embedding
+from ti_core.hosts.fake import FakeHost
+from ti_core.options import to_dict
+from ti_core.train.config import TrainConfig
+from ti_core.train.events import Notice, Started, StepDone
+from ti_core.train.loop import train
+from ti_core.train.run_folder import RunFolder
+from ti_core.train.state import list_states
+
+from ..conftest import Configure
+from .spoiled import Log, stop_after
+
+ROOT = Path(__file__).parents[2]
+KILLED_RUN = """
+import json, os, signal, sys
+import torch
+from ti_core.hosts.fake import FakeHost
+from ti_core.options import from_dict
+from ti_core.train.config import TrainConfig
+from ti_core.train.events import StepDone
+from ti_core.train.loop import train
+
+torch.set_num_threads(1)
+
+def listen(event):
+    if isinstance(event, StepDone) and event.step == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+train(from_dict(TrainConfig, json.loads(sys.argv[1])), FakeHost(family=sys.argv[3]), listen)
+"""
+
+
+def stopped(config: TrainConfig, steps: int, host: FakeHost | None = None) -> RunFolder:
+    """A run that was told to stop after so many steps."""
+    log = Log()
+    train(config, host or FakeHost(), log, stop_after(log, steps))
+    return RunFolder(log.of(Started)[0].run_folder)
+
+
+def in_one_go(configure: Configure, **changes: Any) -> bytes:
+    return train(configure(overwrite=True, **changes), FakeHost()).read_bytes()
+
+
+def killed(config: TrainConfig, step: int, family: str) -> RunFolder:
+    """A run in a process of its own, killed right after a step."""
+    import json
+
+    arguments = [json.dumps(to_dict(config)), str(step), family]
+    run = subprocess.run([sys.executable, "-c", KILLED_RUN, *arguments], cwd=ROOT, check=False)
+    assert run.returncode == -signal.SIGKILL
+    return RunFolder.find("latest", Path(config.output.logging_dir), config.name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
+@pytest.mark.parametrize("family", ["sd1", "sdxl"])
+def test_a_killed_run_goes_on_bit_for_bit(configure: Configure, family: Any) -> None:
+    settings = {
+        "max_train_steps": 100,
+        "save_state_every_n_steps": 20,
+        "num_vectors_per_token": 2,
+        "latent_sampling_method": "random",
+        "learning_rate": "0.01:30, 0.002",
+        "lr_scheduler": "cosine",
+    }
+    config = configure(**settings)
+    folder = killed(config, 47, family)
+    assert [path.name for path in list_states(folder.state)][-1] == "state-000040.safetensors"
+    log = Log()
+    resumed = train(config, FakeHost(family=family), log, resume=folder).read_bytes()
+    assert log.steps == list(range(41, 101))
+    whole = train(configure(**settings, overwrite=True), FakeHost(family=family)).read_bytes()
+    assert resumed == whole
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5, 9])
+def test_stop_and_resume_equals_one_go(configure: Configure, steps: int) -> None:
+    config = configure()
+    folder = stopped(config, steps)
+    resumed = train(config, FakeHost(), resume=folder).read_bytes()
+    assert resumed == in_one_go(configure)
+
+
+def test_stopping_again_and_again_changes_nothing(configure: Configure) -> None:
+    config = configure()
+    folder = stopped(config, 2)
+    for _ in range(3):
+        log = Log()
+        train(config, FakeHost(), log, stop_after(log, 2), resume=folder)
+    assert train(config, FakeHost(), resume=folder).read_bytes() == in_one_go(configure)
+
+
+def test_the_log_of_a_resumed_run_has_every_step_once(configure: Configure) -> None:
+    config = configure(loss_csv_every=1, save_state_every_n_steps=4)
+    folder = stopped(config, 6)
+    list_states(folder.state)[-1].unlink()  # as after a kill: back to step 4
+    train(config, FakeHost(), resume=folder)
+    assert [step for step, _, _ in folder.losses()] == list(range(1, 11))
+    rows = (folder.path / "textual_inversion_loss.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["step", *map(str, range(1, 11))]
+
+
+def test_a_truncated_state_costs_only_the_steps_since_the_one_before(configure: Configure) -> None:
+    config = configure(save_state_every_n_steps=3)
+    folder = stopped(config, 7)
+    newest = list_states(folder.state)[-1]
+    newest.write_bytes(newest.read_bytes()[:200])
+    log = Log()
+    assert train(config, FakeHost(), log, resume=folder).read_bytes() == in_one_go(configure)
+    assert log.steps == [7, 8, 9, 10]
+
+
+def test_a_half_written_log_does_not_stop_a_resume(configure: Configure) -> None:
+    config = configure()
+    folder = stopped(config, 4)
+    with (folder.path / "events.jsonl").open("ab") as file:
+        file.write(b'{"event": "StepDone", "step": 5, "k\xc3')
+    train(config, FakeHost(), resume=folder)
+    assert len(folder.losses()) == 10
+
+
+def test_a_changed_learning_rate_takes_effect(configure: Configure) -> None:
+    """A1111's saved optimizer state brings the old one back."""
+    folder = stopped(configure(learning_rate="0.005"), 5)
+    log = Log()
+    changed = train(configure(learning_rate="0.5"), FakeHost(), log, resume=folder)
+    assert [event.rate for event in log.of(StepDone)] == [0.5] * 5
+    assert changed.read_bytes() != in_one_go(configure)
+
+
+def test_a_resume_starts_in_the_right_part_of_the_schedule(configure: Configure) -> None:
+    config = configure(learning_rate="0.5:5, 0.25:8, 0.125")
+    folder = stopped(config, 6)
+    log = Log()
+    train(config, FakeHost(), log, resume=folder)
+    assert [event.rate for event in log.of(StepDone)] == [0.25, 0.25, 0.125, 0.125]
+
+
+def test_more_steps_can_be_added_to_a_finished_run(configure: Configure) -> None:
+    folder = stopped(configure(), 10)
+    config = configure(max_train_steps=15)
+    assert train(config, FakeHost(), resume=folder).read_bytes() == in_one_go(
+        configure, max_train_steps=15
+    )
+
+
+@pytest.mark.parametrize("wanted", [10, 7])
+def test_already_past_the_end_names_both_numbers(configure: Configure, wanted: int) -> None:
+    """A1111 says "finished at 0 steps"."""
+    folder = stopped(configure(), 10)
+    with pytest.raises(TrainingError, match=rf"has 10 steps already, and max_train_steps is {wanted}"):
+        train(configure(max_train_steps=wanted), FakeHost(), resume=folder)
+
+
+def test_no_saved_state_is_an_error(configure: Configure, tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "log", "zz-thing")
+    with pytest.raises(TrainingError, match="nothing to resume"):
+        train(configure(), FakeHost(), resume=folder)
+
+
+def test_another_kind_of_model_is_an_error(configure: Configure) -> None:
+    folder = stopped(configure(), 5)
+    with pytest.raises(TrainingError, match="cannot go on with this model"):
+        train(configure(), FakeHost(family="sdxl"), resume=folder)
+
+
+def test_another_number_of_vectors_is_an_error(configure: Configure) -> None:
+    folder = stopped(configure(num_vectors_per_token=1), 5)
+    with pytest.raises(TrainingError, match="another number of vectors"):
+        train(configure(num_vectors_per_token=2), FakeHost(), resume=folder)
+
+
+def test_changed_pictures_are_told(configure: Configure, pictures: Path) -> None:
+    folder = stopped(configure(), 5)
+    next(iter(pictures.glob("*.png"))).unlink()
+    log = Log()
+    train(configure(), FakeHost(), log, resume=folder)
+    assert [n.what for n in log.of(Notice)] == ["the dataset had 5 pictures and has 4 now"]
+
+
+def test_a_run_from_a_weights_file_goes_on_without_that_file(
+    configure: Configure, tmp_path: Path
+) -> None:
+    start = train(configure(token_string="zz-a", num_vectors_per_token=2), FakeHost())
+    config = configure(weights=str(start))
+    folder = stopped(config, 5)
+    start.unlink()
+    path = train(config, FakeHost(), resume=folder)
+    assert (read_embedding(path).step, read_embedding(path).count) == (10, 2)
+
+
+def test_first_previews_are_not_made_again(configure: Configure) -> None:
+    config = configure(sample_every_n_steps=100)
+    folder = stopped(config, 5)
+    images = sorted(path.name for path in (folder.path / "images").iterdir())
+    train(config, FakeHost(), resume=folder)
+    assert sorted(path.name for path in (folder.path / "images").iterdir()) == images
