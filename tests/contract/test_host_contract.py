@@ -275,8 +275,8 @@ def test_every_character_is_literal_unless_asked_otherwise(session: Session, tex
     literal, read = encode(session, text), encode(session, text, emphasis=True)
     assert literal.shape != read.shape or not torch.allclose(literal, read)
     assert literal.shape[1] == 77
-    inner = re.sub(r"[\\()\[\]:.0-9]", "", text)
-    assert not torch.allclose(literal, encode(session, inner))
+    without = re.sub(r"[\\()\[\]:.0-9]|BREAK", "", text)
+    assert not torch.allclose(literal, encode(session, without))
 
 
 @pytest.mark.parametrize("text", ["", "a cat, sitting", f"a {NAME}"])
@@ -298,10 +298,8 @@ def test_clip_skip_takes_another_layer(subject: Subject, session: Session) -> No
         pytest.skip("its text encoders have a single layer")
     one, two = encode(session, "a cat"), encode(session, "a cat", clip_skip=2)
     assert one.shape == two.shape
-    if subject.host.describe().family == "sdxl":
-        assert torch.equal(one, two), "SDXL has a fixed layer, as in A1111"
-    else:
-        assert not torch.allclose(one, two)
+    fixed = subject.host.describe().family != "sd1"  # SD2 and SDXL are made for one layer
+    assert torch.equal(one, two) == fixed
 
 
 def test_sdxl_is_told_the_sizes(host: Host, session: Session) -> None:
@@ -553,20 +551,21 @@ def test_a_session_left_by_an_error_leaves_no_trace(
 
 
 @pytest.mark.parametrize("use", USES)
-@pytest.mark.parametrize("where", [0.0, 0.5, 1.0])
 @pytest.mark.usefixtures("odd_flags")
 def test_running_out_of_memory_anywhere_leaves_no_trace_and_the_session_goes_on(
-    subject: Subject, bomb: Bomb, use: Use, where: float
+    subject: Subject, bomb: Bomb, use: Use
 ) -> None:
     host, error = subject.host, torch.cuda.OutOfMemoryError("CUDA out of memory.")
     before = fingerprint(subject.modules())
     with host.session() as session:
         bomb.arm(0, error)
         use(host, session)
-        assert bomb.calls > 0, "the hook is not on the way of this method"
-        bomb.arm(1 + round(where * (bomb.calls - 1)), error)
-        with pytest.raises((HostMemoryError, torch.cuda.OutOfMemoryError)):
-            use(host, session)
+        calls = bomb.calls
+        assert calls > 0, "the hook is not on the way of this method"
+        for at in {1, calls // 2 + 1, calls}:
+            bomb.arm(at, error)
+            with pytest.raises((HostMemoryError, torch.cuda.OutOfMemoryError)):
+                use(host, session)
         bomb.arm(0, error)
         inside = {k: v for k, v in fingerprint(subject.modules()).items() if "hooks" in k}
         assert differences({k: before[k] for k in inside}, inside) == {}
@@ -581,7 +580,7 @@ def test_an_interrupt_within_the_model_leaves_no_trace(
 ) -> None:
     before = fingerprint(subject.modules())
     with pytest.raises(KeyboardInterrupt), subject.host.session() as session:
-        bomb.arm(2, KeyboardInterrupt())
+        bomb.arm(1, KeyboardInterrupt())
         use(subject.host, session)
     assert differences(before, fingerprint(subject.modules())) == {}
     bomb.arm(0, KeyboardInterrupt())
