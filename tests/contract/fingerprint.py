@@ -49,7 +49,7 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tupl
 def process_state() -> Iterator[tuple[str, Any]]:
     """Random state and switches that belong to the whole process."""
     yield "torch random state", _digest(torch.get_rng_state())
-    yield "numpy random state", repr(np.random.get_state(legacy=True))  # noqa: NPY002
+    yield "numpy random state", repr(np.random.get_state(legacy=True))
     yield "python random state", random.getstate()
     yield "gradients on", torch.is_grad_enabled()
     yield "inference mode", torch.is_inference_mode_enabled()

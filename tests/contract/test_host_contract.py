@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -75,9 +76,7 @@ def encode(session: Session, prompt: str, rows: Rows | None = None, **text: Any)
 
 
 def request(host: Host, prompt: str, **changes: Any) -> PreviewRequest:
-    base = PreviewRequest(
-        prompt, width=64, height=64, steps=2, sampler=host.features().samplers[0]
-    )
+    base = PreviewRequest(prompt, width=64, height=64, steps=2, sampler=host.features().samplers[0])
     return replace(base, **changes)
 
 
@@ -104,7 +103,7 @@ def test_the_facts_fit_together(host: Host) -> None:
 
 def test_the_noise_schedule_falls_from_one_to_nothing(host: Host) -> None:
     kept = host.describe().alphas_cumprod
-    assert all(one > two for one, two in zip(kept, kept[1:], strict=False))
+    assert all(one > two for one, two in itertools.pairwise(kept))
     assert 0.9 < kept[0] < 1
     assert 0 <= kept[-1] < 0.1
 
@@ -115,7 +114,9 @@ def test_there_is_a_sampler_and_a_folder(host: Host, tmp_path: Path) -> None:
     host.embedding_saved(tmp_path / "x.safetensors")
 
 
-@pytest.mark.parametrize("text", ["", "a cat", "a (cat:1.2), [dog] BREAK", "Käse 猫 🐈 \n x", "a" * 300])
+@pytest.mark.parametrize(
+    "text", ["", "a cat", "a (cat:1.2), [dog] BREAK", "Käse 猫 🐈 \n x", "a" * 300]
+)
 def test_tokens_are_ids_of_the_vocabulary_and_always_the_same(host: Host, text: str) -> None:
     tokens = host.tokenize(text)
     assert tokens == host.tokenize(text)
@@ -381,9 +382,7 @@ def test_rows_of_a_batch_do_not_look_at_each_other(session: Session) -> None:
     assert torch.allclose(together[1:], alone, atol=1e-4)
 
 
-def test_a_hypernetwork_that_changes_nothing_changes_nothing(
-    host: Host, session: Session
-) -> None:
+def test_a_hypernetwork_that_changes_nothing_changes_nothing(host: Host, session: Session) -> None:
     if not host.features().hypernetworks:
         pytest.skip("this host has none")
     conditioning = session.encode_prompts(["a cat"], {})
@@ -540,11 +539,9 @@ def test_a_session_leaves_no_trace(subject: Subject, precision: Any) -> None:
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), GeneratorExit()])
 @pytest.mark.usefixtures("odd_flags")
-def test_a_session_left_by_an_error_leaves_no_trace(
-    subject: Subject, error: BaseException
-) -> None:
+def test_a_session_left_by_an_error_leaves_no_trace(subject: Subject, error: BaseException) -> None:
     before = fingerprint(subject.modules())
-    with pytest.raises(type(error)), subject.host.session() as session:
+    with pytest.raises(type(error)), subject.host.session() as session:  # noqa: PT012
         use_all(subject.host, session)
         raise error
     assert differences(before, fingerprint(subject.modules())) == {}
@@ -579,7 +576,7 @@ def test_an_interrupt_within_the_model_leaves_no_trace(
     subject: Subject, bomb: Bomb, use: Use
 ) -> None:
     before = fingerprint(subject.modules())
-    with pytest.raises(KeyboardInterrupt), subject.host.session() as session:
+    with pytest.raises(KeyboardInterrupt), subject.host.session() as session:  # noqa: PT012
         bomb.arm(1, KeyboardInterrupt())
         use(subject.host, session)
     assert differences(before, fingerprint(subject.modules())) == {}
@@ -638,7 +635,7 @@ def test_the_fingerprint_notices_every_kind_of_trace(subject: Subject) -> None:
         yield lambda: setattr(part.weight, "grad", torch.zeros_like(part.weight))
         yield lambda: part.weight.data.view(-1)[0].add_(1)
         yield lambda: torch.rand(1)
-        yield lambda: np.random.random()  # noqa: NPY002
+        yield lambda: np.random.random()
         yield lambda: torch.set_grad_enabled(False)
 
     weight, flags = part.weight.detach().clone(), (part.training, part.weight.requires_grad)

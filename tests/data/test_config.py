@@ -17,8 +17,21 @@ def test_sizes_in_steps_of_eight_are_taken(size: tuple[int, int] | None) -> None
 
 
 @pytest.mark.parametrize(
-    "size", [(0, 64), (60, 60), (56, 64), (2056, 64), (65, 64), (64,), (64, 64, 64), (), 512]
-    + ["ab", ("64", "64"), (64.5, 64)],
+    "size",
+    [
+        (0, 64),
+        (60, 60),
+        (56, 64),
+        (2056, 64),
+        (65, 64),
+        (64,),
+        (64, 64, 64),
+        (),
+        512,
+        "ab",
+        ("64", "64"),
+        (64.5, 64),
+    ],
 )
 def test_other_sizes_are_config_errors(size: Any) -> None:
     with pytest.raises(ConfigError, match="resolution"):

@@ -24,8 +24,14 @@ def test_every_line_of_a_shipped_template_holds_what_its_name_says(name: str) ->
 
 @pytest.mark.parametrize(
     ("name", "lines"),
-    [("style", 19), ("style_filewords", 19), ("subject", 27), ("subject_filewords", 27)]
-    + [("hypernetwork", 27), ("none", 1)],
+    [
+        ("style", 19),
+        ("style_filewords", 19),
+        ("subject", 27),
+        ("subject_filewords", 27),
+        ("hypernetwork", 27),
+        ("none", 1),
+    ],
 )
 def test_shipped_templates_have_as_many_lines_as_those_of_a1111(name: str, lines: int) -> None:
     assert len(read_template(name)) == lines

@@ -175,9 +175,7 @@ def test_a_file_without_usable_vectors_is_an_embedding_error(tmp_path: Path, con
 
 @pytest.mark.parametrize("file", ["a.pt", "a.bin", "a.safetensors", "a.png"])
 @pytest.mark.parametrize("content", [b"", b"\0", b"hello, this is text", b"PK\3\4rest"])
-def test_a_file_of_rubbish_is_an_embedding_error(
-    tmp_path: Path, file: str, content: bytes
-) -> None:
+def test_a_file_of_rubbish_is_an_embedding_error(tmp_path: Path, file: str, content: bytes) -> None:
     (tmp_path / file).write_bytes(content)
     with pytest.raises(EmbeddingError):
         read_embedding(tmp_path / file)

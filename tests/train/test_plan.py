@@ -68,7 +68,7 @@ def test_what_cannot_work_is_refused_before_anything_is_written(
 
 
 def test_weights_for_another_model_name_both_widths(configure: Configure, tmp_path: Path) -> None:
-    with pytest.raises(EmbeddingError, match="768 wide.*12 wide"):
+    with pytest.raises(EmbeddingError, match=r"768 wide.*12 wide"):
         make_plan(configure(**bad_weights(tmp_path)), FakeHost())
 
 

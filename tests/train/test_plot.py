@@ -26,8 +26,17 @@ def test_the_average_stays_within_its_values(values: list[float]) -> None:
 
 @pytest.mark.parametrize(
     "losses",
-    [[], [1.0], [1.0, 1.0], [0.0, 0.0], [1.0, math.nan, 2.0], [math.nan] * 3, [1.0, math.inf]]
-    + [[-5.0, 3.0], [1e-30, 1e30]],
+    [
+        [],
+        [1.0],
+        [1.0, 1.0],
+        [0.0, 0.0],
+        [1.0, math.nan, 2.0],
+        [math.nan] * 3,
+        [1.0, math.inf],
+        [-5.0, 3.0],
+        [1e-30, 1e30],
+    ],
 )
 def test_every_curve_can_be_drawn(losses: list[float]) -> None:
     points = [(i + 1, loss, 0.005) for i, loss in enumerate(losses)]

@@ -161,7 +161,8 @@ def test_more_steps_can_be_added_to_a_finished_run(configure: Configure) -> None
 def test_already_past_the_end_names_both_numbers(configure: Configure, wanted: int) -> None:
     """A1111 says "finished at 0 steps"."""
     folder = stopped(configure(), 10)
-    with pytest.raises(TrainingError, match=rf"has 10 steps already, and max_train_steps is {wanted}"):
+    text = f"has 10 steps already, and max_train_steps is {wanted}"
+    with pytest.raises(TrainingError, match=text):
         train(configure(max_train_steps=wanted), FakeHost(), resume=folder)
 
 

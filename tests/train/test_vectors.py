@@ -98,7 +98,8 @@ def from_file(tmp_path: Path, **changes: Any) -> Start:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_weights_file_decides_the_number_of_vectors(tmp_path: Path, count: int) -> None:
-    assert from_file(tmp_path, num_vectors_per_token=count).rows["clip_l"].tolist() == [[1] * 12] * 3
+    rows = from_file(tmp_path, num_vectors_per_token=count).rows["clip_l"]
+    assert rows.tolist() == [[1] * 12] * 3
 
 
 def test_a_weights_file_with_another_number_of_vectors_is_an_error(tmp_path: Path) -> None:

@@ -103,11 +103,13 @@ def cut(image: Image.Image, width: int, height: int, mode: str = "cover") -> Cut
 
 
 def _covered(image: Image.Image, width: int, height: int) -> tuple[Image.Image, tuple[int, int]]:
+    """Only the part that stays is resized: a very thin picture would fill the memory."""
     scale = max(width / image.width, height / image.height)
-    full = (max(width, round(image.width * scale)), max(height, round(image.height * scale)))
-    large = image.resize(full, Image.Resampling.LANCZOS)
-    left, top = (full[0] - width) // 2, (full[1] - height) // 2
-    return large.crop((left, top, left + width, top + height)), (top, left)
+    kept = min(image.width, width / scale), min(image.height, height / scale)
+    left, top = (image.width - kept[0]) / 2, (image.height - kept[1]) / 2
+    box = (left, top, left + kept[0], top + kept[1])
+    placed = image.resize((width, height), Image.Resampling.LANCZOS, box=box)
+    return placed, (round(top * scale), round(left * scale))
 
 
 def _padded(image: Image.Image, width: int, height: int) -> Image.Image:

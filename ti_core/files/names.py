@@ -30,6 +30,8 @@ def checked_name(name: str) -> str:
             "",
             f"use letters, digits, '.', '_', '-' and spaces, such as {proposal!r}",
         )
+    if name.endswith(".") or re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name.lower()):
+        raise ConfigError(f"the name {name!r} is no file name on Windows", "", "choose another")
     if ".preview" in name.lower():
         raise ConfigError(f"the name {name!r} would be taken for a preview picture")
     if len(name) > 100:

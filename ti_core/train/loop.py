@@ -94,6 +94,7 @@ class Run:
         self.alive, self.updating = False, False
         if plan.state:
             self._restore(plan.state)
+            self.recoveries = 0  # whoever resumes has changed something, or wants to try again
         self.good = self._state()
 
     # -- the run ---------------------------------------------------------------------------

@@ -112,8 +112,9 @@ def require_reach(schedule: Schedule, first: int, last: int, what: str = "learni
     """Raise ScheduleError, before anything is trained, unless the schedule covers the updates
     from `first` to `last`; A1111 stops early without a word."""
     if schedule.end < last:
+        missed = first if schedule.end <= first else last
         raise ScheduleError(
-            f"the {what} schedule ends at step {schedule.end}, before step {max(first, last)}",
+            f"the {what} schedule ends at step {schedule.end}, before step {missed}",
             "",
             f"add a last rate without a step number, or set max_train_steps to {schedule.end}",
         )
