@@ -12,8 +12,8 @@ from ti_core.train.optimizer import (
     Clipping,
     LossScale,
     adamw,
+    all_finite,
     clipping,
-    gradients_finite,
     require_alive,
     set_rate,
     unscale,
@@ -132,7 +132,7 @@ def test_kohya_s_spelling_clips_by_length() -> None:
 )
 def test_a_gradient_that_is_not_finite_is_noticed(value: float, finite: bool) -> None:
     vectors = [with_gradient(1.0), with_gradient(0.0, value), torch.zeros(1)]
-    assert gradients_finite(vectors) is finite
+    assert all_finite(vector.grad for vector in vectors) is finite
 
 
 @pytest.mark.parametrize("dead", [torch.zeros(2, requires_grad=True), with_gradient(0.0, 0.0)])

@@ -34,7 +34,7 @@ from .events import (
 from .optimizer import (
     LossScale,
     adamw,
-    gradients_finite,
+    all_finite,
     require_alive,
     set_rate,
     unscale,
@@ -194,7 +194,7 @@ class Run:
             (loss * self.scale.value).backward()
             total += loss.item()
         unscale(parameters, self.scale.value)
-        if not math.isfinite(total) or not gradients_finite(parameters):
+        if not math.isfinite(total) or not all_finite(p.grad for p in parameters):
             return None
         if not self.alive:
             require_alive(sorted(self.vectors.rows), parameters)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,10 +62,9 @@ def unscale(parameters: Sequence[Tensor], scale: float) -> None:
             parameter.grad.div_(scale)
 
 
-def gradients_finite(parameters: Sequence[Tensor]) -> bool:
-    """Whether no gradient holds NaN or infinity."""
-    grads = (p.grad for p in parameters if p.grad is not None)
-    return all(bool(torch.isfinite(grad).all()) for grad in grads)
+def all_finite(tensors: Iterable[Tensor | None]) -> bool:
+    """Whether no tensor holds NaN or infinity; None holds nothing."""
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors if tensor is not None)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 from ..errors import ScheduleError
 
+_HIGHEST_RATE = 1e6
+"""Beyond it a single update could leave the range of fp32."""
 EXAMPLE = "write it like '0.005:100, 1e-3:1000, 1e-5'"
 
 
@@ -89,7 +91,7 @@ def _read_part(part: str, text: str, what: str) -> tuple[float, int | None]:
     try:
         rate = float(fields[0])
         until = int(fields[1]) if len(fields) == 2 else -1
-        if len(fields) > 2 or not (math.isfinite(rate) and rate > 0):
+        if len(fields) > 2 or not 0 < rate <= _HIGHEST_RATE:
             raise ValueError
         if until < 1 and until != -1:
             raise ValueError
