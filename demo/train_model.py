@@ -28,7 +28,7 @@ from train_vae import encode_all, new_vae, train_vae  # noqa: E402
 from ti_core.demo.lexicon import vocabulary  # noqa: E402
 
 PICTURES, ENCODED = 64_000, 48_000  # the VAE sees all pictures, the UNet the first of them
-VAE_STEPS, UNET_STEPS = 3_400, 6_500
+VAE_STEPS, UNET_STEPS = 3_400, 7_200
 
 
 def stage_tokenizer(run: Path) -> None:

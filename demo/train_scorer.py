@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image, ImageFilter
+from torch.nn import functional
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -44,7 +44,9 @@ def worn(picture: Image.Image, rng: random.Random) -> Image.Image:
         picture.save(memory, "JPEG", quality=rng.randint(35, 90))
         picture = Image.open(memory).convert("RGB")
     if rng.random() < 0.4:
-        noise = np.random.default_rng(rng.getrandbits(32)).normal(0, rng.uniform(1, 14), (96, 96, 3))
+        noise = np.random.default_rng(rng.getrandbits(32)).normal(
+            0, rng.uniform(1, 14), (96, 96, 3)
+        )
         picture = Image.fromarray((np.asarray(picture) + noise).clip(0, 255).astype(np.uint8))
     return picture
 
@@ -80,7 +82,7 @@ def train(pictures: np.ndarray, labels: dict[str, np.ndarray]) -> Eye:
         rows = order.integers(0, len(pictures), BATCH)
         told = eye(_floats(pictures[rows]))
         losses = [
-            F.cross_entropy(
+            functional.cross_entropy(
                 told[head], torch.from_numpy(labels[head][rows]), label_smoothing=0.02,
                 ignore_index=IGNORED,
             )
@@ -110,7 +112,9 @@ def accuracy(scorer: Scorer, seed: str, count: int) -> dict[str, float]:
         right = [getattr(readings[n], head) == classes[labels[head][n]] for n in asked]
         found[head] = float(np.mean(right))
     for field in ("colour", "background"):
-        right = [getattr(r, field) == getattr(s, field) for r, s in zip(readings, scenes)]
+        right = [
+            getattr(r, field) == getattr(s, field) for r, s in zip(readings, scenes, strict=True)
+        ]
         found[field] = float(np.mean(right))
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -21,7 +22,7 @@ def learn_merges(words: tuple[str, ...]) -> list[tuple[str, str]]:
     """Merges, most frequent pair first, until every word is a single symbol."""
     split = [(*word[:-1], word[-1] + "</w>") for word in words]
     merges: list[tuple[str, str]] = []
-    while pairs := Counter(pair for word in split for pair in zip(word, word[1:])):
+    while pairs := Counter(pair for word in split for pair in pairwise(word)):
         best = min(pairs, key=lambda pair: (-pairs[pair], pair))
         merges.append(best)
         split = [_merged(word, best) for word in split]

@@ -6,6 +6,7 @@ import copy
 import random
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,12 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from ti_core.demo import lexicon
 from ti_core.demo.world import Scene, caption
 
-WIDTH, PICTURES, NOISES = 128, 24, 2
-RATE, WARM_UP, FALL = 1e-3, 300, 0.3  # the rate falls linearly over the last 30 % of the steps
+WIDTH, PICTURES = 128, 24
+RATE, WARM_UP, FALL = 1e-3, 300, 0.25  # the rate falls linearly over the last quarter
+#: At first each caption serves two noise levels, all levels alike and all pictures alike. Later
+#: steps are shorter: one level a caption, high noise more often (that is where words matter), and
+#: every third picture one that plain words describe in full.
+OPENING, LATE_POWER, PLAIN_SHARE = 1500, 0.8, 0.35
 DROPPED, RENAMED = 0.1, 0.2  # captions left empty; named things that are described instead
 
 
@@ -108,7 +113,9 @@ def encode(student: Student, sentences: list[Sentence]) -> torch.Tensor:
 
     def insert(_module: nn.Module, _given: tuple, vectors: torch.Tensor) -> torch.Tensor:
         for describer, kind in ((student.shapes, "shape"), (student.textures, "texture")):
-            slots = [(row, *getattr(s, kind)) for row, s in enumerate(sentences) if getattr(s, kind)]
+            slots = [
+                (row, *getattr(s, kind)) for row, s in enumerate(sentences) if getattr(s, kind)
+            ]
             if slots:
                 vectors = _placed(vectors, slots, describer)
         return vectors
@@ -125,7 +132,10 @@ def _placed(vectors: torch.Tensor, slots: list, describer: Describer) -> torch.T
     glyphs = torch.from_numpy(np.stack([glyph for _, _, glyph in slots]))[:, None].float() / 127.5
     made = describer(glyphs - 1)
     made = made + JITTER * torch.randn_like(made)
-    rows, places = torch.tensor([row for row, _, _ in slots]), torch.tensor([p for _, p, _ in slots])
+    rows, places = (
+        torch.tensor([row for row, _, _ in slots]),
+        torch.tensor([p for _, p, _ in slots]),
+    )
     return vectors.index_put((rows, places), made)
 
 
@@ -136,6 +146,16 @@ class Latents:
     means: torch.Tensor
     spreads: torch.Tensor
     scenes: list[Scene]
+
+    @cached_property
+    def plain(self) -> list[int]:
+        """The numbers of pictures of one thing that needs no invented word."""
+        return [number for number, scene in enumerate(self.scenes) if _is_plain(scene)]
+
+
+def _is_plain(scene: Scene) -> bool:
+    named = scene.shape in lexicon.NAMED_SHAPES and scene.texture in lexicon.NAMED_TEXTURES
+    return named and scene.style in lexicon.NAMED_STYLES and scene.count == "one"
 
 
 def train_unet(run: Path, latents: Latents, vocabulary: dict[str, int], steps: int) -> Student:
@@ -183,15 +203,16 @@ def _loss(
     alphas: torch.Tensor,
     step: int,
 ) -> torch.Tensor:
-    """Min-SNR weighted error of the predicted noise; each caption serves NOISES noise levels."""
+    """Min-SNR weighted error of the predicted noise."""
     torch.manual_seed(step)
-    rng = random.Random(f"unet {step}")
-    picked = [rng.randrange(len(latents.scenes)) for _ in range(PICTURES)]
+    rng, early = random.Random(f"unet {step}"), step < OPENING
+    picked = [_pick(latents, rng, 0 if early else PLAIN_SHARE) for _ in range(PICTURES)]
     told = encode(student, [sentence(latents.scenes[i], rng, vocabulary) for i in picked])
     clean = latents.means[picked].float()
     clean = clean + latents.spreads[picked].float() * torch.randn_like(clean)
-    clean, told = clean.repeat(NOISES, 1, 1, 1), told.repeat(NOISES, 1, 1)
-    times = _spread_times(len(clean))
+    if early:
+        clean, told = clean.repeat(2, 1, 1, 1), told.repeat(2, 1, 1)
+    times = _spread_times(len(clean), 1.0 if early else LATE_POWER)
     keep = alphas[times].view(-1, 1, 1, 1)
     noise = torch.randn_like(clean)
     noisy = (keep.sqrt() * clean + (1 - keep).sqrt() * noise).contiguous(
@@ -202,9 +223,16 @@ def _loss(
     return (error.mean((1, 2, 3)) * (5 / signal).clamp(max=1)).mean()
 
 
-def _spread_times(count: int) -> torch.Tensor:
-    """`count` random timesteps in 0..999, one from each of `count` equal parts, shuffled."""
-    place = (torch.arange(count) + torch.rand(count)) / count
+def _pick(latents: Latents, rng: random.Random, plain_share: float) -> int:
+    """The number of a picture, with the given chance one of plain words only."""
+    if plain_share and rng.random() < plain_share:
+        return rng.choice(latents.plain)
+    return rng.randrange(len(latents.scenes))
+
+
+def _spread_times(count: int, power: float) -> torch.Tensor:
+    """`count` timesteps in 0..999, one from each of `count` parts, shuffled; power < 1: later."""
+    place = ((torch.arange(count) + torch.rand(count)) / count) ** power
     return (place[torch.randperm(count)] * 1000).long().clamp(max=999)
 
 
@@ -227,5 +255,3 @@ def _resume(path: Path, student: Student, average: Student, optimiser) -> int:
     average.load_state_dict(state["average"])
     optimiser.load_state_dict(state["optimiser"])
     return state["step"]
-
-

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL
+from torch.nn.functional import l1_loss
 from train_data import load_pictures
 
 BATCH, RATE, KL_WEIGHT = 32, 1.5e-3, 3e-4
@@ -101,9 +101,7 @@ def _loss(vae: AutoencoderKL, pixels: torch.Tensor, step: int) -> tuple[torch.Te
 
 def _gradient(got: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     error = got - wanted
-    return F.l1_loss(error[..., 1:], error[..., :-1]) + F.l1_loss(
-        error[..., 1:, :], error[..., :-1, :]
-    )
+    return l1_loss(error[..., 1:], error[..., :-1]) + l1_loss(error[..., 1:, :], error[..., :-1, :])
 
 
 @torch.no_grad()
@@ -111,7 +109,10 @@ def encode_all(vae: AutoencoderKL, pictures: np.ndarray) -> tuple[torch.Tensor, 
     """Mean and standard deviation of the unscaled latents, (N, 4, 12, 12) each."""
     means, spreads = [], []
     for at in range(0, len(pictures), 64):
-        pixels = torch.from_numpy(np.array(pictures[at : at + 64])).permute(0, 3, 1, 2).float() / 127.5 - 1
+        pixels = (
+            torch.from_numpy(np.array(pictures[at : at + 64])).permute(0, 3, 1, 2).float() / 127.5
+            - 1
+        )
         posterior = vae.encode(pixels.contiguous(memory_format=torch.channels_last)).latent_dist
         means.append(posterior.mean.half())
         spreads.append(posterior.std.half())

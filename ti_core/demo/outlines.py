@@ -71,7 +71,10 @@ _NAMED: dict[str, Callable[[], Outline]] = {
     "oval": lambda: [(1, _ellipse(0, 0, 1.0, 0.58))],
     "bar": lambda: [(1, _points(-1, -0.4, 1, -0.4, 1, 0.4, -1, 0.4))],
     "pentagon": lambda: [(1, _polygon(5))],
-    "drop": lambda: [(1, _ellipse(0, 0.35, 0.65, 0.65)), (1, _points(0, -1, 0.6, 0.12, -0.6, 0.12))],
+    "drop": lambda: [
+        (1, _ellipse(0, 0.35, 0.65, 0.65)),
+        (1, _points(0, -1, 0.6, 0.12, -0.6, 0.12)),
+    ],
     "flower": lambda: [(1, _polar(0.74 + 0.26 * np.cos(5 * _TURN)))],
     "house": lambda: [
         (1, _points(-0.75, -0.1, 0.75, -0.1, 0.75, 1, -0.75, 1)),

@@ -1,4 +1,4 @@
-"""Judges pictures of the demo world by their pixels alone; knows nothing of the model that made them.
+"""Judges pictures of the demo world by their pixels alone; knows nothing of any model.
 
 Colours come from pixel statistics. Shape, texture and style come from a small convolutional network
 that was trained on drawings only, of other seeds than the model's, with "other" as an answer for
@@ -17,8 +17,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from . import lexicon as words
 from ..files.safetensors_file import read_safetensors
+from . import lexicon as words
 from .scene import Concept
 from .world import SIZE, second_tone
 

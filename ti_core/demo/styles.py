@@ -13,7 +13,7 @@ from .outlines import generator
 
 @dataclass(frozen=True)
 class Style:
-    """One way of drawing. Lengths are in pixels of a 96 px picture; 0 or "" switches a thing off."""
+    """One way of drawing. Lengths are pixels of a 96 px picture; 0 or "" switches a thing off."""
 
     hollow: bool = False
     border: float = 0.0

@@ -88,14 +88,16 @@ def _mask(
         placed = points @ rotation * radius
         if wobble:
             placed = _wobbled(placed, wobble, rng)
-        placed = (placed + [x + SIZE / 2, y + SIZE / 2]) * scale
+        placed = (placed + np.array([x, y]) + SIZE / 2) * scale
         pen.polygon([tuple(point) for point in placed], fill=ink)
     return np.array(sheet)
 
 
 def _wobbled(points: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
     """The closed line with more points, displaced by a few slow random waves, `amount` px."""
-    dense = np.concatenate([_between(a, b) for a, b in zip(points, np.roll(points, -1, 0))])
+    dense = np.concatenate(
+        [_between(a, b) for a, b in zip(points, np.roll(points, -1, 0), strict=True)]
+    )
     place = dense / 14.0
     for _ in range(2):
         wave, phase = rng.normal(0, 1, (2, 2)), rng.uniform(0, 6.28, 2)
@@ -154,9 +156,7 @@ def _filling(
     return fill
 
 
-def _contour(
-    mask: np.ndarray, drawn: Style, scale: float, rng: np.random.Generator
-) -> np.ndarray:
+def _contour(mask: np.ndarray, drawn: Style, scale: float, rng: np.random.Generator) -> np.ndarray:
     """The bool mask of a line along the figure's edge; of several strokes each is shifted."""
     half = max(1, round(drawn.border * scale / 2))
     if drawn.strokes > 1:
