@@ -27,6 +27,8 @@ def run(argv: Sequence[str]) -> int:
         report = run_demo(
             config, host, progress, stop.requested, lambda text: print(text, file=sys.stderr)
         )
+    if report is None:
+        return 128 + (stop.signal or 0)
     if report.score_before is not None and report.score_after is not None:
         print(
             f"concept score of '{report.concept}': {report.score_before:.0%} before, "
@@ -35,4 +37,4 @@ def run(argv: Sequence[str]) -> int:
     folder = Path(config.out)
     for name in (report.embedding, "sheet.png", "loss.png", "report.html", "report.json"):
         print(folder / name)
-    return 128 + stop.signal if stop.signal else 0
+    return 0

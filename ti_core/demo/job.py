@@ -82,10 +82,10 @@ def run_demo(
     on_event: Listener,
     should_stop: Callable[[], bool],
     say: Callable[[str], None],
-) -> Report:
+) -> Report | None:
     """Pictures before, training, pictures after; everything written below `config.out`.
 
-    Raises TIError. `host` has the demo model loaded.
+    None when `should_stop` ended it early. Raises TIError. `host` has the demo model loaded.
     """
     began = time.perf_counter()
     concept = OWN_PICTURES if config.train_data_dir else HELD_OUT[config.concept]
@@ -95,6 +95,8 @@ def run_demo(
     say(f"{len(requests)} pictures before training")
     before = _pictures_before(training, host, requests)
     path = train(training, host, on_event, should_stop)
+    if should_stop():
+        return None
     say(f"{len(requests)} pictures after training")
     after = _pictures_after(path, host, requests, concept.name)
     return _reported(concept, training, folder, path, before, after, began)

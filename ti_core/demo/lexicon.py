@@ -79,7 +79,8 @@ def _invent(count: int, ending: str, rng: random.Random, taken: set[str]) -> tup
 
 
 def _invent_all() -> tuple[tuple[str, ...], ...]:
-    rng, taken = random.Random("textual inversion studio"), set()
+    rng = random.Random("textual inversion studio")
+    taken: set[str] = set()
     return (
         _invent(INVENTED_SHAPES, "k", rng, taken),
         _invent(INVENTED_TEXTURES, "sh", rng, taken),

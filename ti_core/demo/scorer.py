@@ -55,6 +55,7 @@ class Eye(nn.Module):
         self.heads = nn.ModuleDict({k: nn.Linear(192, len(v)) for k, v in HEADS.items()})
 
     def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Logits of each head; (n, classes)."""
         ground = pixels[:, :, :3].flatten(2).median(2).values[..., None, None]
         contrast = (pixels - ground).norm(dim=1, keepdim=True)
         seen = self.body(torch.cat([pixels, contrast], 1))

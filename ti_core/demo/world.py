@@ -39,7 +39,8 @@ def second_tone(colour: str) -> tuple[int, int, int]:
     own = np.array(words.COLOURS[colour], float)
     light = colour in ("yellow", "orange", "pink", "cyan")
     mixed = own * 0.25 if light else own * 0.25 + 255 * 0.75
-    return tuple(int(value) for value in mixed)
+    red, green, blue = (int(value) for value in mixed)
+    return red, green, blue
 
 
 def draw(scene: Scene, size: int = SIZE) -> Image.Image:
