@@ -30,7 +30,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_everything_promised_is_written(outcome: Path) -> None:
     assert {p.name for p in outcome.iterdir()} >= FILES
-    assert read_embedding(outcome / "embedding/heart.safetensors").step == 3
+    assert read_embedding(outcome / "embedding/lily.safetensors").step == 3
     with Image.open(outcome / "sheet.png") as sheet:
         assert sheet.width > 1000
 

@@ -53,7 +53,7 @@ class DemoConfig:
 
     out: str = option("ti-demo", "folder for the result", label="Output directory")
     concept: str = option(
-        "heart",
+        "lily",
         f"what to teach, of the things that the model has no word for: {', '.join(HELD_OUT)}",
         label="Concept",
     )
@@ -106,12 +106,13 @@ def _training(config: DemoConfig, concept: Concept, folder: Path) -> TrainConfig
     """The settings that the demo model learns well with; see demo/README.md."""
     source = config.train_data_dir or str(pictures_folder(concept.name))
     return TrainConfig(
-        EmbeddingConfig(concept.name, init_word=concept.init_words[0], num_vectors_per_token=2),
+        EmbeddingConfig(concept.name, init_word=concept.init_words[0], num_vectors_per_token=3),
         DataConfig(source),
         OptimizerConfig(
             learning_rate="0.01",
+            lr_scheduler="cosine",
             max_train_steps=config.max_train_steps,
-            train_batch_size=8,
+            train_batch_size=10,
             seed=config.seed,
         ),
         OutputConfig(
