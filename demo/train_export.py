@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL
-from train_unet import Student, schedule
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from train_unet import Student, save, schedule
 from train_vae import new_vae
+from transformers import CLIPTextModel
 
 
 def export(run: Path, vocabulary: dict[str, int], folder: Path, early: bool = False) -> None:
@@ -24,6 +25,23 @@ def export(run: Path, vocabulary: dict[str, int], folder: Path, early: bool = Fa
     schedule().save_pretrained(folder / "scheduler")
     shutil.copytree(run / "tokenizer", folder / "tokenizer")
     (folder / "model_index.json").write_text(json.dumps(_index(), indent=1) + "\n")
+
+
+def reopen(folder: Path, run: Path, vocabulary: dict[str, int], step: int) -> None:
+    """The way back: an exported model becomes a run at `step`, to be trained further.
+
+    The describers and the optimiser's state are not in the folder and start anew.
+    """
+    shutil.copytree(folder / "tokenizer", run / "tokenizer", dirs_exist_ok=True)
+    vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32)
+    torch.save({"average": vae.state_dict()}, run / "vae.pt")
+    torch.manual_seed(2)
+    student = Student(vocabulary)
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
+    text = CLIPTextModel.from_pretrained(folder / "text_encoder", torch_dtype=torch.float32)
+    student.unet.load_state_dict(unet.state_dict())
+    student.text.load_state_dict(text.state_dict())
+    save(run / "unet.pt", step, student, student, None, step)
 
 
 def _vae(run: Path) -> AutoencoderKL:

@@ -27,8 +27,7 @@ from train_vae import encode_all, new_vae, train_vae  # noqa: E402
 
 from ti_core.demo.lexicon import vocabulary  # noqa: E402
 
-PICTURES, ENCODED = 64_000, 48_000  # the VAE sees all pictures, the UNet the first of them
-VAE_STEPS, UNET_STEPS = 3_400, 7_200
+PICTURES, VAE_STEPS = 96_000, 3_400
 
 
 def stage_tokenizer(run: Path) -> None:
@@ -47,7 +46,7 @@ def stage_latents(run: Path) -> None:
     """Encodes pictures once; the scale makes the latents' standard deviation 1."""
     vae = new_vae()
     vae.load_state_dict(torch.load(run / "vae.pt")["average"])
-    means, spreads = encode_all(vae.eval(), load_pictures(run / "data")[:ENCODED])
+    means, spreads = encode_all(vae.eval(), load_pictures(run / "data"))
     scale = 1 / float(means.float().std())
     torch.save({"means": means, "spreads": spreads, "scale": scale}, run / "latents.pt")
 
@@ -55,7 +54,7 @@ def stage_latents(run: Path) -> None:
 def stage_unet(run: Path) -> None:
     stored, words = torch.load(run / "latents.pt"), read_vocabulary(run)
     means, spreads = (stored[key].float() * stored["scale"] for key in ("means", "spreads"))
-    train_unet(run, Latents(means, spreads, load_scenes(run / "data")[:ENCODED]), words, UNET_STEPS)
+    train_unet(run, Latents(means, spreads, load_scenes(run / "data")), words)
 
 
 def stage_export(run: Path) -> None:

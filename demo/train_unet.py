@@ -21,7 +21,10 @@ from ti_core.demo import lexicon
 from ti_core.demo.world import Scene, caption
 
 WIDTH, PICTURES = 128, 24
-RATE, WARM_UP, FALL = 1e-3, 300, 0.25  # the rate falls linearly over the last quarter
+RATE, WARM_UP, FALL = 1e-3, 300, 0.25
+#: Steps at which a cycle of the rate ends: it falls linearly to 0 over the last quarter of the way
+#: from step 0, and starts again at its height. Each cycle ended in a model that was looked at.
+CYCLES = (7_200, 10_400, 25_000)
 #: At first each caption serves two noise levels, all levels alike and all pictures alike. Later
 #: steps are shorter: one level a caption, high noise more often (that is where words matter), and
 #: every third picture one that plain words describe in full.
@@ -158,30 +161,36 @@ def _is_plain(scene: Scene) -> bool:
     return named and scene.style in lexicon.NAMED_STYLES and scene.count == "one"
 
 
-def train_unet(run: Path, latents: Latents, vocabulary: dict[str, int], steps: int) -> Student:
+def rate_at(step: int, cold: int = 0) -> float:
+    """The learning rate of a step; `cold` is the step at which the optimiser knew nothing."""
+    end = next(end for end in CYCLES if step < end)
+    return RATE * min(1, (step - cold + 1) / WARM_UP, (1 - step / end) / FALL)
+
+
+def train_unet(run: Path, latents: Latents, vocabulary: dict[str, int]) -> Student:
     """Trains, resuming from run/unet.pt if it exists; returns the averaged weights."""
     torch.manual_seed(2)
     student = Student(vocabulary)
     average = copy.deepcopy(student).requires_grad_(False)
     optimiser = _optimiser(student)
-    first = _resume(run / "unet.pt", student, average, optimiser)
-    began, losses = time.time(), []
+    first, cold = _resume(run / "unet.pt", student, average, optimiser)
+    began, losses, steps = time.time(), [], CYCLES[-1]
     alphas = schedule().alphas_cumprod
     for step in range(first, steps):
         for group in optimiser.param_groups:
-            group["lr"] = RATE * min(1, (step + 1) / WARM_UP, (1 - step / steps) / FALL)
+            group["lr"] = rate_at(step, cold)
         loss = _loss(student, latents, vocabulary, alphas, step)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimiser.step()
-        _follow(average, student, min(0.999, (step + 1) / (step + 20)))
+        _follow(average, student, min(0.999, (step - cold + 1) / (step - cold + 20)))
         losses.append(loss.item())
         if step % 100 == 99:
             text = f"unet {step + 1}/{steps} loss {np.mean(losses[-100:]):.4f}"
             print(f"{text} {time.time() - began:.0f}s", flush=True)
         if step % 500 == 499 or step == steps - 1:
-            _save(run / "unet.pt", step + 1, student, average, optimiser)
+            save(run / "unet.pt", step + 1, student, average, optimiser.state_dict(), cold)
     return average.eval()
 
 
@@ -241,17 +250,21 @@ def _follow(average: nn.Module, model: nn.Module, keep: float) -> None:
     torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - keep)
 
 
-def _save(path: Path, step: int, student: Student, average: Student, optimiser) -> None:
+def save(
+    path: Path, step: int, student: Student, average: Student, optimiser: dict | None, cold: int
+) -> None:
+    """Writes what `train_unet` goes on from."""
     state = {"step": step, "student": student.state_dict(), "average": average.state_dict()}
-    torch.save({**state, "optimiser": optimiser.state_dict()}, path.with_suffix(".new"))
+    torch.save({**state, "optimiser": optimiser, "cold": cold}, path.with_suffix(".new"))
     path.with_suffix(".new").replace(path)
 
 
-def _resume(path: Path, student: Student, average: Student, optimiser) -> int:
+def _resume(path: Path, student: Student, average: Student, optimiser) -> tuple[int, int]:
     if not path.exists():
-        return 0
+        return 0, 0
     state = torch.load(path)
     student.load_state_dict(state["student"])
     average.load_state_dict(state["average"])
-    optimiser.load_state_dict(state["optimiser"])
-    return state["step"]
+    if state["optimiser"]:
+        optimiser.load_state_dict(state["optimiser"])
+    return state["step"], state["cold"]

@@ -16,7 +16,7 @@ _DEFAULTS = {
 }  # fmt: skip
 
 
-def random_scene(rng: random.Random, described: float = 0.35, held_out: float = 0.03) -> Scene:
+def random_scene(rng: random.Random, described: float = 0.35, held_out: float = 0.12) -> Scene:
     """A scene nobody asked for.
 
     `described`: how often a shape or texture is a nameless random one ("#s…", "#t…").
@@ -97,7 +97,7 @@ def caption(scene: Scene, rng: random.Random) -> str:
         noun = f"{scene.style} {noun}"
     elif says_style:
         tail.append(_in_style(scene.style, rng))
-    elif not style_known and rng.random() < 0.4:
+    elif not style_known and rng.random() < 0.9:
         tail.append(f"in the {rng.choice(words.GENERIC_STYLES)}")
     if rng.random() < 0.3:
         rng.shuffle(tail)
