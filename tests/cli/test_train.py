@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from ti_core.files.embedding import Embedding, read_embedding, write_embedding
+from ti_core.files.embedding import Embedding, write_embedding
+from ti_core.files.reading import read_embedding
 
 Ti = Callable[..., tuple[int, str, str]]
 

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from ti_core.errors import HostError, HostMemoryError
-from ti_core.files.embedding import read_embedding
+from ti_core.files.reading import read_embedding
 from ti_core.hosts.port import (
     Conditioning,
     Host,

@@ -13,7 +13,7 @@ from ti_core.cli.main import main
 from ti_core.demo.assets import model_folder, pictures_folder, scorer_file
 from ti_core.demo.report import Report, html_page
 from ti_core.demo.world import HELD_OUT
-from ti_core.files.embedding import read_embedding
+from ti_core.files.reading import read_embedding
 
 MOST_BYTES = 12_000_000
 FILES = {"sheet.png", "loss.png", "report.html", "report.json"}

@@ -20,9 +20,9 @@ from ti_core.files.embedding import (
     Embedding,
     describe,
     for_encoders,
-    read_embedding,
     write_embedding,
 )
+from ti_core.files.reading import read_embedding
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ROWS = torch.arange(8.0).reshape(2, 4) / 7

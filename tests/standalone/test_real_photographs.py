@@ -15,7 +15,7 @@ import torch
 
 from tests.checkpoints import full, tiny, write_single_file
 from ti_core.cli.main import main
-from ti_core.files.embedding import read_embedding
+from ti_core.files.reading import read_embedding
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 FOLDER = Path(skimage.__file__).parent / "data"

@@ -19,7 +19,8 @@ from ti_core.errors import (
     NotFiniteError,
     StorageError,
 )
-from ti_core.files.embedding import Embedding, read_embedding, write_embedding
+from ti_core.files.embedding import Embedding, write_embedding
+from ti_core.files.reading import read_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.hosts.port import Conditioning
 from ti_core.train import loop

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ti_core.errors import TrainingError
-from ti_core.files.embedding import read_embedding
+from ti_core.files.reading import read_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.options import to_dict
 from ti_core.train.config import TrainConfig

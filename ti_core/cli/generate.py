@@ -148,7 +148,8 @@ def _embedding_files(config: GenerateConfig, request: PreviewRequest) -> dict[st
 
 
 def _read_all(files: dict[str, Path], host: Host) -> dict[str, Vectors]:
-    from ..files.embedding import for_encoders, read_embedding
+    from ..files.embedding import for_encoders
+    from ..files.reading import read_embedding
 
     widths = host.describe().widths
     return {

@@ -43,7 +43,7 @@ def run(argv: Sequence[str]) -> int:
 
 def facts_of(path: Path) -> dict[str, Any]:
     """Name, shape, step, norms and origin of an embedding, as JSON values."""
-    from ..files.embedding import read_embedding
+    from ..files.reading import read_embedding
     from ..train.vectors import norms
 
     embedding = read_embedding(path)

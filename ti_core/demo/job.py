@@ -15,7 +15,8 @@ from ..data.images import list_images, open_image
 from ..data.templates import fill
 from ..errors import ConfigError
 from ..files.atomic import make_folder
-from ..files.embedding import for_encoders, read_embedding
+from ..files.embedding import for_encoders
+from ..files.reading import read_embedding
 from ..hosts.port import Host, PreviewRequest, Session, Vectors
 from ..options import check, nearest, option
 from ..train.config import (

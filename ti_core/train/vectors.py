@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError
-from ..files.embedding import Embedding, describe, for_encoders, read_embedding
+from ..files.embedding import Embedding, describe, for_encoders
+from ..files.reading import read_embedding
 from ..hosts.port import ModelFacts, Session
 from .config import EmbeddingConfig
 from .events import Notice
