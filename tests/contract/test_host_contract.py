@@ -155,6 +155,43 @@ def test_rows_are_copies(session: Session, word: str) -> None:
     assert all(torch.equal(before[key], again[key]) and before[key].any() for key in before)
 
 
+def test_rows_by_number_are_the_rows_of_the_tokens(host: Host, session: Session) -> None:
+    ids = [token for token, _ in host.tokenize("a cat")]
+    by_text, by_number = session.rows_of("a cat"), session.rows_at(ids[::-1])
+    for key, rows in by_text.items():
+        assert torch.equal(by_number[key], rows.flip(0))
+        assert by_number[key].dtype == torch.float32
+        assert not by_number[key].requires_grad
+
+
+def test_the_whole_vocabulary_can_be_asked_for_and_not_a_row_more(
+    host: Host, session: Session
+) -> None:
+    count = min(encoder.vocabulary for encoder in host.describe().encoders)
+    assert {key: tuple(rows.shape) for key, rows in session.rows_at(range(count)).items()} == {
+        key: (count, width) for key, width in host.describe().widths.items()
+    }
+    for numbers in ([count], [0, -1]):
+        with pytest.raises(HostError, match="no such token|no token"):
+            session.rows_at(numbers)
+        with pytest.raises(HostError, match="no such token|no token"):
+            host.spell(numbers)
+
+
+def test_rows_by_number_are_copies(session: Session) -> None:
+    before = session.rows_at([5])
+    for value in session.rows_at([5]).values():
+        value.zero_()
+    after = session.rows_at([5])
+    assert all(torch.equal(before[key], after[key]) and before[key].any() for key in before)
+
+
+def test_tokens_are_spelled_by_number_as_they_are_in_a_text(host: Host) -> None:
+    tokens = host.tokenize("a cat, sitting (here)")
+    assert host.spell([number for number, _ in tokens]) == [spelling for _, spelling in tokens]
+    assert all(host.spell([number])[0] for number in range(20))
+
+
 # --- prompts ----------------------------------------------------------------------------------
 
 

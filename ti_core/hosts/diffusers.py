@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ import torch
 
 from ..errors import CheckpointError, HostError
 from .diffusers_folder import download, open_folder
-from .diffusers_models import Model
+from .diffusers_models import Model, check_ids
 from .diffusers_preview import SAMPLERS
 from .diffusers_session import AUTOCAST_DTYPES, DiffusersSession, memory_errors
 from .diffusers_single_file import open_single_file
@@ -86,6 +86,12 @@ class DiffusersHost:
         vocabulary = self._model.encoders[0].vocabulary
         ids = vocabulary.tokenize(text)
         return list(zip(ids, vocabulary.spell(ids), strict=True))
+
+    def spell(self, ids: Sequence[int]) -> list[str]:
+        """How tokens are written by the first text encoder's vocabulary; `</w>` ends a word."""
+        encoder = self._model.encoders[0]
+        check_ids(encoder, ids)
+        return encoder.vocabulary.spell(list(ids))
 
     @contextmanager
     def session(self, precision: Precision = "no") -> Iterator[DiffusersSession]:

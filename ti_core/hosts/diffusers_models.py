@@ -6,7 +6,7 @@ number is drawn. All weights are fp32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, HostError
 from .checkpoint.architecture import TextShape, UNetShape, VAEShape
 from .diffusers_vocabulary import Vocabulary
 from .port import EncoderFacts, Family, ModelFacts, Prediction
@@ -65,6 +65,15 @@ class TextEncoder:
         """As the port describes it."""
         table = self.token_embedding
         return EncoderFacts(self.key, table.embedding_dim, table.num_embeddings, self.positions - 2)
+
+
+def check_ids(encoder: TextEncoder, ids: Sequence[int]) -> None:
+    """Raise HostError unless every number is that of a token with a row."""
+    most = encoder.token_embedding.num_embeddings
+    wrong = next((number for number in ids if not 0 <= number < most), None)
+    if wrong is not None:
+        why = f"the vocabulary has the numbers 0 to {most - 1}"
+        raise HostError(f"there is no token {wrong}", why)
 
 
 @dataclass

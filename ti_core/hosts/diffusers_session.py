@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..errors import HostError, HostMemoryError
-from .diffusers_models import Model
+from .diffusers_models import Model, TextEncoder, check_ids
 from .diffusers_preview import Sampling, to_images
 from .diffusers_text import check_embeddings, encode_text
 from .port import (
@@ -51,12 +51,19 @@ class DiffusersSession:
     def rows_of(self, text: str) -> dict[str, Tensor]:
         """Vocabulary rows of a text: encoder key → (n, width) fp32 copies."""
         self._check_open()
-        rows = {}
+        return {e.key: self._rows(e, e.vocabulary.tokenize(text)) for e in self._model.encoders}
+
+    def rows_at(self, ids: Sequence[int]) -> dict[str, Tensor]:
+        """Vocabulary rows by number: encoder key → (len(ids), width) fp32 copies."""
+        self._check_open()
         for encoder in self._model.encoders:
-            table = encoder.token_embedding.weight
-            ids = torch.tensor(encoder.vocabulary.tokenize(text), dtype=torch.long)
-            rows[encoder.key] = table.detach()[ids.to(table.device)].to(self._device)
-        return rows
+            check_ids(encoder, ids)
+        return {encoder.key: self._rows(encoder, ids) for encoder in self._model.encoders}
+
+    def _rows(self, encoder: TextEncoder, ids: Sequence[int]) -> Tensor:
+        table = encoder.token_embedding.weight
+        index = torch.tensor(list(ids), dtype=torch.long, device=table.device)
+        return table.detach()[index].to(self._device)
 
     def encode_images(self, pixels: Tensor) -> LatentDistribution:
         """(B, 3, H, W) in [-1, 1] → scaled latents (B, 4, H/8, W/8); always in fp32."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError, HostError
+from .spelling import WORD_END, byte_letters
 
 _FILE = "bpe_simple_vocab_16e6.txt.gz"
 _SHA256 = "924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a"
@@ -157,18 +158,8 @@ def _tables(path: Path) -> tuple[dict[str, int], list[str]]:
     """
     with gzip.open(path, "rt", encoding="utf-8") as file:
         merges = file.read().split("\n")[1 : _MERGES + 1]
-    letters = _byte_letters()
+    letters = list(byte_letters().values())
     pairs = ["".join(merge.split()) for merge in merges]
     marks = ["<|startoftext|>", "<|endoftext|>"]
-    tokens = [*letters, *(letter + "</w>" for letter in letters), *pairs, *marks]
+    tokens = [*letters, *(letter + WORD_END for letter in letters), *pairs, *marks]
     return {token: i for i, token in enumerate(tokens)}, merges
-
-
-def _byte_letters() -> list[str]:
-    """A visible letter for each of 256 bytes, in the vocabulary's order.
-
-    Printable Latin-1 stands for itself; the other 68 bytes borrow letters from U+0100 on.
-    """
-    visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    hidden = 256 - len(visible)
-    return [chr(code) for code in [*visible, *range(0x100, 0x100 + hidden)]]

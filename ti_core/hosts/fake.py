@@ -99,6 +99,7 @@ class FakeHost:
     ) -> None:
         self.folder, self.family, self.prediction = folder, family, prediction
         self.saved: list[Path] = []
+        self.spellings: dict[int, str] = {}
         self.widths = _WIDTHS[family]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -128,7 +129,14 @@ class FakeHost:
     def tokenize(self, text: str) -> list[tuple[int, str]]:
         """Words and signs; a word that is longer than eight letters has two tokens."""
         words = re.findall(r"[a-z]{1,8}|[0-9]|[^a-z0-9\s]", text.lower())
-        return [(3 + zlib.crc32(word.encode()) % (_VOCABULARY - 3), word) for word in words]
+        tokens = [(3 + zlib.crc32(word.encode()) % (_VOCABULARY - 3), word) for word in words]
+        self.spellings.update(tokens)
+        return tokens
+
+    def spell(self, ids: Sequence[int]) -> list[str]:
+        """The words that it has met; a token of no word yet is its number."""
+        _check_ids(ids)
+        return [self.spellings.get(number, f"#{number}") for number in ids]
 
     @contextlib.contextmanager
     def session(self, precision: Precision = "no") -> Iterator[FakeSession]:
@@ -170,8 +178,13 @@ class FakeSession:
 
     def rows_of(self, text: str) -> dict[str, Tensor]:
         """See `Session.rows_of`."""
-        ids = torch.tensor(self._ids(text), dtype=torch.long)
-        return {k: e.tokens.weight.detach()[ids].clone() for k, e in self._encoders()}
+        return self.rows_at(self._ids(text))
+
+    def rows_at(self, ids: Sequence[int]) -> dict[str, Tensor]:
+        """See `Session.rows_at`."""
+        _check_ids(ids)
+        index = torch.tensor(list(ids), dtype=torch.long)
+        return {k: e.tokens.weight.detach()[index].clone() for k, e in self._encoders()}
 
     def encode_images(self, pixels: Tensor) -> LatentDistribution:
         """See `Session.encode_images`."""
@@ -257,6 +270,12 @@ class FakeSession:
 
     def _encoders(self) -> list[tuple[str, FakeEncoder]]:
         return [(key, self.host.encoders[key]) for key in self.host.widths]  # type: ignore[misc]
+
+
+def _check_ids(ids: Sequence[int]) -> None:
+    if any(not 0 <= number < _VOCABULARY for number in ids):
+        why = f"the vocabulary has the numbers 0 to {_VOCABULARY - 1}"
+        raise HostError(f"there is no such token among {list(ids)[:5]}", why)
 
 
 def _rows(

@@ -161,6 +161,13 @@ class Session(Protocol):
         Returns encoder key → (n, width) fp32 copies; n = 0 for an empty text.
         """
 
+    def rows_at(self, ids: Sequence[int]) -> dict[str, Tensor]:
+        """Vocabulary rows by token number, in the order asked for; the whole table goes in pieces.
+
+        Returns encoder key → (len(ids), width) fp32 copies. Raises HostError for a number that
+        an encoder has no row for.
+        """
+
     def encode_images(self, pixels: Tensor) -> LatentDistribution:
         """Encode (B, 3, H, W) pixels in [-1, 1]; H and W are multiples of 8."""
 
@@ -218,6 +225,12 @@ class Host(Protocol):
 
     def tokenize(self, text: str) -> list[tuple[int, str]]:
         """(id, spelling) of every token of a text, literally, without start and end marks."""
+
+    def spell(self, ids: Sequence[int]) -> list[str]:
+        """How tokens are spelled in the vocabulary, as `tokenize` tells it.
+
+        Raises HostError for a number that the vocabulary does not have.
+        """
 
     def session(self, precision: Precision = "no") -> AbstractContextManager[Session]:
         """Claim the model. Raises HostError when it is busy or cannot compute in `precision`."""
