@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,15 @@ from ..errors import ConfigError, DataError
 
 _LEADING_NUMBER = re.compile(r"^[-\d]+\s*")
 """A1111 drops the running number that its preprocessing puts first."""
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+FALLBACK = ".caption"
+"""kohya's ending of caption files."""
+MOST_BYTES = 1_000_000
+"""A caption file larger than this is something else."""
 
 
 @dataclass(frozen=True)
@@ -24,22 +34,46 @@ class Caption:
 def read_caption(image: Path, extension: str = ".txt", regex: str = "", join: str = " ") -> Caption:
     """The caption of a picture: the file beside it wins over the file name, as in A1111.
 
+    Where there is no file with that extension, one that ends with `.caption` is taken.
     Raises DataError for a caption file that is not text.
     """
-    beside = image.with_suffix(extension)
+    beside = caption_file(image, extension)
     if beside.is_file():
-        return Caption(_text_of(beside), from_file=True)
+        return Caption(read_text(beside), from_file=True)
     return Caption(file_words(image.stem, regex, join), from_file=False)
 
 
-def _text_of(path: Path) -> str:
-    """UTF-8 with or without a mark at the start; A1111 kept the trailing newline, a defect."""
+def caption_file(image: Path, extension: str = ".txt") -> Path:
+    """Where the caption of a picture is, or would be."""
+    beside, other = image.with_suffix(extension), image.with_suffix(FALLBACK)
+    return other if not beside.is_file() and other.is_file() else beside
+
+
+def read_text(path: Path) -> str:
+    """The text of a caption file, without white space around it (A1111 kept the trailing newline,
+    a defect). Raises DataError for a file that is not text."""
     try:
-        return path.read_text(encoding="utf-8-sig").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            return decode(file.read(MOST_BYTES + 1)).strip()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise DataError(f"cannot read the caption {path.name}", why) from error
+    except ValueError as error:
         raise DataError(
             f"cannot read the caption {path.name}", str(error), "save it as UTF-8 text"
         ) from error
+
+
+def decode(data: bytes) -> str:
+    """The text in the bytes of a caption file: UTF-8 with or without a mark at the start, or
+    UTF-16 with one (Windows' "Unicode"). Raises ValueError (UnicodeDecodeError is one)."""
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    text = data.decode(encoding).removeprefix("\ufeff")
+    if "\0" in text:
+        raise ValueError("it holds NUL characters: UTF-16 or UTF-32 without a mark, or no text")
+    return text
 
 
 def file_words(stem: str, regex: str = "", join: str = " ") -> str:
