@@ -1,25 +1,22 @@
 """An embedding and its file: a few vectors per text encoder under a name.
 
-Written: `.safetensors` with exactly one tensor `emb_params` (SD1, SD2), or exactly `clip_l` and
-`clip_g` (SDXL), which A1111, Forge, ComfyUI, kohya and diffusers load. Everything else is
-metadata: the ModelSpec 1.0.1 keys, and ours under `ti.`. `reading` reads it, and every other
-program's files.
+In a file: exactly one tensor `emb_params` (SD1, SD2), or exactly `clip_l` and `clip_g` (SDXL).
+Everything else is metadata: the ModelSpec 1.0.1 keys, and ours under `ti.`. `writing` writes it in
+every program's format, `reading` reads all of them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError
-from .safetensors_file import write_safetensors
 
 ONE_ENCODER = "emb_params"
 _ARCHITECTURE = {
@@ -27,6 +24,12 @@ _ARCHITECTURE = {
     "sd2": "stable-diffusion-v2-512/textual-inversion",
     "sd2-v": "stable-diffusion-v2-768-v/textual-inversion",
     "sdxl": "stable-diffusion-xl-v1-base/textual-inversion",
+}
+_FAMILIES = {
+    (768,): "SD 1.x",
+    (1024,): "SD 2.x",
+    (768, 1280): "SDXL",
+    (1280,): "half of SDXL, or LDM",
 }
 
 
@@ -50,7 +53,8 @@ class Embedding:
 def for_encoders(embedding: Embedding, widths: Mapping[str, int], origin: str) -> dict[str, Tensor]:
     """The vectors under the keys of a model's text encoders (encoder key → width).
 
-    Raises EmbeddingError when the embedding was made for another kind of model.
+    Raises EmbeddingError, which names both families, when the embedding was made for another kind
+    of model.
     """
     vectors = embedding.vectors
     if set(vectors) != set(widths) and len(vectors) == len(widths) == 1:
@@ -59,14 +63,30 @@ def for_encoders(embedding: Embedding, widths: Mapping[str, int], origin: str) -
     if has != dict(widths):
         raise EmbeddingError(
             f"{origin} does not fit this model",
-            f"it has {_spelled(has)}, the model wants {_spelled(widths)}",
-            "use an embedding made for this family of models",
+            f"it is {_spelled(has)}, the model is {_spelled(widths)}",
+            _advice(set(has.values()), set(widths.values())),
         )
     return dict(vectors)
 
 
+def family_of(widths: Iterable[int]) -> str:
+    """The models that have text encoders of these widths, spelled for people; "" for unknown ones.
+
+    1280 alone is the second half of SDXL, or the text encoder of the first latent diffusion model.
+    """
+    return _FAMILIES.get(tuple(sorted(widths)), "")
+
+
 def _spelled(widths: Mapping[str, int]) -> str:
-    return " and ".join(f"{key} {width} wide" for key, width in widths.items())
+    family = family_of(widths.values())
+    numbers = " and ".join(f"{key} {width} wide" for key, width in widths.items())
+    return f"for {family} ({numbers})" if family else f"of an unknown family ({numbers})"
+
+
+def _advice(has: set[int], wanted: set[int]) -> str:
+    if has < wanted:
+        return "it is one half: if a second file lies beside it, give both"
+    return "use an embedding made for this family of models"
 
 
 def file_keys(vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -76,22 +96,19 @@ def file_keys(vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return dict(vectors)
 
 
-def write_embedding(path: Path, embedding: Embedding) -> None:
-    """Write a `.safetensors` file, fp32, atomically; equal embeddings give equal bytes.
-
-    Raises EmbeddingError for NaN or infinite values, StorageError when it cannot be written.
-    """
-    tensors = {k: v.detach().float().cpu() for k, v in file_keys(embedding.vectors).items()}
-    if not all(torch.isfinite(rows).all() for rows in tensors.values()):
-        raise EmbeddingError(f"{embedding.name} is not saved", "its vectors are not finite numbers")
-    write_safetensors(path, tensors, embedding.metadata)
-
-
 def describe(
-    embedding: Embedding, family: str, base_model: str, base_hash: str, config: Mapping[str, Any]
+    embedding: Embedding,
+    family: str,
+    base_model: str,
+    base_hash: str,
+    config: Mapping[str, Any],
+    *,
+    licence: str = "",
+    negative: bool = False,
 ) -> Embedding:
     """The same embedding with metadata for its file; no date and no path, so that equal runs
-    give equal files. `family` is a key of ModelSpec's architectures: sd1, sd2, sd2-v, sdxl."""
+    give equal files. `family` is a key of ModelSpec's architectures: sd1, sd2, sd2-v, sdxl.
+    `negative`: it is meant for the negative prompt."""
     rows = file_keys(embedding.vectors)
     metadata = {
         "modelspec.sai_model_spec": "1.0.1",
@@ -107,6 +124,10 @@ def describe(
         "ti.base_model_hash": base_hash,
         "ti.config": json.dumps(dict(config), sort_keys=True),
     }
+    if licence:
+        metadata["modelspec.license"] = licence
+    if negative:
+        metadata["modelspec.is_negative_embedding"] = "true"
     return Embedding(embedding.name, embedding.vectors, embedding.step, metadata)
 
 

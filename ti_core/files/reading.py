@@ -1,7 +1,14 @@
-"""Reads embedding files of every program by their content; nothing in them is executed."""
+"""Reads embedding files of every program by their content; nothing in them is executed.
+
+`.safetensors`, the pickles of torch (zip and the older kind), and A1111's cards (PNG, WebP, AVIF,
+JPEG XL) are told apart by their first bytes; what is in them by `layouts`.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,72 +16,181 @@ import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError, FileError, UnsafeFileError
-from .embedding import ONE_ENCODER, Embedding
+from .embedding import Embedding
+from .layouts import BUNDLE, Term, joined, recognised
+from .notes import LEFT_OUT, TRIGGER, noted_step, translated
+from .regular_file import open_regular
 from .safetensors_file import read_safetensors
 from .torch_pickle import read_torch_file
 
 _MOST_VECTORS = 1024
+_MOST_BYTES = 64 * 2**20
+"""1024 vectors for SDXL in fp64 are 17 MB. Checkpoints and most LoRA are larger."""
+_PICTURES = (b"\x89PNG", b"RIFF", b"\0\0\0\x0cJXL ", b"\xff\x0a")
+_FIX = "copy or download the file again"
+_NAMED_IN_ERRORS = 20
 
 
-def read_embedding(path: Path) -> Embedding:
-    """Read an embedding file by its content; its name is the file's stem.
+def read_embeddings(path: Path) -> list[Embedding]:
+    """Every embedding in a file: `vectors` are (k, width) fp32, of any width.
+
+    The name of an only one is the file's stem, as in A1111 and ComfyUI; the word that its maker
+    used is in the metadata ("modelspec.trigger_phrase"). Several have their words as names. Of
+    other programs' notes the steps, the base model and its hash are kept under our names.
+    From a LoRA only its bundled embeddings are read. diffusers keeps SDXL in two files: use
+    `read_pair`.
 
     Raises EmbeddingError or UnsafeFileError; never executes anything from the file.
     """
-    if not path.is_file():
+    if not os.path.exists(path):  # unlike the method, it answers for any name
         raise EmbeddingError(f"there is no embedding {path}", "", "check the path")
-    data, metadata = _content(path)
-    vectors = {key: _rows(path, key, rows) for key, rows in _tensors(path, data).items()}
-    if len({len(rows) for rows in vectors.values()}) != 1:
-        raise EmbeddingError(f"{path} holds different numbers of vectors for its text encoders")
-    step = str(metadata.get("ti.step", data.get("step") if isinstance(data, dict) else 0))
-    known = step.isdecimal() and len(step) < 20
-    return Embedding(path.stem, vectors, int(step) if known else 0, metadata)
+    content, metadata = _content(path)
+    terms = recognised(content, str(path))
+    noted: Mapping[Any, object] = content if isinstance(content, dict) else {}
+    own = {**metadata, **translated({**noted, **metadata})}
+    step = noted_step({**noted, **metadata}, path.stem)
+    return [_embedding(path, term, len(terms) == 1, step, own) for term in terms]
+
+
+def read_embedding(path: Path, term: str | None = None) -> Embedding:
+    """The embedding in a file, or in a file of several the one with this word.
+
+    Raises what `read_embeddings` raises, and EmbeddingError, which names the words, when there are
+    several and none was chosen, or when there is none with this word.
+    """
+    found = read_embeddings(path)
+    if term is None and len(found) == 1:
+        return found[0]
+    for embedding in found:
+        if term is not None and term in (embedding.name, embedding.metadata.get(TRIGGER)):
+            return embedding
+    names = ", ".join(repr(each.name) for each in found[:_NAMED_IN_ERRORS])
+    rest = "…" if len(found) > _NAMED_IN_ERRORS else ""
+    if term is None:
+        why, fix = f"{names}{rest}", "choose one of them"
+        raise EmbeddingError(f"{path} holds {len(found)} embeddings", why, fix)
+    raise EmbeddingError(f"{path} holds no {term!r}", f"it has {names}{rest}", "choose one of them")
+
+
+def read_pair(path: Path, other: Path | None = None) -> Embedding:
+    """An SDXL embedding from the two files that diffusers' script writes, given in any order; if
+    only one is given, the other one is looked for beside it (`sibling`). Its name is the stem of
+    `path`.
+
+    Raises what `read_embedding` raises, and EmbeddingError when the second file is missing or the
+    two do not belong together: the same width, different words, different numbers of vectors.
+    """
+    other = other or sibling(path)
+    if other is None:
+        raise EmbeddingError(f"there is no second half beside {path}", "", "give both files")
+    one, two = read_embedding(path), read_embedding(other)
+    widths = {rows.shape[1] for half in (one, two) for rows in half.vectors.values()}
+    words = {half.metadata.get(TRIGGER, "") for half in (one, two)}
+    if len(one.vectors) + len(two.vectors) != 2 or len(widths) != 2 or len(words) != 1:
+        why = "an SDXL embedding has the same word in both, 768 and 1280 wide"
+        raise EmbeddingError(f"{path} and {other} are no two halves", why, "give other files")
+    term = joined(Term("", {**one.vectors}, {}), Term("", {**two.vectors}, {}))
+    notes = {**two.metadata, **one.metadata}
+    return _embedding(path, term, True, one.step or two.step, notes)
+
+
+def sibling(path: Path) -> Path | None:
+    """The other half of an SDXL embedding as diffusers' `textual_inversion_sdxl.py` names them:
+    "learned_embeds" and "learned_embeds_2", each with "-steps-500" at the end or without."""
+    parts = re.fullmatch(r"(.+?)(_2)?(-steps-\d+)?", path.stem)
+    if parts is None:
+        return None
+    stem = f"{parts[1]}{'' if parts[2] else '_2'}{parts[3] or ''}"
+    found = path.with_name(stem + path.suffix)
+    return found if found.is_file() else None
+
+
+# --- containers -------------------------------------------------------------------------------
 
 
 def _content(path: Path) -> tuple[Any, dict[str, str]]:
-    with path.open("rb") as file:
-        start = file.read(9)
-    if not start:
-        raise EmbeddingError(f"{path} is empty", "", "copy or download the file again")
+    """What is in a file (of a card: A1111's dictionary), and metadata."""
     try:
-        if start[8:9] == b"{" or path.suffix == ".safetensors":
-            return read_safetensors(path)
+        with open_regular(path) as file:
+            start = file.read(64)
+        _refuse_what_is_no_embedding(path, start)
+        if start.startswith(_PICTURES) or start[4:8] == b"ftyp":
+            return _read_card(path), {}
+        if start[8:9] == b"{" or (path.suffix == ".safetensors" and start[:1] not in b"P\x80"):
+            tensors, metadata = read_safetensors(path, lambda header: _wanted(path, header))
+            return tensors, {} if any(key.startswith(BUNDLE) for key in tensors) else metadata
+        _require_small(path, path.stat().st_size)
         return read_torch_file(path), {}
-    except UnsafeFileError:
+    except (UnsafeFileError, EmbeddingError):
         raise
     except FileError as error:
-        raise EmbeddingError(error.what, error.why, error.fix) from error
+        raise EmbeddingError(error.what, error.why, error.fix or _FIX) from error
 
 
-def _tensors(path: Path, data: Any) -> dict[str, Tensor]:
-    """The vectors in a file's content, whichever program wrote it."""
-    if not isinstance(data, dict):
-        raise EmbeddingError(f"{path} holds no embedding", "it is not a dictionary of tensors")
-    if "string_to_param" in data:
-        data = data["string_to_param"]
-        data = data.get("_parameters", data) if isinstance(data, dict) else {}
-    if {"clip_l", "clip_g"} <= set(data):
-        return {key: data[key] for key in ("clip_l", "clip_g")}
-    tensors = {key: value for key, value in data.items() if isinstance(value, Tensor)}
-    if len(tensors) != 1:
-        raise EmbeddingError(
-            f"{path} holds no embedding",
-            f"it has {len(tensors)} tensors where an embedding has one, or clip_l and clip_g",
-        )
-    key, rows = next(iter(tensors.items()))
-    return {key if key in ("clip_l", "clip_g", "clip_h") else ONE_ENCODER: rows}
+def _refuse_what_is_no_embedding(path: Path, start: bytes) -> None:
+    """Common mistakes with names of their own."""
+    if not start:
+        raise EmbeddingError(f"{path} is empty", "", _FIX)
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        raise EmbeddingError(f"{path} is a web page", "the download went wrong", _FIX)
+    if start.startswith(b"version https://git-lfs"):
+        raise EmbeddingError(f"{path} is a pointer of git LFS", "", "run git lfs pull")
+    if start.startswith(b"\xff\xd8\xff"):
+        why = "JPEG cannot carry an embedding"
+        raise EmbeddingError(f"{path} holds no embedding", why, "get the original PNG card")
+
+
+def _read_card(path: Path) -> dict[str, object]:
+    from .card import read_card
+
+    return read_card(path)
+
+
+def _wanted(path: Path, header: dict[str, Any]) -> Iterable[str]:
+    """Of a LoRA only what is bundled with it."""
+    names = [name for name in header if name.startswith(BUNDLE)] or list(header)
+    offsets = [header[name]["data_offsets"] for name in names]
+    _require_small(path, sum(end - begin for begin, end in offsets))
+    return names
+
+
+def _require_small(path: Path, size: int) -> None:
+    if size > _MOST_BYTES:
+        why = f"it has {size / 2**20:,.0f} MB, like a checkpoint or a LoRA"
+        raise EmbeddingError(f"{path} holds no embedding", why, "give an embedding file")
+
+
+# --- tensors ----------------------------------------------------------------------------------
+
+
+def _embedding(
+    path: Path, term: Term, alone: bool, step: int, metadata: Mapping[str, str]
+) -> Embedding:
+    vectors = {key: _rows(path, key, rows) for key, rows in term.tables.items()}
+    if len({len(rows) for rows in vectors.values()}) != 1:
+        raise EmbeddingError(f"{path} holds different numbers of vectors for its text encoders")
+    notes = dict(metadata)
+    if term.name and (not alone or TRIGGER not in notes):
+        notes[TRIGGER] = term.name
+    if term.left_out:
+        notes[LEFT_OUT] = ", ".join(f"{k} {_shape(v)}" for k, v in sorted(term.left_out.items()))
+    return Embedding(path.stem if alone else term.name, vectors, step, notes)
+
+
+def _shape(rows: Tensor) -> str:
+    return " × ".join(map(str, rows.shape))
 
 
 def _rows(path: Path, key: str, rows: Any) -> Tensor:
     if not isinstance(rows, Tensor) or not rows.is_floating_point() or rows.dim() not in (1, 2):
         raise EmbeddingError(f"{path} holds no embedding", f"{key} is not a table of numbers")
-    rows = torch.atleast_2d(rows.detach().float()).clone()
-    if not 0 < len(rows) <= _MOST_VECTORS or rows.shape[1] == 0:
-        raise EmbeddingError(
-            f"{path} holds {len(rows)} vectors of width {rows.shape[1]}",
-            "that is no usable embedding",
-        )
+    if rows.dim() == 1:
+        rows = rows[None]
+    count, width = rows.shape
+    if not 0 < count <= _MOST_VECTORS or width == 0:
+        why = "that is no usable embedding"
+        raise EmbeddingError(f"{path} holds {count} vectors of width {width}", why)
+    rows = rows.detach().float().clone()
     if not torch.isfinite(rows).all():
-        raise EmbeddingError(f"{path} is damaged", "its vectors are not finite numbers")
+        raise EmbeddingError(f"{path} is damaged", "its vectors are not finite numbers", _FIX)
     return rows

@@ -1,7 +1,6 @@
-"""Runs the pickle of a torch file on a machine that only knows tensors and plain containers.
+"""What the names in the pickle of a torch file stand for: tensors and plain containers.
 
-A pickle is a program that builds objects by calling functions that it names. Here no name is
-ever imported; a name that is asked for is one of
+No name is ever imported; a name that is asked for is one of
 
 - known (tensors, storages, OrderedDict, numbers…): built by code of ours,
 - unknown, as the settings and callbacks in Lightning checkpoints: an `Inert` object that
@@ -11,8 +10,6 @@ ever imported; a name that is asked for is one of
 
 from __future__ import annotations
 
-import pickle
-import struct
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,62 +20,39 @@ import torch
 from torch import Tensor
 
 from ..errors import FileError, UnsafeFileError
+from .numpy_pickle import NumpyArray, NumpyType, number
+from .pickle_machine import Inert, PickleMachine, has_cheap_hash, put_all
+
+_MOST_DIMENSIONS = 16
 
 
 class Storages(Protocol):
     """Where the numbers of the tensors come from."""
 
-    def load(self, key: str, size: int) -> torch.UntypedStorage:
-        """Storage `key`, `size` bytes long."""
+    @property
+    def swaps(self) -> bool:
+        """Whether the file is big-endian, so that numbers are turned round when loaded."""
+
+    def load(self, key: str, size: int, width: int) -> torch.UntypedStorage:
+        """Storage `key`, at least `size` bytes long, of numbers that take `width` bytes."""
 
 
-class Inert:
-    """Stands for an object of a class that means nothing here; does nothing when built."""
+@dataclass(frozen=True, eq=False)
+class Name:
+    """Something that a pickle may call: a name of theirs, code of ours."""
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        pass
-
-    def __call__(self, *args: object, **kwargs: object) -> Inert:
-        return Inert()
-
-    def __setstate__(self, state: object) -> None:
-        pass
-
-    def __setitem__(self, key: object, value: object) -> None:
-        pass
-
-    def append(self, value: object) -> None:
-        """Ignored."""
-
-    def extend(self, values: object) -> None:
-        """Ignored."""
-
-    def add(self, value: object) -> None:
-        """Ignored."""
+    name: str
+    build: Callable[..., object]
 
 
-class _ParameterDict(OrderedDict[str, object]):
-    """torch's ParameterDict, as the first textual-inversion embeddings have it."""
-
-    def __init__(self, *args: object) -> None:
-        super().__init__()
-
-    def __setstate__(self, state: object) -> None:
-        parameters = state.get("_parameters") if isinstance(state, dict) else None
-        if isinstance(parameters, dict):
-            self.update(parameters)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _StorageType:
     """What the name `torch.FloatStorage` stands for."""
 
     dtype: torch.dtype
-    counts_bytes: bool = False
-    """An untyped storage: its length is in bytes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Storage:
     """A loaded storage with the type that its tensors have."""
 
@@ -86,14 +60,9 @@ class _Storage:
     dtype: torch.dtype
 
 
-class _NumpyDtype:
-    """numpy's description of a number, e.g. '<f8'."""
-
-    def __init__(self, code: object = "", *args: object) -> None:
-        self.code = str(code).lstrip("<|=")
-
-    def __setstate__(self, state: object) -> None:
-        pass
+class _ParameterDict(OrderedDict[object, object]):
+    """torch's ParameterDict, as the first textual-inversion embeddings have it; a module, so its
+    parameters come with its state."""
 
 
 _STORAGE_TYPES = {
@@ -109,26 +78,20 @@ _STORAGE_TYPES = {
     "BoolStorage": torch.bool,
     "ComplexFloatStorage": torch.complex64,
     "ComplexDoubleStorage": torch.complex128,
+    "UntypedStorage": torch.uint8,
+    "_UntypedStorage": torch.uint8,  # torch 1.11 and 1.12
 }
+_STORAGE_MODULES = ("torch", "torch.storage", "torch.cuda")
 _DTYPES = {str(value): value for value in vars(torch).values() if isinstance(value, torch.dtype)}
-_NUMPY_CODES = {"f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i", "u1": "B", "b1": "?"}
-_CONTAINERS: dict[str, type] = {
-    "set": set,
-    "frozenset": frozenset,
-    "list": list,
-    "dict": dict,
-    "tuple": tuple,
-    "object": Inert,
-}
 _DANGEROUS = frozenset(
     "__builtin__ _frozen_importlib _io _pickle _posixsubprocess _thread asyncio bdb builtins "
     "cPickle cloudpickle code codeop codecs commands concurrent cProfile ctypes dill distutils "
-    "ensurepip ftplib gc http httplib idlelib imp importlib inspect io IPython linecache marshal "
-    "mmap multiprocessing nt ntpath operator os pdb pickle pickletools pip pkg_resources pkgutil "
-    "platform popen2 posix posixpath profile pty py_compile pydoc requests runpy setuptools "
-    "shelve shutil signal site smtplib socket sqlite3 ssl subprocess sys tarfile tempfile "
-    "threading timeit trace turtle urllib urllib2 venv webbrowser winreg xmlrpc zipapp zipfile "
-    "zipimport".split()
+    "ensurepip ftplib gc http httplib idlelib imp importlib inspect io IPython joblib linecache "
+    "marshal mmap multiprocessing nt ntpath operator os pdb pickle pickletools pip pkg_resources "
+    "pkgutil platform popen2 posix posixpath profile pty py_compile pydoc requests runpy "
+    "setuptools shelve shutil signal site smtplib socket sqlite3 ssl subprocess sys tarfile "
+    "tempfile threading timeit trace turtle urllib urllib2 venv webbrowser winreg xmlrpc zipapp "
+    "zipfile zipimport".split()
 )
 """Modules (with everything below) that no file of tensors has business with."""
 
@@ -151,24 +114,23 @@ _DANGEROUS_NAMES = frozenset(
 )
 
 
-class RestrictedUnpickler(pickle._Unpickler):
+class RestrictedUnpickler(PickleMachine):
     """Builds tensors from storages that `storages` loads; see the head of this file.
 
     Raises UnsafeFileError and FileError; damaged pickles also raise whatever comes up.
     """
 
-    # The Python one on purpose: the one in C lets a few bytes reserve gigabytes for its memo.
-
     def __init__(self, file: IO[bytes], storages: Storages, path: Path) -> None:
-        super().__init__(file, encoding="latin1")  # Python 2 wrote some of the old checkpoints
-        self._storages, self._path = storages, path
+        super().__init__(file, path)
+        self._storages = storages
+        self._known = {name: Name(name, build) for name, build in self._builders().items()}
 
     def find_class(self, module: str, name: str) -> object:
         """What a name in the file stands for; nothing is imported."""
         full_name = f"{module}.{name}"
-        if module in ("builtins", "__builtin__") and name in _CONTAINERS:
-            return _CONTAINERS[name]
-        known = self._known(module, name) or self._known_functions().get(full_name)
+        if module in _STORAGE_MODULES and name in _STORAGE_TYPES:
+            return _StorageType(_STORAGE_TYPES[name])
+        known = self._known.get(full_name) or _DTYPES.get(full_name)
         if known is not None:
             return known
         if module.split(".")[0] in _DANGEROUS or full_name in _DANGEROUS_NAMES:
@@ -177,55 +139,124 @@ class RestrictedUnpickler(pickle._Unpickler):
                 f"it asks for '{full_name}', which no model or embedding needs",
                 "do not use this file; it may be an attack",
             )
-        return type("Inert", (Inert,), {})  # a fresh class, so that files cannot share changes
+        return Name(full_name, Inert)
 
-    def _known(self, module: str, name: str) -> object:
-        if module in ("torch", "torch.storage", "torch.cuda"):
-            if name in _STORAGE_TYPES:
-                return _StorageType(_STORAGE_TYPES[name])
-            if name == "UntypedStorage":
-                return _StorageType(torch.uint8, counts_bytes=True)
-            return _DTYPES.get(f"torch.{name}")
-        return None
+    def call(self, target: object, arguments: tuple[object, ...]) -> object:
+        """Only what `find_class` gave can be called."""
+        if isinstance(target, Inert):
+            return Inert()
+        if not isinstance(target, Name):
+            raise self._damaged("it calls something that is no function")
+        return target.build(*arguments)
 
-    def _known_functions(self) -> dict[str, Callable[..., object]]:
-        return {
-            "collections.OrderedDict": OrderedDict,
-            "torch.Size": torch.Size,
-            "torch.device": str,
-            "torch._utils._rebuild_tensor": self._tensor,
-            "torch._utils._rebuild_tensor_v2": self._tensor,
-            "torch._utils._rebuild_tensor_v3": self._tensor_v3,
-            "torch._utils._rebuild_parameter": self._parameter,
-            "torch._utils._rebuild_parameter_with_state": self._parameter,
-            "torch._tensor._rebuild_from_type_v2": self._from_type,
-            "torch.nn.parameter.Parameter": self._parameter,
-            "torch.nn.modules.container.ParameterDict": _ParameterDict,
-            "numpy.dtype": _NumpyDtype,
-            "numpy.core.multiarray.scalar": self._number,
-            "numpy._core.multiarray.scalar": self._number,
-            "_codecs.encode": self._encode,
-        }
+    def set_state(self, target: object, state: object) -> None:
+        """Attributes of other objects (tensors, state dictionaries) mean nothing here."""
+        if isinstance(target, _ParameterDict) and isinstance(state, dict):
+            self._filled(target, state.get("_parameters", ()))
+        elif isinstance(target, (NumpyType, NumpyArray)) and isinstance(state, tuple):
+            self.spend(4 * sum(len(part) for part in state if isinstance(part, (bytes, str))))
+            target.set_state(state)
 
-    def persistent_load(self, pid: Any) -> object:
+    def persistent_load(self, pid: object) -> object:
         """A storage: ('storage', type, key, location, length[, view])."""
         if isinstance(pid, tuple) and len(pid) == 4 and pid[0] == "module":
             return pid[1]  # old files carry the source text of classes; it is not looked at
         if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
-            raise FileError(f"{self._path.name} is damaged", "it refers to an unknown thing")
-        kind, key, length = pid[1], pid[2], pid[4]
+            raise self._damaged("it refers to an unknown thing")
+        kind, key, length, view = pid[1], pid[2], pid[4], (*pid[5:], None)[0]
         if not isinstance(kind, _StorageType) or not isinstance(key, str) or not _counts(length):
-            raise FileError(f"{self._path.name} is damaged", "a storage is not described rightly")
-        if len(pid) > 5 and pid[5] is not None:
-            raise FileError(f"{self._path.name} cannot be read", "it has views of storages")
-        width = 1 if kind.counts_bytes else kind.dtype.itemsize
-        return _Storage(self._storages.load(key, length * width), kind.dtype)
+            raise self._damaged("a storage is not described rightly")
+        width = kind.dtype.itemsize
+        content = self._storages.load(key, length * width, _number_width(kind.dtype))
+        return _Storage(content if view is None else self._part(content, view, width), kind.dtype)
+
+    def _part(self, content: torch.UntypedStorage, view: Any, width: int) -> torch.UntypedStorage:
+        """A view, (key, first number, length), as torch before 0.4 had them."""
+        if not isinstance(view, tuple) or len(view) != 3 or not _counts(*view[1:]):
+            raise self._damaged("a view of a storage is not described rightly")
+        start, end = view[1] * width, (view[1] + view[2]) * width
+        if end > content.nbytes():
+            raise self._refused("a view reaches beyond its storage")
+        return content[start:end]
+
+    # --- what the names build -----------------------------------------------------------------
+
+    def _builders(self) -> dict[str, Callable[..., object]]:
+        containers: dict[str, Callable[..., object]] = {
+            "set": self._set,
+            "frozenset": self._frozenset,
+            "list": self._list,
+            "tuple": self._tuple,
+            "dict": self._dict,
+            "object": Inert,
+        }
+        return {
+            **{f"builtins.{name}": build for name, build in containers.items()},
+            **{f"__builtin__.{name}": build for name, build in containers.items()},
+            "collections.OrderedDict": self._ordered_dict,
+            "copyreg._reconstructor": self._reconstruct,
+            "copy_reg._reconstructor": self._reconstruct,
+            "torch.Size": torch.Size,
+            "torch.device": _device,
+            "torch._utils._rebuild_tensor": self._tensor,
+            "torch._utils._rebuild_tensor_v2": self._tensor,
+            "torch._utils._rebuild_tensor_v3": self._tensor_v3,
+            "torch._utils._rebuild_parameter": _first,
+            "torch._utils._rebuild_parameter_with_state": _first,
+            "torch._utils._rebuild_device_tensor_from_numpy": self._from_numpy,
+            "torch._utils._rebuild_xla_tensor": self._from_numpy,
+            "torch._utils._rebuild_device_tensor_from_cpu_tensor": _first,
+            "torch._tensor._rebuild_from_type_v2": self._from_type,
+            "torch.nn.parameter.Parameter": _first,
+            "torch.nn.modules.container.ParameterDict": lambda *_: _ParameterDict(),
+            "numpy.dtype": NumpyType,
+            "numpy.ndarray": Inert,
+            "numpy.core.multiarray._reconstruct": NumpyArray,
+            "numpy._core.multiarray._reconstruct": NumpyArray,
+            "numpy.core.multiarray.scalar": number,
+            "numpy._core.multiarray.scalar": number,
+            "_codecs.encode": self._encode,
+        }
+
+    def _items(self, values: object) -> list[Any]:
+        """A copy of some values, paid for: a file could copy a long list again and again."""
+        if not isinstance(values, (list, tuple, set, frozenset, dict)):
+            raise self._damaged("a container is made of something else")
+        self.spend(100 * len(values))
+        return list(values)
+
+    def _list(self, values: object = ()) -> list[object]:
+        return self._items(values)
+
+    def _tuple(self, values: object = ()) -> tuple[object, ...]:
+        return tuple(self._items(values))
+
+    def _set(self, values: object = ()) -> set[object]:
+        return set(filter(has_cheap_hash, self._items(values)))
+
+    def _frozenset(self, values: object = ()) -> frozenset[object]:
+        return frozenset(self._set(values))
+
+    def _dict(self, pairs: object = ()) -> dict[object, object]:
+        return self._filled({}, pairs)
+
+    def _ordered_dict(self, pairs: object = ()) -> dict[object, object]:
+        return self._filled(OrderedDict(), pairs)
+
+    def _filled(self, target: dict[object, object], pairs: object) -> dict[object, object]:
+        items = self._items(pairs)
+        put_all(target, pairs.items() if isinstance(pairs, dict) else items)
+        return target
+
+    def _reconstruct(self, kind: object, *rest: object) -> object:
+        """How the oldest protocols make an object of a class."""
+        return self.call(kind, ())
 
     def _tensor(
         self, storage: object, offset: object, size: object, stride: object, *rest: object
     ) -> Tensor:
         if not isinstance(storage, _Storage):
-            raise FileError(f"{self._path.name} is damaged", "a tensor has no storage")
+            raise self._damaged("a tensor has no storage")
         return self._view(storage.content, storage.dtype, offset, size, stride)
 
     def _tensor_v3(
@@ -233,7 +264,12 @@ class RestrictedUnpickler(pickle._Unpickler):
     ) -> Tensor:
         dtype = rest[2] if len(rest) > 2 else None
         if not isinstance(storage, _Storage) or not isinstance(dtype, torch.dtype):
-            raise FileError(f"{self._path.name} is damaged", "a tensor has no storage or type")
+            raise self._damaged("a tensor has no storage or type")
+        if self._storages.swaps and dtype.itemsize > 1:
+            raise FileError(
+                f"{self._path.name} cannot be read",
+                f"it has numbers of type {dtype} from a big-endian machine",
+            )
         return self._view(storage.content, dtype, offset, size, stride)
 
     def _view(
@@ -246,39 +282,55 @@ class RestrictedUnpickler(pickle._Unpickler):
     ) -> Tensor:
         """A tensor over a storage, if it stays within and does not repeat it (a memory bomb)."""
         shapes = isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride)
-        if not shapes or not _counts(offset, *size, *stride):
-            raise UnsafeFileError(f"{self._path.name} was refused", "a tensor has no sane shape")
+        if not shapes or len(size) > _MOST_DIMENSIONS or not _counts(offset, *size, *stride):
+            raise self._refused("a tensor has no sane shape")
         count, last = 1, offset
         for n, step in zip(size, stride, strict=True):
             count *= n
             last += (n - 1) * step
         available = content.nbytes() // dtype.itemsize
         if count and (last >= available or count > available):
-            raise UnsafeFileError(
-                f"{self._path.name} was refused", "a tensor reaches beyond its storage"
-            )
+            raise self._refused("a tensor reaches beyond its storage")
         flat = torch.empty(0, dtype=dtype)
         return flat.set_(content, offset if count else 0, size, stride)
 
-    def _parameter(self, data: object = None, *rest: object) -> object:
-        return data
+    def _from_numpy(self, array: object, dtype: object, *rest: object) -> Tensor:
+        if not isinstance(array, NumpyArray) or not isinstance(dtype, torch.dtype):
+            raise self._damaged("a tensor has no array or type")
+        self.spend(array.tensor.numel() * dtype.itemsize)
+        return array.tensor.to(dtype)
 
-    def _from_type(self, build: Any, kind: object, args: Any, state: object) -> object:
-        if getattr(build, "__self__", None) is not self:
-            raise FileError(f"{self._path.name} cannot be read", "it has tensors of another kind")
-        return build(*args)
-
-    def _number(self, dtype: object, content: object = b"") -> object:
-        code = _NUMPY_CODES.get(dtype.code) if isinstance(dtype, _NumpyDtype) else None
-        if code is None or not isinstance(content, bytes):
-            return Inert()
-        return struct.unpack(f"<{code}", content)[0]
+    def _from_type(self, build: object, kind: object, arguments: object, *rest: object) -> object:
+        """A tensor with attributes, or of a subclass."""
+        return self.call(build, self._tuple(arguments))
 
     def _encode(self, text: object, encoding: object = "latin1") -> bytes:
         """How pickle writes bytes in its old protocols."""
         if not isinstance(text, str) or encoding != "latin1":
-            raise FileError(f"{self._path.name} is damaged", "it has text in an odd encoding")
+            raise self._damaged("it has text in an odd encoding")
+        self.spend(len(text))
         return text.encode("latin1")
+
+    def _damaged(self, why: str) -> FileError:
+        return FileError(f"{self._path.name} is damaged", why, "copy or download the file again")
+
+    def _refused(self, why: str) -> UnsafeFileError:
+        return UnsafeFileError(f"{self._path.name} was refused", why, "do not use this file")
+
+
+def _first(data: object = None, *rest: object) -> object:
+    """A parameter is its tensor; a tensor of another device is the one on the CPU."""
+    return data
+
+
+def _device(*parts: object) -> object:
+    """Everything is read to the CPU."""
+    return parts[0] if parts else "cpu"
+
+
+def _number_width(dtype: torch.dtype) -> int:
+    """Bytes of one number: a complex one is two."""
+    return dtype.itemsize // 2 if dtype.is_complex else dtype.itemsize
 
 
 def _counts(*values: object) -> bool:

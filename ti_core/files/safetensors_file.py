@@ -8,16 +8,18 @@ Format: 8 bytes little-endian header length, JSON header, tensor data.
 from __future__ import annotations
 
 import json
+import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
 
 from ..errors import FileError
 from .atomic import write_bytes
+from .regular_file import open_regular
 
 _DTYPES = {
     "F64": torch.float64,
@@ -30,10 +32,15 @@ _DTYPES = {
     "I8": torch.int8,
     "U8": torch.uint8,
     "BOOL": torch.bool,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
-_MOST_HEADER_BYTES = 100_000_000
-"""The limit of the reference implementation."""
+_MOST_HEADER_BYTES = 16 * 2**20
+"""Checkpoints have some hundred kB, LoRA with the tags of their pictures a few MB. The reference
+implementation allows 100 MB, which can take gigabytes when it is read."""
+_MOST_BRACKETS = 500_000
+"""Every object and list in the header takes a few hundred bytes of memory."""
 _MOST_DIMENSIONS = 16
 
 
@@ -74,18 +81,35 @@ def read_header(path: Path) -> dict[str, Any]:
     Raises FileError unless every offset lies inside the file and fits its shape.
     """
     try:
-        with path.open("rb") as file:
-            size = path.stat().st_size
-            start = file.read(8)
-            length = struct.unpack("<Q", start)[0] if len(start) == 8 else -1
-            if not 0 < length <= min(_MOST_HEADER_BYTES, size - 8):
-                raise _damaged(path, "its header is cut off or not a safetensors header")
-            header = json.loads(file.read(length))
-    except (OSError, ValueError, RecursionError) as error:
+        with open_regular(path) as file:
+            return _read_header(file, path)[1]
+    except OSError as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _read_header(file: BinaryIO, path: Path) -> tuple[int, dict[str, Any]]:
+    """(where the tensors begin, the header)"""
+    size = os.fstat(file.fileno()).st_size
+    start = file.read(8)
+    length = struct.unpack("<Q", start)[0] if len(start) == 8 else -1
+    if not 0 < length <= size - 8:
+        raise _damaged(path, "its header is cut off or not a safetensors header")
+    if length > _MOST_HEADER_BYTES:
+        raise _damaged(path, f"its header has {length} bytes, more than any model needs")
+    header = _parsed(path, file.read(length))
+    _check_header(path, header, size - 8 - length)
+    return 8 + length, header
+
+
+def _parsed(path: Path, text: bytes) -> dict[str, Any]:
+    if text.count(b"{") + text.count(b"[") > _MOST_BRACKETS:
+        raise _damaged(path, "its header has more entries than any model needs")
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(header, dict):
         raise _damaged(path, "its header is not an object")
-    _check_header(path, header, size - 8 - length)
     return header
 
 
@@ -118,17 +142,37 @@ def _fits(entry: Any, room: int) -> bool:
     return end <= room and begin <= end and (dtype is None or end - begin == count * item)
 
 
-def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """(tensors on the CPU, metadata). Raises FileError for a damaged file or unknown dtype."""
-    header = read_header(path)
-    metadata = {str(k): str(v) for k, v in header.pop("__metadata__", {}).items()}
-    with path.open("rb") as file:
-        start = 8 + struct.unpack("<Q", file.read(8))[0]
-        tensors = {key: _read_tensor(file, path, start, key, e) for key, e in header.items()}
+def read_safetensors(
+    path: Path, wanted: Callable[[dict[str, Any]], Iterable[str]] = list
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """(tensors on the CPU, metadata).
+
+    `wanted` gets the header without the metadata, and gives the names of the tensors to read:
+    nothing else of the file is touched. Raises FileError for a damaged file or unknown dtype.
+    """
+    try:
+        with open_regular(path) as file:
+            start, header = _read_header(file, path)
+            metadata = text_metadata(header)
+            tensors = {k: _read_tensor(file, path, start, k, header[k]) for k in wanted(header)}
+    except OSError as error:
+        raise _damaged(path, str(error)) from error
     return tensors, metadata
 
 
-def _read_tensor(file: Any, path: Path, start: int, key: str, entry: dict[str, Any]) -> Tensor:
+def text_metadata(header: dict[str, Any]) -> dict[str, str]:
+    """Take the metadata out of a header: text by name, as the format wants it; what is no text is
+    left out, and letters that no file or terminal can take are replaced."""
+    found = header.pop("__metadata__", {})
+    return {_printable(k): _printable(v) for k, v in found.items() if isinstance(v, str)}
+
+
+def _printable(text: str) -> str:
+    """Without halves of letters (lone surrogates), which JSON can express."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _read_tensor(file: BinaryIO, path: Path, start: int, key: str, entry: dict[str, Any]) -> Tensor:
     dtype = _DTYPES.get(entry["dtype"])
     if dtype is None:
         raise _damaged(path, f"tensor {key!r} has the unknown type {entry['dtype']!r}")

@@ -9,20 +9,23 @@ not fill, and no tensor reaches beyond its storage. Both formats of torch are re
 from __future__ import annotations
 
 import mmap
-import struct
-import zipfile
+import os
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 import torch
 
 from ..errors import FileError, UnsafeFileError
+from .numpy_pickle import swapped
+from .regular_file import open_regular
 from .restricted_unpickler import RestrictedUnpickler
+from .zip_directory import Member, data_start, read_directory
 
+_ZIP = b"PK\x03\x04"
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
-_MAX_PICKLE_BYTES = 256 * 2**20
+_MAX_PICKLE_BYTES = 64 * 2**20
 """No honest `data.pkl` comes near: tensors lie outside of it."""
 
 
@@ -33,11 +36,12 @@ def read_torch_file(path: Path, *, map_memory: bool = False) -> object:
     is touched costs memory; meant for checkpoints, which are larger than what is used of them.
 
     Raises:
-        UnsafeFileError: the file asks for code to be run, or lies about its sizes.
-        FileError: it is damaged or no torch file.
+        UnsafeFileError: the file asks for code to be run, lies about its sizes, or would take
+            more memory than any model or embedding.
+        FileError: it is damaged, no torch file, or no regular file.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return _read(file, path, map_memory)
     except FileError:
         raise
@@ -48,8 +52,9 @@ def read_torch_file(path: Path, *, map_memory: bool = False) -> object:
         raise FileError(f"{path.name} is damaged or no torch file", why) from error
 
 
-def _read(file: IO[bytes], path: Path, map_memory: bool) -> object:
-    if zipfile.is_zipfile(file):
+def _read(file: BinaryIO, path: Path, map_memory: bool) -> object:
+    start = file.read(len(_ZIP))
+    if start == _ZIP:
         return _read_zip(file, path, map_memory)
     file.seek(0)
     return _read_legacy(file, path)
@@ -58,48 +63,26 @@ def _read(file: IO[bytes], path: Path, map_memory: bool) -> object:
 # --- the zip format ---------------------------------------------------------------------------
 
 
-def _read_zip(file: IO[bytes], path: Path, map_memory: bool) -> object:
-    size = path.stat().st_size
-    with zipfile.ZipFile(file) as archive:
-        members = _checked_members(archive, path, size)
+def _read_zip(file: BinaryIO, path: Path, map_memory: bool) -> object:
+    members = read_directory(file, path)
     pickle_name = next((name for name in members if name.endswith("/data.pkl")), None)
     if pickle_name is None:
         raise FileError(f"{path.name} is no torch file", "the zip has no data.pkl")
     folder = pickle_name.removesuffix("data.pkl")
     if f"{folder}constants.pkl" in members:
         raise FileError(f"{path.name} is a TorchScript program, not a file of tensors")
-    storages = _ZipStorages(file, path, members, folder, map_memory)
-    storages.check_byte_order()
-    info = members[pickle_name]
-    if info.file_size > _MAX_PICKLE_BYTES:
+    if members[pickle_name].size > _MAX_PICKLE_BYTES:
         raise UnsafeFileError(f"{path.name} was refused", "its pickle is absurdly large")
+    storages = _ZipStorages(file, path, members, folder, map_memory)
     return RestrictedUnpickler(BytesIO(bytes(storages.member(pickle_name))), storages, path).load()
-
-
-def _checked_members(archive: zipfile.ZipFile, path: Path, size: int) -> dict[str, zipfile.ZipInfo]:
-    """Members by name; torch stores without compression, so every byte must be in the file."""
-    members: dict[str, zipfile.ZipInfo] = {}
-    for info in archive.infolist():
-        lies = (
-            info.compress_type != zipfile.ZIP_STORED
-            or info.file_size != info.compress_size
-            or info.header_offset + info.file_size > size
-            or info.flag_bits & 1  # encrypted
-            or info.filename in members
-        )
-        if lies:
-            why = f"member '{info.filename}' is compressed, doubled, or larger than the file"
-            raise UnsafeFileError(f"{path.name} was refused", why, "torch writes no such files")
-        members[info.filename] = info
-    return members
 
 
 class _ZipStorages:
     def __init__(
         self,
-        file: IO[bytes],
+        file: BinaryIO,
         path: Path,
-        members: dict[str, zipfile.ZipInfo],
+        members: dict[str, Member],
         folder: str,
         map_memory: bool,
     ) -> None:
@@ -108,47 +91,46 @@ class _ZipStorages:
         if map_memory:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         self._loaded: dict[str, torch.UntypedStorage] = {}
+        self._widths: dict[str, int] = {}
+        self.swaps = self._is_big_endian()
 
-    def check_byte_order(self) -> None:
+    def _is_big_endian(self) -> bool:
+        """torch notes the order of bytes since 2.1; before, it was that of every machine."""
         name = f"{self._folder}byteorder"
-        if name in self._members and bytes(self.member(name)) != b"little":
-            raise FileError(f"{self._path.name} cannot be read", "it is from a big-endian machine")
+        order = bytes(self.member(name)) if name in self._members else b"little"
+        if order not in (b"little", b"big"):
+            raise FileError(f"{self._path.name} is damaged", "its byte order is unknown")
+        return order == b"big"
 
     def member(self, name: str) -> bytearray | memoryview:
         """The bytes of a member; writable, as torch wants them."""
-        info = self._members[name]
-        start = self._data_offset(info)
+        member = self._members[name]
+        start = data_start(self._file, member, self._path)
         if self._map is not None:
-            return memoryview(self._map)[start : start + info.file_size]
-        content = bytearray(info.file_size)
+            return memoryview(self._map)[start : start + member.size]
+        content = bytearray(member.size)
         self._file.seek(start)
-        if self._file.readinto(content) != info.file_size:  # type: ignore[attr-defined]
-            raise FileError(f"{self._path.name} is cut off", f"member '{name}' is incomplete")
+        _fill(self._file, content, self._path, f"member '{name}'")
         return content
 
-    def _data_offset(self, info: zipfile.ZipInfo) -> int:
-        """Where the bytes begin: after the local header, whose length only itself knows."""
-        self._file.seek(info.header_offset)
-        header = self._file.read(30)
-        if len(header) < 30 or header[:4] != b"PK\x03\x04":
-            raise UnsafeFileError(f"{self._path.name} was refused", "its zip headers disagree")
-        name_length, extra_length = struct.unpack("<HH", header[26:30])
-        start = info.header_offset + 30 + name_length + extra_length
-        if start + info.file_size > self._path.stat().st_size:
-            raise FileError(f"{self._path.name} is cut off", f"'{info.filename}' is incomplete")
-        return int(start)
-
-    def load(self, key: str, size: int) -> torch.UntypedStorage:
+    def load(self, key: str, size: int, width: int) -> torch.UntypedStorage:
         if key not in self._loaded:
             name = f"{self._folder}data/{key}"
             if name not in self._members:
                 raise FileError(f"{self._path.name} is damaged", f"storage '{key}' is missing")
-            self._loaded[key] = _storage_of(self.member(name))
+            self._loaded[key] = self._in_our_order(self.member(name), width)
+            self._widths[key] = width
         storage = self._loaded[key]
-        if size > storage.nbytes():
-            why = f"storage '{key}' claims {size} bytes and has {storage.nbytes()}"
+        if size > storage.nbytes() or (self.swaps and width != self._widths[key]):
+            why = f"storage '{key}' claims {size} bytes and has {storage.nbytes()}, or two types"
             raise UnsafeFileError(f"{self._path.name} was refused", why)
         return storage
+
+    def _in_our_order(self, content: bytearray | memoryview, width: int) -> torch.UntypedStorage:
+        if not self.swaps or len(content) == 0:
+            return _storage_of(content)
+        flat = torch.frombuffer(content, dtype=torch.uint8)
+        return swapped(flat, width).untyped_storage()
 
 
 def _storage_of(content: bytearray | memoryview) -> torch.UntypedStorage:
@@ -157,36 +139,40 @@ def _storage_of(content: bytearray | memoryview) -> torch.UntypedStorage:
     return torch.frombuffer(content, dtype=torch.uint8).untyped_storage()
 
 
+def _fill(file: BinaryIO, content: bytearray, path: Path, what: str) -> None:
+    if file.readinto(content) != len(content):  # type: ignore[attr-defined]
+        raise FileError(f"{path.name} is cut off", f"{what} is incomplete")
+
+
 # --- the format before torch 1.6 --------------------------------------------------------------
 
 
-def _read_legacy(file: IO[bytes], path: Path) -> object:
-    """Five pickles in a row (magic, protocol, system, object, storage keys), then raw numbers."""
-    storages = _LegacyStorages(path)
+def _read_legacy(file: BinaryIO, path: Path) -> object:
+    """Five pickles in a row (magic, protocol, system, object, storage keys), then raw numbers.
 
-    def load() -> Any:
-        return RestrictedUnpickler(file, storages, path).load()
-
-    if load() != _LEGACY_MAGIC or load() != _LEGACY_PROTOCOL:
+    Those are little-endian on every machine, whatever is noted about the system.
+    """
+    storages = _LegacyStorages(path, os.fstat(file.fileno()).st_size)
+    unpickler = RestrictedUnpickler(file, storages, path)
+    if unpickler.load() != _LEGACY_MAGIC or unpickler.load() != _LEGACY_PROTOCOL:
         raise FileError(f"{path.name} is no torch file", "it is some other pickle")
-    system = load()
-    if not isinstance(system, dict) or not system.get("little_endian", False):
-        raise FileError(f"{path.name} cannot be read", "it is from a big-endian machine")
-    result = load()
-    storages.fill(file, load())
+    unpickler.load()
+    result = unpickler.load()
+    storages.fill(file, unpickler.load())
     return result
 
 
 class _LegacyStorages:
     """Memory for the numbers that follow the pickles; filled at the end."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._left = path.stat().st_size
+    swaps = False
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._path, self._left = path, size
         self._contents: dict[str, bytearray] = {}
         self._loaded: dict[str, torch.UntypedStorage] = {}
 
-    def load(self, key: str, size: int) -> torch.UntypedStorage:
+    def load(self, key: str, size: int, width: int) -> torch.UntypedStorage:
         if key not in self._loaded:
             self._left -= size
             if self._left < 0:
@@ -200,13 +186,13 @@ class _LegacyStorages:
             raise UnsafeFileError(f"{self._path.name} was refused", why)
         return storage
 
-    def fill(self, file: IO[bytes], keys: object) -> None:
-        if not isinstance(keys, list) or set(keys) != set(self._contents):
+    def fill(self, file: BinaryIO, keys: Any) -> None:
+        known = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+        if not known or set(keys) != set(self._contents):
             raise FileError(f"{self._path.name} is damaged", "its list of storages does not fit")
         for key in keys:
             content = self._contents[key]
             count = int.from_bytes(file.read(8), "little")
             if count > len(content) or (count == 0) != (not content):
                 raise FileError(f"{self._path.name} is damaged", f"storage '{key}' does not fit")
-            if file.readinto(content) != len(content):  # type: ignore[attr-defined]
-                raise FileError(f"{self._path.name} is cut off", f"storage '{key}' is incomplete")
+            _fill(file, content, self._path, f"storage '{key}'")

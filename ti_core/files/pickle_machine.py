@@ -1,0 +1,411 @@
+"""A stack machine for the instructions of a pickle that can only handle plain values.
+
+A pickle is a program. Python's own machine imports what the program names and calls it; this one
+leaves both to its subclass (`RestrictedUnpickler`), never sets an attribute, and spends from a
+budget with every instruction, so that a few bytes cannot make it work or grow without end.
+The instructions are those of Python's `pickletools`, protocols 0 to 5, without the extension
+registry and out-of-band buffers, which no file of torch has.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, Any
+
+from ..errors import UnsafeFileError
+
+_MOST_MEMORY = 256 * 2**20
+"""Bytes that all values of a file may take, by the estimates below. The pickle of a checkpoint
+with its optimiser takes about 20 MB: the numbers of its tensors are not in it."""
+_COST_OF_INSTRUCTION = 100
+_COST_OF_SET = 250
+_COST_OF_CALL = 1000
+_MOST_BYTES_IN_A_NUMBER = 1024
+_MOST_BYTES_IN_A_LINE = 4096
+_NEWEST_PROTOCOL = 5
+
+
+class BrokenPickleError(ValueError):
+    """The instructions make no sense."""
+
+
+class Inert:
+    """Stands for an object of a class that means nothing here; swallows everything."""
+
+    def __init__(self, *args: object) -> None:
+        pass
+
+
+class PickleMachine:
+    """Runs pickles of one file, one after the other, within one budget.
+
+    Raises UnsafeFileError when the budget is spent. Damaged pickles raise BrokenPickleError,
+    EOFError, and whatever else comes up: the caller turns that into a FileError.
+    """
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self._file, self._path, self._left = file, path, _MOST_MEMORY
+        self._stack: list[Any] = []
+        self._marks: list[int] = []
+        self._memo: dict[int, Any] = {}
+
+    def find_class(self, module: str, name: str) -> object:
+        """What a name in the file stands for."""
+        raise NotImplementedError
+
+    def call(self, target: object, arguments: tuple[object, ...]) -> object:
+        """What a call that the file asks for results in."""
+        raise NotImplementedError
+
+    def set_state(self, target: object, state: object) -> None:
+        """Give an object that was built the contents that the file has for it."""
+        raise NotImplementedError
+
+    def persistent_load(self, pid: object) -> object:
+        """Something that lies outside of the pickle."""
+        raise NotImplementedError
+
+    def load(self) -> Any:
+        """Run the next pickle; the value that it leaves."""
+        self._stack, self._marks, self._memo = [], [], {}
+        while (code := self.take(1)) != b".":
+            self.spend(_COST_OF_INSTRUCTION)
+            action = _ACTIONS.get(code)
+            if action is None:
+                raise BrokenPickleError(f"instruction {code!r} belongs to no file of torch")
+            action(self)
+        return self.pop()
+
+    def spend(self, amount: int) -> None:
+        """Take from the budget. Raises UnsafeFileError when it does not suffice."""
+        self._left -= amount
+        if self._left < 0:
+            raise UnsafeFileError(
+                f"{self._path.name} was refused",
+                "its pickle would take more memory than any model or embedding needs",
+                "do not use this file; it may be an attack",
+            )
+
+    # --- reading the instructions -------------------------------------------------------------
+
+    def take(self, count: int) -> bytes:
+        """The next bytes, exactly so many."""
+        if count > 1:
+            self.spend(4 * count)  # a character takes up to four bytes
+        data = self._file.read(count)
+        if len(data) != count:
+            raise EOFError("the pickle is cut off")
+        return data
+
+    def number(self, layout: str) -> Any:
+        """A number of fixed size, in `struct`'s notation."""
+        return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
+
+    def block(self, layout: str) -> bytes:
+        """As many bytes as the number before them says."""
+        count = self.number(layout)
+        if count < 0:
+            raise BrokenPickleError("a text has a negative length")
+        return self.take(count)
+
+    def line(self) -> str:
+        """Text up to the end of the line, as the oldest protocol writes everything."""
+        text = self._file.readline(_MOST_BYTES_IN_A_LINE)
+        self.spend(4 * len(text))
+        if not text.endswith(b"\n"):
+            raise BrokenPickleError("a line is cut off or too long")
+        return text[:-1].decode("latin1")
+
+    # --- the stack ----------------------------------------------------------------------------
+
+    def push(self, value: object) -> None:
+        """Put a value on the stack."""
+        self._stack.append(value)
+
+    def pop(self) -> Any:
+        """Take the uppermost value, which lies above the last mark."""
+        if len(self._stack) <= (self._marks[-1] if self._marks else 0):
+            raise BrokenPickleError("its stack is empty")
+        return self._stack.pop()
+
+    def top(self) -> Any:
+        """The uppermost value, left where it is."""
+        value = self.pop()
+        self._stack.append(value)
+        return value
+
+    def mark(self) -> None:
+        """Remember this height of the stack."""
+        self._marks.append(len(self._stack))
+
+    def pop_to_mark(self) -> list[Any]:
+        """Take everything above the last mark, and the mark."""
+        if not self._marks:
+            raise BrokenPickleError("its stack has no mark")
+        start = self._marks.pop()
+        values = self._stack[start:]
+        del self._stack[start:]
+        return values
+
+    def drop(self) -> None:
+        """Forget the uppermost value or mark."""
+        if self._marks and self._marks[-1] == len(self._stack):
+            self._marks.pop()
+        else:
+            self.pop()
+
+    def tuple_of(self, count: int) -> None:
+        """Turn the uppermost values into a tuple."""
+        self.push(tuple(reversed([self.pop() for _ in range(count)])))
+
+    def remember(self, index: int) -> None:
+        """Note the uppermost value under a number."""
+        self._memo[index] = self.top()
+
+    def memorise(self) -> None:
+        """Note the uppermost value under the next number."""
+        self.remember(len(self._memo))
+
+    def recall(self, index: int) -> None:
+        """Put the value noted under a number on the stack once more."""
+        self.push(self._memo[index])
+
+    # --- containers ---------------------------------------------------------------------------
+
+    def extend(self, values: list[Any]) -> None:
+        """Append to the list below."""
+        target = self.top()
+        if isinstance(target, list):
+            target.extend(values)
+        elif not isinstance(target, Inert):
+            raise BrokenPickleError("something is appended to what is no list")
+
+    def fill(self, values: list[Any]) -> None:
+        """Put keys and values, alternating, into the dictionary below."""
+        target = self.top()
+        if isinstance(target, dict):
+            put_all(target, zip(values[::2], values[1::2], strict=True))
+        elif not isinstance(target, Inert):
+            raise BrokenPickleError("an entry is made in what is no dictionary")
+
+    def add(self, values: list[Any]) -> None:
+        """Put values into the set below."""
+        target = self.top()
+        if isinstance(target, set):
+            target.update(filter(has_cheap_hash, values))
+        elif not isinstance(target, Inert):
+            raise BrokenPickleError("something is added to what is no set")
+
+    # --- names --------------------------------------------------------------------------------
+
+    def look_up(self, module: str, name: str) -> None:
+        """Put what a name stands for on the stack."""
+        self.push(self.find_class(module, name))
+
+    def apply(self, target: object, arguments: object) -> None:
+        """Put the result of a call on the stack."""
+        self.spend(_COST_OF_CALL)
+        if not isinstance(arguments, tuple):
+            raise BrokenPickleError("the arguments of a call are no tuple")
+        self.push(self.call(target, arguments))
+
+    def external(self, pid: object) -> None:
+        """Put something from outside of the pickle on the stack."""
+        self.spend(_COST_OF_CALL)
+        self.push(self.persistent_load(pid))
+
+    def build(self) -> None:
+        """Give the object below its contents."""
+        state = self.pop()
+        self.set_state(self.top(), state)
+
+
+def has_cheap_hash(value: object) -> bool:
+    """Whether it may be a key. Nested tuples would overflow the C stack when they are hashed, and
+    huge whole numbers can be made to share one hash: both mean nothing here and are left out."""
+    if isinstance(value, int):
+        return abs(value) < 2**64
+    plain = isinstance(value, (str, bytes, float, type(None)))
+    return plain or type(value).__hash__ is object.__hash__
+
+
+def put_all(target: dict[Any, Any], pairs: Iterable[tuple[Any, Any]]) -> None:
+    """Make entries under every key that may be one."""
+    target.update((key, value) for key, value in pairs if has_cheap_hash(key))
+
+
+# --- the instructions -----------------------------------------------------------------------------
+
+Action = Callable[[PickleMachine], None]
+
+
+def _protocol(machine: PickleMachine) -> None:
+    if machine.number("<B") > _NEWEST_PROTOCOL:
+        raise BrokenPickleError("its pickle protocol is unknown")
+
+
+def _frame(machine: PickleMachine) -> None:
+    """A frame only says how much to read at once; what is in it follows anyway."""
+    machine.take(8)
+
+
+def _drop_to_mark(machine: PickleMachine) -> None:
+    machine.pop_to_mark()
+
+
+def _long(layout: str) -> Action:
+    def push_long(machine: PickleMachine) -> None:
+        count = machine.number(layout)
+        if not 0 <= count <= _MOST_BYTES_IN_A_NUMBER:
+            raise BrokenPickleError(f"a number has {count} bytes")
+        machine.push(int.from_bytes(machine.take(count), "little", signed=True))
+
+    return push_long
+
+
+def _long_from_line(machine: PickleMachine) -> None:
+    """Protocol 0; "00" and "01" are False and True."""
+    text = machine.line().rstrip("L")
+    if len(text) > _MOST_BYTES_IN_A_NUMBER:
+        raise BrokenPickleError(f"a number has {len(text)} digits")
+    machine.push(text == "01" if text in ("00", "01") else int(text))
+
+
+def _quoted_line(machine: PickleMachine) -> None:
+    text = machine.line()
+    if len(text) < 2 or text[0] not in "'\"" or text[-1] != text[0] or "\\" in text:
+        raise BrokenPickleError("a text is not quoted rightly")
+    machine.push(text[1:-1])
+
+
+def _set_item(machine: PickleMachine) -> None:
+    value, key = machine.pop(), machine.pop()
+    machine.fill([key, value])
+
+
+def _dictionary(machine: PickleMachine) -> None:
+    values = machine.pop_to_mark()
+    machine.push({})
+    machine.fill(values)
+
+
+def _frozen_set(machine: PickleMachine) -> None:
+    machine.push(frozenset(filter(has_cheap_hash, machine.pop_to_mark())))
+
+
+def _empty_set(machine: PickleMachine) -> None:
+    machine.spend(_COST_OF_SET)
+    machine.push(set())
+
+
+def _call(machine: PickleMachine) -> None:
+    arguments = machine.pop()
+    machine.apply(machine.pop(), arguments)
+
+
+def _call_with_names(machine: PickleMachine) -> None:
+    """Named arguments are dropped: nothing that is known has any."""
+    machine.pop()
+    _call(machine)
+
+
+def _call_old(machine: PickleMachine) -> None:
+    target, *arguments = machine.pop_to_mark()
+    machine.apply(target, tuple(arguments))
+
+
+def _call_named_in_line(machine: PickleMachine) -> None:
+    target = machine.find_class(machine.line(), machine.line())
+    machine.apply(target, tuple(machine.pop_to_mark()))
+
+
+def _name_on_stack(machine: PickleMachine) -> None:
+    name, module = machine.pop(), machine.pop()
+    if not isinstance(name, str) or not isinstance(module, str):
+        raise BrokenPickleError("a name is no text")
+    machine.look_up(module, name)
+
+
+def _text(layout: str) -> Action:
+    return lambda m: m.push(m.block(layout).decode("utf-8", "surrogatepass"))
+
+
+def _old_text(layout: str) -> Action:
+    """Python 2 wrote some of the old checkpoints."""
+    return lambda m: m.push(m.block(layout).decode("latin1"))
+
+
+def _bytes(layout: str) -> Action:
+    return lambda m: m.push(m.block(layout))
+
+
+def _number(layout: str) -> Action:
+    return lambda m: m.push(m.number(layout))
+
+
+_ACTIONS: dict[bytes, Action] = {
+    b"\x80": _protocol,
+    b"\x95": _frame,
+    b"N": lambda m: m.push(None),
+    b"\x88": lambda m: m.push(True),
+    b"\x89": lambda m: m.push(False),
+    b"J": _number("<i"),
+    b"K": _number("<B"),
+    b"M": _number("<H"),
+    b"G": _number(">d"),
+    b"\x8a": _long("<B"),
+    b"\x8b": _long("<i"),
+    b"I": _long_from_line,
+    b"L": _long_from_line,
+    b"F": lambda m: m.push(float(m.line())),
+    b"X": _text("<I"),
+    b"\x8c": _text("<B"),
+    b"\x8d": _text("<Q"),
+    b"V": lambda m: m.push(m.line().encode("latin1").decode("raw_unicode_escape")),
+    b"U": _old_text("<B"),
+    b"T": _old_text("<i"),
+    b"S": _quoted_line,
+    b"C": _bytes("<B"),
+    b"B": _bytes("<I"),
+    b"\x8e": _bytes("<Q"),
+    b"\x96": _bytes("<Q"),
+    b"(": PickleMachine.mark,
+    b"0": PickleMachine.drop,
+    b"1": _drop_to_mark,
+    b"2": lambda m: m.push(m.top()),
+    b")": lambda m: m.push(()),
+    b"\x85": lambda m: m.tuple_of(1),
+    b"\x86": lambda m: m.tuple_of(2),
+    b"\x87": lambda m: m.tuple_of(3),
+    b"t": lambda m: m.push(tuple(m.pop_to_mark())),
+    b"]": lambda m: m.push([]),
+    b"l": lambda m: m.push(m.pop_to_mark()),
+    b"a": lambda m: m.extend([m.pop()]),
+    b"e": lambda m: m.extend(m.pop_to_mark()),
+    b"}": lambda m: m.push({}),
+    b"d": _dictionary,
+    b"s": _set_item,
+    b"u": lambda m: m.fill(m.pop_to_mark()),
+    b"\x8f": _empty_set,
+    b"\x90": lambda m: m.add(m.pop_to_mark()),
+    b"\x91": _frozen_set,
+    b"p": lambda m: m.remember(int(m.line())),
+    b"q": lambda m: m.remember(m.number("<B")),
+    b"r": lambda m: m.remember(m.number("<I")),
+    b"\x94": PickleMachine.memorise,
+    b"g": lambda m: m.recall(int(m.line())),
+    b"h": lambda m: m.recall(m.number("<B")),
+    b"j": lambda m: m.recall(m.number("<I")),
+    b"c": lambda m: m.look_up(m.line(), m.line()),
+    b"\x93": _name_on_stack,
+    b"R": _call,
+    b"\x81": _call,
+    b"\x92": _call_with_names,
+    b"o": _call_old,
+    b"i": _call_named_in_line,
+    b"b": PickleMachine.build,
+    b"P": lambda m: m.external(m.line()),
+    b"Q": lambda m: m.external(m.pop()),
+}

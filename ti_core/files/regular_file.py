@@ -1,0 +1,45 @@
+"""Opens files of strangers: only regular ones, and without ever waiting for anybody."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import FileError
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """The file, opened for reading bytes; links are followed.
+
+    A pipe would make the reader wait for a writer and a device has no end, so both are refused.
+    Raises FileError for them, for folders, and when the file is missing or may not be read.
+    """
+    try:
+        _require_regular(path, os.stat(path).st_mode)  # first: to open a device can set it going
+        file = os.fdopen(os.open(path, _FLAGS), "rb")
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        why = getattr(error, "strerror", None) or str(error)
+        raise FileError(f"cannot read {path}", why, "check the path") from error
+    try:
+        _require_regular(path, os.fstat(file.fileno()).st_mode)  # again: it may be another one now
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _require_regular(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "no regular file")
+        raise FileError(f"cannot read {path}", f"it is {kind}, not a file", "check the path")
