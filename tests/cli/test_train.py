@@ -10,8 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from ti_core.files.embedding import Embedding, write_embedding
+from ti_core.files.embedding import Embedding
 from ti_core.files.reading import read_embedding
+from ti_core.files.writing import write_embedding
 
 Ti = Callable[..., tuple[int, str, str]]
 

@@ -20,9 +20,9 @@ from ti_core.files.embedding import (
     Embedding,
     describe,
     for_encoders,
-    write_embedding,
 )
 from ti_core.files.reading import read_embedding
+from ti_core.files.writing import write_embedding
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ROWS = torch.arange(8.0).reshape(2, 4) / 7
@@ -142,7 +142,8 @@ def test_both_tables_of_an_sdxl_file_are_read(tmp_path: Path) -> None:
 
 
 def test_a_file_is_known_by_its_content_not_by_its_ending(tmp_path: Path) -> None:
-    write_embedding(tmp_path / "cat.pt", described({"clip_l": ROWS}))
+    write_embedding(tmp_path / "cat.safetensors", described({"clip_l": ROWS}))
+    (tmp_path / "cat.safetensors").rename(tmp_path / "cat.pt")
     assert read_embedding(tmp_path / "cat.pt").count == 2
 
 

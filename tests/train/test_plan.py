@@ -17,7 +17,8 @@ from ti_core.errors import (
     StorageError,
     TIError,
 )
-from ti_core.files.embedding import Embedding, write_embedding
+from ti_core.files.embedding import Embedding
+from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.train.loop import train
 from ti_core.train.plan import make_plan

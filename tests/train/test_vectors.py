@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ti_core.errors import ConfigError, EmbeddingError
-from ti_core.files.embedding import Embedding, write_embedding
+from ti_core.files.embedding import Embedding
+from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.train.config import EmbeddingConfig
 from ti_core.train.vectors import EmbeddingVectors, Start, fill_rows, norms, starting_rows

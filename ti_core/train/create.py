@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from ..files.atomic import require_writable
-from ..files.embedding import write_embedding
 from ..files.names import checked_name
+from ..files.writing import write_embedding
 from ..hosts.port import Host
 from .config import EmbeddingConfig
 from .events import Notice

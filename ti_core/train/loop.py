@@ -14,8 +14,8 @@ from typing import Literal
 import torch
 
 from ..errors import HostMemoryError, NotFiniteError, TIError
-from ..files.embedding import write_embedding
 from ..files.infotext import infotext, save_png
+from ..files.writing import write_embedding
 from ..hosts.port import Host, PreviewRequest, Session
 from ..options import recorded, to_dict
 from .batches import Batches, batch_loss, encode_pictures

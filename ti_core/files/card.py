@@ -1,0 +1,199 @@
+"""Cards: pictures (PNG, lossless WebP) that carry an embedding, as A1111 writes and reads them.
+
+The same dictionary is there twice: as base64 of JSON in the PNG's text `sd-ti-embedding`, and in
+the picture's margins (`card_pixels`), which stay when a program drops the text. Tensors are
+nested lists under the key TORCHTENSOR. JSON keeps every digit of an fp32 number, so that nothing
+is lost either way.
+
+A1111 asks for a dictionary of `clip_l` and `clip_g` and nothing else from an SDXL card, but never
+looks at what stands beside TORCHTENSOR. There name, step and checkpoint of such a card are kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from ..errors import EmbeddingError
+from .card_drawing import captioned
+from .card_pixels import hidden_in, with_margins
+from .dictionaries import a1111, a1111_fields, checked_rows
+from .embedding import Embedding
+from .inflate import inflated
+from .picture_chunks import is_png, is_webp, picture_size, png_text
+from .regular_file import open_regular
+
+KEYWORD = "sd-ti-embedding"
+_TENSOR = "TORCHTENSOR"
+_MOST_FILE_BYTES = 64 * 2**20
+_MOST_PIXELS = 20_000_000
+"""Some 250 MB of memory; a card of 75 SDXL vectors around a picture of 1024 pixels has 3."""
+_MOST_JSON_BYTES = 24 * 2**20
+_MOST_NUMBERS = 1_100_000
+"""Of 530 vectors for SDXL; each is some 40 bytes in Python's lists, and 22 in JSON."""
+_MOST_BRACKETS = 20_000
+_MOST_SHADES = 1024
+_LARGEST_WEBP = 16_383
+
+Picture = Image.Image
+
+
+# --- read -------------------------------------------------------------------------------------
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The dictionary in a card: A1111's ("string_to_param": {word: tensor}, "name", "step",
+    "sd_checkpoint", "sd_checkpoint_name"), or with "clip_l" and "clip_g"; ours has "metadata"
+    too. Tensors are fp32 on the CPU.
+
+    The text comes first, as in A1111; the margins are looked at when there is none. What is in
+    the dictionary is as trustworthy as the file: only its size has been checked.
+
+    Raises EmbeddingError when the picture is damaged, too large, or carries no embedding;
+    FileError when it cannot be opened.
+    """
+    try:
+        data = _bytes_of(path)
+        text = png_text(data, KEYWORD, _MOST_JSON_BYTES) if is_png(data) else None
+        if text is not None:
+            return _dictionary(base64.b64decode(text))
+        return _dictionary(_from_margins(data))
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise EmbeddingError(
+            f"{path} holds no embedding that can be read",
+            str(error),
+            "a card must not have been cut, resized or saved as JPEG",
+        ) from error
+
+
+def _bytes_of(path: Path) -> bytes:
+    with open_regular(path) as file:
+        data = file.read(_MOST_FILE_BYTES + 1)
+    if len(data) > _MOST_FILE_BYTES:
+        raise ValueError(f"a card of more than {_MOST_FILE_BYTES >> 20} MB is none of ours")
+    if not is_png(data) and not is_webp(data):
+        raise ValueError("it is neither PNG nor WebP")
+    return data
+
+
+def _from_margins(data: bytes) -> bytes:
+    payload = hidden_in(_pixels(data))
+    if payload is None or payload[:1] != b"\x78":
+        raise ValueError("there is no embedding in this picture")
+    return inflated(payload, _MOST_JSON_BYTES)
+
+
+def _pixels(data: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """(height, width, 3) of a picture whose size is bearable."""
+    width, height = picture_size(data)
+    if width * height > _MOST_PIXELS:
+        raise ValueError(f"a card of {width}×{height} pixels is too large to be looked through")
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG", "WEBP"]) as picture:
+            if picture.mode not in ("RGB", "RGBA"):
+                raise ValueError("there is no embedding in this picture")
+            return np.asarray(picture.convert("RGB"))
+    except ValueError:
+        raise
+    except Exception as error:  # a broken picture can fail in any way
+        raise ValueError(f"the picture is damaged ({error})") from error
+
+
+def _dictionary(text: bytes) -> dict[str, Any]:
+    """The JSON, with tensors; its parts are counted before Python makes objects of them."""
+    if len(text) > _MOST_JSON_BYTES or text.count(b",") > _MOST_NUMBERS:
+        raise ValueError("it holds more numbers than any embedding")
+    if text.count(b"[") + text.count(b"{") > _MOST_BRACKETS:
+        raise ValueError("its data is of no embedding's form")
+    beside: dict[str, Any] = {}
+
+    def tensors(found: dict[str, Any]) -> Any:
+        if _TENSOR not in found:
+            return found
+        numbers = np.array(found.pop(_TENSOR), dtype=np.float64)
+        beside.update(found)
+        return torch.from_numpy(numbers).float()
+
+    try:
+        data = json.loads(text, object_hook=tensors, parse_int=_whole)
+    except TypeError as error:
+        raise ValueError("its data is damaged") from error
+    if not isinstance(data, dict):
+        raise ValueError("its data is of no embedding's form")
+    return {**beside, **data}
+
+
+def _whole(digits: str) -> int | float:
+    """A whole number; thousands of digits would keep Python busy."""
+    return int(digits) if len(digits) < 40 else float(digits)
+
+
+# --- write ------------------------------------------------------------------------------------
+
+
+def card_bytes(embedding: Embedding, picture: Picture, ending: str = ".png") -> bytes:
+    """A card as a PNG, or as a lossless WebP (`ending` ".webp"), which has the margins only.
+
+    Equal input gives equal bytes with one version of Pillow. Raises EmbeddingError for vectors
+    that are not finite, and for more of them than a card can hold.
+    """
+    rows = list(checked_rows(embedding).values())
+    if sum(table.numel() for table in rows) > _MOST_NUMBERS:
+        raise EmbeddingError(f"{embedding.name} has too many vectors for a card")
+    text = json.dumps(_content(embedding), default=_nested).encode()
+    picture = captioned(picture, *_captions(embedding))
+    card = with_margins(picture, zlib.compress(text, 9), _shades(rows[0][0]))
+    return _as_webp(card) if ending.lower() == ".webp" else _as_png(card, text)
+
+
+def _content(embedding: Embedding) -> dict[str, Any]:
+    more = {**a1111_fields(embedding), "metadata": embedding.metadata}
+    data = a1111(embedding)
+    if "string_to_param" in data:
+        return {**data, **more}
+    (first, table), *others = data.items()
+    return {first: {**_nested(table), **more}, **dict(others)}
+
+
+def _nested(table: Any) -> dict[str, Any]:
+    return {_TENSOR: table.tolist()}
+
+
+def _captions(embedding: Embedding) -> tuple[str, str, str, str]:
+    """Title, and the footer's left, middle and right, worded as A1111 does."""
+    fields = a1111_fields(embedding)
+    checkpoint = str(fields["sd_checkpoint_name"] or "")
+    digits = f"[{fields['sd_checkpoint']}]" if fields["sd_checkpoint"] else ""
+    steps = f"{embedding.count}v {embedding.step}s"
+    return f"<{embedding.name}>", checkpoint, digits, steps
+
+
+def _shades(vector: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A1111 paints the first vector's sizes into the margins."""
+    sizes = vector[:_MOST_SHADES].double().abs().numpy()
+    return np.asarray(sizes / (sizes.max() or 1.0) * 255).astype(np.uint8)
+
+
+def _as_png(card: Picture, text: bytes) -> bytes:
+    out, chunks = io.BytesIO(), PngInfo()
+    chunks.add_text(KEYWORD, base64.b64encode(text).decode())
+    card.save(out, "PNG", pnginfo=chunks)
+    return out.getvalue()
+
+
+def _as_webp(card: Picture) -> bytes:
+    if max(card.size) > _LARGEST_WEBP:
+        raise EmbeddingError(f"a card of {card.width} pixels is too wide for WebP", "", "write PNG")
+    out = io.BytesIO()
+    card.save(out, "WEBP", lossless=True)
+    return out.getvalue()

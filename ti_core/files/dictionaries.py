@@ -1,0 +1,75 @@
+"""An embedding as the dictionary of tensors that each program keeps in its files."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..errors import EmbeddingError
+from .embedding import Embedding, file_keys
+from .torch_zip import Value
+
+_STAR_TOKEN = 265
+"""CLIP's number of "*", A1111's placeholder for every embedding."""
+
+
+def checked_rows(embedding: Embedding) -> dict[str, Tensor]:
+    """The tables as files hold them: programs' keys, fp32, on the CPU.
+
+    Raises EmbeddingError for NaN and infinite values: such a file would spoil every picture.
+    """
+    rows = {
+        key: table.detach().float().cpu() for key, table in file_keys(embedding.vectors).items()
+    }
+    if not all(torch.isfinite(table).all() for table in rows.values()):
+        raise EmbeddingError(f"{embedding.name} is not saved", "its vectors are not finite numbers")
+    return rows
+
+
+def trigger(embedding: Embedding) -> str:
+    """The word that calls it in a prompt."""
+    return embedding.metadata.get("modelspec.trigger_phrase") or embedding.name
+
+
+def a1111(embedding: Embedding) -> dict[str, Value]:
+    """A1111's `.pt` (`Embedding.save`). For two encoders (SDXL) its loader takes a dictionary of
+    `clip_l` and `clip_g` and nothing else."""
+    rows = checked_rows(embedding)
+    if len(rows) > 1:
+        return dict(rows)
+    table = next(iter(rows.values()))
+    return {
+        "string_to_token": {"*": _STAR_TOKEN},
+        "string_to_param": {"*": table},
+        **a1111_fields(embedding),
+    }
+
+
+def a1111_fields(embedding: Embedding) -> dict[str, str | int | None]:
+    """What A1111 keeps beside the vectors."""
+    return {
+        "name": embedding.name,
+        "step": embedding.step,
+        "sd_checkpoint": embedding.metadata.get("ti.base_model_hash") or None,
+        "sd_checkpoint_name": embedding.metadata.get("ti.base_model") or None,
+    }
+
+
+def diffusers(embedding: Embedding) -> dict[str, Value]:
+    """diffusers' `learned_embeds.bin`: the trigger word and its table.
+
+    Raises EmbeddingError for two encoders: diffusers has no such file.
+    """
+    rows = checked_rows(embedding)
+    if len(rows) > 1:
+        raise EmbeddingError(
+            f"{embedding.name} cannot be a diffusers .bin",
+            "such a file holds one text encoder's vectors, and this embedding has two (SDXL)",
+            "write .safetensors and pass its clip_l and clip_g to load_textual_inversion in turn",
+        )
+    return {trigger(embedding): next(iter(rows.values()))}
+
+
+def kohya(embedding: Embedding) -> dict[str, Value]:
+    """kohya's `emb_params`, or `clip_l` and `clip_g` (`save_weights` of sd-scripts)."""
+    return dict(checked_rows(embedding))

@@ -1,0 +1,135 @@
+"""The files beside an embedding: `<name>.preview.png` and `<name>.json`, as A1111 reads them.
+
+What the user made or changed is never overwritten. Ours carry a mark, the SHA-256 of everything
+else in the file; a file whose mark is missing or wrong is somebody's work and stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from .atomic import write_bytes
+from .dictionaries import trigger
+from .embedding import Embedding
+
+_MARK = "ti.mark"
+_END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
+_MOST_BYTES = 64 * 2**20
+"""What is larger was not written here."""
+_SD_VERSIONS = {"v1": "SD1", "v2": "SD2", "xl": "SDXL"}
+
+
+def write_notes(path: Path, embedding: Embedding, description: str = "") -> bool:
+    """Write `<stem of path>.json`: description, version, activation text, notes.
+
+    False when a file of the user's is there, which is kept. Raises StorageError.
+    """
+    target = path.with_suffix(".json")
+    told = {
+        "description": description or embedding.metadata.get("modelspec.description", ""),
+        "sd version": _sd_version(embedding),
+        "activation text": trigger(embedding),
+        "preferred weight": 0,
+        "notes": _spelled(embedding),
+    }
+    return _write_ours(target, _marked_json(told), _is_our_json)
+
+
+def write_preview(path: Path, picture: Image.Image, parameters: str = "") -> bool:
+    """Write `<stem of path>.preview.png`, with generation parameters in it as A1111 does.
+
+    False when a picture of the user's is there, which is kept. Raises StorageError.
+    """
+    target = path.with_suffix(".preview.png")
+    out, text = io.BytesIO(), PngInfo()
+    if parameters:
+        text.add_text("parameters", parameters)
+    picture.convert("RGB").save(out, "PNG", pnginfo=text)
+    return _write_ours(target, _marked_png(out.getvalue()), _is_our_png)
+
+
+def kept_notice(path: Path) -> str:
+    """What to tell the user about a file that was not written."""
+    return f"{path.name} was kept: it is not ours, or was changed since; delete it to get a new one"
+
+
+def _write_ours(target: Path, data: bytes, is_ours: Callable[[bytes], bool]) -> bool:
+    if target.is_symlink() or target.exists():
+        try:
+            with target.open("rb") as file:
+                found = file.read(_MOST_BYTES + 1)
+        except OSError:
+            return False  # what cannot be looked at is not ours to replace
+        if len(found) > _MOST_BYTES or not is_ours(found):
+            return False
+    write_bytes(target, data)
+    return True
+
+
+# --- notes ------------------------------------------------------------------------------------
+
+
+def _sd_version(embedding: Embedding) -> str:
+    """A1111's word for the family."""
+    kind = embedding.metadata.get("modelspec.architecture", "")
+    return next((word for part, word in _SD_VERSIONS.items() if f"-{part}" in kind), "Unknown")
+
+
+def _spelled(embedding: Embedding) -> str:
+    """What is known about it, for people, a line each."""
+    told = embedding.metadata
+    lines = {
+        "Vectors": str(embedding.count),
+        "Steps": str(embedding.step),
+        "Trained on": told.get("ti.base_model", ""),
+        "Model hash": told.get("ti.base_model_hash", ""),
+        "Licence": told.get("modelspec.license", ""),
+        "For the negative prompt": told.get("modelspec.is_negative_embedding", ""),
+    }
+    return "\n".join(f"{key}: {value}" for key, value in lines.items() if value)
+
+
+def _marked_json(told: dict[str, Any]) -> bytes:
+    marked = {**told, _MARK: _digest(told)}
+    return json.dumps(marked, indent=4, ensure_ascii=False).encode()
+
+
+def _is_our_json(data: bytes) -> bool:
+    try:
+        told = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and told.pop(_MARK, None) == _digest(told)
+
+
+def _digest(told: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+# --- preview ----------------------------------------------------------------------------------
+
+
+def _marked_png(data: bytes) -> bytes:
+    body = data.removesuffix(_END)
+    return body + _mark_chunk(body) + _END
+
+
+def _is_our_png(data: bytes) -> bool:
+    body = data[: -len(_mark_chunk(b"") + _END)]
+    return data == body + _mark_chunk(body) + _END
+
+
+def _mark_chunk(body: bytes) -> bytes:
+    content = f"{_MARK}\0{hashlib.sha256(body).hexdigest()}".encode()
+    checksum = zlib.crc32(b"tEXt" + content)
+    return struct.pack(">I4s", len(content), b"tEXt") + content + struct.pack(">I", checksum)

@@ -1,0 +1,139 @@
+"""Writes what `torch.save` writes (.pt, .bin), so that every program's reader accepts it.
+
+torch itself adds members that A1111's reader takes for an attack (`byteorder` since 2.1 for the
+A1111 of that time, `.format_version` since 2.8 for every A1111). Here only the four kinds of
+members stand that all of them know, and the pickle names only `_rebuild_tensor_v2`,
+`FloatStorage` and `OrderedDict`. No date and no memo of shared objects: equal input gives equal
+bytes. What the dictionary has no key for (trigger, step, licence…) stands in the comment of the
+zip, which no loader looks at.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import struct
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from ..errors import EmbeddingError
+
+Value = Tensor | str | int | None | Mapping[str, "Value"]
+"""What can be written: fp32 tensors, texts, whole numbers, nothing, and dictionaries of these."""
+
+_FOLDER = "archive"
+"""torch's own name for it when it writes into memory; the file's name would make files differ."""
+_ALIGNMENT = 64
+_LONGEST_COMMENT = 65_535
+
+
+def to_bytes(data: Mapping[str, Value], notes: Mapping[str, str] | None = None) -> bytes:
+    """A torch file with this dictionary; tensors become fp32.
+
+    `notes` go into the zip's comment, from where `read_notes` gets them. Raises EmbeddingError
+    when they are longer than a comment can be.
+    """
+    pickled = _Pickled(data)
+    members = {"data.pkl": pickled.code()}
+    members |= {f"data/{key}": numbers for key, numbers in enumerate(pickled.storages)}
+    return _zipped(members | {"version": b"3\n"}, _comment(notes or {}))
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """The notes that `to_bytes` left in the file at `path`; none in any other file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = json.loads(archive.comment)
+    except (OSError, ValueError, RecursionError, NotImplementedError, zipfile.BadZipFile):
+        return {}
+    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
+        return {}
+    return found
+
+
+def _comment(notes: Mapping[str, str]) -> bytes:
+    text = json.dumps(dict(notes), sort_keys=True).encode() if notes else b""
+    if len(text) > _LONGEST_COMMENT:
+        raise EmbeddingError(
+            "the metadata is too long for this format",
+            f"it has {len(text)} bytes and a zip's comment holds {_LONGEST_COMMENT}",
+            "write .safetensors",
+        )
+    return text
+
+
+class _Pickled:
+    """A pickle of protocol 2, with the numbers of its tensors beside it."""
+
+    def __init__(self, data: Mapping[str, Value]) -> None:
+        self.storages: list[bytes] = []
+        self._code = self._value(data)
+
+    def code(self) -> bytes:
+        """The whole pickle."""
+        return pickle.PROTO + b"\x02" + self._code + pickle.STOP
+
+    def _value(self, value: Value) -> bytes:
+        if isinstance(value, Tensor):
+            return self._tensor(value.detach().float().cpu().contiguous())
+        if isinstance(value, Mapping):
+            pairs = b"".join(_text(key) + self._value(item) for key, item in value.items())
+            return pickle.EMPTY_DICT + pickle.MARK + pairs + pickle.SETITEMS
+        if isinstance(value, str):
+            return _text(value)
+        return pickle.NONE if value is None else _whole(value)
+
+    def _tensor(self, rows: Tensor) -> bytes:
+        key = str(len(self.storages))
+        self.storages.append(rows.numpy().astype("<f4").tobytes())
+        kind = _name("torch", "FloatStorage")
+        numbers = [_text("storage"), kind, _text(key), _text("cpu"), _whole(rows.numel())]
+        arguments = [
+            _tuple(*numbers) + pickle.BINPERSID,
+            _whole(0),
+            _tuple(*map(_whole, rows.shape)),
+            _tuple(*map(_whole, rows.stride())),
+            pickle.NEWFALSE,
+            _name("collections", "OrderedDict") + pickle.EMPTY_TUPLE + pickle.REDUCE,
+        ]
+        return _name("torch._utils", "_rebuild_tensor_v2") + _tuple(*arguments) + pickle.REDUCE
+
+
+def _name(module: str, name: str) -> bytes:
+    return pickle.GLOBAL + f"{module}\n{name}\n".encode()
+
+
+def _text(text: str) -> bytes:
+    content = text.encode()
+    return pickle.BINUNICODE + struct.pack("<I", len(content)) + content
+
+
+def _whole(number: int) -> bytes:
+    content = pickle.encode_long(int(number))
+    return pickle.LONG1 + bytes([len(content)]) + content
+
+
+def _tuple(*parts: bytes) -> bytes:
+    return pickle.MARK + b"".join(parts) + pickle.TUPLE
+
+
+def _zipped(members: Mapping[str, bytes], comment: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(_entry(f"{_FOLDER}/{name}", out.tell()), content)
+        archive.comment = comment
+    return out.getvalue()
+
+
+def _entry(name: str, offset: int) -> zipfile.ZipInfo:
+    """A member without date or system, its content on a border of 64 bytes as torch has it."""
+    entry = zipfile.ZipInfo(name)
+    entry.create_system = 0
+    padding = -(offset + 30 + len(name) + 4) % _ALIGNMENT
+    entry.extra = struct.pack("<2sH", b"FB", padding) + b"Z" * padding
+    return entry

@@ -1,0 +1,94 @@
+"""Writes an embedding in the formats of all programs; each file is whole or not there.
+
+Programs choose their reader by a file's ending, so a format is only written under its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from ..errors import EmbeddingError
+from . import dictionaries, safetensors_file, torch_zip
+from .atomic import write_bytes
+from .card import card_bytes
+from .card_drawing import plain_picture
+from .embedding import Embedding
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file that can be written."""
+
+    endings: tuple[str, ...]
+    """Of the file's name; the first is the usual one."""
+    description: str
+    """For people: whose it is and what it holds."""
+
+
+FORMATS: Mapping[str, Format] = {
+    "safetensors": Format((".safetensors",), "every program; holds everything"),
+    "pt": Format((".pt",), "AUTOMATIC1111's pickle"),
+    "bin": Format((".bin",), "diffusers' pickle; one text encoder only"),
+    "kohya": Format((".safetensors", ".pt"), "sd-scripts' keys; .pt is a pickle"),
+    "png": Format((".png", ".webp"), "a card: a picture that carries the embedding"),
+}
+"""Name of the format → what it is."""
+
+_ALL_ENDINGS = {ending for kind in FORMATS.values() for ending in kind.endings}
+
+
+def write_embedding(
+    path: Path,
+    embedding: Embedding,
+    format: str = "safetensors",
+    picture: Image.Image | None = None,
+) -> None:
+    """Write an embedding, fp32, atomically; equal embeddings give equal bytes.
+
+    `format` is a key of FORMATS. `picture` is what a card ("png") shows; without one it is plain.
+
+    Raises EmbeddingError for values that are not finite, a format that cannot hold two text
+    encoders (SDXL), and an ending that stands for another format; StorageError when the file
+    cannot be written.
+    """
+    ending = _checked_ending(path, format)
+    write_bytes(path, _content(embedding, format, ending, picture))
+
+
+def write_card(path: Path, embedding: Embedding, picture: Image.Image) -> None:
+    """Write a card (.png or lossless .webp) that shows `picture`; see `write_embedding`."""
+    write_embedding(path, embedding, "png", picture)
+
+
+def _checked_ending(path: Path, format: str) -> str:
+    if format not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise EmbeddingError(f"there is no format {format!r}", "", f"choose one of {known}")
+    ending, allowed = path.suffix.lower(), FORMATS[format].endings
+    if ending in _ALL_ENDINGS and ending not in allowed:
+        raise EmbeddingError(
+            f"{path.name} cannot be written as {format}",
+            "programs choose their reader by the ending of the name",
+            f"name it {path.stem}{allowed[0]}",
+        )
+    return ending if ending in allowed else allowed[0]
+
+
+def _content(embedding: Embedding, format: str, ending: str, picture: Image.Image | None) -> bytes:
+    if format == "png":
+        return card_bytes(embedding, picture or plain_picture(), ending)
+    if ending == ".safetensors":
+        rows = dictionaries.checked_rows(embedding)
+        return safetensors_file.to_bytes(rows, embedding.metadata)
+    layout = {"pt": dictionaries.a1111, "bin": dictionaries.diffusers, "kohya": dictionaries.kohya}
+    return torch_zip.to_bytes(layout[format](embedding), _notes(embedding))
+
+
+def _notes(embedding: Embedding) -> dict[str, str]:
+    """Metadata for files whose dictionary has no room for it, step and name always among it."""
+    told = {"ti.name": embedding.name, "ti.step": str(embedding.step)}
+    return {**embedding.metadata, **told}
