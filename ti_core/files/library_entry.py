@@ -1,0 +1,169 @@
+"""What a library tells: its embeddings, the files it passed over, changes, and clashes of names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .library_index import Facts, Index, Record
+from .library_walk import CARDS, preview_of
+
+FAMILIES = {(768,): "sd1", (1024,): "sd2", (768, 1280): "sdxl"}
+"""Sorted widths of the vectors → family of models."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An embedding of the library."""
+
+    name: str
+    """What is written in a prompt: the file's stem, or the term in a file of several."""
+    file: str
+    """Where it lies; `path` is the same."""
+    term: str
+    """Which one of the file's embeddings; "" when it has only one."""
+    shapes: dict[str, tuple[int, int]]
+    """Key in the file → (vectors, width)."""
+    step: int
+    trigger: str
+    """The word that its maker had in mind, if the file tells."""
+    base_model: str
+    picture: str
+    """The file that shows it, "" for none; `preview` is the same. A card shows itself."""
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return Path(self.file)
+
+    @property
+    def preview(self) -> Path | None:
+        """The picture that shows it."""
+        return Path(self.picture) if self.picture else None
+
+    @property
+    def vectors(self) -> int:
+        """Number of vectors, the same for every text encoder."""
+        return next(iter(self.shapes.values()))[0]
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Widths of the vectors, sorted."""
+        return tuple(sorted(width for _, width in self.shapes.values()))
+
+    @property
+    def family(self) -> str:
+        """sd1, sd2 or sdxl; nothing for widths that none of them has."""
+        return FAMILIES.get(self.widths, "")
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file or folder that was passed over."""
+
+    path: Path
+    error: str
+    """Class of the error, such as "UnsafeFileError"."""
+    reason: str
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Files that differ from the last time; false if there are none. Skipped files count."""
+
+    added: tuple[Path, ...] = ()
+    changed: tuple[Path, ...] = ()
+    removed: tuple[Path, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+
+@dataclass(frozen=True)
+class Clash:
+    """Embeddings of one name and for one kind of model; the name means the winner only."""
+
+    winner: Entry
+    hidden: tuple[Entry, ...]
+
+
+def entries_of(index: Index, pictures: Mapping[str, set[str]]) -> Iterator[Entry]:
+    """Every embedding in the order of visiting; `pictures` are the names of those in a folder."""
+    for folder, files in index.items():
+        for name, record in files.items():
+            for facts in record.found:
+                yield _entry(folder, name, facts, pictures.get(folder, set()))
+
+
+def _entry(folder: str, name: str, facts: Facts, pictures: set[str]) -> Entry:
+    """Strings all the way: ten thousand paths take a tenth of a second."""
+    stem, _, ending = name.rpartition(".")
+    shown = name if ending.lower() in CARDS else preview_of(stem, pictures) if pictures else None
+    return Entry(
+        facts.term or stem,
+        os.path.join(folder, name),
+        facts.term,
+        facts.shapes,
+        facts.step,
+        facts.trigger,
+        facts.base_model,
+        os.path.join(folder, shown) if shown else "",
+    )
+
+
+def resolve(entries: Iterable[Entry]) -> list[Clash]:
+    """What each name means, from embeddings in the order of visiting; `hidden` is mostly empty.
+
+    The rule is A1111's: of equal names the last one visited replaces the others, and of names
+    that differ in their case, which are the same word to the model, the first one is found.
+    Embeddings for different kinds of models do not meet.
+    """
+    groups: dict[tuple[str, tuple[int, ...]], list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault((entry.name.lower(), entry.widths), []).append(entry)
+    return [_clash(group) for group in groups.values()]
+
+
+def _clash(group: list[Entry]) -> Clash:
+    latest: dict[str, Entry] = {}
+    for entry in group:
+        latest.pop(entry.name, None)
+        latest[entry.name] = entry
+    winner = next(iter(latest.values()))
+    return Clash(winner, tuple(entry for entry in group if entry is not winner))
+
+
+def shadowed_words(
+    names: Iterable[str], tokenize: Callable[[str], Sequence[object]]
+) -> tuple[str, ...]:
+    """Names that are one token of a model's vocabulary: prompts can no longer use that word in
+    its old meaning. `tokenize` gives the tokens of a text without start and end, as
+    `Host.tokenize`."""
+    return tuple(name for name in names if len(tokenize(name)) == 1)
+
+
+def difference(before: Index, after: Index) -> Changes:
+    """What happened to the files that count, between two looks at the folders."""
+    told: dict[str, list[Path]] = {"added": [], "changed": [], "removed": []}
+    for folder in dict.fromkeys((*after, *before)):
+        old, new = before.get(folder, {}), after.get(folder, {})
+        if old == new:
+            continue
+        for name in dict.fromkeys((*new, *old)):
+            what = _change(old.get(name), new.get(name))
+            if what:
+                told[what].append(Path(folder, name))
+    return Changes(**{what: tuple(paths) for what, paths in told.items()})
+
+
+def _change(old: Record | None, new: Record | None) -> str:
+    """What happened to a file; "" if nothing worth a word."""
+    if old is new:
+        return ""
+    was, counts = old is not None and old.counts, new is not None and new.counts
+    if counts != was:
+        return "added" if counts else "removed"
+    same = old is None or new is None or not counts or old.same_content(new)
+    return "" if same else "changed"

@@ -1,0 +1,92 @@
+"""What is in an embedding file, without its numbers where its head tells enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import EmbeddingError, FileError
+from .card import KEYWORD
+from .embedding import ONE_ENCODER
+from .library_index import Facts
+from .library_walk import CARDS
+from .notes import TRIGGER, noted_step, translated
+from .reading import read_embeddings
+from .regular_file import open_regular
+from .safetensors_file import read_header, text_metadata
+
+_PLAIN = ({ONE_ENCODER}, {"clip_l", "clip_g"})
+"""What most files hold: layouts that the names of the tensors tell by themselves."""
+_FLOATS = frozenset(("F64", "F32", "F16", "BF16"))
+_MOST_VECTORS = 1024
+_MOST_PICTURE_BYTES = 64 * 2**20
+
+
+def peek(path: Path) -> tuple[Facts, ...]:
+    """Every embedding in a file; none in a picture that carries none.
+
+    Of a plain `.safetensors` only the header is read, so NaN in it is not noticed here. Everything
+    else is read as a whole: of a pickle or a card the numbers are the quicker part.
+
+    Raises EmbeddingError or UnsafeFileError, as reading does.
+    """
+    found = _from_header(path)
+    if found is not None:
+        return (found,)
+    try:
+        embeddings = read_embeddings(path)
+    except EmbeddingError:
+        if _is_plain_picture(path):
+            return ()
+        raise
+    alone = len(embeddings) == 1
+    return tuple(
+        _facts(
+            "" if alone else each.name,
+            {key: (len(rows), rows.shape[1]) for key, rows in each.vectors.items()},
+            each.step,
+            each.metadata,
+        )
+        for each in embeddings
+    )
+
+
+def _from_header(path: Path) -> Facts | None:
+    """None for everything that needs a closer look, be it good or bad."""
+    try:
+        with open_regular(path) as file:
+            if file.read(9)[8:] != b"{":
+                return None
+        header = read_header(path)
+    except FileError:
+        return None
+    metadata = text_metadata(header)
+    if set(header) not in _PLAIN or not all(map(_is_table, header.values())):
+        return None
+    shapes = {key: (entry["shape"][0], entry["shape"][1]) for key, entry in header.items()}
+    if len({count for count, _ in shapes.values()}) != 1:
+        return None
+    step = noted_step(metadata, path.stem)
+    return _facts("", shapes, step, {**metadata, **translated(metadata)})
+
+
+def _is_table(entry: dict[str, Any]) -> bool:
+    shape = entry["shape"]
+    sane = len(shape) == 2 and 0 < shape[0] <= _MOST_VECTORS and shape[1] > 0
+    return sane and entry["dtype"] in _FLOATS
+
+
+def _facts(
+    term: str, shapes: dict[str, tuple[int, int]], step: int, metadata: Mapping[str, str]
+) -> Facts:
+    return Facts(term, shapes, step, metadata.get(TRIGGER, ""), metadata.get("ti.base_model", ""))
+
+
+def _is_plain_picture(path: Path) -> bool:
+    """Whether a picture does not even claim to carry an embedding. A1111's cards say so in a text;
+    when that has been stripped and the margins are spoiled, nobody can tell any more."""
+    if path.suffix[1:].lower() not in CARDS:
+        return False
+    with open_regular(path) as file:
+        return KEYWORD.encode() not in file.read(_MOST_PICTURE_BYTES)
