@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
+import pickletools
 import struct
 import zipfile
 from collections import OrderedDict
@@ -17,6 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ti_core.errors import FileError, UnsafeFileError
+from ti_core.files import pickle_machine
+from ti_core.files.numpy_pickle import NumpyType
 from ti_core.files.pickle_machine import Inert
 from ti_core.files.restricted_unpickler import Name
 from ti_core.files.torch_pickle import read_torch_file
@@ -102,6 +106,135 @@ def test_unknown_classes_are_swallowed(tmp_path: Path) -> None:
     assert isinstance(read, dict)
     assert torch.equal(read["weight"], torch.ones(2))
     assert type(next(iter(read["callbacks"].values()))).__name__ == "Inert"
+
+
+def turned(path: Path, folder: str = "x") -> Path:
+    """The same file as a big-endian machine writes it: every number the other way round."""
+    widths = {"FloatStorage": 4, "HalfStorage": 2, "LongStorage": 8, "ComplexFloatStorage": 4}
+    widths |= {"DoubleStorage": 8, "BoolStorage": 1, "BFloat16Storage": 2}
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            if name.endswith("byteorder"):
+                data = b"big"
+            elif "/data/" in name:
+                width = widths[kind_of(members, name.rsplit("/", 1)[1])]
+                data = np.frombuffer(data, np.uint8).reshape(-1, width)[:, ::-1].tobytes()
+            archive.writestr(name, data)
+    return path
+
+
+def kind_of(members: dict[str, bytes], key: str) -> str:
+    """The type of storage that the pickle names before a key."""
+    code = next(data for name, data in members.items() if name.endswith("data.pkl"))
+    names = [str(a) for op, a, _ in pickletools.genops(code) if op.name in ("GLOBAL", "BINUNICODE")]
+    storages = [name.split()[-1] for name in names if name.endswith("Storage")]
+    return storages[int(key)]
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_files_of_big_endian_machines_are_turned_round(tmp_path: Path, mapped: bool) -> None:
+    content = {
+        "a": torch.randn(3, 4),
+        "b": torch.randn(5).half(),
+        "c": torch.arange(6),
+        "d": torch.randn(2, dtype=torch.complex64),
+        "e": torch.randn(4, 6).double().t()[1:3],
+        "f": torch.tensor([True, False]),
+        "g": torch.randn(3).bfloat16(),
+    }
+    path = save(tmp_path / "x.pt", content)
+    before = path.read_bytes()
+    assert turned(path).read_bytes() != before
+    assert same(read_torch_file(path, map_memory=mapped), content)
+
+
+def test_an_unknown_byte_order_is_an_error(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.pt", {"a": torch.ones(2)})
+    path.write_bytes(path.read_bytes().replace(b"little", b"middle"))
+    with pytest.raises(FileError, match="byte order is unknown"):
+        read_torch_file(path)
+
+
+def test_legacy_files_of_big_endian_machines_hold_little_endian_numbers(tmp_path: Path) -> None:
+    """torch's THPStorage_writeFileRaw turns them; only the note about the system differs."""
+    content = {"a": torch.arange(5.0)}
+    path = save(tmp_path / "x.pt", content, legacy=True)
+    data = path.read_bytes()
+    place = data.index(b"little_endian")
+    note = data.index(b"\x88", place)
+    path.write_bytes(data[:note] + b"\x89" + data[note + 1 :])
+    assert same(read_torch_file(path), content)
+
+
+def test_types_without_a_storage_of_their_own_are_read(tmp_path: Path) -> None:
+    """torch writes them as bytes, with the type at the tensor (`_rebuild_tensor_v3`)."""
+    content = {"a": torch.arange(4).to(torch.uint16), "b": torch.ones(3).to(torch.float8_e4m3fn)}
+    read: Any = read_torch_file(save(tmp_path / "x.pt", content))
+    assert read["a"].dtype == torch.uint16
+    assert read["a"].int().tolist() == [0, 1, 2, 3]
+    assert read["b"].float().tolist() == [1, 1, 1]
+
+
+def test_views_of_storages_in_the_oldest_files_are_read(tmp_path: Path) -> None:
+    """Before torch 0.4: ('storage', type, key, place, length, (key of the view, start, length))."""
+    path = save(tmp_path / "x.pt", [torch.arange(8.0)[2:5]], legacy=True)
+    data = path.read_bytes()
+    end = data.index(b"Q", data.index(b"FloatStorage"))
+    view = b"(" + spell("v") + spell(1) + spell(6) + b"t"
+    none = data.rindex(b"N", 0, end)
+    path.write_bytes(data[:none] + view + data[none + 1 :])
+    read: Any = read_torch_file(path)
+    assert read[0].tolist() == [3, 4, 5]  # the tensor's own start counts from that of the view
+
+
+@pytest.mark.parametrize("view", [(5, 4), (-1, 2), (0, 2**40)])
+def test_views_beyond_their_storage_are_refused(tmp_path: Path, view: tuple[int, int]) -> None:
+    kind = b"ctorch\nFloatStorage\n"
+    parts = spell("storage") + kind + spell("0") + spell("cpu") + spell(8)
+    content = b"\x80\x02(" + parts + b"(" + spell("v") + spell(view[0]) + spell(view[1]) + b"ttQ."
+    with pytest.raises(FileError):
+        read_torch_file(zip_with(tmp_path / "x.pt", content, s0=bytes(32)))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("code", ["<f4", ">f4", "<f2", "<f8", "<i8", "|u1", "|b1"])
+def test_tensors_that_were_saved_as_numpy_arrays_are_read(
+    tmp_path: Path, code: str, order: Any
+) -> None:
+    """torch 1.12 to 2.5 on Apple's graphics: `_rebuild_device_tensor_from_numpy`."""
+    array = np.asarray(np.arange(6).reshape(2, 3), dtype=code, order=order)
+    pickled = pickle.dumps(array, protocol=2)[2:-1]
+    name = b"ctorch._utils\n_rebuild_device_tensor_from_numpy\n"
+    rest = b"ctorch\nfloat32\n" + spell("mps") + b"\x88"
+    content = b"\x80\x02" + name + b"(" + pickled + rest + b"tR."
+    read = read_torch_file(zip_with(tmp_path / "x.pt", content))
+    assert isinstance(read, torch.Tensor)
+    assert read.dtype == torch.float32
+    assert torch.equal(read, torch.from_numpy(array.astype("<f4").copy()))
+
+
+def test_arrays_of_what_torch_does_not_have_are_empty(tmp_path: Path) -> None:
+    for array in (np.array(["a", "b"]), np.array([None, 5])):
+        read: Any = read_torch_file(save(tmp_path / "x.pt", {"a": array, "b": torch.ones(2)}))
+        assert read["a"].tensor.numel() == 0
+        assert read["b"].tolist() == [1, 1]
+
+
+def test_a_tensor_with_attributes_is_its_numbers(tmp_path: Path) -> None:
+    tensor, parameter = torch.ones(2), torch.nn.Parameter(torch.ones(3))
+    tensor.note, parameter.note = "a", "b"  # type: ignore[attr-defined]
+    read = read_torch_file(save(tmp_path / "x.pt", {"a": tensor, "b": parameter}))
+    assert same(read, {"a": torch.ones(2), "b": torch.ones(3)})
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_every_protocol_of_pickle_is_read(tmp_path: Path, protocol: int, legacy: bool) -> None:
+    path = tmp_path / "x.pt"
+    torch.save(CONTENT, path, pickle_protocol=protocol, _use_new_zipfile_serialization=not legacy)
+    assert same(read_torch_file(path), CONTENT)
 
 
 # --- hostile files ----------------------------------------------------------------------------
@@ -286,6 +419,80 @@ def test_a_legacy_file_that_claims_too_much_is_refused(tmp_path: Path) -> None:
 def test_a_memo_bomb_costs_nothing(tmp_path: Path) -> None:
     content = b"\x80\x02K\x01r\xff\xff\xff\x7f."  # remember 1 as number 2³¹
     assert read_torch_file(zip_with(tmp_path / "x.pt", content)) == 1
+
+
+ENDLESS = b"]q\0" + b"".join(b"](h%ch%ceq%c" % (n, n, n + 1) for n in range(40))
+LIST = b"]q\0(" + b"N" * 1000 + b"e"
+HANGS = {
+    "copies of a long list": LIST + b"cbuiltins\nlist\nq\1" + b"h\1h\0\x85R" * 30_000,
+    "copies of a large dictionary": b"}q\0("
+    + b"".join(b"M" + struct.pack("<H", n) + b"N" for n in range(1000))
+    + b"u"
+    + b"ccollections\nOrderedDict\nq\1"
+    + b"h\1h\0\x85R" * 30_000,
+    "texts encoded again and again": b"X\0\0\4\0"
+    + b"x" * 2**18
+    + b"q\0c_codecs\nencode\nq\1"
+    + b"h\1h\0\x85R" * 30_000,
+    "a shape of lists": b"cnumpy.core.multiarray\n_reconstruct\n)R(K\1(]N" + b"a"
+    b"\x8a\x08\0\0\0\0\1\0\0\0tcnumpy\ndtype\nX\2\0\0\0f4\x85R\x89C\0tb",
+    "calls within calls": b"ctorch._tensor\n_rebuild_from_type_v2\nq\1N"
+    + b"q\2h\1(h\1Nh\2Nt" * 20_000
+    + b"R",
+}
+
+
+@pytest.mark.parametrize(
+    ("bomb", "message"),
+    [
+        ("copies of a long list", "more memory"),
+        ("copies of a large dictionary", "more memory"),
+        ("texts encoded again and again", "more memory"),
+        ("a shape of lists", "no sane shape"),
+        ("calls within calls", "RecursionError"),
+    ],
+)
+def test_work_without_end_is_refused(
+    tmp_path: Path, bomb: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pickle_machine, "_MOST_MEMORY", 2**25)
+    path = zip_with(tmp_path / "x.pt", b"\x80\x02" + HANGS[bomb] + b".")
+    with pytest.raises(FileError, match=message):
+        read_torch_file(path)
+
+
+def test_a_list_whose_text_would_never_end_is_never_spelled(tmp_path: Path) -> None:
+    path = zip_with(tmp_path / "x.pt", b"\x80\x02" + ENDLESS + b"cnumpy\ndtype\nh\x28\x85R.")
+    assert isinstance(read_torch_file(path), NumpyType)
+
+
+def test_names_of_storages_that_never_end_are_refused_unread(tmp_path: Path) -> None:
+    """A list that holds itself twice, forty times over, has a text of a million megabytes."""
+    path = save(tmp_path / "x.pt", {"a": torch.ones(2)}, legacy=True)
+    data = path.read_bytes()
+    keys = data.rindex(b"\x80\x02]")
+    path.write_bytes(data[:keys] + b"\x80\x02" + ENDLESS + b".")
+    with pytest.raises(FileError, match="list of storages"):
+        read_torch_file(path)
+
+
+def test_a_tensor_of_thousands_of_dimensions_is_refused(tmp_path: Path) -> None:
+    content = tensor_pickle(4, 0, (1,) * 5000, (1,) * 5000)
+    with pytest.raises(UnsafeFileError, match="no sane shape"):
+        read_torch_file(zip_with(tmp_path / "x.pt", content, s0=bytes(16)))
+
+
+def test_a_call_of_what_is_no_function_is_an_error(tmp_path: Path) -> None:
+    for target in (b"K\5", b"X\2\0\0\0os", b"ctorch\nfloat32\n", b"ctorch\nFloatStorage\n", b"]"):
+        with pytest.raises(FileError, match="no function"):
+            read_torch_file(zip_with(tmp_path / "x.pt", b"\x80\x02" + target + b")R."))
+
+
+def test_pipes_and_folders_are_errors_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", tmp_path / "nothing"):
+        with pytest.raises(FileError, match="cannot read"):
+            read_torch_file(path)
 
 
 @pytest.mark.parametrize("legacy", [False, True])

@@ -78,7 +78,10 @@ def family_of(widths: Iterable[int]) -> str:
 
 def _spelled(widths: Mapping[str, int]) -> str:
     family = family_of(widths.values())
-    numbers = " and ".join(f"{key} {width} wide" for key, width in widths.items())
+    numbers = " and ".join(
+        f"{key} {width} wide" if len(widths) > 1 else f"{width} wide"
+        for key, width in widths.items()
+    )
     return f"for {family} ({numbers})" if family else f"of an unknown family ({numbers})"
 
 

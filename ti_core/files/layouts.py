@@ -124,11 +124,10 @@ def _halves(content: object) -> list[Term] | None:
     """A list of one dictionary for each text encoder, as ComfyUI takes it."""
     if not isinstance(content, (list, tuple)) or not 1 <= len(content) <= 2:
         return None
-    terms = [(_tokens(half) or [None])[0] for half in content]
-    whole = [term for term in terms if term is not None]
-    if len(whole) != len(content):
+    halves = [_tokens(half) or [] for half in content]
+    if any(len(terms) != 1 for terms in halves):
         return None
-    return whole if len(whole) == 1 else [joined(whole[0], whole[1])]
+    return halves[0] if len(halves) == 1 else [joined(halves[0][0], halves[1][0])]
 
 
 def joined(one: Term, two: Term) -> Term:

@@ -33,6 +33,27 @@ def translated(noted: Mapping[Any, object]) -> dict[str, str]:
     return found
 
 
+def essentials(noted: Mapping[Any, object]) -> dict[str, str]:
+    """Steps, base model and its hash of a LoRA, for what is bundled with it; not its name."""
+    found = {key: value for key, value in translated(noted).items() if key != TRIGGER}
+    steps = noted_step(noted, "")
+    return {**found, "ti.step": str(steps)} if steps else found
+
+
+def texts(found: object) -> dict[str, str]:
+    """The texts by name in what a file holds as metadata; everything else is left out."""
+    pairs = found.items() if isinstance(found, Mapping) else ()
+    return {k: v for k, v in pairs if isinstance(k, str) and isinstance(v, str)}
+
+
+def from_comment(comment: bytes) -> dict[str, str]:
+    """Metadata that `torch_zip` leaves, as JSON, in the comment of a zip; none in any other."""
+    try:
+        return texts(json.loads(comment)) if comment[:1] == b"{" else {}
+    except (ValueError, RecursionError):
+        return {}
+
+
 def step_of(value: object) -> int:
     """A number of steps as files note it, in figures or as a number; 0 for everything else."""
     if isinstance(value, int) and not isinstance(value, bool):

@@ -370,7 +370,7 @@ _ACTIONS: dict[bytes, Action] = {
     b"C": _bytes("<B"),
     b"B": _bytes("<I"),
     b"\x8e": _bytes("<Q"),
-    b"\x96": _bytes("<Q"),
+    b"\x96": lambda m: m.push(bytearray(m.block("<Q"))),
     b"(": PickleMachine.mark,
     b"0": PickleMachine.drop,
     b"1": _drop_to_mark,

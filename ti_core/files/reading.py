@@ -16,12 +16,14 @@ import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError, FileError, UnsafeFileError
+from .card import read_card
 from .embedding import Embedding
 from .layouts import BUNDLE, Term, joined, recognised
-from .notes import LEFT_OUT, TRIGGER, noted_step, translated
+from .notes import LEFT_OUT, TRIGGER, essentials, from_comment, noted_step, texts, translated
 from .regular_file import open_regular
 from .safetensors_file import read_safetensors
 from .torch_pickle import read_torch_file
+from .zip_directory import ZIP_START, read_comment
 
 _MOST_VECTORS = 1024
 _MOST_BYTES = 64 * 2**20
@@ -115,12 +117,10 @@ def _content(path: Path) -> tuple[Any, dict[str, str]]:
             start = file.read(64)
         _refuse_what_is_no_embedding(path, start)
         if start.startswith(_PICTURES) or start[4:8] == b"ftyp":
-            return _read_card(path), {}
+            return _from_card(path)
         if start[8:9] == b"{" or (path.suffix == ".safetensors" and start[:1] not in b"P\x80"):
-            tensors, metadata = read_safetensors(path, lambda header: _wanted(path, header))
-            return tensors, {} if any(key.startswith(BUNDLE) for key in tensors) else metadata
-        _require_small(path, path.stat().st_size)
-        return read_torch_file(path), {}
+            return _from_safetensors(path)
+        return _from_pickle(path)
     except (UnsafeFileError, EmbeddingError):
         raise
     except FileError as error:
@@ -140,10 +140,23 @@ def _refuse_what_is_no_embedding(path: Path, start: bytes) -> None:
         raise EmbeddingError(f"{path} holds no embedding", why, "get the original PNG card")
 
 
-def _read_card(path: Path) -> dict[str, object]:
-    from .card import read_card
+def _from_card(path: Path) -> tuple[Any, dict[str, str]]:
+    content = read_card(path)
+    return content, texts(content.get("metadata"))
 
-    return read_card(path)
+
+def _from_pickle(path: Path) -> tuple[Any, dict[str, str]]:
+    with open_regular(path) as file:
+        _require_small(path, os.fstat(file.fileno()).st_size)
+        comment = read_comment(file, path) if file.read(4) == ZIP_START else b""
+    return read_torch_file(path), from_comment(comment)
+
+
+def _from_safetensors(path: Path) -> tuple[Any, dict[str, str]]:
+    """The metadata of a LoRA is not that of what is bundled with it: only its notes are used."""
+    tensors, metadata = read_safetensors(path, lambda header: _wanted(path, header))
+    bundled = any(key.startswith(BUNDLE) for key in tensors)
+    return tensors, essentials(metadata) if bundled else metadata
 
 
 def _wanted(path: Path, header: dict[str, Any]) -> Iterable[str]:

@@ -20,9 +20,8 @@ from ..errors import FileError, UnsafeFileError
 from .numpy_pickle import swapped
 from .regular_file import open_regular
 from .restricted_unpickler import RestrictedUnpickler
-from .zip_directory import Member, data_start, read_directory
+from .zip_directory import ZIP_START, Member, data_start, read_directory
 
-_ZIP = b"PK\x03\x04"
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 _MAX_PICKLE_BYTES = 64 * 2**20
@@ -53,8 +52,7 @@ def read_torch_file(path: Path, *, map_memory: bool = False) -> object:
 
 
 def _read(file: BinaryIO, path: Path, map_memory: bool) -> object:
-    start = file.read(len(_ZIP))
-    if start == _ZIP:
+    if file.read(4) == ZIP_START:
         return _read_zip(file, path, map_memory)
     file.seek(0)
     return _read_legacy(file, path)

@@ -16,6 +16,9 @@ from typing import BinaryIO
 
 from ..errors import FileError, UnsafeFileError
 
+ZIP_START = b"PK\x03\x04"
+"""First bytes of a zip that has anything in it."""
+
 _END = struct.Struct("<4s4H2LH")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR_64 = struct.Struct("<4sLQL")
@@ -59,7 +62,7 @@ def data_start(file: BinaryIO, member: Member, path: Path) -> int:
     """Where a member's bytes begin: after its own header, whose length only itself knows."""
     file.seek(member.header)
     header = file.read(_LOCAL.size)
-    if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":
+    if len(header) < _LOCAL.size or header[:4] != ZIP_START:
         raise UnsafeFileError(f"{path.name} was refused", "its zip headers disagree")
     name_length, extra_length = _LOCAL.unpack(header)[-2:]
     if file.read(name_length) != member.name.encode("utf-8", "surrogateescape"):
@@ -70,21 +73,32 @@ def data_start(file: BinaryIO, member: Member, path: Path) -> int:
     return start
 
 
+def read_comment(file: BinaryIO, path: Path) -> bytes:
+    """The text behind the table of contents, 65,535 bytes at most. Raises FileError."""
+    return _tail(file, path)[1][_END.size :]
+
+
 def _directory(file: BinaryIO, path: Path, size: int) -> bytes:
     """The bytes of the table, which the record at the end of the file leads to."""
-    tail_start = max(0, size - _END.size - _LONGEST_COMMENT)
-    file.seek(tail_start)
-    tail = file.read()
-    place = tail.rfind(b"PK\x05\x06")
-    if place < 0 or len(tail) - place < _END.size:
-        raise FileError(f"{path.name} is cut off", "the zip has no end", _FIX)
-    length, start = _END.unpack_from(tail, place)[5:7]
+    end, tail = _tail(file, path)
+    length, start = _END.unpack_from(tail)[5:7]
     if _ELSEWHERE in (length, start):
-        length, start = _end_64(file, path, tail_start + place)
+        length, start = _end_64(file, path, end)
     if length > _MOST_BYTES or start + length > size:
         raise UnsafeFileError(f"{path.name} was refused", "its table of contents is absurdly large")
     file.seek(start)
     return file.read(length)
+
+
+def _tail(file: BinaryIO, path: Path) -> tuple[int, bytes]:
+    """(place, content) of the record at the end of the file, and what follows it."""
+    start = max(0, os.fstat(file.fileno()).st_size - _END.size - _LONGEST_COMMENT)
+    file.seek(start)
+    tail = file.read(_END.size + _LONGEST_COMMENT)
+    place = tail.rfind(b"PK\x05\x06")
+    if place < 0 or len(tail) - place < _END.size:
+        raise FileError(f"{path.name} is cut off", "the zip has no end", _FIX)
+    return start + place, tail[place:]
 
 
 def _end_64(file: BinaryIO, path: Path, end: int) -> tuple[int, int]:
