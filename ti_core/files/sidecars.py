@@ -26,7 +26,8 @@ _MARK = "ti.mark"
 _END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
 _MOST_BYTES = 64 * 2**20
 """What is larger was not written here."""
-_SD_VERSIONS = {"v1": "SD1", "v2": "SD2", "xl": "SDXL"}
+_SD_VERSIONS = {"-xl-": "SDXL", "-v1/": "SD1", "-v2-": "SD2"}
+"""Part of ModelSpec's architecture → A1111's word."""
 
 
 def write_notes(path: Path, embedding: Embedding, description: str = "") -> bool:
@@ -80,9 +81,8 @@ def _write_ours(target: Path, data: bytes, is_ours: Callable[[bytes], bool]) -> 
 
 
 def _sd_version(embedding: Embedding) -> str:
-    """A1111's word for the family."""
     kind = embedding.metadata.get("modelspec.architecture", "")
-    return next((word for part, word in _SD_VERSIONS.items() if f"-{part}" in kind), "Unknown")
+    return next((word for part, word in _SD_VERSIONS.items() if part in kind), "Unknown")
 
 
 def _spelled(embedding: Embedding) -> str:

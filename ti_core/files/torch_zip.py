@@ -16,7 +16,6 @@ import pickle
 import struct
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 
 from torch import Tensor
 
@@ -28,14 +27,14 @@ Value = Tensor | str | int | None | Mapping[str, "Value"]
 _FOLDER = "archive"
 """torch's own name for it when it writes into memory; the file's name would make files differ."""
 _ALIGNMENT = 64
-_LONGEST_COMMENT = 65_535
+_LONGEST_COMMENT = 32_000
+"""Bytes. A zip may have 65,535, but torch's reader then stumbles in small files."""
 
 
 def to_bytes(data: Mapping[str, Value], notes: Mapping[str, str] | None = None) -> bytes:
     """A torch file with this dictionary; tensors become fp32.
 
-    `notes` go into the zip's comment, from where `read_notes` gets them. Raises EmbeddingError
-    when they are longer than a comment can be.
+    `notes` go into the zip's comment, as JSON. Raises EmbeddingError when that is too long.
     """
     pickled = _Pickled(data)
     members = {"data.pkl": pickled.code()}
@@ -43,24 +42,12 @@ def to_bytes(data: Mapping[str, Value], notes: Mapping[str, str] | None = None) 
     return _zipped(members | {"version": b"3\n"}, _comment(notes or {}))
 
 
-def read_notes(path: Path) -> dict[str, str]:
-    """The notes that `to_bytes` left in the file at `path`; none in any other file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            found = json.loads(archive.comment)
-    except (OSError, ValueError, RecursionError, NotImplementedError, zipfile.BadZipFile):
-        return {}
-    if not isinstance(found, dict) or not all(isinstance(v, str) for v in found.values()):
-        return {}
-    return found
-
-
 def _comment(notes: Mapping[str, str]) -> bytes:
     text = json.dumps(dict(notes), sort_keys=True).encode() if notes else b""
     if len(text) > _LONGEST_COMMENT:
         raise EmbeddingError(
             "the metadata is too long for this format",
-            f"it has {len(text)} bytes and a zip's comment holds {_LONGEST_COMMENT}",
+            f"it has {len(text)} bytes and there is room for {_LONGEST_COMMENT}",
             "write .safetensors",
         )
     return text

@@ -83,12 +83,11 @@ def _content(embedding: Embedding, format: str, ending: str, picture: Image.Imag
         return card_bytes(embedding, picture or plain_picture(), ending)
     if ending == ".safetensors":
         rows = dictionaries.checked_rows(embedding)
-        return safetensors_file.to_bytes(rows, embedding.metadata)
+        return safetensors_file.to_bytes(rows, _notes(embedding))
     layout = {"pt": dictionaries.a1111, "bin": dictionaries.diffusers, "kohya": dictionaries.kohya}
     return torch_zip.to_bytes(layout[format](embedding), _notes(embedding))
 
 
 def _notes(embedding: Embedding) -> dict[str, str]:
-    """Metadata for files whose dictionary has no room for it, step and name always among it."""
-    told = {"ti.name": embedding.name, "ti.step": str(embedding.step)}
-    return {**embedding.metadata, **told}
+    """Metadata; name and steps also of an embedding that came without any."""
+    return {"ti.name": embedding.name, "ti.step": str(embedding.step), **embedding.metadata}
