@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from ti_core.cli.main import main
+from ti_core.files.safetensors_file import write_safetensors
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+Ti = Callable[..., tuple[int, str, str]]
+MODEL = ("--pretrained_model_name_or_path", "any")
 
 
 def test_a1111_file_is_described(capsys: pytest.CaptureFixture[str]) -> None:
@@ -34,3 +40,68 @@ def test_no_embedding_is_one_sentence(
     path.write_bytes(content)
     assert main(["inspect", str(path)]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_with_a_model_strength_and_nearest_words_are_told(ti: Ti) -> None:
+    ti("from-text", "a tree", "--out", "x", *MODEL)
+    code, out, _ = ti("inspect", "x.safetensors", *MODEL, "--nearest", 2)
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0].startswith("x: 2 vector(s), emb_params 12 wide (unknown), step 0")
+    assert "  strength normal: as strong as an ordinary word" in lines
+    assert re.match(r"  clip_l 1: length [\d.]+, [\d.]+ of a word's; near tree… 1\.00, ", lines[-1])
+
+
+def test_json_with_a_model_has_every_number(ti: Ti) -> None:
+    ti("from-text", "tree", "--out", "x", *MODEL)
+    ti("scale", "x.safetensors", "--factor", 30, "--out", "y")
+    x, y = (
+        json.loads(line)
+        for line in ti("inspect", "--json", "x.safetensors", "y.safetensors", *MODEL)[
+            1
+        ].splitlines()
+    )
+    assert (x["strength"]["verdict"], y["strength"]["verdict"]) == ("normal", "overtrained")
+    (one,), (other,) = x["strength"]["ratios"]["clip_l"], y["strength"]["ratios"]["clip_l"]
+    assert other == pytest.approx(30 * one)
+    for found in (x, y):
+        (near,) = found["nearest"]["clip_l"]
+        assert len(near) == 5
+        assert near[0]["text"] == "tree…"
+        assert near[0]["cosine"] == pytest.approx(1)
+
+
+def test_without_a_model_only_lengths_are_told(ti: Ti, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ti_core.cli import inspect
+
+    monkeypatch.setattr(inspect, "open_host", lambda config: pytest.fail("a model was opened"))
+    _, out, _ = ti("inspect", GOLDEN / "my-ref.pt")
+    assert "emb_params lengths: " in out
+    assert "strength" not in out
+
+
+def test_an_embedding_for_another_model_is_described_all_the_same(ti: Ti) -> None:
+    code, out, _ = ti("inspect", GOLDEN / "my-ref.pt", *MODEL)
+    assert code == 0
+    assert "my-ref: 2 vector(s)" in out
+    assert "does not fit this model" in out
+
+
+def test_every_term_of_a_file_is_described(ti: Ti) -> None:
+    tables = {"<cat>": torch.ones(1, 768), "<dog>": torch.zeros(2, 768)}
+    write_safetensors(Path("two.safetensors"), tables, {})
+    code, out, _ = ti("inspect", "two.safetensors")
+    assert code == 0
+    assert "<cat>: 1 vector(s)" in out
+    assert "<dog>: 2 vector(s)" in out
+
+
+def test_a_strangers_words_cannot_steer_the_terminal(ti: Ti) -> None:
+    write_safetensors(Path("x.safetensors"), {"emb_params": torch.ones(1, 768)}, {
+        "modelspec.trigger_phrase": "\x1b[2Jtrigger\u202e", "ti.base_model": "\x9bm\nmodel"
+    })  # fmt: skip
+    for more in ((), ("--json",)):
+        code, out, _ = ti("inspect", "x.safetensors", *more)
+        assert code == 0
+        assert not set(out) & set("\x1b\x9b\u202e")
+        assert "trigger" in out

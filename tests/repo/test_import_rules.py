@@ -46,27 +46,40 @@ def within(name: str, *packages: str) -> bool:
 
 
 FORBIDDEN = {
-    "ti_core.files": ("ti_core.train", "ti_core.data", "ti_core.cli"),
-    "ti_core.data": ("ti_core.train", "ti_core.cli"),
+    "ti_core.files": ("ti_core.train", "ti_core.data", "ti_core.tools", "ti_core.cli"),
+    "ti_core.data": ("ti_core.train", "ti_core.tools", "ti_core.cli"),
     "ti_core.hosts.port": ("ti_core.train", "ti_core.data", "ti_core.files", "ti_core.cli"),
     "ti_core.hosts.prompt": ("ti_core.train", "ti_core.data", "ti_core.files", "ti_core.cli"),
-    "ti_core.hosts": ("ti_core.train", "ti_core.cli"),
+    "ti_core.hosts": ("ti_core.train", "ti_core.tools", "ti_core.cli"),
+    "ti_core.hosts.spelling": ("ti_core.data", "ti_core.files"),
     "ti_core": ("ti_webui", "comfy_nodes", *HOST_PARTS),
     "ti_webui": ("comfy_nodes",),
     "comfy_nodes": ("ti_webui",),
 }
 """Package → what nothing inside it may import."""
 
-TRAIN_MAY_IMPORT = (
-    "errors",
-    "options",
-    "randomness",
-    "files",
-    "data",
-    "train",
-    "hosts.port",
-    "hosts.prompt",
-)
+MAY_IMPORT = {
+    "train": (
+        "errors",
+        "options",
+        "randomness",
+        "files",
+        "data",
+        "train",
+        "hosts.port",
+        "hosts.prompt",
+    ),
+    "tools": (
+        "errors",
+        "options",
+        "files",
+        "tools",
+        "hosts.port",
+        "hosts.prompt",
+        "hosts.spelling",
+    ),
+}
+"""Package of the core → all that it may import of the core."""
 
 
 def broken_rules(code: str, module: str) -> list[str]:
@@ -76,7 +89,7 @@ def broken_rules(code: str, module: str) -> list[str]:
         for package, others in FORBIDDEN.items():
             if within(module, package) and within(name, *others):
                 found.append(f"{module} imports {name}")
-        if within(module, "ti_core.train") and not train_may_import(name):
+        if not allowed(module, name):
             found.append(f"{module} imports {name}")
         if within(name, *MODEL_LIBRARIES) and not may_use_models(module):
             found.append(f"{module} imports {name}")
@@ -85,10 +98,12 @@ def broken_rules(code: str, module: str) -> list[str]:
     return found
 
 
-def train_may_import(name: str) -> bool:
-    """Training knows no host but the port, and no command line."""
-    allowed = (f"ti_core.{part}" for part in TRAIN_MAY_IMPORT)
-    return within(name, *allowed) or not within(name, "ti_core")
+def allowed(module: str, name: str) -> bool:
+    """Training and tools know no host but the port, and no command line."""
+    for package, parts in MAY_IMPORT.items():
+        if within(module, f"ti_core.{package}") and within(name, "ti_core"):
+            return within(name, *(f"ti_core.{part}" for part in parts))
+    return True
 
 
 def may_use_models(module: str) -> bool:
@@ -118,6 +133,11 @@ def test_a_file_imports_only_what_its_room_allows(path: Path) -> None:
         ("ti_core.train.loop", "from ..cli.main import main"),
         ("ti_core.train.loop", "from ..hosts import diffusers"),
         ("ti_core.train.loop", "import diffusers"),
+        ("ti_core.tools.merging", "from ..train.vectors import norms"),
+        ("ti_core.tools.merging", "from ..hosts.fake import FakeHost"),
+        ("ti_core.tools.merging", "from ..data.images import open_image"),
+        ("ti_core.files.reading", "from ..tools.merging import merged"),
+        ("ti_core.hosts.fake", "from ..tools import nearest"),
         ("ti_core.data.images", "from transformers import CLIPTokenizer"),
         ("ti_core.data.images", "import gradio as gr"),
         ("ti_core.cli.train", "from modules import shared"),
@@ -137,6 +157,8 @@ def test_the_rules_notice_a_violation(module: str, code: str) -> None:
     [
         ("ti_core.train.loop", "from ..hosts.port import Host\nfrom ..errors import TIError"),
         ("ti_core.train.loop", "from ..files.atomic import write_bytes\nimport torch"),
+        ("ti_core.tools.nearest", "from ..hosts.spelling import readable\nimport torch"),
+        ("ti_core.tools.nearest", "from ..hosts.port import Host\nfrom .vocabulary import pieces"),
         ("ti_core.data.dataset", "from ..hosts.port import PictureSize\nfrom .images import cut"),
         ("ti_core.hosts.diffusers_text", "from transformers import CLIPTextModel"),
         ("ti_core.data.captioning", "import transformers"),

@@ -40,7 +40,7 @@ def test_every_module_of_the_core_stands_in_the_tree() -> None:
 def test_commands_and_options_exist() -> None:
     known = {name for action in parser()._actions for name in action.option_strings}
     known |= {"--concept", "--help"}
-    for verb in re.findall(r"\bti (\w+)", README):
+    for verb in re.findall(r"\bti ([\w-]+)", README):
         assert verb in VERBS, verb
     for option in re.findall(r"--[a-z_]+", README):
         assert option in known, option

@@ -2,71 +2,158 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError
+from ..errors import ConfigError, EmbeddingError
 from ..options import check, option
 from .options import OptionParser, add_options, make_config
+from .plain import plain
+from .standalone import ModelConfig, open_host
 
-_ABOUT = "Tell what is in embedding files, whichever program wrote them. Nothing in them is run."
-_FAMILIES = {(768,): "SD 1.x", (1024,): "SD 2.x", (768, 1280): "SDXL"}
+if TYPE_CHECKING:
+    from ..files.embedding import Embedding
+    from ..hosts.port import Host, Session
+
+_ABOUT = """Tell what is in embedding files, whichever program wrote them. Nothing in them is run.
+With a model: how strong each vector is beside an ordinary word, and which words it is near to."""
 
 
 @dataclass(frozen=True)
 class InspectConfig:
     """Output"""
 
-    json: bool = option(False, "print JSON, one object for each file", label="JSON")
+    json: bool = option(False, "print JSON, one object for each embedding", label="JSON")
+    nearest: int = option(
+        5, "how many words to name for each vector", label="Nearest words", low=0, high=100
+    )
 
     def __post_init__(self) -> None:
         check(self)
 
 
+def parser() -> OptionParser:
+    """All options of `ti inspect`."""
+    made = OptionParser(
+        prog="ti inspect",
+        usage="ti inspect FILE... [--pretrained_model_name_or_path MODEL] [options]",
+        description=_ABOUT,
+    )
+    made.add_argument("files", nargs="*", metavar="FILE", help="embedding file")
+    for kind in (InspectConfig, ModelConfig):
+        add_options(made, kind)
+    return made
+
+
 def run(argv: Sequence[str]) -> int:
     """Inspect; returns the exit code."""
-    parser = OptionParser(prog="ti inspect", description=_ABOUT)
-    parser.add_argument("files", nargs="*", metavar="FILE", help="embedding file")
-    add_options(parser, InspectConfig)
-    typed = parser.read(argv)
+    typed = parser().read(argv)
     if not typed["files"]:
         raise ConfigError("no file is given", "", "write ti inspect FILE")
-    config = make_config(InspectConfig, typed)
-    for name in typed["files"]:
-        found = facts_of(Path(name))
-        print(json.dumps(found, ensure_ascii=False) if config.json else _spelled(found))
+    config, model = make_config(InspectConfig, typed), make_config(ModelConfig, typed)
+    for found in inspected([Path(name) for name in typed["files"]], model, config.nearest):
+        if config.json:
+            print(json.dumps(found))
+        else:
+            print("\n".join(plain(line) for line in _spelled(found)))
     return 0
 
 
-def facts_of(path: Path) -> dict[str, Any]:
+def inspected(files: Sequence[Path], model: ModelConfig, nearest: int) -> Iterator[dict[str, Any]]:
+    """Facts of every embedding in every file, as JSON values."""
+    from ..files.reading import read_embeddings
+
+    with ExitStack() as stack:
+        model_facts = None
+        if model.pretrained_model_name_or_path:
+            host = open_host(model)
+            model_facts = _ModelFacts(host, stack.enter_context(host.session()), nearest)
+        for path in files:
+            for embedding in read_embeddings(path):
+                beside = model_facts.of(embedding) if model_facts else {}
+                yield {**facts_of(embedding, path), **beside}
+
+
+def facts_of(embedding: Embedding, path: Path) -> dict[str, Any]:
     """Name, shape, step, norms and origin of an embedding, as JSON values."""
-    from ..files.reading import read_embedding
+    from ..files.embedding import family_of
     from ..train.vectors import norms
 
-    embedding = read_embedding(path)
     widths = {key: rows.shape[1] for key, rows in embedding.vectors.items()}
     return {
         "name": embedding.name,
         "file": str(path),
         "vectors": embedding.count,
         "widths": widths,
-        "family": _FAMILIES.get(tuple(sorted(widths.values())), "unknown"),
+        "family": family_of(widths.values()) or "unknown",
         "step": embedding.step,
         "norms": norms(embedding.vectors),
+        "trigger": embedding.metadata.get("modelspec.trigger_phrase", ""),
         "metadata": embedding.metadata,
     }
 
 
-def _spelled(found: dict[str, Any]) -> str:
+class _ModelFacts:
+    """What a model tells about embeddings."""
+
+    def __init__(self, host: Host, session: Session, nearest: int) -> None:
+        from ..tools.vocabulary import median_lengths
+
+        self.host, self.session, self.nearest = host, session, nearest
+        self.medians = median_lengths(host.describe(), session)
+
+    def of(self, embedding: Embedding) -> dict[str, Any]:
+        """Strength and neighbours; for an embedding of another family, why there are none."""
+        from ..files.embedding import for_encoders
+        from ..tools.nearest import nearest_tokens
+        from ..tools.strength import strength_of
+
+        try:
+            vectors = for_encoders(embedding, self.host.describe().widths, embedding.name)
+        except EmbeddingError as error:
+            return {"misfit": str(error)}
+        found = strength_of(vectors, self.medians)
+        near = nearest_tokens(vectors, self.host, self.session, self.nearest)
+        return {
+            "strength": {"verdict": found.verdict, "ratios": found.ratios},
+            "nearest": {
+                key: [[dataclasses.asdict(each) for each in row] for row in rows]
+                for key, rows in near.items()
+            },
+        }
+
+
+def _spelled(found: dict[str, Any]) -> Iterator[str]:
     widths = ", ".join(f"{key} {width} wide" for key, width in found["widths"].items())
     family, step = found["family"], found["step"]
-    lines = [f"{found['name']}: {found['vectors']} vector(s), {widths} ({family}), step {step}"]
-    for key, lengths in found["norms"].items():
-        lines.append(f"  {key} lengths: {', '.join(f'{n:.3g}' for n in lengths)}")
+    yield f"{found['name']}: {found['vectors']} vector(s), {widths} ({family}), step {step}"
+    if found["trigger"] not in ("", found["name"]):
+        yield f"  its maker's trigger is {found['trigger']}"
     model = found["metadata"].get("ti.base_model")
     if model:
-        lines.append(f"  made on {model} [{found['metadata'].get('ti.base_model_hash', '')}]")
-    return "\n".join(lines)
+        yield f"  made on {model} [{found['metadata'].get('ti.base_model_hash', '')}]"
+    if "strength" in found:
+        yield from _spelled_strength(found)
+    else:
+        for key, lengths in found["norms"].items():
+            yield f"  {key} lengths: {', '.join(f'{n:.3g}' for n in lengths)}"
+    if "misfit" in found:
+        yield f"  {found['misfit']}"
+
+
+def _spelled_strength(found: dict[str, Any]) -> Iterator[str]:
+    from ..tools.strength import VERDICTS
+
+    word = found["strength"]["verdict"]
+    yield f"  strength {word}: {VERDICTS[word]}"
+    for key, ratios in found["strength"]["ratios"].items():
+        lengths = found["norms"].get(key) or next(iter(found["norms"].values()))
+        rows = zip(lengths, ratios, found["nearest"][key], strict=True)
+        for number, (length, ratio, near) in enumerate(rows):
+            words = ", ".join(f"{each['text']} {each['cosine']:.2f}" for each in near) or "–"
+            yield f"  {key} {number}: length {length:.3g}, {ratio:.2f} of a word's; near {words}"

@@ -14,15 +14,24 @@ from collections.abc import Sequence
 from .. import __version__
 from ..errors import ConfigError, TIError
 from ..options import nearest
+from .plain import plain
 
 VERBS = {
     "create": "make an embedding from words, ready to be trained or used",
+    "preprocess": "crop, split, flip and caption photographs, to train on them",
+    "check": "tell what would spoil a training: pictures, captions, settings",
     "train": "teach a model a new word from a folder of pictures",
     "generate": "make pictures, with embeddings used by name in the prompt",
-    "inspect": "tell what is in an embedding file",
+    "inspect": "tell what is in an embedding file, and which words it is near to",
+    "convert": "write an embedding in the format of another program",
+    "merge": "mix words and embeddings: \"'cat' * 0.7 + my-style\"",
+    "scale": "make an embedding weaker or stronger, for good",
+    "from-text": "save a prompt as an embedding",
+    "diff": "tell in what two embeddings differ",
+    "list": "list the embeddings in folders, with what was passed over and why",
     "demo": "see it work: teach the bundled small model a new word in two minutes",
 }
-"""Verb → what it does; the module of the same name holds `run(argv) -> exit code`."""
+"""Verb → what it does; the module of the same name, `_` for `-`, has `run(argv) -> exit code`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,13 +61,13 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     if verb not in VERBS:
         raise ConfigError(f"there is no command {verb!r}", "", nearest(verb, list(VERBS)))
-    module = importlib.import_module(f".{verb}", __package__)
+    module = importlib.import_module(f".{verb.replace('-', '_')}", __package__)
     code: int = module.run(arguments[1:])
     return code
 
 
 def _fail(error: TIError, code: int) -> int:
-    print(f"ti: {error}", file=sys.stderr)
+    print("ti:", plain(str(error), keep="\n"), file=sys.stderr)
     return code
 
 

@@ -273,9 +273,10 @@ class FakeSession:
 
 
 def _check_ids(ids: Sequence[int]) -> None:
-    if any(not 0 <= number < _VOCABULARY for number in ids):
+    wrong = next((number for number in ids if not 0 <= number < _VOCABULARY), None)
+    if wrong is not None:
         why = f"the vocabulary has the numbers 0 to {_VOCABULARY - 1}"
-        raise HostError(f"there is no such token among {list(ids)[:5]}", why)
+        raise HostError(f"there is no token {wrong}", why)
 
 
 def _rows(

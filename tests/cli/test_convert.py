@@ -1,0 +1,168 @@
+"""`ti convert`: the same embedding in another program's format, and no file overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from ti_core.cli import output
+from ti_core.cli.main import main
+from ti_core.files.embedding import Embedding
+from ti_core.files.reading import read_embedding
+from ti_core.files.safetensors_file import write_safetensors
+from ti_core.files.writing import FORMATS, write_embedding
+
+Ti = Callable[..., tuple[int, str, str]]
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """An embedding of two vectors with some metadata."""
+    rows = torch.randn(2, 768, generator=torch.Generator().manual_seed(1))
+    about = {"modelspec.license": "CC0", "ti.base_model": "m", "ti.step": "30"}
+    path = tmp_path / "my-cat.safetensors"
+    write_embedding(path, Embedding("my-cat", {"emb_params": rows}, 30, about))
+    return path
+
+
+def test_the_formats_are_those_that_can_be_written() -> None:
+    assert tuple(FORMATS) == output.FORMATS
+
+
+@pytest.mark.parametrize("kind", ["pt", "bin", "png"])
+def test_there_and_back_the_embedding_is_the_same(ti: Ti, file: Path, kind: str) -> None:
+    before = read_embedding(file)
+    code, out, err = ti("convert", file, "--to", kind)
+    assert (code, out.strip()) == (0, str(file.with_suffix(f".{kind}"))), err
+    code, _, err = ti("convert", out.strip(), "--out", "back/my-cat.safetensors")
+    assert code == 0, err
+    after = read_embedding(Path("back/my-cat.safetensors"))
+    assert (after.name, after.step) == (before.name, before.step)
+    assert torch.equal(after.vectors["emb_params"], before.vectors["emb_params"])
+    assert after.metadata["ti.base_model"] == "m"
+
+
+def test_a1111s_file_gets_all_our_metadata(ti: Ti) -> None:
+    assert ti("convert", GOLDEN / "my-ref.pt", "--out", "x.safetensors")[0] == 0
+    found = read_embedding(Path("x.safetensors"))
+    assert found.step == 20
+    assert found.metadata["modelspec.architecture"] == "stable-diffusion-v1/textual-inversion"
+    assert (found.metadata["ti.name"], found.metadata["ti.step"]) == ("x", "20")
+    assert torch.equal(
+        found.vectors["emb_params"], read_embedding(GOLDEN / "my-ref.pt").vectors["emb_params"]
+    )
+
+
+def test_metadata_of_the_file_is_kept(ti: Ti, file: Path) -> None:
+    ti("convert", file, "--out", "x.safetensors")
+    found = read_embedding(Path("x.safetensors"))
+    assert found.metadata["modelspec.license"] == "CC0"
+    assert found.metadata["ti.base_model"] == "m"
+
+
+def test_no_file_is_overwritten_unless_asked_for(ti: Ti, file: Path) -> None:
+    Path("x.pt").write_bytes(b"mine")
+    code, _, err = ti("convert", file, "--out", "x.pt")
+    assert (code, "exists already" in err) == (2, True)
+    assert Path("x.pt").read_bytes() == b"mine"
+    assert ti("convert", file, "--out", "x.pt", "--overwrite")[0] == 0
+    assert read_embedding(Path("x.pt")).count == 2
+
+
+def test_the_file_itself_is_not_overwritten(ti: Ti, file: Path) -> None:
+    before = file.read_bytes()
+    code, _, err = ti("convert", file, "--to", "safetensors")
+    assert (code, "exists already" in err) == (2, True)
+    assert file.read_bytes() == before
+
+
+def test_several_files_go_beside_themselves_or_into_a_folder(ti: Ti, file: Path) -> None:
+    ti("convert", file, "--out", "other.safetensors")
+    code, out, _ = ti("convert", file, "other.safetensors", "--to", "pt")
+    assert (code, out.split()) == (0, [str(file.with_suffix(".pt")), "other.pt"])
+    Path("all").mkdir()
+    code, out, _ = ti("convert", file, "other.safetensors", "--to", "bin", "--out", "all")
+    assert (code, out.split()) == (0, ["all/my-cat.bin", "all/other.bin"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no file is given"),
+        (["FILE"], "no format is given"),
+        (["FILE", "FILE", "--out", "x.pt"], "several files are given"),
+        (["FILE", "FILE", "--to", "pt"], "two files would become"),
+        (["FILE", "--to", "pt", "--out", "x.png"], "x.png is no name for pt; name it x.pt"),
+        (["FILE", "--to", "pickle"], "invalid choice"),
+        (["FILE", "--out", "a?b.pt"], "characters that web UIs drop"),
+    ],
+)
+def test_wrong_options_are_one_sentence_and_write_nothing(
+    ti: Ti, file: Path, arguments: list[str], message: str
+) -> None:
+    before = sorted(Path().rglob("*"))
+    code, _, err = ti("convert", *(str(file) if a == "FILE" else a for a in arguments))
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_kohyas_file_keeps_the_ending_that_was_asked_for(ti: Ti, file: Path) -> None:
+    code, out, _ = ti("convert", file, "--to", "kohya", "--out", "x.pt")
+    assert (code, out.strip()) == (0, "x.pt")
+    assert read_embedding(Path("x.pt")).count == 2
+
+
+def test_a_card_shows_the_picture(ti: Ti, file: Path) -> None:
+    Image.new("RGB", (512, 512), "red").save("red.png")
+    assert ti("convert", file, "--to", "png", "--picture", "red.png")[0] == 0
+    with Image.open(file.with_suffix(".png")) as card:
+        centre = card.convert("RGB").getpixel((card.width // 2, card.height // 2))
+    assert isinstance(centre, tuple)
+    assert centre[0] > 150
+    assert max(centre[1:]) < 60
+
+
+def test_one_of_several_terms_is_chosen(ti: Ti) -> None:
+    tables = {"<cat>": torch.ones(1, 768), "<dog>": torch.zeros(1, 768)}
+    write_safetensors(Path("two.safetensors"), tables, {})
+    code, _, err = ti("convert", "two.safetensors", "--to", "pt")
+    assert code == 1
+    assert "cat" in err
+    assert "dog" in err
+    code, _, err = ti("convert", "two.safetensors", "--term", "<dog>", "--out", "dog.pt")
+    assert code == 0, err
+    assert not read_embedding(Path("dog.pt")).vectors["emb_params"].any()
+
+
+def test_two_halves_of_sdxl_become_one(ti: Ti) -> None:
+    for name, width in (("learned_embeds", 768), ("learned_embeds_2", 1280)):
+        write_safetensors(Path(f"{name}.safetensors"), {"<cat>": torch.ones(2, width)}, {})
+    code, _, err = ti(
+        "convert", "learned_embeds.safetensors", "--second", "learned_embeds_2.safetensors",
+        "--out", "cat.safetensors",
+    )  # fmt: skip
+    assert code == 0, err
+    found = read_embedding(Path("cat.safetensors"))
+    assert {key: rows.shape[1] for key, rows in found.vectors.items()} == {
+        "clip_l": 768,
+        "clip_g": 1280,
+    }
+    assert found.metadata["modelspec.architecture"].startswith("stable-diffusion-xl")
+
+
+def test_a_pickle_that_wants_to_run_code_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.pt"
+    bad.write_bytes(b"cos\nsystem\n(S'touch ran'\ntR.")
+    assert main(["convert", str(bad), "--to", "safetensors"]) == 1
+    assert capsys.readouterr().err.startswith("ti: ")
+    assert not Path("ran").exists()
+    assert list(tmp_path.iterdir()) == [bad]

@@ -1,0 +1,111 @@
+"""`ti convert`: an embedding in the format of another program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError
+from ..options import check, option
+from .options import OptionParser, add_options, make_config
+from .output import OutputConfig, Target, checked_target, save
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from ..files.embedding import Embedding
+
+_ABOUT = """Write embeddings in the format of another program, beside the files they come from or
+to --out. Nothing in the files is run, and no file is overwritten unless asked for."""
+
+
+@dataclass(frozen=True)
+class ConvertConfig:
+    """What"""
+
+    term: str = option("", "which one, in a file of several", label="Term")
+    second: str = option(
+        "", "the other half of an SDXL embedding that diffusers' script wrote", label="Second file"
+    )
+    picture: str = option("", "the picture that a card (png) shows", label="Picture")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def parser() -> OptionParser:
+    """All options of `ti convert`."""
+    made = OptionParser(
+        prog="ti convert", usage="ti convert FILE... --to FORMAT [options]", description=_ABOUT
+    )
+    made.add_argument("files", nargs="*", metavar="FILE", help="embedding file")
+    for kind in (ConvertConfig, OutputConfig):
+        add_options(made, kind)
+    return made
+
+
+def run(argv: Sequence[str]) -> int:
+    """Convert; returns the exit code."""
+    typed = parser().read(argv)
+    files = [Path(name) for name in typed["files"]]
+    config, output = make_config(ConvertConfig, typed), make_config(OutputConfig, typed)
+    if not files:
+        raise ConfigError("no file is given", "", "write ti convert FILE --to safetensors")
+    if output.to is None and not output.out:
+        raise ConfigError("no format is given", "", "add --to safetensors")
+    if len(files) > 1 and (config.term or config.second or _is_file_name(output.out)):
+        raise ConfigError("several files are given", "", "give one, or --out a folder for all")
+    for path, made in zip(files, list(_targets(files, config, output)), strict=True):
+        found = replace(_read(path, config), name=made.name)
+        save(made, _with_metadata(found), _picture(config))
+    return 0
+
+
+def _is_file_name(out: str) -> bool:
+    return bool(out) and not Path(out).is_dir()
+
+
+def _read(path: Path, config: ConvertConfig) -> Embedding:
+    from ..files.reading import read_embedding, read_pair
+
+    if config.second:
+        return read_pair(path, Path(config.second))
+    return read_embedding(path, config.term or None)
+
+
+def _targets(
+    files: Sequence[Path], config: ConvertConfig, output: OutputConfig
+) -> Iterator[Target]:
+    """Where each file goes; all are looked at before anything is written."""
+    from ..files.writing import FORMATS
+
+    taken: set[Path] = set()
+    for path in files:
+        wanted = Path(output.out) if output.out else path.parent
+        if not output.out or wanted.is_dir():
+            ending = FORMATS[output.to or "safetensors"].endings[0]
+            wanted = wanted / f"{config.term or path.stem}{ending}"
+        made = checked_target(wanted, output)
+        if made.path in taken:
+            raise ConfigError(f"two files would become {made.path}", "", "convert one by one")
+        taken.add(made.path)
+        yield made
+
+
+def _picture(config: ConvertConfig) -> Image.Image | None:
+    if not config.picture:
+        return None
+    from ..data.images import open_image
+
+    return open_image(Path(config.picture))
+
+
+def _with_metadata(embedding: Embedding) -> Embedding:
+    """What the file told is kept; what our files tell besides is added."""
+    from ..tools.recording import recorded
+
+    told = recorded(embedding, {}, [embedding])
+    own = {key: told.metadata[key] for key in ("ti.name", "ti.step", "ti.vectors")}
+    return replace(told, metadata={**told.metadata, **embedding.metadata, **own})

@@ -1,0 +1,83 @@
+"""`ti diff`: in what two embeddings differ."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError
+from ..options import check, option
+from .options import OptionParser, add_options, make_config
+from .plain import plain
+
+if TYPE_CHECKING:
+    from ..tools.comparing import Comparison
+
+_ABOUT = """Compare two embeddings: vectors, vector by vector, and metadata. The exit code is 0
+whether they differ or not."""
+_MOST_SHOWN = 60
+"""Characters of a metadata value."""
+
+
+@dataclass(frozen=True)
+class DiffConfig:
+    """Output"""
+
+    json: bool = option(False, "print one JSON object", label="JSON")
+    terms: tuple[str, ...] = option(
+        (), "which one of each, in files of several", label="Terms", aliases=("term",)
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Compare; returns the exit code."""
+    parser = OptionParser(prog="ti diff", description=_ABOUT)
+    parser.add_argument("files", nargs="*", metavar="FILE", help="two embedding files")
+    add_options(parser, DiffConfig)
+    typed = parser.read(argv)
+    if len(typed["files"]) != 2:
+        raise ConfigError(f"{len(typed['files'])} files are given", "", "write ti diff FILE FILE")
+    config = make_config(DiffConfig, typed)
+    from ..files.reading import read_embedding
+    from ..tools.comparing import compared
+
+    terms = [*config.terms, "", ""]
+    one, two = (
+        read_embedding(Path(name), term or None)
+        for name, term in zip(typed["files"], terms, strict=False)
+    )
+    found = compared(one, two)
+    if config.json:
+        print(json.dumps(dataclasses.asdict(found)))
+    else:
+        print("\n".join(plain(line) for line in _spelled(found)))
+    return 0
+
+
+def _spelled(found: Comparison) -> Iterator[str]:
+    yield "the vectors are equal" if found.equal else "the vectors differ"
+    for what, (one, two) in (
+        ("vectors", found.counts), ("step", found.steps), ("widths", found.widths)
+    ):  # fmt: skip
+        if one != two:
+            yield f"  {what}: {one} | {two}"
+    for key, pairs in () if found.equal else found.vectors.items():
+        for number, pair in enumerate(pairs):
+            lengths = " | ".join(f"{length:.4g}" for length in pair.lengths)
+            apart = f"cosine {pair.cosine:.4f}, apart {pair.distance:.4g}"
+            yield f"  {key} {number}: {apart}, lengths {lengths}"
+    for key, values in found.metadata.items():
+        yield f"  {key}: {' | '.join(map(_short, values))}"
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return "–"
+    return value if len(value) <= _MOST_SHOWN else value[: _MOST_SHOWN - 1] + "…"

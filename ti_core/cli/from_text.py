@@ -1,0 +1,47 @@
+"""`ti from-text`: the tokens of a prompt as an embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import ConfigError
+from .collection import CollectionConfig, open_sources
+from .options import OptionParser, add_options, make_config
+from .output import OutputConfig, save, target
+from .standalone import ModelConfig, open_host
+
+_ABOUT = """Save a prompt as an embedding: one vector for every token. Names of embeddings in the
+text stand for their vectors. Every character is taken literally; (emphasis) cannot be kept."""
+
+
+def parser() -> OptionParser:
+    """All options of `ti from-text`."""
+    made = OptionParser(
+        prog="ti from-text",
+        usage="ti from-text TEXT --out FILE --pretrained_model_name_or_path MODEL [options]",
+        description=_ABOUT,
+    )
+    made.add_argument("text", nargs="?", metavar="TEXT", help="the prompt, in quotes")
+    for kind in (OutputConfig, ModelConfig, CollectionConfig):
+        add_options(made, kind)
+    return made
+
+
+def run(argv: Sequence[str]) -> int:
+    """Make it; returns the exit code."""
+    typed = parser().read(argv)
+    if typed["text"] is None:
+        raise ConfigError("there is no text", "", "write ti from-text 'a red cat' --out FILE")
+    made = target(make_config(OutputConfig, typed))
+    host = open_host(make_config(ModelConfig, typed))
+    from ..files.embedding import Embedding
+    from ..tools.from_text import tree_of_text
+    from ..tools.merging import merged
+    from ..tools.recording import recorded
+
+    with host.session() as session:
+        sources = open_sources(make_config(CollectionConfig, typed), session)
+        rows = merged(tree_of_text(typed["text"], sources.names()), sources.rows_of)
+    recipe = {"tool": "from-text", "text": typed["text"]}
+    save(made, recorded(Embedding(made.name, rows), recipe, sources.used, host.describe()))
+    return 0

@@ -1,0 +1,75 @@
+"""`ti merge`: a new embedding from words and embeddings, by an expression."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from ..errors import ConfigError
+from .collection import CollectionConfig, open_sources
+from .options import OptionParser, add_options, make_config
+from .output import OutputConfig, save, target
+from .plain import plain
+from .standalone import ModelConfig, open_host
+
+_ABOUT = """Make an embedding from words of a model ('in quotes') and embeddings (by name):
+
+  'cat' * 0.7 + my-style     sum; the shorter part is filled up with zeros
+  my-style - 'cat'           difference, with spaces around the sign
+  'a red', my-cat            one behind the other
+  (my-cat + 'dog') / 2       brackets
+  my-cat[0], my-cat[2:4]     some of the vectors, counted from 0
+  <my style>                 a name with spaces; also <folder/file.pt>
+
+Factors and commas apply from left to right: 'a', 'b' * 2 doubles both, 'a', ('b' * 2) does not.
+Expressions of the extension Embedding Merge mean the same here. Words need a model."""
+
+
+class _WithExamples(argparse.RawDescriptionHelpFormatter):
+    """Leaves the lines of the description as they are."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34, width=100)
+
+
+def parser() -> OptionParser:
+    """All options of `ti merge`."""
+    made = OptionParser(
+        prog="ti merge", usage="ti merge EXPRESSION --out FILE [options]", description=_ABOUT
+    )
+    made.formatter_class = _WithExamples
+    made.add_argument("expression", nargs="?", metavar="EXPRESSION", help="what to make")
+    for kind in (OutputConfig, CollectionConfig, ModelConfig):
+        add_options(made, kind)
+    return made
+
+
+def run(argv: Sequence[str]) -> int:
+    """Merge; returns the exit code."""
+    typed = parser().read(argv)
+    if typed["expression"] is None:
+        raise ConfigError("there is no expression", "", "write ti merge \"'cat' * 0.7 + my-style\"")
+    from ..tools.expression import parsed
+
+    tree = parsed(typed["expression"])
+    made = target(make_config(OutputConfig, typed))
+    model = make_config(ModelConfig, typed)
+    collection = make_config(CollectionConfig, typed)
+    from ..files.embedding import Embedding
+    from ..tools.merging import merged
+    from ..tools.recording import recorded
+    from ..tools.syntax import printed, without_paths
+
+    with ExitStack() as stack:
+        host = open_host(model) if model.pretrained_model_name_or_path else None
+        session = stack.enter_context(host.session()) if host else None
+        sources = open_sources(collection, session)
+        rows = merged(tree, sources.rows_of)
+    recipe = {"tool": "merge", "expression": printed(without_paths(tree))}
+    facts = host.describe() if host else None
+    embedding = recorded(Embedding(made.name, rows), recipe, sources.used, facts)
+    print(plain(f"{recipe['expression']}: {embedding.count} vector(s)"), file=sys.stderr)
+    save(made, embedding)
+    return 0

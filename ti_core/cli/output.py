@@ -1,0 +1,101 @@
+"""The file that a tool writes: its name, its format, and never another one overwritten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError
+from ..files.names import checked_name
+from ..options import check, option
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from ..files.embedding import Embedding
+
+FORMATS = ("safetensors", "pt", "bin", "kohya", "png")
+"""The keys of `writing.FORMATS`, which loads torch."""
+
+
+@dataclass(frozen=True)
+class OutputConfig:
+    """Result"""
+
+    out: str = option(
+        "",
+        "the file to write; its name, without the ending, is the embedding's",
+        label="Output file",
+        recorded=False,
+    )
+    to: str | None = option(
+        None,
+        "safetensors: for every program; pt: AUTOMATIC1111's; bin: diffusers'; kohya: "
+        "sd-scripts' keys; png: a card. The ending of the file's name decides if not given",
+        label="Format",
+        choices=FORMATS,
+        aliases=("save_model_as",),
+        recorded=False,
+    )
+    overwrite: bool = option(
+        False, "replace a file of that name", label="Overwrite", recorded=False
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file that may be written."""
+
+    path: Path
+    format: str
+
+    @property
+    def name(self) -> str:
+        """What the embedding will be called."""
+        return self.path.stem
+
+
+def target(config: OutputConfig) -> Target:
+    """Where the result goes; asked before any work is done.
+
+    Raises ConfigError when there is no name, a bad one, or a file of that name.
+    """
+    if not config.out:
+        raise ConfigError("the result has no name", "", "add --out NAME.safetensors")
+    return checked_target(Path(config.out), config)
+
+
+def checked_target(path: Path, config: OutputConfig) -> Target:
+    """The same for a path of the tool's choice; an ending is added where there is none."""
+    from ..files.writing import FORMATS as KINDS
+
+    ending = path.suffix.lower()
+    fitting = [name for name, kind in KINDS.items() if ending in kind.endings]
+    chosen = config.to or (fitting[0] if fitting else "safetensors")
+    if not fitting:
+        path = path.with_name(path.name + KINDS[chosen].endings[0])
+    elif chosen not in fitting:
+        ending = KINDS[chosen].endings[0]
+        raise ConfigError(
+            f"{path.name} is no name for {chosen}", "", f"name it {path.stem}{ending}"
+        )
+    checked_name(path.stem)
+    if path.exists() and not config.overwrite:
+        raise ConfigError(f"{path} exists already", "", "choose another name, or add --overwrite")
+    return Target(path, chosen)
+
+
+def save(target: Target, embedding: Embedding, picture: Image.Image | None = None) -> None:
+    """Write the embedding under the target's name, and print the path.
+
+    Raises EmbeddingError when the format cannot hold it, StorageError when it cannot be written.
+    """
+    from ..files.writing import write_embedding
+
+    named = replace(embedding, name=target.name)
+    write_embedding(target.path, named, target.format, picture)
+    print(target.path)

@@ -1,0 +1,115 @@
+"""`ti scale`: an embedding weaker or stronger, for good."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError
+from ..options import check, option
+from .options import OptionParser, add_options, make_config
+from .output import OutputConfig, save, target
+from .standalone import ModelConfig, open_host
+
+if TYPE_CHECKING:
+    from ..files.embedding import Embedding
+    from ..hosts.port import ModelFacts
+
+_ABOUT = """Make an embedding weaker or stronger: the lasting form of [[[[name]]]]. The direction
+of its vectors stays."""
+
+
+@dataclass(frozen=True)
+class ScaleConfig:
+    """How much (one of these)"""
+
+    factor: float | None = option(
+        None, "multiply every vector by this", label="Factor", low=-1000, high=1000
+    )
+    brackets: int | None = option(
+        None,
+        "as so many pairs of square brackets: each divides by 1.1; negative: round ones",
+        label="Brackets",
+        low=-50,
+        high=50,
+    )
+    strength: float | None = option(
+        None,
+        "make the loudest vector this many times as long as an ordinary word (see ti inspect); "
+        "needs a model",
+        label="Strength",
+        low=0,
+        high=1000,
+    )
+    term: str = option("", "which one, in a file of several", label="Term")
+
+    def __post_init__(self) -> None:
+        check(self)
+        given = [n for n in ("factor", "brackets", "strength") if getattr(self, n) is not None]
+        if len(given) != 1:
+            what = (
+                "no amount is given" if not given else f"{' and '.join(given)} exclude each other"
+            )
+            raise ConfigError(what, "", "give one of --factor, --brackets and --strength")
+
+
+def parser() -> OptionParser:
+    """All options of `ti scale`."""
+    made = OptionParser(
+        prog="ti scale", usage="ti scale FILE --factor X --out FILE [options]", description=_ABOUT
+    )
+    made.add_argument("file", nargs="?", metavar="FILE", help="embedding file")
+    for kind in (ScaleConfig, OutputConfig, ModelConfig):
+        add_options(made, kind)
+    return made
+
+
+def run(argv: Sequence[str]) -> int:
+    """Scale; returns the exit code."""
+    typed = parser().read(argv)
+    if typed["file"] is None:
+        raise ConfigError("no file is given", "", "write ti scale FILE --factor 0.6 --out FILE")
+    config = make_config(ScaleConfig, typed)
+    made = target(make_config(OutputConfig, typed))
+    from ..files.reading import read_embedding
+    from ..tools.recording import recipe_before, recorded
+    from ..tools.strength import scaled
+
+    found = read_embedding(Path(typed["file"]), config.term or None)
+    factors = _factors(config, found, make_config(ModelConfig, typed))
+    told = ", ".join(f"{key} × {factor:.4g}" for key, factor in factors.items())
+    print(told, file=sys.stderr)
+    recipe = {"tool": "scale", "factors": factors, "of": recipe_before(found)}
+    result = replace(scaled(found, factors), name=made.name)
+    save(made, recorded(result, recipe, [found]))
+    return 0
+
+
+def _factors(config: ScaleConfig, embedding: Embedding, model: ModelConfig) -> dict[str, float]:
+    """Key in the file → what its vectors are multiplied by."""
+    from ..tools.strength import factor_of_brackets
+
+    if config.strength is not None:
+        return _factors_to(config.strength, embedding, model)
+    if config.brackets is not None:
+        return dict.fromkeys(embedding.vectors, factor_of_brackets(config.brackets))
+    assert config.factor is not None
+    return dict.fromkeys(embedding.vectors, config.factor)
+
+
+def _factors_to(strength: float, embedding: Embedding, model: ModelConfig) -> dict[str, float]:
+    from ..files.embedding import for_encoders
+    from ..tools.strength import factors_to, strength_of
+    from ..tools.vocabulary import median_lengths
+
+    host = open_host(model)
+    facts: ModelFacts = host.describe()
+    vectors = for_encoders(embedding, facts.widths, embedding.name)
+    with host.session() as session:
+        found = factors_to(strength, strength_of(vectors, median_lengths(facts, session)))
+    if set(found) == set(embedding.vectors):
+        return found
+    return dict(zip(embedding.vectors, found.values(), strict=True))

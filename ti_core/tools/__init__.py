@@ -1,0 +1,1 @@
+"""Tools for finished embeddings: merge, scale, compare, explain, make from text."""

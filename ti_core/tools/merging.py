@@ -1,0 +1,96 @@
+"""From the tree of a merge expression to vectors.
+
+Rules, all of them Embedding Merge's: in a sum the shorter part is filled up with zero vectors;
+every operation is done alike for every text encoder; parts for different families of models do
+not go together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..errors import EmbeddingError
+from ..files.embedding import family_of
+from .expression import MOST_VECTORS
+from .sources import Rows
+from .syntax import Join, Name, Pick, Resize, Scale, Sum, Text, Token, Tree, Turn, printed
+
+Lookup = Callable[[Text | Name | Token], Rows]
+
+
+def merged(tree: Tree, rows_of: Lookup) -> Rows:
+    """The vectors of an expression, at least one and finite.
+
+    Raises EmbeddingError when parts do not fit together or nothing usable is left; what
+    `rows_of` raises goes through.
+    """
+    rows = evaluated(tree, rows_of)
+    count = len(next(iter(rows.values())))
+    if count == 0:
+        raise EmbeddingError(f"{printed(tree)} has no vectors", "", "use text with a word in it")
+    if not all(torch.isfinite(value).all() for value in rows.values()):
+        raise EmbeddingError(f"{printed(tree)} is too large for a number", "", "scale it down")
+    return rows
+
+
+def evaluated(tree: Tree, rows_of: Lookup) -> Rows:
+    """As `merged`, for a part of an expression: there may be no vectors."""
+    if isinstance(tree, (Text, Name, Token)):
+        return rows_of(tree)
+    if isinstance(tree, (Join, Sum)):
+        left, right = evaluated(tree.left, rows_of), evaluated(tree.right, rows_of)
+        _check_kinds(tree, left, right)
+        return {key: _combined(tree, left[key], right[key]) for key in left}
+    inside = evaluated(tree.of, rows_of)
+    return {key: _changed(tree, rows) for key, rows in inside.items()}
+
+
+def _combined(tree: Join | Sum, left: Tensor, right: Tensor) -> Tensor:
+    if isinstance(tree, Sum):
+        longest = max(len(left), len(right))
+        left, right = _resized(left, longest), _resized(right, longest)
+        return left - right if tree.minus else left + right
+    if len(left) + len(right) > MOST_VECTORS:
+        why = f"it has {len(left) + len(right)} vectors, {MOST_VECTORS} are possible"
+        raise EmbeddingError(f"{printed(tree)} is too long", why)
+    return torch.cat([left, right])
+
+
+def _changed(tree: Scale | Resize | Turn | Pick, rows: Tensor) -> Tensor:
+    if isinstance(tree, Scale):
+        return rows / tree.number if tree.divide else rows * tree.number
+    if isinstance(tree, Resize):
+        return _resized(rows, tree.count)
+    if isinstance(tree, Turn):
+        return rows.roll(tree.by, dims=0) if len(rows) else rows
+    picked = rows[tree.start : tree.stop]
+    if len(picked) == 0:
+        why = f"{printed(tree.of)} has {len(rows)} vectors, counted from 0"
+        raise EmbeddingError(f"{printed(tree)} picks nothing", why)
+    return picked
+
+
+def _resized(rows: Tensor, count: int) -> Tensor:
+    missing = rows.new_zeros(max(0, count - len(rows)), rows.shape[1])
+    return torch.cat([rows[:count], missing])
+
+
+def _check_kinds(tree: Join | Sum, left: Rows, right: Rows) -> None:
+    if _widths(left) != _widths(right):
+        raise EmbeddingError(
+            f"{printed(tree.left)} and {printed(tree.right)} do not fit together",
+            f"the first is for {_kind(left)}, the second for {_kind(right)}",
+            "merge embeddings, and words of a model, of one family",
+        )
+
+
+def _widths(rows: Rows) -> dict[str, int]:
+    return {key: value.shape[1] for key, value in rows.items()}
+
+
+def _kind(rows: Rows) -> str:
+    widths = _widths(rows).values()
+    return family_of(widths) or f"vectors {' and '.join(map(str, widths))} wide"

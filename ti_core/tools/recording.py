@@ -1,0 +1,65 @@
+"""Metadata of embeddings that a tool made: where they come from, and by which recipe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..files.embedding import Embedding, describe, for_encoders
+from ..files.library_entry import FAMILIES
+from ..hosts.port import ModelFacts
+
+_MODEL = ("ti.base_model", "ti.base_model_hash")
+_ARCHITECTURE = "modelspec.architecture"
+
+
+def recorded(
+    embedding: Embedding,
+    recipe: Mapping[str, Any],
+    used: Sequence[Embedding] = (),
+    facts: ModelFacts | None = None,
+) -> Embedding:
+    """The embedding with metadata: the recipe (JSON values, no paths) in "ti.config", and what
+    all embeddings that it was made of agree on, such as a licence or the model they are for.
+
+    Raises EmbeddingError when there is a model and the vectors do not fit it.
+    """
+    agreed = _agreed(used)
+    if facts is not None:
+        for_encoders(embedding, facts.widths, embedding.name)
+        agreed = {k: v for k, v in agreed.items() if k != _ARCHITECTURE}
+        model = (facts.checkpoint_name, facts.checkpoint_hash)
+    else:
+        model = (agreed.get(_MODEL[0], ""), agreed.get(_MODEL[1], ""))
+    family = _family(embedding, facts)
+    described = describe(embedding, family or "sd1", *model, recipe).metadata
+    if _ARCHITECTURE in agreed:
+        described[_ARCHITECTURE] = agreed[_ARCHITECTURE]
+    elif not family:
+        del described[_ARCHITECTURE]
+    return replace(embedding, metadata={**agreed, **described})
+
+
+def recipe_before(embedding: Embedding) -> Any:
+    """The recipe or the settings that made an embedding, to be kept in a new recipe; or None."""
+    try:
+        return json.loads(embedding.metadata.get("ti.config", "null"))
+    except (ValueError, RecursionError):  # a stranger's file may say anything
+        return None
+
+
+def _agreed(used: Sequence[Embedding]) -> dict[str, str]:
+    if not used:
+        return {}
+    first, *others = (embedding.metadata for embedding in used)
+    return {k: v for k, v in first.items() if all(other.get(k) == v for other in others)}
+
+
+def _family(embedding: Embedding, facts: ModelFacts | None) -> str:
+    if facts is None:
+        widths = tuple(sorted(rows.shape[1] for rows in embedding.vectors.values()))
+        return FAMILIES.get(widths, "")
+    is_v = facts.family == "sd2" and facts.prediction == "v_prediction"
+    return "sd2-v" if is_v else facts.family

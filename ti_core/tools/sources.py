@@ -1,0 +1,100 @@
+"""Where the words of a merge expression come from: files, folders, a model's vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from torch import Tensor
+
+from ..errors import ConfigError, EmbeddingError
+from ..files.embedding import Embedding, file_keys
+from ..files.library import Library
+from ..files.reading import read_embedding, read_embeddings
+from ..hosts.port import Session
+from .syntax import Name, Text, Token, printed
+
+Rows = dict[str, Tensor]
+"""Key in an embedding file → (k, width) fp32 on the CPU, k the same for every key."""
+
+
+class Sources:
+    """Looks names up, in this order: `files` by name or term, a path, the names in `folders`.
+
+    `session` lends the vocabulary, if there is a model.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[Path] = (),
+        folders: Sequence[Path] = (),
+        session: Session | None = None,
+    ) -> None:
+        self._folders, self._session = folders, session
+        self._listed = _by_name(files)
+        self.used: list[Embedding] = []
+        """The embeddings that were asked for, in that order."""
+
+    def rows_of(self, leaf: Text | Name | Token) -> Rows:
+        """The vectors that a leaf stands for.
+
+        Raises ConfigError for words without a model, EmbeddingError for an unknown name or a bad
+        file, HostError for a token that the vocabulary does not have.
+        """
+        if isinstance(leaf, Name):
+            embedding = self.embedding(leaf.name)
+            self.used.append(embedding)
+            return file_keys(embedding.vectors)
+        if self._session is None:
+            raise ConfigError(
+                f"there is no model to look {printed(leaf)} up in",
+                "the vectors of words are in a model's vocabulary",
+                "add --pretrained_model_name_or_path; the name of an embedding has no quotes",
+            )
+        if isinstance(leaf, Text):
+            rows = self._session.rows_of(leaf.text)
+        else:
+            rows = self._session.rows_at([leaf.number])
+        return file_keys({key: value.cpu() for key, value in rows.items()})
+
+    def embedding(self, name: str) -> Embedding:
+        """The embedding of that name. Raises EmbeddingError if there is none."""
+        if name.lower() in self._listed:
+            return self._listed[name.lower()]
+        if Path(name).is_file():
+            return read_embedding(Path(name))
+        entry = self._library.find(name)
+        if entry is None:
+            raise EmbeddingError(f"there is no embedding {name!r}", "", self._advice(name))
+        return read_embedding(entry.path, entry.term or None)
+
+    def names(self) -> list[str]:
+        """Every name that can be used."""
+        return [*(e.name for e in self._listed.values()), *(e.name for e in self._library.entries)]
+
+    @cached_property
+    def _library(self) -> Library:
+        library = Library(self._folders)
+        library.refresh()
+        return library
+
+    def _advice(self, name: str) -> str:
+        if "-" in name:
+            return "a difference is written with spaces: a - b"
+        if not self._folders and not self._listed:
+            return "name its file with --embeddings, or its folder with --embeddings_dir"
+        return "check the spelling; words of the model stand in 'quotes'"
+
+
+def _by_name(files: Sequence[Path]) -> dict[str, Embedding]:
+    """Lower-case name → embedding, for every term in every file."""
+    found: dict[str, Embedding] = {}
+    for path in files:
+        for embedding in read_embeddings(path):
+            if embedding.name.lower() in found:
+                raise EmbeddingError(
+                    f"two embeddings are called {embedding.name}", "", "rename one"
+                )
+            found[embedding.name.lower()] = embedding
+    return found
