@@ -1,0 +1,147 @@
+"""`ti list`: all embeddings in some folders, the files that are none, and names that clash."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+from ..files.library import Library
+from ..files.library_entry import Clash, Entry
+from ..options import check, option
+from .options import OptionParser, add_options, make_config
+from .plain import plain
+
+_ABOUT = """List the embeddings in folders and their sub-folders, whichever program wrote them, and
+say which files were passed over and why. Nothing in them is run."""
+_HEAD = ("name", "for", "vectors", "step", "trigger", "file")
+
+
+@dataclass(frozen=True)
+class ListConfig:
+    """Output"""
+
+    json: bool = option(False, "print one JSON object", label="JSON")
+    hashes: bool = option(
+        False,
+        "also A1111's checksum of the vectors and the short hash of the file; every file is read",
+        label="Hashes",
+    )
+    cache: bool = option(True, "remember what was seen, for the next time", label="Cache")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def run(argv: Sequence[str]) -> int:
+    """List; returns the exit code."""
+    parser = OptionParser(prog="ti list", description=_ABOUT)
+    parser.add_argument("folders", nargs="*", metavar="FOLDER", help="folder of embeddings")
+    add_options(parser, ListConfig)
+    typed = parser.read(argv)
+    folders = [Path(name) for name in typed["folders"]]
+    if not folders:
+        raise ConfigError("no folder is given", "", "write ti list FOLDER")
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(f"there is no folder {plain(str(folder))}", "", "check the path")
+    config = make_config(ListConfig, typed)
+    library = Library(folders, _cache_folder() if config.cache else None)
+    library.refresh()
+    _print(library, config)
+    library.save()
+    return 0
+
+
+def _print(library: Library, config: ListConfig) -> None:
+    if config.json:
+        print(json.dumps(found_in(library, hashes=config.hashes)))
+    else:
+        print("\n".join(map(plain, _lines(library, hashes=config.hashes))))
+    for notice in library.notices:
+        print(f"ti: {plain(notice)}", file=sys.stderr)
+
+
+def found_in(library: Library, *, hashes: bool = False) -> dict[str, Any]:
+    """Everything that a library tells, as JSON values."""
+    return {
+        "embeddings": [_facts(library, entry, hashes) for entry in library.entries],
+        "skipped": [
+            {"file": str(each.path), "error": each.error, "reason": each.reason}
+            for each in library.skipped
+        ],
+        "clashes": [_clash_facts(clash) for clash in library.clashes()],
+    }
+
+
+def _facts(library: Library, entry: Entry, hashes: bool) -> dict[str, Any]:
+    facts = {
+        "name": entry.name,
+        "file": str(entry.path),
+        "term": entry.term,
+        "vectors": entry.vectors,
+        "widths": {key: width for key, (_, width) in entry.shapes.items()},
+        "family": entry.family or "unknown",
+        "step": entry.step,
+        "trigger": entry.trigger,
+        "base_model": entry.base_model,
+        "preview": str(entry.preview) if entry.preview else None,
+    }
+    if hashes:
+        facts["checksum"], facts["shorthash"] = _hashes(library, entry)
+    return facts
+
+
+def _clash_facts(clash: Clash) -> dict[str, Any]:
+    return {
+        "name": clash.winner.name,
+        "used": str(clash.winner.path),
+        "hidden": [str(entry.path) for entry in clash.hidden],
+    }
+
+
+def _hashes(library: Library, entry: Entry) -> tuple[str, str]:
+    return library.checksum(entry), library.shorthash(entry)
+
+
+def _lines(library: Library, hashes: bool) -> Iterator[str]:
+    head = (*_HEAD, "checksum", "short hash") if hashes else _HEAD
+    rows = [
+        (*_row(entry), *(_hashes(library, entry) if hashes else ())) for entry in library.entries
+    ]
+    if rows:
+        yield from _table([head, *rows])
+    yield f"{len(rows)} embedding(s)"
+    for clash in library.clashes():
+        hidden = ", ".join(str(entry.path) for entry in clash.hidden)
+        yield f"the name {clash.winner.name} means {clash.winner.path}; it hides {hidden}"
+    for each in library.skipped:
+        yield f"skipped {each.path}: {each.reason}"
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    kind = entry.family or " + ".join(f"{width} wide" for width in entry.widths)
+    trigger = entry.trigger if entry.trigger != entry.name else ""
+    return entry.name, kind, str(entry.vectors), str(entry.step), trigger, str(entry.path)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+def _cache_folder() -> Path | None:
+    """Where the system wants such things; none for a user without a home."""
+    known = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    try:
+        base = Path(known) if known else Path.home() / ".cache"
+    except RuntimeError:
+        return None
+    return base / "textual-inversion-studio"
