@@ -379,6 +379,7 @@ def test_a_plain_picture_is_an_embedding_error(tmp_path: Path) -> None:
         read_embedding(tmp_path / "cat.png")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes in folders")
 def test_folders_pipes_and_dead_links_are_errors_at_once(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "nothing")
     os.mkfifo(tmp_path / "pipe")
@@ -401,6 +402,26 @@ def test_a_file_as_large_as_a_checkpoint_is_not_read(
     monkeypatch.setattr(reading, "_MOST_BYTES", 6000)
     with pytest.raises(EmbeddingError, match="like a checkpoint or a LoRA"):
         read_embedding(tmp_path / "cat")
+
+
+def test_a_file_of_very_many_tables_is_no_file_of_terms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    safetensors.torch.save_file({f"a{n}": torch.ones(1) for n in range(1001)}, tmp_path / "x")
+    with pytest.raises(EmbeddingError, match="1001 tables, like a checkpoint"):
+        read_embeddings(tmp_path / "x")
+    monkeypatch.setattr(reading, "_MOST_TENSORS", 1000)
+    with pytest.raises(EmbeddingError, match="like a checkpoint or a LoRA"):
+        read_embeddings(tmp_path / "x")
+
+
+def test_of_the_notes_in_a_file_of_several_each_gets_the_essentials(tmp_path: Path) -> None:
+    """A long list of notes must not be copied for a thousand terms."""
+    noted = {"step": "5", "sd_checkpoint_name": "v1", "other": "x"}
+    safetensors.torch.save_file({"a": L, "b": L + 1}, tmp_path / "x", metadata=noted)
+    found = read_embeddings(tmp_path / "x")[1]
+    notes = {"ti.step": "5", "ti.base_model": "v1", "modelspec.trigger_phrase": "b"}
+    assert (found.step, found.metadata) == (5, notes)
 
 
 @pytest.mark.parametrize("count", [0, 1025])

@@ -144,6 +144,53 @@ def test_a_header_longer_than_the_file_is_never_allocated(tmp_path: Path) -> Non
         read_header(path)
 
 
+def test_a_header_of_absurd_length_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", 2**25) + b"{")
+        file.truncate(2**26)
+    with pytest.raises(FileError, match="more than any model needs"):
+        read_header(path)
+
+
+def test_a_header_of_too_many_objects_is_refused_before_they_are_made(tmp_path: Path) -> None:
+    """Three bytes each in the file, hundreds in memory."""
+    header = b'{"a":[' + b"{}," * 500_000 + b"{}]}"
+    with pytest.raises(FileError, match="more entries than any model needs"):
+        read_safetensors(lie(tmp_path / "a.safetensors", header))
+
+
+def test_only_the_tensors_that_are_wanted_are_read(tmp_path: Path) -> None:
+    """The others may be of types that this version of torch does not know."""
+    header = {"a": entry(), "b": entry("F4", [8], [16, 20]), "__metadata__": {"n": "x"}}
+    path = lie(tmp_path / "a.safetensors", header, bytes(20))
+    tensors, metadata = read_safetensors(path, lambda found: [key for key in found if key == "a"])
+    assert tensors.keys() == {"a"}
+    assert metadata == {"n": "x"}
+    with pytest.raises(FileError, match="unknown type 'F4'"):
+        read_safetensors(path)
+
+
+def test_what_is_no_text_is_no_metadata_and_half_letters_are_replaced(tmp_path: Path) -> None:
+    header = b'{"__metadata__":{"a":5,"b":{"c":[]},"d\\ud800":"\\udfff"}}'
+    assert read_safetensors(lie(tmp_path / "a.safetensors", header)) == ({}, {"d?": "?"})
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_numbers_of_eight_bits_are_read(tmp_path: Path, dtype: torch.dtype) -> None:
+    tensor = torch.tensor([1.0, -2.0, 0.5]).to(dtype)
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(safetensors.torch.save({"a": tensor}))
+    found = read_safetensors(path)[0]["a"]
+    assert found.dtype == dtype
+    assert torch.equal(found.float(), tensor.float())
+
+
+def test_a_folder_is_a_file_error(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="it is a folder"):
+        read_safetensors(tmp_path)
+
+
 def test_a_missing_file_is_a_file_error(tmp_path: Path) -> None:
     with pytest.raises(FileError):
         read_safetensors(tmp_path / "nothing.safetensors")

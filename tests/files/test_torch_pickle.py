@@ -488,6 +488,7 @@ def test_a_call_of_what_is_no_function_is_an_error(tmp_path: Path) -> None:
             read_torch_file(zip_with(tmp_path / "x.pt", b"\x80\x02" + target + b")R."))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes in folders")
 def test_pipes_and_folders_are_errors_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", tmp_path / "nothing"):

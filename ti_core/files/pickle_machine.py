@@ -21,6 +21,7 @@ _MOST_MEMORY = 256 * 2**20
 with its optimiser takes about 20 MB: the numbers of its tensors are not in it."""
 _COST_OF_INSTRUCTION = 100
 _COST_OF_SET = 250
+_COST_OF_NAME = 500
 _COST_OF_CALL = 1000
 _MOST_BYTES_IN_A_NUMBER = 1024
 _MOST_BYTES_IN_A_LINE = 4096
@@ -202,6 +203,7 @@ class PickleMachine:
 
     def look_up(self, module: str, name: str) -> None:
         """Put what a name stands for on the stack."""
+        self.spend(_COST_OF_NAME)
         self.push(self.find_class(module, name))
 
     def apply(self, target: object, arguments: object) -> None:

@@ -28,6 +28,8 @@ from .zip_directory import ZIP_START, read_comment
 _MOST_VECTORS = 1024
 _MOST_BYTES = 64 * 2**20
 """1024 vectors for SDXL in fp64 are 17 MB. Checkpoints and most LoRA are larger."""
+_MOST_TENSORS = 10_000
+_MOST_TERMS = 1000
 _PICTURES = (b"\x89PNG", b"RIFF", b"\0\0\0\x0cJXL ", b"\xff\x0a")
 _FIX = "copy or download the file again"
 _NAMED_IN_ERRORS = 20
@@ -48,10 +50,14 @@ def read_embeddings(path: Path) -> list[Embedding]:
         raise EmbeddingError(f"there is no embedding {path}", "", "check the path")
     content, metadata = _content(path)
     terms = recognised(content, str(path))
-    noted: Mapping[Any, object] = content if isinstance(content, dict) else {}
-    own = {**metadata, **translated({**noted, **metadata})}
-    step = noted_step({**noted, **metadata}, path.stem)
-    return [_embedding(path, term, len(terms) == 1, step, own) for term in terms]
+    if len(terms) > _MOST_TERMS:
+        why = f"it has {len(terms)} tables, like a checkpoint or a LoRA"
+        raise EmbeddingError(f"{path} holds no embedding", why, "give an embedding file")
+    noted = {**(content if isinstance(content, dict) else {}), **metadata}
+    alone = len(terms) == 1
+    own = {**metadata, **translated(noted)} if alone else essentials(noted)
+    step = noted_step(noted, path.stem)
+    return [_embedding(path, term, alone, step, own) for term in terms]
 
 
 def read_embedding(path: Path, term: str | None = None) -> Embedding:
@@ -163,12 +169,12 @@ def _wanted(path: Path, header: dict[str, Any]) -> Iterable[str]:
     """Of a LoRA only what is bundled with it."""
     names = [name for name in header if name.startswith(BUNDLE)] or list(header)
     offsets = [header[name]["data_offsets"] for name in names]
-    _require_small(path, sum(end - begin for begin, end in offsets))
+    _require_small(path, sum(end - begin for begin, end in offsets), len(names))
     return names
 
 
-def _require_small(path: Path, size: int) -> None:
-    if size > _MOST_BYTES:
+def _require_small(path: Path, size: int, tensors: int = 1) -> None:
+    if size > _MOST_BYTES or tensors > _MOST_TENSORS:
         why = f"it has {size / 2**20:,.0f} MB, like a checkpoint or a LoRA"
         raise EmbeddingError(f"{path} holds no embedding", why, "give an embedding file")
 

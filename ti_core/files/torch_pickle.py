@@ -24,7 +24,7 @@ from .zip_directory import ZIP_START, Member, data_start, read_directory
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
-_MAX_PICKLE_BYTES = 64 * 2**20
+_MOST_PICKLE_BYTES = 32 * 2**20
 """No honest `data.pkl` comes near: tensors lie outside of it."""
 
 
@@ -69,7 +69,7 @@ def _read_zip(file: BinaryIO, path: Path, map_memory: bool) -> object:
     folder = pickle_name.removesuffix("data.pkl")
     if f"{folder}constants.pkl" in members:
         raise FileError(f"{path.name} is a TorchScript program, not a file of tensors")
-    if members[pickle_name].size > _MAX_PICKLE_BYTES:
+    if members[pickle_name].size > _MOST_PICKLE_BYTES:
         raise UnsafeFileError(f"{path.name} was refused", "its pickle is absurdly large")
     storages = _ZipStorages(file, path, members, folder, map_memory)
     return RestrictedUnpickler(BytesIO(bytes(storages.member(pickle_name))), storages, path).load()
