@@ -198,6 +198,17 @@ def test_views_beyond_their_storage_are_refused(tmp_path: Path, view: tuple[int,
         read_torch_file(zip_with(tmp_path / "x.pt", content, s0=bytes(32)))
 
 
+def test_the_budget_suffices_for_checkpoints_of_twenty_thousand_tensors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SD 1.5 with its averages and its optimiser's state has some five thousand."""
+    state = {f"model.diffusion_model.block.{n}.attention.weight": torch.ones(2) for n in range(200)}
+    share = pickle_machine._MOST_MEMORY // 100
+    monkeypatch.setattr(pickle_machine, "_MOST_MEMORY", share)
+    path = save(tmp_path / "x.pt", {"state_dict": state})
+    assert same(read_torch_file(path), {"state_dict": state})
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("code", ["<f4", ">f4", "<f2", "<f8", "<i8", "|u1", "|b1"])
 def test_tensors_that_were_saved_as_numpy_arrays_are_read(

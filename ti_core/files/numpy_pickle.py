@@ -64,7 +64,7 @@ class NumpyArray:
             raise ValueError("an array of numpy has no sane shape")
         flat = kind.tensor(content) if isinstance(kind, NumpyType) else self.tensor
         if len(shape) <= _MOST_DIMENSIONS and math.prod(shape) == len(flat):
-            turned = flat.reshape(shape[::-1]).permute(*range(len(shape))[::-1])
+            turned = flat.reshape(shape[::-1]).permute(tuple(range(len(shape)))[::-1])
             self.tensor = turned if fortran else flat.reshape(shape)
 
 
