@@ -52,6 +52,13 @@ def test_with_a_model_strength_and_nearest_words_are_told(ti: Ti) -> None:
     assert re.match(r"  clip_l 1: length [\d.]+, [\d.]+ of a word's; near tree… 1\.00, ", lines[-1])
 
 
+def test_nearest_words_can_be_left_out(ti: Ti) -> None:
+    ti("from-text", "tree", "--out", "x", *MODEL)
+    code, out, _ = ti("inspect", "x.safetensors", *MODEL, "--nearest", 0)
+    assert code == 0
+    assert out.splitlines()[-1].endswith("of a word's; near –")
+
+
 def test_json_with_a_model_has_every_number(ti: Ti) -> None:
     ti("from-text", "tree", "--out", "x", *MODEL)
     ti("scale", "x.safetensors", "--factor", 30, "--out", "y")

@@ -106,6 +106,20 @@ def test_the_error_of_an_expression_has_its_caret_under_the_place(ti: Ti) -> Non
     assert expression[caret.index("^") :] == "dog"
 
 
+def test_help_shows_examples_line_by_line(ti: Ti, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        ti("merge", "--help")
+    assert "\n  'cat' * 0.7 + my-style     sum; " in capsys.readouterr().out
+
+
+def test_an_expression_may_begin_with_a_minus(ti: Ti, style: torch.Tensor) -> None:
+    for expression in (["-my-style * 2"], ["--", "-my-style*2"]):
+        use = ("--out", "x", "--overwrite", "--embeddings_dir", "styles")
+        code, _, err = ti("merge", *use, *expression)
+        assert code == 0, err
+        assert torch.equal(rows("x"), style * -2)
+
+
 def test_names_of_strangers_cannot_steer_the_terminal(ti: Ti) -> None:
     _, _, err = ti("merge", "<\x1b[2Jname>", "--out", "x")
     assert "\x1b" not in err

@@ -159,6 +159,12 @@ def test_an_unusable_result_is_told(expression: str, message: str) -> None:
     assert message in str(caught.value)
 
 
+def test_the_longest_expressions_can_be_computed() -> None:
+    assert first("'b'" + " + 'b'" * 200) == [201]
+    assert first("(" * 40 + "'b'" + " * 2)" * 40) == [2.0**40]
+    assert len(of("'b'" + ", 'b'" * 200)) == 201
+
+
 def test_parts_for_different_families_do_not_go_together() -> None:
     def lookup(leaf: Text | Name | Token) -> Rows:
         if isinstance(leaf, Name):

@@ -4,8 +4,9 @@
     'a red', <my style>, 'cat'     concatenation
     (mystyle - 'cat') / 2          brackets
 
-The language is that of klimaleksus' Embedding Merge, whose expressions mean the same here, plus
-names, brackets, slices and a number in front:
+The language is that of klimaleksus' Embedding Merge, whose expressions mean the same here, with
+two exceptions: a text is always words of the model, embeddings are called by name; and its marks
+00, 000 and 0000 are refused. Names, brackets, slices and a number in front are added:
 
     sum     = item { ("+" | "-" | "=" change) item }
     item    = ["-"] [number "*"] atom { change }

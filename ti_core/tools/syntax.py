@@ -151,15 +151,6 @@ def _spelled_number(number: float) -> str:
     return short if float(short) == number else repr(number)
 
 
-def operands(tree: Tree) -> list[Text | Name | Token]:
-    """The leaves, from left to right."""
-    if isinstance(tree, (Text, Name, Token)):
-        return [tree]
-    if isinstance(tree, (Join, Sum)):
-        return operands(tree.left) + operands(tree.right)
-    return operands(tree.of)
-
-
 def without_paths(tree: Tree) -> Tree:
     """The same tree with the file names of embeddings instead of their paths."""
     match tree:
