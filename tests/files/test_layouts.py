@@ -140,6 +140,11 @@ def test_what_is_bundled_with_a_lora_is_found_under_its_name() -> None:
     assert set(xl.left_out) == {"clip_l_out"}
 
 
+def test_several_words_in_one_bundle_keep_their_own() -> None:
+    start = "bundle_emb.a.string_to_param."
+    assert [term.name for term in found({f"{start}<x>": L, f"{start}<y>": L})] == ["a.<x>", "a.<y>"]
+
+
 words = st.text(st.characters(exclude_characters="_.", exclude_categories=["Cs"]), min_size=1)
 
 

@@ -408,11 +408,24 @@ def test_a_file_of_very_many_tables_is_no_file_of_terms(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     safetensors.torch.save_file({f"a{n}": torch.ones(1) for n in range(1001)}, tmp_path / "x")
-    with pytest.raises(EmbeddingError, match="1001 tables, like a checkpoint"):
+    with pytest.raises(EmbeddingError, match="its 1001 tables are too many"):
         read_embeddings(tmp_path / "x")
     monkeypatch.setattr(reading, "_MOST_TENSORS", 1000)
     with pytest.raises(EmbeddingError, match="like a checkpoint or a LoRA"):
         read_embeddings(tmp_path / "x")
+
+
+@pytest.mark.parametrize("names", [["a", "b", "c"], ["a", "a_1", "a_2"]])
+def test_many_names_for_one_table_are_not_copied(tmp_path: Path, names: list[str]) -> None:
+    rows = torch.ones(1, 6_000_000, dtype=torch.float16)
+    torch.save(dict.fromkeys(names, rows), tmp_path / "x")
+    with pytest.raises(EmbeddingError, match="too many or too large"):
+        read_embeddings(tmp_path / "x")
+
+
+def test_turned_tables_are_in_order_in_memory(tmp_path: Path) -> None:
+    torch.save({"emb_params": table(8, 3).T}, tmp_path / "x")
+    assert rows_of(read_embedding(tmp_path / "x")).is_contiguous()
 
 
 def test_of_the_notes_in_a_file_of_several_each_gets_the_essentials(tmp_path: Path) -> None:

@@ -26,6 +26,10 @@ from .embedding import ONE_ENCODER
 BUNDLE = "bundle_emb."
 """Before the names of embeddings that lie in the file of a LoRA."""
 
+MOST_NUMBERS = 16 * 2**20
+"""In all tables of a file: 1024 vectors for SDXL are 2 million numbers. Many names for one table
+cost a file nothing, but each would be copied."""
+
 _PARAMETERS = "string_to_param"
 _SDXL = ("clip_l", "clip_g")
 _ALONE = (ONE_ENCODER, "emp_params", "clip_h", "clip_l", "clip_g")
@@ -73,8 +77,11 @@ def _bundled(content: object) -> list[Term] | None:
             parts.setdefault(found[1], {}).setdefault(_PARAMETERS, {})[found[2]] = rows
         elif found := _BUNDLED.fullmatch(key):
             parts.setdefault(found[1], {})[found[2]] = rows
-    found_terms = [(name, _parameters(part) or _known_keys(part)) for name, part in parts.items()]
-    return [replace(terms[0], name=name) for name, terms in found_terms if terms]
+    return [
+        replace(term, name=name if len(terms) == 1 else f"{name}.{term.name}")
+        for name, terms in ((n, _parameters(p) or _known_keys(p) or []) for n, p in parts.items())
+        for term in terms
+    ]
 
 
 def _parameters(content: object) -> list[Term] | None:
@@ -159,15 +166,16 @@ def _numbered(found: dict[str, Tensor]) -> dict[str, Tensor]:
         names = [key]
         while (name := f"{key}_{len(names)}") in found:
             names.append(name)
-        if len(names) > 1 and all(_is_row(found[name]) for name in names):
+        if len(names) > 1 and _are_rows([found[name] for name in names]):
             rows = torch.stack([found[name].reshape(-1) for name in names])
             taken.update(names[1:])
         result[key] = rows
     return {key: rows for key, rows in result.items() if key not in taken}
 
 
-def _is_row(rows: Tensor) -> bool:
-    return rows.dim() == 1 or len(rows) == 1
+def _are_rows(tables: list[Tensor]) -> bool:
+    few = sum(rows.numel() for rows in tables) <= MOST_NUMBERS
+    return few and all(rows.dim() == 1 or len(rows) == 1 for rows in tables)
 
 
 def _tensors(content: object) -> Iterator[tuple[str, Tensor]]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..errors import EmbeddingError, FileError, UnsafeFileError
 from .card import read_card
 from .embedding import Embedding
-from .layouts import BUNDLE, Term, joined, recognised
+from .layouts import BUNDLE, MOST_NUMBERS, Term, joined, recognised
 from .notes import LEFT_OUT, TRIGGER, essentials, from_comment, noted_step, texts, translated
 from .regular_file import open_regular
 from .safetensors_file import read_safetensors
@@ -50,9 +50,7 @@ def read_embeddings(path: Path) -> list[Embedding]:
         raise EmbeddingError(f"there is no embedding {path}", "", "check the path")
     content, metadata = _content(path)
     terms = recognised(content, str(path))
-    if len(terms) > _MOST_TERMS:
-        why = f"it has {len(terms)} tables, like a checkpoint or a LoRA"
-        raise EmbeddingError(f"{path} holds no embedding", why, "give an embedding file")
+    _require_few(path, terms)
     noted = {**(content if isinstance(content, dict) else {}), **metadata}
     alone = len(terms) == 1
     own = {**metadata, **translated(noted)} if alone else essentials(noted)
@@ -72,7 +70,7 @@ def read_embedding(path: Path, term: str | None = None) -> Embedding:
     for embedding in found:
         if term is not None and term in (embedding.name, embedding.metadata.get(TRIGGER)):
             return embedding
-    names = ", ".join(repr(each.name) for each in found[:_NAMED_IN_ERRORS])
+    names = ", ".join(repr(each.name[:80]) for each in found[:_NAMED_IN_ERRORS])
     rest = "…" if len(found) > _NAMED_IN_ERRORS else ""
     if term is None:
         why, fix = f"{names}{rest}", "choose one of them"
@@ -179,6 +177,13 @@ def _require_small(path: Path, size: int, tensors: int = 1) -> None:
         raise EmbeddingError(f"{path} holds no embedding", why, "give an embedding file")
 
 
+def _require_few(path: Path, terms: list[Term]) -> None:
+    tables = [rows for term in terms for rows in term.tables.values() if isinstance(rows, Tensor)]
+    if len(terms) > _MOST_TERMS or sum(rows.numel() for rows in tables) > MOST_NUMBERS:
+        why = f"its {len(terms)} tables are too many or too large, like those of a LoRA"
+        raise EmbeddingError(f"{path} holds no embedding", why, "give an embedding file")
+
+
 # --- tensors ----------------------------------------------------------------------------------
 
 
@@ -209,7 +214,7 @@ def _rows(path: Path, key: str, rows: Any) -> Tensor:
     if not 0 < count <= _MOST_VECTORS or width == 0:
         why = "that is no usable embedding"
         raise EmbeddingError(f"{path} holds {count} vectors of width {width}", why)
-    rows = rows.detach().float().clone()
+    rows = rows.detach().to(torch.float32, copy=True).contiguous()
     if not torch.isfinite(rows).all():
         raise EmbeddingError(f"{path} is damaged", "its vectors are not finite numbers", _FIX)
     return rows
