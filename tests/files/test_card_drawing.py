@@ -60,9 +60,16 @@ def test_no_text_is_too_odd_to_be_drawn(words: tuple[str, str, str, str]) -> Non
 
 @pytest.mark.parametrize(
     ("size", "becomes"),
-    [((64, 64), (256, 256)), ((1, 1), (256, 256)), ((128, 512), (256, 1024)), ((300, 256),) * 2],
+    [
+        ((64, 64), (256, 256)),
+        ((1, 1), (256, 256)),
+        ((128, 512), (256, 1024)),
+        ((300, 256), (300, 256)),
+        ((4096, 2048), (2048, 1024)),
+        ((5000, 20), (2048, 256)),
+    ],
 )
-def test_a_small_picture_is_enlarged_so_that_it_can_be_read(
+def test_a_picture_becomes_large_enough_to_be_read_and_small_enough_to_be_carried(
     size: tuple[int, int], becomes: tuple[int, int]
 ) -> None:
     assert captioned(grey(*size), *WORDS).size == becomes

@@ -36,11 +36,12 @@ from .regular_file import open_regular
 KEYWORD = "sd-ti-embedding"
 _TENSOR = "TORCHTENSOR"
 _MOST_FILE_BYTES = 64 * 2**20
-_MOST_PIXELS = 20_000_000
+_MOST_PIXELS = 12_000_000
 """Some 250 MB of memory; a card of 75 SDXL vectors around a picture of 1024 pixels has 3."""
 _MOST_JSON_BYTES = 24 * 2**20
-_MOST_NUMBERS = 1_100_000
-"""Of 530 vectors for SDXL; each is some 40 bytes in Python's lists, and 22 in JSON."""
+_MOST_NUMBERS = 1_000_000
+"""Of 488 vectors for SDXL; each is some 40 bytes in Python's lists and 25 in JSON at most."""
+_MOST_COMMAS = _MOST_NUMBERS + 10_000
 _MOST_BRACKETS = 20_000
 _MOST_SHADES = 1024
 _LARGEST_WEBP = 16_383
@@ -64,7 +65,7 @@ def read_card(path: Path) -> dict[str, Any]:
     """
     try:
         data = _bytes_of(path)
-        text = png_text(data, KEYWORD, _MOST_JSON_BYTES) if is_png(data) else None
+        text = png_text(data, KEYWORD, _MOST_JSON_BYTES * 4 // 3 + 4) if is_png(data) else None
         if text is not None:
             return _dictionary(base64.b64decode(text))
         return _dictionary(_from_margins(data))
@@ -111,7 +112,7 @@ def _pixels(data: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 def _dictionary(text: bytes) -> dict[str, Any]:
     """The JSON, with tensors; its parts are counted before Python makes objects of them."""
-    if len(text) > _MOST_JSON_BYTES or text.count(b",") > _MOST_NUMBERS:
+    if len(text) > _MOST_JSON_BYTES or text.count(b",") > _MOST_COMMAS:
         raise ValueError("it holds more numbers than any embedding")
     if text.count(b"[") + text.count(b"{") > _MOST_BRACKETS:
         raise ValueError("its data is of no embedding's form")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 _LETTERS = 96
 """Pixels; text is drawn once in this size and made smaller."""
@@ -13,16 +13,16 @@ _LARGEST = 72
 _PADDING = 10
 _LONGEST = 80
 """Characters; what is longer could not be read on any card."""
-_SMALLEST_SIDE = 256
+_SMALLEST_SIDE, _LARGEST_SIDE = 256, 2048
 _WHITE, _OPACITY = (255, 255, 255), 0.9
 
 
 def captioned(picture: Image.Image, title: str, left: str, middle: str, right: str) -> Image.Image:
     """An RGB copy of the picture with a title and a footer of three parts.
 
-    Smaller pictures are enlarged until both sides have 256 pixels.
+    Its sides are 256 to 2048 pixels: other pictures are scaled, and cut where they are very narrow.
     """
-    card = _darkened(_large_enough(picture.convert("RGB")))
+    card = _darkened(_of_bearable_size(picture.convert("RGB")))
     _write_title(card, _letters(title))
     _write_footer(card, [_letters(text) for text in (left, middle, right)])
     return card
@@ -38,12 +38,13 @@ def _fading(level: int) -> list[int]:
     return [round(level * (1 - value / 400)) for value in range(256)]
 
 
-def _large_enough(picture: Image.Image) -> Image.Image:
-    factor = _SMALLEST_SIDE / max(1, min(picture.size))
-    if factor <= 1:
-        return picture
-    width, height = (max(_SMALLEST_SIDE, round(side * factor)) for side in picture.size)
-    return picture.resize((width, height), Image.Resampling.LANCZOS)
+def _of_bearable_size(picture: Image.Image) -> Image.Image:
+    shorter, longer = sorted(picture.size)
+    scale = max(_SMALLEST_SIDE / shorter, min(1.0, _LARGEST_SIDE / longer))
+    width, height = (
+        max(_SMALLEST_SIDE, min(_LARGEST_SIDE, round(side * scale))) for side in picture.size
+    )
+    return ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
 
 
 def _darkened(picture: Image.Image) -> Image.Image:
@@ -52,7 +53,7 @@ def _darkened(picture: Image.Image) -> Image.Image:
     shadow = Image.new("L", (1, height))
     for y in range(height):
         above, below = math.cos((1 - y / height) * 1.65), math.cos(y / height * 1.5)
-        shadow.putpixel((0, y), int((1 - min(above, below)) * 255))
+        shadow.putpixel((0, y), min(255, int((1 - min(above, below)) * 255)))
     return Image.composite(Image.new("RGB", picture.size), picture, shadow.resize(picture.size))
 
 

@@ -1,7 +1,7 @@
 """Writes what `torch.save` writes (.pt, .bin), so that every program's reader accepts it.
 
 torch itself adds members that A1111's reader takes for an attack (`byteorder` since 2.1 for the
-A1111 of that time, `.format_version` since 2.8 for every A1111). Here only the four kinds of
+A1111 of that time, `.format_version` in newer ones for every A1111). Here only the three kinds of
 members stand that all of them know, and the pickle names only `_rebuild_tensor_v2`,
 `FloatStorage` and `OrderedDict`. No date and no memo of shared objects: equal input gives equal
 bytes. What the dictionary has no key for (trigger, step, licence…) stands in the comment of the
@@ -100,7 +100,9 @@ def _text(text: str) -> bytes:
 
 
 def _whole(number: int) -> bytes:
-    content = pickle.encode_long(int(number))
+    if -(2**31) <= number < 2**31:
+        return pickle.BININT + struct.pack("<i", number)
+    content = pickle.encode_long(number)
     return pickle.LONG1 + bytes([len(content)]) + content
 
 
