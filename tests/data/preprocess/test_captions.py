@@ -1,0 +1,144 @@
+"""Captions: new ones, those that were there, and A1111's four ways to have both."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.data.preprocess.folders import Run, put
+from ti_core.data.preprocess.captions import describer, joined, tagger, tidy_tags
+from ti_core.data.preprocess.config import CaptionConfig, PreprocessConfig
+from ti_core.errors import ConfigError, HostError
+
+
+@pytest.mark.parametrize(
+    ("action", "new", "existing", "wanted"),
+    [
+        ("ignore", "a cat", "old", "a cat"),
+        ("copy", "a cat", "old", "old"),
+        ("prepend", "a cat", "old", "old a cat"),
+        ("append", "a cat", "old", "a cat old"),
+        ("copy", "a cat", "", "a cat"),
+        ("prepend", "a cat", "", "a cat"),
+        ("append", "a cat", "", "a cat"),
+        ("prepend", "", "old", "old"),
+        ("append", "", "old", "old"),
+        ("ignore", "", "old", ""),
+        ("append", " a cat\n", " old\n", "a cat old"),
+    ],
+)
+def test_existing_captions_are_joined_as_in_a1111(
+    action: str, new: str, existing: str, wanted: str
+) -> None:
+    assert joined(new, existing, action) == wanted
+
+
+def config(**how: object) -> PreprocessConfig:
+    return PreprocessConfig(width=64, height=64, captions=CaptionConfig(**how))
+
+
+@pytest.mark.parametrize("action", ["copy", "prepend", "append"])
+def test_a_caption_beside_a_source_goes_with_its_picture(tmp_path: Path, action: str) -> None:
+    put(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "a.txt").write_bytes("\ufeffa dög\r\n".encode())
+    run = Run(tmp_path, config(existing_caption=action))
+    assert run.names() == ["00000-0-a.png", "00000-0-a.txt"]
+    assert (run.out / "00000-0-a.txt").read_bytes() == "a dög".encode()
+
+
+def test_no_caption_file_is_written_for_an_empty_caption(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "a.txt").write_text(" \n")
+    assert Run(tmp_path, config(existing_caption="copy")).names() == ["00000-0-a.png"]
+
+
+def test_captions_are_ignored_by_default(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "a.txt").write_text("a dog")
+    assert Run(tmp_path).names() == ["00000-0-a.png"]
+
+
+def test_a_caption_that_is_no_text_skips_its_picture_and_says_so(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "a.txt").write_bytes(b"\xff\xff\xff")
+    run = Run(tmp_path, config(existing_caption="copy"))
+    assert "decode" in run.reasons["a.png"]
+    assert run.names() == []
+
+
+def left_or_right(image: Image.Image, source: Path) -> str:
+    row = np.asarray(image)[0, :, 0].astype(int)
+    return f"{source.stem} grows to the {'right' if row[-1] > row[0] else 'left'}"
+
+
+def test_a_flipped_copy_is_described_anew(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "red.png")
+    run = Run(tmp_path, PreprocessConfig(width=64, height=64, flip=True), describe=left_or_right)
+    assert run.words("00000-0-red.txt") == "red grows to the right"
+    assert run.words("00000-1-red.txt") == "red grows to the left"
+
+
+def test_a_new_caption_and_an_old_one_can_go_together(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "red.png")
+    (tmp_path / "in" / "red.txt").write_text("[name],")
+    run = Run(tmp_path, config(existing_caption="prepend"), describe=left_or_right)
+    assert run.words("00000-0-red.txt") == ("[name], red grows to the right")
+
+
+def test_a_caption_can_be_the_name_as_in_2022(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "red.png")
+    run = Run(tmp_path, config(caption_in_name=True), describe=left_or_right)
+    assert run.names() == ["00000-0-red grows to the right.png"]
+
+
+def test_tags_of_another_program_are_found_by_the_pictures_name(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "a.png")
+    put(tmp_path / "in" / "b.png")
+    (tmp_path / "tags").mkdir()
+    (tmp_path / "tags" / "a.txt").write_text("1girl, long_hair,, ^_^\n")
+    run = Run(tmp_path, config(tags_dir=str(tmp_path / "tags")))
+    assert run.names() == ["00000-0-a.png", "00000-0-a.txt", "00001-0-b.png"]
+    assert run.words("00000-0-a.txt") == "1girl, long hair, ^_^"
+
+
+def test_tags_are_spelled_as_deepbooru_does_when_asked_to() -> None:
+    """A1111: sorted by alphabet, spaces for underscores, a backslash before brackets."""
+    text = "solo, saber_(fate), blue_eyes"
+    everything = CaptionConfig(tags_sort=True, tags_use_spaces=True, tags_escape=True)
+    assert tidy_tags(text, everything) == "blue eyes, saber \\(fate\\), solo"
+    assert tidy_tags(text, CaptionConfig(tags_use_spaces=False)) == text
+    assert tidy_tags("a\\b", everything) == "a\\\\b"
+
+
+def test_the_tags_come_after_the_description(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ti_core.data.preprocess import captioning
+
+    monkeypatch.setattr(captioning, "blip", lambda config: lambda image, source: "a cat")
+    (tmp_path / "a.txt").write_text("fur, paws")
+    both = describer(CaptionConfig(blip_model="blip", tags_dir=str(tmp_path)))
+    assert both is not None
+    picture = Image.new("RGB", (8, 8))
+    assert both(picture, Path("a.png")) == "a cat, fur, paws"
+    assert both(picture, Path("b.png")) == "a cat"
+
+
+def test_a_folder_of_tags_that_is_not_there_is_an_error_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="tags_dir"):
+        tagger(CaptionConfig(tags_dir=str(tmp_path / "nothing")))
+
+
+def test_without_transformers_blip_tells_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(HostError, match="pip install transformers"):
+        describer(CaptionConfig(blip_model="blip"))
+
+
+def test_lengths_that_cross_are_refused() -> None:
+    with pytest.raises(ConfigError, match="blip_max_length"):
+        CaptionConfig(blip_min_length=50, blip_max_length=40)

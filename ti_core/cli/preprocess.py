@@ -1,0 +1,122 @@
+"""`ti preprocess`: from photographs to pictures that can be trained on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+from ..options import check, option
+from .interrupt import stop_on_signals
+from .options import OptionParser, add_options, make_config
+
+_ABOUT = """Make pictures of one size of the photographs in SOURCE, upright and cropped to their
+centre, and write them to DESTINATION. SOURCE is never written to. The names, settings and defaults
+are those of A1111's "Preprocess images"."""
+
+
+@dataclass(frozen=True)
+class OutputConfig:
+    """Output"""
+
+    json: bool = option(False, "print every event as a line of JSON", label="JSON")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def parser() -> OptionParser:
+    """All options of `ti preprocess`."""
+    from ..data.preprocess.config import PreprocessConfig
+
+    made = OptionParser(
+        prog="ti preprocess",
+        usage="ti preprocess SOURCE DESTINATION [options]",
+        description=_ABOUT,
+    )
+    made.add_argument("folders", nargs="*", metavar="FOLDER", help="source and destination")
+    add_options(made, PreprocessConfig)
+    add_options(made, OutputConfig)
+    return made
+
+
+def run(argv: Sequence[str]) -> int:
+    """Preprocess; returns the exit code: 1 when no picture was made."""
+    from ..data.preprocess.config import PreprocessConfig
+
+    typed = parser().read(argv)
+    folders = typed.pop("folders")
+    if len(folders) != 2:
+        raise ConfigError("two folders are needed", "", "write ti preprocess SOURCE DESTINATION")
+    config = make_config(PreprocessConfig, typed)
+    output = make_config(OutputConfig, typed)
+    from ..data.preprocess.job import preprocess
+
+    source, destination = (Path(name) for name in folders)
+    with stop_on_signals() as stop, Report() as report:
+        listener = _print_json if output.json else report
+        finished = preprocess(source, destination, config, listener, stop.requested)
+    if finished.reason == "stopped":
+        return 128 + (stop.signal or 0)
+    return 0 if finished.pictures else 1
+
+
+def _print_json(event: Any) -> None:
+    print(event.to_json(), flush=True)
+
+
+class Report:
+    """A listener that tells the user what to know, with a bar on a terminal."""
+
+    def __init__(self) -> None:
+        self.bar: Any = None
+
+    def __enter__(self) -> Report:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def __call__(self, event: Any) -> None:
+        """Show an event; a picture of which there is nothing to say only moves the bar."""
+        kind = type(event).__name__
+        if kind == "Started":
+            self.bar = _bar(event.total)
+        elif kind == "Notice":
+            self._say(f"{event.level}: {event}")
+        elif kind == "Skipped" or (kind == "PictureDone" and event.notes):
+            self._say(str(event))
+        elif kind == "Finished":
+            self._finish(event)
+        if self.bar is not None and kind in ("Skipped", "PictureDone"):
+            self.bar.update(event.index + 1 - self.bar.n)
+
+    def _finish(self, event: Any) -> None:
+        if self.bar is not None:
+            self.bar.close()
+        word = "" if event.reason == "done" else "stopped: "
+        print(
+            f"{word}{event.written} pictures made of {event.pictures}, {event.skipped} skipped, "
+            f"in {event.seconds:.1f} s"
+        )
+
+    def _say(self, text: str) -> None:
+        if self.bar is not None:
+            self.bar.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+
+def _bar(total: int) -> Any:
+    """A tqdm bar, or None where the output is no terminal or tqdm is not installed."""
+    if not sys.stderr.isatty():
+        return None
+    try:
+        from tqdm import tqdm
+    except ModuleNotFoundError:
+        return None
+    return tqdm(total=total, unit="file", file=sys.stderr, dynamic_ncols=True)

@@ -1,0 +1,175 @@
+"""Pictures of strangers: found, opened without trust, turned upright, brought to a size.
+
+Nothing here needs torch; `images.py` makes tensors of what comes out.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ..errors import DataError, FileError
+from ..files.regular_file import open_regular
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jxl")
+"""File endings that are tried as pictures; A1111 tries every file."""
+FORMATS = (
+    *("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "HEIF", "JXL"),
+    *("JPEG2000", "PPM", "TGA", "ICO", "QOI"),
+)
+"""What Pillow may take a file for. Left out are formats that run other programs (EPS starts
+Ghostscript), open other files, or that nobody keeps photographs in."""
+MOST_PIXELS = 100_000_000
+"""Larger pictures are refused before they are decoded."""
+_EXTRA_VIEWS = "MPO"
+"""Phones put a depth map or a second view into their JPEG files; the first picture is the photo."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A picture, ready to be worked on."""
+
+    image: Image.Image
+    """RGB, upright"""
+    notes: tuple[str, ...] = ()
+    """What is not the same as in the file, in words: "it is animated: …"."""
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The pictures directly in a folder, by name.
+
+    Raises DataError when there is no such folder or no picture in it.
+    """
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}", "", "check --train_data_dir")
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
+    if not found:
+        raise DataError(
+            f"{folder} holds no pictures", "", f"put some there ({', '.join(ENDINGS[:4])}…)"
+        )
+    return found
+
+
+def open_image(path: Path) -> Image.Image:
+    """A picture as RGB, upright by its EXIF tag, transparent parts on white.
+
+    Raises DataError for anything that is not a whole picture of sensible size.
+    """
+    return open_picture(path).image
+
+
+def open_picture(path: Path) -> Opened:
+    """Like `open_image`, with notes on what the picture lost.
+
+    Raises DataError for anything that is not a whole picture of sensible size; never waits for a
+    pipe or a device.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with open_regular(path) as file, Image.open(file, formats=_formats()) as image:
+                _check_size(path, image)
+                notes = tuple(_notes(image))
+                image.load()
+                return Opened(_flattened(ImageOps.exif_transpose(image)), notes)
+    except DataError:
+        raise
+    except Exception as error:  # Pillow can fail in any way on a damaged file
+        raise DataError(f"{path.name} is skipped", _reason(error)) from error
+
+
+def _formats() -> list[str]:
+    """Those of `FORMATS` that this Pillow knows, plug-ins of others included."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileError):
+        return error.why
+    if isinstance(error, UnidentifiedImageError):
+        return "it is no picture of a kind that can be read here"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it has more than {MOST_PIXELS:,} pixels"
+    return f"it cannot be read ({error})"
+
+
+def _check_size(path: Path, image: Image.Image) -> None:
+    if image.width * image.height > MOST_PIXELS:
+        raise DataError(
+            f"{path.name} is skipped", f"it has {image.width}x{image.height} pixels", "shrink it"
+        )
+
+
+def _notes(image: Image.Image) -> list[str]:
+    notes = []
+    if getattr(image, "is_animated", False) and image.format != _EXTRA_VIEWS:
+        image.seek(0)  # Pillow looks for the second frame to answer the question
+        notes.append("it holds several pictures: the first is taken")
+    if _is_see_through(image):
+        notes.append("its transparent parts become white")
+    return notes
+
+
+def _is_see_through(image: Image.Image) -> bool:
+    return image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+
+
+def _flattened(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        return _eight_bit(image).convert("RGB")
+    if _is_see_through(image):
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Pillow clips deeper grey pictures instead of scaling them."""
+    values = np.asarray(image, dtype=np.float32)
+    scale = 257.0 if values.max(initial=0) > 255 else 1.0
+    return Image.fromarray(np.clip(values / scale, 0, 255).astype(np.uint8))
+
+
+def fitted(image: Image.Image, width: int, height: int, mode: str = "cover") -> Image.Image:
+    """An RGB picture brought to a size.
+
+    "cover" scales and crops the centre (A1111's preprocessing), "stretch" distorts (A1111's
+    training), "pad" adds a border of the picture's mean colour.
+    """
+    if mode == "stretch":
+        return image.resize((width, height), Image.Resampling.BICUBIC)
+    if mode == "pad":
+        return _padded(image, width, height)
+    box = cover_box(image.size, width, height)
+    return image.resize((width, height), Image.Resampling.LANCZOS, box=box)
+
+
+Box = tuple[float, float, float, float]
+"""left, top, right, bottom in pixels"""
+
+
+def cover_box(size: tuple[int, int], width: int, height: int) -> Box:
+    """The largest centred part of a picture of `size` (width, height) with the wanted shape.
+
+    Only this part is to be resized: a very thin picture as a whole would fill the memory.
+    """
+    scale = max(width / size[0], height / size[1])
+    kept = min(size[0], width / scale), min(size[1], height / scale)
+    left, top = (size[0] - kept[0]) / 2, (size[1] - kept[1]) / 2
+    return (left, top, min(size[0], left + kept[0]), min(size[1], top + kept[1]))
+
+
+def _padded(image: Image.Image, width: int, height: int) -> Image.Image:
+    scale = min(width / image.width, height / image.height)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    small = image.resize(size, Image.Resampling.LANCZOS)
+    mean = np.asarray(small).reshape(-1, 3).mean(axis=0).round().astype(int).tolist()
+    canvas = Image.new("RGB", (width, height), tuple(mean))
+    canvas.paste(small, ((width - small.width) // 2, (height - small.height) // 2))
+    return canvas

@@ -1,0 +1,58 @@
+"""Captions by BLIP, through transformers, with a model that the user has. Nothing is downloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ...errors import HostError
+from .config import CaptionConfig
+
+
+def blip(config: CaptionConfig) -> Any:
+    """A describer (`captions.Describer`) that asks BLIP; A1111's settings: 24 to 48 tokens, one
+    beam.
+
+    Raises HostError when transformers is not installed or the model is not on this computer.
+    """
+    try:
+        import torch
+        from transformers import BlipForConditionalGeneration, BlipProcessor
+    except ImportError as error:
+        raise HostError(
+            "BLIP cannot describe the pictures",
+            f"transformers is not installed ({error})",
+            "pip install transformers, or leave blip_model out",
+        ) from error
+    processor = _loaded(BlipProcessor, config.blip_model)
+    model = _loaded(BlipForConditionalGeneration, config.blip_model, use_safetensors=True).eval()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model.to(device)
+
+    @torch.inference_mode()
+    def describe(image: Image.Image, source: Path) -> str:
+        inputs = processor(images=image, return_tensors="pt").to(device)
+        tokens = model.generate(
+            **inputs,
+            min_length=config.blip_min_length,
+            max_length=config.blip_max_length,
+            num_beams=config.blip_num_beams,
+            do_sample=False,
+        )
+        words: str = processor.decode(tokens[0], skip_special_tokens=True)
+        return words.strip()
+
+    return describe
+
+
+def _loaded(kind: Any, name: str, **how: Any) -> Any:
+    try:
+        return kind.from_pretrained(name, local_files_only=True, **how)
+    except Exception as error:  # transformers raises many kinds for files that are missing or odd
+        raise HostError(
+            f"the BLIP model {name} cannot be loaded",
+            str(error).strip().split("\n")[0],
+            "give the folder of a BLIP model with safetensors files, or download it before",
+        ) from error

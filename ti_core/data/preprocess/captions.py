@@ -1,0 +1,89 @@
+"""The caption of a picture that was made: a new one, the one beside its source, or both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from ...errors import ConfigError
+from ..captions import caption_file, read_text
+from .config import CaptionConfig
+
+Describer = Callable[[Image.Image, Path], str]
+"""(RGB picture, the file that it was made of) → words, or "" when there are none"""
+
+_SHORTEST_WITH_SPACES = 4
+"""Shorter tags are faces drawn with signs: `^_^`, `o_o`."""
+
+
+def describer(config: CaptionConfig) -> Describer | None:
+    """What describes pictures by these settings, or None when nothing does.
+
+    Raises ConfigError when a folder is missing, HostError when the model cannot be loaded.
+    """
+    found: list[Describer] = []
+    if config.blip_model:
+        from .captioning import blip
+
+        found.append(blip(config))
+    if config.tags_dir:
+        found.append(tagger(config))
+    return _all_of(found) if found else None
+
+
+def _all_of(describers: Sequence[Describer]) -> Describer:
+    """Both: `blip, tags`, as in A1111."""
+    return lambda image, source: ", ".join(
+        words for words in (describe(image, source) for describe in describers) if words
+    )
+
+
+def tagger(config: CaptionConfig) -> Describer:
+    """Reads the tags that another program has put into `tags_dir`, one .txt for each picture.
+
+    Raises ConfigError when there is no such folder; the describer, DataError for a file that is
+    not text.
+    """
+    folder = Path(config.tags_dir)
+    if not folder.is_dir():
+        raise ConfigError(f"there is no folder {folder}", "", "check tags_dir")
+
+    def describe(image: Image.Image, source: Path) -> str:
+        path = folder / f"{source.stem}.txt"
+        return tidy_tags(read_text(path), config) if path.is_file() else ""
+
+    return describe
+
+
+def tidy_tags(text: str, config: CaptionConfig) -> str:
+    """Tags separated by commas, spelled as the settings say; empty ones vanish."""
+    tags = [" ".join(tag.split()) for tag in text.split(",")]
+    tags = [tag for tag in tags if tag]
+    if config.tags_sort:
+        tags.sort()
+    if config.tags_use_spaces:
+        tags = [t.replace("_", " ") if len(t) >= _SHORTEST_WITH_SPACES else t for t in tags]
+    if config.tags_escape:
+        tags = [re.sub(r"([\\()])", r"\\\1", tag) for tag in tags]
+    return ", ".join(tags)
+
+
+def existing_caption(source: Path, action: str) -> str:
+    """The caption beside a source picture, "" when there is none or it is to be ignored.
+
+    Raises DataError for a file that is not text.
+    """
+    path = caption_file(source)
+    return read_text(path) if action != "ignore" and path.is_file() else ""
+
+
+def joined(new: str, existing: str, action: str) -> str:
+    """A1111's "Existing Caption txt Action": the two joined by a space, or one of them. To copy
+    where nothing exists keeps the new one."""
+    if not existing or action == "ignore":
+        return new.strip()
+    parts = {"prepend": (existing, new), "append": (new, existing), "copy": (existing,)}[action]
+    return " ".join(part.strip() for part in parts if part.strip())

@@ -1,0 +1,289 @@
+"""Settings of preprocessing: labels and defaults are those of A1111's "Preprocess images" tab.
+
+A1111 removed the tab in December 2023 (commit 11d23e8c); its argument names are accepted as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...errors import ConfigError
+from ...options import check, group, option
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """Split oversized images"""
+
+    split: bool = option(
+        False,
+        "cut long pictures into several that overlap",
+        label="Split oversized images",
+        aliases=("process_split",),
+    )
+    split_rule: str = option(
+        "tiles",
+        "tiles: as many as needed, evenly spaced; two: the start and the end of pictures longer "
+        "than 1.35 to 1, as A1111 did in 2022",
+        label="Split rule",
+        choices=("tiles", "two"),
+        advanced=True,
+    )
+    split_threshold: float = option(
+        0.5,
+        "tiles: split when the short side, in the shape of the target, is at most this part of "
+        "the long one",
+        label="Split image threshold",
+        low=0,
+        high=1,
+    )
+    overlap_ratio: float = option(
+        0.2,
+        "tiles: how much of a tile lies in the next one too, at least",
+        label="Split image overlap ratio",
+        low=0,
+        high=0.9,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class FocalConfig:
+    """Auto focal point crop"""
+
+    focal_crop: bool = option(
+        False,
+        "crop around what is interesting, not around the centre; for pictures that are not square",
+        label="Auto focal point crop",
+        aliases=("process_focal_crop",),
+    )
+    focal_crop_face_weight: float = option(
+        0.9,
+        "how much faces count; they are found by OpenCV where it is installed",
+        label="Focal point face weight",
+        low=0,
+        high=1,
+        aliases=("process_focal_crop_face_weight",),
+    )
+    focal_crop_entropy_weight: float = option(
+        0.15,
+        "how much the part with the most different tones counts",
+        label="Focal point entropy weight",
+        low=0,
+        high=1,
+        aliases=("process_focal_crop_entropy_weight",),
+    )
+    focal_crop_edges_weight: float = option(
+        0.5,
+        "how much corners and edges count",
+        label="Focal point edges weight",
+        low=0,
+        high=1,
+        aliases=("process_focal_crop_edges_weight",),
+    )
+    focal_crop_debug: bool = option(
+        False,
+        "draw what was found, in a folder of its own inside the destination",
+        label="Create debug image",
+        aliases=("process_focal_crop_debug",),
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class AutosizeConfig:
+    """Auto-sized crop"""
+
+    multicrop: bool = option(
+        False,
+        "crop each picture to a size that is near to its own shape, sides multiples of 64",
+        label="Auto-sized crop",
+        aliases=("process_multicrop",),
+    )
+    multicrop_mindim: int = option(
+        384,
+        "smallest side",
+        label="Dimension lower bound",
+        unit="px",
+        low=64,
+        high=2048,
+        aliases=("process_multicrop_mindim",),
+    )
+    multicrop_maxdim: int = option(
+        768,
+        "largest side",
+        label="Dimension upper bound",
+        unit="px",
+        low=64,
+        high=2048,
+        aliases=("process_multicrop_maxdim",),
+    )
+    multicrop_minarea: int = option(
+        64 * 64,
+        "smallest area",
+        label="Area lower bound",
+        unit="px",
+        low=64 * 64,
+        high=2048 * 2048,
+        aliases=("process_multicrop_minarea",),
+    )
+    multicrop_maxarea: int = option(
+        640 * 640,
+        "largest area",
+        label="Area upper bound",
+        unit="px",
+        low=64 * 64,
+        high=2048 * 2048,
+        aliases=("process_multicrop_maxarea",),
+    )
+    multicrop_objective: str = option(
+        "Maximize area",
+        "what is best among the sizes that are near enough",
+        label="Resizing objective",
+        choices=("Maximize area", "Minimize error"),
+        aliases=("process_multicrop_objective",),
+    )
+    multicrop_threshold: float = option(
+        0.1,
+        "how far the shape may be off: 0.1 crops at most a tenth away",
+        label="Error threshold",
+        low=0,
+        high=1,
+        aliases=("process_multicrop_threshold",),
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        for what in ("dim", "area"):
+            low, high = (getattr(self, f"multicrop_{end}{what}") for end in ("min", "max"))
+            if low > high:
+                raise ConfigError(
+                    f"multicrop_min{what} is {low}",
+                    f"that is more than multicrop_max{what}, {high}",
+                    "exchange them",
+                )
+
+
+@dataclass(frozen=True)
+class CaptionConfig:
+    """Captions"""
+
+    existing_caption: str = option(
+        "ignore",
+        "a caption file beside the source picture: ignore it, copy it in place of a new caption, "
+        "or put it before or after the new one",
+        label="Existing Caption txt Action",
+        choices=("ignore", "copy", "prepend", "append"),
+        aliases=("preprocess_txt_action",),
+    )
+    blip_model: str = option(
+        "",
+        "describe the pictures with this BLIP model: a folder, or the name of one that was "
+        "downloaded before; needs transformers; nothing is downloaded",
+        label="BLIP model",
+        recorded=False,
+    )
+    blip_min_length: int = option(
+        24, "", label="BLIP: minimum description length", unit="tokens", low=1, high=128
+    )
+    blip_max_length: int = option(
+        48, "", label="BLIP: maximum description length", unit="tokens", low=1, high=256
+    )
+    blip_num_beams: int = option(1, "", label="BLIP: num_beams", low=1, high=16, advanced=True)
+    tags_dir: str = option(
+        "",
+        "folder where a tagger has put a .txt file for each picture; its tags come after BLIP's "
+        "description",
+        label="Tagger's folder",
+        recorded=False,
+    )
+    tags_use_spaces: bool = option(
+        True, "in tags, spaces for underscores", label="deepbooru: use spaces in tags"
+    )
+    tags_sort: bool = option(
+        False, "tags by alphabet, not as the tagger left them", label="deepbooru: sort tags"
+    )
+    tags_escape: bool = option(
+        False,
+        "a backslash before brackets, for programs that would read them as emphasis; here "
+        "captions are taken literally",
+        label="deepbooru: escape () brackets",
+        advanced=True,
+    )
+    caption_in_name: bool = option(
+        False,
+        "put the caption into the name of the picture, as A1111 did in 2022, not into a .txt file",
+        label="Caption in the file name",
+        advanced=True,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.blip_min_length > self.blip_max_length:
+            raise ConfigError(
+                f"blip_min_length is {self.blip_min_length}",
+                f"that is more than blip_max_length, {self.blip_max_length}",
+                "exchange them",
+            )
+
+
+@dataclass(frozen=True)
+class PreprocessConfig:
+    """Pictures"""
+
+    width: int = option(
+        512,
+        "of the result, a multiple of 8",
+        label="Width",
+        unit="px",
+        low=64,
+        high=2048,
+        aliases=("process_width",),
+    )
+    height: int = option(
+        512,
+        "of the result, a multiple of 8",
+        label="Height",
+        unit="px",
+        low=64,
+        high=2048,
+        aliases=("process_height",),
+    )
+    resize_mode: str = option(
+        "cover",
+        "where nothing else was asked for: cover fills the size and crops what sticks out, "
+        "stretch distorts, pad adds a border",
+        label="Resize mode",
+        choices=("cover", "stretch", "pad"),
+    )
+    keep_original_size: bool = option(
+        False,
+        "write each picture in its own size, beside what else is asked for",
+        label="Keep original size",
+        aliases=("process_keep_original_size",),
+    )
+    flip: bool = option(
+        False,
+        "write each picture mirrored as well; not for faces, writing, tattoos or anything else "
+        "whose left and right differ",
+        label="Create flipped copies",
+        aliases=("process_flip",),
+    )
+    split_images: SplitConfig = group(SplitConfig)
+    focal_point: FocalConfig = group(FocalConfig)
+    auto_size: AutosizeConfig = group(AutosizeConfig)
+    captions: CaptionConfig = group(CaptionConfig)
+
+    def __post_init__(self) -> None:
+        check(self)
+        for name in ("width", "height"):
+            if getattr(self, name) % 8:
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)}",
+                    "the model needs multiples of 8",
+                    f"try {getattr(self, name) // 8 * 8}",
+                )

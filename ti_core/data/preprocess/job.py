@@ -1,0 +1,134 @@
+"""The work: every picture of a folder, one after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from ...errors import DataError
+from ...files.atomic import make_folder
+from ..pictures import open_picture
+from .captions import Describer, describer
+from .config import PreprocessConfig
+from .events import Finished, Listener, Notice, PictureDone, Skipped, Started, notice_of
+from .faces import FaceFinder, NoFaceFinderError, opencv_faces
+from .places import captions_among, entries, require_apart
+from .treatments import treat
+from .writer import DEBUG_FOLDER, Writer
+
+
+def preprocess(
+    source: Path,
+    destination: Path,
+    config: PreprocessConfig | None = None,
+    on_event: Listener = lambda event: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    describe: Describer | None = None,
+    find_faces: FaceFinder | None = None,
+) -> Finished:
+    """Make pictures to train on in `destination` of those that lie directly in `source`.
+
+    `should_stop` is asked before every picture. `describe` and `find_faces` are what a host may
+    have for these; without them the settings and OpenCV decide. Every file is whole or not there,
+    and a caption is written before its picture: whenever the power goes, each picture there is
+    complete and has its words. The source is never written to; files of the same names in the
+    destination are replaced.
+
+    Raises ConfigError when the destination lies in the source, DataError when the source cannot
+    be read, HostError when the caption model cannot be loaded, StorageError when the destination
+    cannot be written to. A picture that cannot be used raises nothing: it is `Skipped`.
+    """
+    config, start = config or PreprocessConfig(), time.monotonic()
+    found = _checked(source, destination)
+    describe = describe or describer(config.captions)
+    for notice in _notices(destination, config):
+        on_event(notice)
+    if config.focal_point.focal_crop and find_faces is None:
+        find_faces = _opencv(config, on_event)
+    on_event(Started(source, destination, len(found)))
+    job = _Job(config, Writer(destination, config.captions, config.flip, describe), find_faces)
+    reason = job.run(found, on_event, should_stop)
+    seconds = time.monotonic() - start
+    finished = Finished(reason, job.pictures, job.written, job.skipped, seconds)
+    on_event(finished)
+    return finished
+
+
+class _Job:
+    """One picture at a time, and what became of them."""
+
+    def __init__(
+        self, config: PreprocessConfig, writer: Writer, find_faces: FaceFinder | None
+    ) -> None:
+        self.config, self.writer, self.find_faces = config, writer, find_faces
+        self.pictures = self.written = self.skipped = 0
+
+    def run(
+        self, found: list[Path], on_event: Listener, should_stop: Callable[[], bool]
+    ) -> Literal["done", "stopped"]:
+        """Everything, or until it is to stop."""
+        captions = captions_among(found)
+        for index, path in enumerate(found):
+            if should_stop():
+                return "stopped"
+            if path not in captions:
+                on_event(self._one(index, path))
+        return "done"
+
+    def _one(self, index: int, path: Path) -> PictureDone | Skipped:
+        try:
+            done = self._picture(index, path)
+        except DataError as error:
+            self.skipped += 1
+            return Skipped(index, path, error.why or error.what)
+        self.pictures += 1
+        self.written += len(done.written)
+        return done
+
+    def _picture(self, index: int, path: Path) -> PictureDone:
+        opened = open_picture(path)
+        notes = list(opened.notes)
+        made = treat(opened.image, self.config, self.find_faces, notes.append)
+        written = tuple(self.writer.write(index, path, made))
+        if not written:
+            raise DataError("nothing was made of it", "; ".join(notes))
+        return PictureDone(index, path, written, tuple(notes))
+
+
+def _checked(source: Path, destination: Path) -> list[Path]:
+    """The entries of the source, once it is sure that nothing is written there."""
+    found = entries(source)
+    for folder in (destination, destination / DEBUG_FOLDER):
+        require_apart(source, folder)
+    make_folder(destination)
+    return found
+
+
+def _notices(destination: Path, config: PreprocessConfig) -> Iterator[Notice]:
+    if any(destination.iterdir()):
+        yield Notice(
+            "warning",
+            f"{destination} is not empty",
+            "what is in it would be trained on together with the new pictures",
+            "take an empty folder unless you want that",
+        )
+    if config.flip:
+        yield Notice(
+            "info",
+            "mirrored copies are written",
+            "they teach that left and right do not matter, which is wrong for a parting, a tattoo, "
+            "writing or a badge",
+        )
+
+
+def _opencv(config: PreprocessConfig, on_event: Listener) -> FaceFinder | None:
+    if not config.focal_point.focal_crop_face_weight:
+        return None
+    try:
+        return opencv_faces()
+    except NoFaceFinderError as error:
+        why = f"{error.why}; the upper part of upright pictures counts in their place"
+        on_event(notice_of(NoFaceFinderError(error.what, why, error.fix)))
+        return None

@@ -1,0 +1,45 @@
+"""The two folders: what is in the source, and that nothing is ever written there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...errors import ConfigError, DataError
+from ..captions import FALLBACK
+
+_CAPTIONS = (".txt", FALLBACK)
+
+
+def entries(source: Path) -> list[Path]:
+    """Everything that lies directly in the source folder, by name.
+
+    Raises DataError when it is no folder, or one that cannot be read.
+    """
+    try:
+        return sorted(source.iterdir())
+    except OSError as error:
+        raise DataError(
+            f"cannot read the folder {source}", error.strerror or str(error), "check the source"
+        ) from error
+
+
+def captions_among(found: list[Path]) -> set[Path]:
+    """Those entries that are captions of others, and so are nothing to be skipped."""
+    others = {path.stem for path in found if path.suffix.lower() not in _CAPTIONS}
+    return {p for p in found if p.suffix.lower() in _CAPTIONS and p.stem in others}
+
+
+def require_apart(source: Path, folder: Path) -> None:
+    """Raise ConfigError when a file written into `folder` would lie in the source folder: they are
+    the same, or one is inside the other, by whatever links and names."""
+    try:
+        real = folder.resolve()
+        inside = any(part.exists() and part.samefile(source) for part in (real, *real.parents))
+    except (OSError, RuntimeError) as error:  # links in a circle
+        raise ConfigError(f"cannot use the folder {folder}", str(error)) from error
+    if inside:
+        raise ConfigError(
+            f"{folder} lies in the source folder {source}",
+            "the source is never written to",
+            "choose a destination outside of it",
+        )

@@ -1,0 +1,88 @@
+"""What is made of one picture. Treatments add up, as in A1111: a picture can be split and cropped
+and kept; only when none of them made anything is it brought to the size by the resize mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from PIL import Image
+
+from ..pictures import fitted
+from .autosize import auto_sized
+from .config import PreprocessConfig
+from .faces import FaceFinder
+from .focal import debug_picture, focal_crop
+from .split import split
+
+NOTED_ENLARGEMENT = 1.2
+"""Smaller enlargements than this are not worth a word."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A picture made of another."""
+
+    image: Image.Image
+    debug: bool = False
+    """It shows how a crop came about, and is not to be trained on."""
+
+
+def treat(
+    image: Image.Image,
+    config: PreprocessConfig,
+    find_faces: FaceFinder | None = None,
+    note: Callable[[str], None] = lambda text: None,
+) -> Iterator[Made]:
+    """What the settings make of an upright RGB picture, one after the other; `note` is told what
+    the user should know about it. Nothing comes when an auto-sized crop was asked for alone and no
+    size fits.
+
+    Raises DataError for a picture that is too long to be split.
+    """
+    width, height = config.width, config.height
+    treated = False
+    if config.split_images.split:
+        for part in split(image, width, height, config.split_images):
+            treated = True
+            yield Made(part)
+    if config.focal_point.focal_crop and image.width != image.height:
+        treated = True
+        yield from _focal(image, config, find_faces)
+    own_size = config.auto_size.multicrop or config.keep_original_size
+    if treated or not own_size:
+        _note_enlargement(image, config, note)
+    if not treated and not own_size:
+        yield Made(fitted(image, width, height, config.resize_mode))
+    if config.auto_size.multicrop:
+        yield from _auto_sized(image, config, note)
+    if config.keep_original_size:
+        yield Made(image)
+
+
+def _focal(
+    image: Image.Image, config: PreprocessConfig, find_faces: FaceFinder | None
+) -> Iterator[Made]:
+    crop = focal_crop(image, config.width, config.height, config.focal_point, find_faces)
+    yield Made(crop.image)
+    if config.focal_point.focal_crop_debug:
+        yield Made(debug_picture(crop), debug=True)
+
+
+def _auto_sized(
+    image: Image.Image, config: PreprocessConfig, note: Callable[[str], None]
+) -> Iterator[Made]:
+    made = auto_sized(image, config.auto_size)
+    if made is None:
+        note(f"no auto-sized crop: {image.width}x{image.height} is near to none of the sizes")
+    else:
+        yield Made(made)
+
+
+def _note_enlargement(
+    image: Image.Image, config: PreprocessConfig, note: Callable[[str], None]
+) -> None:
+    scales = config.width / image.width, config.height / image.height
+    times = min(scales) if config.resize_mode == "pad" else max(scales)
+    if times > NOTED_ENLARGEMENT:
+        note(f"it has only {image.width}x{image.height} pixels and is enlarged {times:.1f} times")

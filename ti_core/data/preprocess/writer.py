@@ -1,0 +1,77 @@
+"""Pictures and their captions on the disk, each whole or not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from ...files.atomic import write_bytes, write_with
+from .captions import Describer, existing_caption, joined
+from .config import CaptionConfig
+from .names import caption_stem, output_stem
+from .treatments import Made
+
+DEBUG_FOLDER = "focal points"
+"""Inside the destination: pictures in folders are not trained on."""
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes what was made of the pictures of a folder."""
+
+    destination: Path
+    config: CaptionConfig
+    flip: bool
+    """A mirrored copy follows each picture."""
+    describe: Describer | None
+
+    def write(self, index: int, source: Path, made: Iterable[Made]) -> Iterator[Path]:
+        """Write everything made of one source, and tell the path of each picture when it is there.
+
+        Raises DataError when the source's own caption is not text, StorageError when the
+        destination cannot be written to.
+        """
+        existing = existing_caption(source, self.config.existing_caption)
+        subindex = 0
+        for one in made:
+            if one.debug:  # named like the crop before it
+                last = subindex - 1 - self.flip
+                stem = output_stem(self.destination / DEBUG_FOLDER, index, last, source.stem)
+                save(self.destination / DEBUG_FOLDER / f"{stem}.png", one.image)
+                continue
+            for image in _copies(one.image, self.flip):
+                yield self._write(index, subindex, source, image, existing)
+                subindex += 1
+
+    def _write(
+        self, index: int, subindex: int, source: Path, image: Image.Image, existing: str
+    ) -> Path:
+        """The caption first: a picture that is there has its words."""
+        new = self.describe(image, source) if self.describe else ""
+        caption = joined(new, existing, self.config.existing_caption)
+        if caption and self.config.caption_in_name:
+            stem = caption_stem(self.destination, index, subindex, caption)
+        else:
+            stem = output_stem(self.destination, index, subindex, source.stem)
+            if caption:
+                write_bytes(self.destination / f"{stem}.txt", caption.encode("utf-8"))
+        path = self.destination / f"{stem}.png"
+        save(path, image)
+        return path
+
+
+def _copies(image: Image.Image, flip: bool) -> Iterator[Image.Image]:
+    yield image
+    if flip:
+        yield ImageOps.mirror(image)
+
+
+def save(path: Path, image: Image.Image) -> None:
+    """An RGB picture as PNG, with its colour profile, and without what the camera noted (such as
+    the place). Raises StorageError."""
+    profile = image.info.get("icc_profile") or b""
+    kept = profile if profile[16:20] == b"RGB " else None  # one for print fits no RGB picture
+    write_with(path, lambda file: image.save(file, "PNG", icc_profile=kept))
