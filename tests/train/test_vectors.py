@@ -15,7 +15,14 @@ from ti_core.files.embedding import Embedding
 from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.train.config import EmbeddingConfig
-from ti_core.train.vectors import EmbeddingVectors, Start, fill_rows, norms, starting_rows
+from ti_core.train.vectors import (
+    EmbeddingVectors,
+    Start,
+    described,
+    fill_rows,
+    norms,
+    starting_rows,
+)
 
 WORDS = torch.arange(6.0).reshape(3, 2)
 PADDING = torch.tensor([9.0, 9.0])
@@ -139,3 +146,26 @@ def test_a_snapshot_is_a_copy_and_can_be_put_back() -> None:
 
 def test_lengths_are_told_per_vector() -> None:
     assert norms({"clip_l": torch.tensor([[3.0, 4.0], [0.0, 0.0]])}) == {"clip_l": [5.0, 0.0]}
+
+
+# --- what the file tells ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, {}),
+        ({"metadata_license": "CC0-1.0"}, {"modelspec.license": "CC0-1.0"}),
+        (
+            {"metadata_is_negative_embedding": True},
+            {"modelspec.is_negative_embedding": "true"},
+        ),
+    ],
+)
+def test_licence_and_use_are_told_if_they_were_given(
+    config: dict[str, Any], expected: dict[str, str]
+) -> None:
+    rows = {"clip_l": torch.ones(1, 12)}
+    told = described("w", rows, 5, FakeHost().describe(), {}, EmbeddingConfig(**config)).metadata
+    keys = ("modelspec.license", "modelspec.is_negative_embedding")
+    assert {key: told[key] for key in keys if key in told} == expected

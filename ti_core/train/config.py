@@ -49,6 +49,20 @@ class EmbeddingConfig:
         label="Start from embedding file",
         recorded=False,
     )
+    metadata_license: str = option(
+        "",
+        "licence under which others may use the embedding, such as CC0-1.0; noted in the file",
+        label="Licence",
+        recorded=False,
+        advanced=True,
+    )
+    metadata_is_negative_embedding: bool = option(
+        False,
+        "note in the file that it is meant for the negative prompt",
+        label="For the negative prompt",
+        recorded=False,
+        advanced=True,
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -37,6 +37,6 @@ def create_embedding(
     for notice in (*name_clashes(config.token_string, host), *start.notices):
         on_notice(notice)
     settings = {"init_word": config.init_word, "init_rule": config.init_rule}
-    write_embedding(path, described(config.token_string, start.rows, 0, facts, settings))
+    write_embedding(path, described(config.token_string, start.rows, 0, facts, settings, config))
     host.embedding_saved(path)
     return path

@@ -268,10 +268,8 @@ class Run:
         self._emit(Saved(self.step, path, "copy"))
 
     def _write(self, path: Path, name: str) -> None:
-        settings = recorded(self.config)
-        write_embedding(
-            path, described(name, self.vectors.rows, self.step, self.plan.facts, settings)
-        )
+        told = (self.plan.facts, recorded(self.config), self.config.embedding)
+        write_embedding(path, described(name, self.vectors.rows, self.step, *told))
 
     def _plot(self) -> None:
         save_loss_plot(self.folder.path / "loss.png", self.folder.losses(), self.config.name)

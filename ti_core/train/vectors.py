@@ -122,13 +122,26 @@ def norms(rows: Mapping[str, Tensor]) -> dict[str, list[float]]:
 
 
 def described(
-    name: str, rows: Mapping[str, Tensor], step: int, facts: ModelFacts, settings: dict[str, Any]
+    name: str,
+    rows: Mapping[str, Tensor],
+    step: int,
+    facts: ModelFacts,
+    settings: dict[str, Any],
+    config: EmbeddingConfig,
 ) -> Embedding:
-    """Rows as an embedding with the metadata for its file."""
+    """Rows as an embedding with the metadata for its file; `settings` are what made it."""
     is_v = facts.family == "sd2" and facts.prediction == "v_prediction"
     kind = "sd2-v" if is_v else facts.family
     plain = Embedding(name, {key: value.detach().cpu() for key, value in rows.items()}, step)
-    return describe(plain, kind, facts.checkpoint_name, facts.checkpoint_hash, settings)
+    return describe(
+        plain,
+        kind,
+        facts.checkpoint_name,
+        facts.checkpoint_hash,
+        settings,
+        licence=config.metadata_license,
+        negative=config.metadata_is_negative_embedding,
+    )
 
 
 def _dropped(given: int, kept: int) -> Notice:
