@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ti_core.files import library as library_module
 from ti_core.files import peek as peek_module
 from ti_core.files.library import Library
 from ti_core.files.library_entry import shadowed_words
+from ti_core.files.library_index import Index, load_index, save_index
 
 from .libraries import RUBBISH, content, names, put, reasons, scanned
 
@@ -286,6 +288,48 @@ def test_a_damaged_index_is_made_anew_with_a_notice(tmp_path: Path, damage: byte
     assert names(library) == ["cat"]
     assert [("damaged" in notice) for notice in library.notices] == [True]
     assert index.read_bytes() == good
+
+
+def test_one_wrong_digit_in_the_index_is_noticed(tmp_path: Path) -> None:
+    root, cache = tmp_path / "root", tmp_path / "cache"
+    put(root / "cat.safetensors")
+    scanned(root, cache=cache)
+    (index,) = cache.iterdir()
+    index.write_bytes(index.read_bytes().replace(b"768", b"769"))
+    library = scanned(root, cache=cache)
+    assert library.entries[0].family == "sd1"
+    assert len(library.notices) == 1
+
+
+def test_the_index_of_another_version_is_replaced_in_silence(tmp_path: Path) -> None:
+    root, cache = tmp_path / "root", tmp_path / "cache"
+    put(root / "cat.safetensors")
+    scanned(root, cache=cache)
+    (index,) = cache.iterdir()
+    good = index.read_bytes()
+    index.write_bytes(good.replace(b"library 1 ", b"library 99 "))
+    library = scanned(root, cache=cache)
+    assert (names(library), library.notices) == (["cat"], [])
+    assert index.read_bytes() == good
+
+
+def test_whoever_reads_the_index_while_others_write_it_sees_a_whole_one(tmp_path: Path) -> None:
+    roots = [put(tmp_path / name / "cat.safetensors").parent for name in ("a", "b")]
+    indexes = [scanned(root)._index for root in roots]
+    path = tmp_path / "x.index"
+    save_index(path, indexes[0])
+
+    def write(index: Index) -> None:
+        for _ in range(30):
+            save_index(path, index)
+
+    with ThreadPoolExecutor() as pool:
+        writers = [pool.submit(write, index) for index in indexes]
+        while not all(writer.done() for writer in writers):
+            assert load_index(path) in indexes
+        for writer in writers:
+            writer.result()
+    assert list(tmp_path.glob(".x*")) == []
 
 
 def test_the_library_works_without_a_place_for_its_index(tmp_path: Path) -> None:

@@ -124,6 +124,18 @@ def test_a_card_is_an_embedding_and_its_own_preview(tmp_path: Path) -> None:
     assert entry.preview == path
 
 
+def test_a_card_beside_its_embedding_is_a_preview_and_no_second_embedding(tmp_path: Path) -> None:
+    embedding = Embedding("cat", {"emb_params": torch.ones(2, 768)})
+    write_embedding(tmp_path / "cat.png", embedding, "png")
+    file = put(tmp_path / "cat.safetensors", plain({"emb_params": ROWS}))
+    library = scanned(tmp_path)
+    (entry,) = library.entries
+    assert (entry.path, entry.preview) == (file, tmp_path / "cat.png")
+    file.unlink()
+    changes = library.refresh()
+    assert (changes.added, changes.removed) == ((tmp_path / "cat.png",), (file,))
+
+
 @pytest.mark.parametrize("ending", ["png", "webp", "avif", "jxl"])
 def test_a_picture_without_an_embedding_is_not_worth_a_word(tmp_path: Path, ending: str) -> None:
     buffer = io.BytesIO()

@@ -82,7 +82,7 @@ def found_in(library: Library, *, hashes: bool = False) -> dict[str, Any]:
 def _facts(library: Library, entry: Entry, hashes: bool) -> dict[str, Any]:
     facts = {
         "name": entry.name,
-        "file": str(entry.path),
+        "file": entry.file,
         "term": entry.term,
         "vectors": entry.vectors,
         "widths": {key: width for key, (_, width) in entry.shapes.items()},
@@ -90,7 +90,7 @@ def _facts(library: Library, entry: Entry, hashes: bool) -> dict[str, Any]:
         "step": entry.step,
         "trigger": entry.trigger,
         "base_model": entry.base_model,
-        "preview": str(entry.preview) if entry.preview else None,
+        "preview": entry.picture or None,
     }
     if hashes:
         facts["checksum"], facts["shorthash"] = _hashes(library, entry)
@@ -100,8 +100,8 @@ def _facts(library: Library, entry: Entry, hashes: bool) -> dict[str, Any]:
 def _clash_facts(clash: Clash) -> dict[str, Any]:
     return {
         "name": clash.winner.name,
-        "used": str(clash.winner.path),
-        "hidden": [str(entry.path) for entry in clash.hidden],
+        "used": clash.winner.file,
+        "hidden": [entry.file for entry in clash.hidden],
     }
 
 
@@ -118,8 +118,8 @@ def _lines(library: Library, hashes: bool) -> Iterator[str]:
         yield from _table([head, *rows])
     yield f"{len(rows)} embedding(s)"
     for clash in library.clashes():
-        hidden = ", ".join(str(entry.path) for entry in clash.hidden)
-        yield f"the name {clash.winner.name} means {clash.winner.path}; it hides {hidden}"
+        hidden = ", ".join(entry.file for entry in clash.hidden)
+        yield f"the name {clash.winner.name} means {clash.winner.file}; it hides {hidden}"
     for each in library.skipped:
         yield f"skipped {each.path}: {each.reason}"
 
@@ -127,7 +127,7 @@ def _lines(library: Library, hashes: bool) -> Iterator[str]:
 def _row(entry: Entry) -> tuple[str, ...]:
     kind = entry.family or " + ".join(f"{width} wide" for width in entry.widths)
     trigger = entry.trigger if entry.trigger != entry.name else ""
-    return entry.name, kind, str(entry.vectors), str(entry.step), trigger, str(entry.path)
+    return entry.name, kind, str(entry.vectors), str(entry.step), trigger, entry.file
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
