@@ -458,7 +458,7 @@ SD1, SD2, SDXL = {"clip_l": 768}, {"clip_h": 1024}, {"clip_l": 768, "clip_g": 12
     ("vectors", "model", "words"),
     [
         ({"emb_params": L}, SD2, ("for SD 1.x (768 wide)", "for SD 2.x (1024 wide)")),
-        ({"emb_params": L}, SDXL, ("for SD 1.x", "for SDXL", "clip_g 1280", "give both")),
+        ({"emb_params": L}, SDXL, ("for SD 1.x", "for SDXL", "clip_g 1280", "--second")),
         ({"clip_l": L, "clip_g": G}, SD1, ("for SDXL", "for SD 1.x")),
         ({"emb_params": G}, SD1, ("half of SDXL, or LDM",)),
         ({"emb_params": table(1, 5)}, SD1, ("of an unknown family (5 wide)",)),

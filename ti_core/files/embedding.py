@@ -87,7 +87,7 @@ def _spelled(widths: Mapping[str, int]) -> str:
 
 def _advice(has: set[int], wanted: set[int]) -> str:
     if has < wanted:
-        return "it is one half: if a second file lies beside it, give both"
+        return "if it is one half of two files, join them: ti convert FILE --second FILE"
     return "use an embedding made for this family of models"
 
 
