@@ -90,6 +90,14 @@ def test_any_bytes_are_text_or_a_value_error(content: bytes) -> None:
         assert "\0" not in decode(content)
 
 
+def test_a_picture_with_the_longest_possible_name_has_a_caption(tmp_path: Path) -> None:
+    """`.caption` is longer than `.png`: no file can have that name."""
+    image = tmp_path / ("x" * 251 + ".png")
+    assert read_caption(image).text == "x" * 251
+    image.with_suffix(".txt").write_text("a cat")
+    assert read_caption(image).text == "a cat"
+
+
 def test_where_there_is_no_txt_file_the_caption_file_is_taken(tmp_path: Path) -> None:
     (tmp_path / "x.caption").write_text("a dog")
     assert read_caption(tmp_path / "x.png").text == "a dog"

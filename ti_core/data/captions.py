@@ -38,7 +38,7 @@ def read_caption(image: Path, extension: str = ".txt", regex: str = "", join: st
     Raises DataError for a caption file that is not text.
     """
     beside = caption_file(image, extension)
-    if beside.is_file():
+    if _is_there(beside):
         return Caption(read_text(beside), from_file=True)
     return Caption(file_words(image.stem, regex, join), from_file=False)
 
@@ -46,7 +46,15 @@ def read_caption(image: Path, extension: str = ".txt", regex: str = "", join: st
 def caption_file(image: Path, extension: str = ".txt") -> Path:
     """Where the caption of a picture is, or would be."""
     beside, other = image.with_suffix(extension), image.with_suffix(FALLBACK)
-    return other if not beside.is_file() and other.is_file() else beside
+    return other if not _is_there(beside) and _is_there(other) else beside
+
+
+def _is_there(path: Path) -> bool:
+    """No file can have a name that is too long for the disk; `is_file` raises then."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def read_text(path: Path) -> str:

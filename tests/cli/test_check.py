@@ -1,0 +1,118 @@
+"""`ti check` tells what would spoil a training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from ti_core.cli import check
+from ti_core.cli.main import main
+from ti_core.hosts.fake import FakeHost
+
+Ti = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def ti(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ti:
+    """Run `ti check …`; a model that is asked for is the fake host."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(check, "open_host", lambda config: FakeHost(tmp_path / "embeddings"))
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = main(["check", *map(str, arguments)])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def test_a_good_folder_exits_with_0(ti: Ti, pictures: Path) -> None:
+    code, out, err = ti(pictures, "--resolution", 64)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{pictures}: 5 picture(s), 0 error(s), ")
+    assert "unchecked [tokens]" in out
+    assert "learning rate: 0.005 for steps 1 to 1600" in out
+
+
+def test_errors_exit_with_1_and_say_why_and_what_to_do(ti: Ti, pictures: Path) -> None:
+    (pictures / "broken.png").touch()
+    code, out, _ = ti("--train_data_dir", pictures)
+    assert code == 1
+    first = out.split("\n\n")[1].splitlines()
+    assert first[0].startswith("error [unreadable] 1 picture(s) cannot be read (broken.png")
+    assert [line.split(":")[0].strip() for line in first[1:]] == ["why", "do", "in"]
+
+
+def test_json_is_one_object(ti: Ti, pictures: Path) -> None:
+    (pictures / "broken.png").touch()
+    code, out, _ = ti(pictures, "--json")
+    found = json.loads(out)
+    assert (code, found["ok"], found["pictures"]) == (1, False, 5)
+    assert {"unreadable", "trigger", "schedule"} <= {f["rule"] for f in found["findings"]}
+
+
+def test_the_line_of_a_training_is_understood(ti: Ti, pictures: Path) -> None:
+    line = ("--train_data_dir", pictures, "--token_string", "zz-cat", "--init_word", "cat")
+    code, out, _ = ti(*line, "--prompt_template", "captions", "--learning_rate", "0.1:5")
+    assert code == 1
+    assert "error [trigger_missing]" in out
+    assert "error [schedule_short]" in out
+    assert "[trigger] not checked" not in out
+
+
+def test_with_a_model_tokens_are_counted(ti: Ti, pictures: Path) -> None:
+    model = ("--pretrained_model_name_or_path", "any", "--token_string", "zz-cat")
+    _, out, _ = ti(pictures, *model)
+    assert "note [token_count]" in out
+    assert "[tokens]" not in out
+    (pictures / "00000-0-a red disc.txt").write_text("a red disc, " * 40)
+    _, out, _ = ti(pictures, *model)
+    assert "warning [too_long]" in out
+
+
+def test_embeddings_that_are_there_are_seen(ti: Ti, pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "embeddings").mkdir()
+    (tmp_path / "embeddings" / "ZZ-Cat.pt").touch()
+    assert "[trigger_taken]" in ti(pictures, "--token_string", "zz-cat")[1]
+    assert "[trigger_taken]" not in ti(pictures, "--token_string", "zz-cat", "--overwrite")[1]
+
+
+def test_mirrored_copies_are_judged_when_asked_for(ti: Ti, pictures: Path) -> None:
+    (pictures / "00000-0-a red disc.txt").write_text("a disc with a logo")
+    assert "[flips]" not in ti(pictures)[1]
+    assert "[flips]" in ti(pictures, "--mirrored")[1]
+
+
+def test_names_cannot_command_the_terminal(ti: Ti, tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    folder.mkdir()
+    Image.new("RGB", (8, 8)).save(folder / "a\x1b[2J\nb.png")
+    out = ti(folder)[1]
+    assert r"a\x1b[2J\nb.png" in out
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "no folder is given"),
+        (("x", "--learning_rate", "fast"), "learning_rate"),
+        (("x", "--tokenstring", "a"), "did you mean --token_string?"),
+        (("x", "y"), "unexpected word y"),
+        (("x", "--token_string", "a/b"), "path parts"),
+    ],
+)
+def test_wrong_options_exit_with_2(ti: Ti, arguments: tuple[str, ...], message: str) -> None:
+    code, out, err = ti(*arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+def test_a_missing_folder_is_an_error_of_the_checkup(ti: Ti) -> None:
+    code, out, _ = ti("nowhere")
+    assert code == 1
+    assert "there is no folder nowhere" in out

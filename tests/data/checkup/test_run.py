@@ -1,0 +1,220 @@
+"""Rules about the run, the report as a whole, and folders that mean harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from ti_core.data.checkup import run as module
+from ti_core.data.checkup.aim import Aim, Run, Segment
+from ti_core.data.checkup.disk import spelled
+from ti_core.data.checkup.memory import FAMILIES, estimate
+from ti_core.data.checkup.run import RULES, check_folder
+from ti_core.data.config import DataConfig
+from ti_core.hosts.fake import FakeHost
+from ti_core.train.aim import aim_of
+
+from ...conftest import Configure
+from .conftest import Check, Save, noise
+
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture(autouse=True)
+def _one_picture(save: Save) -> None:
+    save(noise(0))
+
+
+# --- the schedule -------------------------------------------------------------------------------
+
+
+def test_the_schedule_is_written_out_as_segments(check: Check) -> None:
+    segments = (Segment(0.005, 0, 100), Segment(1e-3, 100, 101), Segment(1e-5, 101, 3000))
+    found = check(run=Run(segments, 3000))
+    assert found["schedule"].what == (
+        "learning rate: 0.005 for steps 1 to 100, 0.001 for step 101, 1e-05 for steps 102 to 3000"
+    )
+    assert "schedule_short" not in found
+
+
+def test_a_schedule_that_ends_early_is_an_error(check: Check) -> None:
+    found = check(run=Run((Segment(0.005, 0, 100),), 3000))
+    assert found["schedule_short"].severity == "error"
+    assert "step 100, before step 3000" in found["schedule_short"].what
+    assert not {"schedule", "schedule_short"} & set(check())
+
+
+# --- disk and memory ----------------------------------------------------------------------------
+
+
+def test_a_disk_that_is_too_full_is_an_error(
+    check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes = ((tmp_path / "new" / "folder", 600), (tmp_path, 500))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(9999, 0, 1100))
+    found = check(run=Run(writes=writes))
+    assert "1.1 kB" in found["disk_space"].what
+    assert "disk_full" not in found
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(9999, 0, 1099))
+    found = check(run=Run(writes=writes))
+    assert found["disk_full"].severity == "error"
+    assert "disk_space" not in found
+
+
+def test_a_disk_that_gives_no_answer_is_left_unchecked(
+    check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(path: Path) -> Usage:
+        raise OSError("no such device")
+
+    monkeypatch.setattr(shutil, "disk_usage", broken)
+    found = check(run=Run(writes=((tmp_path, 1),)))
+    assert found["disk_space"].severity == "unchecked"
+    assert "no_pictures" not in found
+
+
+@pytest.mark.parametrize(
+    ("family", "pixels", "batch", "half", "gigabytes"),
+    [
+        ("sd1", 512 * 512, 1, False, 4.265 + 1.468 + 1),
+        ("sd1", 512 * 512, 4, True, 4.265 + 1.719 + 2.936 + 1),
+        ("sdxl", 1024 * 1024, 1, True, 13.875 + 5.135 + 5.190 + 1),
+    ],
+)
+def test_memory_is_a_sum_of_weights_copies_pictures_and_the_rest(
+    family: str, pixels: int, batch: int, half: bool, gigabytes: float
+) -> None:
+    size, words = estimate(family, pixels, batch, half)
+    assert size / 1e9 == pytest.approx(gigabytes, abs=0.01)
+    assert f"{batch} picture(s) of {pixels:,} pixels" in words
+    assert ("copies" in words) == half
+
+
+def test_too_little_memory_is_told(check: Check) -> None:
+    enough = check(run=Run(memory=5_000, memory_formula="a + b", memory_free=5_000))
+    assert enough["memory"].what == "needs about 5 kB: a + b"
+    assert "memory_short" not in enough
+    assert "memory_short" not in check(run=Run(memory=5_000))
+    assert check(run=Run(memory=5_001, memory_free=5_000))["memory_short"].severity == "warning"
+    assert check(run=Run(max_steps=5))["memory"].severity == "unchecked"
+
+
+def test_bytes_are_spelled_as_people_read_them() -> None:
+    assert [spelled(n) for n in (0, 999, 1500, 2e9, 3.21e15)] == [
+        "0 bytes",
+        "999 bytes",
+        "1.5 kB",
+        "2 GB",
+        "3.21e+03 TB",
+    ]
+
+
+# --- the aim of a training ----------------------------------------------------------------------
+
+
+def test_a_training_tells_the_checkup_what_it_needs_to_know(
+    configure: Configure, tmp_path: Path
+) -> None:
+    config = configure(
+        learning_rate="0.1:4, 0.01",
+        num_vectors_per_token=3,
+        save_every_n_steps=5,
+        sample_every_n_steps=5,
+        parse_emphasis=True,
+    )
+    aim = aim_of(config, FakeHost(tmp_path), ("dog",), 7, mirrored=True)
+    assert (aim.name, aim.vectors, aim.emphasis, aim.mirrored) == ("zz-thing", 3, True, True)
+    assert aim.run.segments == (Segment(0.1, 0, 4), Segment(0.01, 4, 10))
+    assert (aim.run.max_steps, aim.run.memory_free, aim.taken) == (10, 7, ("dog",))
+    assert aim.size == (FakeHost(tmp_path).describe().resolution,) * 2
+    assert aim.tokenize is not None
+    assert len(aim.tokenize("a cat")) == len(FakeHost(tmp_path).tokenize("a cat"))
+    (embeddings, one), (log, many) = aim.run.writes
+    assert (embeddings, log) == (tmp_path / "embeddings", tmp_path / "log")
+    assert many > 3 * aim.size[0] * aim.size[1] * 2 + 2 * one
+
+
+def test_without_a_model_a_training_has_sd1_s_size_and_no_estimate(configure: Configure) -> None:
+    aim = aim_of(configure())
+    assert (aim.size, aim.run.memory, aim.tokenize) == ((512, 512), 0, None)
+    assert aim_of(configure(resolution=(64, 128))).size == (64, 128)
+
+
+def test_a_small_model_of_a_known_family_gets_no_estimate(
+    configure: Configure, tmp_path: Path
+) -> None:
+    assert FakeHost(tmp_path).describe().family in FAMILIES
+    assert aim_of(configure(), FakeHost(tmp_path)).run.memory == 0
+
+
+# --- the report ---------------------------------------------------------------------------------
+
+
+def test_the_worst_comes_first_and_everything_is_json(tmp_path: Path) -> None:
+    (tmp_path / "broken.png").touch()
+    (tmp_path / "IMG.heic").touch()
+    report = check_folder(Aim(DataConfig(train_data_dir=str(tmp_path)), size=(64, 64)))
+    kinds = [finding.severity for finding in report.findings]
+    order = ["error", "warning", "hint", "note", "unchecked"]
+    assert kinds == sorted(kinds, key=order.index)
+    assert set(kinds) == set(order)
+    found = json.loads(json.dumps(report.to_dict()))
+    assert (found["ok"], found["pictures"]) == (False, 1)
+    assert all(
+        set(f) == {"rule", "severity", "what", "why", "fix", "files"} for f in found["findings"]
+    )
+    assert all(f.what and (f.why or f.severity in ("note", "unchecked")) for f in report.findings)
+    assert str(report.findings[0]).startswith(report.findings[0].what)
+
+
+def test_every_rule_is_called_and_progress_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called, seen = [], []
+    watched = tuple(lambda survey, aim, rule=rule: called.append(rule) or () for rule in RULES)
+    monkeypatch.setattr(module, "RULES", watched)
+    aim = Aim(DataConfig(train_data_dir=str(tmp_path)))
+    assert check_folder(aim, lambda done, all_: seen.append((done, all_))).ok
+    assert tuple(called) == RULES
+    assert seen == [(1, 1)]
+
+
+def test_nothing_is_written(tmp_path: Path, check: Check) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path, *tmp_path.rglob("*"))}
+    check(run=Run(writes=((tmp_path / "new", 1),)))
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path, *tmp_path.rglob("*"))} == before
+
+
+# --- folders that mean harm ---------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_pipes_loops_and_strange_names_do_no_harm(tmp_path: Path, check: Check) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    os.mkfifo(tmp_path / "00.caption")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "self.png").symlink_to(tmp_path / "self.png")
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    for name in ("new\nline.png", "😀" * 50 + ".png", "x" * 250 + ".png"):
+        noise(0, 32).save(tmp_path / name)
+    Image.new("1", (32, 32), 1).save(tmp_path / "one-bit.png")
+    Image.new("RGB", (1, 300)).save(tmp_path / "thin.png")
+    found = check(size=(64, 64))
+    assert "new\nline.png" in found["near_duplicates"].files
+    assert "unreadable" not in found
+    assert found["pictures_per_vector"].what.startswith("6 picture(s)")
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions bind nobody here")
+def test_a_closed_folder_is_a_finding(tmp_path: Path, check: Check) -> None:
+    tmp_path.chmod(0)
+    try:
+        assert list(check()) == ["no_pictures"]
+    finally:
+        tmp_path.chmod(0o700)

@@ -1,0 +1,132 @@
+"""`ti check`: what is wrong with a dataset, before time is spent on it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
+from ..options import check, option
+from ..train.config import TrainConfig
+from .options import OptionParser, add_options, make_config
+from .plain import plain
+from .standalone import ModelConfig, open_host
+
+if TYPE_CHECKING:
+    from ..data.checkup.aim import Aim
+    from ..data.checkup.finding import Finding
+    from ..data.checkup.run import Report
+
+_ABOUT = """Look at every picture and caption of a folder and tell what would spoil the training: it
+takes seconds and writes nothing. All options of ti train are understood, so that the same line can
+be checked and run; tokens are counted when a model is given. Exit code 1 means errors."""
+_EMBEDDINGS = (".safetensors", ".pt", ".bin", ".png", ".webp")
+_NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """Checkup"""
+
+    json: bool = option(False, "print one JSON object", label="JSON", recorded=False)
+    mirrored: bool = option(
+        False,
+        "mirrored copies of the pictures are to be made: tell whether that does harm",
+        label="Mirrored copies",
+        recorded=False,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def parser() -> OptionParser:
+    """All options of `ti check`."""
+    made = OptionParser(
+        prog="ti check",
+        usage="ti check FOLDER [--token_string NAME] [--pretrained_model_name_or_path MODEL] "
+        "[options of ti train]",
+        description=_ABOUT,
+    )
+    made.add_argument("folder", nargs="?", metavar="FOLDER", help="the pictures")
+    for kind in (CheckConfig, ModelConfig, TrainConfig):
+        add_options(made, kind)
+    return made
+
+
+def run(argv: Sequence[str]) -> int:
+    """Check; returns the exit code."""
+    typed = parser().read(argv)
+    config = make_config(CheckConfig, typed)
+    aim = _aim(typed, config)
+    from ..data.checkup.run import check_folder
+
+    report = check_folder(aim)
+    if config.json:
+        print(json.dumps(report.to_dict()))
+    else:
+        print(_spelled(report))
+    return 0 if report.ok else 1
+
+
+def _aim(typed: dict[str, Any], config: CheckConfig) -> Aim:
+    from ..train.aim import aim_of
+
+    folder = typed.pop("folder", None)
+    if folder:
+        typed["train_data_dir"] = folder
+    if not typed.get("train_data_dir"):
+        raise ConfigError("no folder is given", "", "write ti check FOLDER")
+    named = bool(typed.get("token_string"))
+    plan = make_config(TrainConfig, typed if named else {**typed, "token_string": "unnamed"})
+    model = make_config(ModelConfig, typed)
+    free = _free_memory(model.device)
+    host = open_host(model) if model.pretrained_model_name_or_path else None
+    taken = () if plan.output.overwrite else _embeddings_in(Path(plan.output.output_dir))
+    aim = aim_of(plan, host, taken, free, config.mirrored)
+    return aim if named else dataclasses.replace(aim, name="")
+
+
+def _embeddings_in(folder: Path) -> tuple[str, ...]:
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted(p.stem for p in folder.iterdir() if p.suffix.lower() in _EMBEDDINGS))
+
+
+def _free_memory(device: str) -> int | None:
+    """Of the graphics card, else of the machine where Linux tells; None is unknown."""
+    import torch
+
+    if device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()):
+        return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else None
+    if device == "mps" or not sys.platform.startswith("linux"):
+        return None
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _spelled(report: Report) -> str:
+    counts = [f"{sum(f.severity == kind for f in report.findings)} {kind}(s)" for kind in _COUNTED]
+    lines = [f"{report.folder}: {report.pictures} picture(s), {', '.join(counts)}"]
+    for finding in report.findings:
+        lines += ["", *_lines(finding)]
+    return "\n".join(plain(line) for line in lines)
+
+
+_COUNTED = ("error", "warning", "hint")
+
+
+def _lines(finding: Finding) -> list[str]:
+    lines = [f"{finding.severity} [{finding.rule}] {finding.what}"]
+    lines += [f"    why: {finding.why}"] if finding.why else []
+    lines += [f"    do:  {finding.fix}"] if finding.fix else []
+    more = len(finding.files) - _NAMES_SHOWN
+    names = ", ".join(finding.files[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return [*lines, f"    in:  {names}"] if finding.files else lines

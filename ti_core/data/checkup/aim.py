@@ -1,0 +1,58 @@
+"""What the pictures are for: the questions that a checkup answers depend on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from ...hosts.prompt import TOKENS_PER_CHUNK, Tokenize
+from ..config import DataConfig
+
+
+class Segment(NamedTuple):
+    """A part of a learning-rate schedule: `rate` for the updates `start` to `until` - 1."""
+
+    rate: float
+    start: int
+    until: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """A planned training, as far as it can be judged without a model."""
+
+    segments: tuple[Segment, ...] = ()
+    """The schedule of the learning rate."""
+    max_steps: int = 0
+    writes: tuple[tuple[Path, int], ...] = ()
+    """(folder, bytes that the run will write into it)"""
+    memory: int = 0
+    """Bytes of the device that the run will need; 0 is unknown."""
+    memory_formula: str = ""
+    """How that was reckoned."""
+    memory_free: int | None = None
+    """Bytes of the device that are free; None is unknown."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A folder of pictures (`data.train_data_dir`), and what shall be learned from it."""
+
+    data: DataConfig
+    name: str = ""
+    """The new word; empty if it is not decided yet."""
+    vectors: int = 1
+    size: tuple[int, int] = (512, 512)
+    """Width and height to train at."""
+    mirrored: bool = False
+    """Mirrored copies of the pictures are to be made."""
+    emphasis: bool = False
+    """Brackets in prompts are to be read as the web UIs read them."""
+    tokenize: Tokenize | None = None
+    """Text → token ids of the model; without it nothing is said about tokens."""
+    room: int = TOKENS_PER_CHUNK
+    """Places for tokens in one chunk."""
+    taken: tuple[str, ...] = ()
+    """Names of the embeddings that are there already."""
+    run: Run = field(default_factory=Run)

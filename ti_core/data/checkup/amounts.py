@@ -1,0 +1,41 @@
+"""How many pictures, for how many vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .aim import Aim
+from .finding import Finding
+from .survey import Survey
+
+FEWEST = 3
+"""The paper trains with 3 to 5 pictures (Gal et al. 2022)."""
+
+
+def pictures_per_vector(survey: Survey, aim: Aim) -> Iterator[Finding]:
+    """More vectors can hold more, but also learn single pictures by heart."""
+    count = len(survey.pictures)
+    if not count:
+        yield Finding("no_pictures", "error", "not one picture can be read", "", "see above")
+        return
+    if count < FEWEST:
+        yield Finding(
+            "few_pictures",
+            "warning",
+            f"there are only {count} picture(s)",
+            "what they have in common by chance is learned as well",
+            f"{FEWEST} at least, better 5 to 30",
+        )
+    if aim.vectors > count:
+        yield Finding(
+            "many_vectors",
+            "warning",
+            f"{aim.vectors} vectors for {count} picture(s)",
+            "with more vectors than pictures they learn the pictures by heart",
+            "add pictures, or take fewer vectors",
+        )
+    yield Finding(
+        "pictures_per_vector",
+        "note",
+        f"{count} picture(s), {aim.vectors} vector(s): {count / aim.vectors:.3g} for each",
+    )

@@ -1,0 +1,61 @@
+"""A new word that is not new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...hosts.prompt import find_triggers
+from .aim import Aim
+from .finding import Finding
+from .survey import Survey
+
+
+def vocabulary(survey: Survey, aim: Aim) -> Iterator[Finding]:
+    """A trigger that the model knows as a word; kohya refuses it, A1111 says nothing."""
+    if aim.name and aim.tokenize and len(aim.tokenize(aim.name)) == 1:
+        yield Finding(
+            "trigger_is_word",
+            "warning",
+            f"{aim.name!r} is already a word of the model",
+            "prompts can no longer use that word in its old meaning",
+            "choose a name that is no word, unless you want that",
+        )
+
+
+def other_embeddings(survey: Survey, aim: Aim) -> Iterator[Finding]:
+    """A trigger that another embedding has, or that is a part of another's."""
+    same = [name for name in aim.taken if name.casefold() == aim.name.casefold() and aim.name]
+    if same:
+        yield Finding(
+            "trigger_taken",
+            "warning",
+            f"there is an embedding called {same[0]!r} already",
+            "one of the two will be hidden; letter case makes no difference",
+            "choose another name",
+        )
+    nested = [name for name in aim.taken if name not in same and _nested(name, aim.name)]
+    if nested:
+        yield Finding(
+            "trigger_nested",
+            "hint",
+            f"{aim.name!r} and the embedding {nested[0]!r} are parts of each other",
+            "in prompts the longer one wins where both could be meant",
+            "choose a name that shares no whole word with it",
+        )
+
+
+def spaces(survey: Survey, aim: Aim) -> Iterator[Finding]:
+    """A trigger with spaces, which ComfyUI cannot name."""
+    if " " in aim.name:
+        yield Finding(
+            "trigger_spaces",
+            "hint",
+            f"the name {aim.name!r} has spaces",
+            "ComfyUI's embedding:name ends at the first one",
+            f"write {aim.name.replace(' ', '-')!r}",
+        )
+
+
+def _nested(one: str, other: str) -> bool:
+    longer, shorter = (one, other) if len(one) > len(other) else (other, one)
+    return bool(shorter) and any(piece.trigger for piece in find_triggers(longer, [shorter]))

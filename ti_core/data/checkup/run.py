@@ -1,0 +1,112 @@
+"""The checkup: one look at every picture, then every rule in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import DataError
+from . import (
+    amounts,
+    blurred,
+    clashes,
+    disk,
+    duplicates,
+    files,
+    flips,
+    memory,
+    sameness,
+    schedule,
+    size,
+    tokens,
+    trigger,
+    turned,
+    words,
+)
+from .aim import Aim
+from .finding import SEVERITIES, Finding
+from .survey import Progress, Survey, look
+
+Rule = Callable[[Survey, Aim], Iterator[Finding]]
+
+RULES: tuple[Rule, ...] = (
+    files.unreadable,
+    files.ignored,
+    files.stray_captions,
+    size.too_small,
+    size.distorted,
+    size.cut_off,
+    turned.rotated,
+    blurred.blurred,
+    duplicates.near_duplicates,
+    sameness.one_background,
+    sameness.one_colour,
+    sameness.one_layout,
+    sameness.one_zoom,
+    flips.flips,
+    trigger.template,
+    trigger.trigger,
+    words.unreadable_captions,
+    words.empty_captions,
+    words.missing_captions,
+    words.identical_captions,
+    words.brackets,
+    tokens.token_allowance,
+    clashes.vocabulary,
+    clashes.other_embeddings,
+    clashes.spaces,
+    amounts.pictures_per_vector,
+    schedule.schedule,
+    disk.disk_space,
+    memory.memory,
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that was found in a folder, the worst first."""
+
+    folder: str
+    pictures: int
+    """Pictures that could be read."""
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """There is no error among the findings."""
+        return all(finding.severity != "error" for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "folder": self.folder,
+            "pictures": self.pictures,
+            "ok": self.ok,
+            "findings": [finding.to_dict() for finding in self.findings],
+        }
+
+
+def check_folder(aim: Aim, progress: Progress | None = None) -> Report:
+    """Look at every picture of `aim.data.train_data_dir`, without a model.
+
+    Nothing is written. A folder that is missing, closed or without pictures is a finding too.
+    """
+    try:
+        survey = look(aim, progress)
+        found = [finding for rule in RULES for finding in rule(survey, aim)]
+    except (DataError, OSError) as error:
+        return Report(aim.data.train_data_dir, 0, (_no_pictures(aim, error),))
+    found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
+    return Report(aim.data.train_data_dir, len(survey.pictures), tuple(found))
+
+
+def _no_pictures(aim: Aim, error: DataError | OSError) -> Finding:
+    folder = Path(aim.data.train_data_dir)
+    if isinstance(error, OSError):
+        what, why = f"cannot read the folder {folder}", error.strerror or str(error)
+        return Finding("no_pictures", "error", what, why, "check its permissions")
+    below = files.folders_below(folder) if folder.is_dir() else []
+    fix = f"name one of the folders in it ({', '.join(below[:5])})" if below else error.fix
+    return Finding("no_pictures", "error", error.what, error.why, fix, tuple(below))

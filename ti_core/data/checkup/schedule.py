@@ -1,0 +1,33 @@
+"""The learning-rate schedule, written out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .aim import Aim, Segment
+from .finding import Finding
+from .survey import Survey
+
+
+def schedule(survey: Survey, aim: Aim) -> Iterator[Finding]:
+    """Which rate applies to which steps, and whether the schedule reaches the last one."""
+    segments, last = aim.run.segments, aim.run.max_steps
+    if not segments:
+        return
+    yield Finding("schedule", "note", f"learning rate: {', '.join(map(_spelled, segments))}")
+    if segments[-1].until < last:
+        yield Finding(
+            "schedule_short",
+            "error",
+            f"the schedule ends at step {segments[-1].until}, before step {last}",
+            "A1111 stops there without a word; training refuses it here",
+            "add a last rate without a step number",
+        )
+
+
+def _spelled(segment: Segment) -> str:
+    count = segment.until - segment.start
+    steps = (
+        f"steps {segment.start + 1} to {segment.until}" if count > 1 else f"step {segment.until}"
+    )
+    return f"{segment.rate:g} for {steps}"

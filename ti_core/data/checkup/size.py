@@ -1,0 +1,84 @@
+"""Pictures whose size or shape does not fit the training's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .aim import Aim
+from .finding import Finding
+from .survey import Picture, Survey
+
+TOO_SMALL = 2.0
+"""Enlarged so many times, most of what is learned is made up."""
+ENLARGED = 1.1
+"""Less than this cannot be seen."""
+DISTORTED = 1.05
+"""Less than this cannot be seen."""
+CUT_OFF = 0.5
+"""Share of a picture."""
+
+
+def too_small(survey: Survey, aim: Aim) -> Iterator[Finding]:
+    """Pictures that training has to enlarge."""
+    size = f"{aim.size[0]}x{aim.size[1]}"
+    most = max((picture.scale for picture in survey.pictures), default=0)
+    names = survey.which(lambda picture: picture.scale >= TOO_SMALL)
+    if names:
+        yield Finding(
+            "too_small",
+            "warning",
+            f"{len(names)} picture(s) are far smaller than {size}, enlarged up to {most:.1f} times",
+            "the word learns to be blurred",
+            "find larger ones, or train at a smaller size",
+            names,
+        )
+    names = survey.which(lambda picture: ENLARGED < picture.scale < TOO_SMALL)
+    if names:
+        yield Finding(
+            "enlarged",
+            "hint",
+            f"{len(names)} picture(s) are smaller than {size} and will be enlarged",
+            "they come out a little soft",
+            "find larger ones, or train at a smaller size",
+            names,
+        )
+
+
+def distorted(survey: Survey, aim: Aim) -> Iterator[Finding]:
+    """Pictures of another shape, with `resize_mode` stretch. One that was distorted before it
+    came here cannot be told from one that was not."""
+    if aim.data.resize_mode != "stretch":
+        return
+    names = survey.which(lambda picture: _misfit(picture, aim) > DISTORTED)
+    if names:
+        most = max(_misfit(picture, aim) for picture in survey.pictures)
+        yield Finding(
+            "distorted",
+            "warning",
+            f"{len(names)} picture(s) are not of the training's shape, stretched up to {most:.2f}x",
+            "the word learns the distorted shape",
+            "use --resize_mode cover, or cut the pictures first",
+            names,
+        )
+
+
+def cut_off(survey: Survey, aim: Aim) -> Iterator[Finding]:
+    """Pictures of which covering the training size leaves less than half."""
+    if aim.data.resize_mode != "cover":
+        return
+    names = survey.which(lambda picture: 1 / _misfit(picture, aim) < 1 - CUT_OFF)
+    if names:
+        yield Finding(
+            "cut_off",
+            "hint",
+            f"of {len(names)} picture(s) more than half is cut off",
+            "only the middle is seen; the subject may be elsewhere",
+            "cut them by hand, or use --resize_mode pad",
+            names,
+        )
+
+
+def _misfit(picture: Picture, aim: Aim) -> float:
+    """How much longer one side is than the training's shape wants; at least 1."""
+    ratio = picture.size[0] * aim.size[1] / (picture.size[1] * aim.size[0])
+    return max(ratio, 1 / ratio)

@@ -1,0 +1,57 @@
+"""The 75 places of a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...hosts.prompt import find_triggers
+from ..templates import fill
+from .aim import Aim
+from .finding import Finding, unchecked
+from .survey import Survey
+
+
+def token_allowance(survey: Survey, aim: Aim) -> Iterator[Finding]:
+    """Prompts that do not fit into one chunk of 75 tokens, the new word's vectors included."""
+    if aim.tokenize is None:
+        yield unchecked(
+            "tokens",
+            "lengths of captions in tokens, and whether the new word is in the vocabulary",
+            "add --pretrained_model_name_or_path",
+        )
+        return
+    lengths = prompt_lengths(survey, aim)
+    names = survey.names(i for i, length in enumerate(lengths) if length > aim.room)
+    if names:
+        yield Finding(
+            "too_long",
+            "warning",
+            f"{len(names)} prompt(s) take more than {aim.room} places, up to {max(lengths)}",
+            "the rest is read apart from the beginning, in a chunk of its own",
+            f"shorten captions; {aim.vectors} vector(s) leave {aim.room - aim.vectors} places",
+            names,
+        )
+    elif lengths:
+        yield Finding(
+            "token_count",
+            "note",
+            f"the longest prompt takes {max(lengths)} of {aim.room} places, "
+            f"{aim.vectors} of them for the new word",
+        )
+
+
+def prompt_lengths(survey: Survey, aim: Aim) -> list[int]:
+    """Places that the longest prompt of each picture takes.
+
+    The words of a line and of a caption are counted apart: tokens do not reach over spaces.
+    """
+    plain = max((_places(line.replace("[filewords]", ""), aim) for line in survey.lines), default=0)
+    used = max((line.count("[filewords]") for line in survey.lines), default=0)
+    texts = (picture.caption.text if picture.caption else "" for picture in survey.pictures)
+    return [plain + used * _places(text, aim) for text in texts]
+
+
+def _places(text: str, aim: Aim) -> int:
+    assert aim.tokenize is not None
+    pieces = find_triggers(fill(text, aim.name, ""), [aim.name])
+    return sum(aim.vectors if p.trigger else len(aim.tokenize(p.text)) for p in pieces)

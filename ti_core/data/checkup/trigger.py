@@ -1,0 +1,55 @@
+"""The new word in the prompts: there, and there once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..tags import holds_trigger
+from ..templates import fill, names_trigger
+from .aim import Aim
+from .finding import Finding, unchecked
+from .survey import Survey
+
+
+def template(survey: Survey, aim: Aim) -> Iterator[Finding]:
+    """A template that cannot be read."""
+    if survey.template_error:
+        error = survey.template_error
+        yield Finding("template", "error", error.what, error.why, error.fix)
+
+
+def trigger(survey: Survey, aim: Aim) -> Iterator[Finding]:
+    """Every prompt must name the embedding; twice is once too often."""
+    if not aim.name:
+        yield unchecked("trigger", "whether the captions hold the new word", "add --token_string")
+        return
+    named = survey.which(lambda p: p.caption and holds_trigger(p.caption.text, aim.name))
+    others = survey.which(lambda p: p.caption and not holds_trigger(p.caption.text, aim.name))
+    if not all(names_trigger(fill(line, aim.name, ""), aim.name) for line in survey.lines):
+        if others:
+            yield _missing(aim, others)
+    elif named and survey.uses_captions:
+        yield _doubled(aim, named, others)
+
+
+def _missing(aim: Aim, names: tuple[str, ...]) -> Finding:
+    return Finding(
+        "trigger_missing",
+        "error",
+        f"the prompts of {len(names)} picture(s) do not hold {aim.name!r} ({names[0]})",
+        "they teach nothing, and training refuses them",
+        "put [name] into their captions or into the template",
+        names,
+    )
+
+
+def _doubled(aim: Aim, named: tuple[str, ...], others: tuple[str, ...]) -> Finding:
+    """With "auto", one caption without the word makes the template say it for all of them."""
+    what = f"{len(named)} caption(s) hold {aim.name!r}, and so does every line of the template"
+    if others and aim.data.prompt_template == "auto":
+        why = (
+            f"{len(others)} caption(s) lack it ({others[0]}), so captions are not used as they are"
+        )
+        return Finding("trigger_twice", "warning", what, why, "put [name] into those too", others)
+    why = "the prompt says it twice"
+    return Finding("trigger_twice", "warning", what, why, "use --prompt_template captions", named)

@@ -1,0 +1,23 @@
+"""Pictures that lie on their side in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .aim import Aim
+from .finding import Finding
+from .survey import Survey
+
+
+def rotated(survey: Survey, aim: Aim) -> Iterator[Finding]:
+    """Pictures that only their EXIF tag turns upright."""
+    names = survey.which(lambda picture: picture.turned)
+    if names:
+        yield Finding(
+            "rotated",
+            "hint",
+            f"{len(names)} picture(s) lie on their side and are turned by an EXIF tag",
+            "this program turns them upright, A1111's and other trainers do not",
+            "nothing here; save them anew if other programs shall use them",
+            names,
+        )

@@ -1,0 +1,98 @@
+"""Captions as texts: readable, there, not empty, not all the same, without special signs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from ...hosts.prompt import Piece, read_emphasis
+from ..templates import fill
+from .aim import Aim
+from .finding import Finding, Severity
+from .survey import Picture, Survey
+
+FEWEST_SAME = 3
+
+
+def unreadable_captions(survey: Survey, aim: Aim) -> Iterator[Finding]:
+    """Caption files that are no text."""
+    if survey.wordless:
+        path, error = survey.wordless[0]
+        yield Finding(
+            "caption_unreadable",
+            "error",
+            f"{len(survey.wordless)} caption(s) cannot be read ({path.name}: {error.why})",
+            "training goes on without these pictures",
+            "save them as UTF-8 text",
+            tuple(path.name for path, _ in survey.wordless),
+        )
+
+
+def empty_captions(survey: Survey, aim: Aim) -> Iterator[Finding]:
+    """Captions without a word, where captions are used."""
+    names = survey.which(lambda p: p.caption and not p.caption.text)
+    if names and survey.uses_captions:
+        yield Finding(
+            "caption_empty",
+            "warning",
+            f"{len(names)} caption(s) are empty ({names[0]})",
+            "everything in those pictures is taken for the new word",
+            "describe what is not the subject: place, light, clothes",
+            names,
+        )
+
+
+def missing_captions(survey: Survey, aim: Aim) -> Iterator[Finding]:
+    """Pictures without caption file, where others have one and captions are used."""
+    names = survey.which(lambda p: p.caption and not p.caption.from_file)
+    if names and len(names) < len(survey.pictures) and survey.uses_captions:
+        yield Finding(
+            "caption_missing",
+            "hint",
+            f"{len(names)} picture(s) have no caption file, the others have one ({names[0]})",
+            "their file names are taken for captions",
+            "write captions for them too",
+            names,
+        )
+
+
+def identical_captions(survey: Survey, aim: Aim) -> Iterator[Finding]:
+    """One text under most of the pictures."""
+    texts = Counter(p.caption.text.casefold() for p in survey.pictures if p.caption)
+    text, count = max(texts.items(), key=lambda item: (item[1], item[0]), default=("", 0))
+    often = count >= FEWEST_SAME and count * 2 > len(survey.pictures)
+    if often and text and survey.uses_captions:
+        yield Finding(
+            "caption_identical",
+            "hint",
+            f"{count} of {len(survey.pictures)} captions are the same",
+            "captions help only by telling what differs from picture to picture",
+            "describe each picture, or add --use_object_template and do without captions",
+            survey.which(lambda p: p.caption and p.caption.text.casefold() == text),
+        )
+
+
+def brackets(survey: Survey, aim: Aim) -> Iterator[Finding]:
+    """Brackets, backslashes and BREAK, which web UIs do not take literally."""
+    names = survey.which(lambda picture: _is_special(picture, aim))
+    if not names or not survey.uses_captions:
+        return
+    what = f"{len(names)} caption(s) hold brackets or other signs of emphasis ({names[0]})"
+    if aim.emphasis:
+        why, fix = "they change weights while training", "write \\( for a bracket that is meant"
+    else:
+        why = "here they are learned as signs; web UIs take the same text for emphasis"
+        fix = "take them out, backslashes too"
+    severity: Severity = "warning" if aim.emphasis else "hint"
+    yield Finding("emphasis", severity, what, why, fix, names)
+
+
+def _is_special(picture: Picture, aim: Aim) -> bool:
+    """The brackets of `[name]` are none. Where emphasis is read, escaped ones are as they should
+    be."""
+    if not picture.caption:
+        return False
+    text = fill("[filewords]", aim.name, picture.caption.text)
+    pieces = read_emphasis(text)
+    weighted = any(piece.weight != 1 or piece.ends_chunk for piece in pieces)
+    return weighted if aim.emphasis else weighted or pieces != [Piece(text)]

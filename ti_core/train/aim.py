@@ -1,0 +1,104 @@
+"""What a run asks of the dataset's checkup."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..data.checkup.aim import Aim, Run, Segment
+from ..data.checkup.memory import estimate
+from ..hosts.port import Host, ModelFacts
+from ..hosts.prompt import Tokenize
+from .config import TrainConfig
+from .previews import preview_requests
+from .schedule import parse_schedule
+
+_FULL_SIZE = {"sd1": {768}, "sd2": {1024}, "sdxl": {768, 1280}}
+"""Widths of the vectors by family; a smaller model needs less memory than can be told here."""
+_WIDTH, _RESOLUTION = 768, 512
+"""SD1's, where no model is given."""
+_BYTES_PER_PIXEL = 2
+"""Of a photograph as PNG."""
+_STATES = 3
+"""Two are kept, and a third is being written."""
+
+
+def aim_of(
+    config: TrainConfig,
+    host: Host | None = None,
+    taken: Sequence[str] = (),
+    memory_free: int | None = None,
+    mirrored: bool = False,
+) -> Aim:
+    """What `check_folder` needs to know about a run; without a host, nothing about tokens.
+
+    `taken` are the names of the embeddings that are there, `memory_free` the bytes of the device
+    before the model is loaded. Raises ConfigError for a schedule or preview prompts that cannot
+    be read.
+    """
+    facts = host.describe() if host else None
+    side = facts.resolution if facts else _RESOLUTION
+    size = config.data.resolution or (side, side)
+    return Aim(
+        config.data,
+        config.name,
+        config.embedding.num_vectors_per_token,
+        size,
+        mirrored,
+        config.optimizer.parse_emphasis,
+        _tokenize(host) if host else None,
+        taken=tuple(taken),
+        run=_run(config, facts, size, memory_free),
+    )
+
+
+def _tokenize(host: Host) -> Tokenize:
+    return lambda text: [token for token, _ in host.tokenize(text)]
+
+
+def _run(
+    config: TrainConfig, facts: ModelFacts | None, size: tuple[int, int], free: int | None
+) -> Run:
+    last = config.optimizer.max_train_steps
+    segments = parse_schedule(config.optimizer.learning_rate, last).segments
+    memory, formula = _memory(config, facts, size)
+    return Run(
+        tuple(Segment(part.rate, part.start, part.until) for part in segments),
+        last,
+        _writes(config, facts, size),
+        memory,
+        formula,
+        free,
+    )
+
+
+def _memory(
+    config: TrainConfig, facts: ModelFacts | None, size: tuple[int, int]
+) -> tuple[int, str]:
+    """(0, "") where it cannot be told."""
+    if facts is None or set(facts.widths.values()) != _FULL_SIZE[facts.family]:
+        return 0, ""
+    half = config.optimizer.mixed_precision != "no"
+    batch = config.optimizer.train_batch_size
+    return estimate(facts.family, size[0] * size[1], batch, half)
+
+
+def _writes(
+    config: TrainConfig, facts: ModelFacts | None, size: tuple[int, int]
+) -> tuple[tuple[Path, int], ...]:
+    """The embedding in its folder; copies, states (with two moments) and previews in the other."""
+    output, preview = config.output, config.preview
+    width = sum(facts.widths.values()) if facts else _WIDTH
+    vectors = 4 * width * config.embedding.num_vectors_per_token
+    file = vectors + 4000
+    copies = _times(config, output.save_every_n_steps)
+    pictures = 0
+    if preview.sample_every_n_steps:
+        shown = _times(config, preview.sample_every_n_steps) + preview.sample_at_first
+        pictures = shown * len(preview_requests(config, size, "")) * size[0] * size[1]
+    run = copies * file + _STATES * 3 * file + pictures * _BYTES_PER_PIXEL
+    return (Path(output.output_dir), file), (Path(output.logging_dir), run)
+
+
+def _times(config: TrainConfig, every: int) -> int:
+    return config.optimizer.max_train_steps // every if every else 0
