@@ -10,6 +10,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from ti_core import __version__
 from ti_core.files import library as library_module
 from ti_core.files import peek as peek_module
 from ti_core.files.library import Library
@@ -276,7 +277,9 @@ def test_the_sdxl_embedding_that_a1111_gives_no_checksum_has_none(tmp_path: Path
     assert library.checksum(library.entries[0]) == ""
 
 
-@pytest.mark.parametrize("damage", [b"", b"rubbish", b"textual-inversion-library 1 00000000\n{}"])
+@pytest.mark.parametrize(
+    "damage", [b"", b"rubbish", b"textual-inversion-library\n{}", b"\xff" * 99]
+)
 def test_a_damaged_index_is_made_anew_with_a_notice(tmp_path: Path, damage: bytes) -> None:
     root, cache = tmp_path / "root", tmp_path / "cache"
     put(root / "cat.safetensors")
@@ -301,13 +304,14 @@ def test_one_wrong_digit_in_the_index_is_noticed(tmp_path: Path) -> None:
     assert len(library.notices) == 1
 
 
-def test_the_index_of_another_version_is_replaced_in_silence(tmp_path: Path) -> None:
+def test_the_index_of_another_version_of_the_program_is_replaced_in_silence(tmp_path: Path) -> None:
     root, cache = tmp_path / "root", tmp_path / "cache"
     put(root / "cat.safetensors")
     scanned(root, cache=cache)
     (index,) = cache.iterdir()
     good = index.read_bytes()
-    index.write_bytes(good.replace(b"library 1 ", b"library 99 "))
+    older = good.replace(__version__.encode(), b"0.0.1", 1).replace(b"768", b"999")
+    index.write_bytes(older)
     library = scanned(root, cache=cache)
     assert (names(library), library.notices) == (["cat"], [])
     assert index.read_bytes() == good

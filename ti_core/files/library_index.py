@@ -14,10 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .. import __version__
 from ..errors import FileError
 from .atomic import write_bytes
 
-_FORMAT, _VERSION = b"textual-inversion-library", b"1"
+_FORMAT = b"textual-inversion-library"
+_VERSION = f"1/{__version__}".encode()
+"""Of the format and of the program: a newer one may read what an older one passed over."""
 
 
 class Facts(NamedTuple):
@@ -82,7 +85,7 @@ def load_index(path: Path) -> Index:
     except OSError as error:
         raise FileError(f"the index {path} cannot be read", str(error)) from error
     words = head.split(b" ")
-    if words[:1] == [_FORMAT] and words[1:2] != [_VERSION]:
+    if len(words) == 3 and words[0] == _FORMAT and words[1] != _VERSION:
         return {}
     if words != [_FORMAT, _VERSION, b"%08x" % zlib.crc32(body)]:
         raise FileError(f"the index {path} is damaged")
