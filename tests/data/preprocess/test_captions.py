@@ -128,6 +128,13 @@ def test_the_tags_come_after_the_description(
     assert both(picture, Path("b.png")) == "a cat"
 
 
+def test_a_name_too_long_for_a_caption_file_has_none(tmp_path: Path) -> None:
+    longest = "x" * 255
+    put(tmp_path / "in" / "a.png").rename(tmp_path / "in" / longest)
+    run = Run(tmp_path, config(existing_caption="copy", tags_dir=str(tmp_path)))
+    assert run.names() == [f"00000-0-{'x' * 243}.png"]
+
+
 def test_a_folder_of_tags_that_is_not_there_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="tags_dir"):
         tagger(CaptionConfig(tags_dir=str(tmp_path / "nothing")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from os.path import isfile
 from pathlib import Path
 
 from PIL import Image
@@ -53,7 +54,7 @@ def tagger(config: CaptionConfig) -> Describer:
 
     def describe(image: Image.Image, source: Path) -> str:
         path = folder / f"{source.stem}.txt"
-        return tidy_tags(read_text(path), config) if path.is_file() else ""
+        return tidy_tags(read_text(path), config) if isfile(path) else ""
 
     return describe
 
@@ -76,8 +77,10 @@ def existing_caption(source: Path, action: str) -> str:
 
     Raises DataError for a file that is not text.
     """
+    if action == "ignore":
+        return ""
     path = caption_file(source)
-    return read_text(path) if action != "ignore" and path.is_file() else ""
+    return read_text(path) if isfile(path) else ""
 
 
 def joined(new: str, existing: str, action: str) -> str:
