@@ -134,8 +134,10 @@ def test_equal_embeddings_have_equal_sidecars(tmp_path: Path) -> None:
 
 
 def test_the_notice_tells_which_file_and_what_to_do(path: Path) -> None:
-    assert "my.cat.json was kept" in kept_notice(path.with_suffix(".json"))
-    assert "delete it" in kept_notice(path)
+    what, why, fix = kept_notice(path.with_suffix(".json"))
+    assert "my.cat.json was kept" in what
+    assert "changed" in why
+    assert "delete it" in fix
 
 
 def test_a_folder_that_cannot_be_written_to_is_a_storage_error(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ti_core.errors import (
@@ -75,6 +76,37 @@ def test_a_run_leaves_an_embedding_and_a_folder_that_explains_it(configure: Conf
     assert len(list((folder.path / "images").iterdir())) == 3
     assert len((folder.path / CSV_NAME).read_text().splitlines()) == 6
     assert folder.read_settings()["host"] == {"model": "x"}
+
+
+def test_the_latest_preview_and_notes_lie_beside_the_embedding(configure: Configure) -> None:
+    log = Log()
+    path = train(configure(sample_every_n_steps=5), FakeHost(), log)
+    assert sorted(p.name for p in path.parent.iterdir()) == [
+        "zz-thing.json", "zz-thing.preview.png", "zz-thing.safetensors",
+    ]  # fmt: skip
+    assert "Steps: 10" in json.loads(path.with_suffix(".json").read_text())["notes"]
+    shown = log.of(PreviewReady)[-1].path
+    with Image.open(shown) as latest, Image.open(path.with_suffix(".preview.png")) as beside:
+        assert beside.tobytes() == latest.tobytes()
+        assert beside.info["parameters"] == latest.info["parameters"]
+    assert log.of(Notice) == []
+
+
+def test_what_the_user_put_beside_an_embedding_is_kept_and_told_about(
+    configure: Configure,
+) -> None:
+    log, config = Log(), configure()
+    mine = Path(config.output.output_dir) / "zz-thing.json"
+    mine.parent.mkdir(parents=True)
+    mine.write_text('{"description": "mine"}')
+    train(config, FakeHost(), log)
+    assert mine.read_text() == '{"description": "mine"}'
+    assert [notice.what for notice in log.of(Notice)] == ["zz-thing.json was kept as it is"]
+
+
+def test_nothing_lies_beside_an_embedding_when_nothing_is_wanted(configure: Configure) -> None:
+    path = train(configure(write_sidecars=False, sample_every_n_steps=5), FakeHost())
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_the_events_tell_the_story_in_order(configure: Configure) -> None:

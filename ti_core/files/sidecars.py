@@ -18,9 +18,11 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from ..errors import FileError
 from .atomic import write_bytes
 from .dictionaries import trigger
 from .embedding import Embedding
+from .regular_file import open_regular
 
 _MARK = "ti.mark"
 _END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
@@ -59,17 +61,18 @@ def write_preview(path: Path, picture: Image.Image, parameters: str = "") -> boo
     return _write_ours(target, _marked_png(out.getvalue()), _is_our_png)
 
 
-def kept_notice(path: Path) -> str:
-    """What to tell the user about a file that was not written."""
-    return f"{path.name} was kept: it is not ours, or was changed since; delete it to get a new one"
+def kept_notice(path: Path) -> tuple[str, str, str]:
+    """What to tell the user about a file that was not written: what, why, what to do."""
+    why = "it was not written by this program, or was changed since"
+    return f"{path.name} was kept as it is", why, "delete it to get a new one"
 
 
 def _write_ours(target: Path, data: bytes, is_ours: Callable[[bytes], bool]) -> bool:
     if target.is_symlink() or target.exists():
         try:
-            with target.open("rb") as file:
+            with open_regular(target) as file:
                 found = file.read(_MOST_BYTES + 1)
-        except OSError:
+        except FileError:
             return False  # what cannot be looked at is not ours to replace
         if len(found) > _MOST_BYTES or not is_ours(found):
             return False

@@ -170,6 +170,14 @@ class OutputConfig:
         label="Overwrite Old Embedding",
         recorded=False,
     )
+    write_sidecars: bool = option(
+        True,
+        "write NAME.preview.png and NAME.json beside the embedding, which web UIs show; your own "
+        "are kept",
+        label="Preview and notes beside the embedding",
+        advanced=True,
+        recorded=False,
+    )
     logging_dir: str = option(
         "textual_inversion",
         "where runs keep copies, previews, logs and what is needed to resume",

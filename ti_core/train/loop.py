@@ -14,11 +14,13 @@ from typing import Literal
 import torch
 
 from ..errors import HostMemoryError, NotFiniteError, TIError
+from ..files.embedding import Embedding
 from ..files.infotext import infotext, save_png
 from ..files.writing import write_embedding
 from ..hosts.port import Host, PreviewRequest, Session
 from ..options import recorded, to_dict
 from .batches import Batches, batch_loss, encode_pictures
+from .beside import write_beside
 from .config import TrainConfig
 from .events import (
     Event,
@@ -92,6 +94,7 @@ class Run:
         self.scale = LossScale.for_precision(self.config.optimizer.mixed_precision)
         self.step, self.rate_factor, self.recoveries = 0, 1.0, 0
         self.alive, self.updating = False, False
+        self.latest_preview: Path | None = None
         if plan.state:
             self._restore(plan.state)
             self.recoveries = 0  # whoever resumes has changed something, or wants to try again
@@ -138,10 +141,13 @@ class Run:
     def _finish(self, seconds: float) -> Path:
         """The embedding first, then the state: a kill in between only repeats a few steps."""
         done = self.step >= self.config.optimizer.max_train_steps
-        self._write(self.plan.final_path, self.config.file_stem)
+        embedding = self._write(self.plan.final_path, self.config.file_stem)
         if self.good.step != self.step or not list_states(self.folder.state):
             self._save_state()
         self._plot()
+        if self.config.output.write_sidecars:
+            for notice in write_beside(self.plan.final_path, embedding, self.latest_preview):
+                self._emit(notice)
         path, length = self.plan.final_path, norms(self.vectors.rows)
         reason: Literal["done", "stopped"] = "done" if done else "stopped"
         self._emit(Finished(self.step, path, self.folder.path, reason, seconds, length))
@@ -261,15 +267,19 @@ class Run:
         path = self.folder.image_path(self.config.name, self.step, number)
         save_png(path, image, infotext(request, request.seed, self.plan.facts, {}))
         self._emit(PreviewReady(self.step, path, request.prompt))
+        if number == 0:
+            self.latest_preview = path
 
     def _save_copy(self) -> None:
         path = self.folder.copy_path(self.config.name, self.step)
         self._write(path, path.stem)
         self._emit(Saved(self.step, path, "copy"))
 
-    def _write(self, path: Path, name: str) -> None:
+    def _write(self, path: Path, name: str) -> Embedding:
         told = (self.plan.facts, recorded(self.config), self.config.embedding)
-        write_embedding(path, described(name, self.vectors.rows, self.step, *told))
+        embedding = described(name, self.vectors.rows, self.step, *told)
+        write_embedding(path, embedding)
+        return embedding
 
     def _plot(self) -> None:
         save_loss_plot(self.folder.path / "loss.png", self.folder.losses(), self.config.name)

@@ -1,0 +1,38 @@
+"""What lies beside a finished embedding, for the galleries of web UIs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from PIL import Image
+
+from ..errors import StorageError
+from ..files.embedding import Embedding
+from ..files.sidecars import kept_notice, write_notes, write_preview
+from .events import Notice
+
+
+def write_beside(path: Path, embedding: Embedding, preview: Path | None) -> Iterator[Notice]:
+    """Write `<stem>.json`, and `<stem>.preview.png` if there is a preview, a PNG of ours.
+
+    The user's own files are kept, with a notice. A failure is a notice too: the embedding itself
+    is there.
+    """
+    yield from _told(path.with_suffix(".json"), lambda: write_notes(path, embedding))
+    if preview is not None:
+        yield from _told(path.with_suffix(".preview.png"), lambda: _copied(path, preview))
+
+
+def _copied(path: Path, preview: Path) -> bool:
+    with Image.open(preview) as picture:
+        picture.load()
+        return write_preview(path, picture, str(picture.info.get("parameters", "")))
+
+
+def _told(target: Path, write: Callable[[], bool]) -> Iterator[Notice]:
+    try:
+        if not write():
+            yield Notice("info", *kept_notice(target))
+    except (StorageError, OSError) as error:
+        yield Notice("warning", f"{target.name} was not written", str(error))
