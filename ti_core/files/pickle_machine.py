@@ -20,6 +20,8 @@ _MOST_MEMORY = 256 * 2**20
 """Bytes that all values of a file may take, by the estimates below. The pickle of a checkpoint
 with its optimiser takes about 20 MB: the numbers of its tensors are not in it."""
 _COST_OF_INSTRUCTION = 100
+_COST_OF_BYTE = 8
+"""A byte of text becomes a character of up to four, and is held twice on the way."""
 _COST_OF_SET = 250
 _COST_OF_NAME = 500
 _COST_OF_CALL = 1000
@@ -94,7 +96,7 @@ class PickleMachine:
     def take(self, count: int) -> bytes:
         """The next bytes, exactly so many."""
         if count > 1:
-            self.spend(4 * count)  # a character takes up to four bytes
+            self.spend(_COST_OF_BYTE * count)
         data = self._file.read(count)
         if len(data) != count:
             raise EOFError("the pickle is cut off")
@@ -114,7 +116,7 @@ class PickleMachine:
     def line(self) -> str:
         """Text up to the end of the line, as the oldest protocol writes everything."""
         text = self._file.readline(_MOST_BYTES_IN_A_LINE)
-        self.spend(4 * len(text))
+        self.spend(_COST_OF_BYTE * len(text))
         if not text.endswith(b"\n"):
             raise BrokenPickleError("a line is cut off or too long")
         return text[:-1].decode("latin1")
