@@ -21,6 +21,7 @@ from ti_core.data.preprocess.config import (
 from ti_core.data.preprocess.split import MOST_TILES, split
 from ti_core.data.preprocess.treatments import treat
 from ti_core.errors import ConfigError, DataError
+from ti_core.options import about, leaves
 
 
 def made(image: Image.Image, config: PreprocessConfig) -> list[Image.Image]:
@@ -42,7 +43,19 @@ def greens(image: Image.Image) -> tuple[int, int]:
 # --- the default ------------------------------------------------------------------------------
 
 
+A1111S_LABELS = (
+    "Width · Height · Existing Caption txt Action · Keep original size · Create flipped copies · "
+    "Split oversized images · Auto focal point crop · Auto-sized crop · Split image threshold · "
+    "Split image overlap ratio · Focal point face weight · Focal point entropy weight · "
+    "Focal point edges weight · Create debug image · Dimension lower bound · "
+    "Dimension upper bound · Area lower bound · Area upper bound · Resizing objective · "
+    "Error threshold"
+)
+
+
 def test_labels_and_defaults_are_those_of_a1111s_tab() -> None:
+    labels = {about(item).label for _, item in leaves(PreprocessConfig)}
+    assert labels >= set(A1111S_LABELS.split(" · "))
     config = PreprocessConfig()
     assert (config.width, config.height) == (512, 512)
     assert (config.flip, config.keep_original_size) == (False, False)

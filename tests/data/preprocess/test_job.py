@@ -297,6 +297,12 @@ def test_of_an_animation_the_first_frame_is_taken_and_that_is_said(
     assert loaded(run.out / "00000-0-a.png").getpixel((9, 9)) == pytest.approx((255, 0, 0), abs=3)
 
 
+def test_a_photograph_with_a_second_view_inside_is_a_photograph(tmp_path: Path) -> None:
+    views = [gradient(64, 64), Image.new("L", (64, 64))]
+    put(tmp_path / "in" / "a.jpg", views[0], format="MPO", save_all=True, append_images=views[1:])
+    assert Run(tmp_path).notes == {"a.jpg": ()}
+
+
 def test_pictures_of_every_mode_become_rgb(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     put(folder / "cmyk.jpg", Image.new("CMYK", (64, 64), (0, 0, 0, 0)))

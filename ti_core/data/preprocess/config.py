@@ -188,12 +188,29 @@ class CaptionConfig:
         recorded=False,
     )
     blip_min_length: int = option(
-        24, "", label="BLIP: minimum description length", unit="tokens", low=1, high=128
+        24,
+        "shortest description by BLIP",
+        label="BLIP: minimum description length",
+        unit="tokens",
+        low=1,
+        high=128,
     )
     blip_max_length: int = option(
-        48, "", label="BLIP: maximum description length", unit="tokens", low=1, high=256
+        48,
+        "longest description by BLIP",
+        label="BLIP: maximum description length",
+        unit="tokens",
+        low=1,
+        high=256,
     )
-    blip_num_beams: int = option(1, "", label="BLIP: num_beams", low=1, high=16, advanced=True)
+    blip_num_beams: int = option(
+        1,
+        "how many wordings BLIP follows at once; more is slower",
+        label="BLIP: num_beams",
+        low=1,
+        high=16,
+        advanced=True,
+    )
     tags_dir: str = option(
         "",
         "folder where a tagger has put a .txt file for each picture; its tags come after BLIP's "
