@@ -100,6 +100,19 @@ def test_a_huge_picture_is_refused_before_it_is_decoded(
         open_image(save(tmp_path / "a.png", Image.new("RGB", (8, 8))))
 
 
+@pytest.mark.parametrize(
+    ("enough", "size"),
+    [(0, (800, 400)), (400, (800, 400)), (200, (400, 200)), (51, (200, 100)), (50, (100, 50))],
+)
+def test_a_jpeg_is_decoded_smaller_where_that_is_enough(
+    tmp_path: Path, enough: int, size: tuple[int, int]
+) -> None:
+    path = save(tmp_path / "a.jpg", gradient(800, 400))
+    assert pictures.open_picture(path, enough).image.size == size
+    path = save(tmp_path / "a.png", gradient(800, 400))
+    assert pictures.open_picture(path, enough).image.size == (800, 400)
+
+
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM"])
 def test_what_is_no_picture_is_a_data_error_with_its_name(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.png").write_bytes(content)

@@ -62,8 +62,11 @@ def open_image(path: Path) -> Image.Image:
     return open_picture(path).image
 
 
-def open_picture(path: Path) -> Opened:
+def open_picture(path: Path, enough: int = 0) -> Opened:
     """Like `open_image`, with notes on what the picture lost.
+
+    Where `enough` pixels a side suffice, a JPEG is decoded at a half, a quarter or an eighth of
+    its size, which takes a fraction of the time; no side comes out shorter than that.
 
     Raises DataError for anything that is not a whole picture of sensible size; never waits for a
     pipe or a device.
@@ -74,6 +77,8 @@ def open_picture(path: Path) -> Opened:
             with open_regular(path) as file, Image.open(file, formats=_formats()) as image:
                 _check_size(path, image)
                 notes = tuple(_notes(image))
+                if enough:
+                    image.draft(None, (enough, enough))
                 image.load()
                 return Opened(_flattened(ImageOps.exif_transpose(image)), notes)
     except DataError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ from PIL import Image
 
 from .conftest import Check
 
+Write = Callable[..., None]
+
 
 @pytest.fixture
-def caption(tmp_path: Path):  # type: ignore[no-untyped-def]
+def caption(tmp_path: Path) -> Write:
     """Pictures with the captions given; None is no caption file."""
 
     def write(*texts: str | bytes | None) -> None:
@@ -31,7 +34,7 @@ def names(*numbers: int) -> tuple[str, ...]:
 # --- the trigger --------------------------------------------------------------------------------
 
 
-def test_a_prompt_without_the_new_word_is_an_error(caption, check: Check) -> None:  # type: ignore[no-untyped-def]
+def test_a_prompt_without_the_new_word_is_an_error(caption: Write, check: Check) -> None:
     caption("a [name] here", "a cat", "ZZ-cat there", "zz-cats")
     found = check(prompt_template="captions")["trigger_missing"]
     assert (found.severity, found.files) == ("error", names(1, 3))
@@ -39,30 +42,45 @@ def test_a_prompt_without_the_new_word_is_an_error(caption, check: Check) -> Non
     assert "trigger_missing" not in check(use_object_template=True)
 
 
-def test_one_caption_that_lacks_the_new_word_makes_the_others_say_it_twice(caption, check) -> None:  # type: ignore[no-untyped-def]
+def test_a_template_line_without_the_new_word_is_an_error_for_all(
+    caption: Write, check: Check, tmp_path: Path
+) -> None:
+    (tmp_path / "lines.md").write_text("a photo of [name]\na picture\n[filewords]\n")
+    caption("a [name] here", "zz-cat")
+    found = check(prompt_template=str(tmp_path / "lines.md"))
+    assert found["trigger_missing"].files == names(0, 1)
+
+
+def test_one_caption_that_lacks_the_new_word_makes_the_others_say_it_twice(
+    caption: Write, check: Check
+) -> None:
     caption("a [name] here", "zz-cat there", "a cat")
     found = check()["trigger_twice"]
     assert (found.severity, found.files) == ("warning", names(2))
 
 
-def test_captions_that_name_it_under_a_template_that_does_say_it_twice(caption, check) -> None:  # type: ignore[no-untyped-def]
+def test_captions_that_name_it_under_a_template_that_does_say_it_twice(
+    caption: Write, check: Check
+) -> None:
     caption("a [name] here", "a cat")
     assert check(prompt_template="subject_filewords")["trigger_twice"].files == names(0)
     assert "trigger_twice" not in check(prompt_template="subject")
 
 
 @pytest.mark.parametrize("text", ["a [name] here", "a cat", None])
-def test_captions_that_all_do_or_all_do_not_are_right(caption, check, text) -> None:  # type: ignore[no-untyped-def]
+def test_captions_that_all_do_or_all_do_not_are_right(
+    caption: Write, check: Check, text: str | None
+) -> None:
     caption(text, text, text)
     assert not {"trigger_missing", "trigger_twice"} & set(check())
 
 
-def test_without_a_name_nothing_is_said_about_it(caption, check) -> None:  # type: ignore[no-untyped-def]
+def test_without_a_name_nothing_is_said_about_it(caption: Write, check: Check) -> None:
     caption("a cat")
     assert check(name="")["trigger"].severity == "unchecked"
 
 
-def test_a_template_that_is_not_there_is_an_error(caption, check) -> None:  # type: ignore[no-untyped-def]
+def test_a_template_that_is_not_there_is_an_error(caption: Write, check: Check) -> None:
     caption("a cat")
     assert check(prompt_template="missing.txt")["template"].severity == "error"
     assert "template" not in check()
@@ -71,36 +89,36 @@ def test_a_template_that_is_not_there_is_an_error(caption, check) -> None:  # ty
 # --- the texts ----------------------------------------------------------------------------------
 
 
-def test_captions_that_are_no_text_are_errors(caption, check) -> None:  # type: ignore[no-untyped-def]
+def test_captions_that_are_no_text_are_errors(caption: Write, check: Check) -> None:
     caption("a cat", b"caf\xe9", "a cat in UTF-16".encode("utf-16"))
     found = check()["caption_unreadable"]
     assert (found.severity, found.files) == ("error", names(1))
 
 
-def test_all_texts_readable_is_silent(caption, check) -> None:  # type: ignore[no-untyped-def]
+def test_all_texts_readable_is_silent(caption: Write, check: Check) -> None:
     caption("a cat", "a café", None)
     assert "caption_unreadable" not in check()
 
 
-def test_empty_captions_are_told_where_captions_are_used(caption, check) -> None:  # type: ignore[no-untyped-def]
+def test_empty_captions_are_told_where_captions_are_used(caption: Write, check: Check) -> None:
     caption("a cat", " \n", "a dog")
     found = check()["caption_empty"]
     assert (found.severity, found.files) == ("warning", names(1))
     assert "caption_empty" not in check(use_object_template=True)
 
 
-def test_missing_captions_are_told_if_there_are_others(caption, check) -> None:  # type: ignore[no-untyped-def]
+def test_missing_captions_are_told_if_there_are_others(caption: Write, check: Check) -> None:
     caption("a cat", None, "a dog")
     assert check()["caption_missing"].files == names(1)
     assert "caption_missing" not in check(use_style_template=True)
 
 
-def test_no_captions_at_all_are_no_matter(caption, check) -> None:  # type: ignore[no-untyped-def]
+def test_no_captions_at_all_are_no_matter(caption: Write, check: Check) -> None:
     caption(None, None, None)
     assert not {"caption_missing", "caption_empty", "caption_identical"} & set(check())
 
 
-def test_one_text_under_most_pictures_is_told(caption, check) -> None:  # type: ignore[no-untyped-def]
+def test_one_text_under_most_pictures_is_told(caption: Write, check: Check) -> None:
     caption("a cat", "A cat", "a cat", "a dog")
     found = check()["caption_identical"]
     assert (found.severity, found.files) == ("hint", names(0, 1, 2))
@@ -108,7 +126,9 @@ def test_one_text_under_most_pictures_is_told(caption, check) -> None:  # type: 
 
 
 @pytest.mark.parametrize("texts", [("a cat", "a cat"), ("a cat", "a cat", "b", "c"), ("", "", "")])
-def test_two_equal_captions_half_of_them_or_empty_ones_are_not(caption, check, texts) -> None:  # type: ignore[no-untyped-def]
+def test_two_equal_captions_half_of_them_or_empty_ones_are_not(
+    caption: Write, check: Check, texts: tuple[str, ...]
+) -> None:
     caption(*texts)
     assert "caption_identical" not in check()
 
@@ -126,8 +146,8 @@ def test_two_equal_captions_half_of_them_or_empty_ones_are_not(caption, check, t
         ("smile ;) here", None, None),
     ],
 )
-def test_signs_that_web_uis_read_as_emphasis_are_told(  # type: ignore[no-untyped-def]
-    caption, check, text: str, literal: str | None, read: str | None
+def test_signs_that_web_uis_read_as_emphasis_are_told(
+    caption: Write, check: Check, text: str, literal: str | None, read: str | None
 ) -> None:
     caption("a cat", text)
     for emphasis, severity in ((False, literal), (True, read)):
@@ -140,7 +160,9 @@ def test_signs_that_web_uis_read_as_emphasis_are_told(  # type: ignore[no-untype
 # --- tokens -------------------------------------------------------------------------------------
 
 
-def test_a_prompt_is_counted_with_its_template_and_the_vectors(caption, check) -> None:  # type: ignore[no-untyped-def]
+def test_a_prompt_is_counted_with_its_template_and_the_vectors(
+    caption: Write, check: Check
+) -> None:
     """Seventy words and a vector for each of five; "a b c" are three more."""
     caption("[name] " + "word " * 70, "short [name]")
     assert "75 of 75" in check(vectors=5, tokenize=str.split)["token_count"].what
@@ -149,16 +171,20 @@ def test_a_prompt_is_counted_with_its_template_and_the_vectors(caption, check) -
     assert "leave 69" in found.fix
 
 
-def test_the_longest_line_of_the_template_counts(caption, check, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_longest_line_of_the_template_counts(
+    caption: Write, check: Check, tmp_path: Path
+) -> None:
     lines = tmp_path / "lines.md"
-    lines.write_text("[name]\none two three [name] of [filewords]\n")
+    lines.write_text("[name] " + "more " * 60 + "\none two three [name] of [filewords]\n")
     caption("word " * 70, "word " * 71)
     found = check(prompt_template=str(lines), tokenize=str.split)["too_long"]
     assert found.files == names(1)
     assert "up to 76" in found.what
 
 
-def test_without_a_model_it_is_said_that_tokens_are_not_counted(caption, check) -> None:  # type: ignore[no-untyped-def]
+def test_without_a_model_it_is_said_that_tokens_are_not_counted(
+    caption: Write, check: Check
+) -> None:
     caption("word " * 200)
     found = check()
     assert found["tokens"].severity == "unchecked"
@@ -168,7 +194,7 @@ def test_without_a_model_it_is_said_that_tokens_are_not_counted(caption, check) 
 # --- clashes ------------------------------------------------------------------------------------
 
 
-def test_a_name_that_is_a_word_is_told(caption, check) -> None:  # type: ignore[no-untyped-def]
+def test_a_name_that_is_a_word_is_told(caption: Write, check: Check) -> None:
     def tokenize(text: str) -> list[str]:
         return [text] if text == "cat" else list(text)
 
@@ -178,7 +204,7 @@ def test_a_name_that_is_a_word_is_told(caption, check) -> None:  # type: ignore[
     assert "trigger_is_word" not in check(name="cat")
 
 
-def test_names_of_other_embeddings_are_told(caption, check) -> None:  # type: ignore[no-untyped-def]
+def test_names_of_other_embeddings_are_told(caption: Write, check: Check) -> None:
     caption("a cat")
     assert "trigger_taken" in check(taken=("dog", "ZZ-Cat"))
     nested = check(taken=("best zz-cat ever", "dog"))
@@ -187,7 +213,7 @@ def test_names_of_other_embeddings_are_told(caption, check) -> None:  # type: ig
     assert not {"trigger_taken", "trigger_nested"} & set(check(taken=("zz-cats", "my-zz-cat", "")))
 
 
-def test_spaces_in_a_name_are_told(caption, check) -> None:  # type: ignore[no-untyped-def]
+def test_spaces_in_a_name_are_told(caption: Write, check: Check) -> None:
     caption("a cat")
     assert "trigger_spaces" in check(name="zz cat")
     assert "trigger_spaces" not in check()

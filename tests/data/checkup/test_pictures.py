@@ -123,6 +123,15 @@ def test_pictures_that_exif_turns_are_told_and_measured_upright(
     assert ("cut_off" in found) == (orientation >= 5)
 
 
+def test_large_jpegs_are_measured_at_their_own_size(tmp_path: Path, check: Check) -> None:
+    """They are decoded at an eighth of it."""
+    noise(0).resize((1000, 2100)).save(tmp_path / "a.jpg")
+    found = check(size=(128, 128))
+    assert "cut_off" in found
+    assert not {"too_small", "enlarged"} & set(found)
+    assert "2.10" in check(size=(128, 128), resize_mode="stretch")["distorted"].what
+
+
 def test_pictures_without_exif_are_not_turned(save: Save, check: Check) -> None:
     save(noise(0))
     assert "rotated" not in check()

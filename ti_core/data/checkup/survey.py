@@ -111,9 +111,10 @@ def look(aim: Aim, progress: Progress | None = None) -> Survey:
 def _look_at(
     path: Path, aim: Aim, wordless: list[tuple[Path, DataError]]
 ) -> tuple[Picture, Values]:
-    image = open_picture(path).image
+    image = open_picture(path, max(aim.size)).image
+    size, turned = _head(path)
     seen = _seen_part(image.size, aim)
-    scale = _scale(image.size, aim)
+    scale = _scale(size, aim)
     blurred = is_blurred(_tiles(image, seen, aim.size)) if scale <= 1 else None
     small = image.resize((SIDE, SIDE), Image.Resampling.BOX, box=seen, reducing_gap=2)
     try:
@@ -121,17 +122,20 @@ def _look_at(
     except DataError as error:
         wordless.append((path, error))
         caption = None
-    picture = Picture(path, image.size, _is_turned(path), scale, blurred, caption)
+    picture = Picture(path, size, turned, scale, blurred, caption)
     return picture, np.asarray(small)
 
 
-def _is_turned(path: Path) -> bool:
-    """Asked of the head of the file alone; a PNG that does not say it there would be decoded."""
+def _head(path: Path) -> tuple[tuple[int, int], bool]:
+    """(upright width and height, whether EXIF turns it), from the head of the file alone: a PNG
+    that does not say it there would be decoded once more."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with open_regular(path) as file, Image.open(file) as image:
             said = image.format != "PNG" or "exif" in image.info
-            return said and image.getexif().get(_ORIENTATION, 1) in range(2, 9)
+            orientation = image.getexif().get(_ORIENTATION, 1) if said else 1
+            size = image.size[::-1] if orientation in (5, 6, 7, 8) else image.size
+            return (size[0], size[1]), orientation in range(2, 9)
 
 
 def _caption(path: Path, data: DataConfig) -> Caption:

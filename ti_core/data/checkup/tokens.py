@@ -45,10 +45,11 @@ def prompt_lengths(survey: Survey, aim: Aim) -> list[int]:
 
     The words of a line and of a caption are counted apart: tokens do not reach over spaces.
     """
-    plain = max((_places(line.replace("[filewords]", ""), aim) for line in survey.lines), default=0)
-    used = max((line.count("[filewords]") for line in survey.lines), default=0)
+    mark = "[filewords]"
+    lines = {(_places(line.replace(mark, ""), aim), line.count(mark)) for line in survey.lines}
     texts = (picture.caption.text if picture.caption else "" for picture in survey.pictures)
-    return [plain + used * _places(text, aim) for text in texts]
+    words = [_places(text, aim) for text in texts]
+    return [max((own + times * count for own, times in lines), default=0) for count in words]
 
 
 def _places(text: str, aim: Aim) -> int:

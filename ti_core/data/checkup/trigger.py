@@ -23,13 +23,20 @@ def trigger(survey: Survey, aim: Aim) -> Iterator[Finding]:
     if not aim.name:
         yield unchecked("trigger", "whether the captions hold the new word", "add --token_string")
         return
+    bare = [line for line in survey.lines if not _names(line, "", aim)]
+    missing = survey.which(
+        lambda p: p.caption and not all(_names(line, p.caption.text, aim) for line in bare)
+    )
     named = survey.which(lambda p: p.caption and holds_trigger(p.caption.text, aim.name))
     others = survey.which(lambda p: p.caption and not holds_trigger(p.caption.text, aim.name))
-    if not all(names_trigger(fill(line, aim.name, ""), aim.name) for line in survey.lines):
-        if others:
-            yield _missing(aim, others)
-    elif named and survey.uses_captions:
+    if missing:
+        yield _missing(aim, missing)
+    elif named and survey.uses_captions and not bare:
         yield _doubled(aim, named, others)
+
+
+def _names(line: str, caption: str, aim: Aim) -> bool:
+    return names_trigger(fill(line, aim.name, caption), aim.name)
 
 
 def _missing(aim: Aim, names: tuple[str, ...]) -> Finding:
