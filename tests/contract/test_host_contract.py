@@ -561,6 +561,8 @@ Use = Callable[[Host, Session], None]
 def use_all(host: Host, session: Session) -> None:
     for use in USES:
         use(host, session)
+    session.rows_of("a cat")
+    session.rows_at(range(100))
     session.release("vae")
     session.release("text_encoder")
 
