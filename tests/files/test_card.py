@@ -237,6 +237,7 @@ BROKEN: dict[str, bytes] = {
     "a ragged tensor": with_json(TENSOR % "[[1, 2], [3]]"),
     "a tensor of texts": with_json(TENSOR % '["a", "b"]'),
     "a tensor of objects": with_json(TENSOR % '[{"a": 1}]'),
+    "a tensor within a tensor": with_json(TENSOR % '[{"TORCHTENSOR": [1, 2]}]'),
     "a tensor that is an object": with_json(TENSOR % '{"a": 1}'),
     "a tensor of the whole": with_json('{"TORCHTENSOR": [1, 2]}'),
 }

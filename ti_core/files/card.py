@@ -15,6 +15,7 @@ import base64
 import io
 import json
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def _dictionary(text: bytes) -> dict[str, Any]:
             return found
         numbers = np.array(found.pop(_TENSOR), dtype=np.float64)
         beside.update(found)
-        return torch.from_numpy(numbers).float()
+        return _Table(torch.from_numpy(numbers).float())
 
     try:
         data = json.loads(text, object_hook=tensors, parse_int=_whole)
@@ -131,7 +132,21 @@ def _dictionary(text: bytes) -> dict[str, Any]:
         raise ValueError("its data is damaged") from error
     if not isinstance(data, dict):
         raise ValueError("its data is of no embedding's form")
-    return {**beside, **data}
+    return {key: _unwrapped(value) for key, value in {**beside, **data}.items()}
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A tensor while JSON is read: numpy would take a bare one inside of lists for numbers."""
+
+    rows: Tensor
+
+
+def _unwrapped(value: Any) -> Any:
+    """Tensors stand at the top of the dictionary or one level below."""
+    if isinstance(value, dict):
+        return {key: getattr(item, "rows", item) for key, item in value.items()}
+    return getattr(value, "rows", value)
 
 
 def _whole(digits: str) -> int | float:
