@@ -17,6 +17,14 @@ from .config import FocalConfig
 from .faces import Face, FaceFinder
 from .interest import Point, corners, richest_window
 
+LONGEST = 4
+"""A picture is first cut to this many times the crop's length at most: a strip a million pixels
+long would fill the memory."""
+UPPER = 0.3
+"""Where portraits have the face: so far down."""
+SHORT_SIDE = 256
+"""Corners and tones are looked for in a copy of this size: the same in a tenth of the time."""
+
 
 @dataclass(frozen=True)
 class Sight:
@@ -69,21 +77,12 @@ def focal_crop(
     return FocalCrop(whole.crop(box), whole, box, sights, faces)
 
 
-LONGEST = 4
-"""A picture is first cut to this many times the crop's length at most: a strip a million pixels
-long would fill the memory."""
-
-
 def _covering(image: Image.Image, width: int, height: int) -> Image.Image:
     scale = max(width / image.width, height / image.height)
     size = max(width, round(image.width * scale)), max(height, round(image.height * scale))
     kept = min(size[0], LONGEST * width), min(size[1], LONGEST * height)
     box: Box = (0, 0, *image.size) if kept == size else cover_box(image.size, *kept)
     return image.resize(kept, Image.Resampling.LANCZOS, box=box)
-
-
-UPPER = 0.3
-"""Where portraits have the face: so far down."""
 
 
 def _likely_face(size: tuple[int, int]) -> tuple[Point, ...]:
@@ -95,10 +94,6 @@ def _middles(faces: Sequence[Face]) -> tuple[Point, ...]:
     widest = max((face[2] - face[0] for face in faces), default=0)
     large = [face for face in faces if 2 * (face[2] - face[0]) >= widest]
     return tuple(((f[0] + f[2]) / 2, (f[1] + f[3]) / 2) for f in large)
-
-
-SHORT_SIDE = 256
-"""Corners and tones are looked for in a copy of this size: the same in a tenth of the time."""
 
 
 def _sights(
