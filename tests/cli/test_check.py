@@ -74,6 +74,18 @@ def test_with_a_model_tokens_are_counted(ti: Ti, pictures: Path) -> None:
     assert "warning [too_long]" in out
 
 
+def test_of_many_findings_of_one_rule_only_the_first_are_printed(ti: Ti, tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    folder.mkdir()
+    for i in range(10):
+        Image.new("RGB", (8, 8), (50 * (i // 2), 0, 0)).save(folder / f"{i}.png")
+    out = ti(folder)[1]
+    assert out.count("[near_duplicates]") == 3
+    assert "… and 2 more of that kind" in out
+    found = json.loads(ti(folder, "--json")[1])["findings"]
+    assert sum(f["rule"] == "near_duplicates" for f in found) == 5
+
+
 def test_embeddings_that_are_there_are_seen(ti: Ti, pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "embeddings").mkdir()
     (tmp_path / "embeddings" / "ZZ-Cat.pt").touch()

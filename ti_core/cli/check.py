@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ takes seconds and writes nothing. All options of ti train are understood, so tha
 be checked and run; tokens are counted when a model is given. Exit code 1 means errors."""
 _EMBEDDINGS = (".safetensors", ".pt", ".bin", ".png", ".webp")
 _NAMES_SHOWN = 5
+_FINDINGS_SHOWN = 3
+"""Of one rule."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,12 @@ def _free_memory(device: str) -> int | None:
 def _spelled(report: Report) -> str:
     counts = [f"{sum(f.severity == kind for f in report.findings)} {kind}(s)" for kind in _COUNTED]
     lines = [f"{report.folder}: {report.pictures} picture(s), {', '.join(counts)}"]
-    for finding in report.findings:
-        lines += ["", *_lines(finding)]
+    for _, alike in itertools.groupby(report.findings, lambda finding: finding.rule):
+        first, *others = alike
+        for finding in (first, *others[: _FINDINGS_SHOWN - 1]):
+            lines += ["", *_lines(finding)]
+        more = len(others) + 1 - _FINDINGS_SHOWN
+        lines += ["", f"… and {more} more of that kind; --json tells all"] if more > 0 else []
     return "\n".join(plain(line) for line in lines)
 
 
