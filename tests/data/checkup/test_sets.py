@@ -167,17 +167,31 @@ def test_symmetrical_things_may_be_mirrored(save: Save, check: Check, small: Pic
     assert "flips" not in check(mirrored=True)
 
 
+@pytest.mark.parametrize("copies", [False, True])
 def test_pictures_that_all_lean_to_one_side_are_told(
-    save: Save, check: Check, small: Pictures
+    save: Save, check: Check, small: Pictures, copies: bool
 ) -> None:
-    """A bright left half: a parting, or one window."""
-    backs = [small[name] for name in ("grass", "gravel", "coins", "ihc")]
+    """A bright left half: a parting, or one window. Mirrored copies do not make up for it."""
     light = Image.new("RGB", (100, 256), "white")
-    for back in backs:
-        lit = back.copy()
-        lit.paste(light, (0, 0))
-        save(lit)
-    assert "one side" in check(mirrored=True)["flips"].what
+    lit = [small[name].copy() for name in ("astronaut", "chelsea", "coffee", "coins")]
+    for picture in lit:
+        picture.paste(light, (0, 0))
+    save(*lit)
+    assert "flips" not in check()
+    if copies:
+        save(*(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for picture in lit))
+    assert "one side" in check(mirrored=not copies)["flips"].what
+
+
+def test_a_symmetrical_picture_that_is_there_twice_is_no_mirrored_copy(
+    save: Save, check: Check
+) -> None:
+    disc = Image.new("RGB", (256, 256), "white")
+    ImageDraw.Draw(disc).ellipse((64, 64, 191, 191), fill="red")
+    save(disc, disc, caption="a logo")
+    found = check()
+    assert "near_duplicates" in found
+    assert "flips" not in found
 
 
 def test_mirrored_copies_in_the_folder_are_found(save: Save, check: Check, small: Pictures) -> None:
