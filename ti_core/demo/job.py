@@ -35,7 +35,7 @@ from .scorer import Scorer
 from .world import HELD_OUT, Concept
 
 SAMPLING_STEPS = 20
-CFG_SCALE = 4.0
+CFG_SCALE = 6.0
 OWN_PICTURES = Concept(
     name="my-word",
     kind="own pictures",
@@ -62,7 +62,7 @@ class DemoConfig:
         "", "your own pictures, instead of the bundled ones", label="Dataset directory"
     )
     max_train_steps: int = option(
-        300, "optimiser updates", label="Max steps", unit="steps", low=1, high=100_000
+        400, "optimiser updates", label="Max steps", unit="steps", low=1, high=100_000
     )
     pictures: int = option(
         32, "pictures to score, before and after", label="Pictures", low=4, high=256
@@ -110,7 +110,7 @@ def _training(config: DemoConfig, concept: Concept, folder: Path) -> TrainConfig
         EmbeddingConfig(concept.name, init_word=concept.init_words[0], num_vectors_per_token=3),
         DataConfig(source),
         OptimizerConfig(
-            learning_rate="0.01",
+            learning_rate="0.02",
             lr_scheduler="cosine",
             max_train_steps=config.max_train_steps,
             train_batch_size=10,

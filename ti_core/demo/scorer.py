@@ -1,15 +1,14 @@
 """Judges pictures of the demo world by their pixels alone; knows nothing of any model.
 
-Colours come from pixel statistics. Shape, texture and style come from a small convolutional network
-that was trained on drawings only, of other seeds than the model's, with "other" as an answer for
-everything that has no name. The held-out concepts are among its classes.
+The background comes from pixel statistics. Colour, shape, texture and style come from a small
+convolutional network that was trained on drawings only, of other seeds than the model's, with
+"other" as an answer for everything that has no name. The held-out concepts are among its classes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +19,14 @@ from torch import nn
 from ..files.safetensors_file import read_safetensors
 from . import lexicon as words
 from .scene import Concept
-from .world import SIZE, second_tone
+from .world import SIZE
 
 OTHER = "other"
 SHAPES = (*words.NAMED_SHAPES, *words.HELD_OUT_SHAPES, OTHER)
 TEXTURES = (*words.NAMED_TEXTURES, *words.HELD_OUT_TEXTURES, OTHER)
 STYLES = (*words.NAMED_STYLES, *words.HELD_OUT_STYLES, OTHER)
-HEADS = {"shape": SHAPES, "texture": TEXTURES, "style": STYLES}
+COLOURS = tuple(words.COLOURS)
+HEADS = {"colour": COLOURS, "shape": SHAPES, "texture": TEXTURES, "style": STYLES}
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class Eye(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for before, after, stride in (
-            (4, 24, 2), (24, 48, 2), (48, 64, 2), (64, 64, 1), (64, 96, 2),
+            (4, 32, 2), (32, 64, 2), (64, 64, 1), (64, 96, 2), (96, 96, 1), (96, 128, 2),
         ):  # fmt: skip
             layers += [nn.Conv2d(before, after, 3, stride, 1), nn.GroupNorm(8, after), nn.SiLU()]
         self.body = nn.Sequential(*layers)
-        self.heads = nn.ModuleDict({k: nn.Linear(192, len(v)) for k, v in HEADS.items()})
+        self.heads = nn.ModuleDict({k: nn.Linear(256, len(v)) for k, v in HEADS.items()})
 
     def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
         """Logits of each head; (n, classes)."""
@@ -85,7 +85,7 @@ class Scorer:
             told = {name: row[0].softmax(0) for name, row in self.eye(batch).items()}
         best = {name: HEADS[name][int(row.argmax())] for name, row in told.items()}
         sure = min(float(row.max()) for row in told.values())
-        return Reading(*colours(pixels), **best, sure=sure)
+        return Reading(background=background(pixels), **best, sure=sure)
 
     def matches(self, image: Image.Image, wanted: Concept | Mapping[str, str]) -> bool:
         """Whether every wanted field (colour, shape, …) is read as wanted."""
@@ -106,33 +106,9 @@ def _pixels(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB"), np.float32)
 
 
-@lru_cache(maxsize=1)
-def _palette() -> tuple[np.ndarray, np.ndarray]:
-    """Every colour's own tone and the second tone its textures run to, (12, 3) each."""
-    own = np.array(list(words.COLOURS.values()), np.float32)
-    return own, np.array([second_tone(name) for name in words.COLOURS], np.float32)
-
-
-def colours(pixels: np.ndarray) -> tuple[str, str]:
-    """The figure's and the background's colour word of (96, 96, 3) pixels in 0..255."""
-    names, (own, _) = list(words.COLOURS), _palette()
-    edge = np.concatenate([pixels[:3].reshape(-1, 3), pixels[-3:].reshape(-1, 3)])
-    edge = np.concatenate([edge, pixels[:, :3].reshape(-1, 3), pixels[:, -3:].reshape(-1, 3)])
-    ground = np.median(edge, 0)
-    background = int(np.linalg.norm(own - ground, axis=1).argmin())
-    figure = pixels[np.linalg.norm(pixels - ground, axis=2) > 45]
-    votes = _votes(figure)
-    votes[background] = -1.0
-    return names[int(votes.argmax())], names[background]
-
-
-def _votes(figure: np.ndarray) -> np.ndarray:
-    """How well each colour explains (n, 3) pixels: near its tone fully, on the way to the second
-    tone of its textures a little."""
-    own, second = _palette()
-    way = second - own
-    along = ((figure[:, None] - own) * way).sum(2) / (way**2).sum(1)
-    nearest = own + along.clip(0, 1)[..., None] * way
-    off_line = np.linalg.norm(figure[:, None] - nearest, axis=2)
-    off_tone = np.linalg.norm(figure[:, None] - own, axis=2)
-    return (np.exp(-((off_tone / 38) ** 2)) + 0.25 * np.exp(-((off_line / 30) ** 2))).sum(0)
+def background(pixels: np.ndarray) -> str:
+    """The background's colour word: the median of the outermost 3 of (96, 96, 3) pixels, 0..255."""
+    sides = (pixels[:3], pixels[-3:], pixels[:, :3], pixels[:, -3:])
+    ground = np.median(np.concatenate([side.reshape(-1, 3) for side in sides]), 0)
+    tones = np.array(list(words.COLOURS.values()), np.float32)
+    return list(words.COLOURS)[int(np.linalg.norm(tones - ground, axis=1).argmin())]
