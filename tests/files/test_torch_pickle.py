@@ -460,7 +460,7 @@ HANGS = {
         ("copies of a large dictionary", "more memory"),
         ("texts encoded again and again", "more memory"),
         ("a shape of lists", "no sane shape"),
-        ("calls within calls", "RecursionError"),
+        ("calls within calls", "make no sense"),
     ],
 )
 def test_work_without_end_is_refused(

@@ -127,7 +127,7 @@ def _dictionary(text: bytes) -> dict[str, Any]:
         return _Table(torch.from_numpy(numbers).float())
 
     try:
-        data = json.loads(text, object_hook=tensors, parse_int=_whole)
+        data = json.loads(text.decode(), object_hook=tensors, parse_int=_whole)
     except TypeError as error:
         raise ValueError("its data is damaged") from error
     if not isinstance(data, dict):

@@ -49,7 +49,7 @@ def texts(found: object) -> dict[str, str]:
 def from_comment(comment: bytes) -> dict[str, str]:
     """Metadata that `torch_zip` leaves, as JSON, in the comment of a zip; none in any other."""
     try:
-        return texts(json.loads(comment)) if comment[:1] == b"{" else {}
+        return texts(json.loads(comment.decode())) if comment[:1] == b"{" else {}
     except (ValueError, RecursionError):
         return {}
 

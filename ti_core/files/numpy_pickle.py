@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .pickle_machine import BrokenPickleError
+
 _MOST_DIMENSIONS = 16
 _TYPES = {
     "f8": torch.float64,
@@ -38,7 +40,7 @@ class NumpyType:
         """Bytes (as text in the pickles of Python 2) → a flat tensor; an empty one of objects,
         texts and other things that torch does not have.
 
-        Raises ValueError for parts of numbers.
+        Raises BrokenPickleError for parts of numbers.
         """
         dtype = _TYPES.get(self._code)
         if isinstance(content, str):
@@ -46,7 +48,7 @@ class NumpyType:
         if dtype is None or not isinstance(content, bytes) or not content:
             return torch.empty(0, dtype=dtype)
         if len(content) % dtype.itemsize:
-            raise ValueError("an array of numpy ends within a number")
+            raise BrokenPickleError("an array of numpy ends within a number")
         flat = torch.frombuffer(bytearray(content), dtype=torch.uint8)
         return (swapped(flat, dtype.itemsize) if self._big else flat).view(dtype)
 
@@ -61,7 +63,7 @@ class NumpyArray:
         """(version, shape, type, whether the first index runs fastest, bytes)"""
         _, shape, kind, fortran, content = state
         if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
-            raise ValueError("an array of numpy has no sane shape")
+            raise BrokenPickleError("an array of numpy has no sane shape")
         flat = kind.tensor(content) if isinstance(kind, NumpyType) else self.tensor
         if len(shape) <= _MOST_DIMENSIONS and math.prod(shape) == len(flat):
             turned = flat.reshape(shape[::-1]).permute(tuple(range(len(shape)))[::-1])

@@ -173,6 +173,8 @@ class PickleMachine:
 
     def recall(self, index: int) -> None:
         """Put the value noted under a number on the stack once more."""
+        if index not in self._memo:
+            raise BrokenPickleError("it refers to a value that was never noted")
         self.push(self._memo[index])
 
     # --- containers ---------------------------------------------------------------------------

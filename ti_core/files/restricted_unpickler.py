@@ -84,14 +84,14 @@ _STORAGE_TYPES = {
 _STORAGE_MODULES = ("torch", "torch.storage", "torch.cuda")
 _DTYPES = {str(value): value for value in vars(torch).values() if isinstance(value, torch.dtype)}
 _DANGEROUS = frozenset(
-    "__builtin__ _frozen_importlib _io _pickle _posixsubprocess _thread asyncio bdb builtins "
-    "cPickle cloudpickle code codeop codecs commands concurrent cProfile ctypes dill distutils "
-    "ensurepip ftplib gc http httplib idlelib imp importlib inspect io IPython joblib linecache "
-    "marshal mmap multiprocessing nt ntpath operator os pdb pickle pickletools pip pkg_resources "
-    "pkgutil platform popen2 posix posixpath profile pty py_compile pydoc requests runpy "
-    "setuptools shelve shutil signal site smtplib socket sqlite3 ssl subprocess sys tarfile "
-    "tempfile threading timeit trace turtle urllib urllib2 venv webbrowser winreg xmlrpc zipapp "
-    "zipfile zipimport".split()
+    "__builtin__ _aix_support _frozen_importlib _io _osx_support _pickle _posixsubprocess "
+    "_thread asyncio bdb builtins cPickle cloudpickle code codeop codecs commands concurrent "
+    "cProfile ctypes dill distutils doctest ensurepip ftplib gc http httplib idlelib imp "
+    "importlib inspect io IPython joblib lib2to3 linecache marshal mmap multiprocessing nt "
+    "ntpath operator os pdb pickle pickletools pip pkg_resources pkgutil platform popen2 "
+    "posix posixpath profile pty py_compile pydoc requests runpy setuptools shelve shutil "
+    "signal site smtplib socket sqlite3 ssl subprocess sys tarfile tempfile threading timeit "
+    "trace turtle urllib urllib2 venv webbrowser winreg xmlrpc zipapp zipfile zipimport".split()
 )
 """Modules (with everything below) that no file of tensors has business with."""
 
@@ -106,8 +106,23 @@ _DANGEROUS_NAMES = frozenset(
         "torch.classes.load_library",
         "numpy.load",
         "numpy.fromfile",
+        "torch.utils.cpp_extension.load",
+        "torch.utils.collect_env.run",
+        "torch.utils.bottleneck.__main__.run_cprofile",
+        "torch.utils._config_module.load_config",
+        "torch._inductor.codecache.compile_file",
+        "torch._dynamo.guards.GuardBuilder.get",
+        "torch.jit.unsupported_tensor_ops.execWrapper",
         "numpy.testing._private.utils.runstring",
+        "numpy.f2py.crackfortran.getlincoef",
+        "numpy.f2py.crackfortran.myeval",
+        "numpy.genfromtxt",
+        "numpy.memmap",
+        "numpy.save",
+        "uuid._get_command_stdout",
+        "logging.config.listen",
         "copyreg.add_extension",
+        "copy_reg.add_extension",
         "types.CodeType",
         "types.FunctionType",
     }
@@ -133,7 +148,8 @@ class RestrictedUnpickler(PickleMachine):
         known = self._known.get(full_name) or _DTYPES.get(full_name)
         if known is not None:
             return known
-        if module.split(".")[0] in _DANGEROUS or full_name in _DANGEROUS_NAMES:
+        parts = {module.split(".")[0], *name.split(".")[:-1]}
+        if parts & _DANGEROUS or full_name in _DANGEROUS_NAMES:
             raise UnsafeFileError(
                 f"{self._path.name} was refused",
                 f"it asks for '{full_name}', which no model or embedding needs",

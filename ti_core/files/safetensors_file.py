@@ -105,7 +105,7 @@ def _parsed(path: Path, text: bytes) -> dict[str, Any]:
     if text.count(b"{") + text.count(b"[") > _MOST_BRACKETS:
         raise _damaged(path, "its header has more entries than any model needs")
     try:
-        header = json.loads(text)
+        header = json.loads(text.decode())  # bytes could be UTF-32, too
     except (ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(header, dict):

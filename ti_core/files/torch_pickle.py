@@ -18,6 +18,7 @@ import torch
 
 from ..errors import FileError, UnsafeFileError
 from .numpy_pickle import swapped
+from .pickle_machine import BrokenPickleError
 from .regular_file import open_regular
 from .restricted_unpickler import RestrictedUnpickler
 from .zip_directory import ZIP_START, Member, data_start, read_directory
@@ -47,7 +48,8 @@ def read_torch_file(path: Path, *, map_memory: bool = False) -> object:
     except OSError as error:
         raise FileError(f"cannot read {path.name}", str(error)) from error
     except Exception as error:  # a broken pickle can fail in any way
-        why = f"{type(error).__name__}: {error}"
+        known = isinstance(error, (BrokenPickleError, EOFError))
+        why = str(error) if known else "its contents make no sense"
         raise FileError(f"{path.name} is damaged or no torch file", why) from error
 
 
