@@ -1,0 +1,272 @@
+"""Safetensors and cards that lie, and files that are something else."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from PIL import Image
+
+from .assembler import NUMBERS
+from .case import Case, broken, harmless
+
+_ENTRY = {"dtype": "F32", "shape": [2, 8], "data_offsets": [0, 64]}
+_CARD = "sd-ti-embedding"
+
+
+def safetensors(header: Any, data: bytes = NUMBERS, length: int | None = None) -> bytes:
+    """A file with this header, as JSON or as it is, which may claim another length."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + data
+
+
+def _entry(**changes: Any) -> dict[str, Any]:
+    return {"emb_params": {**_ENTRY, **changes}}
+
+
+HEADERS: dict[str, bytes] = {
+    **{
+        f"a header of {n} bytes": safetensors(_entry(), length=n)
+        for n in (0, 1, 8, 200, 10**8, 2**31, 2**63, 2**64 - 1)
+    },
+    **{
+        f"a shape of {shape}".replace("/", " "): safetensors(_entry(shape=shape))
+        for shape in (
+            [-2, -8],
+            [3, 8],
+            [2**60, 2**60],
+            [2.0, 8],
+            [True, 16],
+            ["2", 8],
+            [[2], 8],
+            None,
+            "ab",
+            [1] * 17,
+            {},
+            [2**32, 2**32],
+            [16, 1, 2],
+        )
+    },
+    **{
+        f"offsets of {offsets}": safetensors(_entry(data_offsets=offsets))
+        for offsets in (
+            [64, 0],
+            [0, 65],
+            [-64, 0],
+            [0, 2**63],
+            [1, 65],
+            [0],
+            [0, 64, 0],
+            None,
+            "ab",
+            [0.0, 64],
+            [False, 64],
+        )
+    },
+    **{
+        f"the type {kind}": safetensors(_entry(dtype=kind))
+        for kind in ("F4", "", None, 7, "F64", "I32", "BOOL", "f32", ["F32"], "os.system")
+    },
+    **{
+        f"instead of a tensor {entry}": safetensors({"emb_params": entry})
+        for entry in (None, 7, [], {}, "text", [_ENTRY])
+    },
+    **{
+        f"as JSON {text[:12].decode('latin1')!r}": safetensors(text)
+        for text in (
+            b"{",
+            b"{}",
+            b"{]}{",
+            b'{"a":',
+            b"{\xff\xfe}",
+            b'{"a":1e999}',
+            b'{"a":NaN}',
+            b'{"a":' + b"9" * 5000 + b"}",
+            b'{"__metadata__":7}',
+            b'{"__metadata__":null}',
+            b'{"a":' + b"[" * 100_000,
+            b'{"a":[' + b"[]," * 500_001 + b"1]}",
+        )
+    },
+    "tensors over each other": safetensors({f"t{n}": _ENTRY for n in range(900)}),
+    "ten thousand tensors": safetensors(
+        {f"t{n}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for n in range(10_001)}
+    ),
+    "a header of UTF-16": safetensors(json.dumps(_entry()).encode("utf-16-le")),
+    "a header of UTF-32": safetensors(json.dumps(_entry()).encode("utf-32-le")),
+    "a number that is nan": safetensors(_entry(), NUMBERS[:-4] + b"\0\0\xc0\x7f"),
+    "an infinite number": safetensors(_entry(), NUMBERS[:-4] + b"\0\0\x80\x7f"),
+    "its numbers cut off": safetensors(_entry(), NUMBERS[:-1]),
+    "no numbers": safetensors(_entry(), b""),
+}
+
+SOUND = {
+    "something behind the end": safetensors(_entry(), NUMBERS + b"more"),
+    "metadata that is no text": safetensors({**_entry(), "__metadata__": {"a": 1, "b": [2]}}),
+    "half letters": safetensors({**_entry(), "__metadata__": {"name": "\ud800"}}),
+    "a canary for a name": safetensors({**_entry(), "__metadata__": {"name": "../../canary"}}),
+    "the same key twice": safetensors(b'{"emb_params":1,' + json.dumps(_entry()).encode()[1:]),
+}
+
+OTHERS = {
+    "nothing": b"", "one byte": b"\x80", "zeros": bytes(4096), "ones": b"\xff" * 4096,
+    "plain text": b"this is a note about my cat, not an embedding\n",
+    "text that begins like a memo": b"i am a text\nof two lines\n",
+    "a web page": b"<!DOCTYPE html><html></html>", "lower html": b"\n <html><body>404",
+    "an LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
+    "JSON": b'{"error": "not found"}', "XML": b'<?xml version="1.0"?><a/>',
+    "a program": b"\x7fELF\2\1\1" + bytes(99), "a program of Windows": b"MZ\x90\0" + bytes(99),
+    "gzip": b"\x1f\x8b\x08\0" + bytes(99), "7z": b"7z\xbc\xaf'\x1c" + bytes(99),
+    "rar": b"Rar!\x1a\x07\x01\0" + bytes(99), "tar": b"x" * 257 + b"ustar" + bytes(999),
+    "PDF": b"%PDF-1.7\n" + bytes(99), "sqlite": b"SQLite format 3\0" + bytes(99),
+    "GIF": b"GIF89a" + bytes(99), "JPEG": b"\xff\xd8\xff\xe0" + bytes(99),
+    "a script": b"#!/bin/sh\ntouch canary\n", "Python": b"import os; os.system('touch canary')\n",
+    "an array of numpy": b"\x93NUMPY\x01\0v\0{'descr': '|O'}",
+    "only the start of a zip": b"PK\3\4", "only the end of a zip": b"PK\5\6" + bytes(18),
+    "JPEG XL": b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(99), "AVIF": b"\0\0\0\x1cftypavif" + bytes(99),
+}  # fmt: skip
+
+
+def chunk(kind: bytes, body: bytes, length: int | None = None, crc: int | None = None) -> bytes:
+    """A chunk of a PNG, which may lie about its length and checksum."""
+    real = zlib.crc32(kind + body) if crc is None else crc
+    return (
+        struct.pack(">I", len(body) if length is None else length)
+        + kind
+        + body
+        + struct.pack(">I", real)
+    )
+
+
+def png(*chunks: bytes, width: int = 8, height: int = 8, data: bytes | None = None) -> bytes:
+    """A PNG with these chunks before its pixels."""
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    rows = zlib.compress(bytes(8 * 25)) if data is None else data
+    tail = chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + tail
+
+
+def card(text: Any) -> bytes:
+    """A card with this JSON."""
+    content = text if isinstance(text, bytes) else json.dumps(text).encode()
+    return png(chunk(b"tEXt", f"{_CARD}\0".encode() + base64.b64encode(content)))
+
+
+def _numbers(rows: Any) -> dict[str, Any]:
+    return {"string_to_param": {"*": {"TORCHTENSOR": rows}}}
+
+
+_KEY = f"{_CARD}\0".encode()
+_BOMB = zlib.compress(bytes(2**27), 9)
+CARDS = {
+    **{
+        f"numbers like {str(rows)[:24]}": card(_numbers(rows))
+        for rows in (
+            [],
+            [[]],
+            None,
+            "x",
+            [[1], [2, 3]],
+            [["a"]],
+            [[float("nan")]],
+            [[float("inf")]],
+            [[1e300]],
+            [[[1.0]]],
+            {"a": 1},
+            [[None]],
+            [[10**4000]],
+            7,
+            [{"TORCHTENSOR": [1]}],
+        )
+    },
+    **{
+        f"text number {number}": card(text)
+        for number, text in enumerate(
+            (
+                b"",
+                b"{",
+                b"[]",
+                b"7",
+                b"null",
+                b"{}",
+                b"\xff\xfe{",
+                b"[" * 50_000,
+                b"{" * 30_000,
+                b'{"a":' + b"9" * 5000 + b"}",
+                b"[" + b"1," * 1_010_001 + b"1]",
+                json.dumps(_numbers([[1.0]])).encode("utf-16"),
+            )
+        )
+    },
+    "broken base64": png(chunk(b"tEXt", _KEY + b"A")),
+    "a text that lies": png(chunk(b"tEXt", _KEY + b"AAAA", length=2**31 - 1)),
+    "a text of 4 GB": png(chunk(b"tEXt", _KEY + b"AAAA", length=2**32 - 1)),
+    "a wrong checksum": png(chunk(b"tEXt", _KEY + b"AAAA", crc=1)),
+    "a packed bomb": png(chunk(b"zTXt", _KEY + b"\0" + _BOMB)),
+    "an international bomb": png(chunk(b"iTXt", _KEY + b"\1\0\0\0" + _BOMB)),
+    "a packed text cut off": png(chunk(b"zTXt", _KEY + b"\0" + _BOMB[:99])),
+    "a packed text of noise": png(chunk(b"zTXt", _KEY + b"\0noise")),
+    "an international text without ends": png(chunk(b"iTXt", _KEY + b"\0\0en")),
+    "only a head": png(chunk(b"tEXt", _KEY + b"AAAA"))[:70],
+}
+
+PICTURES = {
+    **{
+        f"a picture of {w}×{h}": png(width=w, height=h)
+        for w, h in ((0, 0), (65535, 65535), (2**31 - 1, 1), (2**32 - 1, 2**32 - 1), (30000, 30000))
+    },
+    "an ordinary picture": png(),
+    "pixels of noise": png(data=b"noise"),
+    "pixels that are a bomb": png(data=_BOMB),
+    "only a signature": b"\x89PNG\r\n\x1a\n",
+    "half a signature": b"\x89PNG",
+    "pixels cut off": png()[:50],
+    "a chunk without end": png(chunk(b"eXIf", b"", length=2**31)),
+    "twelve million pixels": png(width=4000, height=3000, data=zlib.compress(bytes(36_003_000))),
+}
+
+
+def _webp(**options: Any) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (16, 16), "red").save(out, "WEBP", **options)
+    return out.getvalue()
+
+
+def _riff(kind: bytes, body: bytes, length: int | None = None) -> bytes:
+    chunk = kind + struct.pack("<I", len(body) if length is None else length) + body
+    return b"RIFF" + struct.pack("<I", len(chunk) + 4) + b"WEBP" + chunk
+
+
+WEBP: dict[str, Callable[[], bytes]] = {
+    "lossless": lambda: _webp(lossless=True),
+    "lossy": lambda: _webp(),
+    "cut off": lambda: _webp(lossless=True)[:30],
+    "no chunk": lambda: b"RIFF\4\0\0\0WEBP",
+    "a RIFF of sound": lambda: b"RIFF\4\0\0\0WAVE",
+    "a chunk of 4 GB": lambda: _riff(b"VP8L", b"\x2f\xff\xff\xff\xff", 2**32 - 1),
+    "sixteen thousand squared": lambda: _riff(b"VP8L", b"\x2f\xff\xff\xff\x0f" + bytes(20)),
+    "a huge canvas": lambda: _riff(b"VP8X", bytes(4) + b"\xff" * 6),
+    "moving pictures": lambda: _riff(b"ANIM", bytes(6)),
+    "a million empty chunks": lambda: _riff(b"JUNK", b"JUNK\0\0\0\0" * 100_000),
+}
+
+
+def cases() -> Iterator[Case]:
+    """All of these tables."""
+    for what, content in HEADERS.items():
+        yield broken(f"safetensors with {what}.safetensors"[:200], content, "")
+    for what, content in SOUND.items():
+        yield harmless(f"safetensors with {what}.safetensors", content)
+    for what, content in OTHERS.items():
+        yield broken(f"{what} as pickle.bin", content, "")
+    for what, content in CARDS.items():
+        yield broken(f"card with {what}.png", content, "")
+    for what, content in PICTURES.items():
+        yield broken(f"picture, {what}.png", content, "", listed=False)
+    for what, make in WEBP.items():
+        yield broken(f"webp, {what}.webp", make, "", listed=False)

@@ -1,0 +1,71 @@
+"""Reads every file that is named on standard input, as JSON, under watch, in a process of its own.
+
+Prints one JSON object for each, and one with the figures. The working folder holds a module that
+leaves the canary when it is imported.
+"""
+
+from __future__ import annotations
+
+import codecs
+import faulthandler
+import json
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ti_core.errors import FileError
+from ti_core.files.library import Library
+from ti_core.files.reading import read_embeddings
+
+from .promises import Peak, described, forbidden_events
+
+_HUNG = 120
+"""Seconds without progress after which this process tells where it stands, and ends."""
+
+
+def main() -> None:
+    """First the honest ones, with which everything that Python loads late is loaded."""
+    order = json.load(sys.stdin)
+    warnings.simplefilter("error")
+    codecs.lookup("raw_unicode_escape")
+    Image.init()
+    for name in order["honest"]:
+        read_embeddings(Path(name))
+    events, peak = forbidden_events(), Peak()
+    for name in order["cases"]:
+        _say(_read(Path(name)))
+    _say({"library": _library(order["folder"]), "events": events, "peak": peak.above_start()})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    faulthandler.dump_traceback_later(_HUNG, exit=True)
+    start = time.process_time()
+    try:
+        found = {"error": None, "text": described(read_embeddings(path))}
+    except FileError as error:
+        found = {"error": type(error).__name__, "text": str(error)}
+    except BaseException as error:
+        found = {"error": type(error).__name__, "text": repr(error)}
+    return {"name": path.name, "seconds": time.process_time() - start, **found}
+
+
+def _library(folder: str) -> dict[str, str]:
+    """Name → why it was skipped, "" for an embedding."""
+    faulthandler.dump_traceback_later(10 * _HUNG, exit=True)
+    library = Library([Path(folder)])
+    library.refresh()
+    skipped = {each.path.name: f"{each.error}: {each.reason}" for each in library.skipped}
+    return {**skipped, **{Path(entry.file).name: "" for entry in library.entries}}
+
+
+def _say(what: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
