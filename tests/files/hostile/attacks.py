@@ -12,7 +12,7 @@ from .case import CANARY, Case, harmless, refused
 SHELL = f"echo ran> {CANARY}"
 PYTHON = f"open({CANARY!r}, 'w').close()"
 IMPORT = f"__import__('os').system({SHELL!r})"
-NESTED = f"(cos\nsystem\nV{SHELL}\ntR.".encode()
+NESTED = f"cos\nsystem\n(V{SHELL}\ntR.".encode()
 
 EFFECTIVE: dict[str, tuple[Any, ...]] = {
     "os.system": (SHELL,),
@@ -32,7 +32,7 @@ EFFECTIVE: dict[str, tuple[Any, ...]] = {
     "os.makedirs": (CANARY,),
     "pickle.loads": (call("_codecs", "encode", NESTED.decode(), "latin1"),),
     "_pickle.loads": (call("_codecs", "encode", NESTED.decode(), "latin1"),),
-    "timeit.timeit": (PYTHON, "pass", call("builtins", "bool"), 1),
+    "timeit.timeit": (PYTHON, "pass", name("time", "time"), 1),
     "cProfile.run": (PYTHON,),
     "profile.run": (PYTHON,),
     "bdb.Bdb": (),
