@@ -252,7 +252,7 @@ def test_after_any_steps_undoing_all_of_them_restores_the_folder(
         else:
             changes = editor.preview(one, two)
             editor.apply(changes)
-            assert all(c.file.read_text("utf-8") == c.after for c in changes if "\n" not in c.after)
+            assert all(c.file.read_bytes().decode("utf-8") == c.after for c in changes)
     while editor.undo_levels:
         editor.undo()
     assert contents(folder) == before

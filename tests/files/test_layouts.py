@@ -174,7 +174,7 @@ def test_any_tokens_of_one_width_are_terms(names: set[str], count: int) -> None:
         ({"a": L, "b": L.long()}, "2 tensors"),
         ({"a": L, "b": torch.ones(1, 2, 3)}, "2 tensors"),
         ({"clip_l_out": L, "clip_g_out": G}, "OneTrainer's outputs"),
-        ({"t5": T5}, "other models"),
+        ({"t5": torch.ones(2, 4096)}, "other models"),
         ({"state_dict": {"a": L}}, "a checkpoint"),
         ({768: [L], 320: [L]}, "a hypernetwork"),
         ({"lora_unet_a.lora_up.weight": L, "lora_unet_a.lora_down.weight": L}, "a LoRA"),

@@ -66,6 +66,20 @@ def test_a_format_for_one_text_encoder_refuses_two_and_says_what_to_do(tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["t5", "gemma", "clip_l", "emb_params", "text_encoders_0"])
+def test_a_name_that_other_programs_use_for_tables_makes_the_round_trip_as_bin(
+    tmp_path: Path, name: str
+) -> None:
+    write_embedding(tmp_path / f"{name}.bin", Embedding(name, {"emb_params": ROWS}, 3), "bin")
+    assert torch.equal(read_embedding(tmp_path / f"{name}.bin").vectors["emb_params"], ROWS)
+
+
+def test_a_name_under_which_no_reader_would_find_it_is_refused_as_bin(tmp_path: Path) -> None:
+    with pytest.raises(EmbeddingError, match="choose another name or format"):
+        write_embedding(tmp_path / "c.bin", Embedding("clip_l_out", {"emb_params": ROWS}), "bin")
+    assert list(tmp_path.iterdir()) == []
+
+
 bits = arrays.arrays("float32", st.tuples(st.integers(1, 75), st.integers(1, 7)), elements={
     "allow_nan": False, "allow_infinity": False,
 })  # fmt: skip

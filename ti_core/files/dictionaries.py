@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..errors import EmbeddingError
 from .embedding import Embedding, file_keys
+from .layouts import names_foreign_table
 from .torch_zip import Value
 
 _STAR_TOKEN = 265
@@ -58,7 +59,8 @@ def a1111_fields(embedding: Embedding) -> dict[str, str | int | None]:
 def diffusers(embedding: Embedding) -> dict[str, Value]:
     """diffusers' `learned_embeds.bin`: the trigger word and its table.
 
-    Raises EmbeddingError for two encoders: diffusers has no such file.
+    Raises EmbeddingError for two encoders, as diffusers has no such file, and for a trigger that
+    readers would take for the name of another table.
     """
     rows = checked_rows(embedding)
     if len(rows) > 1:
@@ -67,7 +69,14 @@ def diffusers(embedding: Embedding) -> dict[str, Value]:
             "such a file holds one text encoder's vectors, and this embedding has two (SDXL)",
             "write .safetensors and pass its clip_l and clip_g to load_textual_inversion in turn",
         )
-    return {trigger(embedding): next(iter(rows.values()))}
+    word = trigger(embedding)
+    if names_foreign_table(word):
+        raise EmbeddingError(
+            f"{embedding.name} cannot be a diffusers .bin",
+            f"in such a file {word!r} means a table that is put behind the text encoder",
+            "choose another name or format",
+        )
+    return {word: next(iter(rows.values()))}
 
 
 def kohya(embedding: Embedding) -> dict[str, Value]:

@@ -37,6 +37,8 @@ _ALONE = (ONE_ENCODER, "emp_params", "clip_h", "clip_l", "clip_g")
 _NOT_CLIP = re.compile(r"(emb_params|emp_params|clip_[lgh]|t5|t5xxl)_out|t5|t5xxl|gemma|llama")
 """Tables that belong to an embedding and that SD1, SD2 and SDXL cannot use: the T5 of newer models,
 and OneTrainer's `_out`, which are put behind the text encoder instead of before it."""
+_WIDEST_CLIP = 1280
+"""Numbers in a vector of CLIP-G; T5, Gemma and Llama are wider. Somebody's cat is called Gemma."""
 _BUNDLED = re.compile(
     re.escape(BUNDLE) + r"(.+)\.((?:emb_params|emp_params|clip_[lgh]|t5|t5xxl)(?:_out)?)"
 )
@@ -153,8 +155,18 @@ def _tokens(content: object) -> list[Term] | None:
     if len(found) > 1 and (network or not flat or not same):
         return None
     found = _numbered(found)
-    known = [key for key in found if not _NOT_CLIP.fullmatch(key)]
+    known = [key for key, rows in found.items() if not _is_foreign(key, rows)]
     return [Term(key, {ONE_ENCODER: found[key]}, {}) for key in known]
+
+
+def names_foreign_table(word: str) -> bool:
+    """Whether diffusers' layout cannot keep an embedding under this word: it would not be read."""
+    return bool(_NOT_CLIP.fullmatch(word)) and word.endswith("_out")
+
+
+def _is_foreign(key: str, rows: Tensor) -> bool:
+    wide = bool(rows.dim()) and rows.shape[-1] > _WIDEST_CLIP
+    return names_foreign_table(key) or (wide and bool(_NOT_CLIP.fullmatch(key)))
 
 
 def _numbered(found: dict[str, Tensor]) -> dict[str, Tensor]:
