@@ -61,6 +61,7 @@ FORBIDDEN = {
 MAY_IMPORT = {
     "train": (
         "errors",
+        "events",
         "options",
         "randomness",
         "files",

@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
+from ti_core.events import Event
 from ti_core.hosts.fake import FakeHost, FakeSession
 from ti_core.hosts.port import (
     Conditioning,
@@ -19,7 +20,8 @@ from ti_core.hosts.port import (
     PreviewRequest,
     Vectors,
 )
-from ti_core.train.events import Event, StepDone
+from ti_core.train.control import Control
+from ti_core.train.events import StepDone
 
 Change = Callable[[int, Tensor, Conditioning], Tensor]
 """(number of the call from 0, output, conditioning) → what `predict` returns instead."""
@@ -97,6 +99,13 @@ class Log(list[Event]):
         return [event.step for event in self.of(StepDone)]
 
 
-def stop_after(log: Log, steps: int) -> Callable[[], bool]:
-    """For `should_stop`: yes, once so many steps were made."""
-    return lambda: len(log.steps) >= steps
+class StopAfter(Control):
+    """Asks to finish once so many steps were made."""
+
+    def __init__(self, log: Log, steps: int) -> None:
+        super().__init__()
+        self.log, self.most = log, steps
+
+    @property
+    def finishing(self) -> bool:
+        return len(self.log.steps) >= self.most

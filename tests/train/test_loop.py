@@ -20,6 +20,7 @@ from ti_core.errors import (
     NotFiniteError,
     StorageError,
 )
+from ti_core.events import Event, Notice
 from ti_core.files.embedding import Embedding
 from ti_core.files.reading import read_embedding
 from ti_core.files.writing import write_embedding
@@ -27,10 +28,8 @@ from ti_core.hosts.fake import FakeHost
 from ti_core.hosts.port import Conditioning
 from ti_core.train import loop
 from ti_core.train.events import (
-    Event,
     Failed,
     Finished,
-    Notice,
     PreviewReady,
     Saved,
     Started,
@@ -42,7 +41,7 @@ from ti_core.train.run_folder import CSV_NAME, RunFolder
 from ti_core.train.state import latest_state, list_states
 
 from ..conftest import Configure
-from .spoiled import Log, SpoiledHost, stop_after
+from .spoiled import Log, SpoiledHost, StopAfter
 
 
 def vectors_of(path: Path) -> dict[str, Tensor]:
@@ -233,7 +232,7 @@ def test_a_stop_at_any_step_leaves_a_file_with_the_right_step(
     configure: Configure, steps: int
 ) -> None:
     log = Log()
-    path = train(configure(), FakeHost(), log, stop_after(log, steps))
+    path = train(configure(), FakeHost(), log, StopAfter(log, steps))
     assert read_embedding(path).step == steps
     assert latest_state(run_folder(log).state).step == steps
     assert log.of(Finished)[0].reason == "stopped"

@@ -104,6 +104,9 @@ def test_the_rate_is_the_schedule_times_warm_up_and_decay(configure: Configure) 
     assert [plan.rate(step) for step in range(8)] == pytest.approx(expected)
 
 
-def test_without_previews_nothing_about_them_is_checked(configure: Configure) -> None:
+def test_previews_are_checked_even_when_none_is_planned_as_one_may_be_asked_for(
+    configure: Configure,
+) -> None:
     config = configure(sample_every_n_steps=0, sample_prompts="a --x")
-    assert make_plan(config, FakeHost()).previews == ()
+    with pytest.raises(ConfigError, match="preview prompt"):
+        make_plan(config, FakeHost())

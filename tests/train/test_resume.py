@@ -12,17 +12,18 @@ from typing import Any
 import pytest
 
 from ti_core.errors import TrainingError
+from ti_core.events import Notice
 from ti_core.files.reading import read_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.options import to_dict
 from ti_core.train.config import TrainConfig
-from ti_core.train.events import Notice, Started, StepDone
+from ti_core.train.events import Started, StepDone
 from ti_core.train.loop import train
 from ti_core.train.run_folder import RunFolder
 from ti_core.train.state import list_states
 
 from ..conftest import Configure
-from .spoiled import Log, stop_after
+from .spoiled import Log, StopAfter
 
 ROOT = Path(__file__).parents[2]
 KILLED_RUN = """
@@ -47,7 +48,7 @@ train(from_dict(TrainConfig, json.loads(sys.argv[1])), FakeHost(family=sys.argv[
 def stopped(config: TrainConfig, steps: int, host: FakeHost | None = None) -> RunFolder:
     """A run that was told to stop after so many steps."""
     log = Log()
-    train(config, host or FakeHost(), log, stop_after(log, steps))
+    train(config, host or FakeHost(), log, StopAfter(log, steps))
     return RunFolder(log.of(Started)[0].run_folder)
 
 
@@ -99,7 +100,7 @@ def test_stopping_again_and_again_changes_nothing(configure: Configure) -> None:
     folder = stopped(config, 2)
     for _ in range(3):
         log = Log()
-        train(config, FakeHost(), log, stop_after(log, 2), resume=folder)
+        train(config, FakeHost(), log, StopAfter(log, 2), resume=folder)
     assert train(config, FakeHost(), resume=folder).read_bytes() == in_one_go(configure)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ti_core.errors import StorageError, TrainingError
-from ti_core.train.events import Notice, Saved, StepDone
+from ti_core.events import Notice
+from ti_core.train.events import Saved, StepDone
 from ti_core.train.run_folder import CSV_NAME, RunFolder
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -16,6 +16,7 @@ comes with the program learns one of the things it has no word for, from five pi
 def run(argv: Sequence[str]) -> int:
     """Run the demonstration; returns the exit code."""
     from ..demo.job import DemoConfig, run_demo
+    from ..train.control import Control
     from .interrupt import stop_on_signals
     from .progress import Progress
 
@@ -23,9 +24,10 @@ def run(argv: Sequence[str]) -> int:
     add_options(parser, DemoConfig)
     config = make_config(DemoConfig, parser.read(argv))
     host = open_host(ModelConfig("demo"))
-    with stop_on_signals() as stop, Progress() as progress:
+    control = Control()
+    with stop_on_signals(control.finish) as stop, Progress() as progress:
         report = run_demo(
-            config, host, progress, stop.requested, lambda text: print(text, file=sys.stderr)
+            config, host, progress, control, lambda text: print(text, file=sys.stderr)
         )
     if report is None:
         return 128 + (stop.signal or 0)

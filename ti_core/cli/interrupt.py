@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 
@@ -14,8 +14,11 @@ class Stop:
 
     signal: int | None = None
 
+    def __init__(self, ask: Callable[[], None] = lambda: None) -> None:
+        self.ask = ask
+
     def requested(self) -> bool:
-        """For `train(should_stop=…)`."""
+        """For work that asks whether to stop."""
         return self.signal is not None
 
     def handle(self, number: int, frame: FrameType | None) -> None:
@@ -23,13 +26,17 @@ class Stop:
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = number
+        self.ask()
         print("\nstopping after this step; Ctrl-C again ends at once", file=sys.stderr)
 
 
 @contextlib.contextmanager
-def stop_on_signals() -> Iterator[Stop]:
-    """Catch SIGINT and SIGTERM; the handlers that were there come back afterwards."""
-    stop = Stop()
+def stop_on_signals(ask: Callable[[], None] = lambda: None) -> Iterator[Stop]:
+    """Catch SIGINT and SIGTERM; the handlers that were there come back afterwards.
+
+    `ask` is called at the first of them: `Control.finish`, for work that is told to stop.
+    """
+    stop = Stop(ask)
     before = {number: signal.signal(number, stop.handle) for number in _signals()}
     try:
         yield stop

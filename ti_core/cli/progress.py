@@ -7,11 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..events import Event, Notice
 from ..train.events import (
-    Event,
     Failed,
     Finished,
-    Notice,
     PreviewReady,
     Saved,
     Started,

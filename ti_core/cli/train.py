@@ -77,12 +77,14 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _train(config: TrainConfig, host: Any, folder: Any, model: ModelConfig) -> int:
+    from ..train.control import Control
     from ..train.loop import train
     from .interrupt import stop_on_signals
     from .progress import Progress
 
-    with stop_on_signals() as stop, Progress() as progress:
-        train(config, host, progress, stop.requested, folder, {"model": to_dict(model)})
+    control = Control()
+    with stop_on_signals(control.finish) as stop, Progress() as progress:
+        train(config, host, progress, control, folder, {"model": to_dict(model)})
     if stop.signal is None or progress.reason == "done":
         return 0
     print(f"go on with: ti train --resume {progress.run_folder}", file=sys.stderr)

@@ -26,6 +26,7 @@ from ..train.config import (
     PreviewConfig,
     TrainConfig,
 )
+from ..train.control import Control
 from ..train.events import Listener
 from ..train.loop import train
 from ..train.vectors import starting_rows
@@ -81,12 +82,12 @@ def run_demo(
     config: DemoConfig,
     host: Host,
     on_event: Listener,
-    should_stop: Callable[[], bool],
+    control: Control,
     say: Callable[[str], None],
 ) -> Report | None:
     """Pictures before, training, pictures after; everything written below `config.out`.
 
-    None when `should_stop` ended it early. Raises TIError. `host` has the demo model loaded.
+    None when it was told to finish early. Raises TIError. `host` has the demo model loaded.
     """
     began = time.perf_counter()
     concept = OWN_PICTURES if config.train_data_dir else HELD_OUT[config.concept]
@@ -95,8 +96,8 @@ def run_demo(
     requests = list(_requests(concept, config, host))
     say(f"{len(requests)} pictures before training")
     before = _pictures_before(training, host, requests)
-    path = train(training, host, on_event, should_stop)
-    if should_stop():
+    path = train(training, host, on_event, control)
+    if control.finishing:
         return None
     say(f"{len(requests)} pictures after training")
     after = _pictures_after(path, host, requests, concept.name)

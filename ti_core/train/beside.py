@@ -8,9 +8,9 @@ from pathlib import Path
 from PIL import Image
 
 from ..errors import StorageError
+from ..events import Notice
 from ..files.embedding import Embedding
 from ..files.sidecars import kept_notice, write_notes, write_preview
-from .events import Notice
 
 
 def write_beside(path: Path, embedding: Embedding, preview: Path | None) -> Iterator[Notice]:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..events import Notice
 from ..files.atomic import require_writable
 from ..files.names import checked_name
 from ..files.writing import write_embedding
 from ..hosts.port import Host
 from .config import EmbeddingConfig
-from .events import Notice
 from .plan import name_clashes
 from .vectors import described, starting_rows
 

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..errors import TIError
-
-
-@dataclass(frozen=True)
-class Event:
-    """Base of all events."""
-
-    def to_json(self) -> str:
-        """One line: {"event": class name, …fields}."""
-        fields = {"event": type(self).__name__, **dataclasses.asdict(self)}
-        return json.dumps(fields, default=str, ensure_ascii=False)
+from ..events import Event
 
 
 @dataclass(frozen=True)
@@ -39,19 +27,6 @@ class Started(Event):
     """Encoder key → length of each vector at the start."""
     segments: list[tuple[int, int, float]]
     """(first step, step that ends it, rate) of the learning-rate schedule."""
-
-
-@dataclass(frozen=True)
-class Notice(Event):
-    """Something the user should know; training goes on."""
-
-    level: Literal["info", "warning"]
-    what: str
-    why: str = ""
-    fix: str = ""
-
-    def __str__(self) -> str:
-        return str(TIError(self.what, self.why, self.fix))
 
 
 @dataclass(frozen=True)
@@ -87,6 +62,20 @@ class Saved(Event):
 
 
 @dataclass(frozen=True)
+class Paused(Event):
+    """The run waits, with the model claimed."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class Resumed(Event):
+    """The pause is over."""
+
+    step: int
+
+
+@dataclass(frozen=True)
 class Finished(Event):
     """The embedding was written; `reason` tells whether all steps were done."""
 
@@ -108,8 +97,3 @@ class Failed(Event):
 
 
 Listener = Callable[[Event], None]
-
-
-def notice_of(error: TIError, level: Literal["info", "warning"] = "warning") -> Notice:
-    """An error that does not stop the run."""
-    return Notice(level, error.what, error.why, error.fix)

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -14,6 +13,7 @@ from typing import Literal
 import torch
 
 from ..errors import HostMemoryError, NotFiniteError, TIError
+from ..events import Event, Notice
 from ..files.embedding import Embedding
 from ..files.infotext import infotext, save_png
 from ..files.writing import write_embedding
@@ -22,13 +22,14 @@ from ..options import recorded, to_dict
 from .batches import Batches, batch_loss, encode_pictures
 from .beside import write_beside
 from .config import TrainConfig
+from .control import Control
 from .events import (
-    Event,
     Failed,
     Finished,
     Listener,
-    Notice,
+    Paused,
     PreviewReady,
+    Resumed,
     Saved,
     Started,
     StepDone,
@@ -55,14 +56,15 @@ def train(
     config: TrainConfig,
     host: Host,
     on_event: Listener = lambda event: None,
-    should_stop: Callable[[], bool] = lambda: False,
+    control: Control | None = None,
     resume: RunFolder | None = None,
     extra_settings: dict[str, object] | None = None,
 ) -> Path:
     """Train an embedding and return the path of its file.
 
-    `should_stop` is asked before every update; when it says yes, everything is saved and the
-    present embedding is returned. `extra_settings` (the host's own) are kept in the run folder.
+    `control` tells what the user asks for while it goes on; when that is to finish, everything is
+    saved and the present embedding is returned. `extra_settings` (the host's own) are kept in the
+    run folder.
     Raises TIError; what was learned until then lies in the run folder.
     """
     plan = make_plan(config, host, resume)
@@ -71,7 +73,7 @@ def train(
             folder = resume or RunFolder.create(Path(config.output.logging_dir), config.file_stem)
             folder.csv_every = config.output.loss_csv_every
             folder.write_settings({"train": to_dict(config), **(extra_settings or {})})
-            path = Run(plan, session, folder, on_event).go(should_stop)
+            path = Run(plan, session, folder, on_event).go(control or Control())
     except torch.cuda.OutOfMemoryError as error:  # its name in every version of torch
         raise _memory_error(error) from error
     host.embedding_saved(path)
@@ -102,7 +104,7 @@ class Run:
 
     # -- the run ---------------------------------------------------------------------------
 
-    def go(self, should_stop: Callable[[], bool]) -> Path:
+    def go(self, control: Control) -> Path:
         """All updates; see `train`."""
         began = time.perf_counter()
         try:
@@ -110,13 +112,32 @@ class Run:
             self.batches = Batches(self.plan, encode_pictures(self.plan, self.session))
             self.session.release("vae")
             self._make_first_previews()
-            while self.step < self.config.optimizer.max_train_steps and not should_stop():
+            while self.step < self.config.optimizer.max_train_steps and self._goes_on(control):
                 self._update()
                 self._milestones()
             return self._finish(time.perf_counter() - began)
         except BaseException as error:
             self._rescue(error)
             raise
+
+    def _goes_on(self, control: Control) -> bool:
+        """Do what was asked for; False when the run shall end."""
+        self._answer(control)
+        if control.paused:
+            self._emit(Paused(self.step))
+            while control.paused:
+                control.wait()
+                self._answer(control)
+            self._emit(Resumed(self.step))
+        return not control.finishing
+
+    def _answer(self, control: Control) -> None:
+        for request in control.requests():
+            if request == "preview":
+                self._make_previews()
+            else:
+                self._save_state()
+                self._save_copy()
 
     def _begin(self) -> None:
         self.folder.forget_after(self.step)
@@ -248,7 +269,8 @@ class Run:
             self._make_previews()
 
     def _make_first_previews(self) -> None:
-        if self.step == 0 and self.config.preview.sample_at_first:
+        preview = self.config.preview
+        if self.step == 0 and preview.sample_at_first and preview.sample_every_n_steps:
             self._make_previews()
 
     def _make_previews(self) -> None:

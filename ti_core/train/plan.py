@@ -7,10 +7,10 @@ from pathlib import Path
 
 from ..data.dataset import Dataset, load_dataset
 from ..errors import ConfigError, HostError, TrainingError
+from ..events import Notice, notice_of
 from ..files.atomic import require_writable
 from ..hosts.port import Host, ModelFacts, PreviewRequest
 from .config import TrainConfig
-from .events import Notice, notice_of
 from .optimizer import Clipping, clipping
 from .previews import preview_requests
 from .run_folder import RunFolder
@@ -149,7 +149,7 @@ def _changes(state: TrainState, facts: ModelFacts, pictures: int) -> list[Notice
 
 def _previews(config: TrainConfig, facts: ModelFacts, host: Host) -> list[PreviewRequest]:
     features = host.features()
-    if not config.preview.sample_every_n_steps or not features.previews:
+    if not features.previews:
         return []
     size = config.data.resolution or (facts.resolution, facts.resolution)
     requests = preview_requests(config, size, features.samplers[0])

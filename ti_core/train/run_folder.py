@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StorageError, TrainingError
+from ..events import Event
 from ..files.atomic import make_folder, storage_error, write_bytes
-from .events import Event, StepDone
+from .events import StepDone
 
 CSV_NAME = "textual_inversion_loss.csv"
 CSV_COLUMNS = ("step", "epoch", "epoch_step", "loss", "learn_rate")

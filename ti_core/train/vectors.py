@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError
+from ..events import Notice
 from ..files.embedding import Embedding, describe, for_encoders
 from ..files.reading import read_embedding
 from ..hosts.port import ModelFacts, Session
 from .config import EmbeddingConfig
-from .events import Notice
 
 
 class EmbeddingVectors:

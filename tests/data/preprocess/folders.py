@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 
 from ti_core.data.preprocess.config import PreprocessConfig
-from ti_core.data.preprocess.events import Event, Finished, Notice, PictureDone, Skipped
+from ti_core.data.preprocess.events import Finished, PictureDone, Skipped
 from ti_core.data.preprocess.job import preprocess
+from ti_core.events import Event, Notice
 
 
 def gradient(width: int, height: int) -> Image.Image:

@@ -1,26 +1,14 @@
-"""What preprocessing tells the world: frozen records, each one line of JSON."""
+"""What preprocessing tells the world."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ...errors import TIError
+from ...events import Event
 from .names import shown
-
-
-@dataclass(frozen=True)
-class Event:
-    """Base of all events."""
-
-    def to_json(self) -> str:
-        """One line: {"event": class name, …fields}; names that are no text are spelled out."""
-        fields = {"event": type(self).__name__, **dataclasses.asdict(self)}
-        return json.dumps(fields, default=str)
 
 
 @dataclass(frozen=True)
@@ -31,19 +19,6 @@ class Started(Event):
     destination: Path
     total: int
     """Entries of the source folder, pictures or not."""
-
-
-@dataclass(frozen=True)
-class Notice(Event):
-    """Something the user should know; the work goes on."""
-
-    level: Literal["info", "warning"]
-    what: str
-    why: str = ""
-    fix: str = ""
-
-    def __str__(self) -> str:
-        return str(TIError(self.what, self.why, self.fix))
 
 
 @dataclass(frozen=True)
@@ -88,8 +63,3 @@ class Finished(Event):
 
 
 Listener = Callable[[Event], None]
-
-
-def notice_of(error: TIError, level: Literal["info", "warning"] = "warning") -> Notice:
-    """An error that does not end the work."""
-    return Notice(level, error.what, error.why, error.fix)

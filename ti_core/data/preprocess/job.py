@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from ...errors import DataError
+from ...events import Notice, notice_of
 from ...files.atomic import make_folder
 from ..pictures import open_picture
 from .captions import Describer, describer
 from .config import PreprocessConfig
-from .events import Finished, Listener, Notice, PictureDone, Skipped, Started, notice_of
+from .events import Finished, Listener, PictureDone, Skipped, Started
 from .faces import FaceFinder, NoFaceFinderError, opencv_faces
 from .places import captions_among, entries, require_apart
 from .treatments import treat
