@@ -1,0 +1,41 @@
+"""The differences between gradio 3.41, 4.40 and the current release, in one place."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gradio as gr
+
+MAJOR = int(gr.__version__.split(".")[0])
+
+
+def made(kind: Callable[..., Any], **wishes: Any) -> Any:
+    """A component with those of the wishes that this version of gradio understands.
+
+    For looks only: what a component must have is given to its class itself.
+    """
+    known = inspect.signature(kind).parameters
+    return kind(**{name: value for name, value in wishes.items() if name in known})
+
+
+def on(
+    event: Callable[..., Any],
+    does: Callable[..., Any] | None,
+    inputs: Sequence[Any] = (),
+    outputs: Sequence[Any] = (),
+    js: str | None = None,
+    quiet: bool = False,
+) -> Any:
+    """Bind an event, such as `button.click`; `js` is JavaScript that runs in the page before.
+
+    A quiet one shows no progress and does not stand in the queue. None of them is listed as an
+    endpoint: programs use `/ti/v1`.
+    """
+    wishes: dict[str, Any] = {"js": js, "_js": js} if js else {}
+    wishes |= {"queue": False, "show_progress": "hidden"} if quiet else {}
+    hidden = {"api_visibility": "private"} if MAJOR >= 6 else {"api_name": False}
+    known = inspect.signature(event).parameters
+    kept = {name: value for name, value in (wishes | hidden).items() if name in known}
+    return event(does, inputs=list(inputs), outputs=list(outputs), **kept)

@@ -1,0 +1,181 @@
+"""Long work in a thread of its own: it goes on when the browser is closed, and any page can look.
+
+One job at a time in a process, as there is one model. What a job does is told by events; pages
+read its `Standing`, the API reads the events themselves.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ti_core.errors import HostError, TIError
+from ti_core.events import Event
+from ti_core.train.control import Control
+
+from .standing import Standing, after
+
+Kind = Literal["train", "preprocess", "compare", "other"]
+MOST_EVENTS = 20_000
+"""Events that a job remembers; a training's log on disk has all of them."""
+_MOST_JOBS = 20
+_log = logging.getLogger(__name__)
+
+
+class Job:
+    """One piece of work. Every method may be called from any thread."""
+
+    def __init__(self, kind: Kind, name: str) -> None:
+        self.id = secrets.token_hex(8)
+        self.kind, self.name = kind, name
+        self.control = Control()
+        self._standing = Standing()
+        self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
+        self._count = 0
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+
+    # -- for pages -------------------------------------------------------------------------
+
+    @property
+    def standing(self) -> Standing:
+        """How it stands now."""
+        return self._standing
+
+    def events(self, after: int = 0) -> tuple[list[Event], int]:
+        """(the events from number `after` on, the number to ask with the next time)."""
+        with self._lock:
+            forgotten = self._count - len(self._events)
+            return list(self._events)[max(0, after - forgotten) :], self._count
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for its end; False when the time is up before."""
+        return self._over.wait(seconds)
+
+    # -- for the work ----------------------------------------------------------------------
+
+    def tell(self, event: Event) -> None:
+        """Something has happened: the listener that work takes as `on_event`."""
+        with self._lock:
+            self._events.append(event)
+            self._count += 1
+            self._standing = after(self._standing, event)
+
+    def change(self, **fields: Any) -> None:
+        """Set fields of the standing for which there are no events."""
+        with self._lock:
+            self._standing = replace(self._standing, **fields)
+
+    # -- for `Jobs` ------------------------------------------------------------------------
+
+    def work(self, work: Callable[[Job], Path | None]) -> None:
+        """Do it; whatever goes wrong is kept in the standing, to be shown."""
+        self.change(state="running")
+        try:
+            result = None if self.control.finishing else work(self)
+            state = "stopped" if self.control.finishing and self._unfinished() else "done"
+            self.change(state=state, result=result or self.standing.result)
+        except TIError as error:
+            self.change(state="failed", error=str(error))
+        except Exception as error:
+            _log.exception("%s %s failed", self.kind, self.name)
+            self.change(state="failed", error=_spelled(error))
+
+    def end(self) -> None:
+        """Nothing more will happen."""
+        self.change(ended=time.time())
+        self._over.set()
+
+    def _unfinished(self) -> bool:
+        return self.standing.step < self.standing.total or not self.standing.total
+
+
+def _spelled(error: Exception) -> str:
+    """An error that nobody foresaw: its name belongs to it."""
+    return f"{type(error).__name__}: {error}; the program's console tells where it happened"
+
+
+def _at_once(work: Callable[[], None]) -> None:
+    work()
+
+
+class Jobs:
+    """The running job, and those before it."""
+
+    def __init__(self) -> None:
+        self._jobs: deque[Job] = deque(maxlen=_MOST_JOBS)
+        self._lock = threading.Lock()
+
+    def start(
+        self,
+        kind: Kind,
+        name: str,
+        work: Callable[[Job], Path | None],
+        claim: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        run: Callable[[Callable[[], None]], None] = _at_once,
+    ) -> Job:
+        """Begin `work(job)` in a thread; `claim` and `run` are the Studio's.
+
+        Raises HostError while another job goes on.
+        """
+        with self._lock:
+            self._require_free()
+            job = Job(kind, name)
+            self._jobs.append(job)
+        target = threading.Thread(target=_body, args=(job, work, claim, run), daemon=True)
+        target.name = f"textual inversion {kind} {name}"
+        target.start()
+        return job
+
+    @property
+    def latest(self) -> Job | None:
+        """The running job, or the one that ended last."""
+        return self._jobs[-1] if self._jobs else None
+
+    @property
+    def running(self) -> Job | None:
+        """The job that goes on, if there is one."""
+        job = self.latest
+        return job if job and not job.standing.over else None
+
+    def list(self) -> list[Job]:
+        """Those that are remembered, newest first."""
+        return list(reversed(self._jobs))
+
+    def find(self, job_id: str) -> Job | None:
+        """The job of this number, while it is remembered."""
+        return next((job for job in self._jobs if job.id == job_id), None)
+
+    def _require_free(self) -> None:
+        job = self.running
+        if job:
+            what = f"{job.name or job.kind} is at work already"
+            raise HostError(what, "one job at a time", "wait for its end, or interrupt it")
+
+
+def _body(
+    job: Job,
+    work: Callable[[Job], Path | None],
+    claim: Callable[[], AbstractContextManager[Any]],
+    run: Callable[[Callable[[], None]], None],
+) -> None:
+    try:
+        with claim():
+            run(lambda: job.work(work))
+    except Exception as error:
+        _log.exception("the model could not be claimed for %s", job.name)
+        job.change(state="failed", error=_spelled(error))
+    finally:
+        job.end()
+
+
+jobs = Jobs()
+"""Those of this process; they outlive a reload of the web UI."""

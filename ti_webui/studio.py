@@ -1,0 +1,104 @@
+"""What the panel, the jobs and the API need of the program around them, and nothing more.
+
+Every program fills in one `Studio`: the web UIs' extension script, `ti ui`, and the tests. The
+panel never asks which of them it is in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ti_core.hosts.port import Host
+from ti_core.options import check, option
+
+from .job import Jobs, jobs
+
+TXT2IMG_FIELDS = (
+    "prompt",
+    "negative_prompt",
+    "steps",
+    "sampler",
+    "cfg_scale",
+    "seed",
+    "width",
+    "height",
+)
+"""Names of the txt2img page's fields, as in `port.PreviewRequest`."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Textual Inversion Studio"""
+
+    logging_dir: str = option(
+        "textual_inversion",
+        "where runs keep copies, previews, logs and what is needed to resume",
+        label="Log directory",
+    )
+    sample_prompts: str = option(
+        "a picture of [name]",
+        "prompt of the preview pictures; [name] stands for the new word",
+        label="Preview prompt",
+    )
+    mixed_precision: str = option(
+        "no",
+        "what the model computes in while it trains; the vectors stay fp32",
+        label="Precision",
+        choices=("no", "fp16", "bf16"),
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass
+class Shared:
+    """Fields of one panel that several of its tabs speak of, so that nothing is typed twice.
+
+    The components are made by `panel.build_panel` before any tab, with `render=False`; the tab
+    that shows one calls its `render()`, the others use it as input or output of their events.
+    """
+
+    dataset_dir: Any
+    """Textbox "Dataset directory", shown by Train; Data fills it with the folder it wrote."""
+    embedding: Any
+    """Dropdown "Embedding", shown by Train: names of embeddings, or a new word."""
+
+
+def _at_once(work: Callable[[], None]) -> None:
+    work()
+
+
+@dataclass
+class Studio:
+    """The surroundings of the panel."""
+
+    host: Callable[[], Host]
+    """The program's model, asked anew each time: another one may be loaded now. Raises HostError
+    when there is none."""
+    embeddings_dirs: Callable[[], list[Path]]
+    """Folders of embeddings; new ones are written into the first."""
+    settings: Callable[[], Settings] = Settings
+    """The user's settings as they are now."""
+    jobs: Jobs = field(default_factory=lambda: jobs)
+    claim: Callable[[], AbstractContextManager[Any]] = nullcontext
+    """Held while a job works, in its thread: A1111's queue lock, so that pictures wait."""
+    run: Callable[[Callable[[], None]], None] = _at_once
+    """Calls a job's work and returns when it is done; Forge has it done in its main thread."""
+    txt2img_parameters: Callable[[], Mapping[str, Any]] = dict
+    """Asked while the panel is built: name out of TXT2IMG_FIELDS → gradio component of the txt2img
+    page. Empty where there is no such page."""
+    send_to_txt2img: str = ""
+    """JavaScript: a function of a text, which it adds to txt2img's prompt, showing that page."""
+    templates_dir: Callable[[], Path | None] = lambda: None
+    """Folder with the user's own prompt templates, if the program has one."""
+    shared: Shared | None = None
+    """Filled in by the panel."""
+
+    def save_dir(self) -> Path:
+        """Where new embeddings go."""
+        return self.embeddings_dirs()[0]
