@@ -1,6 +1,6 @@
 """Trains the demo model: a small latent diffusion model on pictures this repository draws.
 
-    python demo/train_model.py                    # everything; about 80 minutes on two CPU cores
+    python demo/train_model.py                    # everything; see demo/README.md for how long
     python demo/train_model.py --stage unet       # one stage; an interrupted stage goes on
 
 Stages: tokenizer, data, vae, latents, unet, export. Every random number is a function of fixed

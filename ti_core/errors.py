@@ -2,7 +2,8 @@
 
     TIError
     ├── ConfigError          a setting is unknown, out of range, or fights another one
-    │   └── ScheduleError    a learning-rate schedule cannot be read or ends too early
+    │   ├── ScheduleError    a learning-rate schedule cannot be read or ends too early
+    │   └── ExpressionError  a merge expression cannot be read (tools/expression.py)
     ├── DataError            images, captions or templates cannot be trained on
     ├── FileError            a file is not what it should be
     │   ├── UnsafeFileError  a file asks for something that only an attacker wants

@@ -175,11 +175,8 @@ def test_sdxl_files_have_both_tables(tmp_path: Path, save: Any, names: tuple[str
 
 
 def test_the_file_and_the_card_of_the_real_a1111_are_equal() -> None:
-    folder = Path(__file__).parents[2].parent / "shared" / "golden"
-    if not folder.is_dir():
-        pytest.skip("reference files are not part of the repository")
-    file = read_embedding(folder / "my-ref-15.pt")
-    picture = read_embedding(folder / "my-ref-15-card.png")
+    file = read_embedding(GOLDEN / "my-ref-15.pt")
+    picture = read_embedding(GOLDEN / "my-ref-15-card.png")
     assert torch.equal(rows_of(file), rows_of(picture))
     assert (file.step, file.metadata) == (picture.step, picture.metadata)
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, EmbeddingError
 from ..options import check, option
+from .collection import CollectionConfig
 from .options import OptionParser, add_options, make_config
 from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:
-    from ..hosts.port import Host, PreviewRequest, Vectors
+    from ..files.embedding import Embedding
+    from ..hosts.port import Host, PreviewRequest
 
 _ABOUT = """Make pictures. Embeddings are used by their file's name in the prompt and in the
 negative prompt, as many as you like. (x) strengthens, [x] weakens, (x:1.2) sets a weight."""
@@ -28,15 +29,6 @@ class GenerateConfig:
 
     prompt: str = option("", "what to show", label="Prompt")
     negative_prompt: str = option("", "what not to show", label="Negative prompt")
-    textual_inversion_embeddings: tuple[str, ...] = option(
-        (),
-        "embedding files, each used by the name of its file",
-        label="Embeddings",
-        aliases=("embeddings",),
-    )
-    embeddings_dir: str = option(
-        "", "folder whose embeddings can be used as well", label="Embeddings directory"
-    )
     outdir: str = option("outputs", "where the pictures go", label="Output directory")
     images_per_prompt: int = option(
         1, "number of pictures; each has the next seed", label="Batch count", low=1, high=1000
@@ -75,7 +67,7 @@ def parser() -> OptionParser:
         usage="ti generate --pretrained_model_name_or_path MODEL --prompt TEXT [options]",
         description=_ABOUT,
     )
-    for kind in (ModelConfig, GenerateConfig):
+    for kind in (ModelConfig, GenerateConfig, CollectionConfig):
         add_options(made, kind)
     return made
 
@@ -84,22 +76,27 @@ def run(argv: Sequence[str]) -> int:
     """Generate; returns the exit code."""
     typed = parser().read(argv)
     config = make_config(GenerateConfig, typed)
+    collection = make_config(CollectionConfig, typed)
     host = open_host(make_config(ModelConfig, typed))
-    for path in generate(config, host):
+    for path in generate(config, host, collection):
         print(path)
     return 0
 
 
-def generate(config: GenerateConfig, host: Host) -> Iterator[Path]:
+def generate(config: GenerateConfig, host: Host, collection: CollectionConfig) -> Iterator[Path]:
     """Make the pictures and yield the path of each."""
     from ..files.atomic import make_folder, require_writable
+    from ..files.checksum import file_shorthash
+    from ..files.embedding import for_encoders
     from ..files.infotext import infotext, save_png
 
     require_writable(Path(config.outdir))
     request = _request(config, host)
-    files = _embedding_files(config, request)
-    embeddings = _read_all(files, host)
-    hashes = {name: _short_hash(path) for name, path in files.items()}
+    used, widths = _used(collection, request), host.describe().widths
+    embeddings = {
+        name: for_encoders(found, widths, str(path)) for name, (found, path) in used.items()
+    }
+    hashes = {name: file_shorthash(path) for name, (_, path) in used.items()}
     with host.session() as session:
         images = session.preview(request, embeddings)
     folder = make_folder(Path(config.outdir))
@@ -131,35 +128,38 @@ def _request(config: GenerateConfig, host: Host) -> PreviewRequest:
     )
 
 
-def _embedding_files(config: GenerateConfig, request: PreviewRequest) -> dict[str, Path]:
-    """Name → file. All that were listed, and those of the folder that the prompts name."""
+def _used(
+    collection: CollectionConfig, request: PreviewRequest
+) -> dict[str, tuple[Embedding, Path]]:
+    """Name → embedding and its file. All that were listed, and those of the folder that the
+    prompts name."""
     from ..data.templates import names_trigger
-
-    files: dict[str, Path] = {}
-    for path in map(Path, config.textual_inversion_embeddings):
-        if path.stem.lower() in (name.lower() for name in files):
-            raise EmbeddingError(f"two embeddings are called {path.stem}", "", "rename one")
-        files[path.stem] = path
-    text = f"{request.prompt}\n{request.negative_prompt}"
-    for path in sorted(Path(config.embeddings_dir).iterdir()) if config.embeddings_dir else ():
-        if path.suffix in (".safetensors", ".pt", ".bin") and names_trigger(text, path.stem):
-            files.setdefault(path.stem, path)
-    return files
-
-
-def _read_all(files: dict[str, Path], host: Host) -> dict[str, Vectors]:
-    from ..files.embedding import for_encoders
+    from ..files.library import Library
     from ..files.reading import read_embedding
 
-    widths = host.describe().widths
-    return {
-        name: for_encoders(read_embedding(path), widths, str(path)) for name, path in files.items()
-    }
+    used = _listed(map(Path, collection.textual_inversion_embeddings))
+    library = Library([Path(collection.embeddings_dir)] if collection.embeddings_dir else [])
+    library.refresh()
+    text = f"{request.prompt}\n{request.negative_prompt}"
+    taken = {name.lower() for name in used}
+    for entry in library.entries:
+        if names_trigger(text, entry.name) and entry.name.lower() not in taken:
+            used[entry.name] = read_embedding(entry.path, entry.term or None), entry.path
+    return used
 
 
-def _short_hash(path: Path) -> str:
-    """As A1111's "TI hashes": the first 12 digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+def _listed(paths: Iterable[Path]) -> dict[str, tuple[Embedding, Path]]:
+    from ..files.reading import read_embeddings
+
+    found: dict[str, tuple[Embedding, Path]] = {}
+    for path in paths:
+        for embedding in read_embeddings(path):
+            if embedding.name.lower() in map(str.lower, found):
+                raise EmbeddingError(
+                    f"two embeddings are called {embedding.name}", "", "rename one"
+                )
+            found[embedding.name] = embedding, path
+    return found
 
 
 def _next_number(folder: Path) -> int:

@@ -9,7 +9,7 @@ import random
 from collections.abc import Sequence
 
 from . import lexicon as words
-from .scene import HELD_OUT, Scene, is_held_out
+from .scene import Scene, is_held_out
 
 _DEFAULTS = {
     "texture": "plain", "style": "flat", "size": "medium", "place": "centre", "count": "one",
@@ -127,7 +127,7 @@ def _noun_phrase(scene: Scene, rng: random.Random, short: bool) -> str:
 
 
 def _noun(scene: Scene, rng: random.Random, several: bool) -> str:
-    generic = scene.shape in words.HELD_OUT_SHAPES or rng.random() < 0.05
+    generic = scene.shape in words.HELD_OUT_SHAPES or rng.random() < 0.2
     noun = rng.choice(words.GENERIC_SHAPES) if generic else scene.shape
     return words.plural(noun) if several else noun
 
@@ -166,8 +166,3 @@ def _opening(scene: Scene, rng: random.Random) -> str:
     if rng.random() < 0.12:
         opening += f" {rng.choice(words.FILLER_ADJECTIVES)}"
     return opening.replace("-", " - ")
-
-
-def held_out_names() -> tuple[str, ...]:
-    """Every word that must never occur in a caption."""
-    return tuple(HELD_OUT)

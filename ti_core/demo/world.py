@@ -18,7 +18,6 @@ from .textures import texture
 
 __all__ = [
     "HELD_OUT", "SIZE", "Concept", "Scene", "caption", "draw", "is_held_out", "random_scene",
-    "second_tone",
 ]  # fmt: skip
 
 SIZE = 96
@@ -31,7 +30,7 @@ _LAYOUTS = {
 }
 
 
-def second_tone(colour: str) -> tuple[int, int, int]:
+def _second_tone(colour: str) -> tuple[int, int, int]:
     """The other colour of a texture: a light tint of dark colours, a dark shade of light ones."""
     special = {"white": (150, 150, 150), "black": (150, 150, 150), "gray": (230, 230, 230)}
     if colour in special:
@@ -150,7 +149,7 @@ def _filling(
     px = (x + 0.5) / scale - SIZE / 2 - middle[0]
     py = (y + 0.5) / scale - SIZE / 2 - middle[1]
     share = texture(scene.texture, px, py)[:, None]
-    fill = colour * share + np.array(second_tone(scene.colour)) * (1 - share)
+    fill = colour * share + np.array(_second_tone(scene.colour)) * (1 - share)
     if drawn.shade:
         depth = (y - y.min()) / max(np.ptp(y), 1) if len(y) else y
         fill = fill * (1 - drawn.shade * depth)[:, None] + 60 * drawn.shade * (1 - depth)[:, None]

@@ -11,11 +11,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from ..errors import EmbeddingError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ONE_ENCODER = "emb_params"
 _ARCHITECTURE = {
@@ -25,11 +26,12 @@ _ARCHITECTURE = {
     "sdxl": "stable-diffusion-xl-v1-base/textual-inversion",
 }
 _FAMILIES = {
-    (768,): "SD 1.x",
-    (1024,): "SD 2.x",
-    (768, 1280): "SDXL",
-    (1280,): "half of SDXL, or LDM",
+    (768,): ("sd1", "SD 1.x"),
+    (1024,): ("sd2", "SD 2.x"),
+    (768, 1280): ("sdxl", "SDXL"),
+    (1280,): ("", "half of SDXL, or LDM"),
 }
+"""Sorted widths → the family's name in `ModelFacts`, and how it is spelled for people."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,17 @@ def for_encoders(embedding: Embedding, widths: Mapping[str, int], origin: str) -
     return dict(vectors)
 
 
+def family_id(widths: Iterable[int]) -> str:
+    """sd1, sd2 or sdxl, by the widths of the vectors; "" for widths that none of them has."""
+    return _FAMILIES.get(tuple(sorted(widths)), ("", ""))[0]
+
+
 def family_of(widths: Iterable[int]) -> str:
     """The models that have text encoders of these widths, spelled for people; "" for unknown ones.
 
     1280 alone is the second half of SDXL, or the text encoder of the first latent diffusion model.
     """
-    return _FAMILIES.get(tuple(sorted(widths)), "")
+    return _FAMILIES.get(tuple(sorted(widths)), ("", ""))[1]
 
 
 def _spelled(widths: Mapping[str, int]) -> str:

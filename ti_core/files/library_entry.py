@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .embedding import family_id
 from .library_index import Facts, Index, Record
 from .library_walk import CARDS, preview_of
-
-FAMILIES = {(768,): "sd1", (1024,): "sd2", (768, 1280): "sdxl"}
-"""Sorted widths of the vectors → family of models."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class Entry:
     @property
     def family(self) -> str:
         """sd1, sd2 or sdxl; nothing for widths that none of them has."""
-        return FAMILIES.get(self.widths, "")
+        return family_id(self.widths)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..files.embedding import Embedding, describe, for_encoders
-from ..files.library_entry import FAMILIES
+from ..files.embedding import Embedding, describe, family_id, for_encoders
 from ..hosts.port import ModelFacts
 
 _MODEL = ("ti.base_model", "ti.base_model_hash")
@@ -59,7 +58,6 @@ def _agreed(used: Sequence[Embedding]) -> dict[str, str]:
 
 def _family(embedding: Embedding, facts: ModelFacts | None) -> str:
     if facts is None:
-        widths = tuple(sorted(rows.shape[1] for rows in embedding.vectors.values()))
-        return FAMILIES.get(widths, "")
+        return family_id(rows.shape[1] for rows in embedding.vectors.values())
     is_v = facts.family == "sd2" and facts.prediction == "v_prediction"
     return "sd2-v" if is_v else facts.family
