@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -23,9 +22,11 @@ from ..errors import CheckpointError, HostError
 from .diffusers_folder import download, open_folder
 from .diffusers_models import Model, check_ids
 from .diffusers_preview import SAMPLERS
-from .diffusers_session import AUTOCAST_DTYPES, DiffusersSession, memory_errors
+from .diffusers_session import DiffusersSession
 from .diffusers_single_file import open_single_file
+from .memory import memory_errors
 from .port import Features, ModelFacts, Precision, Prediction
+from .precision import check_precision
 
 HUB_PREFIX = "hub:"
 """Before a name of the Hugging Face hub; without it nothing ever touches a network."""
@@ -99,7 +100,7 @@ class DiffusersHost:
 
         Raises HostError when a session is open, or the device cannot compute in `precision`.
         """
-        _check_precision(precision, self._device)
+        check_precision(precision, self._device)
         if not self._busy.acquire(blocking=False):
             raise HostError("the model is busy", "another session is open", "wait for its end")
         try:
@@ -155,24 +156,6 @@ def _load(model: str | Path, tokenizer: Path | None, prediction: Prediction | No
         "it is neither a file nor a folder",
         f"check the path; a name on the hub needs '{HUB_PREFIX}' before it",
     )
-
-
-def _check_precision(precision: Precision, device: torch.device) -> None:
-    """Try a tiny layer forwards and backwards: support differs by device and torch version."""
-    if precision == "no":
-        return
-    options: tuple[Literal["fp16", "bf16"], ...] = ("fp16", "bf16")
-    if precision not in options:
-        raise HostError(f"'{precision}' is no precision", "known are no, fp16, bf16")
-    try:
-        with torch.autocast(device.type, dtype=AUTOCAST_DTYPES[precision]), torch.enable_grad():
-            pixels = torch.zeros(1, 4, 4, 4, device=device, requires_grad=True)
-            kernel = torch.zeros(4, 4, 3, 3, device=device)
-            torch.conv2d(pixels, kernel).sum().backward()
-    except RuntimeError as error:
-        why = str(error).splitlines()[0]
-        fix = "use precision 'no' or 'bf16'"
-        raise HostError(f"{device.type} cannot compute in {precision}", why, fix) from error
 
 
 def _short_hash(path: Path) -> str:

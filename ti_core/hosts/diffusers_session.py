@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, Literal
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..errors import HostError, HostMemoryError
+from ..errors import HostError
+from .attention import hypernetwork_attached
 from .diffusers_models import Model, TextEncoder, check_ids
 from .diffusers_preview import Sampling, to_images
-from .diffusers_text import check_embeddings, encode_text
+from .diffusers_text import encode_text
+from .fitting import check_embeddings, time_ids
+from .memory import memory_errors
 from .port import (
     Conditioning,
     Hypernetwork,
@@ -24,8 +27,7 @@ from .port import (
     TextOptions,
     Vectors,
 )
-
-AUTOCAST_DTYPES: dict[Precision, torch.dtype] = {"fp16": torch.float16, "bf16": torch.bfloat16}
+from .precision import HALF_DTYPES
 
 
 class DiffusersSession:
@@ -88,7 +90,7 @@ class DiffusersSession:
     ) -> Conditioning:
         """As the port says; each distinct prompt passes the encoders once."""
         self._check_open()
-        check_embeddings(self._model, embeddings)
+        check_embeddings([e.facts() for e in self._model.encoders], embeddings)
         distinct = list(dict.fromkeys(prompts))
         with memory_errors(), self._computing():
             for encoder in self._model.encoders:
@@ -113,7 +115,7 @@ class DiffusersSession:
         self._check_open()
         with memory_errors(), self._computing():
             unet = self._ready(self._model.unet)
-            with _hypernetwork_attached(unet, hypernetwork):
+            with hypernetwork_attached(unet, hypernetwork):
                 output = unet(
                     noisy.to(self._device, torch.float32),
                     timesteps.to(self._device),
@@ -157,22 +159,16 @@ class DiffusersSession:
 
     def _computing(self, half: bool = True) -> AbstractContextManager[None]:
         """Autocast as the session's precision says; off where `half` is not wanted."""
-        dtype = AUTOCAST_DTYPES.get(self._precision) if half else None
+        dtype = HALF_DTYPES.get(self._precision) if half else None
         kind = self._device.type
         if dtype is None:  # older torch knows no autocast for MPS, not even a disabled one
             return nullcontext() if kind == "mps" else torch.autocast(kind, enabled=False)
         return torch.autocast(kind, dtype=dtype)
 
     def _time_ids(self, count: int, sizes: Sequence[PictureSize] | None) -> Tensor | None:
-        """(B, 6) for SDXL: original size, crop, target size."""
         if self._model.family != "sdxl":
             return None
-        side = self._model.resolution
-        whole = PictureSize((side, side), (0, 0), (side, side))
-        if sizes is not None and len(sizes) != count:
-            raise HostError(f"{count} prompts have {len(sizes)} picture sizes")
-        rows = [(*s.original, *s.crop, *s.target) for s in sizes or [whole] * count]
-        return torch.tensor(rows, dtype=torch.float32, device=self._device)
+        return time_ids(count, sizes, self._model.resolution).to(self._device)
 
     def _added(self, conditioning: Conditioning) -> dict[str, Tensor] | None:
         if conditioning.pooled is None or conditioning.time_ids is None:
@@ -242,57 +238,3 @@ class _Found:
 
 def _device_of(network: nn.Module) -> torch.device:
     return next(network.parameters()).device
-
-
-@contextmanager
-def _hypernetwork_attached(unet: nn.Module, hypernetwork: Hypernetwork | None) -> Iterator[None]:
-    """While open, keys and values of every attention are made from the hypernetwork's outputs.
-
-    Self-attention as well as cross-attention, as in A1111.
-    """
-    with ExitStack() as stack:
-        if hypernetwork is not None:
-            for name, attention in unet.named_modules():
-                if name.endswith((".attn1", ".attn2")):
-                    for handle in _hook_attention(attention, hypernetwork):
-                        stack.callback(handle.remove)
-        yield
-
-
-def _hook_attention(attention: nn.Module, hypernetwork: Hypernetwork) -> list[Any]:
-    """The keys' input runs the hypernetwork once and leaves the values' half for them."""
-    waiting: list[Tensor] = []
-
-    def for_keys(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
-        keys, values = hypernetwork(inputs[0])
-        waiting[:] = [values]
-        return (keys,)
-
-    def for_values(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
-        return (waiting.pop(),)
-
-    to_k, to_v = attention.get_submodule("to_k"), attention.get_submodule("to_v")
-    return [to_k.register_forward_pre_hook(for_keys), to_v.register_forward_pre_hook(for_values)]
-
-
-@contextmanager
-def memory_errors() -> Iterator[None]:
-    """Turns every backend's way of running out of memory into HostMemoryError."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise HostMemoryError(
-            "the model ran out of memory",
-            str(error).splitlines()[0] if str(error) else "",
-            "use a smaller batch size or picture size, or close other programs on the GPU",
-        ) from error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch's error says so; only CUDA has a class for it."""
-    if isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)):
-        return True
-    text = str(error).lower()
-    return any(sign in text for sign in ("out of memory", "allocate memory", "not enough memory"))

@@ -36,25 +36,6 @@ def encode_text(
     return torch.cat(contexts, dim=-1).float(), None if pooled is None else pooled.float()
 
 
-def check_embeddings(model: Model, embeddings: Mapping[str, Vectors]) -> None:
-    """Raise HostError unless every embedding has (k, width) vectors for every encoder."""
-    for name, vectors in embeddings.items():
-        for encoder in model.encoders:
-            facts = encoder.facts()
-            rows = vectors.get(encoder.key)
-            if rows is None:
-                why = f"it has no vectors for '{encoder.key}'"
-            elif rows.dim() != 2 or rows.shape[1] != facts.width:
-                why = f"its shape is {tuple(rows.shape)}, '{encoder.key}' needs (k, {facts.width})"
-            else:
-                continue
-            raise HostError(
-                f"the embedding '{name}' does not fit this model",
-                why,
-                "it was made for another kind of model",
-            )
-
-
 def _plan(
     encoder: TextEncoder,
     prompts: Sequence[str],
