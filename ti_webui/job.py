@@ -23,7 +23,7 @@ from ti_core.train.control import Control
 
 from .standing import Standing, after
 
-Kind = Literal["train", "preprocess", "compare", "other"]
+Kind = Literal["create", "train", "preprocess", "compare", "other"]
 MOST_EVENTS = 20_000
 """Events that a job remembers; a training's log on disk has all of them."""
 _MOST_JOBS = 20
@@ -127,7 +127,7 @@ class Jobs:
         Raises HostError while another job goes on.
         """
         with self._lock:
-            self._require_free()
+            self.require_free()
             job = Job(kind, name)
             self._jobs.append(job)
         target = threading.Thread(target=_body, args=(job, work, claim, run), daemon=True)
@@ -150,11 +150,16 @@ class Jobs:
         """Those that are remembered, newest first."""
         return list(reversed(self._jobs))
 
+    def latest_of(self, kind: Kind) -> Job | None:
+        """The newest of a kind."""
+        return next((job for job in self.list() if job.kind == kind), None)
+
     def find(self, job_id: str) -> Job | None:
         """The job of this number, while it is remembered."""
         return next((job for job in self._jobs if job.id == job_id), None)
 
-    def _require_free(self) -> None:
+    def require_free(self) -> None:
+        """Raise HostError while a job goes on."""
         job = self.running
         if job:
             what = f"{job.name or job.kind} is at work already"

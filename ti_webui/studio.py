@@ -96,6 +96,8 @@ class Studio:
     """JavaScript: a function of a text, which it adds to txt2img's prompt, showing that page."""
     templates_dir: Callable[[], Path | None] = lambda: None
     """Folder with the user's own prompt templates, if the program has one."""
+    usual_lengths: dict[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
+    """(name, hash) of a checkpoint → encoder key → median length of its words; see strength."""
     shared: Shared | None = None
     """Filled in by the panel."""
 

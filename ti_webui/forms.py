@@ -1,0 +1,147 @@
+"""Forms made from config classes: a component for each setting, and a config from their values.
+
+Labels, help texts, ranges and choices are those of `ti_core.options`; a setting is described there
+and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import Field
+from typing import Any, get_origin
+
+import gradio as gr
+
+from ti_core.cli.options import make_config
+from ti_core.options import about, leaves, owner, value_type
+
+from .gradio_versions import made
+
+_WIDEST_SLIDER = 4096
+_FEW = 3
+"""As many choices as fit beside each other."""
+SIZES = {"minimum": 0, "maximum": 2048, "step": 8}
+"""Width and height; 0 is the size that the model was made for."""
+
+
+class Form:
+    """The settings of a config class on a page. Components are made where `add` is called."""
+
+    def __init__(self, kind: type, prefix: str, defaults: Mapping[str, Any] | None = None) -> None:
+        self.kind, self.prefix, self.defaults = kind, prefix, dict(defaults or {})
+        self._fields = {path[-1]: (owner(kind, path), item) for path, item in leaves(kind)}
+        self.components: dict[str, Any] = {}
+        """Setting → component; `resolution` is two: `width` and `height`."""
+
+    def add(self, name: str, **looks: Any) -> Any:
+        """Make the component of a setting at this place of the page."""
+        holder, item = self._fields[name]
+        if value_type(holder, item)[0] == tuple[int, int]:
+            return self._add_sizes(item)
+        component = self._component(holder, item, looks)
+        self.components[name] = component
+        return component
+
+    def put(self, name: str, component: Any) -> None:
+        """A component of the caller's own is the setting's."""
+        self.components[name] = component
+
+    def add_group(self, group: type, leave_out: Sequence[str] = ()) -> list[str]:
+        """Make everything of a group of settings that is not on the page yet."""
+        names = [name for name in self._names_of(group) if name not in leave_out]
+        for name in names:
+            self.add(name)
+        return names
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The components, in the order in which `settings` wants their values."""
+        return list(self.components.values())
+
+    def settings(self, values: Sequence[Any]) -> dict[str, Any]:
+        """Setting → value, of what the page holds."""
+        found = dict(zip(self.components, values, strict=True))
+        if "width" in found:
+            size = int(found.pop("width") or 0), int(found.pop("height") or 0)
+            found["resolution"] = size if any(size) else None
+        return {name: self._read(name, value) for name, value in found.items()}
+
+    def config(self, settings: Mapping[str, Any]) -> Any:
+        """The config. Raises ConfigError for a value that is not possible."""
+        return make_config(self.kind, dict(settings))
+
+    def updates(self, settings: Mapping[str, Any]) -> list[Any]:
+        """For outputs = `inputs`: these settings are shown, the others stay as they are."""
+        shown = dict(settings)
+        if "resolution" in shown:
+            shown["width"], shown["height"] = shown.pop("resolution") or (0, 0)
+        return [
+            gr.update(value=shown[name]) if name in shown else gr.update()
+            for name in self.components
+        ]
+
+    def _names_of(self, group: type) -> Iterator[str]:
+        for name, (holder, item) in self._fields.items():
+            there = name in self.components or (name == "resolution" and "width" in self.components)
+            if holder is group and not there and shown_as(holder, item):
+                yield name
+
+    def _component(self, holder: type, item: Field[Any], looks: dict[str, Any]) -> Any:
+        known = about(item)
+        kind, wishes = shown_as(holder, item) or (gr.Textbox, {})
+        value = self.defaults.get(item.name, item.default)
+        wishes |= {
+            "label": known.label,
+            "info": known.help,
+            "value": "\n".join(value) if isinstance(value, tuple) else value,
+            "elem_id": f"{self.prefix}_{item.name}",
+        }
+        return made(kind, **(wishes | looks))
+
+    def _add_sizes(self, item: Field[Any]) -> Any:
+        size = self.defaults.get(item.name) or (0, 0)
+        for name, value in zip(("width", "height"), size, strict=True):
+            self.components[name] = made(
+                gr.Slider,
+                label=name.title(),
+                value=value,
+                info="0 is the size that the model was made for",
+                elem_id=f"{self.prefix}_{name}",
+                **SIZES,
+            )
+        return self.components["height"]
+
+    def _read(self, name: str, value: Any) -> Any:
+        if name not in self._fields:
+            return value
+        holder, item = self._fields[name]
+        wanted, optional = value_type(holder, item)
+        if get_origin(wanted) is tuple and isinstance(value, str):
+            return tuple(line.strip() for line in value.splitlines() if line.strip())
+        return None if optional and value in ("", None) else value
+
+
+def shown_as(holder: type, item: Field[Any]) -> tuple[Any, dict[str, Any]] | None:
+    """(class of the component, its arguments) for a setting; None for what no form can hold."""
+    known, (wanted, optional) = about(item), value_type(holder, item)
+    if wanted is bool:
+        return gr.Checkbox, {}
+    if known.choices:
+        kind = gr.Radio if len(known.choices) <= _FEW else gr.Dropdown
+        return kind, {"choices": list(known.choices)}
+    if wanted in (int, float):
+        return _number(wanted, known.low, known.high, optional)
+    if wanted is str:
+        return gr.Textbox, {"max_lines": 1}
+    if wanted == tuple[str, ...]:
+        return gr.Textbox, {"lines": 2}
+    return (gr.Slider, dict(SIZES)) if wanted == tuple[int, int] else None
+
+
+def _number(
+    wanted: type, low: float | None, high: float | None, optional: bool
+) -> tuple[Any, dict[str, Any]]:
+    whole = wanted is int
+    if low is None or high is None or high - low > _WIDEST_SLIDER or optional:
+        return gr.Number, {"precision": 0} if whole else {}
+    return gr.Slider, {"minimum": low, "maximum": high, "step": 1 if whole else (high - low) / 100}

@@ -1,0 +1,204 @@
+"""The running job on a page: what is looked at each second, by every browser for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from ti_core.errors import HostError
+
+from . import markup
+from .gradio_versions import made, on
+from .job import Job
+from .standing import Preview, Standing
+from .studio import Studio
+
+POLL = "ti_poll"
+"""The button that javascript/ presses once a second while the tab is seen."""
+_SHOWN = 12
+"""Previews; all of them lie in the run folder."""
+_IDLE = (
+    '<div class="ti-idle">Nothing is running. '
+    "What you start goes on when you close this page.</div>"
+)
+Seen = tuple[Any, ...]
+
+
+@dataclass
+class Live:
+    """The components, and what they show."""
+
+    studio: Studio
+    progress: Any
+    gallery: Any
+    notes: Any
+    pause: Any
+    save: Any
+    preview: Any
+    interrupt: Any
+    prompt: Any
+    """Textbox: what is to be written to use the embedding."""
+    send: Any
+    first: list[Any] = field(default_factory=list)
+    """Components that are brought up to date once, when a page is opened."""
+    first_look: Callable[[], list[Any]] = list
+    """An update for each of these."""
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What `look` returns updates for, after what was seen."""
+        buttons = [self.pause, self.save, self.preview, self.interrupt]
+        shown = [self.progress, self.gallery, self.notes, *buttons, self.prompt, self.send]
+        return [*shown, *self.first]
+
+    def look(self, seen: Seen | None) -> list[Any]:
+        """What is new since `seen`: [what was seen now, an update for each of the outputs]."""
+        job = self.studio.jobs.latest_of("train")
+        standing = job.standing if job else Standing()
+        now = _signature(job, standing)
+        first = self.first_look() if seen is None else [gr.update() for _ in self.first]
+        if job is None or now == seen:
+            rest = len(self.outputs) - len(self.first)
+            return [now, *(gr.update() for _ in range(rest)), *first]
+        text = markup.findings(standing.findings) + markup.notices(standing.notices)
+        gallery: Any = gr.update()
+        if seen is None or seen[:2] != now[:2]:
+            gallery = gr.update(value=pictures(standing.previews))
+        return [
+            now,
+            gr.update(value=markup.progress(standing, job.name)),
+            gallery,
+            gr.update(value=text),
+            *self._buttons(job, standing),
+            *first,
+        ]
+
+    def _buttons(self, job: Job, standing: Standing) -> list[Any]:
+        going = not standing.over
+        training = standing.state in ("running", "paused")
+        word = "Go on" if job.control.paused and going else "Pause"
+        usable = standing.result is not None
+        return [
+            gr.update(value=word, interactive=training),
+            gr.update(interactive=training),
+            gr.update(interactive=training),
+            gr.update(interactive=going),
+            gr.update(value=standing.result.stem if standing.result else "", visible=usable),
+            gr.update(visible=usable and bool(self.studio.send_to_txt2img)),
+        ]
+
+    # -- buttons ---------------------------------------------------------------------------
+
+    def press_pause(self) -> str:
+        """Pause, or go on."""
+        job = self._job()
+        if job.control.paused:
+            job.control.go_on()
+        else:
+            job.control.pause()
+        return ""
+
+    def press_save(self) -> str:
+        """Save the state and a copy before the next step."""
+        self._job().control.save_now()
+        return markup.box("note", "saved before the next step")
+
+    def press_preview(self) -> str:
+        """Make the previews before the next step."""
+        self._job().control.preview_now()
+        return markup.box("note", "previews come before the next step")
+
+    def press_interrupt(self) -> str:
+        """End the job; what was learned is kept."""
+        self._job().control.finish()
+        return markup.box("note", "ends after this step; everything is saved")
+
+    def _job(self) -> Job:
+        job = self.studio.jobs.latest_of("train")
+        if job is None or job.standing.over:
+            raise HostError("no training is running")
+        return job
+
+
+def _signature(job: Job | None, standing: Standing) -> Seen:
+    """Changes when something on the page has to; the first two parts are the gallery's."""
+    if job is None:
+        return ("", 0)
+    counts = (len(standing.notices), len(standing.findings), len(standing.strengths))
+    moving = (standing.state, standing.stage, standing.step, job.control.paused)
+    return (job.id, len(standing.previews), *counts, *moving, str(standing.result))
+
+
+def pictures(previews: Sequence[Preview]) -> list[tuple[Image.Image, str]]:
+    """The newest previews first, for a gallery; those whose file is gone are left out."""
+    found = []
+    for preview in reversed(previews[-_SHOWN:]):
+        image = _opened(preview.path)
+        if image is not None:
+            found.append((image, f"step {preview.step}: {preview.prompt}"))
+    return found
+
+
+def _opened(path: Path) -> Image.Image | None:
+    """gradio serves copies of pictures, and no file from a folder that it does not know."""
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except OSError:
+        return None
+
+
+def build_live(studio: Studio) -> Live:
+    """Make the part of a page that shows the running job."""
+    with gr.Row(elem_id="ti_controls"):
+        pause = gr.Button("Pause", interactive=False, elem_id="ti_pause")
+        save = gr.Button("Save now", interactive=False, elem_id="ti_save_now")
+        preview = gr.Button("Preview now", interactive=False, elem_id="ti_preview_now")
+        interrupt = gr.Button(
+            "Interrupt", variant="stop", interactive=False, elem_id="ti_interrupt"
+        )
+    progress = gr.HTML(_IDLE, elem_id="ti_progress")
+    with gr.Row(elem_id="ti_use"):
+        looks = {"show_copy_button": True, "buttons": ["copy"]}
+        prompt = made(
+            gr.Textbox,
+            label="Write in a prompt",
+            interactive=False,
+            visible=False,
+            elem_id="ti_prompt",
+            **looks,
+        )
+        send = gr.Button("Send to txt2img", visible=False, elem_id="ti_send_to_txt2img")
+    gallery = made(
+        gr.Gallery,
+        label="Previews",
+        columns=3,
+        interactive=False,
+        object_fit="contain",
+        height="auto",
+        elem_id="ti_previews",
+    )
+    notes = gr.HTML("", elem_id="ti_notes")
+    return Live(studio, progress, gallery, notes, pause, save, preview, interrupt, prompt, send)
+
+
+def bind_live(live: Live, message: Any) -> None:
+    """Bind its buttons, when all of its components are there; `message` is an HTML for answers."""
+    seen = gr.State(None)
+    poll = gr.Button("Refresh", elem_id=POLL, elem_classes=["ti-hidden"])
+    on(poll.click, live.look, [seen], [seen, *live.outputs], quiet=True)
+    presses = (
+        (live.pause, live.press_pause),
+        (live.save, live.press_save),
+        (live.preview, live.press_preview),
+        (live.interrupt, live.press_interrupt),
+    )
+    for button, press in presses:
+        on(button.click, markup.shown_errors(press), [], [message], quiet=True)
+    if live.studio.send_to_txt2img:
+        on(live.send.click, None, [live.prompt], [], js=live.studio.send_to_txt2img)

@@ -1,0 +1,188 @@
+"""HTML of the panel, made here and nowhere else: every text that comes from outside is escaped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+from typing import Any
+
+from ti_core.data.checkup.disk import spelled as bytes_spelled
+from ti_core.data.checkup.finding import Finding
+from ti_core.errors import TIError
+from ti_core.events import Notice
+from ti_core.options import about, leaves
+from ti_core.tools.strength import OVERTRAINED, VERDICTS, verdict
+from ti_core.train.config import TrainConfig
+
+from .curve import curve
+from .outlook import Outlook
+from .standing import Standing
+
+_LABELS = {path[-1]: about(item).label for path, item in leaves(TrainConfig)}
+_COLOURS = 5
+"""Of the schedule's segments, in style.css."""
+_SHOWN = 40
+"""Findings and notices; the rest is counted."""
+_STATES = {
+    "waiting": "waiting for pictures that are being made",
+    "done": "finished",
+    "stopped": "interrupted; everything is saved",
+    "failed": "failed",
+    "paused": "paused",
+}
+
+
+def in_words(text: str) -> str:
+    """The text of an error as people of a web page know it: labels instead of option names."""
+    named = re.sub(r"--(\w+)", lambda found: _quoted(found[1]) or found[0], text)
+    return re.sub(r"\b\w+_\w+\b", lambda found: _quoted(found[0]) or found[0], named)
+
+
+def _quoted(name: str) -> str:
+    return f"“{_LABELS[name]}”" if name in _LABELS else ""
+
+
+def box(kind: str, text: str) -> str:
+    """A paragraph in a frame; kind: error, warning, hint, note or good."""
+    return f'<div class="ti-box ti-{escape(kind)}">{escape(text)}</div>' if text else ""
+
+
+def error_box(error: object) -> str:
+    """An error, where the user looks."""
+    return box("error", in_words(str(error)))
+
+
+def notices(found: Sequence[Notice]) -> str:
+    """What the run had to tell, newest first."""
+    kinds = {"info": "note", "warning": "warning"}
+    shown = [box(kinds[n.level], in_words(str(n))) for n in reversed(found[-_SHOWN:])]
+    return "".join(shown) + _more(len(found))
+
+
+def findings(found: Sequence[Finding]) -> str:
+    """What the checkup said, the worst first; facts and what could not be checked are folded."""
+    loud = [f for f in found if f.severity in ("error", "warning", "hint")]
+    quiet = [f for f in found if f.severity not in ("error", "warning", "hint")]
+    text = "".join(_finding(f) for f in loud[:_SHOWN]) + _more(len(loud))
+    if quiet:
+        inside = "".join(_finding(f) for f in quiet)
+        text += f"<details><summary>{len(quiet)} more notes</summary>{inside}</details>"
+    return text
+
+
+def _finding(finding: Finding) -> str:
+    files = ", ".join(finding.files[:3]) + (" …" if len(finding.files) > 3 else "")
+    text = in_words(str(finding)) + (f" ({files})" if files else "")
+    return box("note" if finding.severity == "unchecked" else finding.severity, text)
+
+
+def _more(count: int) -> str:
+    return f"<p>… and {count - _SHOWN} more</p>" if count > _SHOWN else ""
+
+
+def outlook(known: Outlook) -> str:
+    """Schedule, token allowance and memory of a run that has not begun."""
+    parts = [_schedule([tuple(s) for s in known.segments], known.max_steps)]
+    left = known.room - known.vectors
+    places = f"the word takes <b>{known.vectors}</b> of {known.room} places in a prompt"
+    parts.append(f"<p>Token allowance: {places}, {left} are left</p>")
+    if known.memory:
+        amount, formula = bytes_spelled(known.memory), escape(known.memory_formula)
+        parts.append(f'<p title="{formula}">Memory: about <b>{amount}</b> ({formula})</p>')
+    if known.model:
+        parts.append(f"<p>Model: {escape(known.model)}</p>")
+    return f'<div class="ti-outlook">{"".join(parts)}{error_box(known.trouble)}</div>'
+
+
+def _schedule(segments: Iterable[tuple[float, int, int]], last: int) -> str:
+    """(rate, start, until) each → a bar with the segments to scale, and their list."""
+    bars, rows = [], []
+    for number, (rate, start, until) in enumerate(segments):
+        colour = f"ti-colour-{number % _COLOURS}"
+        width = 100 * (until - start) / max(1, last)
+        bars.append(f'<span class="{colour}" style="width:{width:.2f}%"></span>')
+        steps = f"steps {start + 1:,} to {until:,}"
+        rows.append(f'<li><i class="{colour}"></i> <b>{rate:g}</b> for {steps}</li>')
+    if not bars:
+        return ""
+    return f'<div class="ti-schedule">{"".join(bars)}</div><ul class="ti-key">{"".join(rows)}</ul>'
+
+
+def progress(standing: Standing, name: str) -> str:
+    """A job as it stands: bar, figures, curve, strength, and what went wrong."""
+    stage = _STATES.get(standing.state) or standing.stage or "at work"
+    state = f'<span class="ti-state ti-is-{standing.state}">{escape(stage)}</span>'
+    parts = [
+        f'<div class="ti-head"><b>{escape(name)}</b> {state}</div>',
+        f'<div class="ti-bar"><span style="width:{100 * standing.share:.2f}%"></span></div>',
+        _figures(standing),
+        error_box(standing.error),
+        curve(standing.losses, standing.segments),
+        _meter(standing),
+        _result(standing),
+    ]
+    return f'<div class="ti-progress" data-state="{standing.state}">{"".join(parts)}</div>'
+
+
+def _figures(standing: Standing) -> str:
+    found = []
+    if standing.total:
+        found.append(("step", f"{standing.step:,} of {standing.total:,}"))
+    if standing.losses:
+        found.append(("loss", f"{standing.losses[-1][1]:.4f}"))
+        found.append(("rate", f"{standing.rate:g}"))
+    if standing.seconds_per_step and not standing.over:
+        found.append(("per step", spelled_seconds(standing.seconds_per_step)))
+    if standing.seconds_left is not None:
+        found.append(("left", f"about {spelled_seconds(standing.seconds_left)}"))
+    if standing.over and standing.ended:
+        found.append(("took", spelled_seconds(standing.ended - standing.began)))
+    cells = "".join(f"<span><i>{name}</i> {escape(text)}</span>" for name, text in found)
+    return f'<div class="ti-figures">{cells}</div>' if cells else ""
+
+
+def spelled_seconds(seconds: float) -> str:
+    """0.84 s · 12 s · 3 min 20 s · 1 h 05 min"""
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def _meter(standing: Standing) -> str:
+    """How loud the embedding is: 1 is an ordinary word."""
+    if not standing.strengths:
+        return ""
+    ratio = standing.strengths[-1][1]
+    place = min(100.0, 100 * ratio / (1.2 * OVERTRAINED))
+    told = verdict(ratio)
+    return (
+        f'<div class="ti-meter ti-{told}"><i>strength</i> '
+        f'<div class="ti-scale"><span style="left:{place:.1f}%"></span></div>'
+        f" <b>{ratio:.2f}</b> {told}: {escape(in_words(VERDICTS[told]))}</div>"
+    )
+
+
+def _result(standing: Standing) -> str:
+    if not standing.result:
+        return ""
+    name = standing.result.stem
+    done = f"Write {name} in a prompt (ComfyUI: embedding:{name}). The file is {standing.result}"
+    return box("good", done)
+
+
+def shown_errors(handler: Callable[..., str]) -> Callable[..., str]:
+    """A handler whose errors become the HTML that it returns, so that they are seen."""
+
+    def shown(*values: Any) -> str:
+        try:
+            return handler(*values)
+        except TIError as error:
+            return error_box(error)
+
+    return shown

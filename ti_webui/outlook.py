@@ -1,0 +1,58 @@
+"""What a run will be like, told while its settings are being made: schedule, tokens, memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ti_core.data.checkup.aim import Segment
+from ti_core.errors import HostError, TIError
+from ti_core.hosts.port import Host, ModelFacts
+from ti_core.hosts.prompt import TOKENS_PER_CHUNK
+from ti_core.train.aim import aim_of
+from ti_core.train.config import TrainConfig
+
+from .studio import Studio
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """A run before it begins."""
+
+    segments: tuple[Segment, ...] = ()
+    max_steps: int = 0
+    vectors: int = 0
+    room: int = TOKENS_PER_CHUNK
+    """Places for tokens in a prompt's chunk, this word's own among them."""
+    memory: int = 0
+    """Bytes of the device; 0 where it cannot be told."""
+    memory_formula: str = ""
+    model: str = ""
+    trouble: str = ""
+    """Why a run with these settings would not begin."""
+
+
+def outlook(studio: Studio, config: TrainConfig) -> Outlook:
+    """What can be told without looking at a picture. Raises nothing: trouble is part of it."""
+    host, facts, trouble = _model(studio)
+    vectors = config.embedding.num_vectors_per_token
+    try:
+        run = aim_of(config, host).run
+    except TIError as error:
+        return Outlook(vectors=vectors, trouble=str(error))
+    return Outlook(
+        run.segments,
+        run.max_steps,
+        vectors,
+        memory=run.memory,
+        memory_formula=run.memory_formula,
+        model=facts.checkpoint_name if facts else "",
+        trouble=trouble,
+    )
+
+
+def _model(studio: Studio) -> tuple[Host | None, ModelFacts | None, str]:
+    try:
+        host = studio.host()
+        return host, host.describe(), ""
+    except HostError as error:
+        return None, None, str(error)

@@ -1,0 +1,60 @@
+"""The panel: one page with a sub-tab for each thing to do.
+
+The page's own JavaScript presses the hidden button `#ti_poll` once a second while `#ti_progress` is
+seen; whatever a page shows of a running job comes by that button, in every version of gradio.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import replace
+
+import gradio as gr
+
+from .gradio_versions import made
+from .studio import Shared, Studio
+
+TABS = ("create", "data", "train", "compare", "library")
+
+
+def build_panel(studio: Studio) -> gr.Blocks:
+    """The page; a web UI shows it as a tab, `ti ui` alone."""
+    with made(gr.Blocks, analytics_enabled=False, title="Textual Inversion Studio") as panel:
+        studio = replace(studio, shared=_shared())
+        with gr.Tabs(elem_id="ti_tabs"):
+            for name in filter(_is_there, TABS):
+                with gr.Tab(name.title(), elem_id=f"ti_tab_{name}"):
+                    importlib.import_module(f".tabs.{name}", __package__).build(studio)
+    _keep_out_of_saved_defaults(panel)
+    return panel
+
+
+def _is_there(name: str) -> bool:
+    """A copy of the program that lacks a tab shows the others."""
+    return importlib.util.find_spec(f".tabs.{name}", __package__) is not None
+
+
+def _shared() -> Shared:
+    folder = gr.Textbox(
+        label="Dataset directory",
+        placeholder="Path to directory with input images",
+        max_lines=1,
+        elem_id="ti_train_train_data_dir",
+        render=False,
+    )
+    embedding = gr.Dropdown(
+        choices=[],
+        label="Embedding",
+        info="one that is there, to go on with it, or a new word",
+        allow_custom_value=True,
+        elem_id="ti_train_token_string",
+        render=False,
+    )
+    return Shared(folder, embedding)
+
+
+def _keep_out_of_saved_defaults(panel: gr.Blocks) -> None:
+    """A1111 writes every component's default into ui-config.json; better ones would not arrive."""
+    for block in panel.blocks.values():
+        block.do_not_save_to_config = True

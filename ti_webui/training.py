@@ -1,0 +1,185 @@
+"""From what a page or a program asks for to a training that goes on as a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ti_core.data.checkup.finding import Finding
+from ti_core.data.checkup.run import check_folder
+from ti_core.errors import ConfigError, DataError, TIError, TrainingError
+from ti_core.events import Event
+from ti_core.files.library import Library
+from ti_core.files.library_entry import Entry
+from ti_core.hosts.port import Host
+from ti_core.options import from_dict
+from ti_core.tools.vocabulary import median_lengths
+from ti_core.train.aim import aim_of
+from ti_core.train.config import TrainConfig
+from ti_core.train.events import Finished, Saved, Started
+from ti_core.train.loop import train
+from ti_core.train.run_folder import RunFolder
+from ti_core.train.state import latest_state, read_state
+
+from .job import Job
+from .studio import Studio
+
+
+@dataclass(frozen=True)
+class Order:
+    """A training that is asked for."""
+
+    config: TrainConfig
+    resume: RunFolder | None = None
+
+
+def new_order(studio: Studio, config: TrainConfig) -> Order:
+    """A training of a new word, or of an embedding that is there, from where it is now.
+
+    Whatever the config says about it, the file goes where the program looks for embeddings; one
+    that was there goes on from its own vectors and is replaced in its own folder.
+    Raises ConfigError when the old file has a format that is not the one written.
+    """
+    found = embedding_named(studio, config.name)
+    output = replace(config.output, output_dir=str(studio.save_dir()), output_name="")
+    if found is None:
+        return Order(replace(config, output=replace(output, overwrite=False)))
+    path = _require_own_file(found)
+    start = replace(
+        config.embedding,
+        token_string=found.name,
+        weights=str(path),
+        num_vectors_per_token=found.vectors,
+    )
+    output = replace(output, output_dir=str(path.parent), overwrite=True)
+    return Order(replace(config, embedding=start, output=output))
+
+
+def embedding_named(studio: Studio, name: str) -> Entry | None:
+    """The embedding of this name, in any letter case, that the program would use."""
+    library = Library(studio.embeddings_dirs())
+    library.refresh()
+    return library.find(name)
+
+
+def _require_own_file(found: Entry) -> Path:
+    """`name.pt` and `name.safetensors` beside each other: nobody would know which one is used."""
+    path = found.path
+    if path.suffix != ".safetensors" or found.term or path.stem != found.name:
+        raise ConfigError(
+            f"{found.name} lies in {path.name}",
+            "training writes a .safetensors file, and two files of one name would be there",
+            "convert it to safetensors in Library first, or choose another name",
+        )
+    return path
+
+
+@dataclass(frozen=True)
+class Resumable:
+    """A run that can go on."""
+
+    folder: RunFolder
+    config: TrainConfig
+    step: int
+
+
+def resumable(studio: Studio, name: str, logging_dir: str) -> Resumable | None:
+    """The newest run of this name that has a state, if it is to be had."""
+    try:
+        folder = RunFolder.find("latest", Path(logging_dir), name)
+        config = from_dict(TrainConfig, folder.read_settings()["train"])
+        return Resumable(folder, config, latest_state(folder.state).step)
+    except (TIError, KeyError, OSError):
+        return None  # a wreck, or none: either way there is nothing to go on with
+
+
+def resume_order(found: Resumable | None, name: str, max_steps: int = 0) -> Order:
+    """Go on with a run, exactly where it stopped and with its own settings.
+
+    `max_steps` counts if it is more than the run's own. Raises TrainingError when there is no run.
+    """
+    if found is None:
+        fix = "press Train Embedding to begin one"
+        raise TrainingError(f"there is no run of {name or 'this name'} to go on with", "", fix)
+    steps = max(max_steps, found.config.optimizer.max_train_steps)
+    optimizer = replace(found.config.optimizer, max_train_steps=steps)
+    return Order(replace(found.config, optimizer=optimizer), found.folder)
+
+
+def start(studio: Studio, order: Order) -> Job:
+    """Begin. Raises HostError while another job goes on."""
+
+    def work(job: Job) -> Path:
+        return _work(studio, order, job)
+
+    return studio.jobs.start("train", order.config.name, work, studio.claim, studio.run)
+
+
+def findings_of(studio: Studio, order: Order, host: Host | None) -> tuple[Finding, ...]:
+    """What the checkup says about the pictures and settings of a run, the worst first."""
+    library = Library(studio.embeddings_dirs())
+    library.refresh()
+    taken = [entry.name for entry in library.entries if entry.name != order.config.name]
+    return check_folder(aim_of(order.config, host, taken)).findings
+
+
+def _work(studio: Studio, order: Order, job: Job) -> Path:
+    host = studio.host()
+    job.change(stage="looking at the pictures")
+    found = findings_of(studio, order, host)
+    job.change(findings=found)
+    _require_no_errors(found)
+    job.change(stage="getting ready")
+    listener = _Listener(job, _usual_lengths(studio, host))
+    return train(order.config, host, listener, job.control, order.resume, {"host": host.name})
+
+
+def _require_no_errors(found: tuple[Finding, ...]) -> None:
+    errors = [finding for finding in found if finding.severity == "error"]
+    if errors:
+        first, more = errors[0], len(errors) - 1
+        count = f" (and {more} more, see below)" if more else ""
+        raise DataError(f"the checkup found an error{count}: {first.what}", first.why, first.fix)
+
+
+def _usual_lengths(studio: Studio, host: Host) -> Mapping[str, float]:
+    """Of the model's words, for each text encoder; reckoned once for each model."""
+    facts = host.describe()
+    key = facts.checkpoint_name, facts.checkpoint_hash
+    if key not in studio.usual_lengths:
+        with host.session() as session:
+            studio.usual_lengths[key] = median_lengths(facts, session)
+    return studio.usual_lengths[key]
+
+
+class _Listener:
+    """Passes events on, and measures how loud the embedding is whenever it lies on the disk."""
+
+    def __init__(self, job: Job, usual: Mapping[str, float]) -> None:
+        self.job, self.usual = job, usual
+
+    def __call__(self, event: Event) -> None:
+        self.job.tell(event)
+        if isinstance(event, (Started, Finished)):
+            self._measured(event.step, event.norms)
+        elif isinstance(event, Saved) and event.kind == "state":
+            vectors = read_state(event.path).vectors
+            lengths = {key: rows.norm(dim=1).tolist() for key, rows in vectors.items()}
+            self._measured(event.step, lengths)
+
+    def _measured(self, step: int, lengths: Mapping[str, list[float]]) -> None:
+        ratios = [n / self.usual[key] for key, some in lengths.items() for n in some]
+        before = [pair for pair in self.job.standing.strengths if pair[0] < step]
+        self.job.change(strengths=(*before, (step, max(ratios))))
+
+
+def settings_of_page(studio: Studio) -> dict[str, Any]:
+    """Defaults that come from the user's settings, for a form."""
+    wanted = studio.settings()
+    return {
+        "logging_dir": wanted.logging_dir,
+        "sample_prompts": wanted.sample_prompts,
+        "mixed_precision": wanted.mixed_precision,
+    }
