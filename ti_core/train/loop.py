@@ -59,18 +59,19 @@ def train(
     control: Control | None = None,
     resume: RunFolder | None = None,
     extra_settings: dict[str, object] | None = None,
+    folder: RunFolder | None = None,
 ) -> Path:
     """Train an embedding and return the path of its file.
 
     `control` tells what the user asks for while it goes on; when that is to finish, everything is
     saved and the present embedding is returned. `extra_settings` (the host's own) are kept in the
-    run folder.
+    run folder. A new run makes a `folder` of its own unless one is given.
     Raises TIError; what was learned until then lies in the run folder.
     """
     plan = make_plan(config, host, resume)
     try:
         with host.session(config.optimizer.mixed_precision) as session:  # type: ignore[arg-type]
-            folder = resume or RunFolder.create(Path(config.output.logging_dir), config.file_stem)
+            folder = resume or folder or _new_folder(config)
             folder.csv_every = config.output.loss_csv_every
             folder.write_settings({"train": to_dict(config), **(extra_settings or {})})
             path = Run(plan, session, folder, on_event).go(control or Control())
@@ -78,6 +79,10 @@ def train(
         raise _memory_error(error) from error
     host.embedding_saved(path)
     return path
+
+
+def _new_folder(config: TrainConfig) -> RunFolder:
+    return RunFolder.create(Path(config.output.logging_dir), config.file_stem)
 
 
 class Run:

@@ -1,0 +1,1 @@
+"""ComfyUI: nodes that lend the loaded MODEL, CLIP and VAE to the core. They hold no training."""

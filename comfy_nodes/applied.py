@@ -1,0 +1,92 @@
+"""A CLIP that knows an embedding by name, without any file.
+
+ComfyUI looks `embedding:NAME` up on the disk and remembers encoded prompts by their text only: a
+file that was trained further does nothing until the text changes. A CLIP that carries the vectors
+is another value after each training, so that everything behind it is made anew.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from ..ti_core.errors import ConfigError, HostError
+from ..ti_core.files.embedding import Embedding, for_encoders
+from .places import spoken
+
+_IDENTIFIER = "embedding:"
+_STRONGEST = 10.0
+
+
+def with_embedding(clip: Any, embedding: Embedding, weight: float = 1.0) -> Any:
+    """A CLIP for which `embedding:NAME` stands for these vectors; the given one stays as it is.
+
+    `weight` is what `(embedding:NAME:weight)` would do, wherever the name stands.
+    Raises EmbeddingError when the vectors are for another kind of model, HostError for a CLIP
+    whose tokenizer works in another way, ConfigError for a weight that is no sensible number.
+    """
+    if not math.isfinite(weight) or abs(weight) > _STRONGEST:
+        raise ConfigError(
+            f"the weight is {weight}", "", f"choose one from {-_STRONGEST:g} to {_STRONGEST:g}"
+        )
+    taught = clip.clone()
+    taught.tokenizer = copy.copy(clip.tokenizer)
+    parts = _tokenizers(taught.tokenizer)
+    widths = {name: part.embedding_size for name, part in parts.items()}
+    vectors = for_encoders(embedding, widths, embedding.name)
+    for name, part in parts.items():
+        setattr(taught.tokenizer, name, _knowing(part, spoken(embedding.name), vectors[name]))
+    if weight != 1.0:
+        _weigh(taught.tokenizer, spoken(embedding.name), weight)
+    return taught
+
+
+def _tokenizers(tokenizer: Any) -> dict[str, Any]:
+    """Name of the attribute ("clip_l", "clip_g", "clip_h") → tokenizer of one text encoder."""
+    found = {
+        name: part for name, part in vars(tokenizer).items() if hasattr(part, "_try_get_embedding")
+    }
+    if not found or not all(name in ("clip_l", "clip_g", "clip_h") for name in found):
+        raise HostError(
+            "this CLIP takes no embeddings",
+            f"its text encoders are {', '.join(found) or 'of an unknown kind'}",
+            "use the CLIP of an SD 1.x, SD 2.x or SDXL checkpoint",
+        )
+    return found
+
+
+def _knowing(part: Any, name: str, rows: Tensor) -> Any:
+    """A copy of the tokenizer that finds `name` before it looks at the disk."""
+    knowing, ask_disk = copy.copy(part), part._try_get_embedding
+
+    def look_up(text: str, *more: Any, **options: Any) -> tuple[Tensor | None, str]:
+        first, *others = text.split()
+        bare = re.sub(r"\.(safetensors|pt|bin)$", "", first.rstrip(","))
+        if bare != name:
+            has_disk = part.embedding_directory is not None
+            return ask_disk(text, *more, **options) if has_disk else (None, "")
+        commas = first[len(first.rstrip(",")) :]
+        return rows, " ".join(filter(None, [commas, *others]))
+
+    knowing._try_get_embedding = look_up
+    knowing.embedding_directory = part.embedding_directory or []  # None: nothing is looked up
+    return knowing
+
+
+def _weigh(tokenizer: Any, name: str, weight: float) -> None:
+    """Put every mention of the name into brackets with the weight."""
+    mention = re.compile(
+        rf"(?:(?<=[\s(])|(?<![\s\S])){_IDENTIFIER}{re.escape(name)}"
+        r"(?:\.(?:safetensors|pt|bin))?(?![\w.-])"
+    )
+    plain: Callable[..., Any] = tokenizer.tokenize_with_weights
+
+    def weighed(text: str, *more: Any, **options: Any) -> Any:
+        return plain(mention.sub(lambda m: f"({m[0]}:{weight:.6g})", text), *more, **options)
+
+    tokenizer.tokenize_with_weights = weighed

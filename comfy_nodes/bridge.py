@@ -1,0 +1,150 @@
+"""A run's events as ComfyUI shows them: bar, text on the node, previews."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import comfy.utils
+from comfy.model_management import InterruptProcessingException
+from PIL import Image
+from server import PromptServer
+
+from ..ti_core.events import Event, Notice
+from ..ti_core.train.events import (
+    Failed,
+    Finished,
+    Paused,
+    PreviewReady,
+    Saved,
+    Started,
+    StepDone,
+)
+from .node import plain_text
+from .runs import Going
+
+_SECONDS_BETWEEN = 0.25
+"""Between two messages to the browser."""
+_PREVIEW_SIDE = 512
+_LENGTHS_SHOWN = 8
+_MEMORY = 0.98
+"""How much of the old mean the mean loss keeps at each step."""
+
+
+class Bridge:
+    """A listener for `train`. An Interrupt that it notices is passed on as a wish to end: the run
+    saves everything first."""
+
+    def __init__(self, going: Going) -> None:
+        self.going, self.node = going, going.node
+        self.lines: list[str] = []
+        """Notices, for the user to read when all is done."""
+        self.bar: Any = None
+        self.finished: Finished | None = None
+        self._rate: float | None = None
+        """Running mean of the seconds for a step."""
+        self._last = 0.0
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        if isinstance(event, Notice):
+            self.lines.append(f"{event.level}: {event}")
+            self.say(str(event))
+        elif isinstance(event, Started):
+            self._start(event)
+        elif isinstance(event, StepDone):
+            self._step(event)
+        elif isinstance(event, PreviewReady):
+            self._preview(event)
+        elif isinstance(event, (Saved, Paused)):
+            self._note(event)
+        elif isinstance(event, (Finished, Failed)):
+            self._end(event)
+
+    def say(self, text: str) -> None:
+        """Show a text on the node."""
+        server = getattr(PromptServer, "instance", None)
+        if server is not None:
+            server.send_progress_text(plain_text(text), self.node, server.client_id)
+
+    def _start(self, event: Started) -> None:
+        self.going.step, self.going.steps = event.step, event.max_steps
+        self.bar = comfy.utils.ProgressBar(event.max_steps, node_id=self.node)
+        self.say(
+            f"{event.pictures} picture(s), {event.vectors} vector(s), template {event.template}"
+        )
+
+    def _step(self, event: StepDone) -> None:
+        """The first step of a run prepares things and says little about the others' time."""
+        going, seconds = self.going, event.seconds
+        self._rate = seconds if self._rate is None else 0.9 * self._rate + 0.1 * seconds
+        before = event.loss if going.loss is None else going.loss
+        loss = _MEMORY * before + (1 - _MEMORY) * event.loss
+        going.loss = loss if math.isfinite(loss) else None
+        going.step = event.step
+        going.seconds_left = (going.steps - event.step) * self._rate
+        now = time.monotonic()
+        if now - self._last >= _SECONDS_BETWEEN or event.step == going.steps:
+            self._last = now
+            self._advance()
+            self.say(
+                f"step {event.step} of {going.steps}, loss {loss:.4f}, rate {event.rate:g}, "
+                f"about {spoken_time(going.seconds_left)} left"
+            )
+
+    def _preview(self, event: PreviewReady) -> None:
+        with Image.open(event.path) as picture:
+            self._advance(("JPEG", picture.convert("RGB"), _PREVIEW_SIDE))
+
+    def _advance(self, preview: Any = None) -> None:
+        """ComfyUI's bar raises when Interrupt was pressed; a run ends between two updates only."""
+        if self.bar is None or self.going.control.interrupted:
+            return
+        try:
+            self.bar.update_absolute(self.going.step, max(1, self.going.steps), preview)
+        except InterruptProcessingException:
+            self.going.control.interrupt()
+
+    def _note(self, event: Saved | Paused) -> None:
+        if isinstance(event, Paused):
+            self.say(f"paused at step {event.step}")
+        elif event.kind == "copy":
+            self.say(f"step {event.step}: a copy is saved as {event.path.name}")
+
+    def _end(self, event: Finished | Failed) -> None:
+        if isinstance(event, Finished):
+            self.finished = event
+        if isinstance(event, Failed):
+            self.say(f"ended at step {event.step}; what was learned is in {event.run_folder}")
+        elif self.going.control.interrupted:
+            self.say(
+                f"interrupted at step {event.step}; everything is kept in {event.run_folder}. "
+                'To go on, set Resume to "latest"'
+            )
+        else:
+            self.say(self.told())
+
+    def told(self) -> str:
+        """The end of a run, for people."""
+        end = self.finished
+        if end is None:
+            return ""
+        word = "finished" if end.reason == "done" else "ended"
+        lines = [f"{word} at step {end.step} after {spoken_time(end.seconds)}"]
+        for key, lengths in end.norms.items():
+            shown = ", ".join(f"{n:.2f}" for n in lengths[:_LENGTHS_SHOWN])
+            more = "…" if len(lengths) > _LENGTHS_SHOWN else ""
+            lines.append(f"lengths of the vectors for {key}: {shown}{more}")
+        return "\n".join([*lines, f"logs, copies, previews: {end.run_folder}", *self.lines])
+
+
+def spoken_time(seconds: float) -> str:
+    """So many seconds, as people say it."""
+    if not math.isfinite(seconds) or seconds < 0:
+        return "?"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,48 @@
+"""What ComfyUI asks for when it loads the pack: the list of nodes."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from . import routes
+from .nodes_dataset import DatasetFromFolder, DatasetFromImages, Preprocess
+from .nodes_embedding import CreateEmbedding, LoadEmbedding, SaveEmbedding
+from .nodes_looking import InspectEmbedding, LossPlot
+from .nodes_mixing import MergeEmbeddings, ScaleEmbedding
+from .nodes_training import AdvancedSettings, TrainEmbedding, TrainingSettings
+from .nodes_using import ApplyEmbedding, PreviewGrid
+from .nodes_words import CaptionList, CheckDataset
+
+NODES: list[type[io.ComfyNode]] = [
+    CreateEmbedding,
+    LoadEmbedding,
+    SaveEmbedding,
+    DatasetFromFolder,
+    DatasetFromImages,
+    Preprocess,
+    CaptionList,
+    CheckDataset,
+    TrainingSettings,
+    AdvancedSettings,
+    TrainEmbedding,
+    ApplyEmbedding,
+    PreviewGrid,
+    InspectEmbedding,
+    LossPlot,
+    MergeEmbeddings,
+    ScaleEmbedding,
+]
+
+
+class TextualInversion(ComfyExtension):
+    """The pack."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """Every node, in the order in which they are used."""
+        return NODES
+
+
+async def comfy_entrypoint() -> TextualInversion:
+    """Called once; the routes are there before the first node runs."""
+    routes.register()
+    return TextualInversion()

@@ -1,0 +1,74 @@
+"""What all our nodes have in common."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+
+from ..ti_core.errors import TIError
+from ..ti_core.options import about, leaves
+from ..ti_core.train.config import TrainConfig
+from .places import without_paths
+from .sockets import CATEGORY
+from .widgets import make
+
+
+class Node(io.ComfyNode):
+    """A node of this pack. `work` does what `execute` does elsewhere.
+
+    ComfyUI runs nodes under `torch.inference_mode()`, whose tensors can take no part in training;
+    here they are ordinary ones. Errors are worded for the node they appear on.
+    """
+
+    @classmethod
+    def execute(cls, **inputs: Any) -> io.NodeOutput:
+        """See `work`."""
+        try:
+            with torch.inference_mode(False):
+                return cls.work(**inputs)
+        except TIError as error:
+            raise worded(error) from None
+
+    @classmethod
+    def work(cls, **inputs: Any) -> io.NodeOutput:
+        """What the node does; the inputs are those of its schema. Raises TIError."""
+        raise NotImplementedError
+
+
+def schema(node_id: str, display_name: str, description: str, **more: Any) -> io.Schema:
+    """A schema in our category, under our prefix."""
+    return make(
+        io.Schema,
+        node_id=f"TI_{node_id}",
+        display_name=display_name,
+        category=CATEGORY,
+        description=description,
+        **more,
+    )
+
+
+def worded(error: TIError) -> TIError:
+    """The same error for whoever looks at a node: settings by their labels and no paths, since
+    the server may be somebody else's machine."""
+    return type(error)(*map(plain_text, (error.what, error.why, error.fix)))
+
+
+def plain_text(text: str) -> str:
+    """`--max_train_steps` is what a command line calls it; a node shows "Max steps"."""
+    spoken = re.sub(r"--(\w+)", lambda found: _labels().get(found[1], found[0]), text)
+    return without_paths(spoken)
+
+
+@cache
+def _labels() -> dict[str, str]:
+    found = {path[-1]: f'"{about(item).label}"' for path, item in leaves(TrainConfig)}
+    return {**found, "pretrained_model_name_or_path": "MODEL and CLIP"}
+
+
+def shown(text: str, **more: Any) -> dict[str, Any]:
+    """What the node shows below its inputs: text, and whatever else the front end knows."""
+    return {"text": (plain_text(text),), **more}

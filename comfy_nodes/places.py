@@ -1,0 +1,211 @@
+"""Where nodes may read and write: ComfyUI's own folders, and nothing else.
+
+A prompt comes from whoever can reach the server, combo boxes included: their values are text that
+anybody can send. Every name is checked here before it becomes a path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import folder_paths
+
+from ..ti_core.data.pictures import ENDINGS
+from ..ti_core.errors import ConfigError
+from ..ti_core.files.atomic import write_bytes
+from ..ti_core.files.names import checked_name
+
+EMBEDDINGS = (".safetensors", ".pt", ".bin", ".png", ".webp")
+"""Endings of files that can hold an embedding; pictures are cards."""
+_MOST_FOLDERS = 2000
+_DEEPEST = 4
+_MOST_NAME = 300
+
+
+def input_dir() -> Path:
+    """Where ComfyUI looks for pictures."""
+    return Path(folder_paths.get_input_directory())
+
+
+def temp_dir() -> Path:
+    """Our part of the folder that ComfyUI empties when it starts."""
+    return Path(folder_paths.get_temp_directory()) / "textual_inversion"
+
+
+def runs_dir() -> Path:
+    """Where trainings keep logs, previews, copies and what is needed to resume."""
+    return Path(folder_paths.get_output_directory()) / "textual_inversion"
+
+
+def embeddings_dirs() -> list[Path]:
+    """Where ComfyUI looks for embeddings; the first is where new ones go."""
+    return [Path(folder) for folder in folder_paths.get_folder_paths("embeddings")]
+
+
+def inside(root: Path, name: str, what: str) -> Path:
+    """The path of `name` in a folder, links followed.
+
+    Raises ConfigError for anything that is or leads outside of the folder; `what` names the folder
+    for people.
+    """
+    path = _real(root / name) if _plain(name) else None
+    top = _real(root)
+    if path is None or top is None or os.path.commonpath([top, path]) != str(top):
+        shown = name[:_MOST_NAME]
+        raise ConfigError(
+            f"{shown!r} is not in the {what} folder",
+            "nodes open nothing outside of ComfyUI's own folders",
+            f"put it into the {what} folder; a link that leads elsewhere does not do",
+        )
+    return path
+
+
+def _plain(name: str) -> bool:
+    """No absolute path of any system, no step upwards, nothing that ends a string in C."""
+    parts = re.split(r"[/\\]", name)
+    drive = re.match(r"[A-Za-z]:", name)
+    return (
+        bool(name)
+        and len(name) <= _MOST_NAME
+        and not ("\0" in name or ".." in parts or parts[0] == "" or drive)
+    )
+
+
+def _real(path: Path) -> Path | None:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # a ring of links
+        return None
+
+
+# --- pictures ---------------------------------------------------------------------------------
+
+
+def picture_folders() -> list[str]:
+    """Folders below the input folder that hold pictures, for a combo box; "/" on every system."""
+    root = input_dir()
+    return sorted(
+        folder.relative_to(root).as_posix()
+        for folder, files in _walk(root)
+        if folder != root and any(name.lower().endswith(ENDINGS) for name in files)
+    )
+
+
+def picture_folder(name: str) -> Path:
+    """A folder with pictures. Raises ConfigError when it is outside of the input folder or is not
+    there."""
+    folder = inside(input_dir(), name, "input")
+    if not folder.is_dir():
+        raise ConfigError(
+            f"there is no folder {name!r} in the input folder", "", "make it, and put pictures in"
+        )
+    return folder
+
+
+def fingerprint(path: Path) -> str:
+    """Changes when a file, or anything directly in a folder, changes; "" when it is not there."""
+    entries = sorted(path.iterdir()) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for entry in entries:
+        try:
+            facts = entry.stat()
+        except OSError:
+            continue
+        digest.update(
+            f"{entry.name}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode(errors="replace")
+        )
+    return digest.hexdigest()
+
+
+# --- embeddings -------------------------------------------------------------------------------
+
+
+def embedding_files() -> list[str]:
+    """Every file that may hold an embedding, relative to its folder, for a combo box."""
+    found = set()
+    for root in embeddings_dirs():
+        for folder, files in _walk(root):
+            for name in files:
+                if name.lower().endswith(EMBEDDINGS) and ".preview." not in name.lower():
+                    found.add((folder / name).relative_to(root).as_posix())
+    return sorted(found)
+
+
+def embedding_file(name: str) -> Path:
+    """An embedding file. Raises ConfigError when it is outside of the embeddings folders or is not
+    there."""
+    found = [inside(root, name, "embeddings") for root in embeddings_dirs()]
+    for path in found:
+        if path.is_file() and path.suffix.lower() in EMBEDDINGS:
+            return path
+    raise ConfigError(
+        f"there is no embedding file {name[:_MOST_NAME]!r}",
+        "",
+        "put it into the embeddings folder and refresh the browser (key R)",
+    )
+
+
+def new_embedding_file(name: str, ending: str) -> Path:
+    """Where an embedding called `name`, or `folder/name`, is to be written.
+
+    Raises ConfigError for a name that ComfyUI could not find in a prompt.
+    """
+    folder, _, stem = name.replace("\\", "/").rpartition("/")
+    for part in filter(None, (folder, stem)):
+        checked_for_prompts(part)
+    return inside(embeddings_dirs()[0], f"{folder}/{stem}{ending}".lstrip("/"), "embeddings")
+
+
+def checked_for_prompts(name: str) -> str:
+    """The name itself, if `embedding:name` can be read. Raises ConfigError."""
+    checked_name(name)
+    if " " in name:
+        raise ConfigError(
+            f"the name {name!r} has a space",
+            "ComfyUI reads a name only up to the first space",
+            f"call it {spoken(name)!r}",
+        )
+    return name
+
+
+def spoken(name: str) -> str:
+    """How a name is written behind `embedding:`; every other sign becomes "_"."""
+    return re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)
+
+
+# --- text -------------------------------------------------------------------------------------
+
+
+def text_file(text: str) -> Path:
+    """A temporary file with this text; the same text gives the same file."""
+    data = text.encode(errors="replace")
+    path = temp_dir() / f"{hashlib.sha256(data).hexdigest()[:20]}.txt"
+    write_bytes(path, data)
+    return path
+
+
+def without_paths(text: str) -> str:
+    """A message as anybody may read it: our folders by their names, not by where they lie."""
+    roots = [("input", input_dir()), ("temp", Path(folder_paths.get_temp_directory()))]
+    roots += [("output", Path(folder_paths.get_output_directory()))]
+    roots += [("embeddings", folder) for folder in embeddings_dirs()]
+    pairs = {str(form): name for name, root in roots for form in (root, root.resolve())}
+    for path in sorted(pairs, key=len, reverse=True):
+        text = text.replace(path, pairs[path])
+    return text
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """(folder, names of its files), a few levels deep, links not followed."""
+    for count, (folder, below, files) in enumerate(os.walk(root)):
+        if count >= _MOST_FOLDERS:
+            return
+        here = Path(folder)
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        if len(here.relative_to(root).parts) >= _DEEPEST:
+            below.clear()
+        yield here, files

@@ -1,0 +1,90 @@
+"""Trainings that are going on in this process, and what may be asked of them from outside."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from comfy.model_management import InterruptProcessingException, processing_interrupted
+
+from ..ti_core.train.control import Control
+
+ACTIONS = ("finish", "preview", "save", "pause", "go_on")
+
+
+class RunControl(Control):
+    """Wishes for a run; ComfyUI's Interrupt is one of them, while it pauses too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._interrupted = False
+
+    @property
+    def finishing(self) -> bool:
+        """Whether the run was asked to end, by us or by ComfyUI; does not clear ComfyUI's flag."""
+        return self.interrupted or super().finishing
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Interrupt was pressed since the run began."""
+        self._interrupted = self._interrupted or bool(processing_interrupted())
+        return self._interrupted
+
+    def interrupt(self) -> None:
+        """Interrupt was pressed, and the flag has been cleared by whoever noticed it."""
+        self._interrupted = True
+
+    def require_not_interrupted(self) -> None:
+        """Raise what ComfyUI expects after an interrupt."""
+        if self._interrupted:
+            raise InterruptProcessingException()
+
+    def ask(self, action: str) -> None:
+        """One of ACTIONS. Raises KeyError for another."""
+        wishes = {
+            "finish": self.finish,
+            "preview": self.preview_now,
+            "save": self.save_now,
+            "pause": self.pause,
+            "go_on": self.go_on,
+        }
+        wishes[action]()
+
+
+@dataclass
+class Going:
+    """A training that is going on."""
+
+    node: str
+    name: str
+    control: RunControl
+    step: int = 0
+    steps: int = 0
+    loss: float | None = None
+    """Running mean; None before the first update, and when it is no number."""
+    seconds_left: float | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """As JSON values, none of them NaN."""
+        told = {key: value for key, value in vars(self).items() if key != "control"}
+        return {**told, "paused": self.control.paused}
+
+
+_going: dict[str, Going] = {}
+"""Number of the node → its training."""
+
+
+@contextlib.contextmanager
+def going_on(node: str, name: str) -> Iterator[Going]:
+    """Announce a training as long as the block runs."""
+    _going[node] = Going(node, name, RunControl())
+    try:
+        yield _going[node]
+    finally:
+        del _going[node]
+
+
+def all_going() -> list[Going]:
+    """Every training that is going on; ComfyUI runs one graph at a time, so mostly one or none."""
+    return list(_going.values())

@@ -1,0 +1,57 @@
+"""What travels along the cables between our nodes.
+
+    TI_EMBEDDING   an `Embedding` of the core: vectors under a name, and where they come from
+    TI_DATASET     pictures and captions in a folder, and how they are to be read
+    TI_SETTINGS    how to train: everything but the embedding and the pictures
+    TI_LOG         what a finished training leaves behind
+
+All values are small, on the CPU and without gradients: ComfyUI keeps them as long as the graph
+stays as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from comfy_api.latest import io
+
+from ..ti_core.data.config import DataConfig
+from ..ti_core.train.config import OptimizerConfig, OutputConfig, PreviewConfig
+
+CATEGORY = "Textual Inversion"
+
+EmbeddingSocket = io.Custom("TI_EMBEDDING")
+DatasetSocket = io.Custom("TI_DATASET")
+SettingsSocket = io.Custom("TI_SETTINGS")
+LogSocket = io.Custom("TI_LOG")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What TI_SETTINGS carries: the parts of a `TrainConfig` that concern neither the embedding
+    nor the pictures. `preview.sample_prompts` holds the prompts themselves, one a line."""
+
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    output: OutputConfig = field(default_factory=OutputConfig)
+    preview: PreviewConfig = field(default_factory=PreviewConfig)
+
+
+@dataclass(frozen=True)
+class DatasetValue:
+    """What TI_DATASET carries."""
+
+    data: DataConfig
+    """With the absolute folder; it lies in ComfyUI's input or temporary folder."""
+    pictures: int
+
+
+@dataclass(frozen=True)
+class RunLog:
+    """What TI_LOG carries."""
+
+    name: str
+    folder: Path
+    """The run folder, inside ComfyUI's output folder."""
+    losses: tuple[tuple[int, float, float], ...]
+    """(step, loss, learning rate) of every update."""

@@ -1,0 +1,149 @@
+"""One training, from the values on the cables to the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from comfy.model_management import throw_exception_if_processing_interrupted
+
+from ..ti_core.data.config import DataConfig
+from ..ti_core.errors import ConfigError
+from ..ti_core.files.atomic import write_bytes
+from ..ti_core.files.embedding import Embedding
+from ..ti_core.files.reading import read_embedding
+from ..ti_core.files.writing import write_embedding
+from ..ti_core.hosts.port import Host, PreviewRequest
+from ..ti_core.tools.recording import recipe_before
+from ..ti_core.train.config import EmbeddingConfig, TrainConfig
+from ..ti_core.train.events import Listener
+from ..ti_core.train.loop import train
+from ..ti_core.train.previews import preview_requests
+from ..ti_core.train.run_folder import RunFolder
+from .places import runs_dir, text_file
+from .runs import RunControl
+from .sockets import DatasetValue, RunLog, Settings
+
+_MOST_PROMPTS = 16
+_MOST_TEXT = 20_000
+_LARGEST_PREVIEW = 2048
+_MOST_SAMPLING_STEPS = 150
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gives."""
+
+    embedding: Embedding
+    log: RunLog
+    previews: tuple[Path, ...]
+
+
+def train_config(name: str, count: int, data: DataConfig, settings: Settings) -> TrainConfig:
+    """The core's settings for an embedding of `count` vectors; files are still to be named.
+
+    Raises ConfigError for preview prompts that ask for too much.
+    """
+    prompts = settings.preview.sample_prompts
+    config = TrainConfig(
+        EmbeddingConfig(token_string=name, num_vectors_per_token=count),
+        data,
+        settings.optimizer,
+        replace(settings.output, output_dir=str(runs_dir()), logging_dir=str(runs_dir())),
+        replace(settings.preview, sample_prompts=str(text_file(prompts))),
+    )
+    _require_modest(prompts, preview_requests(config, (512, 512), ""))
+    return config
+
+
+def run(
+    embedding: Embedding,
+    dataset: DatasetValue,
+    settings: Settings,
+    host: Host,
+    resume: str,
+    control: RunControl,
+    on_event: Listener,
+) -> Trained:
+    """Train, in a run folder below ComfyUI's output folder, where everything stays.
+
+    Raises TIError, and ComfyUI's own exception after an interrupt; what was learned is on the disk
+    by then.
+    """
+    config = train_config(embedding.name, embedding.count, dataset.data, settings)
+    last = _run_to_resume(config.name, resume)
+    folder = last or RunFolder.create(runs_dir(), config.file_stem)
+    try:
+        config = _with_files(config, folder.path, embedding, settings.preview.sample_prompts)
+        path = train(config, host, on_event, control, last, {"made_by": "ComfyUI"}, folder)
+    finally:
+        _forget_if_empty(folder)
+    control.require_not_interrupted()
+    throw_exception_if_processing_interrupted()
+    log = RunLog(config.name, folder.path, tuple(folder.losses()))
+    pictures = tuple(sorted((folder.path / "images").glob("*.png")))
+    return Trained(read_embedding(path), log, pictures)
+
+
+def _run_to_resume(name: str, resume: str) -> RunFolder | None:
+    if resume == "latest":
+        return RunFolder.find("latest", runs_dir(), name)
+    if resume != "new":
+        raise ConfigError(f"resume is {resume!r}", "", "choose new or latest")
+    return None
+
+
+def _with_files(config: TrainConfig, folder: Path, start: Embedding, prompts: str) -> TrainConfig:
+    """What the core reads from files lies in the run folder, and so does the result."""
+    first, lines = folder / "start.safetensors", folder / "preview_prompts.txt"
+    if not first.exists():
+        write_embedding(first, start)
+    write_bytes(lines, prompts.encode(errors="replace"))
+    return replace(
+        config,
+        embedding=replace(
+            config.embedding,
+            weights=str(first),
+            init_word=str(_recipe(start).get("init_word", config.embedding.init_word)),
+            metadata_license=start.metadata.get("modelspec.license", ""),
+            metadata_is_negative_embedding="modelspec.is_negative_embedding" in start.metadata,
+        ),
+        output=replace(config.output, output_dir=str(folder), overwrite=True),
+        preview=replace(config.preview, sample_prompts=str(lines)),
+    )
+
+
+def _forget_if_empty(folder: RunFolder) -> None:
+    """A run that was refused before its first line leaves nothing behind."""
+    if (folder.path / "settings.json").exists():
+        return
+    for path in folder.path.iterdir():
+        path.unlink()
+    folder.path.rmdir()
+
+
+def _require_modest(prompts: str, requests: Sequence[PreviewRequest]) -> None:
+    """A prompt of anybody must not make pictures of any size in any number."""
+    if len(prompts) > _MOST_TEXT or len(requests) > _MOST_PROMPTS:
+        raise ConfigError(
+            "there are too many preview prompts", "", f"give {_MOST_PROMPTS} lines at the most"
+        )
+    for request in requests:
+        sides = (request.width, request.height)
+        if max(sides) > _LARGEST_PREVIEW or min(sides) < 64 or any(side % 8 for side in sides):
+            raise ConfigError(
+                f"a preview of {sides[0]}x{sides[1]} pixels cannot be made",
+                "",
+                f"give multiples of 8 from 64 to {_LARGEST_PREVIEW}",
+            )
+        if not 1 <= request.steps <= _MOST_SAMPLING_STEPS:
+            fix = f"choose 1 to {_MOST_SAMPLING_STEPS}"
+            raise ConfigError(f"a preview has {request.steps} sampling steps", "", fix)
+
+
+def _recipe(embedding: Embedding) -> dict[str, Any]:
+    """What made the starting vectors, if that is known."""
+    found = recipe_before(embedding)
+    return found if isinstance(found, dict) else {}

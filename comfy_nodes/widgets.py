@@ -1,0 +1,70 @@
+"""Node inputs made from the settings' own descriptions, so that nothing is described twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..ti_core.options import Option, about, value_type
+
+MOST_STEPS_IN_A_FORM = 2**53 - 1
+"""Browsers count no further."""
+
+
+def widgets(kind: type, *names: str) -> list[Any]:
+    """The inputs for these fields of a config class: label, help, default, limits and choices are
+    the field's; its name is the input's id."""
+    return [widget(kind, name) for name in names]
+
+
+def widget(kind: type, name: str, *, multiline: bool = False, **changes: Any) -> Any:
+    """One such input; `changes` replace what the description says (`help`, `label`, `default`,
+    `low`, `high`, `choices`)."""
+    field = next(field for field in dataclasses.fields(kind) if field.name == name)
+    default = changes.pop("default", field.default)
+    known = dataclasses.replace(about(field), **changes)
+    wanted, _ = value_type(kind, field)
+    told = {
+        "display_name": known.label,
+        "tooltip": _tooltip(known),
+        "default": default,
+        "advanced": known.advanced or None,
+    }
+    if known.choices:
+        return make(io.Combo.Input, name, options=list(known.choices), **told)
+    if wanted is str:
+        return make(io.String.Input, name, multiline=multiline, **told)
+    if wanted is bool:
+        return make(io.Boolean.Input, name, **told)
+    return _number(name, wanted, known, told)
+
+
+def _number(name: str, wanted: type, known: Option, told: dict[str, Any]) -> Any:
+    """`control_after_generate`: a seed that changes by itself would train again at each run."""
+    low = None if known.low is None else wanted(known.low)
+    high = None if known.high is None else wanted(min(known.high, MOST_STEPS_IN_A_FORM))
+    if wanted is int:
+        return make(
+            io.Int.Input, name, min=low, max=high, step=1, control_after_generate=False, **told
+        )
+    return make(io.Float.Input, name, min=low, max=high, step=0.01, round=0.0001, **told)
+
+
+def _tooltip(known: Option) -> str:
+    unit = f" ({known.unit})" if known.unit else ""
+    return f"{known.help[:1].upper()}{known.help[1:]}{unit}."
+
+
+def make(kind: Any, *args: Any, **told: Any) -> Any:
+    """An object of ComfyUI's API, without what this version of it does not know yet."""
+    known = inspect.signature(kind).parameters
+    return kind(*args, **{key: value for key, value in told.items() if key in known})
+
+
+def values_of(kind: type, given: dict[str, Any]) -> dict[str, Any]:
+    """Those of the given inputs that are fields of a config class."""
+    names = {field.name for field in dataclasses.fields(kind)}
+    return {key: value for key, value in given.items() if key in names}
