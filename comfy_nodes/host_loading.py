@@ -1,0 +1,123 @@
+"""ComfyUI's memory manager, asked for the parts of a model that a session needs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import comfy.model_management as manager
+import torch
+from torch import nn
+
+from .host_autograd import rebuild_inference_tensors
+
+_STEP_TO_SAMPLING = 4
+"""A step with its backward pass takes about so many times the memory of one sampling step."""
+
+
+def without_dynamic(thing: Any) -> Any:
+    """MODEL or CLIP whose weights stay where they are.
+
+    Newer ComfyUI keeps weights in buffers that are used again and again; what autograd has saved
+    of them would be overwritten without notice.
+    """
+    can_choose = "disable_dynamic" in inspect.signature(thing.clone).parameters
+    return thing.clone(disable_dynamic=True) if can_choose else thing
+
+
+def computing_in(model: Any, dtype: torch.dtype) -> Any:
+    """MODEL whose network computes in `dtype`, whatever its weights are stored in."""
+    network = model.model
+    if (network.manual_cast_dtype or network.get_dtype()) == dtype:
+        return model
+    changed = model.clone()
+    changed.set_model_compute_dtype(dtype)
+    return changed
+
+
+class Loading:
+    """Which patchers are loaded and fit for gradients; puts all back when closed."""
+
+    def __init__(self, *lent: Any) -> None:
+        """`lent`: all patchers that may be loaded until `close`."""
+        self._lent = [patcher for patcher in lent if patcher is not None]
+        self._before = [p for p in manager.loaded_models() if self._is_lent(p)]
+        self._frozen: dict[nn.Parameter, bool] = {}
+        self._ready: list[Any] = []
+        self._room = 0.0
+        for patcher in self._lent:
+            self._freeze(patcher.model)
+
+    def ready(self, *patchers: Any, sampling_bytes: float = 0) -> None:
+        """Load these beside what is loaded already, with room for a step.
+
+        `sampling_bytes` is what ComfyUI thinks that a step without gradients takes.
+        """
+        room = max(self._room, sampling_bytes * _STEP_TO_SAMPLING)
+        wanted = [*self._ready, *(p for p in patchers if not _has(self._ready, p))]
+        if len(wanted) == len(self._ready) and room == self._room:
+            return
+        manager.load_models_gpu(wanted, memory_required=room)
+        for patcher in wanted:
+            self._freeze(patcher.model)
+            rebuild_inference_tensors(patcher.model)
+        self._ready, self._room = wanted, room
+
+    @contextmanager
+    def others(self) -> Iterator[None]:
+        """ComfyUI loads what it likes inside; what was ready may be gone afterwards."""
+        try:
+            yield
+        finally:
+            self._ready = []
+
+    def release(self, patcher: Any) -> None:
+        """Take a part off the accelerator until it is next asked for."""
+        self._ready = [other for other in self._ready if other is not patcher]
+        if patcher.load_device != patcher.offload_device:
+            _unload(patcher)
+            manager.soft_empty_cache()
+
+    def close(self) -> None:
+        """Leave everything as found; every step is tried even if one before it fails."""
+        with ExitStack() as stack:
+            for patcher in self._lent:
+                stack.callback(self._put_back, patcher)
+            stack.callback(self._thaw)
+
+    def _put_back(self, patcher: Any) -> None:
+        """What was loaded before is loaded again, perhaps with other patches than now."""
+        before = next((p for p in self._before if patcher.is_clone(p)), None)
+        now = next((p for p in manager.loaded_models() if patcher.is_clone(p)), None)
+        if before is None and now is not None:
+            _unload(patcher)
+        elif before is not None and now is not before:
+            manager.load_models_gpu([before])
+
+    def _freeze(self, network: nn.Module) -> None:
+        """Without this, backward fills gradients for every weight of the UNet."""
+        for parameter in network.parameters():
+            if parameter.requires_grad:
+                self._frozen.setdefault(parameter, True)
+                parameter.requires_grad_(False)
+
+    def _thaw(self) -> None:
+        with torch.inference_mode():  # elsewhere inference tensors refuse
+            for parameter in self._frozen:
+                parameter.requires_grad_(True)
+
+    def _is_lent(self, patcher: Any) -> bool:
+        return any(other.is_clone(patcher) for other in self._lent)
+
+
+def _has(patchers: list[Any], patcher: Any) -> bool:
+    return any(other is patcher for other in patchers)
+
+
+def _unload(patcher: Any) -> None:
+    loaded = manager.current_loaded_models
+    for entry in [entry for entry in loaded if patcher.is_clone(entry.model)]:
+        entry.model_unload()
+        loaded.remove(entry)
