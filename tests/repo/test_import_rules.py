@@ -79,6 +79,18 @@ MAY_IMPORT = {
         "hosts.prompt",
         "hosts.spelling",
     ),
+    "compare": (
+        "errors",
+        "events",
+        "options",
+        "randomness",
+        "files",
+        "data",
+        "train",
+        "tools",
+        "compare",
+        "hosts.port",
+    ),
 }
 """Package of the core → all that it may import of the core."""
 

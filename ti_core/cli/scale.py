@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,6 @@ from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:
     from ..files.embedding import Embedding
-    from ..hosts.port import ModelFacts
 
 _ABOUT = """Make an embedding weaker or stronger: the lasting form of [[[[name]]]]. The direction
 of its vectors stays."""
@@ -75,16 +74,13 @@ def run(argv: Sequence[str]) -> int:
     config = make_config(ScaleConfig, typed)
     made = target(make_config(OutputConfig, typed))
     from ..files.reading import read_embedding
-    from ..tools.recording import recipe_before, recorded
-    from ..tools.strength import scaled
+    from ..tools.rescaling import rescaled
 
     found = read_embedding(Path(typed["file"]), config.term or None)
     factors = _factors(config, found, make_config(ModelConfig, typed))
     told = ", ".join(f"{key} × {factor:.4g}" for key, factor in factors.items())
     print(told, file=sys.stderr)
-    recipe = {"tool": "scale", "factors": factors, "of": recipe_before(found)}
-    result = replace(scaled(found, factors), name=made.name)
-    save(made, recorded(result, recipe, [found]))
+    save(made, rescaled(found, factors, made.name))
     return 0
 
 
@@ -101,15 +97,8 @@ def _factors(config: ScaleConfig, embedding: Embedding, model: ModelConfig) -> d
 
 
 def _factors_to(strength: float, embedding: Embedding, model: ModelConfig) -> dict[str, float]:
-    from ..files.embedding import for_encoders
-    from ..tools.strength import factors_to, strength_of
-    from ..tools.vocabulary import median_lengths
+    from ..tools.rescaling import factors_for
 
     host = open_host(model)
-    facts: ModelFacts = host.describe()
-    vectors = for_encoders(embedding, facts.widths, embedding.name)
     with host.session() as session:
-        found = factors_to(strength, strength_of(vectors, median_lengths(facts, session)))
-    if set(found) == set(embedding.vectors):
-        return found
-    return dict(zip(embedding.vectors, found.values(), strict=True))
+        return factors_for(strength, embedding, host.describe(), session)

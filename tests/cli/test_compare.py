@@ -1,0 +1,108 @@
+"""`ti compare`: the copies of a run side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ti_core.files.reading import read_embedding
+from ti_core.hosts.fake import FakeHost
+from ti_core.train.events import Started
+from ti_core.train.loop import train
+
+from ..conftest import Configure
+from ..train.spoiled import Log
+
+Ti = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run_folder(configure: Configure, fake_host: FakeHost) -> Path:
+    """A run with the copies 10, 20 and 30."""
+    log = Log()
+    settings = {"max_train_steps": 30, "save_every_n_steps": 10, "learning_rate": "0.05"}
+    train(configure(**settings), fake_host, log)
+    return log.of(Started)[0].run_folder
+
+
+def test_every_copy_is_rated_and_the_best_is_named(ti: Ti, run_folder: Path) -> None:
+    code, out, err = ti("compare", run_folder)
+    assert code == 0
+    lines = out.splitlines()
+    assert [line.split("step")[1].split()[0] for line in lines[:3]] == ["10", "20", "30"]
+    assert sum(line.startswith("best ") for line in lines[:3]) == 1
+    assert lines[3].startswith("best copy: ")
+    assert "It does not see whether" in lines[4]  # what the figure does not mean
+    assert "120 of 120" in err  # 3 copies, 5 pictures, 8 draws
+
+
+def test_sheets_are_made_for_prompts_only(ti: Ti, run_folder: Path, tmp_path: Path) -> None:
+    pictures = ("--weights", "0.7,1", "--images_per_prompt", "2", "--outdir", "sheets")
+    code, out, _ = ti("compare", run_folder, "--prompts", "a [name]", "--draws", "0", *pictures)
+    assert code == 0
+    assert out.split() == ["sheet", "sheets/sheet-1.png"]
+    assert len(list((tmp_path / "sheets" / "pictures").iterdir())) == 3 * 2 * 2
+
+
+def test_programs_get_json(ti: Ti, run_folder: Path) -> None:
+    _, out, _ = ti("compare", run_folder, "--json")
+    found = json.loads(out)
+    assert [copy["step"] for copy in found["copies"]] == [10, 20, 30]
+    assert found["best"] in [copy["file"] for copy in found["copies"]]
+    assert found["measured"].startswith("The loss of each copy")
+
+
+def test_the_best_copy_is_used_and_never_over_another_file_unasked(
+    ti: Ti, run_folder: Path, tmp_path: Path
+) -> None:
+    there = tmp_path / "embeddings" / "zz-thing.safetensors"
+    before = there.read_bytes()  # the run's own result
+    code, _, err = ti("compare", run_folder, "--use_best")
+    assert code == 2
+    assert "there is an embedding zz-thing" in err
+    assert there.read_bytes() == before
+    code, out, _ = ti("compare", run_folder, "--use_best", "--overwrite")
+    assert code == 0
+    assert out.splitlines()[-1] == "embeddings/zz-thing.safetensors"
+    assert read_embedding(there).step in (10, 20, 30)
+    assert there.with_name("zz-thing.safetensors.before-1").read_bytes() == before
+
+
+def test_files_of_no_run_need_a_name_and_pictures(ti: Ti, run_folder: Path, pictures: Path) -> None:
+    files = sorted((run_folder / "embeddings").iterdir())[:2]
+    code, _, err = ti("compare", *files, "--train_data_dir", pictures)
+    assert code == 2
+    assert "--token_string" in err
+    options = ("--train_data_dir", pictures, "--token_string", "zz-thing", "--draws", "2")
+    code, out, _ = ti("compare", *files, *options)
+    assert code == 0
+    assert len(out.splitlines()) == 2 + 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "no run is given"),
+        (("nowhere",), "there is no file or folder nowhere"),
+        (("RUN", "--prompts", "a cat"), "does not hold [name]"),
+        (("RUN", "--prompts", "a [name]", "--weights", "x"), "the weights are 'x'"),
+        (("RUN", "--prompts", "a [name]", "--sampler", "x"), "there is no sampler 'x'"),
+        (("RUN", "--use_best", "--draws", "0"), "the best copy cannot be told"),
+    ],
+)
+def test_mistakes_are_told_before_any_work(
+    options: tuple[str, ...], message: str, ti: Ti, run_folder: Path
+) -> None:
+    given = [str(run_folder) if option == "RUN" else option for option in options]
+    code, out, err = ti("compare", *given)
+    assert code in (1, 2)
+    assert message in err
+    assert out == ""
+
+
+def test_of_many_copies_some_are_taken(ti: Ti, run_folder: Path) -> None:
+    _, out, _ = ti("compare", run_folder, "--most_copies", "2", "--draws", "1")
+    assert [line.split("step")[1].split()[0] for line in out.splitlines()[:2]] == ["10", "30"]

@@ -1,0 +1,126 @@
+"""Sheets of pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ti_core.compare.copies import Copy, copy_files, read_copies
+from ti_core.compare.events import Progress, SheetReady
+from ti_core.compare.sheet import LARGEST_CELL, Sheets, draw_sheets, read_weights, weighted
+from ti_core.errors import ConfigError
+from ti_core.events import Event
+from ti_core.hosts.fake import FakeHost
+from ti_core.hosts.port import PreviewRequest
+
+BASE = PreviewRequest(prompt="", width=64, height=64, seed=5, count=2)
+
+
+@pytest.fixture
+def copies(run_folder: Path, host: FakeHost) -> list[Copy]:
+    return read_copies(copy_files(run_folder), host.describe())
+
+
+def test_there_is_a_sheet_for_each_prompt_and_every_picture_is_kept_with_its_parameters(
+    copies: list[Copy], host: FakeHost, tmp_path: Path
+) -> None:
+    sheets = Sheets("zz-thing", ("a [name]", "[name] in snow"), (0.7, 1.0), BASE)
+    events: list[Event] = []
+    with host.session() as session:
+        made = draw_sheets(
+            sheets, copies, session, host.describe(), tmp_path / "out", events.append
+        )
+    assert [path.name for path in made] == ["sheet-1.png", "sheet-2.png"]
+    kept = sorted(path.name for path in (tmp_path / "out" / "pictures").iterdir())
+    assert len(kept) == 2 * 3 * 2 * 2
+    assert kept[0] == "1-zz-thing-000010-0.7-5.png"
+    with Image.open(tmp_path / "out" / "pictures" / kept[0]) as picture:
+        told = picture.info["parameters"]
+    assert told.startswith("a (zz-thing:0.7)\n")
+    assert "Seed: 5" in told
+    assert "TI hashes: " in told
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert (progress[-1].done, progress[-1].total) == (24, 24)
+    assert [e.prompt for e in events if isinstance(e, SheetReady)] == ["a [name]", "[name] in snow"]
+
+
+def test_a_row_of_the_sheet_is_a_copy_and_shows_its_pictures(
+    copies: list[Copy], host: FakeHost, tmp_path: Path
+) -> None:
+    sheets = Sheets("zz-thing", ("a [name]",), (1.0,), BASE)
+    with host.session() as session:
+        (path,) = draw_sheets(sheets, copies, session, host.describe(), tmp_path / "out")
+        (first, _) = session.preview(replace(BASE, prompt="a zz-thing"), _words(copies[0]))
+    with Image.open(path) as sheet:
+        assert _contains(np.asarray(sheet), np.asarray(first))
+
+
+def _words(copy: Copy) -> dict[str, object]:
+    return {"zz-thing": copy.vectors}
+
+
+def _contains(sheet: np.ndarray, picture: np.ndarray) -> bool:
+    height, width = picture.shape[:2]
+    return any(
+        np.array_equal(sheet[y : y + height, x : x + width], picture)
+        for y in range(sheet.shape[0] - height + 1)
+        for x in range(sheet.shape[1] - width + 1)
+        if (sheet[y, x] == picture[0, 0]).all()
+    )
+
+
+def test_large_pictures_are_made_smaller_for_the_sheet_only(
+    copies: list[Copy], host: FakeHost, tmp_path: Path
+) -> None:
+    base = replace(BASE, width=512, height=768, count=1)
+    sheets = Sheets("zz-thing", ("a [name]",), base=base)
+    with host.session() as session:
+        (path,) = draw_sheets(sheets, copies, session, host.describe(), tmp_path / "out")
+    kept = next((tmp_path / "out" / "pictures").iterdir())
+    with Image.open(kept) as picture, Image.open(path) as sheet:
+        assert picture.size == (512, 768)
+        assert sheet.height < 3 * LARGEST_CELL + 150
+
+
+def test_a_sheet_that_is_stopped_half_way_is_left_out(
+    copies: list[Copy], host: FakeHost, tmp_path: Path
+) -> None:
+    sheets = Sheets("zz-thing", ("a [name]", "[name] in snow"), base=replace(BASE, count=1))
+    events: list[Event] = []
+    with host.session() as session:
+        made = draw_sheets(
+            sheets, copies, session, host.describe(), tmp_path / "out", events.append,
+            lambda: len(events) >= 5,
+        )  # fmt: skip
+    assert [path.name for path in made] == ["sheet-1.png"]
+    assert not (tmp_path / "out" / "sheet-2.png").exists()
+
+
+def test_the_weight_is_written_as_in_a_prompt() -> None:
+    assert weighted("a [name], [name]", "cat", 1.3) == "a (cat:1.3), (cat:1.3)"
+    assert weighted("a [name]", "cat", 1) == "a cat"
+
+
+@pytest.mark.parametrize("text", ["0.7, 1,1.3", "0.7 1 1.3 1", "0.7;1;1.3"])
+def test_weights_are_read_as_people_write_them(text: str) -> None:
+    assert read_weights(text) == (0.7, 1.0, 1.3)
+
+
+@pytest.mark.parametrize("text", ["", "x", "0", "-1", "nan", "inf", "11"])
+def test_weights_that_make_no_sense_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="the weights are"):
+        read_weights(text)
+
+
+def test_a_prompt_without_the_word_is_refused_because_nothing_would_differ() -> None:
+    with pytest.raises(ConfigError, match=r"does not hold \[name\]"):
+        Sheets("zz-thing", ("a cat",))
+
+
+def test_more_pictures_than_anybody_can_look_at_are_refused() -> None:
+    with pytest.raises(ConfigError, match="1200 pictures"):
+        Sheets("zz-thing", ("a [name]",), (1.0,), replace(BASE, count=3)).count(400)

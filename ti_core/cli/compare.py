@@ -1,0 +1,246 @@
+"""`ti compare`: the copies of an embedding side by side, and which of them is the best."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError, DataError
+from ..options import check, option
+from .interrupt import stop_on_signals
+from .options import OptionParser, add_options, make_config
+from .plain import plain
+from .standalone import ModelConfig, open_host
+
+if TYPE_CHECKING:
+    from ..compare.evaluation import Questions
+    from ..compare.ranking import Rated
+    from ..compare.run import Comparison
+    from ..compare.sheet import Sheets
+    from ..hosts.port import Host
+    from ..train.config import TrainConfig
+
+_ABOUT = """Compare the copies that a training left behind: sheets of pictures with the same seeds,
+the loss of each copy on the same pictures, noise and timesteps, and how strong each one is. RUN is
+the folder of a run, or several embedding files. --use_best puts the best copy into
+--embeddings_dir."""
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """What is compared"""
+
+    prompts: tuple[str, ...] = option(
+        (), "prompts of the sheets, with [name] for the word; none, no sheets", label="Prompts"
+    )
+    weights: str = option(
+        "1", "weights of the word in each prompt, such as 0.7,1,1.3", label="Weights"
+    )
+    most_copies: int = option(
+        12, "at most so many of a run's copies, evenly spread", label="Copies", low=1, high=1000
+    )
+    token_string: str = option(
+        "", "the word, where it is not the run's", label="Name", aliases=("placeholder_token",)
+    )
+    train_data_dir: str = option(
+        "",
+        "pictures to judge by; those that were held back from the training tell more than the "
+        "run's own, which are taken if not given",
+        label="Dataset directory",
+    )
+    draws: int = option(
+        8, "how often each picture is noised; 0: no losses", label="Draws", low=0, high=1000
+    )
+    outdir: str = option("compare", "folder for the sheets", label="Output directory")
+    json: bool = option(False, "print one JSON object", label="JSON")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class PictureConfig:
+    """Pictures"""
+
+    negative_prompt: str = option("", "what shall not be seen", label="Negative prompt")
+    seed: int = option(0, "the first seed", label="Seed", low=0)
+    images_per_prompt: int = option(1, "seeds in each place", label="Pictures", low=1, high=16)
+    steps: int = option(20, "sampling steps", label="Sampling steps", low=1, high=150)
+    scale: float = option(7.0, "CFG scale", label="CFG Scale", low=1, high=30)
+    sampler: str = option("", "the host's first if not given", label="Sampler")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class UseConfig:
+    """The best copy"""
+
+    use_best: bool = option(False, "use the best copy under the word's name", label="Use the best")
+    embeddings_dir: str = option(
+        "embeddings", "where the embedding goes", label="Embeddings directory"
+    )
+    overwrite: bool = option(
+        False,
+        "replace an embedding of that name, which is kept as NAME.safetensors.before-1",
+        label="Overwrite",
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def parser() -> OptionParser:
+    """All options of `ti compare`."""
+    made = OptionParser(
+        prog="ti compare",
+        usage="ti compare RUN --pretrained_model_name_or_path MODEL [options]",
+        description=_ABOUT,
+    )
+    made.add_argument("sources", nargs="*", metavar="RUN", help="run folder, or embedding files")
+    for kind in (CompareConfig, PictureConfig, UseConfig, ModelConfig):
+        add_options(made, kind)
+    return made
+
+
+def run(argv: Sequence[str]) -> int:
+    """Compare; returns the exit code."""
+    typed = parser().read(argv)
+    sources = [Path(name) for name in typed["sources"]]
+    if not sources:
+        raise ConfigError("no run is given", "", "write ti compare RUN, the folder of a run")
+    config = make_config(CompareConfig, typed)
+    use = make_config(UseConfig, typed)
+    host = open_host(make_config(ModelConfig, typed))
+    trained = _trained(sources)
+    name = config.token_string or (trained.name if trained else "")
+    sheets = _sheets(config, make_config(PictureConfig, typed), name, host)
+    questions = _questions(config, trained, name, host)
+    if use.use_best and questions is None:
+        raise ConfigError("the best copy cannot be told", "no losses are asked for", "give --draws")
+    from ..compare.run import compare
+
+    files = _files(sources, config.most_copies)
+    with stop_on_signals() as stop:
+        folder = Path(config.outdir)
+        found = compare(files, host, folder, sheets, questions, _tell, stop.requested)
+    print(json.dumps(_facts(found)) if config.json else plain("\n".join(_lines(found)), keep="\n"))
+    if stop.signal is not None:
+        return 128 + stop.signal
+    return _use_best(found, name, use) if use.use_best else 0
+
+
+def _trained(sources: Sequence[Path]) -> TrainConfig | None:
+    from ..compare.copies import config_of
+
+    return config_of(sources[0]) if (sources[0] / "settings.json").is_file() else None
+
+
+def _files(sources: Sequence[Path], most: int) -> list[Path]:
+    from ..compare.copies import copy_files, some_of
+
+    found: list[Path] = []
+    for source in sources:
+        if not source.exists():
+            raise DataError(f"there is no file or folder {source}")
+        found += some_of(copy_files(source), most) if source.is_dir() else [source]
+    return found
+
+
+def _sheets(config: CompareConfig, pictures: PictureConfig, name: str, host: Host) -> Sheets | None:
+    from ..compare.sheet import Sheets, read_weights
+    from ..hosts.port import PreviewRequest, TextOptions
+
+    if not config.prompts:
+        return None
+    _require_name(name)
+    facts, samplers = host.describe(), host.features().samplers
+    sampler = pictures.sampler or samplers[0]
+    if sampler not in samplers:
+        raise ConfigError(f"there is no sampler {sampler!r}", "", f"choose from {samplers}")
+    base = PreviewRequest(
+        prompt="",
+        negative_prompt=pictures.negative_prompt,
+        width=facts.resolution,
+        height=facts.resolution,
+        steps=pictures.steps,
+        cfg_scale=pictures.scale,
+        seed=pictures.seed,
+        sampler=sampler,
+        count=pictures.images_per_prompt,
+        text=TextOptions(emphasis=True),
+    )
+    return Sheets(name, config.prompts, read_weights(config.weights), base)
+
+
+def _questions(
+    config: CompareConfig, trained: TrainConfig | None, name: str, host: Host
+) -> Questions | None:
+    from ..compare.evaluation import questions_of
+    from ..data.config import DataConfig
+
+    data = trained.data if trained else DataConfig()
+    if config.train_data_dir:
+        data = replace(data, train_data_dir=config.train_data_dir)
+    if not config.draws or not data.train_data_dir:
+        return None
+    _require_name(name)
+    return questions_of(data, name, host, config.draws, trained)
+
+
+def _require_name(name: str) -> None:
+    if not name:
+        what = "the files do not tell the word that stands for them"
+        raise ConfigError(what, "", "give it with --token_string")
+
+
+def _tell(event: Any) -> None:
+    if type(event).__name__ == "Progress":
+        text = f"{event.done} of {event.total}: {event.stage}"
+        print(f"\r{plain(text):<60}", end="", file=sys.stderr, flush=True)
+        if event.done == event.total:
+            print(file=sys.stderr)
+
+
+def _facts(found: Comparison) -> dict[str, Any]:
+    from ..compare.ranking import MEASURED, best
+
+    return {
+        "sheets": [str(path) for path in found.sheets],
+        "copies": [one.to_dict() for one in found.ratings],
+        "best": str(best(found.ratings).copy.path) if found.ratings else None,
+        "measured": MEASURED,
+    }
+
+
+def _lines(found: Comparison) -> list[str]:
+    from ..compare.ranking import MEASURED, best
+
+    lines = [f"sheet {path}" for path in found.sheets]
+    if not found.ratings:
+        return lines
+    chosen = best(found.ratings)
+    lines += [_line(one, one is chosen) for one in found.ratings]
+    return [*lines, f"best copy: {chosen.copy.path}", MEASURED]
+
+
+def _line(one: Rated, chosen: bool) -> str:
+    mark = "best" if chosen else "≈" if one.equal else ""
+    return (
+        f"{mark:>4} step {one.copy.step:>7}  loss {one.loss:.5f}  +{one.behind:.5f} "
+        f"± {one.error:.5f}  strength {one.loudest:.2f} ({one.strength.verdict})  {one.copy.label}"
+    )
+
+
+def _use_best(found: Comparison, name: str, use: UseConfig) -> int:
+    from ..compare.adopt import use_copy
+    from ..compare.ranking import best
+
+    copy = best(found.ratings).copy
+    print(use_copy(copy.path, Path(use.embeddings_dir), name, use.overwrite))
+    return 0

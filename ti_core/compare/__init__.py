@@ -1,0 +1,1 @@
+"""The copies of an embedding side by side, and which of them is the best."""

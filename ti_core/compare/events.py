@@ -1,0 +1,30 @@
+"""What a comparison tells the world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..events import Event
+
+
+@dataclass(frozen=True)
+class Progress(Event):
+    """So much is done."""
+
+    stage: str
+    """What it is at, in words."""
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class SheetReady(Event):
+    """All pictures of a prompt are made."""
+
+    path: Path
+    prompt: str
+
+
+Listener = Callable[[Event], None]

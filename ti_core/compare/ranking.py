@@ -1,0 +1,79 @@
+"""Which copy is the best, as far as losses and strength can tell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ..tools.strength import Strength
+from .copies import Copy
+
+MEASURED = (
+    "The loss of each copy on the pictures, with the same noise and timesteps for all: lower means "
+    "that the copy explains these pictures better. Copies whose difference to the lowest is within "
+    "one standard error count as equal, and the earliest of them is taken. It does not see whether "
+    "other prompts suffer: look at the strength and at the sheets."
+)
+
+
+@dataclass(frozen=True)
+class Rated:
+    """One copy among others."""
+
+    copy: Copy
+    loss: float
+    behind: float
+    """How much its loss is above the lowest."""
+    error: float
+    """Standard error of that difference, question by question."""
+    strength: Strength
+
+    @property
+    def equal(self) -> bool:
+        """It cannot be told from the copy with the lowest loss."""
+        return self.behind <= self.error
+
+    @property
+    def loudest(self) -> float:
+        """Length of its longest vector ÷ the usual length of a word."""
+        return max(self.strength.all_ratios())
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "file": str(self.copy.path),
+            "step": self.copy.step,
+            "loss": self.loss,
+            "behind": self.behind,
+            "standard_error": self.error,
+            "equal": self.equal,
+            "strength": self.loudest,
+            "verdict": self.strength.verdict,
+        }
+
+
+def rated(copies: Sequence[Copy], losses: Tensor, strengths: Sequence[Strength]) -> list[Rated]:
+    """Every copy with its figures, in the order given. `losses`: (copies, questions)."""
+    means = losses.mean(dim=1)
+    differences = losses - losses[int(means.argmin())]
+    count = differences.shape[1]
+    spread = differences.std(dim=1) if count > 1 else differences[:, 0] * 0
+    return [
+        Rated(copy, float(loss), float(behind), float(error) / math.sqrt(count), strength)
+        for copy, loss, behind, error, strength in zip(
+            copies, means, differences.mean(dim=1), spread, strengths, strict=True
+        )
+    ]
+
+
+def best(ratings: Sequence[Rated]) -> Rated:
+    """The earliest copy that is as good as the one with the lowest loss.
+
+    The rule of one standard error (Breiman et al. 1984; Hastie et al., The Elements of Statistical
+    Learning, §7.10): of what cannot be told apart the simplest, which is here the least trained.
+    """
+    return min((one for one in ratings if one.equal), key=lambda one: (one.copy.step, one.loss))
