@@ -6,7 +6,7 @@ Nodes run in inference mode, and so do the loaders: what is in the way of autogr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import comfy.model_management
@@ -110,8 +110,21 @@ def _copied(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]
     return (inputs[0].clone(), *inputs[1:])
 
 
-def weights_are_temporary(network: nn.Module, device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether weights are cast or brought to the device for each call (and kept for backward)."""
+Inside = Callable[[nn.Module], AbstractContextManager[None]]
+"""What must hold while a module computes."""
+
+
+def learnable(
+    network: nn.Module, device: torch.device, dtype: torch.dtype, inside: Inside
+) -> AbstractContextManager[None]:
+    """While open, the network can be called and learned through, on `device` and in `dtype`."""
+    if torch.is_grad_enabled() and _weights_are_temporary(network, device, dtype):
+        return _checkpointed(network, inside)
+    return inside(network)
+
+
+def _weights_are_temporary(network: nn.Module, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether weights are cast or brought to the device for each call."""
     return any(
         p.is_floating_point() and (p.dtype != dtype or p.device.type != device.type)
         for p in network.parameters()
@@ -119,27 +132,30 @@ def weights_are_temporary(network: nn.Module, device: torch.device, dtype: torch
 
 
 @contextmanager
-def checkpointed(network: nn.Module) -> Iterator[None]:
+def _checkpointed(network: nn.Module, inside: Inside) -> Iterator[None]:
     """While open, blocks are computed anew for the backward pass (Chen et al. 2016).
 
     Autograd would else keep a copy of every weight that is cast or off-loaded.
     """
     with ExitStack() as stack:
-        if torch.is_grad_enabled():
-            for module in network.modules():
-                if _BLOCKS.intersection(kind.__name__ for kind in type(module).__mro__):
-                    stack.callback(_checkpoint_block(module))
+        for module in network.modules():
+            if _BLOCKS.intersection(kind.__name__ for kind in type(module).__mro__):
+                stack.callback(_checkpoint_block(module, inside))
         yield
 
 
-def _checkpoint_block(block: nn.Module) -> Callable[[], None]:
-    """Returns what undoes it."""
+def _checkpoint_block(block: nn.Module, inside: Inside) -> Callable[[], None]:
+    """Returns what undoes it.
+
+    The second computing comes when everything is undone, so `inside` belongs to each.
+    """
     found = vars(block).get("forward")
     compute = block.forward
 
     def forward(x: Tensor, *args: Any, **options: Any) -> Any:
         def run(x: Tensor, *args: Any) -> Any:
-            return compute(x.clone(), *args, **options)  # a text encoder's adds in place
+            with inside(block):
+                return compute(x.clone(), *args, **options)  # a text encoder's adds in place
 
         return checkpoint(run, x, *args, use_reentrant=False, preserve_rng_state=False)
 

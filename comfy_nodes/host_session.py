@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Literal
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..ti_core.errors import HostError
 from ..ti_core.hosts.attention import hypernetwork_attached
@@ -26,12 +26,7 @@ from ..ti_core.hosts.port import (
     Vectors,
 )
 from ..ti_core.hosts.precision import HALF_DTYPES
-from .host_autograd import (
-    attention_with_backward,
-    checkpointed,
-    inputs_kept,
-    weights_are_temporary,
-)
+from .host_autograd import attention_with_backward, inputs_kept, learnable
 from .host_latents import encode
 from .host_loading import Loading, computing_in, without_dynamic
 from .host_preview import check_request, sample, to_images
@@ -121,7 +116,8 @@ class ComfySession:
         distinct = list(dict.fromkeys(prompts))
         with memory_errors():
             self._loading.ready(self._clip.patcher)
-            with self._text_learnable():
+            network, device = self._clip.cond_stage_model, self._clip.patcher.load_device
+            with learnable(network, device, torch.float32, inputs_kept):
                 context, pooled = encode_text(
                     self._clip, self._encoders, distinct, embeddings, text
                 )
@@ -139,12 +135,16 @@ class ComfySession:
     ) -> Tensor:
         """The UNet's own output (B, 4, h, w)."""
         self._check_open()
+
+        def attached(part: nn.Module) -> AbstractContextManager[None]:
+            return hypernetwork_attached(part, hypernetwork)
+
         with memory_errors():
             needed = self._model.memory_required(noisy.shape)
             self._loading.ready(self._model, sampling_bytes=needed)
             unet = self._model.model.diffusion_model
             noisy = noisy.to(self.device, torch.float32)
-            with hypernetwork_attached(unet, hypernetwork), self._learnable(unet):
+            with learnable(unet, self.device, self._dtype, attached):
                 output = unet(
                     self._input(noisy).to(self._dtype),
                     timesteps.to(self.device, torch.float32),
@@ -193,19 +193,6 @@ class ComfySession:
             fix = "connect the VAE of the checkpoint"
             raise HostError("there is no VAE", "pictures cannot be read or shown without", fix)
         return self._vae
-
-    @contextmanager
-    def _text_learnable(self) -> Iterator[None]:
-        network = self._clip.cond_stage_model
-        with ExitStack() as stack:
-            if weights_are_temporary(network, self._clip.patcher.load_device, torch.float32):
-                stack.enter_context(checkpointed(network))
-            stack.enter_context(inputs_kept(network))
-            yield
-
-    def _learnable(self, unet: Any) -> Any:
-        temporary = weights_are_temporary(unet, self.device, self._dtype)
-        return checkpointed(unet) if temporary else nullcontext()
 
     def _input(self, noisy: Tensor) -> Tensor:
         """With what an inpainting network wants beside: mask and picture of nothing at all."""

@@ -24,7 +24,7 @@ def hypernetwork_attached(unet: nn.Module, hypernetwork: Hypernetwork | None) ->
     with ExitStack() as stack:
         if hypernetwork is not None:
             for name, attention in unet.named_modules():
-                if name.endswith((".attn1", ".attn2")):
+                if name.split(".")[-1] in ("attn1", "attn2"):
                     for handle in _hook_attention(attention, hypernetwork):
                         stack.callback(handle.remove)
         yield
