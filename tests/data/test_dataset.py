@@ -25,7 +25,7 @@ def test_pictures_are_read_in_the_order_of_their_names(pictures: Path) -> None:
     items = load(pictures).items
     assert [item.path.name[:5] for item in items] == [f"{i:05}" for i in range(5)]
     assert items[0].caption.text == "a red disc on white"
-    assert items[0].cut.pixels.shape == (3, 64, 64)
+    assert items[0].pixels().shape == (3, 64, 64)
 
 
 def test_the_size_is_the_config_s_or_else_the_model_s(pictures: Path) -> None:

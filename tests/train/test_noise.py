@@ -6,7 +6,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ti_core.hosts.port import LatentDistribution
 from ti_core.train.noise import diffuse, draw_latent, draw_timestep, noise_like
 
 LATENT = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -48,7 +47,7 @@ def test_timesteps_are_uniform_and_noise_is_normal() -> None:
 
 
 def test_a_latent_is_drawn_once_always_or_never() -> None:
-    posterior = LatentDistribution(torch.zeros(3, 4, 2, 2), torch.ones(3, 4, 2, 2))
+    posterior = torch.stack((torch.zeros(4, 2, 2), torch.ones(4, 2, 2)))
 
     def draw(method: str, index: int, step: int, slot: int = 0) -> torch.Tensor:
         return draw_latent(posterior, index, method, 0, step, slot)

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from ..errors import DataError
-from ..hosts.port import PictureSize
 from ..randomness import generator
 from .captions import Caption, read_caption
 from .config import DataConfig
-from .images import Cut, cut, list_images, open_image
+from .images import list_images, open_image
+from .item import Item as Item
+from .item import read_item
 from .templates import fill, names_trigger, read_template
-
-
-@dataclass(frozen=True)
-class Item:
-    """One training picture."""
-
-    path: Path
-    cut: Cut
-    caption: Caption
-
-    @property
-    def size(self) -> PictureSize:
-        """Where its pixels come from."""
-        return self.cut.size
 
 
 @dataclass(frozen=True)
@@ -42,6 +30,10 @@ class Dataset:
     """Pictures that could not be read, with the reason."""
     choice: str = "step"
 
+    def views(self) -> list[Item]:
+        """The pictures as they may be seen in training, each key once: what is to be encoded."""
+        return list({item.key: item for item in self.items}.values())
+
     def prompt(self, index: int, name: str, seed: int, step: int, slot: int) -> str:
         """The prompt of picture `index` at a step, in a place of its batch."""
         place = (index,) if self.choice == "once" else (step, slot)
@@ -53,18 +45,27 @@ def _draw(lines: tuple[str, ...], source: torch.Generator) -> str:
     return lines[int(torch.randint(len(lines), (1,), generator=source))]
 
 
-def load_dataset(config: DataConfig, name: str, resolution: int) -> Dataset:
+def load_dataset(
+    config: DataConfig,
+    name: str,
+    resolution: int,
+    proven: Callable[[Item], bool] = lambda item: False,
+) -> Dataset:
     """Read a folder of pictures with captions for an embedding called `name`.
 
     `resolution` is the model's own, for a config without one. Unreadable pictures are skipped
-    and listed. Raises DataError when no picture is left, or when a prompt lacks the trigger.
+    and listed; each is decoded once to find out, unless `proven` says that it could be read
+    before. Raises DataError when no picture is left, or when a prompt lacks the trigger.
     """
     width, height = config.resolution or (resolution, resolution)
     items: list[Item] = []
     skipped: list[DataError] = []
     for path in list_images(Path(config.train_data_dir)):
         try:
-            items.append(_read_item(path, config, width, height))
+            item = _read_item(path, config, width, height)
+            if not proven(item):
+                open_image(path)
+            items.append(item)
         except DataError as error:
             skipped.append(error)
     if not items:
@@ -79,7 +80,7 @@ def _read_item(path: Path, config: DataConfig, width: int, height: int) -> Item:
     caption = read_caption(
         path, config.caption_extension, config.filename_word_regex, config.filename_join_string
     )
-    return Item(path, cut(open_image(path), width, height, config.resize_mode), caption)
+    return read_item(path, caption, width, height, config.resize_mode)
 
 
 def template_name(config: DataConfig, name: str, captions: list[Caption]) -> str:

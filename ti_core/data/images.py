@@ -26,13 +26,18 @@ class Cut:
 
 def cut(image: Image.Image, width: int, height: int, mode: str = "cover") -> Cut:
     """Bring an RGB picture to the training size; for the modes see `pictures.fitted`."""
+    size = placed(image.size, width, height, mode)
+    return Cut(to_tensor(fitted(image, width, height, mode)), size)
+
+
+def placed(size: tuple[int, int], width: int, height: int, mode: str = "cover") -> PictureSize:
+    """What `cut` tells about a picture of `size` (width, height), without its pixels."""
     corner = (0, 0)
     if mode == "cover":
-        scale = max(width / image.width, height / image.height)
-        left, top, _, _ = cover_box(image.size, width, height)
+        scale = max(width / size[0], height / size[1])
+        left, top, _, _ = cover_box(size, width, height)
         corner = (round(top * scale), round(left * scale))
-    size = PictureSize((image.height, image.width), corner, (height, width))
-    return Cut(to_tensor(fitted(image, width, height, mode)), size)
+    return PictureSize((size[1], size[0]), corner, (height, width))
 
 
 def to_tensor(image: Image.Image) -> Tensor:

@@ -5,7 +5,9 @@ Nothing here needs torch; `images.py` makes tensors of what comes out.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,9 @@ MOST_PIXELS = 100_000_000
 """Larger pictures are refused before they are decoded."""
 _EXTRA_VIEWS = "MPO"
 """Phones put a depth map or a second view into their JPEG files; the first picture is the photo."""
+
+_ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)
+"""EXIF's tag, and those of its values that swap width and height."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +76,34 @@ def open_picture(path: Path, enough: int = 0) -> Opened:
     Raises DataError for anything that is not a whole picture of sensible size; never waits for a
     pipe or a device.
     """
+    with _looked_into(path) as image:
+        notes = tuple(_notes(image))
+        if enough:
+            image.draft(None, (enough, enough))
+        image.load()
+        return Opened(_flattened(ImageOps.exif_transpose(image)), notes)
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """Width and height of the picture that `open_image` would give; no pixel is decoded.
+
+    Raises DataError for what is not a picture of sensible size; a file that ends too early or is
+    damaged further on shows only when it is opened.
+    """
+    with _looked_into(path) as image:
+        turned = image.getexif().get(_ORIENTATION, 1) in _LYING
+        return (image.height, image.width) if turned else image.size
+
+
+@contextlib.contextmanager
+def _looked_into(path: Path) -> Iterator[Image.Image]:
+    """The picture, its header read; whatever goes wrong with it is a DataError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with open_regular(path) as file, Image.open(file, formats=_formats()) as image:
                 _check_size(path, image)
-                notes = tuple(_notes(image))
-                if enough:
-                    image.draft(None, (enough, enough))
-                image.load()
-                return Opened(_flattened(ImageOps.exif_transpose(image)), notes)
+                yield image
     except DataError:
         raise
     except Exception as error:  # Pillow can fail in any way on a damaged file

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from ..data.item import Item
 from ..data.order import batch_items
-from ..hosts.port import Conditioning, LatentDistribution, PictureSize, Session, TextOptions
+from ..hosts.port import Conditioning, PictureSize, Session, TextOptions
 from .noise import NoisyBatch, diffuse, draw_latent, draw_timestep, noise_like
 from .plan import Plan
 from .vectors import EmbeddingVectors
@@ -27,22 +28,35 @@ class Batch:
     sizes: list[PictureSize]
 
 
-def encode_pictures(plan: Plan, session: Session) -> LatentDistribution:
-    """The posterior of every picture, on the CPU: the VAE is not needed again."""
-    pixels = [item.cut.pixels for item in plan.dataset.items]
-    means, stds = [], []
-    for first in range(0, len(pixels), _ENCODED_AT_ONCE):
-        found = session.encode_images(torch.stack(pixels[first : first + _ENCODED_AT_ONCE]))
-        means.append(found.mean.cpu())
-        stds.append(found.std.cpu())
-    return LatentDistribution(torch.cat(means), torch.cat(stds))
+Latents = Mapping[str, Tensor]
+"""An item's key → mean and standard deviation of its latent, (2, 4, h, w) fp32 on the CPU."""
+
+
+def encode_pictures(plan: Plan, session: Session) -> Latents:
+    """The posterior of every picture as it may be seen; the VAE is not needed again."""
+    latents: dict[str, Tensor] = {}
+    for items in _portions(plan.dataset.views()):
+        found = session.encode_images(torch.stack([item.pixels() for item in items]))
+        both = torch.stack((found.mean.cpu(), found.std.cpu()), dim=1)
+        latents |= {item.key: latent for item, latent in zip(items, both, strict=True)}
+    return latents
+
+
+def _portions(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """A few at once, all of one size."""
+    by_size: dict[tuple[int, int], list[Item]] = {}
+    for item in items:
+        by_size.setdefault(item.size.target, []).append(item)
+    for alike in by_size.values():
+        for first in range(0, len(alike), _ENCODED_AT_ONCE):
+            yield alike[first : first + _ENCODED_AT_ONCE]
 
 
 class Batches:
     """The passes of any update, as a function of its number."""
 
-    def __init__(self, plan: Plan, posterior: LatentDistribution) -> None:
-        self.plan, self.posterior = plan, posterior
+    def __init__(self, plan: Plan, latents: Latents) -> None:
+        self.plan, self.latents = plan, latents
         self.alphas_cumprod = torch.tensor(plan.facts.alphas_cumprod, dtype=torch.float64).float()
 
     def of_step(self, step: int) -> Iterator[Batch]:
@@ -62,7 +76,10 @@ class Batches:
         seed, method = config.optimizer.seed, config.data.latent_sampling_method
         count = len(self.alphas_cumprod)
         latents = torch.stack(
-            [draw_latent(self.posterior, item, method, seed, step, slot) for slot, item in places]
+            [
+                draw_latent(self.latents[dataset.items[i].key], i, method, seed, step, slot)
+                for slot, i in places
+            ]
         )
         noise = torch.stack([noise_like(latents[0], seed, step, slot) for slot, _ in places])
         timesteps = torch.tensor([draw_timestep(count, seed, step, slot) for slot, _ in places])

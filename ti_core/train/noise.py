@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..hosts.port import LatentDistribution, Prediction
+from ..hosts.port import Prediction
 from ..randomness import generator
 
 
@@ -37,10 +37,13 @@ def draw_timestep(count: int, seed: int, step: int, slot: int) -> int:
 
 
 def draw_latent(
-    posterior: LatentDistribution, index: int, method: str, seed: int, step: int, slot: int
+    posterior: Tensor, index: int, method: str, seed: int, step: int, slot: int
 ) -> Tensor:
-    """The latent (4, h, w) of picture `index`: A1111's "once", "deterministic" or "random"."""
-    mean, std = posterior.mean[index], posterior.std[index]
+    """The latent (4, h, w) of picture `index`: A1111's "once", "deterministic" or "random".
+
+    posterior: (2, 4, h, w), mean and standard deviation.
+    """
+    mean, std = posterior
     if method == "deterministic":
         return mean
     place = (index,) if method == "once" else (step, slot)
