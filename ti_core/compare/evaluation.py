@@ -94,7 +94,7 @@ def _pictures(questions: Questions) -> int:
 
 
 def _question(questions: Questions, item: int, session: Session, facts: ModelFacts) -> _Question:
-    pixels = questions.dataset.items[item].cut.pixels
+    pixels = questions.dataset.items[item].pixels()
     latent = session.encode_images(pixels[None]).mean[0].cpu()
     draws, name, seed = range(questions.draws), questions.name, questions.seed
     noise = [
