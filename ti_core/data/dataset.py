@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +11,10 @@ from ..errors import DataError
 from ..randomness import generator
 from .captions import Caption, read_caption
 from .config import DataConfig
-from .images import list_images, open_image
+from .images import list_images
 from .item import Item as Item
 from .item import read_item
+from .picture_facts import Look, facts_of
 from .templates import fill, names_trigger, read_template
 
 
@@ -45,27 +45,19 @@ def _draw(lines: tuple[str, ...], source: torch.Generator) -> str:
     return lines[int(torch.randint(len(lines), (1,), generator=source))]
 
 
-def load_dataset(
-    config: DataConfig,
-    name: str,
-    resolution: int,
-    proven: Callable[[Item], bool] = lambda item: False,
-) -> Dataset:
+def load_dataset(config: DataConfig, name: str, resolution: int, look: Look = facts_of) -> Dataset:
     """Read a folder of pictures with captions for an embedding called `name`.
 
     `resolution` is the model's own, for a config without one. Unreadable pictures are skipped
-    and listed; each is decoded once to find out, unless `proven` says that it could be read
-    before. Raises DataError when no picture is left, or when a prompt lacks the trigger.
+    and listed; `look` may remember what it saw of a file. Raises DataError when no picture is
+    left, or when a prompt lacks the trigger.
     """
     width, height = config.resolution or (resolution, resolution)
     items: list[Item] = []
     skipped: list[DataError] = []
     for path in list_images(Path(config.train_data_dir)):
         try:
-            item = _read_item(path, config, width, height)
-            if not proven(item):
-                open_image(path)
-            items.append(item)
+            items.append(_read_item(path, config, width, height, look))
         except DataError as error:
             skipped.append(error)
     if not items:
@@ -76,11 +68,11 @@ def load_dataset(
     return Dataset(tuple(items), tuple(lines), chosen, tuple(skipped), config.template_choice)
 
 
-def _read_item(path: Path, config: DataConfig, width: int, height: int) -> Item:
+def _read_item(path: Path, config: DataConfig, width: int, height: int, look: Look) -> Item:
     caption = read_caption(
         path, config.caption_extension, config.filename_word_regex, config.filename_join_string
     )
-    return read_item(path, caption, width, height, config.resize_mode)
+    return read_item(path, caption, width, height, config.resize_mode, look)
 
 
 def template_name(config: DataConfig, name: str, captions: list[Caption]) -> str:

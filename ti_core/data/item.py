@@ -9,14 +9,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..errors import DataError, FileError
-from ..files.regular_file import open_regular
+from ..errors import DataError
 from ..hosts.port import PictureSize
 from .captions import Caption
 from .images import cut, open_image, placed
-from .pictures import upright_size
+from .picture_facts import Look, facts_of
+from .picture_facts import digest_of as digest_of
 
-_CHUNK = 2**20
 _READING = "1"
 """Raised whenever the same file would give other pixels: keys of latents depend on it."""
 
@@ -62,24 +61,13 @@ class Item:
         return torch.flip(found.pixels, (2,)) if self.flipped else found.pixels
 
 
-def read_item(path: Path, caption: Caption, width: int, height: int, mode: str) -> Item:
-    """A picture of any size, to be brought to `width` x `height`; its pixels are not decoded.
+def read_item(
+    path: Path, caption: Caption, width: int, height: int, mode: str, look: Look = facts_of
+) -> Item:
+    """A picture of any size, to be brought to `width` x `height`.
 
-    Raises DataError for what is not a picture of sensible size.
+    Raises DataError for what is not a whole picture of sensible size.
     """
-    return Item(
-        path, caption, digest_of(path), placed(upright_size(path), width, height, mode), mode
-    )
-
-
-def digest_of(path: Path) -> str:
-    """BLAKE2b of a file's bytes, 32 hexadecimal digits. Raises DataError."""
-    found = hashlib.blake2b(digest_size=16)
-    try:
-        with open_regular(path) as file:
-            while chunk := file.read(_CHUNK):
-                found.update(chunk)
-    except (FileError, OSError) as error:
-        why = error.why if isinstance(error, FileError) else str(error)
-        raise DataError(f"{path.name} is skipped", why) from error
-    return found.hexdigest()
+    found = look(path)
+    size = placed((found.width, found.height), width, height, mode)
+    return Item(path, caption, found.digest, size, mode)
