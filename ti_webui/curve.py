@@ -54,12 +54,12 @@ class _Place:
 
 
 def _range(losses: Sequence[float]) -> tuple[float, float]:
-    """The middle 98 %: one outlier must not flatten the curve."""
+    """The middle 98 %: one outlier must not flatten the curve. No loss is below 0."""
     ordered = sorted(losses)
     cut = len(ordered) // 100
     low, high = ordered[cut], ordered[-1 - cut]
     margin = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
-    return low - margin, high + margin
+    return max(0.0, low - margin), high + margin
 
 
 def _axes(place: _Place) -> str:

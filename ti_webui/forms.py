@@ -17,7 +17,8 @@ from ti_core.options import about, leaves, owner, value_type
 
 from .gradio_versions import made
 
-_WIDEST_SLIDER = 4096
+_WIDEST_SLIDER = 200
+"""From end to end; a number is easier to write then."""
 _FEW = 3
 """As many choices as fit beside each other."""
 SIZES = {"minimum": 0, "maximum": 2048, "step": 8}
@@ -61,7 +62,7 @@ class Form:
     def settings(self, values: Sequence[Any]) -> dict[str, Any]:
         """Setting → value, of what the page holds."""
         found = dict(zip(self.components, values, strict=True))
-        if "width" in found:
+        if "width" in found and "resolution" in self._fields:
             size = int(found.pop("width") or 0), int(found.pop("height") or 0)
             found["resolution"] = size if any(size) else None
         return {name: self._read(name, value) for name, value in found.items()}

@@ -20,6 +20,11 @@ def made(kind: Callable[..., Any], **wishes: Any) -> Any:
     return kind(**{name: value for name, value in wishes.items() if name in known})
 
 
+def html(value: str = "", **looks: Any) -> Any:
+    """A piece of HTML without a frame around it, so that an empty one takes no room."""
+    return made(gr.HTML, value=value, padding=False, **looks)
+
+
 def on(
     event: Callable[..., Any],
     does: Callable[..., Any] | None,

@@ -37,6 +37,8 @@ class Job:
         self.id = secrets.token_hex(8)
         self.kind, self.name = kind, name
         self.control = Control()
+        self.failure: TIError | None = None
+        """The foreseen error that it ended with."""
         self._standing = Standing()
         self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
         self._count = 0
@@ -84,6 +86,7 @@ class Job:
             state = "stopped" if self.control.finishing and self._unfinished() else "done"
             self.change(state=state, result=result or self.standing.result)
         except TIError as error:
+            self.failure = error
             self.change(state="failed", error=str(error))
         except Exception as error:
             _log.exception("%s %s failed", self.kind, self.name)

@@ -13,7 +13,7 @@ from PIL import Image
 from ti_core.errors import HostError
 
 from . import markup
-from .gradio_versions import made, on
+from .gradio_versions import html, made, on
 from .job import Job
 from .standing import Preview, Standing
 from .studio import Studio
@@ -156,13 +156,12 @@ def _opened(path: Path) -> Image.Image | None:
 def build_live(studio: Studio) -> Live:
     """Make the part of a page that shows the running job."""
     with gr.Row(elem_id="ti_controls"):
-        pause = gr.Button("Pause", interactive=False, elem_id="ti_pause")
-        save = gr.Button("Save now", interactive=False, elem_id="ti_save_now")
-        preview = gr.Button("Preview now", interactive=False, elem_id="ti_preview_now")
-        interrupt = gr.Button(
-            "Interrupt", variant="stop", interactive=False, elem_id="ti_interrupt"
-        )
-    progress = gr.HTML(_IDLE, elem_id="ti_progress")
+        small = {"interactive": False, "min_width": 60}
+        pause = gr.Button("Pause", elem_id="ti_pause", **small)
+        save = gr.Button("Save now", elem_id="ti_save_now", **small)
+        preview = gr.Button("Preview now", elem_id="ti_preview_now", **small)
+        interrupt = gr.Button("Interrupt", variant="stop", elem_id="ti_interrupt", **small)
+    progress = html(_IDLE, elem_id="ti_progress")
     with gr.Row(elem_id="ti_use"):
         looks = {"show_copy_button": True, "buttons": ["copy"]}
         prompt = made(
@@ -183,7 +182,7 @@ def build_live(studio: Studio) -> Live:
         height="auto",
         elem_id="ti_previews",
     )
-    notes = gr.HTML("", elem_id="ti_notes")
+    notes = html(elem_id="ti_notes")
     return Live(studio, progress, gallery, notes, pause, save, preview, interrupt, prompt, send)
 
 

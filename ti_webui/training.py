@@ -26,6 +26,16 @@ from ti_core.train.state import latest_state, read_state
 from .job import Job
 from .studio import Studio
 
+SETTLED = (
+    "weights",  # the chosen embedding
+    "output_dir",  # where the program looks for embeddings
+    "output_name",  # the word
+    "overwrite",  # choosing an embedding that is there says so
+    "use_object_template",  # Prompt template has them
+    "use_style_template",
+)
+"""Settings that nobody is asked for: what is known already, or would point out of the program."""
+
 
 @dataclass(frozen=True)
 class Order:

@@ -10,6 +10,8 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 from .. import __version__
 from ..errors import ConfigError, TIError
@@ -33,6 +35,8 @@ VERBS = {
     "demo": "see it work: teach the bundled small model a new word in two minutes",
 }
 """Verb → what it does; the module of the same name, `_` for `-`, has `run(argv) -> exit code`."""
+VERBS_GROUP = "ti.verbs"
+"""Entry points of this group are verbs too."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,11 +64,23 @@ def _dispatch(arguments: list[str]) -> int:
     if verb in ("-V", "--version"):
         print(f"textual-inversion-studio {__version__}")
         return 0
-    if verb not in VERBS:
-        raise ConfigError(f"there is no command {verb!r}", "", nearest(verb, list(VERBS)))
-    module = importlib.import_module(f".{verb.replace('-', '_')}", __package__)
-    code: int = module.run(arguments[1:])
+    code: int = _module(verb).run(arguments[1:])
     return code
+
+
+def _module(verb: str) -> Any:
+    if verb in VERBS:
+        return importlib.import_module(f".{verb.replace('-', '_')}", __package__)
+    others = _others()
+    if verb not in others:
+        known = [*VERBS, *others]
+        raise ConfigError(f"there is no command {verb!r}", "", nearest(verb, known))
+    return others[verb].load()
+
+
+def _others() -> dict[str, EntryPoint]:
+    """Verbs of packages beside the core, such as the panel: modules with `run` and `HELP`."""
+    return {found.name: found for found in entry_points(group=VERBS_GROUP)}
 
 
 def _fail(error: TIError, code: int) -> int:
@@ -73,7 +89,8 @@ def _fail(error: TIError, code: int) -> int:
 
 
 def _usage() -> str:
-    lines = [f"  ti {verb:10} {text}" for verb, text in VERBS.items()]
+    verbs = VERBS | {name: found.load().HELP for name, found in _others().items()}
+    lines = [f"  ti {verb:10} {text}" for verb, text in verbs.items()]
     return "\n".join(
         (
             "Textual Inversion Studio: teach Stable Diffusion a new word from a few pictures.",

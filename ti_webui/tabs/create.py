@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from ti_core.errors import TIError
 from ti_core.train.config import EmbeddingConfig
-from ti_core.train.create import create_embedding
 
 from .. import markup
+from ..creation import start_creation
 from ..embeddings import refreshed
 from ..forms import Form
-from ..gradio_versions import on
-from ..job import Job
+from ..gradio_versions import html, on
 from ..studio import Studio
 
 _ABOUT = """<p>A new embedding means what its initialization text means, until it is trained. To
@@ -29,7 +27,7 @@ _FOLDED = ("init_rule", "metadata_license", "metadata_is_negative_embedding")
 def build(studio: Studio) -> None:
     """Fill the tab."""
     form = Form(EmbeddingConfig, "ti_create")
-    gr.HTML(_ABOUT)
+    html(_ABOUT)
     with gr.Row(), gr.Column(scale=3):
         for name in _SHOWN:
             form.add(name)
@@ -40,7 +38,7 @@ def build(studio: Studio) -> None:
             for name in _FOLDED:
                 form.add(name)
         button = gr.Button("Create embedding", variant="primary", elem_id="ti_create_button")
-        message = gr.HTML("", elem_id="ti_create_message")
+        message = html(elem_id="ti_create_message")
 
     def click(overwrite: bool, *values: Any) -> list[Any]:
         return create(studio, form, overwrite, values)
@@ -52,7 +50,7 @@ def build(studio: Studio) -> None:
 def create(studio: Studio, form: Form, overwrite: bool, values: Sequence[Any]) -> list[Any]:
     """Make it: [what to say, update of Train's dropdown]."""
     try:
-        job = start(studio, form.config(form.settings(values)), overwrite)
+        job = start_creation(studio, form.config(form.settings(values)), overwrite)
     except TIError as error:
         return [markup.error_box(error), gr.update()]
     job.wait()
@@ -63,13 +61,3 @@ def create(studio: Studio, form: Form, overwrite: bool, values: Sequence[Any]) -
     name = standing.result.stem
     done = f"{standing.result} is made; write {name} in a prompt, or train it"
     return [markup.box("good", done) + told, refreshed(studio, name)]
-
-
-def start(studio: Studio, config: EmbeddingConfig, overwrite: bool) -> Job:
-    """Make it where other jobs work. Raises HostError while another goes on."""
-
-    def work(job: Job) -> Path:
-        host, folder = studio.host(), studio.save_dir()
-        return create_embedding(config, host, folder, overwrite, job.tell)
-
-    return studio.jobs.start("create", config.token_string, work, studio.claim, studio.run)

@@ -24,12 +24,13 @@ from ti_core.train.config import (
 from .. import markup
 from ..embeddings import all_names, refreshed
 from ..forms import Form
-from ..gradio_versions import made, on
+from ..gradio_versions import html, made, on
 from ..live import Live, bind_live, build_live
 from ..outlook import outlook
 from ..presets import FIRST_GOAL, GOALS, template_for
 from ..studio import Studio
 from ..training import (
+    SETTLED,
     embedding_named,
     new_order,
     resumable,
@@ -39,15 +40,6 @@ from ..training import (
 )
 from ..txt2img import preview_settings
 
-SETTLED = (
-    "weights",  # the chosen embedding
-    "output_dir",  # where the program looks for embeddings
-    "output_name",  # the word
-    "overwrite",  # choosing an embedding that is there says so
-    "use_object_template",  # Prompt template has them
-    "use_style_template",
-)
-"""Settings that are no fields: what the page knows already is not asked for."""
 _GROUPS = (
     (EmbeddingConfig, "Embedding"),
     (DataConfig, "Dataset"),
@@ -114,7 +106,7 @@ class TrainPage:
         return [markup.box("note", told_about(folder)), template]
 
     def choose_embedding(self, name: str, logging_dir: str) -> list[Any]:
-        """[what there is of this name, an update of Resume, one for the number of vectors]"""
+        """[what there is of this name, an update of the number of vectors, one of Max steps]"""
         name = (name or "").strip()
         run = resumable(self.studio, name, logging_dir) if name else None
         entry = embedding_named(self.studio, name) if name else None
@@ -127,7 +119,8 @@ class TrainPage:
             told.append(f"Its newest run stands at step {run.step} of {last}; Resume goes on ")
             told.append("exactly where it stopped, to Max steps if that is more.")
         vectors = gr.update(value=entry.vectors) if entry else gr.update()
-        return [markup.box("note", "".join(told)), gr.update(interactive=run is not None), vectors]
+        steps = gr.update(value=run.config.optimizer.max_train_steps) if run else gr.update()
+        return [markup.box("note", "".join(told)), vectors, steps]
 
     def outlook(self, *values: Any) -> str:
         """Schedule, token allowance and memory, while the settings are being made."""
@@ -192,23 +185,25 @@ def _settings(page: TrainPage) -> dict[str, Any]:
         label="What to teach",
         elem_id="ti_goal",
     )
-    parts["goal_about"] = gr.HTML(markup.box("note", GOALS[FIRST_GOAL].about))
+    parts["goal_about"] = html(markup.box("note", GOALS[FIRST_GOAL].about))
     with gr.Row():
         shared.embedding.choices = [(name, name) for name in all_names(page.studio)]
         form.put("token_string", _rendered(shared.embedding))
-        refresh = gr.Button("Refresh", elem_id="ti_refresh_embedding", scale=0, min_width=90)
+        refresh = gr.Button(
+            "Refresh", elem_id="ti_refresh_embedding", scale=0, min_width=90, size="sm"
+        )
     parts["refresh"] = refresh
-    parts["embedding_about"] = gr.HTML("")
+    parts["embedding_about"] = html()
     with gr.Row():
         form.add("init_word", info="what it is, in a word or two, such as: cat toy")
         form.add("num_vectors_per_token")
     form.put("train_data_dir", _rendered(shared.dataset_dir))
-    parts["folder_about"] = gr.HTML("")
+    parts["folder_about"] = html()
     _template(page)
     with gr.Row():
         form.add("learning_rate")
         form.add("max_train_steps")
-    parts["outlook"] = gr.HTML("", elem_id="ti_outlook")
+    parts["outlook"] = html(elem_id="ti_outlook")
     with gr.Row():
         form.add("resolution")
     with gr.Row():
@@ -268,8 +263,8 @@ def _folded(page: TrainPage) -> None:
 def _buttons(page: TrainPage, parts: dict[str, Any]) -> None:
     with gr.Row():
         parts["train"] = gr.Button("Train Embedding", variant="primary", elem_id="ti_train_button")
-        parts["resume"] = gr.Button("Resume", interactive=False, elem_id="ti_resume")
-    parts["message"] = gr.HTML("", elem_id="ti_train_message")
+        parts["resume"] = gr.Button("Resume", elem_id="ti_resume")
+    parts["message"] = html(elem_id="ti_train_message")
     page.live = build_live(page.studio)
 
 
@@ -283,7 +278,8 @@ def _bind(page: TrainPage, parts: Mapping[str, Any]) -> None:
     told = [parts["folder_about"], fields["prompt_template"]]
     on(folder.change, page.choose_folder, [goal, folder], told, quiet=True)
     name, logs = fields["token_string"], fields["logging_dir"]
-    told = [parts["embedding_about"], parts["resume"], fields["num_vectors_per_token"]]
+    about = parts["embedding_about"]
+    told = [about, fields["num_vectors_per_token"], fields["max_train_steps"]]
     on(name.change, page.choose_embedding, [name, logs], told, quiet=True)
     on(parts["refresh"].click, lambda: refreshed(page.studio), [], [name], quiet=True)
     assert page.live is not None

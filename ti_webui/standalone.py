@@ -1,0 +1,155 @@
+"""`ti ui`: the panel as a page of this machine, over a model that is opened for it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ti_core.cli.options import OptionParser, add_options, make_config
+from ti_core.cli.standalone import ModelConfig, open_host
+from ti_core.errors import ConfigError
+from ti_core.options import check, option
+
+from .gate import is_this_machine
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from .studio import Studio
+
+HELP = "the same things as a web page: create, preprocess, train, compare, look around"
+"""What `ti --help` says about it."""
+_ABOUT = """Open a model and show the panel at http://127.0.0.1:7863. Only this machine can see it;
+to let others in, give --listen an address and choose a --token."""
+_SECONDS_TO_SAVE = 120.0
+
+
+@dataclass(frozen=True)
+class PageConfig:
+    """Page"""
+
+    listen: str = option(
+        "127.0.0.1",
+        "address to listen at; anything but this machine's own needs a token",
+        label="Address",
+    )
+    port: int = option(7863, "port to listen at", label="Port", low=1, high=65535)
+    token: str = option(
+        "",
+        "a secret that visitors give once, as http://ADDRESS:PORT/?token=SECRET, and programs as "
+        "'Authorization: Bearer SECRET'",
+        label="Token",
+    )
+    embeddings_dir: str = option(
+        "embeddings", "where embeddings are looked for and written", label="Embeddings directory"
+    )
+    logging_dir: str = option(
+        "textual_inversion",
+        "where runs keep copies, previews, logs and what is needed to resume",
+        label="Log directory",
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.token and not re.fullmatch(r"[\w.~-]{8,200}", self.token, re.ASCII):
+            fix = "choose 8 or more letters, digits and . _ ~ -"
+            raise ConfigError("the token is too short or has odd signs in it", "", fix)
+        if not is_this_machine(self.listen) and not self.token:
+            raise ConfigError(
+                f"{self.listen} can be reached by others",
+                "whoever opens the page can read and write files of this machine",
+                "add --token SECRET, or leave --listen out",
+            )
+
+
+def parser() -> OptionParser:
+    """All options of `ti ui`."""
+    made = OptionParser(
+        prog="ti ui",
+        usage="ti ui --pretrained_model_name_or_path MODEL [options]",
+        description=_ABOUT,
+    )
+    for kind in (ModelConfig, PageConfig):
+        add_options(made, kind)
+    return made
+
+
+def run(argv: Sequence[str]) -> int:
+    """Serve until Ctrl-C; what is being trained then is saved. Returns the exit code."""
+    typed = parser().read(argv)
+    model, page = make_config(ModelConfig, typed), make_config(PageConfig, typed)
+    _require_gradio()
+    import uvicorn
+
+    studio = open_studio(model, page)
+    app = application(studio, page)
+    shown = f"http://{page.listen}:{page.port}/" + ("?token=…" if page.token else "")
+    print(f"open {shown} in a browser; Ctrl-C ends", file=sys.stderr)
+    uvicorn.run(
+        app, host=page.listen, port=page.port, log_level="warning", timeout_graceful_shutdown=2
+    )
+    return _end(studio)
+
+
+def open_studio(model: ModelConfig, page: PageConfig) -> Studio:
+    """The panel's surroundings: a model that stays open, and two folders."""
+    from .studio import Settings, Studio
+
+    host = open_host(model)
+    settings = Settings(logging_dir=page.logging_dir)
+    return Studio(
+        host=lambda: host,
+        embeddings_dirs=lambda: [Path(page.embeddings_dir)],
+        settings=lambda: settings,
+    )
+
+
+def application(studio: Studio, page: PageConfig) -> FastAPI:
+    """The page and the API behind one gate."""
+    import gradio as gr
+    from fastapi import FastAPI
+
+    from .api import router
+    from .gate import Gate
+    from .panel import build_panel
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(router(studio))
+    app.add_middleware(Gate, token=page.token)
+    looks: dict[str, Any] = {"css": page_file("style.css").read_text(encoding="utf-8")}
+    scripts = page_file("javascript").glob("*.js")
+    looks["head"] = "".join(f"<script>{path.read_text('utf-8')}</script>" for path in scripts)
+    blocks = build_panel(replace(studio))
+    return gr.mount_gradio_app(app, blocks, "/", ssr_mode=False, footer_links=[], **looks)
+
+
+def page_file(name: str) -> Path:
+    """A file or folder of the page: in the checkout, or in the package."""
+    for folder in (Path(__file__).parents[1], Path(__file__).parent / "bundled"):
+        if (folder / name).exists():
+            return folder / name
+    raise ConfigError(f"the page's {name} is missing", "this copy of the program is incomplete")
+
+
+def _require_gradio() -> None:
+    try:
+        import gradio
+    except ModuleNotFoundError as error:
+        fix = "pip install 'textual-inversion-studio[standalone,ui]'"
+        raise ConfigError(f"the package {error.name} is missing", "", fix) from error
+    if int(gradio.__version__.split(".")[0]) < 6:
+        fix = "pip install --upgrade gradio, in an environment that no web UI uses"
+        raise ConfigError(f"gradio {gradio.__version__} is too old for ti ui", "", fix)
+
+
+def _end(studio: Studio) -> int:
+    job = studio.jobs.running
+    if job is not None:
+        print(f"saving {job.name} …", file=sys.stderr)
+        job.control.finish()
+        job.wait(_SECONDS_TO_SAVE)
+    return 0
