@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFont
 
 from ti_core.train.plot import draw_loss, save_loss_plot, smoothed
 
@@ -54,3 +54,14 @@ def test_the_plot_is_a_png(tmp_path: Path) -> None:
     save_loss_plot(tmp_path / "loss.png", [(1, 1.0, 0.1), (2, 0.5, 0.1)], "käse")
     with Image.open(tmp_path / "loss.png") as image:
         assert image.format == "PNG"
+
+
+def test_an_older_pillow_with_its_one_bitmap_font_draws_it_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A1111 and Forge have Pillow 9.5: `load_default` takes no size, and anchors are unknown."""
+    font = ImageFont.load_default_imagefont()
+    monkeypatch.setattr(ImageFont, "load_default", lambda: font)
+    drawn = draw_loss([(i, 0.1 + i / 100, 0.005) for i in range(1, 50)], "a–word")
+    label = drawn.crop((10, 20, 80, 420)).convert("L")
+    assert label.getextrema()[0] < 128, "the numbers stand left of the plot"

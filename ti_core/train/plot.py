@@ -16,6 +16,7 @@ _BOX = (80, 40, 920, 410)
 """Left, top, right, bottom of the plot area, in pixels."""
 _RAW, _SMOOTH, _RATE = (200, 212, 228), (37, 99, 175), (217, 119, 6)
 _GREY, _GRID = (90, 90, 90), (232, 232, 232)
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def smoothed(values: Sequence[float], weight: float = 0.97) -> list[float]:
@@ -35,11 +36,11 @@ def draw_loss(points: Sequence[tuple[int, float, float]], title: str) -> Image.I
     """
     image = Image.new("RGB", _SIZE, "white")
     draw = ImageDraw.Draw(image)
-    font = ImageFont.load_default(16)
-    draw.text((_BOX[0], 12), title, fill=(20, 20, 20), font=font)
+    font = _font()
+    _write(draw, font, (_BOX[0], 12), title, fill=(20, 20, 20))
     points = [p for p in points if math.isfinite(p[1])]
     if len(points) < 2:
-        draw.text((_BOX[0], 200), "not enough steps for a plot yet", fill=_GREY, font=font)
+        _write(draw, font, (_BOX[0], 200), "not enough steps for a plot yet")
         return image
     steps, losses, rates = (list(column) for column in zip(*points, strict=True))
     low, high = _range(losses)
@@ -58,6 +59,31 @@ def save_loss_plot(path: Path, points: Sequence[tuple[int, float, float]], title
     write_bytes(path, data.getvalue())
 
 
+def _font() -> _Font:
+    """Pillow's own font; before 10.1, which A1111 and Forge have, it is a small bitmap."""
+    try:
+        return ImageFont.load_default(16)
+    except (TypeError, ImportError, OSError):
+        return ImageFont.load_default()
+
+
+def _write(
+    draw: ImageDraw.ImageDraw,
+    font: _Font,
+    place: tuple[float, float],
+    text: str,
+    shift: tuple[float, float] = (0, 0),
+    fill: tuple[int, int, int] = _GREY,
+) -> None:
+    """Text at a place, moved left and up by these shares of its size: the bitmap font knows no
+    anchors, and only the letters of Latin-1."""
+    if isinstance(font, ImageFont.ImageFont):
+        text = text.encode("latin-1", "replace").decode("latin-1")
+    _, _, right, bottom = font.getbbox(text)
+    place = (place[0] - shift[0] * right, place[1] - shift[1] * bottom)
+    draw.text(place, text, fill=fill, font=font)
+
+
 def _range(losses: Sequence[float]) -> tuple[float, float]:
     """The middle 98 %: one outlier must not flatten the curve."""
     ordered = sorted(losses)
@@ -69,7 +95,7 @@ def _range(losses: Sequence[float]) -> tuple[float, float]:
 
 def _grid(
     draw: ImageDraw.ImageDraw,
-    font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
+    font: _Font,
     steps: tuple[int, int],
     losses: tuple[float, float],
 ) -> None:
@@ -78,10 +104,10 @@ def _grid(
         y = bottom - (bottom - top) * i / 4
         draw.line((left, y, right, y), fill=_GRID)
         value = losses[0] + (losses[1] - losses[0]) * i / 4
-        draw.text((left - 10, y), f"{value:.3g}", fill=_GREY, font=font, anchor="rm")
+        _write(draw, font, (left - 10, y), f"{value:.3g}", (1, 0.5))
         x = left + (right - left) * i / 4
         step = round(steps[0] + (steps[1] - steps[0]) * i / 4)
-        draw.text((x, bottom + 10), str(step), fill=_GREY, font=font, anchor="mt")
+        _write(draw, font, (x, bottom + 10), str(step), (0.5, 0))
     draw.line((left, bottom, right, bottom), fill=_GREY)
 
 
@@ -107,7 +133,7 @@ def _line(
 
 def _legend(
     draw: ImageDraw.ImageDraw,
-    font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
+    font: _Font,
     highest_rate: float,
 ) -> None:
     entries = (
@@ -118,4 +144,4 @@ def _legend(
     for i, (colour, text) in enumerate(entries):
         x = _BOX[0] + 240 * i
         draw.line((x, 458, x + 30, 458), fill=colour, width=4)
-        draw.text((x + 38, 458), text, fill=_GREY, font=font, anchor="lm")
+        _write(draw, font, (x + 38, 458), text, (0, 0.5))
