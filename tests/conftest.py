@@ -11,6 +11,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from ti_core.data.config import DataConfig
+from ti_core.data.latent_cache.config import CacheConfig
 from ti_core.options import leaves
 from ti_core.train.config import (
     EmbeddingConfig,
@@ -27,6 +28,7 @@ GROUPS = {
     "optimizer": OptimizerConfig,
     "output": OutputConfig,
     "preview": PreviewConfig,
+    "cache": CacheConfig,
 }
 Configure = Callable[..., TrainConfig]
 

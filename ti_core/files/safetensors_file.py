@@ -80,9 +80,14 @@ def read_header(path: Path) -> dict[str, Any]:
 
     Raises FileError unless every offset lies inside the file and fits its shape.
     """
+    return read_directory(path)[1]
+
+
+def read_directory(path: Path) -> tuple[int, dict[str, Any]]:
+    """(byte of the file from which the offsets count, the header); see `read_header`."""
     try:
         with open_regular(path) as file:
-            return _read_header(file, path)[1]
+            return _read_header(file, path)
     except OSError as error:
         raise _damaged(path, str(error)) from error
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from ..data.item import Item
+from ..data.latent_cache.latents import Latents, Progress, latents_of
 from ..data.order import batch_items
+from ..events import Notice
 from ..hosts.port import Conditioning, PictureSize, Session, TextOptions
 from .noise import NoisyBatch, diffuse, draw_latent, draw_timestep, noise_like
 from .plan import Plan
 from .vectors import EmbeddingVectors
-
-_ENCODED_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -28,28 +27,14 @@ class Batch:
     sizes: list[PictureSize]
 
 
-Latents = Mapping[str, Tensor]
-"""An item's key → mean and standard deviation of its latent, (2, 4, h, w) fp32 on the CPU."""
-
-
-def encode_pictures(plan: Plan, session: Session) -> Latents:
-    """The posterior of every picture as it may be seen; the VAE is not needed again."""
-    latents: dict[str, Tensor] = {}
-    for items in _portions(plan.dataset.views()):
-        found = session.encode_images(torch.stack([item.pixels() for item in items]))
-        both = torch.stack((found.mean.cpu(), found.std.cpu()), dim=1)
-        latents |= {item.key: latent for item, latent in zip(items, both, strict=True)}
-    return latents
-
-
-def _portions(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    """A few at once, all of one size."""
-    by_size: dict[tuple[int, int], list[Item]] = {}
-    for item in items:
-        by_size.setdefault(item.size.target, []).append(item)
-    for alike in by_size.values():
-        for first in range(0, len(alike), _ENCODED_AT_ONCE):
-            yield alike[first : first + _ENCODED_AT_ONCE]
+def encode_pictures(
+    plan: Plan,
+    session: Session,
+    progress: Progress = lambda done, total: True,
+    tell: Callable[[Notice], None] = lambda notice: None,
+) -> Latents:
+    """The latents of every picture as it may be seen in training; see `latents_of`."""
+    return latents_of(plan.dataset.views(), session, plan.config.cache, progress, tell)
 
 
 class Batches:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..data.config import DataConfig
+from ..data.latent_cache.config import CacheConfig
 from ..errors import ConfigError
 from ..files.names import checked_name
 from ..options import check, group, option
@@ -270,6 +271,7 @@ class TrainConfig:
     optimizer: OptimizerConfig = group(OptimizerConfig)
     output: OutputConfig = group(OutputConfig)
     preview: PreviewConfig = group(PreviewConfig)
+    cache: CacheConfig = group(CacheConfig)
 
     def __post_init__(self) -> None:
         checked_name(self.embedding.token_string)

@@ -30,6 +30,14 @@ class Started(Event):
 
 
 @dataclass(frozen=True)
+class Encoding(Event):
+    """Before the first update pictures become latents; told once a second where that takes long."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class StepDone(Event):
     """An update was made."""
 

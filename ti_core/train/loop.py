@@ -12,6 +12,7 @@ from typing import Literal
 
 import torch
 
+from ..data.latent_cache.latents import Latents
 from ..errors import HostMemoryError, NotFiniteError, TIError
 from ..events import Event, Notice
 from ..files.embedding import Embedding
@@ -24,6 +25,7 @@ from .beside import write_beside
 from .config import TrainConfig
 from .control import Control
 from .events import (
+    Encoding,
     Failed,
     Finished,
     Listener,
@@ -49,6 +51,7 @@ from .state import TrainState, list_states, moments_of, restore_moments, save_st
 from .vectors import EmbeddingVectors, Start, described, norms, starting_rows
 
 _MOST_RECOVERIES = 3
+_SECONDS_OF_SILENCE = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -114,7 +117,7 @@ class Run:
         began = time.perf_counter()
         try:
             self._begin()
-            self.batches = Batches(self.plan, encode_pictures(self.plan, self.session))
+            self.batches = Batches(self.plan, self._encode(control))
             self.session.release("vae")
             self._make_first_previews()
             while self.step < self.config.optimizer.max_train_steps and self._goes_on(control):
@@ -124,6 +127,18 @@ class Run:
         except BaseException as error:
             self._rescue(error)
             raise
+
+    def _encode(self, control: Control) -> Latents:
+        told = time.monotonic()
+
+        def progress(done: int, total: int) -> bool:
+            nonlocal told
+            if time.monotonic() - told > _SECONDS_OF_SILENCE:
+                self._emit(Encoding(done, total))
+                told = time.monotonic()
+            return not control.finishing
+
+        return encode_pictures(self.plan, self.session, progress, self._emit)
 
     def _goes_on(self, control: Control) -> bool:
         """Do what was asked for; False when the run shall end."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..data.dataset import Dataset, load_dataset
+from ..data.latent_cache.remembered import RememberedPictures
 from ..errors import ConfigError, HostError, TrainingError
 from ..events import Notice, notice_of
 from ..files.atomic import require_writable
@@ -44,7 +45,8 @@ class Plan:
 
 
 def make_plan(config: TrainConfig, host: Host, resume: RunFolder | None = None) -> Plan:
-    """Check a run against the host and the disk; nothing is written.
+    """Check a run against the host and the disk; nothing is written, except into the latent cache,
+    if there is one, what was seen of the pictures.
 
     Raises ConfigError, DataError, EmbeddingError, StorageError, HostError or TrainingError, each
     before any time is spent.
@@ -54,8 +56,7 @@ def make_plan(config: TrainConfig, host: Host, resume: RunFolder | None = None) 
     state = latest_state(resume.state) if resume else None
     schedule = _schedule(config, state.step if state else 0)
     _check_start(config, facts, final_path, resume)
-    dataset = load_dataset(config.data, config.name, facts.resolution)
-    notices = [notice_of(error) for error in dataset.skipped]
+    dataset, notices = _dataset(config, facts.resolution)
     notices += name_clashes(config.name, host)
     if state:
         _require_same_vectors(config, state, facts)
@@ -71,6 +72,18 @@ def make_plan(config: TrainConfig, host: Host, resume: RunFolder | None = None) 
         tuple(notices),
         state,
     )
+
+
+def _dataset(config: TrainConfig, resolution: int) -> tuple[Dataset, list[Notice]]:
+    """The dataset, and what went wrong with single pictures."""
+    if not config.cache.cache_latents_to_disk:
+        dataset = load_dataset(config.data, config.name, resolution)
+        return dataset, [notice_of(error) for error in dataset.skipped]
+    look = RememberedPictures(config.cache.folder)
+    dataset = load_dataset(config.data, config.name, resolution, look)
+    look.save()
+    troubles = (*dataset.skipped, *((look.error,) if look.error else ()))
+    return dataset, [notice_of(error) for error in troubles]
 
 
 def _schedule(config: TrainConfig, done: int) -> Schedule:

@@ -1,0 +1,1 @@
+"""Latents kept between runs: pictures that were encoded once need no VAE again."""

@@ -1,0 +1,66 @@
+"""Settings of the latent cache."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...options import check, option
+
+
+@dataclass(frozen=True)
+class CacheConfig:
+    """Latents"""
+
+    cache_latents: bool = option(
+        True,
+        "encode every picture once, before the first step; otherwise at each step, which is slower "
+        "and needs the VAE all the time",
+        label="Encode pictures once",
+        advanced=True,
+        recorded=False,
+    )
+    cache_latents_to_disk: bool = option(
+        False,
+        "keep latents on the disk instead of in memory: later runs on the same pictures start at "
+        "once, and ten thousand pictures take no more memory than ten",
+        label="Keep latents on disk",
+        recorded=False,
+    )
+    latent_cache_dir: str = option(
+        "",
+        "folder for these latents, shared by all runs and models; may be deleted at any time; "
+        "the system's folder for such things if not given",
+        label="Latent cache directory",
+        advanced=True,
+        recorded=False,
+    )
+    latent_cache_gb: float = option(
+        20.0,
+        "how large that folder may grow: what was not used for the longest time is removed",
+        label="Most space for latents",
+        unit="GB",
+        low=0.1,
+        high=100_000,
+        advanced=True,
+        recorded=False,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def folder(self) -> Path:
+        """Where latents are kept."""
+        return Path(self.latent_cache_dir) if self.latent_cache_dir else default_folder()
+
+
+def default_folder() -> Path:
+    """Where the system wants such things; the working folder for a user without a home."""
+    known = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    try:
+        base = Path(known) if known else Path.home() / ".cache"
+    except RuntimeError:
+        base = Path(".cache")
+    return base / "textual-inversion-studio" / "latents"

@@ -1,0 +1,172 @@
+"""The latents of a run's pictures: in memory, on the disk, or made anew each time.
+
+Every picture is encoded alone, so that its latent depends on nothing but itself and the VAE: a run
+gives the same bits whichever of the three it uses, and however much of the cache it finds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+import PIL
+import torch
+from torch import Tensor
+
+from ... import __version__
+from ...events import Notice, notice_of
+from ...hosts.port import PictureSize, Session
+from .config import CacheConfig
+from .fingerprint import vae_facts
+from .store import LatentStore
+from .tidying import tidy
+
+
+class Picture(Protocol):
+    """What can be encoded."""
+
+    @property
+    def key(self) -> str:
+        """Everything that decides its pixels: the file's content, size, crop, mirroring."""
+
+    @property
+    def size(self) -> PictureSize:
+        """Where the pixels come from."""
+
+    def pixels(self) -> Tensor:
+        """(3, H, W) in [-1, 1], read anew. Raises DataError when they are not what they were."""
+
+
+Latents = Mapping[str, Tensor]
+"""A picture's key → mean and standard deviation of its latent, (2, 4, h, w) fp32 on the CPU."""
+
+Progress = Callable[[int, int], bool]
+"""Told how many pictures are encoded, of how many; False ends the work, and what is asked for later
+is encoded then."""
+_MUCH_MEMORY = 10**9
+
+
+def latents_of(
+    pictures: Sequence[Picture],
+    session: Session,
+    config: CacheConfig,
+    progress: Progress = lambda done, total: True,
+    tell: Callable[[Notice], None] = lambda notice: None,
+) -> Latents:
+    """The latents of pictures, kept as the settings say.
+
+    Raises DataError when a picture has changed, and what the session raises. A cache that does not
+    work is told of, and done without.
+    """
+    if config.cache_latents_to_disk:
+        return OnDisk(pictures, session, config, progress, tell)
+    if config.cache_latents:
+        return InMemory(pictures, session, progress, tell)
+    return EachTime(pictures, session)
+
+
+def encoded(picture: Picture, session: Session) -> Tensor:
+    """(2, 4, h, w) of one picture. Raises DataError when it has changed."""
+    found = session.encode_images(picture.pixels()[None])
+    return torch.stack([found.mean[0], found.std[0]]).float().cpu()
+
+
+class EachTime(Mapping[str, Tensor]):
+    """Nothing is kept: every look at a latent encodes its picture."""
+
+    def __init__(self, pictures: Sequence[Picture], session: Session) -> None:
+        self.pictures = {picture.key: picture for picture in pictures}
+        self.session = session
+
+    def __getitem__(self, key: str) -> Tensor:
+        return encoded(self.pictures[key], self.session)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.pictures)
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+
+class InMemory(EachTime):
+    """A1111's way: everything is encoded at the start and held."""
+
+    def __init__(
+        self,
+        pictures: Sequence[Picture],
+        session: Session,
+        progress: Progress,
+        tell: Callable[[Notice], None],
+    ) -> None:
+        super().__init__(pictures, session)
+        self._latents: dict[str, Tensor] = {}
+        for number, (key, picture) in enumerate(self.pictures.items(), start=1):
+            self._latents[key] = encoded(picture, session)
+            if number == 1:
+                self._weigh(self._latents[key].nbytes, tell)
+            if not progress(number, len(self.pictures)):
+                break
+
+    def __getitem__(self, key: str) -> Tensor:
+        held = self._latents.get(key)
+        return super().__getitem__(key) if held is None else held
+
+    def _weigh(self, one: int, tell: Callable[[Notice], None]) -> None:
+        size = one * len(self.pictures)
+        if size > _MUCH_MEMORY:
+            what = (
+                f"the latents of {len(self.pictures)} pictures take {size / 1e9:.1f} GB of memory"
+            )
+            fix = "add --cache_latents_to_disk, which also makes the next start quick"
+            tell(Notice("info", what, "", fix))
+
+
+class OnDisk(EachTime):
+    """What earlier runs have encoded is found again; only what is asked for is in memory."""
+
+    def __init__(
+        self,
+        pictures: Sequence[Picture],
+        session: Session,
+        config: CacheConfig,
+        progress: Progress,
+        tell: Callable[[Notice], None],
+    ) -> None:
+        super().__init__(pictures, session)
+        self._vae = vae_facts(session)
+        self._store = LatentStore(config.folder / f"vae-{self._vae.fingerprint}")
+        for number, picture in enumerate(self.pictures.values(), start=1):
+            if not self._store.has(latent_key(picture.key), self._shape(picture)):
+                self._make(picture)
+            if not progress(number, len(self.pictures)):
+                break
+        self._store.flush()
+        tidy(config.folder, config.latent_cache_gb * 1e9)
+        if self._store.error:
+            tell(notice_of(self._store.error))
+
+    def __getitem__(self, key: str) -> Tensor:
+        """A latent that is damaged or gone is made anew."""
+        picture = self.pictures[key]
+        found = self._store.get(latent_key(key), self._shape(picture))
+        if found is None:
+            found = self._make(picture)
+            self.session.release("vae")
+        return found
+
+    def _shape(self, picture: Picture) -> tuple[int, ...]:
+        return self._vae.shape(*picture.size.target)
+
+    def _make(self, picture: Picture) -> Tensor:
+        latent = encoded(picture, self.session)
+        self._store.put(latent_key(picture.key), latent)
+        return latent
+
+
+def latent_key(picture: str) -> str:
+    """The name of a latent among those of one VAE: the picture's key, and the programs that decode
+    and cut it, whose next version may do so otherwise."""
+    told = json.dumps([picture, __version__, PIL.__version__])
+    return hashlib.sha256(told.encode()).hexdigest()[:32]

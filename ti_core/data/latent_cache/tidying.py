@@ -1,0 +1,89 @@
+"""Keeps the cache folder within its bounds, and sweeps up after runs that were killed.
+
+Only files whose names and places are those of the cache are ever touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from . import portions, remembered
+
+FOLDER = re.compile(r"vae-[0-9a-f]{16}")
+"""Names of the folders inside the cache: one for each VAE."""
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.[^.]{8}")
+"""What a write that was killed leaves; see files/atomic.py."""
+_LEFT_BEHIND_SECONDS = 3600.0
+"""No write takes that long."""
+_IN_USE_SECONDS = 2 * 3600.0
+"""Runs touch what they use every hour."""
+
+
+class _File(NamedTuple):
+    used: float
+    size: int
+    path: Path
+
+
+def tidy(cache: Path, most_bytes: float) -> int:
+    """Remove leftovers, and the latents that were not used for the longest time until no more than
+    `most_bytes` are left; what may be in use by a run is kept. Returns the bytes still there."""
+    now = time.time()
+    for file in _files(cache, leftovers=True):
+        if now - file.used > _LEFT_BEHIND_SECONDS:
+            _remove(file.path)
+    kept = sorted(_files(cache, leftovers=False))
+    total = sum(file.size for file in kept)
+    for file in kept:
+        if total <= most_bytes or now - file.used < _IN_USE_SECONDS:
+            break
+        _remove(file.path)
+        total -= file.size
+    return total
+
+
+def clear(cache: Path) -> int:
+    """Remove everything that the cache has written; returns the bytes. A run that goes on encodes
+    its pictures anew."""
+    found = [*_files(cache, leftovers=True), *_files(cache, leftovers=False)]
+    for file in found:
+        _remove(file.path)
+    for folder in _folders(cache):
+        with contextlib.suppress(OSError):  # not empty: something else lies there
+            folder.rmdir()
+    return sum(file.size for file in found)
+
+
+def _files(cache: Path, leftovers: bool) -> Iterator[_File]:
+    for folder, name in [(cache, remembered.NAME), *((f, portions.NAME) for f in _folders(cache))]:
+        for entry in _entries(folder):
+            match = _TEMPORARY.fullmatch(entry.name) if leftovers else None
+            inner = match["name"] if match else entry.name
+            if bool(match) == leftovers and name.fullmatch(inner):
+                with contextlib.suppress(OSError):  # removed by another run
+                    found = entry.stat(follow_symlinks=False)
+                    yield _File(found.st_mtime, found.st_size, Path(entry.path))
+
+
+def _folders(cache: Path) -> list[Path]:
+    found = [e for e in _entries(cache) if FOLDER.fullmatch(e.name)]
+    return [Path(e.path) for e in found if e.is_dir(follow_symlinks=False)]
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError:  # not there, or not ours to look into
+        return []
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):  # another run was quicker
+        path.unlink()
