@@ -1,0 +1,125 @@
+"""`ti ui` with the demo model, and pages in Debian's Chromium without a window.
+
+A browser that is missing is a failure: what people see would be untested.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.conftest import draw
+
+ROOT = Path(__file__).parents[2]
+_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+_SECONDS = 120.0
+"""To open the model and the page, on a machine that has other work."""
+_START = "import sys; from ti_webui.standalone import run; sys.exit(run(sys.argv[1:]))"
+Tab = Callable[[Page, str], None]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests."""
+    program = next(filter(None, map(shutil.which, _NAMES)), None)
+    if program is None:
+        pytest.fail("there is no Chromium: apt-get install --no-install-recommends chromium")
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which `ti ui` works; `pictures` in it are five drawn ones with captions."""
+    folder = tmp_path_factory.mktemp("site")
+    draw(folder / "pictures", captions=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    """Where `ti ui` answers."""
+    port = _free_port()
+    command = [sys.executable, "-c", _START, "--model", "demo", "--port", str(port)]
+    with (site / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            command, cwd=site, stdout=log, stderr=log, env=_environment(), text=True
+        )
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/ti/v1/jobs", server, site / "server.log")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            try:
+                server.wait(30)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A visitor with cookies of their own."""
+    opened = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened.set_default_timeout(30_000)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, address: str) -> Iterator[Page]:
+    """The panel; an error in the page's own scripts fails the test."""
+    errors: list[str] = []
+    opened = context.new_page()
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.goto(address)
+    opened.locator("#ti_tabs").first.wait_for()
+    yield opened
+    assert errors == []
+
+
+def open_tab(page: Page, name: str) -> None:
+    """Click a sub-tab, by the word on it."""
+    page.get_by_role("tab", name=name, exact=True).click()
+
+
+def fill(page: Page, element_id: str, text: str) -> None:
+    """Type into a field."""
+    field = page.locator(f"#{element_id} textarea, #{element_id} input").first
+    field.fill(text)
+    field.press("Tab")
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(ROOT), "GRADIO_ANALYTICS_ENABLED": "False"}
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _wait_for(address: str, server: subprocess.Popen[str], log: Path) -> None:
+    """A server answers before its routes are there: wait for a route."""
+    end = time.monotonic() + _SECONDS
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    pytest.fail(f"ti ui does not answer: {log.read_text()[-2000:]}")

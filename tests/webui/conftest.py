@@ -1,0 +1,59 @@
+"""A panel's surroundings with the fake host, and ways to wait for its jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ti_core.hosts.fake import FakeHost
+from ti_webui.job import Job, Jobs
+from ti_webui.studio import Settings, Studio
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> FakeHost:
+    """Its embeddings lie in `tmp_path/embeddings`."""
+    (tmp_path / "embeddings").mkdir()
+    return FakeHost(tmp_path / "embeddings")
+
+
+@pytest.fixture
+def studio(tmp_path: Path, host: FakeHost) -> Iterator[Studio]:
+    """Everything on `tmp_path`; a job that is left over is ended."""
+    settings = Settings(logging_dir=str(tmp_path / "log"))
+    made = Studio(
+        host=lambda: host,
+        embeddings_dirs=lambda: [tmp_path / "embeddings"],
+        settings=lambda: settings,
+        jobs=Jobs(),
+    )
+    yield made
+    if made.jobs.running:
+        made.jobs.running.control.finish()
+        assert made.jobs.running is None or made.jobs.running.wait(30)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, pictures: Path) -> dict[str, Any]:
+    """What somebody types into a form for a run of six steps."""
+    return {
+        "token_string": "zz-thing",
+        "init_word": "tree",
+        "train_data_dir": str(pictures),
+        "logging_dir": str(tmp_path / "log"),
+        "max_train_steps": 6,
+        "sample_every_n_steps": 3,
+        "save_every_n_steps": 0,
+    }
+
+
+def finished(job: Job) -> Job:
+    """The job, when it is over."""
+    assert job.wait(60), "the job does not end"
+    return job
+
+
+Finished = Callable[[Job], Job]
