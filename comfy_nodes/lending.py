@@ -8,7 +8,6 @@ from typing import Any
 
 from ..ti_core.errors import HostError
 from ..ti_core.hosts.port import Host
-from .host import ComfyHost
 from .places import embeddings_dirs
 
 _LOADER_INPUTS = ("ckpt_name", "unet_name", "model_name", "config_name")
@@ -26,6 +25,8 @@ def lent(model: Any, clip: Any, vae: Any = None, name: str = "") -> Host:
                 "the checkpoint holds none, or the loader could not find it",
                 "connect the loader of a whole checkpoint",
             )
+    from .host import ComfyHost  # its half of ComfyUI is needed only when a model is at hand
+
     host: Host = ComfyHost(model, clip, vae, name, embeddings_dirs()[0])
     return host
 

@@ -54,7 +54,9 @@ def schema(node_id: str, display_name: str, description: str, **more: Any) -> io
 def worded(error: TIError) -> TIError:
     """The same error for whoever looks at a node: settings by their labels and no paths, since
     the server may be somebody else's machine."""
-    return type(error)(*map(plain_text, (error.what, error.why, error.fix)))
+    told = TIError.__new__(type(error))  # some classes of errors are made in a way of their own
+    TIError.__init__(told, *map(plain_text, (error.what, error.why, error.fix)))
+    return told
 
 
 def plain_text(text: str) -> str:

@@ -154,10 +154,11 @@ def new_embedding_file(name: str, ending: str) -> Path:
 
     Raises ConfigError for a name that ComfyUI could not find in a prompt.
     """
-    folder, _, stem = name.replace("\\", "/").rpartition("/")
-    for part in filter(None, (folder, stem)):
+    plain = name.replace("\\", "/")
+    folder, _, stem = plain.rpartition("/")
+    for part in [folder, stem] if folder else [stem]:
         checked_for_prompts(part)
-    return inside(embeddings_dirs()[0], f"{folder}/{stem}{ending}".lstrip("/"), "embeddings")
+    return inside(embeddings_dirs()[0], f"{plain}{ending}", "embeddings")
 
 
 def checked_for_prompts(name: str) -> str:

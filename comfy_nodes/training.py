@@ -80,8 +80,8 @@ def run(
         path = train(config, host, on_event, control, last, {"made_by": "ComfyUI"}, folder)
     finally:
         _forget_if_empty(folder)
-    control.require_not_interrupted()
     throw_exception_if_processing_interrupted()
+    control.require_not_interrupted()
     log = RunLog(config.name, folder.path, tuple(folder.losses()))
     pictures = tuple(sorted((folder.path / "images").glob("*.png")))
     return Trained(read_embedding(path), log, pictures)

@@ -1,0 +1,236 @@
+"""The training node against the core's fake model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.comfy.nodes import program
+from tests.comfy.nodes.graph import call, created, dataset, settings, trained
+from ti_core.errors import ConfigError, HostError, TrainingError
+from ti_core.files.reading import read_embedding
+from ti_core.hosts.fake import FakeHost
+from ti_core.train.config import EmbeddingConfig, OptimizerConfig, OutputConfig, TrainConfig
+from ti_core.train.loop import train
+from ti_core.train.state import latest_state
+
+
+def same(one: Any, two: Any) -> bool:
+    keys = one.vectors.keys() == two.vectors.keys()
+    return keys and all(torch.equal(one.vectors[k], two.vectors[k]) for k in one.vectors)
+
+
+def test_what_comes_out_is_what_the_core_makes_of_the_same_settings(
+    pictures: str, comfy: dict[str, Path], tmp_path: Path
+) -> None:
+    made, log = trained(pictures).args
+    with torch.inference_mode(False):
+        config = TrainConfig(
+            EmbeddingConfig("my-cat", "cat", 2),
+            dataset(pictures).data,
+            OptimizerConfig(max_train_steps=6),
+            OutputConfig(str(tmp_path / "there"), logging_dir=str(tmp_path / "logs")),
+        )
+        path = train(config, FakeHost(tmp_path))
+    assert same(made, read_embedding(path))
+    assert [step for step, _, _ in log.losses] == [1, 2, 3, 4, 5, 6]
+
+
+def test_all_that_a_run_leaves_lies_below_the_output_folder(
+    pictures: str, comfy: dict[str, Path]
+) -> None:
+    _, log = trained(pictures).args
+    assert log.folder.is_relative_to(comfy["output"] / "textual_inversion")
+    names = {path.name for path in log.folder.iterdir()}
+    assert {"my-cat.safetensors", "settings.json", "events.jsonl", "loss.png"} <= names
+    assert list(comfy["embeddings"].iterdir()) == []
+
+
+def test_the_node_shows_progress_time_left_and_previews(pictures: str) -> None:
+    shown = trained(pictures).ui
+    assert (6, 6, False) in program.bars
+    assert any(with_picture for _, _, with_picture in program.bars)
+    assert any("loss" in text and "left" in text for text in program.shown)
+    assert [each["filename"] for each in shown["images"]] == [
+        "my-cat-000000.png",
+        "my-cat-000003.png",
+        "my-cat-000006.png",
+    ]
+    assert shown["images"][0]["type"] == "output"
+
+
+def test_training_does_not_change_the_embedding_that_came_in(pictures: str) -> None:
+    start = created()
+    before = {key: rows.clone() for key, rows in start.vectors.items()}
+    trained(pictures, start)
+    assert all(torch.equal(start.vectors[key], rows) for key, rows in before.items())
+
+
+def test_what_comes_out_can_be_trained_again(pictures: str) -> None:
+    first = trained(pictures).args[0]
+    assert not same(first, trained(pictures, first).args[0])
+
+
+def press_interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    bridge = program.nodes("bridge").Bridge
+    original = bridge._step
+
+    def pressed(self: Any, event: Any) -> None:
+        original(self, event)
+        if event.step == step:
+            program.Flag.pressed = True
+
+    monkeypatch.setattr(bridge, "_step", pressed)
+
+
+def test_interrupt_keeps_everything_says_where_and_ends_as_comfyui_expects(
+    pictures: str, comfy: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    press_interrupt_at(4, monkeypatch)
+    with pytest.raises(program.Interrupted):
+        trained(pictures)
+    (folder,) = (comfy["output"] / "textual_inversion").glob("*/my-cat")
+    state = latest_state(folder / "state")
+    assert state is not None
+    assert state.step == 4
+    assert any("interrupted at step 4" in text and folder.name in text for text in program.shown)
+    assert not program.Flag.pressed
+
+
+def test_a_run_that_was_interrupted_goes_on_to_the_same_vectors(
+    pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = trained(pictures).args[0]
+    with monkeypatch.context() as patch:
+        press_interrupt_at(4, patch)
+        with pytest.raises(program.Interrupted):
+            trained(pictures)
+    assert same(whole, trained(pictures, resume="latest").args[0])
+
+
+def test_interrupt_during_a_pause_ends_the_run(
+    pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = program.nodes("runs").RunControl
+    monkeypatch.setattr(control, "wait", lambda self: setattr(program.Flag, "pressed", True))
+    bridge = program.nodes("bridge").Bridge
+    monkeypatch.setattr(bridge, "_start", lambda self, event: self.going.control.pause())
+    with pytest.raises(program.Interrupted):
+        trained(pictures)
+
+
+def test_finish_now_gives_what_was_learned_and_the_graph_goes_on(
+    pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bridge = program.nodes("bridge").Bridge
+    original = bridge._step
+
+    def finish(self: Any, event: Any) -> None:
+        original(self, event)
+        if event.step == 2:
+            (run,) = program.nodes("runs").all_going()
+            run.control.ask("finish")
+
+    monkeypatch.setattr(bridge, "_step", finish)
+    made = trained(pictures).args[0]
+    assert made.step == 2
+
+
+def test_steps_can_be_added_to_a_finished_run(pictures: str) -> None:
+    twelve = trained(pictures, steps=12).args[0]
+    trained(pictures, steps=6)
+    assert same(twelve, trained(pictures, steps=12, resume="latest").args[0])
+
+
+def test_there_must_be_a_run_to_resume(pictures: str) -> None:
+    with pytest.raises(TrainingError, match="no run of my-cat"):
+        trained(pictures, resume="latest")
+
+
+def test_a_run_that_is_refused_leaves_no_folder(
+    pictures: str, comfy: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(HostError):
+        trained(pictures, how=settings(mixed_precision="fp16"))
+    assert list((comfy["output"] / "textual_inversion").glob("*/*")) == []
+
+
+def test_a_preview_that_fails_for_an_interrupt_ends_the_run(
+    pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host presses the button anew before the core takes it for a failed preview."""
+    from ti_core.hosts.fake import FakeSession
+
+    def interrupted(*_: Any) -> Any:
+        program.Flag.pressed = True
+        raise program.Interrupted
+
+    monkeypatch.setattr(FakeSession, "preview", interrupted)
+    with pytest.raises(program.Interrupted):
+        trained(pictures)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_train_steps", 10_000_000),
+        ("max_train_steps", 0),
+        ("train_batch_size", 1000),
+        ("learning_rate", "nan"),
+        ("learning_rate", "quick"),
+        ("mixed_precision", "int4"),
+        ("sample_every_n_steps", -1),
+        ("seed", float("nan")),
+    ],
+)
+def test_settings_that_no_form_would_send_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError):
+        settings(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        "[name] --w 4096",
+        "[name] --h 65",
+        "[name] --s 100000",
+        "[name] --x 1",
+        "[name]\n" * 17,
+        "x" * 30_000,
+    ],
+)
+def test_previews_that_ask_for_too_much_are_refused(pictures: str, prompts: str) -> None:
+    with pytest.raises(ConfigError):
+        trained(pictures, how=settings(sample_prompts=prompts))
+
+
+def test_a_preview_prompt_is_never_a_file(pictures: str, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("--w 64 --h 64 the secret")
+    _, log = trained(pictures, how=settings(sample_prompts=f"{secret}")).args
+    lines = (log.folder / "events.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    prompts = {event["prompt"] for event in events if event["event"] == "PreviewReady"}
+    assert prompts == {str(secret)}
+
+
+def test_advanced_settings_change_only_what_they_name() -> None:
+    plain = settings(seed=5)
+    changed = call("AdvancedSettings", settings=plain, clip_skip=2).args[0]
+    assert changed.optimizer.seed == 5
+    assert changed.optimizer.clip_skip == 2
+    assert changed.preview.sample_prompts == plain.preview.sample_prompts
+
+
+def test_an_error_names_no_path_and_no_option_of_a_command_line(pictures: str) -> None:
+    trained(pictures)
+    with pytest.raises(TrainingError) as caught:
+        trained(pictures, resume="latest")
+    text = str(caught.value)
+    assert '"Max steps"' in text
+    assert "--" not in text
+    assert str(program.folders["output"]) not in text

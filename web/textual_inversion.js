@@ -1,0 +1,64 @@
+// Buttons on the training node, and the text that our nodes show. Everything works without them:
+// the buttons post to /ti/runs, as any program can.
+import { app } from "../../scripts/app.js";
+import { api } from "../../scripts/api.js";
+import { ComfyWidgets } from "../../scripts/widgets.js";
+
+const PREFIX = "TI_";
+const TRAIN = "TI_TrainEmbedding";
+const BUTTONS = [
+  ["finish", "Finish now and keep"],
+  ["preview", "Preview now"],
+  ["save", "Save a copy now"],
+];
+
+async function ask(node, action) {
+  const response = await api.fetchApi("/ti/runs", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ action, node: String(node.id) }),
+  });
+  if (!response.ok) {
+    const detail = (await response.json()).error;
+    app.extensionManager?.toast?.add({ severity: "info", summary: "Textual Inversion", detail, life: 4000 });
+  }
+}
+
+function addButtons(node) {
+  for (const [action, label] of BUTTONS) {
+    const button = node.addWidget("button", label, null, () => ask(node, action));
+    button.serialize = false;
+    button.options.serialize = false;
+  }
+}
+
+function showText(node, text) {
+  let widget = node.widgets?.find((each) => each.name === "ti_text");
+  if (!widget) {
+    widget = ComfyWidgets.STRING(node, "ti_text", ["STRING", { multiline: true }], app).widget;
+    widget.serialize = false;
+    widget.options.serialize = false;
+    widget.inputEl?.setAttribute("readonly", "true");
+    if (widget.inputEl) widget.inputEl.style.opacity = 0.75;
+  }
+  widget.value = text;
+  const size = node.computeSize();
+  node.setSize([Math.max(node.size[0], size[0]), Math.max(node.size[1], size[1])]);
+}
+
+app.registerExtension({
+  name: "TextualInversionStudio",
+  nodeCreated(node) {
+    if (!node.comfyClass?.startsWith(PREFIX)) return;
+    if (node.comfyClass === TRAIN) {
+      addButtons(node); // its text is ComfyUI's own progress text
+      return;
+    }
+    const shown = node.onExecuted;
+    node.onExecuted = function (message) {
+      shown?.apply(this, arguments);
+      const text = message?.text?.[0];
+      if (typeof text === "string" && text) showText(this, text);
+    };
+  },
+});
