@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,9 +57,10 @@ def run(argv: Sequence[str]) -> int:
         raise ConfigError("no format is given", "", "add --to safetensors")
     if len(files) > 1 and (config.term or config.second or _is_file_name(output.out)):
         raise ConfigError("several files are given", "", "give one, or --out a folder for all")
+    from ..tools.making import converted
+
     for path, made in zip(files, list(_targets(files, config, output)), strict=True):
-        found = replace(_read(path, config), name=made.name)
-        save(made, _with_metadata(found), _picture(config))
+        save(made, converted(_read(path, config), made.name), _picture(config))
     return 0
 
 
@@ -100,12 +101,3 @@ def _picture(config: ConvertConfig) -> Image.Image | None:
     from ..data.images import open_image
 
     return open_image(Path(config.picture))
-
-
-def _with_metadata(embedding: Embedding) -> Embedding:
-    """What the file told is kept; what our files tell besides is added."""
-    from ..tools.recording import recorded
-
-    told = recorded(embedding, {}, [embedding])
-    own = {key: told.metadata[key] for key in ("ti.name", "ti.step", "ti.vectors")}
-    return replace(told, metadata={**told.metadata, **embedding.metadata, **own})

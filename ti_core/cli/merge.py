@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -53,23 +54,19 @@ def run(argv: Sequence[str]) -> int:
         raise ConfigError("there is no expression", "", "write ti merge \"'cat' * 0.7 + my-style\"")
     from ..tools.expression import parsed
 
-    tree = parsed(typed["expression"])
+    parsed(typed["expression"])  # its mistakes are told before a model is opened
     made = target(make_config(OutputConfig, typed))
     model = make_config(ModelConfig, typed)
     collection = make_config(CollectionConfig, typed)
-    from ..files.embedding import Embedding
-    from ..tools.merging import merged
-    from ..tools.recording import recorded
-    from ..tools.syntax import printed, without_paths
+    from ..tools.making import merge
 
     with ExitStack() as stack:
         host = open_host(model) if model.pretrained_model_name_or_path else None
         session = stack.enter_context(host.session()) if host else None
+        facts = host.describe() if host else None
         sources = open_sources(collection, session)
-        rows = merged(tree, sources.rows_of)
-    recipe = {"tool": "merge", "expression": printed(without_paths(tree))}
-    facts = host.describe() if host else None
-    embedding = recorded(Embedding(made.name, rows), recipe, sources.used, facts)
-    print(plain(f"{recipe['expression']}: {embedding.count} vector(s)"), file=sys.stderr)
+        embedding = merge(typed["expression"], made.name, sources, facts)
+    expression = json.loads(embedding.metadata["ti.config"])["expression"]
+    print(plain(f"{expression}: {embedding.count} vector(s)"), file=sys.stderr)
     save(made, embedding)
     return 0

@@ -22,7 +22,8 @@ Rows = dict[str, Tensor]
 class Sources:
     """Looks names up, in this order: `files` by name or term, a path, the names in `folders`.
 
-    `session` lends the vocabulary, if there is a model.
+    `session` lends the vocabulary, if there is a model. Without `paths` no name is taken for a
+    path: for expressions that come over a network.
     """
 
     def __init__(
@@ -30,8 +31,10 @@ class Sources:
         files: Sequence[Path] = (),
         folders: Sequence[Path] = (),
         session: Session | None = None,
+        *,
+        paths: bool = True,
     ) -> None:
-        self._folders, self._session = folders, session
+        self._folders, self._session, self._paths = folders, session, paths
         self._listed = _by_name(files)
         self.used: list[Embedding] = []
         """The embeddings that were asked for, in that order."""
@@ -62,7 +65,7 @@ class Sources:
         """The embedding of that name. Raises EmbeddingError if there is none."""
         if name.lower() in self._listed:
             return self._listed[name.lower()]
-        if Path(name).is_file():
+        if self._paths and Path(name).is_file():
             return read_embedding(Path(name))
         entry = self._library.find(name)
         if entry is None:

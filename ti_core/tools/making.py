@@ -1,0 +1,35 @@
+"""Embeddings made of others, with their recipes: what the command line and panels share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..files.embedding import Embedding
+from ..hosts.port import ModelFacts
+from .expression import parsed
+from .merging import merged
+from .recording import recorded
+from .sources import Sources
+from .syntax import printed, without_paths
+
+
+def merge(
+    expression: str, name: str, sources: Sources, facts: ModelFacts | None = None
+) -> Embedding:
+    """The embedding that an expression stands for; `facts` are those of the sources' model.
+
+    Raises ExpressionError for what cannot be read, and what `merging.merged` raises.
+    """
+    tree = parsed(expression)
+    rows = merged(tree, sources.rows_of)
+    recipe = {"tool": "merge", "expression": printed(without_paths(tree))}
+    return recorded(Embedding(name, rows), recipe, sources.used, facts)
+
+
+def converted(embedding: Embedding, name: str) -> Embedding:
+    """The same vectors under a name, for another format: what the file told is kept, and what
+    our files tell besides is added."""
+    named = replace(embedding, name=name)
+    told = recorded(named, {}, [embedding])
+    own = {key: told.metadata[key] for key in ("ti.name", "ti.step", "ti.vectors")}
+    return replace(told, metadata={**told.metadata, **embedding.metadata, **own})

@@ -1,0 +1,56 @@
+"""Questions to the model that are answered in seconds, while the page waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from ti_core.errors import HostError
+from ti_core.hosts.port import Host, Session
+from ti_core.tools.vocabulary import median_lengths
+
+from .job import Job
+from .studio import Studio
+
+T = TypeVar("T")
+
+
+def ask(studio: Studio, name: str, question: Callable[[Host, Session], T]) -> T:
+    """The answer to a question, found where other jobs work, so that it disturbs no picture.
+
+    Raises HostError while a job goes on, and whatever the question raises.
+    """
+    answers: list[T] = []
+
+    def work(job: Job) -> Path | None:
+        host = studio.host()
+        with host.session() as session:
+            answers.append(question(host, session))
+        return None
+
+    job = studio.jobs.start("other", name, work, studio.claim, studio.run)
+    job.wait()
+    if job.failure:
+        raise job.failure
+    if not answers:
+        raise HostError(f"{name} went wrong", job.standing.error)
+    return answers[0]
+
+
+def usual_lengths(studio: Studio, host: Host, session: Session) -> Mapping[str, float]:
+    """Encoder key → median length of the model's words; reckoned once for each model."""
+    facts = host.describe()
+    key = facts.checkpoint_name, facts.checkpoint_hash
+    if key not in studio.usual_lengths:
+        studio.usual_lengths[key] = median_lengths(facts, session)
+    return studio.usual_lengths[key]
+
+
+def known_lengths(studio: Studio) -> Mapping[str, float]:
+    """The same, if they are known without asking the model; else nothing."""
+    try:
+        facts = studio.host().describe()
+    except HostError:
+        return {}
+    return studio.usual_lengths.get((facts.checkpoint_name, facts.checkpoint_hash), {})

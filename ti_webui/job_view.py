@@ -1,0 +1,111 @@
+"""One kind of job on a page: how far it is, and a button that ends it.
+
+As in `live`, the page presses `#ti_poll_<kind>` while `#ti_progress_<kind>` is in view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from ti_core.errors import HostError, TIError
+
+from . import markup
+from .gradio_versions import on
+from .job import Job, Kind
+from .standing import Standing
+from .studio import Studio
+
+Seen = tuple[Any, ...]
+Show = Callable[[Job, Standing], list[Any]]
+"""What else a page shows of a job: an update for each of its components."""
+
+
+@dataclass
+class JobView:
+    """The components."""
+
+    studio: Studio
+    kind: Kind
+    progress: Any
+    interrupt: Any
+    more: Sequence[Any] = ()
+    show: Show = lambda job, standing: []
+    first: Sequence[Any] = ()
+    """Components that are brought up to date once, when a page is opened."""
+    first_look: Callable[[], list[Any]] = list
+    """An update for each of these."""
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What `look` returns updates for, after what was seen."""
+        return [self.progress, self.interrupt, *self.more, *self.first]
+
+    def look(self, seen: Seen | None) -> list[Any]:
+        """What is new since `seen`: [what was seen now, an update for each of the outputs]."""
+        first = self.first_look() if seen is None else [gr.update() for _ in self.first]
+        job = self.studio.jobs.latest_of(self.kind)
+        now = _signature(job) if job else ("",)
+        if job is None or now == seen:
+            return [now, gr.update(), gr.update(), *(gr.update() for _ in self.more), *first]
+        standing = job.standing
+        return [
+            now,
+            gr.update(value=markup.progress(standing, job.name)),
+            gr.update(interactive=not standing.over),
+            *self.show(job, standing),
+            *first,
+        ]
+
+    def press_interrupt(self) -> str:
+        """End the job; what is made stays."""
+        job = self.studio.jobs.latest_of(self.kind)
+        if job is None or job.standing.over:
+            raise HostError("nothing is running")
+        job.control.finish()
+        return markup.box("note", "ends after this picture; what is made stays")
+
+
+def _signature(job: Job) -> Seen:
+    """Changes when something on the page has to."""
+    standing = job.standing
+    return (job.id, standing.state, standing.stage, standing.step, len(standing.notices))
+
+
+def build_job_view(studio: Studio, kind: Kind, idle: str) -> JobView:
+    """Make the components; `idle` says what can be begun here."""
+    text = f'<div class="ti-idle">{escape(idle)}</div>'
+    progress = gr.HTML(text, elem_id=f"ti_progress_{kind}")
+    interrupt = gr.Button(
+        "Interrupt", variant="stop", interactive=False, elem_id=f"ti_interrupt_{kind}"
+    )
+    return JobView(studio, kind, progress, interrupt)
+
+
+def bind_job_view(
+    view: JobView, message: Any, more: Sequence[Any] = (), show: Show | None = None
+) -> None:
+    """Bind it, when all components are there; `message` is an HTML for answers."""
+    view.more = more
+    view.show = show or view.show
+    seen = gr.State(None)
+    poll = gr.Button("Refresh", elem_id=f"ti_poll_{view.kind}", elem_classes=["ti-hidden"])
+    on(poll.click, view.look, [seen], [seen, *view.outputs], quiet=True)
+    press = markup.shown_errors(view.press_interrupt)
+    on(view.interrupt.click, press, [], [message], quiet=True)
+
+
+def errors_first(handler: Callable[..., list[Any]], outputs: int) -> Callable[..., list[Any]]:
+    """A handler whose first output is HTML, where its errors go; the other outputs stay then."""
+
+    def shown(*values: Any) -> list[Any]:
+        try:
+            return handler(*values)
+        except TIError as error:
+            return [markup.error_box(error), *(gr.update() for _ in range(outputs - 1))]
+
+    return shown

@@ -1,0 +1,398 @@
+"""Compare: the copies of a run side by side, the best of them, and one made weaker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ti_core.compare.adopt import use_copy
+from ti_core.compare.copies import PastRun, config_of, list_runs, some_of
+from ti_core.compare.evaluation import Questions, questions_of
+from ti_core.compare.events import Progress, SheetReady
+from ti_core.compare.ranking import MEASURED, Rated, best
+from ti_core.compare.run import Comparison, compare
+from ti_core.compare.sheet import Sheets, read_weights
+from ti_core.errors import ConfigError, DataError
+from ti_core.events import Event
+from ti_core.files.reading import read_embedding
+from ti_core.hosts.port import Host, PreviewRequest, TextOptions
+from ti_core.tools.rescaling import factors_for, rescaled
+
+from .. import markup, tables
+from ..asking import ask
+from ..embeddings import refreshed
+from ..gradio_versions import made, on
+from ..job import Job
+from ..job_view import bind_job_view, build_job_view, errors_first
+from ..saving import save_new
+from ..standing import Standing
+from ..studio import Studio
+from ..thumbnails import thumbnail
+
+_MOST_COPIES = 12
+_SHEETS, _BEST = "Sheets of pictures", "Best copy"
+_SHEET_SIDE = 2048
+"""Pixels of a sheet in the page; the file has all of them."""
+_IDLE = "Choose a run. Its copies are drawn with the same seeds, and rated with the same noise."
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the page says, as it comes from the fields."""
+
+    run: str
+    copies: list[str]
+    what: list[str]
+    prompts: str
+    negative: str
+    weights: str
+    seed: float
+    count: float
+    steps: float
+    scale: float
+    sampler: str
+    width: float
+    height: float
+    judged_by: str
+
+
+@dataclass
+class Memory:
+    """What comparisons have found, for every page that asks."""
+
+    runs: dict[str, PastRun] = field(default_factory=dict)
+    """By what they are called in the page; only these are ever opened."""
+    found: dict[str, Comparison] = field(default_factory=dict)
+    """By the number of the job."""
+    sheets: dict[str, list[SheetReady]] = field(default_factory=dict)
+
+
+class Page:
+    """What the buttons do."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio, self.memory = studio, Memory()
+
+    # --- choosing -----------------------------------------------------------------------------
+
+    def runs(self) -> list[str]:
+        """Every run with copies, the newest first."""
+        found = {run.label: run for run in list_runs(Path(self.studio.settings().logging_dir))}
+        for job in self.studio.jobs.list():
+            folder = job.standing.run_folder
+            if folder:  # the user may have given it a log directory of its own
+                found |= {run.label: run for run in list_runs(folder.parent.parent)}
+        self.memory.runs = found
+        return list(found)
+
+    def refresh(self) -> Any:
+        """An update of the runs."""
+        return gr.update(choices=self.runs())
+
+    def choose(self, label: str) -> list[Any]:
+        """[update of the copies, of the prompt, of the name]"""
+        run = self.memory.runs.get(label or "")
+        if run is None:
+            return [gr.update(choices=[], value=[]), gr.update(), gr.update()]
+        names = [path.stem for path in run.copies]
+        chosen = [path.stem for path in some_of(run.copies, _MOST_COPIES)]
+        prompts = config_of(run.folder).preview.sample_prompts
+        shown = gr.update() if prompts.endswith(".txt") else gr.update(value=prompts)
+        return [gr.update(choices=names, value=chosen), shown, gr.update(value=run.name)]
+
+    def _run(self, label: str) -> PastRun:
+        """Only what stands in the list: a page's text is no path."""
+        if not self.memory.runs:
+            self.runs()
+        run = self.memory.runs.get(label or "")
+        if run is None:
+            raise DataError("no run is chosen", "", "choose one; Refresh looks for new ones")
+        return run
+
+    # --- comparing ----------------------------------------------------------------------------
+
+    def press_compare(self, *values: Any) -> str:
+        """Begin. Raises what the settings raise, HostError while a job goes on."""
+        asked = Asked(*values)
+        run = self._run(asked.run)
+        files = [path for path in run.copies if path.stem in asked.copies]
+        if not files or not asked.what:
+            raise ConfigError("nothing is chosen", "", "tick some copies, and what to compare")
+        host = self.studio.host()
+        sheets = sheets_of(asked, run.name, host) if _SHEETS in asked.what else None
+        questions = self._questions(asked, run, host) if _BEST in asked.what else None
+
+        def work(job: Job) -> None:
+            job.change(run_folder=run.folder)
+            self._work(job, files, run, sheets, questions)
+
+        self.studio.jobs.start("compare", run.name, work, self.studio.claim, self.studio.run)
+        return ""
+
+    def _questions(self, asked: Asked, run: PastRun, host: Host) -> Questions:
+        trained = config_of(run.folder)
+        data = trained.data
+        if (asked.judged_by or "").strip():
+            data = replace(data, train_data_dir=asked.judged_by.strip())
+        return questions_of(data, run.name, host, 8, trained)
+
+    def _work(
+        self,
+        job: Job,
+        files: Sequence[Path],
+        run: PastRun,
+        sheets: Sheets | None,
+        questions: Questions | None,
+    ) -> None:
+        made: list[SheetReady] = []
+        self.memory.sheets[job.id] = made
+
+        def tell(event: Event) -> None:
+            job.tell(event)
+            if isinstance(event, Progress):
+                job.change(stage=event.stage, step=event.done, total=event.total)
+            elif isinstance(event, SheetReady):
+                made.append(event)
+
+        folder = _free_folder(run.folder / "compare")
+        host, control = self.studio.host(), job.control
+        self.memory.found[job.id] = compare(
+            files, host, folder, sheets, questions, tell, lambda: control.finishing
+        )
+
+    def show(self, job: Job, standing: Standing) -> list[Any]:
+        """[ratings, sheets, update of the copy to be used]"""
+        made = self.memory.sheets.get(job.id, [])
+        sheets = [(thumbnail(e.path, side=_SHEET_SIDE), e.prompt) for e in made]
+        found = self.memory.found.get(job.id)
+        if found is None or not found.ratings:
+            rated: Any = gr.update(value="") if not standing.over else gr.update()
+            return [rated, gr.update(value=sheets), gr.update()]
+        names = [one.copy.label for one in found.ratings]
+        chosen = best(found.ratings).copy.label
+        update = gr.update(choices=names, value=chosen)
+        return [gr.update(value=ratings(found.ratings)), gr.update(value=sheets), update]
+
+    # --- using --------------------------------------------------------------------------------
+
+    def press_use(self, label: str, copy: str, name: str, replace_present: bool) -> list[Any]:
+        """[what to say, update of Train's dropdown]"""
+        path = self._copy(label, copy)
+        saved = use_copy(path, self.studio.save_dir(), (name or "").strip(), bool(replace_present))
+        self.studio.host().embedding_saved(saved)
+        said = f"{path.stem} is {saved.stem} now: write {saved.stem} in a prompt"
+        return [markup.box("good", said), refreshed(self.studio)]
+
+    def press_repair(self, label: str, copy: str, strength: float, name: str) -> list[Any]:
+        """[what to say, update of Train's dropdown]"""
+        found = read_embedding(self._copy(label, copy))
+        factors = ask(
+            self.studio,
+            "strength",
+            lambda host, session: factors_for(float(strength), found, host.describe(), session),
+        )
+        made = rescaled(found, factors, (name or "").strip())
+        saved = save_new(self.studio, made)
+        told = ", ".join(f"{key} × {factor:.3g}" for key, factor in factors.items())
+        said = f"{saved.name} is written ({told}): write {saved.stem} in a prompt"
+        return [markup.box("good", said), refreshed(self.studio)]
+
+    def _copy(self, label: str, copy: str) -> Path:
+        run = self._run(label)
+        path = next((path for path in run.copies if path.stem == copy), None)
+        if path is None:
+            raise DataError("no copy is chosen", "", "choose one of the run's copies")
+        return path
+
+
+def sheets_of(asked: Asked, name: str, host: Host) -> Sheets:
+    """Raises ConfigError for prompts, weights or sizes that cannot be drawn."""
+    facts, samplers = host.describe(), host.features().samplers
+    base = PreviewRequest(
+        prompt="",
+        negative_prompt=asked.negative or "",
+        width=_side(asked.width, facts.resolution),
+        height=_side(asked.height, facts.resolution),
+        steps=int(asked.steps),
+        cfg_scale=float(asked.scale),
+        seed=max(0, int(asked.seed or 0)),
+        sampler=asked.sampler if asked.sampler in samplers else samplers[0],
+        count=int(asked.count),
+        text=TextOptions(emphasis=True),
+    )
+    prompts = tuple(line.strip() for line in (asked.prompts or "").splitlines() if line.strip())
+    return Sheets(name, prompts, read_weights(asked.weights or ""), base)
+
+
+def _side(asked: float, usual: int) -> int:
+    side = int(asked or 0) or usual
+    if side % 8 or not 64 <= side <= 2048:
+        raise ConfigError(f"a side is {side}", "", "give a multiple of 8 from 64 to 2048")
+    return side
+
+
+def _free_folder(parent: Path) -> Path:
+    number = 1
+    while (parent / str(number)).exists():
+        number += 1
+    return parent / str(number)
+
+
+def ratings(found: Sequence[Rated]) -> str:
+    """The copies in figures, the best one marked, and what the figures mean."""
+    chosen = best(found)
+    rows = [
+        (
+            one.copy.label,
+            one.copy.step,
+            f"{one.loss:.5f}",
+            f"+{one.behind:.5f} ± {one.error:.5f}",
+            tables.strength_tag(one.loudest),
+            tables.Tag("best copy", "best") if one is chosen else "as good" if one.equal else "",
+        )
+        for one in found
+    ]
+    head = ("copy", "steps", "loss", "above the lowest", "strength", "")
+    place = next(number for number, one in enumerate(found) if one is chosen)
+    return tables.table(head, rows, place) + tables.fine(MEASURED)
+
+
+# --- the page ---------------------------------------------------------------------------------
+
+
+def build(studio: Studio) -> None:
+    """Fill the tab."""
+    page = Page(studio)
+    with made(gr.Row, equal_height=False):
+        with gr.Column(scale=4, min_width=360):
+            fields, refresh = _fields(page)
+            button = gr.Button("Compare", variant="primary", elem_id="ti_compare_button")
+            message = gr.HTML("", elem_id="ti_compare_message")
+        with gr.Column(scale=5, min_width=360):
+            view = build_job_view(studio, "compare", _IDLE)
+            rated = gr.HTML("", elem_id="ti_compare_ratings")
+            copy, name = _use(page, fields["run"])
+            sheets = _gallery()
+    run = fields["run"]
+    on(refresh.click, page.refresh, [], [run], quiet=True)
+    on(run.change, page.choose, [run], [fields["copies"], fields["prompts"], name], quiet=True)
+    on(fields["copies"].change, _usable, [fields["copies"]], [copy], quiet=True)
+    press = markup.shown_errors(page.press_compare)
+    on(button.click, press, list(fields.values()), [message], quiet=True)
+    view.first, view.first_look = [run], lambda: [page.refresh()]
+    bind_job_view(view, message, [rated, sheets, copy], page.show)
+
+
+def _usable(copies: list[str]) -> Any:
+    return gr.update(choices=copies, value=copies[-1] if copies else None)
+
+
+def _fields(page: Page) -> tuple[dict[str, Any], Any]:
+    """The components of `Asked` in its order, and the button that looks for new runs."""
+    fields: dict[str, Any] = {}
+    with gr.Row():
+        fields["run"] = gr.Dropdown([], label="Run", elem_id="ti_compare_run")
+        refresh = gr.Button("Refresh", elem_id="ti_compare_refresh", scale=0, min_width=90)
+    fields["copies"] = gr.CheckboxGroup([], label="Copies", elem_id="ti_compare_copies")
+    fields["what"] = gr.CheckboxGroup(
+        [_SHEETS, _BEST], value=[_SHEETS, _BEST], label="What to compare", elem_id="ti_compare_what"
+    )
+    fields["prompts"] = gr.Textbox(
+        value=page.studio.settings().sample_prompts,
+        label="Prompts",
+        info="one in each line; [name] stands for the word",
+        lines=3,
+        elem_id="ti_compare_prompts",
+    )
+    fields["negative"] = gr.Textbox(
+        label="Negative prompt", max_lines=2, elem_id="ti_compare_negative"
+    )
+    fields["weights"] = gr.Textbox(
+        value="1",
+        label="Weights",
+        info="of the word, such as 0.7, 1, 1.3: the word is written (word:0.7) then",
+        max_lines=1,
+        elem_id="ti_compare_weights",
+    )
+    _pictures(fields)
+    fields["judged_by"] = gr.Textbox(
+        label="Pictures to judge by",
+        placeholder="the run's own; a folder of pictures that were held back tells more",
+        max_lines=1,
+        elem_id="ti_compare_judged_by",
+    )
+    return fields, refresh
+
+
+def _pictures(fields: dict[str, Any]) -> None:
+    with gr.Row():
+        fields["seed"] = gr.Number(0, label="Seed", precision=0, elem_id="ti_compare_seed")
+        fields["count"] = gr.Slider(
+            1, 8, 1, step=1, label="Seeds in each place", elem_id="ti_compare_count"
+        )
+    with gr.Accordion("More: Pictures", open=False):
+        with gr.Row():
+            fields["steps"] = gr.Slider(1, 150, 20, step=1, label="Sampling steps")
+            fields["scale"] = gr.Slider(1, 30, 7, step=0.5, label="CFG Scale")
+        fields["sampler"] = gr.Textbox(
+            label="Sampler", placeholder="the program's first", max_lines=1
+        )
+        with gr.Row():
+            about = "0 is the size that the model was made for"
+            fields["width"] = gr.Slider(0, 2048, 0, step=8, label="Width", info=about)
+            fields["height"] = gr.Slider(0, 2048, 0, step=8, label="Height", info=about)
+
+
+def _use(page: Page, run: Any) -> tuple[Any, Any]:
+    """What to do with a copy; returns the components for the copy and for the name."""
+    studio = page.studio
+    with gr.Group(elem_id="ti_compare_use"):
+        with gr.Row():
+            copy = gr.Dropdown([], label="Copy", elem_id="ti_compare_copy")
+            name = gr.Textbox(label="Name", max_lines=1, elem_id="ti_compare_name")
+        with gr.Row():
+            use = gr.Button("Use this copy", elem_id="ti_compare_use_button")
+            over = gr.Checkbox(
+                False,
+                label="Replace the embedding of that name",
+                info="the old file is kept as .safetensors.before-1",
+                elem_id="ti_compare_replace",
+            )
+    with gr.Accordion("Strength repair", open=False):
+        strength = gr.Slider(
+            0.1,
+            5,
+            1.0,
+            step=0.05,
+            label="Strength",
+            info="length of its loudest vector; 1 is an ordinary word of the model. "
+            "The lasting form of [[[[word]]]]",
+            elem_id="ti_compare_strength",
+        )
+        with gr.Row():
+            other = gr.Textbox(label="New name", max_lines=1, elem_id="ti_compare_repaired_name")
+            repair = gr.Button("Save it repaired", elem_id="ti_compare_repair")
+    answer = gr.HTML("", elem_id="ti_compare_answer")
+    outputs = [answer, *([studio.shared.embedding] if studio.shared else [])]
+    for button, press, inputs in (
+        (use, page.press_use, [run, copy, name, over]),
+        (repair, page.press_repair, [run, copy, strength, other]),
+    ):
+        on(button.click, errors_first(press, len(outputs)), inputs, outputs)
+    return copy, name
+
+
+def _gallery() -> Any:
+    return made(
+        gr.Gallery,
+        label="Sheets",
+        columns=1,
+        height="auto",
+        object_fit="contain",
+        interactive=False,
+        elem_id="ti_compare_sheets",
+    )

@@ -1,0 +1,43 @@
+"""Data: from photographs to pictures with captions, and what is wrong with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ..gradio_versions import on
+from ..studio import Studio
+from . import data_captions, data_checkup, data_preprocess
+
+_FOLDER = "the same as in Train: what is typed there is here as well, and the other way round"
+
+
+def build(studio: Studio) -> None:
+    """Fill the tab."""
+    folder = gr.Textbox(
+        label="Dataset directory",
+        info=_FOLDER,
+        placeholder="Path to directory with input images",
+        max_lines=1,
+        elem_id="ti_data_folder",
+        render=False,
+    )
+    with gr.Tabs(elem_id="ti_data_tabs"):
+        with gr.Tab("Preprocess images", elem_id="ti_tab_preprocess"):
+            data_preprocess.build(studio, folder)
+        with gr.Tab("Captions and checkup", elem_id="ti_tab_captions"):
+            folder.render()
+            data_checkup.build(studio, folder)
+            data_captions.build(folder)
+    _bind_folder(studio, folder)
+
+
+def _bind_folder(studio: Studio, folder: Any) -> None:
+    """One folder for Train and Data; the events are such that they do not chase each other."""
+    if studio.shared is None:
+        return
+    trained = studio.shared.dataset_dir
+    on(trained.change, lambda text: text, [trained], [folder], quiet=True)
+    for left in (folder.submit, folder.blur):
+        on(left, lambda text: text, [folder], [trained], quiet=True)

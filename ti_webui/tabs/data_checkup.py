@@ -1,0 +1,93 @@
+"""Checkup: what would spoil a training, found in the pictures and captions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from ti_core.data.checkup.finding import Finding
+from ti_core.data.checkup.run import Report, check_folder
+from ti_core.data.config import DataConfig
+from ti_core.errors import ConfigError, HostError, TIError
+from ti_core.hosts.port import Host
+from ti_core.train.aim import aim_of
+from ti_core.train.config import EmbeddingConfig, TrainConfig
+from ti_core.train.dry_run import training_prompts
+
+from .. import markup, tables
+from ..embeddings import all_names
+from ..gradio_versions import on
+from ..studio import Studio
+
+_UNNAMED = "unnamed"
+_PROMPTS = 3
+"""Of the prompts that are shown with their tokens."""
+
+
+def build(studio: Studio, folder: Any) -> None:
+    """Fill its part of the tab."""
+    with gr.Row():
+        button = gr.Button("Check the pictures", elem_id="ti_checkup_button")
+    report = gr.HTML("", elem_id="ti_checkup")
+
+    def press(folder: str, name: Any = "") -> str:
+        return checked(studio, folder, name)
+
+    named = [studio.shared.embedding] if studio.shared else []
+    on(button.click, markup.shown_errors(press), [folder, *named], [report])
+
+
+def checked(studio: Studio, folder: str, name: Any) -> str:
+    """The findings as HTML. Raises ConfigError without a folder, or for an impossible name."""
+    folder, name = (folder or "").strip(), str(name or "").strip()
+    if not folder:
+        raise ConfigError("there is no dataset directory", "", "name the folder with the pictures")
+    data = DataConfig(train_data_dir=folder)
+    config = TrainConfig(EmbeddingConfig(token_string=name or _UNNAMED), data)
+    host = _host(studio)
+    taken = [other for other in all_names(studio) if other != name]
+    aim = aim_of(config, host, taken)
+    report = check_folder(aim if name else replace(aim, name=""))
+    return _head(report) + markup.findings(_apart_from_the_run(report)) + _prompts(config, host)
+
+
+def _host(studio: Studio) -> Host | None:
+    try:
+        return studio.host()
+    except HostError:
+        return None  # tokens are not counted then, and the checkup says so
+
+
+_OF_THE_RUN = ("schedule", "disk_space", "memory")
+
+
+def _apart_from_the_run(report: Report) -> list[Finding]:
+    """What is said of a training that was not asked for yet belongs to Train."""
+    return [finding for finding in report.findings if finding.rule not in _OF_THE_RUN]
+
+
+def _head(report: Report) -> str:
+    found = _apart_from_the_run(report)
+    counts = {kind: sum(f.severity == kind for f in found) for kind in ("error", "warning", "hint")}
+    said = ", ".join(f"{number} {kind}(s)" for kind, number in counts.items() if number)
+    kind = "error" if counts["error"] else "warning" if counts["warning"] else "good"
+    return markup.box(kind, f"{report.pictures} picture(s): {said or 'nothing is wrong'}")
+
+
+def _prompts(config: TrainConfig, host: Host | None) -> str:
+    """What the text encoder gets for the first pictures, token by token."""
+    if host is None:
+        return ""
+    rows = []
+    try:
+        for shown in training_prompts(config, host):
+            places = f"{len(shown.token_ids)} of {shown.room}"
+            rows.append((shown.path.name, shown.prompt, " ".join(shown.tokens), places))
+            if len(rows) == _PROMPTS:
+                break
+    except TIError as error:
+        return markup.box("note", f"no prompts can be shown: {markup.in_words(str(error))}")
+    table = tables.table(("picture", "prompt", "its tokens", "places taken"), rows)
+    return tables.folded(f"Prompts of the first {len(rows)} pictures, as they are learned", table)

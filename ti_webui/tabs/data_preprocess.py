@@ -1,0 +1,161 @@
+"""Preprocess images: A1111's tab of that name, with what it skipped and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from ti_core.data.preprocess.config import (
+    AutosizeConfig,
+    CaptionConfig,
+    FocalConfig,
+    PreprocessConfig,
+    SplitConfig,
+)
+from ti_core.data.preprocess.events import Finished, PictureDone, Skipped
+from ti_core.data.preprocess.job import preprocess
+from ti_core.errors import ConfigError
+
+from .. import markup, tables
+from ..forms import Form
+from ..gradio_versions import made, on
+from ..job import Job
+from ..job_view import bind_job_view, build_job_view
+from ..standing import Standing
+from ..studio import Studio
+from ..thumbnails import gallery
+
+_GROUPS = (
+    (SplitConfig, "Split oversized images"),
+    (FocalConfig, "Auto focal point crop"),
+    (AutosizeConfig, "Auto-sized crop"),
+    (CaptionConfig, "Captions"),
+)
+_SHOWN = 24
+"""Pictures of the result; all of them lie in the destination."""
+_IDLE = (
+    "Photographs of any size go in; pictures to train on come out, and the folder they are in "
+    "becomes the dataset directory."
+)
+
+
+def build(studio: Studio, folder: Any) -> None:
+    """Fill the tab; `folder` is the dataset directory, which the destination becomes."""
+    form = Form(PreprocessConfig, "ti_preprocess")
+    with made(gr.Row, equal_height=False):
+        with gr.Column(scale=5, min_width=360):
+            source, destination = _folders()
+            _settings(form)
+        with gr.Column(scale=4, min_width=360):
+            button = gr.Button("Preprocess", variant="primary", elem_id="ti_preprocess_button")
+            message = gr.HTML("", elem_id="ti_preprocess_message")
+            view = build_job_view(studio, "preprocess", _IDLE)
+            result = gr.HTML("", elem_id="ti_preprocess_result")
+            pictures = _gallery()
+
+    def press(source: str, destination: str, *values: Any) -> str:
+        start(studio, form, source, destination, values)
+        return ""
+
+    inputs = [source, destination, *form.inputs]
+    on(button.click, markup.shown_errors(press), inputs, [message], quiet=True)
+    trained = [studio.shared.dataset_dir] if studio.shared else []
+    bind_job_view(view, message, [result, pictures, folder, *trained], shown(len(trained)))
+
+
+def _folders() -> tuple[Any, Any]:
+    source = gr.Textbox(
+        label="Source directory",
+        placeholder="folder with the photographs; it is never written to",
+        max_lines=1,
+        elem_id="ti_preprocess_source",
+    )
+    destination = gr.Textbox(
+        label="Destination directory",
+        placeholder="beside the source, with “-processed” behind its name",
+        max_lines=1,
+        elem_id="ti_preprocess_destination",
+    )
+    return source, destination
+
+
+def _settings(form: Form) -> None:
+    with gr.Row():
+        form.add("width")
+        form.add("height")
+    with gr.Row():
+        form.add("flip")
+        form.add("keep_original_size")
+    with gr.Row():
+        for switch in ("split", "focal_crop", "multicrop"):
+            form.add(switch)
+    form.add("resize_mode")
+    for group, title in _GROUPS:
+        with gr.Accordion(f"More: {title}", open=False):
+            form.add_group(group)
+
+
+def _gallery() -> Any:
+    return made(
+        gr.Gallery,
+        label="Pictures made",
+        columns=4,
+        height="auto",
+        object_fit="contain",
+        interactive=False,
+        elem_id="ti_preprocess_pictures",
+    )
+
+
+def start(studio: Studio, form: Form, source: str, destination: str, values: Sequence[Any]) -> Job:
+    """Begin. Raises ConfigError for settings that are not possible, HostError while a job goes
+    on."""
+    if not (source or "").strip():
+        raise ConfigError("there is no source directory", "", "name the folder with your pictures")
+    config = form.config(form.settings(values))
+    here = Path(source.strip())
+    there = Path(destination.strip()) if (destination or "").strip() else beside(here)
+
+    def work(job: Job) -> Path | None:
+        preprocess(here, there, config, job.tell, lambda: job.control.finishing)
+        return None
+
+    return studio.jobs.start("preprocess", here.name, work)
+
+
+def beside(source: Path) -> Path:
+    """Where the pictures go when nobody said: a folder beside the source."""
+    absolute = source.absolute()
+    return absolute.with_name(f"{absolute.name}-processed")
+
+
+def shown(trained: int) -> Any:
+    """What a page shows of the job: result, pictures, and the folder in as many fields."""
+
+    def show(job: Job, standing: Standing) -> list[Any]:
+        if not standing.over:
+            return [gr.update(value=""), *(gr.update() for _ in range(2 + trained))]
+        events, _ = job.events()
+        written = [p for e in events if isinstance(e, PictureDone) for p in e.written]
+        where = gr.update(value=str(written[0].parent)) if written else gr.update()
+        some = gallery((path, path.name) for path in written[:_SHOWN])
+        return [gr.update(value=told(events)), gr.update(value=some), *[where] * (1 + trained)]
+
+    return show
+
+
+def told(events: Sequence[Any]) -> str:
+    """How many there are, and which were skipped and why."""
+    end = next((event for event in events if isinstance(event, Finished)), None)
+    if end is None:
+        return ""
+    head = f"{end.written} picture(s) made of {end.pictures}, {end.skipped} skipped"
+    rows = [(event.source.name, event.reason) for event in events if isinstance(event, Skipped)]
+    notes = [(e.source.name, "; ".join(e.notes)) for e in events if isinstance(e, PictureDone)]
+    skipped = tables.table(("skipped", "why"), rows)
+    worth = tables.table(("picture", "what to know"), [note for note in notes if note[1]])
+    box = markup.box("good" if end.written else "warning", head)
+    return box + skipped + tables.folded("Notes about pictures", worth)

@@ -1,0 +1,305 @@
+"""Library: all embeddings, what is in them, and others made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from ti_core.data.pictures import open_image
+from ti_core.errors import DataError
+from ti_core.files.embedding import Embedding, for_encoders
+from ti_core.files.library_entry import Entry
+from ti_core.files.writing import FORMATS
+from ti_core.hosts.port import Host, Session
+from ti_core.tools.making import converted, merge
+from ti_core.tools.nearest import Neighbour, nearest_tokens
+from ti_core.tools.rescaling import factors_for, rescaled
+from ti_core.tools.sources import Sources
+from ti_core.tools.strength import Strength, factor_of_brackets, strength_of
+
+from .. import markup, tables
+from ..asking import ask, usual_lengths
+from ..collection import Collection
+from ..embeddings import refreshed
+from ..gradio_versions import made, on
+from ..job_view import errors_first
+from ..saving import save_new
+from ..studio import Studio
+from ..thumbnails import gallery
+
+_MOST_SHOWN = 120
+_BY_STRENGTH, _BY_FACTOR, _BY_BRACKETS = "to this strength", "times", "pairs of [brackets]"
+Seen = tuple[int, int]
+_HEAD = ("name", "for", "vectors", "steps", "strength", "made on", "file")
+_EXPRESSIONS = (
+    "'words' of the model in quotes, embeddings by name: 'cat' * 0.7 + my-style; "
+    "my-style - 'cat'; 'a red', my-cat (one behind the other); <my style> for a name with spaces"
+)
+
+
+class Page:
+    """What the buttons do."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio, self.collection = studio, Collection(studio)
+
+    def look(self, seen: Seen | None, wanted: str) -> list[Any]:
+        """[what was seen now, then as `press_refresh`], when there is news in the folders."""
+        self.collection.refresh()
+        now = self.collection.version, len(self.studio.usual_lengths)
+        if now == seen:
+            return [seen, *(gr.update() for _ in range(4))]
+        return [now, *self.press_refresh(wanted)]
+
+    def press_refresh(self, wanted: str = "") -> list[Any]:
+        """[gallery, table, update of the dropdown, and the skipped]"""
+        self.collection.refresh()
+        labels = self._matching(wanted)
+        entries = self.collection.entries
+        some = [(entries[label].preview, label) for label in labels[:_MOST_SHOWN]]
+        return [
+            gr.update(value=gallery(some)),
+            gr.update(value=self._table(labels)),
+            gr.update(choices=list(entries)),
+            gr.update(value=self._skipped()),
+        ]
+
+    def _matching(self, wanted: str) -> list[str]:
+        words = (wanted or "").lower().split()
+        return [
+            label
+            for label, entry in self.collection.entries.items()
+            if all(word in f"{label} {entry.family} {entry.base_model}".lower() for word in words)
+        ]
+
+    def _table(self, labels: Sequence[str]) -> str:
+        strengths = self.collection.strengths()
+        entries = self.collection.entries
+        rows = [_row(label, entries[label], strengths) for label in labels[:_MOST_SHOWN]]
+        more = len(labels) - len(rows)
+        rest = tables.fine(f"… and {more} more: search for them") if more > 0 else ""
+        empty = "" if rows else markup.box("note", "no embeddings are found")
+        return empty + tables.table(_HEAD, rows) + rest
+
+    def _skipped(self) -> str:
+        library = self.collection.library
+        found = library.skipped if library else ()
+        rows = [(str(each.path.name), each.reason) for each in found]
+        text = tables.folded(f"{len(rows)} skipped", tables.table(("file", "why"), rows))
+        hidden = [
+            (clash.winner.name, clash.winner.file, ", ".join(e.file for e in clash.hidden))
+            for clash in (library.clashes() if library else ())
+        ]
+        clashes = tables.table(("name", "means", "and hides"), hidden)
+        return text + tables.folded(f"{len(hidden)} name(s) used twice", clashes)
+
+    def press_measure(self, wanted: str) -> list[Any]:
+        """[what to say, then as `press_refresh`]: learn how long the model's words are."""
+        ask(
+            self.studio,
+            "strengths",
+            lambda host, session: usual_lengths(self.studio, host, session),
+        )
+        return ["", *self.press_refresh(wanted)]
+
+    def press_select(self, wanted: str, event: gr.SelectData) -> Any:
+        """A picture of the gallery was clicked: an update of the dropdown."""
+        place = event.index if isinstance(event.index, int) else event.index[0]
+        labels = self._matching(wanted)
+        return gr.update(value=labels[place]) if place < len(labels) else gr.update()
+
+    # --- one embedding ------------------------------------------------------------------------
+
+    def press_choose(self, label: str) -> list[Any]:
+        """[what is known without the model, update of the new name]"""
+        if not label:
+            return ["", gr.update()]
+        entry, embedding = self.collection.find(label), self.collection.read(label)
+        return [about(entry, embedding), gr.update(value=f"{entry.name}-2")]
+
+    def press_inspect(self, label: str) -> str:
+        """Strength and nearest words of each vector."""
+        embedding = self.collection.read(label)
+
+        def question(host: Host, session: Session) -> str:
+            vectors = for_encoders(embedding, host.describe().widths, embedding.name)
+            found = strength_of(vectors, usual_lengths(self.studio, host, session))
+            return explained(found, nearest_tokens(vectors, host, session))
+
+        return ask(self.studio, f"inspect {embedding.name}", question)
+
+    def press_convert(self, label: str, format: str, name: str) -> list[Any]:
+        """[what to say, update of Train's dropdown]"""
+        entry, embedding = self.collection.find(label), self.collection.read(label)
+        picture = None
+        if format == "png" and entry.preview:
+            try:
+                picture = open_image(entry.preview)
+            except DataError:
+                picture = None  # a card without its picture is still a card
+        return self._saved(converted(embedding, _name(name)), format, picture)
+
+    def press_scale(self, label: str, how: str, amount: float, name: str) -> list[Any]:
+        """[what to say, update of Train's dropdown]"""
+        embedding = self.collection.read(label)
+        if how == _BY_STRENGTH:
+            factors = ask(
+                self.studio,
+                "strength",
+                lambda host, session: factors_for(amount, embedding, host.describe(), session),
+            )
+        else:
+            by = factor_of_brackets(round(amount)) if how == _BY_BRACKETS else float(amount)
+            factors = dict.fromkeys(embedding.vectors, by)
+        return self._saved(rescaled(embedding, factors, _name(name)))
+
+    def press_merge(self, expression: str, name: str) -> list[Any]:
+        """[what to say, update of Train's dropdown]"""
+        folders = self.studio.embeddings_dirs()
+
+        def question(host: Host, session: Session) -> Embedding:
+            sources = Sources((), folders, session, paths=False)
+            return merge(expression or "", _name(name), sources, host.describe())
+
+        return self._saved(ask(self.studio, "merge", question))
+
+    def _saved(
+        self, made: Embedding, format: str = "safetensors", picture: Any = None
+    ) -> list[Any]:
+        path = save_new(self.studio, made, format, picture)
+        said = f"{path.name} is written, {made.count} vector(s): write {path.stem} in a prompt"
+        return [markup.box("good", said), refreshed(self.studio)]
+
+
+def _name(name: str) -> str:
+    return (name or "").strip()
+
+
+def _row(label: str, entry: Entry, strengths: Mapping[str, float]) -> tuple[tables.Cell, ...]:
+    family = entry.family or " + ".join(f"{width} wide" for width in entry.widths)
+    loud = tables.strength_tag(strengths.get(label))
+    return label, family, entry.vectors, entry.step, loud, entry.base_model, entry.path.name
+
+
+def about(entry: Entry, embedding: Embedding) -> str:
+    """What its file tells."""
+    rows = [("file", entry.file)]
+    rows += [("preview", entry.picture)] if entry.picture else []
+    rows += [(f"{key}: vectors × width", f"{n} × {w}") for key, (n, w) in entry.shapes.items()]
+    rows += [("steps", str(embedding.step))]
+    rows += [(key, value) for key, value in sorted(embedding.metadata.items())]
+    cut = [(key, value if len(value) < 600 else f"{value[:600]} …") for key, value in rows]
+    head = f'<div class="ti-head"><b>{escape(entry.name)}</b></div>'
+    return head + tables.table(("what its file tells", ""), cut)
+
+
+def explained(found: Strength, near: Mapping[str, list[list[Neighbour]]]) -> str:
+    """How loud each vector is, and which words it is near to."""
+    rows = [
+        (
+            f"{key} {number}",
+            tables.strength_tag(ratio),
+            ", ".join(f"{each.text} {each.cosine:.2f}" for each in near[key][number]) or "–",
+        )
+        for key, ratios in found.ratios.items()
+        for number, ratio in enumerate(ratios)
+    ]
+    text = f"Strength: {max(found.all_ratios()):.2f}, {found.verdict}"
+    return markup.box("note", text) + tables.table(("vector", "strength", "near to"), rows)
+
+
+# --- the page ---------------------------------------------------------------------------------
+
+
+def build(studio: Studio) -> None:
+    """Fill the tab."""
+    page = Page(studio)
+    with gr.Row():
+        wanted = gr.Textbox(label="Search", max_lines=1, elem_id="ti_library_search")
+        refresh = gr.Button("Refresh", elem_id="ti_library_refresh", scale=0, min_width=90)
+        measure = gr.Button(
+            "Measure strengths", elem_id="ti_library_measure", scale=0, min_width=160
+        )
+    message = gr.HTML("", elem_id="ti_library_message")
+    with made(gr.Row, equal_height=False):
+        with gr.Column(scale=5, min_width=360):
+            cards, skipped = _gallery(), gr.HTML("")
+            table = gr.HTML(markup.box("note", "looking …"), elem_id="ti_progress_library")
+        with gr.Column(scale=4, min_width=360):
+            chosen = _one(page)
+    shown = [cards, table, chosen, skipped]
+    seen = gr.State(None)
+    poll = gr.Button("Refresh", elem_id="ti_poll_library", elem_classes=["ti-hidden"])
+    on(poll.click, page.look, [seen, wanted], [seen, *shown], quiet=True)
+    on(refresh.click, page.press_refresh, [wanted], shown)
+    on(wanted.submit, page.press_refresh, [wanted], shown)
+    press = errors_first(page.press_measure, 1 + len(shown))
+    on(measure.click, press, [wanted], [message, *shown])
+    on(cards.select, page.press_select, [wanted], [chosen], quiet=True)
+
+
+def _gallery() -> Any:
+    return made(
+        gr.Gallery,
+        label="Embeddings",
+        columns=5,
+        height="auto",
+        object_fit="contain",
+        allow_preview=False,
+        interactive=False,
+        elem_id="ti_library_cards",
+    )
+
+
+def _one(page: Page) -> Any:
+    """What can be done with one embedding; returns the dropdown that chooses it."""
+    chosen = gr.Dropdown([], label="Embedding", elem_id="ti_library_chosen")
+    inspect = gr.Button("Strength and nearest words", elem_id="ti_library_inspect")
+    explained = gr.HTML("", elem_id="ti_library_explained")
+    known = gr.HTML("", elem_id="ti_library_known")
+    name = gr.Textbox(
+        label="New name",
+        info="of what Convert, Scale and Merge write; no file is written over",
+        max_lines=1,
+        elem_id="ti_library_name",
+    )
+    answer = gr.HTML("", elem_id="ti_library_answer")
+    on(chosen.change, errors_first(page.press_choose, 2), [chosen], [known, name], quiet=True)
+    on(inspect.click, markup.shown_errors(page.press_inspect), [chosen], [explained])
+    _tools(page, chosen, name, answer)
+    return chosen
+
+
+def _tools(page: Page, chosen: Any, name: Any, answer: Any) -> None:
+    shared = page.studio.shared
+    outputs = [answer, *([shared.embedding] if shared else [])]
+
+    def bind(button: Any, press: Any, inputs: Sequence[Any]) -> None:
+        on(button.click, errors_first(press, len(outputs)), inputs, outputs)
+
+    with gr.Accordion("Convert", open=False):
+        kind = gr.Dropdown(
+            [(f"{key}: {about.description}", key) for key, about in FORMATS.items()],
+            value="safetensors",
+            label="Format",
+            elem_id="ti_library_format",
+        )
+        button = gr.Button("Convert", elem_id="ti_library_convert")
+        bind(button, page.press_convert, [chosen, kind, name])
+    with gr.Accordion("Scale", open=False):
+        with gr.Row():
+            how = gr.Radio(
+                [_BY_STRENGTH, _BY_FACTOR, _BY_BRACKETS], value=_BY_STRENGTH, label="How"
+            )
+            amount = gr.Number(1.0, label="Amount", elem_id="ti_library_amount")
+        button = gr.Button("Scale", elem_id="ti_library_scale")
+        bind(button, page.press_scale, [chosen, how, amount, name])
+    with gr.Accordion("Merge", open=False):
+        expression = gr.Textbox(
+            label="Expression", info=_EXPRESSIONS, lines=2, elem_id="ti_library_expression"
+        )
+        button = gr.Button("Merge", elem_id="ti_library_merge")
+        bind(button, page.press_merge, [expression, name])
