@@ -7,30 +7,40 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= ti-demo
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test lint format bench browser clean
 
 demo: $(VENV)/.ready
 	$(BIN)/ti demo --out $(OUT) $(ARGS)
 
-test: $(VENV)/.ready
+test: $(VENV)/.ready-dev browser
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(VENV)/.ready
+lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(VENV)/.ready
+format: $(VENV)/.ready-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/library_scan.py $(ARGS)
 
+# The tests drive Debian's Chromium; without it they fail, and say how to get it.
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+	{ test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null; } || \
+	{ apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium; }
+
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --editable ".[standalone,cli,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[standalone,cli]"
+	touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --editable ".[standalone,cli,ui,dev]"
 	touch $@
 
 clean:
