@@ -11,15 +11,18 @@ from torch import Tensor, nn
 def encode(vae: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (B, 4, H/8, W/8), unscaled, of (B, 3, H, W) in [-1, 1].
 
-    The spread is zero where there is none to be had: in TAESD, and in tiles.
+    The spread is zero where there is none to be had: in TAESD, and in the tiles that ComfyUI falls
+    back to when memory is short (they add in place, which works in inference mode only).
     """
     seen: list[Tensor] = []
     handle = _watch(vae.first_stage_model, seen)
     try:
-        mean = vae.encode((pixels.float().cpu() / 2 + 0.5).movedim(1, -1)).float().clone()
+        with torch.inference_mode():
+            mean = vae.encode((pixels.float().cpu() / 2 + 0.5).movedim(1, -1)).float()
+            spread = _spread(seen, mean)
     finally:
         handle.remove()
-    return mean, _spread(seen, mean)
+    return mean.clone(), spread.clone()
 
 
 def _watch(network: Any, seen: list[Tensor]) -> Any:

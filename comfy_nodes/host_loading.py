@@ -40,14 +40,14 @@ def computing_in(model: Any, dtype: torch.dtype) -> Any:
 class Loading:
     """Which patchers are loaded and fit for gradients; puts all back when closed."""
 
-    def __init__(self, *lent: Any) -> None:
-        """`lent`: all patchers that may be loaded until `close`."""
-        self._lent = [patcher for patcher in lent if patcher is not None]
-        self._before = [p for p in manager.loaded_models() if self._is_lent(p)]
-        self._frozen: dict[nn.Parameter, bool] = {}
+    def __init__(self, *given: Any) -> None:
+        """`given`: patchers of the graph; they or clones of them may be loaded until `close`."""
+        self._given = [patcher for patcher in given if patcher is not None]
+        self._before = manager.loaded_models()
+        self._frozen: dict[tuple[nn.Module, str], None] = {}
         self._ready: list[Any] = []
         self._room = 0.0
-        for patcher in self._lent:
+        for patcher in self._given:
             self._freeze(patcher.model)
 
     def ready(self, *patchers: Any, sampling_bytes: float = 0) -> None:
@@ -83,33 +83,35 @@ class Loading:
     def close(self) -> None:
         """Leave everything as found; every step is tried even if one before it fails."""
         with ExitStack() as stack:
-            for patcher in self._lent:
-                stack.callback(self._put_back, patcher)
             stack.callback(self._thaw)
+            for patcher in self._given:
+                stack.callback(self._put_back, patcher)
 
-    def _put_back(self, patcher: Any) -> None:
-        """What was loaded before is loaded again, perhaps with other patches than now."""
-        before = next((p for p in self._before if patcher.is_clone(p)), None)
-        now = next((p for p in manager.loaded_models() if patcher.is_clone(p)), None)
-        if before is None and now is not None:
-            _unload(patcher)
-        elif before is not None and now is not before:
+    def _put_back(self, given: Any) -> None:
+        """The weights patched and cast as they were before, if they are loaded at all.
+
+        This alone undoes the casts: unloading leaves their flags to the next load.
+        """
+        before = next((p for p in self._before if given.is_clone(p)), given)
+        now = next((p for p in manager.loaded_models() if given.is_clone(p)), None)
+        if now is not None and now is not before:
             manager.load_models_gpu([before])
 
     def _freeze(self, network: nn.Module) -> None:
         """Without this, backward fills gradients for every weight of the UNet."""
-        for parameter in network.parameters():
-            if parameter.requires_grad:
-                self._frozen.setdefault(parameter, True)
-                parameter.requires_grad_(False)
+        for module in network.modules():
+            for name, parameter in module._parameters.items():
+                if parameter is not None and parameter.requires_grad:
+                    self._frozen.setdefault((module, name))
+                    parameter.requires_grad_(False)
 
     def _thaw(self) -> None:
-        with torch.inference_mode():  # elsewhere inference tensors refuse
-            for parameter in self._frozen:
-                parameter.requires_grad_(True)
-
-    def _is_lent(self, patcher: Any) -> bool:
-        return any(other.is_clone(patcher) for other in self._lent)
+        """By their places: weights with patches are other tensors after each load."""
+        for module, name in self._frozen:
+            parameter = module._parameters[name]
+            if parameter is not None:
+                with torch.inference_mode(parameter.is_inference()):  # where theirs can be changed
+                    parameter.requires_grad_(True)
 
 
 def _has(patchers: list[Any], patcher: Any) -> bool:

@@ -56,7 +56,7 @@ class ComfySession:
         self._clip, self._vae = without_dynamic(clip), vae
         self._encoders, self._facts, self._open = encoders, facts, True
         vae_patcher = None if vae is None else vae.patcher
-        self._loading = Loading(self._model, self._clip.patcher, vae_patcher)
+        self._loading = Loading(model, clip.patcher, vae_patcher)
 
     @property
     def device(self) -> torch.device:
@@ -98,7 +98,7 @@ class ComfySession:
         if pixels.dim() != 4 or pixels.shape[1] != 3 or any(n % 8 for n in pixels.shape[2:]):
             why = f"{tuple(pixels.shape)} is not (B, 3, H, W) with multiples of 8"
             raise HostError("these pixels cannot be encoded", why)
-        with memory_errors(), torch.no_grad(), self._loading.others():
+        with memory_errors(), self._loading.others():
             mean, std = encode(self._checked_vae(), pixels)
             scale = self._facts.latent_scale
             return LatentDistribution(*(part.to(self.device) * scale for part in (mean, std)))
@@ -170,7 +170,7 @@ class ComfySession:
             texts = (_row(both, 0), _row(both, 1))
             pictures = []
             for seed in range(request.seed, request.seed + request.count):
-                with memory_errors(), self._loading.others():
+                with memory_errors(), self._loading.others(), torch.inference_mode():
                     with hypernetwork_attached(unet, hypernetwork):
                         latent = sample(self._model, request, seed, texts)
                     pictures += to_images(vae.decode(latent))

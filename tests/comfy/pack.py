@@ -1,6 +1,6 @@
 """The repository's root as a package, as ComfyUI loads it, without its door.
 
-`comfy_nodes` reaches the core by `..ti_core`. Here that is the very `ti_core` that the tests import,
+`comfy_nodes` reaches the core by `..ti_core`. Here that is the `ti_core` that the tests import,
 so that both know the same classes.
 """
 

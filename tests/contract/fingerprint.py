@@ -31,13 +31,27 @@ class _Same:
         return f"<{type(self.thing).__name__} at {id(self.thing):x}>"
 
 
-def fingerprint(modules: Sequence[nn.Module]) -> dict[str, Any]:
-    """Flat: what → value; two of them compare equal only if nothing at all has changed."""
+def fingerprint(modules: Sequence[nn.Module], same_objects: bool = True) -> dict[str, Any]:
+    """Flat: what → value; two of them compare equal only if nothing at all has changed.
+
+    Without `same_objects` a tensor may be another Python object than before, with equal content.
+    """
     found: dict[str, Any] = dict(process_state())
     for number, root in enumerate(modules):
         for name, module in root.named_modules():
             found |= {f"{number}.{name}.{key}": v for key, v in _module_state(module).items()}
+    if not same_objects:
+        found = {key: v[1:] if _is_of_tensor(v) else v for key, v in found.items()}
     return found
+
+
+def _is_of_tensor(state: Any) -> bool:
+    return (
+        isinstance(state, tuple)
+        and bool(state)
+        and isinstance(state[0], _Same)
+        and isinstance(state[0].thing, Tensor)
+    )
 
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -69,6 +83,8 @@ def _module_state(module: nn.Module) -> dict[str, Any]:
             found |= {f"{key}.{k}": _tensor_state(v) for k, v in value.items()}
         elif isinstance(value, dict):  # hooks, children
             found[key] = [(k, _Same(v)) for k, v in value.items()]
+        elif isinstance(value, list):
+            found[key] = [_Same(v) for v in value]
         elif isinstance(value, _PLAIN):
             found[key] = value
         else:  # a patched method, an attention processor
@@ -100,7 +116,8 @@ def mixed_flags(modules: Sequence[nn.Module]) -> Iterator[None]:
     for i, module in enumerate(parts):
         module.training = i % 2 == 0
     for i, parameter in enumerate(parameters):
-        parameter.requires_grad_(i % 3 == 0)
+        with torch.inference_mode(parameter.is_inference()):  # where alone theirs can be changed
+            parameter.requires_grad_(i % 3 == 0)
         if i % 5 == 0 and parameter.numel() < 10_000:
             parameter.grad = torch.full_like(parameter, 0.5)
     try:
@@ -109,7 +126,8 @@ def mixed_flags(modules: Sequence[nn.Module]) -> Iterator[None]:
         for module, flag in zip(parts, training, strict=True):
             module.training = flag
         for parameter, flag in zip(parameters, wanted, strict=True):
-            parameter.requires_grad_(flag)
+            with torch.inference_mode(parameter.is_inference()):
+                parameter.requires_grad_(flag)
             parameter.grad = None
 
 

@@ -23,6 +23,12 @@ class Subject:
     """The networks that must be given back as they were found."""
     skips_layers: bool = True
     """Whether its text encoders have layers that clip skip can leave out."""
+    no_emphasis: tuple[str, ...] = ()
+    """What other programs read as emphasis, and this one takes literally."""
+    keeps_objects: bool = True
+    """Whether its weights stay the same tensors; patched ones are made anew at each load."""
+    copes_with_full_memory: bool = False
+    """Whether it goes on in another way (in tiles) where memory is too small."""
 
 
 def fake(family: Any, prediction: Any = "epsilon") -> Callable[[Path], Subject]:
@@ -51,6 +57,28 @@ def diffusers(family: Any, **changes: Any) -> Callable[[Path], Subject]:
     return open_
 
 
+def comfyui(kind: Any, lora: bool = False) -> Callable[[Path], Subject]:
+    """ComfyUI's host: over the stand-in, or over the real program (see tests/comfy/program.py)."""
+
+    def open_(folder: Path) -> Subject:
+        from tests.comfy.pack import pack_module
+        from tests.comfy.program import load, use, with_lora
+
+        loaded = load(kind, folder)
+        lent = use(with_lora(loaded) if lora else loaded)
+        ComfyHost = pack_module("comfy_nodes.host").ComfyHost  # noqa: N806
+        host = ComfyHost(lent.model, lent.clip, lent.vae, embeddings_dir=folder)
+        return Subject(
+            host,
+            lent.networks,
+            no_emphasis=("[", "BREAK"),
+            keeps_objects=not lora,
+            copes_with_full_memory=True,
+        )
+
+    return open_
+
+
 HOSTS: dict[str, Callable[[Path], Subject]] = {
     "fake-sd1": fake("sd1"),
     "fake-sd2-v": fake("sd2", "v_prediction"),
@@ -58,4 +86,9 @@ HOSTS: dict[str, Callable[[Path], Subject]] = {
     "diffusers-sd1": diffusers("sd1"),
     "diffusers-sd2-v": diffusers("sd2", v_yaml=True),
     "diffusers-sdxl": diffusers("sdxl"),
+    "comfyui-sd1": comfyui("sd1"),
+    "comfyui-sd1-lora": comfyui("sd1", lora=True),
+    "comfyui-sd1-inpaint": comfyui("sd1-inpaint"),
+    "comfyui-sd2-v": comfyui("sd2-v"),
+    "comfyui-sdxl": comfyui("sdxl"),
 }

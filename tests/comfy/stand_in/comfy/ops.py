@@ -1,0 +1,68 @@
+"""Layers that cast their weights to their input at each call, if told so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+
+class CastWeights:
+    """Mixed into layers; the flags are ComfyUI's."""
+
+    comfy_cast_weights = False
+    weight_function: list[Any] = []  # noqa: RUF012
+    bias_function: list[Any] = []  # noqa: RUF012
+
+    def reset_parameters(self) -> None:
+        """Weights come from a file."""
+
+    def cast(self: Any, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias like the input."""
+        bias = getattr(self, "bias", None)
+        if not self.comfy_cast_weights:
+            return self.weight, bias
+        return self.weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
+
+
+class Linear(CastWeights, nn.Linear):
+    """(…, into) → (…, out)"""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See torch."""
+        return F.linear(x, *self.cast(x))
+
+
+class Conv2d(CastWeights, nn.Conv2d):
+    """(B, into, h, w) → (B, out, h, w)"""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See torch."""
+        return self._conv_forward(x, *self.cast(x))
+
+
+class LayerNorm(CastWeights, nn.LayerNorm):
+    """(…, width) → (…, width)"""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See torch."""
+        return F.layer_norm(x, self.normalized_shape, *self.cast(x), self.eps)
+
+
+class GroupNorm(CastWeights, nn.GroupNorm):
+    """(B, c, h, w) → (B, c, h, w)"""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See torch."""
+        return F.group_norm(x, self.num_groups, *self.cast(x), self.eps)
+
+
+class Embedding(CastWeights, nn.Embedding):
+    """Numbers → rows"""
+
+    def forward(self, x: Tensor, out_dtype: torch.dtype | None = None) -> Tensor:
+        """See torch."""
+        rows = F.embedding(x, self.weight)
+        return rows if out_dtype is None else rows.to(out_dtype)
