@@ -6,7 +6,7 @@ and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import Field
 from typing import Any, get_origin
 
@@ -47,12 +47,14 @@ class Form:
         """A component of the caller's own is the setting's."""
         self.components[name] = component
 
-    def add_group(self, group: type, leave_out: Sequence[str] = ()) -> list[str]:
-        """Make everything of a group of settings that is not on the page yet."""
-        names = [name for name in self._names_of(group) if name not in leave_out]
-        for name in names:
-            self.add(name)
-        return names
+    def rest(self, leave_out: Sequence[str] = ()) -> dict[str, list[str]]:
+        """Title of a group → its settings that are not on the page yet, for `add`."""
+        found: dict[str, list[str]] = {}
+        for name, (holder, item) in self._fields.items():
+            there = name in self.components or (name == "resolution" and "width" in self.components)
+            if not there and name not in leave_out and shown_as(holder, item):
+                found.setdefault((holder.__doc__ or "").split("\n")[0], []).append(name)
+        return found
 
     @property
     def inputs(self) -> list[Any]:
@@ -80,12 +82,6 @@ class Form:
             gr.update(value=shown[name]) if name in shown else gr.update()
             for name in self.components
         ]
-
-    def _names_of(self, group: type) -> Iterator[str]:
-        for name, (holder, item) in self._fields.items():
-            there = name in self.components or (name == "resolution" and "width" in self.components)
-            if holder is group and not there and shown_as(holder, item):
-                yield name
 
     def _component(self, holder: type, item: Field[Any], looks: dict[str, Any]) -> Any:
         known = about(item)
@@ -119,7 +115,9 @@ class Form:
         wanted, optional = value_type(holder, item)
         if get_origin(wanted) is tuple and isinstance(value, str):
             return tuple(line.strip() for line in value.splitlines() if line.strip())
-        return None if optional and value in ("", None) else value
+        if optional and value in ("", None):
+            return None
+        return "" if wanted is str and value is None else value
 
 
 def shown_as(holder: type, item: Field[Any]) -> tuple[Any, dict[str, Any]] | None:

@@ -21,7 +21,7 @@ TABS = ("create", "data", "train", "compare", "library")
 def build_panel(studio: Studio) -> gr.Blocks:
     """The page; a web UI shows it as a tab, `ti ui` alone."""
     with made(gr.Blocks, analytics_enabled=False, title="Textual Inversion Studio") as panel:
-        studio = replace(studio, shared=_shared())
+        studio = replace(studio, shared=shared_fields())
         with gr.Tabs(elem_id="ti_tabs"):
             for name in filter(_is_there, TABS):
                 with gr.Tab(name.title(), elem_id=f"ti_tab_{name}"):
@@ -35,7 +35,8 @@ def _is_there(name: str) -> bool:
     return importlib.util.find_spec(f".tabs.{name}", __package__) is not None
 
 
-def _shared() -> Shared:
+def shared_fields() -> Shared:
+    """The fields that several tabs speak of, to be shown by the tab that they belong to."""
     folder = gr.Textbox(
         label="Dataset directory",
         placeholder="Path to directory with input images",

@@ -16,7 +16,7 @@ State = Literal["waiting", "running", "paused", "done", "stopped", "failed"]
 """waiting: for pictures that are being made · stopped: by the user, what was learned is kept"""
 ENDED: tuple[State, ...] = ("done", "stopped", "failed")
 _MOST_POINTS = 1000
-"""Of the loss curve; when there are twice as many, every other one is dropped."""
+"""Of the loss curve; when there are twice as many, every other one is dropped, not the last."""
 _RECENT = 0.9
 """How much the mean of the seconds per step holds on to what it was."""
 
@@ -43,7 +43,7 @@ class Standing:
     first_step: int = 0
     """Where this run of it began; not 0 after a resume."""
     losses: tuple[tuple[int, float, float], ...] = ()
-    """(step, loss, rate): all steps, or evenly some of them."""
+    """(step, loss, rate): all steps, or some of them, the older the fewer."""
     rate: float = 0.0
     seconds_per_step: float = 0.0
     segments: tuple[tuple[int, int, float], ...] = ()
@@ -115,11 +115,13 @@ def _started(standing: Standing, event: training.Started) -> Standing:
 def _stepped(standing: Standing, event: training.StepDone) -> Standing:
     losses = [*(point for point in standing.losses if point[0] < event.step)]
     losses.append((event.step, event.loss, event.rate))
+    if len(losses) >= 2 * _MOST_POINTS:
+        losses = losses[:1] + losses[1::2]
     before = standing.seconds_per_step or event.seconds
     return replace(
         standing,
         step=event.step,
-        losses=tuple(losses[::2] if len(losses) >= 2 * _MOST_POINTS else losses),
+        losses=tuple(losses),
         rate=event.rate,
         seconds_per_step=_RECENT * before + (1 - _RECENT) * event.seconds,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,24 @@ import pytest
 from ti_core.hosts.fake import FakeHost
 from ti_webui.job import Job, Jobs
 from ti_webui.studio import Settings, Studio
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _close_loops() -> Iterator[None]:
+    """gradio opens an event loop for every page that is built, and never closes it."""
+    made: list[asyncio.AbstractEventLoop] = []
+    original = asyncio.new_event_loop
+
+    def new() -> asyncio.AbstractEventLoop:
+        made.append(original())
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio, "new_event_loop", new)
+        yield
+    asyncio.set_event_loop(None)
+    for loop in made:
+        loop.close()
 
 
 @pytest.fixture

@@ -9,17 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from ti_core.data.config import DataConfig
 from ti_core.data.pictures import list_images
 from ti_core.data.templates import SHIPPED
 from ti_core.errors import TIError
-from ti_core.train.config import (
-    EmbeddingConfig,
-    OptimizerConfig,
-    OutputConfig,
-    PreviewConfig,
-    TrainConfig,
-)
+from ti_core.train.config import TrainConfig
 
 from .. import markup
 from ..embeddings import all_names, refreshed
@@ -40,13 +33,6 @@ from ..training import (
 )
 from ..txt2img import preview_settings
 
-_GROUPS = (
-    (EmbeddingConfig, "Embedding"),
-    (DataConfig, "Dataset"),
-    (OptimizerConfig, "Learning"),
-    (OutputConfig, "Files"),
-    (PreviewConfig, "Previews"),
-)
 _OUTLOOK = (
     "num_vectors_per_token",
     "learning_rate",
@@ -163,8 +149,8 @@ def _pictures(folder: str) -> list[Path]:
         return []  # told by the checkup, with its reason
 
 
-def build(studio: Studio) -> None:
-    """Fill the tab."""
+def build(studio: Studio) -> TrainPage:
+    """Fill the tab, and return what its buttons do."""
     defaults = {**GOALS[FIRST_GOAL].settings_for(None), **settings_of_page(studio)}
     page = TrainPage(studio, Form(TrainConfig, "ti_train", defaults))
     with made(gr.Row, equal_height=False):
@@ -173,6 +159,7 @@ def build(studio: Studio) -> None:
         with gr.Column(scale=4, min_width=380, elem_id="ti_live"):
             _buttons(page, parts)
     _bind(page, parts)
+    return page
 
 
 def _settings(page: TrainPage) -> dict[str, Any]:
@@ -255,9 +242,10 @@ def _preview_prompt(page: TrainPage, parts: dict[str, Any]) -> None:
 
 
 def _folded(page: TrainPage) -> None:
-    for group, title in _GROUPS:
+    for title, names in page.form.rest(SETTLED).items():
         with gr.Accordion(f"More: {title}", open=False):
-            page.form.add_group(group, SETTLED)
+            for name in names:
+                page.form.add(name)
 
 
 def _buttons(page: TrainPage, parts: dict[str, Any]) -> None:

@@ -1,0 +1,86 @@
+"""What events add up to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ti_core.data.preprocess import events as preprocessing
+from ti_core.events import Notice
+from ti_core.train.events import (
+    Finished,
+    Paused,
+    PreviewReady,
+    Resumed,
+    Saved,
+    Started,
+    StepDone,
+)
+from ti_webui.standing import Standing, after
+
+STARTED = Started("word", Path("run"), 0, 100, 5, "subject", "model", 2, {}, [(0, 100, 0.005)])
+
+
+def stepped(standing: Standing, first: int, last: int, seconds: float = 2.0) -> Standing:
+    for step in range(first, last + 1):
+        standing = after(standing, StepDone(step, 0, step, 1.0 / step, 0.005, seconds))
+    return standing
+
+
+def test_progress_and_the_time_that_is_left() -> None:
+    standing = after(Standing(), STARTED)
+    assert standing.seconds_left is None
+    standing = stepped(standing, 1, 25)
+    assert (standing.step, standing.total, standing.share) == (25, 100, 0.25)
+    assert standing.seconds_left == 150.0
+    assert standing.losses[-1] == (25, 0.04, 0.005)
+
+
+def test_the_time_per_step_follows_a_change_of_speed() -> None:
+    standing = stepped(stepped(after(Standing(), STARTED), 1, 20, 1.0), 21, 80, 3.0)
+    assert 2.9 < standing.seconds_per_step <= 3.0
+
+
+def test_a_pause_is_a_state_and_ends() -> None:
+    paused = after(after(Standing(), STARTED), Paused(3))
+    assert paused.state == "paused"
+    assert not paused.over
+    assert after(paused, Resumed(3)).state == "running"
+
+
+def test_pictures_notices_and_the_result_are_collected() -> None:
+    standing = after(Standing(), STARTED)
+    for event in (
+        PreviewReady(0, Path("0.png"), "a word"),
+        Notice("warning", "odd"),
+        Saved(10, Path("state"), "state"),
+        Finished(10, Path("word.safetensors"), Path("run"), "stopped", 1.0, {}),
+    ):
+        standing = after(standing, event)
+    assert [(p.path, p.step, p.prompt) for p in standing.previews] == [(Path("0.png"), 0, "a word")]
+    assert [notice.what for notice in standing.notices] == ["odd"]
+    assert (standing.result, standing.run_folder) == (Path("word.safetensors"), Path("run"))
+
+
+def test_a_long_curve_stays_small_and_keeps_its_ends() -> None:
+    standing = stepped(after(Standing(), STARTED), 1, 9000)
+    assert len(standing.losses) < 2000
+    steps = [step for step, _, _ in standing.losses]
+    assert (steps[0], steps[-1]) == (1, 9000)
+    assert steps == sorted(set(steps))
+
+
+def test_steps_that_are_made_again_replace_those_before() -> None:
+    """After a loss that is no number, a run goes back to its last state."""
+    standing = stepped(stepped(after(Standing(), STARTED), 1, 10), 6, 7)
+    assert [step for step, _, _ in standing.losses] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_preprocessing_is_counted_too() -> None:
+    standing = after(Standing(), preprocessing.Started(Path("from"), Path("to"), 4))
+    standing = after(standing, preprocessing.PictureDone(0, Path("a.png"), (), ("it is small",)))
+    standing = after(standing, preprocessing.Skipped(1, Path("b.txt"), "no picture"))
+    assert (standing.step, standing.total) == (2, 4)
+    assert [str(n) for n in standing.notices] == [
+        "a.png: it is small",
+        "b.txt is skipped: no picture",
+    ]
