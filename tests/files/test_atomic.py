@@ -11,7 +11,13 @@ from typing import Any, BinaryIO
 import pytest
 
 from ti_core.errors import StorageError
-from ti_core.files.atomic import make_folder, require_writable, write_bytes, write_with
+from ti_core.files.atomic import (
+    make_folder,
+    require_writable,
+    unfinished,
+    write_bytes,
+    write_with,
+)
 
 
 def failing(code: int) -> Any:
@@ -99,3 +105,16 @@ def test_a_name_of_the_greatest_length_can_be_written(tmp_path: Path) -> None:
     name = "n" * 251 + ".pt"
     write_bytes(tmp_path / name, b"x")
     assert names(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("name", ["a.png", "two\nlines.txt", "x" * 200, ".hidden", "é" * 100])
+def test_a_temporary_file_is_known_by_its_name(tmp_path: Path, name: str) -> None:
+    seen: list[str] = []
+    write_with(tmp_path / name, lambda file: seen.extend(names(tmp_path)))
+    assert [unfinished(each) for each in seen] == [name[:40]]
+    assert unfinished(name) == ""
+
+
+@pytest.mark.parametrize("name", ["", ".", "a.png", ".git", ".a.png", "a.abcdefgh", ".a.ABCDEFGH"])
+def test_other_names_are_those_of_no_temporary_file(name: str) -> None:
+    assert unfinished(name) == ""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import StorageError
+
+_LETTERS = 40
+_TEMPORARY = re.compile(rf"\.(.{{1,{_LETTERS}}})\.[a-z0-9_]{{8}}", re.DOTALL)
+"""What `tempfile` makes of the prefix that it is given below."""
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -27,7 +32,7 @@ def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """
     try:
         make_folder(path.parent)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:_LETTERS]}.")
     except OSError as error:
         raise storage_error(path, error) from error
     try:
@@ -43,6 +48,13 @@ def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
         if isinstance(error, OSError):
             raise storage_error(path, error) from error
         raise
+
+
+def unfinished(name: str) -> str:
+    """The name (its first 40 letters) of the file that a temporary one is to become; "" if the name
+    is that of no temporary file. A kill leaves such files; they are never read."""
+    found = _TEMPORARY.fullmatch(name)
+    return found[1] if found else ""
 
 
 def make_folder(folder: Path) -> Path:

@@ -20,7 +20,11 @@ from PIL import Image
 from tests.data.preprocess.folders import loaded
 from ti_core.data.pictures import ENDINGS
 from ti_core.data.preprocess.config import PreprocessConfig
+from ti_core.data.preprocess.events import Skipped
 from ti_core.data.preprocess.job import preprocess
+from ti_core.data.preprocess.places import sweep
+from ti_core.data.preprocess.writer import DEBUG_FOLDER
+from ti_core.events import Event, Notice
 
 PICTURES = 6
 _CODE = """
@@ -86,6 +90,64 @@ def test_the_next_run_makes_good_what_was_missing(tmp_path: Path) -> None:
     kill_once(source, destination, 3, 0.02)
     preprocess(source, destination, PreprocessConfig(width=256, height=256))
     assert len(list(destination.glob("*-0-*.png"))) == PICTURES
+
+
+def leftovers(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob(".*")]
+
+
+def left_behind(folder: Path, hours: float = 1.0) -> list[Path]:
+    """What kills leave: a picture, a caption and a debug picture, none of them whole."""
+    (folder / DEBUG_FOLDER).mkdir(parents=True, exist_ok=True)
+    names = (
+        ".00000-0-a very long name of which only t.ab_12345",
+        ".00000-0-0.txt.zzzzzzzz",
+        f"{DEBUG_FOLDER}/.00003-1-3.png.12345678",
+    )
+    then = time.time() - 3600 * hours
+    for name in names:
+        (folder / name).write_bytes(b"\x89PNG half")
+        os.utime(folder / name, (then, then))
+    return [folder / name for name in names]
+
+
+def test_the_next_run_sweeps_up_what_was_half_written(tmp_path: Path) -> None:
+    source, destination = fill(tmp_path / "in"), tmp_path / "out"
+    left_behind(destination)
+    told: list[Event] = []
+    preprocess(source, destination, PreprocessConfig(width=256, height=256), told.append)
+    assert leftovers(destination) == []
+    notices = [event for event in told if isinstance(event, Notice)]
+    assert notices[0].what == "3 half-written files of a run that was killed are removed"
+
+
+def test_what_another_run_may_be_writing_stays(tmp_path: Path) -> None:
+    left = left_behind(tmp_path, hours=0.001)
+    assert sweep(tmp_path) == 0
+    assert all(path.exists() for path in left)
+
+
+def test_hidden_files_of_the_user_s_stay(tmp_path: Path) -> None:
+    names = (".git", ".DS_Store", ".a.png", ".notes.abcdefgh", "00000-0-a.png", ".00000-0-a.png")
+    for name in names:
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, 0))
+    assert sweep(tmp_path) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+def test_where_the_source_is_the_folder_of_a_killed_run_its_leftovers_are_no_pictures(
+    tmp_path: Path,
+) -> None:
+    source = fill(tmp_path / "in")
+    whole = (source / "0.png").read_bytes()
+    (source / ".00000-0-0.png.abcdefgh").write_bytes(whole)  # complete, but for its name
+    told: list[Event] = []
+    finished = preprocess(source, tmp_path / "out", on_event=told.append)
+    assert finished.pictures == PICTURES
+    (skipped,) = (event for event in told if isinstance(event, Skipped))
+    assert skipped.reason == "a run that was killed left it half-written"
+    assert (source / ".00000-0-0.png.abcdefgh").exists()
 
 
 def _many(times: int) -> None:

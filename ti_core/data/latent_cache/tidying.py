@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ...files.atomic import unfinished
 from . import portions, remembered
 
 FOLDER = re.compile(r"vae-[0-9a-f]{16}")
 """Names of the folders inside the cache: one for each VAE."""
-_TEMPORARY = re.compile(r"\.(?P<name>.+)\.[^.]{8}")
-"""What a write that was killed leaves; see files/atomic.py."""
 _LEFT_BEHIND_SECONDS = 3600.0
 """No write takes that long."""
 _IN_USE_SECONDS = 2 * 3600.0
@@ -63,9 +62,8 @@ def clear(cache: Path) -> int:
 def _files(cache: Path, leftovers: bool) -> Iterator[_File]:
     for folder, name in [(cache, remembered.NAME), *((f, portions.NAME) for f in _folders(cache))]:
         for entry in _entries(folder):
-            match = _TEMPORARY.fullmatch(entry.name) if leftovers else None
-            inner = match["name"] if match else entry.name
-            if bool(match) == leftovers and name.fullmatch(inner):
+            inner = unfinished(entry.name) if leftovers else entry.name
+            if name.fullmatch(inner):
                 with contextlib.suppress(OSError):  # removed by another run
                     found = entry.stat(follow_symlinks=False)
                     yield _File(found.st_mtime, found.st_size, Path(entry.path))

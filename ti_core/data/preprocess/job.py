@@ -9,13 +9,13 @@ from typing import Literal
 
 from ...errors import DataError
 from ...events import Notice, notice_of
-from ...files.atomic import make_folder
+from ...files.atomic import make_folder, unfinished
 from ..pictures import open_picture
 from .captions import Describer, describer
 from .config import PreprocessConfig
 from .events import Finished, Listener, PictureDone, Skipped, Started
 from .faces import FaceFinder, NoFaceFinderError, opencv_faces
-from .places import captions_among, entries, require_apart
+from .places import captions_among, entries, require_apart, sweep
 from .treatments import treat
 from .writer import DEBUG_FOLDER, Writer
 
@@ -44,7 +44,7 @@ def preprocess(
     config, start = config or PreprocessConfig(), time.monotonic()
     found = _checked(source, destination)
     describe = describe or describer(config.captions)
-    for notice in _notices(destination, config):
+    for notice in (*_swept(destination), *_notices(destination, config)):
         on_event(notice)
     if config.focal_point.focal_crop and find_faces is None:
         find_faces = _opencv(config, on_event)
@@ -89,6 +89,8 @@ class _Job:
         return done
 
     def _picture(self, index: int, path: Path) -> PictureDone:
+        if unfinished(path.name):
+            raise DataError("nothing is made of it", "a run that was killed left it half-written")
         opened = open_picture(path)
         notes = list(opened.notes)
         made = treat(opened.image, self.config, self.find_faces, notes.append)
@@ -105,6 +107,13 @@ def _checked(source: Path, destination: Path) -> list[Path]:
         require_apart(source, folder)
     make_folder(destination)
     return found
+
+
+def _swept(destination: Path) -> Iterator[Notice]:
+    count = sweep(destination) + sweep(destination / DEBUG_FOLDER)
+    if count:
+        what = f"{count} half-written files of a run that was killed are removed"
+        yield Notice("info", what, "", "its whole pictures are still there")
 
 
 def _notices(destination: Path, config: PreprocessConfig) -> Iterator[Notice]:

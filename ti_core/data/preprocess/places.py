@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import time
 from pathlib import Path
 
 from ...errors import ConfigError, DataError
+from ...files.atomic import unfinished
 from ..captions import FALLBACK
 
 _CAPTIONS = (".txt", FALLBACK)
+_OURS = re.compile(r"\d{5,}-\d+-.*", re.DOTALL)
+"""How the names of pictures and captions begin; see names.py."""
+_STILL_BEING_WRITTEN_SECONDS = 60.0
 
 
 def entries(source: Path) -> list[Path]:
@@ -21,6 +28,28 @@ def entries(source: Path) -> list[Path]:
         raise DataError(
             f"cannot read the folder {source}", error.strerror or str(error), "check the source"
         ) from error
+
+
+def sweep(folder: Path) -> int:
+    """Remove what a run that was killed left half-written, and tell how many files that were.
+
+    Files that are younger than a minute stay: another run may be writing them.
+    """
+    left = [path for path in _inside(folder) if _OURS.fullmatch(unfinished(path.name))]
+    swept = 0
+    for path in left:
+        with contextlib.suppress(OSError):  # another run was quicker
+            if time.time() - path.lstat().st_mtime > _STILL_BEING_WRITTEN_SECONDS:
+                path.unlink()
+                swept += 1
+    return swept
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:  # not there; or nothing can be written into it, which tells itself
+        return []
 
 
 def captions_among(found: list[Path]) -> set[Path]:
