@@ -1,0 +1,149 @@
+"""HTML of the panel: readable, and nothing raw from outside."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ti_core.data.checkup.aim import Segment
+from ti_core.data.checkup.finding import Finding
+from ti_core.errors import ConfigError
+from ti_core.events import Notice
+from ti_webui import markup
+from ti_webui.curve import curve
+from ti_webui.outlook import Outlook
+from ti_webui.standing import Standing
+
+EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">"\'&'
+KNOWN_TAGS = set("div span b i p ul li details summary svg line text polyline".split())
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read(html: str) -> _Reader:
+    reader = _Reader()
+    reader.feed(html)
+    reader.close()
+    assert reader.tags <= KNOWN_TAGS
+    assert not {name for name in reader.attributes if name.startswith("on")}
+    return reader
+
+
+def everywhere(text: str) -> str:
+    """Every place of the panel's HTML into which a foreign text can come."""
+    standing = Standing(
+        state="failed",
+        stage=text,
+        error=text,
+        losses=((1, 0.5, 0.1), (2, 0.4, 0.1)),
+        strengths=((2, 1.0),),
+        result=Path("folder") / (text.replace("/", "").replace("\0", "") or "x"),
+        total=2,
+        step=2,
+    )
+    parts = (
+        markup.progress(standing, text),
+        markup.error_box(text),
+        markup.notices([Notice("warning", text, text, text)]),
+        markup.findings([Finding("rule", "error", text, text, text, (text,) * 5)]),
+        markup.findings([Finding("rule", "note", text)]),
+        markup.outlook(Outlook(memory=1, memory_formula=text, model=text, trouble=text)),
+    )
+    return "".join(parts)
+
+
+def test_html_in_names_paths_and_captions_stays_text() -> None:
+    found = read(everywhere(EVIL))
+    assert "<script>alert(1)</script>" in found.text
+
+
+@given(st.text(max_size=40))
+def test_no_text_whatever_becomes_a_tag(text: str) -> None:
+    read(everywhere(text + "<b onclick=x>"))
+
+
+def test_errors_speak_of_labels_not_of_options() -> None:
+    error = ConfigError("learning_rate 'x' is no rate", "", "or set --max_train_steps to 10")
+    text = read(markup.error_box(error)).text
+    assert "“Embedding Learning rate” 'x' is no rate; or set “Max steps” to 10" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0123, "0.012 s"),
+        (9.5, "9.5 s"),
+        (12.4, "12 s"),
+        (200, "3 min 20 s"),
+        (3900, "1 h 05 min"),
+    ],
+)
+def test_times_are_spelled_for_people(seconds: float, text: str) -> None:
+    assert markup.spelled_seconds(seconds) == text
+
+
+def test_the_schedule_is_told_in_steps_that_people_count() -> None:
+    segments = (Segment(0.005, 0, 100), Segment(0.001, 100, 1500))
+    told = markup.outlook(Outlook(segments, 1500, vectors=4))
+    text = read(told).text
+    assert "0.005 for steps 1 to 100" in text
+    assert "0.001 for steps 101 to 1,500" in text
+    assert "4 of 75 places in a prompt, 71 are left" in text
+    assert "width:6.67%" in told
+
+
+def test_a_running_job_tells_where_it_is_and_how_long_it_takes() -> None:
+    standing = Standing(
+        state="running",
+        stage="training",
+        step=50,
+        total=200,
+        losses=((49, 0.2, 0.005), (50, 0.1, 0.005)),
+        rate=0.005,
+        seconds_per_step=2.0,
+        strengths=((0, 1.0), (50, 6.0)),
+    )
+    html = markup.progress(standing, "word")
+    text = " ".join(read(html).text.split())
+    for part in ("word", "training", "50 of 200", "0.1000", "0.005", "about 5 min 00 s"):
+        assert part in text
+    assert "width:25.00%" in html
+    assert "6.00 overtrained" in text
+
+
+def test_many_notices_do_not_flood_the_page() -> None:
+    html = markup.notices([Notice("info", f"number {i}.") for i in range(100)])
+    assert "number 99." in html
+    assert "number 0." not in html
+    assert "and 60 more" in html
+
+
+def test_a_curve_needs_two_points_and_has_no_loss_below_nothing() -> None:
+    assert curve([(1, 0.5, 0.1)]) == ""
+    assert curve([(1, float("nan"), 0.1), (2, 0.5, 0.1)]) == ""
+    drawn = curve([(i, 0.001 if i % 2 else 1.0, 0.1) for i in range(1, 50)])
+    assert 'text-anchor="end">-' not in drawn
+    assert drawn.count("<polyline") == 2
+
+
+def test_the_curve_marks_where_the_schedule_changes() -> None:
+    points = [(i, 0.5, 0.1) for i in range(1, 101)]
+    segments = [(0, 40, 0.005), (40, 100, 0.001)]
+    assert curve(points, segments).count("ti-mark") == 1

@@ -1,0 +1,175 @@
+"""From what is asked for to a trained embedding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ti_core.cli.options import make_config
+from ti_core.errors import ConfigError, HostError, TrainingError
+from ti_core.files.embedding import Embedding
+from ti_core.files.reading import read_embedding
+from ti_core.files.writing import write_embedding
+from ti_core.hosts.fake import FakeHost
+from ti_core.train.config import TrainConfig
+from ti_core.train.events import StepDone
+from ti_core.train.loop import train
+from ti_webui import training
+from ti_webui.job import Job
+from ti_webui.studio import Studio
+from ti_webui.training import embedding_named, new_order, resumable, resume_order, start
+
+from .conftest import finished
+
+
+@pytest.fixture(autouse=True)
+def _findings_are_no_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pictures of the tests are small; the checkup has tests of its own."""
+    monkeypatch.setattr(training, "_require_no_errors", lambda found: None)
+
+
+def config_of(settings: dict[str, Any], **changes: Any) -> TrainConfig:
+    made: TrainConfig = make_config(TrainConfig, {**settings, **changes})
+    return made
+
+
+def run(studio: Studio, settings: dict[str, Any], **changes: Any) -> Job:
+    job = finished(start(studio, new_order(studio, config_of(settings, **changes))))
+    assert job.standing.error == ""
+    return job
+
+
+def test_a_new_word_is_trained_and_lies_where_the_program_looks(
+    studio: Studio, settings: dict[str, Any], tmp_path: Path, host: FakeHost
+) -> None:
+    job = run(studio, settings, output_dir=str(tmp_path / "elsewhere"))
+    path = tmp_path / "embeddings" / "zz-thing.safetensors"
+    assert (job.standing.state, job.standing.result) == ("done", path)
+    assert read_embedding(path).step == 6
+    assert host.saved == [path]
+    assert len(job.standing.losses) == 6
+    assert [preview.step for preview in job.standing.previews] == [0, 3, 6]
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_panel_trains_what_the_command_line_trains(
+    studio: Studio, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    run(studio, settings)
+    other = config_of(settings, output_dir=str(tmp_path / "cli"), logging_dir=str(tmp_path / "l"))
+    path = train(other, FakeHost(tmp_path))
+    assert path.read_bytes() == (tmp_path / "embeddings" / "zz-thing.safetensors").read_bytes()
+
+
+def test_the_strength_is_measured_at_the_start_and_at_the_end(
+    studio: Studio, settings: dict[str, Any]
+) -> None:
+    job = run(studio, settings, save_state_every_n_steps=2)
+    assert [step for step, _ in job.standing.strengths] == [0, 2, 4, 6]
+    assert all(0.1 < ratio < 10 for _, ratio in job.standing.strengths)
+    assert list(studio.usual_lengths) == [("fake", "0" * 10)]
+
+
+def test_an_embedding_that_is_there_goes_on_from_its_own_vectors(
+    studio: Studio, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = tmp_path / "embeddings" / "people"
+    folder.mkdir()
+    rows = torch.full((3, 12), 0.5)
+    path = folder / "zz-thing.safetensors"
+    write_embedding(path, Embedding("zz-thing", {"emb_params": rows}))
+    order = new_order(studio, config_of(settings, token_string="ZZ-Thing", max_train_steps=1))
+    assert order.config.embedding.weights == str(path)
+    assert order.config.embedding.num_vectors_per_token == 3
+    finished(start(studio, order))
+    trained = read_embedding(path)
+    assert trained.vectors["emb_params"].shape == (3, 12)
+    assert not torch.equal(trained.vectors["emb_params"], rows)
+    assert list((tmp_path / "embeddings").glob("*.safetensors")) == []
+
+
+def test_a_pt_file_is_not_given_a_second_file_of_its_name(
+    studio: Studio, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "embeddings" / "zz-thing.pt"
+    write_embedding(path, Embedding("zz-thing", {"emb_params": torch.ones(1, 12)}), "pt")
+    with pytest.raises(ConfigError, match="zz-thing.pt"):
+        new_order(studio, config_of(settings))
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bytes(
+    studio: Studio, settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(studio, settings, token_string="zz-whole", max_train_steps=8)
+    tell = Job.tell
+
+    def interrupt_at_three(job: Job, event: Any) -> None:
+        tell(job, event)
+        if isinstance(event, StepDone) and event.step == 3:
+            job.control.finish()
+
+    monkeypatch.setattr(Job, "tell", interrupt_at_three)
+    first = run(studio, settings, token_string="zz-whole-2", max_train_steps=8)
+    assert (first.standing.state, first.standing.step) == ("stopped", 3)
+    monkeypatch.setattr(Job, "tell", tell)
+
+    found = resumable(studio, "zz-whole-2", str(tmp_path / "log"))
+    assert found is not None
+    assert found.step == 3
+    job = finished(start(studio, resume_order(found, "zz-whole-2")))
+    assert (job.standing.state, job.standing.first_step, job.standing.step) == ("done", 3, 8)
+    results = [read_embedding(done.standing.result) for done in (whole, job)]  # type: ignore[arg-type]
+    one, two = (result.vectors["emb_params"] for result in results)
+    assert torch.equal(one, two)
+
+
+def test_resuming_takes_the_runs_settings_and_more_steps_if_asked(
+    studio: Studio, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    run(studio, settings)
+    found = resumable(studio, "zz-thing", str(tmp_path / "log"))
+    assert resume_order(found, "zz-thing", 4).config.optimizer.max_train_steps == 6
+    order = resume_order(found, "zz-thing", 9)
+    assert order.config.optimizer.max_train_steps == 9
+    assert finished(start(studio, order)).standing.step == 9
+
+
+def test_nothing_to_resume_is_said(studio: Studio, tmp_path: Path) -> None:
+    assert resumable(studio, "zz-thing", str(tmp_path / "log")) is None
+    with pytest.raises(TrainingError, match="no run of zz-thing"):
+        resume_order(None, "zz-thing")
+
+
+def test_no_model_is_an_error_on_the_page(studio: Studio, settings: dict[str, Any]) -> None:
+    def missing() -> FakeHost:
+        raise HostError("no model is loaded", "", "choose a checkpoint")
+
+    order = new_order(studio, config_of(settings))
+    studio.host = missing
+    job = finished(start(studio, order))
+    assert job.standing.error == "no model is loaded; choose a checkpoint"
+
+
+def test_names_are_found_as_the_program_finds_them(studio: Studio, tmp_path: Path) -> None:
+    path = tmp_path / "embeddings" / "My-Cat.safetensors"
+    write_embedding(path, Embedding("My-Cat", {"emb_params": torch.ones(1, 12)}))
+    found = embedding_named(studio, "my-cat")
+    assert found is not None
+    assert found.path == path
+    assert embedding_named(studio, "my-dog") is None
+
+
+def test_the_checkup_is_shown_and_its_errors_end_the_run(
+    studio: Studio, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.undo()
+    order = new_order(studio, config_of(settings, train_data_dir=str(tmp_path / "nothing here")))
+    job = finished(start(studio, order))
+    assert job.standing.state == "failed"
+    assert "the checkup found an error" in job.standing.error
+    assert "nothing here" in job.standing.error
+    assert {finding.severity for finding in job.standing.findings} >= {"error"}
+    assert not (tmp_path / "log").exists()
