@@ -47,6 +47,14 @@ class Form:
         """A component of the caller's own is the setting's."""
         self.components[name] = component
 
+    def add_group(self, group: type, leave_out: Sequence[str] = ()) -> list[str]:
+        """Make everything of a group of settings that is not on the page yet."""
+        holders = {name: holder for name, (holder, _) in self._fields.items()}
+        names = [n for some in self.rest(leave_out).values() for n in some if holders[n] is group]
+        for name in names:
+            self.add(name)
+        return names
+
     def rest(self, leave_out: Sequence[str] = ()) -> dict[str, list[str]]:
         """Title of a group → its settings that are not on the page yet, for `add`."""
         found: dict[str, list[str]] = {}

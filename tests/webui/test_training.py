@@ -96,7 +96,7 @@ def test_a_pt_file_is_not_given_a_second_file_of_its_name(
 ) -> None:
     path = tmp_path / "embeddings" / "zz-thing.pt"
     write_embedding(path, Embedding("zz-thing", {"emb_params": torch.ones(1, 12)}), "pt")
-    with pytest.raises(ConfigError, match="zz-thing.pt"):
+    with pytest.raises(ConfigError, match=r"zz-thing\.pt"):
         new_order(studio, config_of(settings))
 
 
