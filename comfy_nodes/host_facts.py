@@ -19,7 +19,7 @@ _FAMILIES: dict[tuple[str, ...], Family] = {
     ("clip_l", "clip_g"): "sdxl",
 }
 _INPUT_CHANNELS = {4: "a text-to-image model", 9: "an inpainting model"}
-_ALMOST_ZERO = 1e-6
+_ALMOST_ZERO = 6e-8
 _FIX = "use a checkpoint of SD 1.x, SD 2.x or SDXL"
 
 

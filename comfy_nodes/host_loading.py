@@ -59,7 +59,7 @@ class Loading:
         wanted = [*self._ready, *(p for p in patchers if not _has(self._ready, p))]
         if len(wanted) == len(self._ready) and room == self._room:
             return
-        manager.load_models_gpu(wanted, memory_required=room)
+        _load(wanted, room)
         for patcher in wanted:
             self._freeze(patcher.model)
             rebuild_inference_tensors(patcher.model)
@@ -95,7 +95,7 @@ class Loading:
         before = next((p for p in self._before if given.is_clone(p)), given)
         now = next((p for p in manager.loaded_models() if given.is_clone(p)), None)
         if now is not None and now is not before:
-            manager.load_models_gpu([before])
+            _load([before])
 
     def _freeze(self, network: nn.Module) -> None:
         """Without this, backward fills gradients for every weight of the UNet."""
@@ -118,8 +118,19 @@ def _has(patchers: list[Any], patcher: Any) -> bool:
     return any(other is patcher for other in patchers)
 
 
+def _load(patchers: list[Any], room: float = 0) -> None:
+    """As a node does it, in inference mode.
+
+    A weight that was created in it and is moved outside of it is good for nothing any more: even
+    sampling fails then ("do not track version counter"), and to make room any model may be moved.
+    """
+    with torch.inference_mode():
+        manager.load_models_gpu(patchers, memory_required=room)
+
+
 def _unload(patcher: Any) -> None:
     loaded = manager.current_loaded_models
-    for entry in [entry for entry in loaded if patcher.is_clone(entry.model)]:
-        entry.model_unload()
-        loaded.remove(entry)
+    with torch.inference_mode():
+        for entry in [entry for entry in loaded if patcher.is_clone(entry.model)]:
+            entry.model_unload()
+            loaded.remove(entry)
