@@ -1,13 +1,13 @@
 """Models of the ComfyUI that `tests.comfy.program` starts, one of each kind for all tests.
 
-The real program's come from files, 8 GB in all: `COMFYUI_TEST_MODELS` is a folder to keep them in.
+The real program's come from files, 8 GB in all: `COMFYUI_CHECKPOINTS` is a folder to keep them in.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,19 @@ Open = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
-def load(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., program.Loaded]:
-    """kind, inference → MODEL, CLIP, VAE."""
-    kept = os.environ.get("COMFYUI_TEST_MODELS")
-    folder = Path(kept) if kept else tmp_path_factory.mktemp("models")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the real program's files are."""
+    kept = os.environ.get("COMFYUI_CHECKPOINTS")
+    return Path(kept) if kept else tmp_path_factory.mktemp("models")
 
-    @cache
+
+@pytest.fixture(scope="session")
+def load(models: Path) -> Callable[..., program.Loaded]:
+    """kind, inference → MODEL, CLIP, VAE."""
+
+    @lru_cache(maxsize=2 if program.is_real() else None)
     def open_(kind: Any = "sd1", inference: bool = True) -> program.Loaded:
-        return program.load(kind, folder, inference)
+        return program.load(kind, models, inference)
 
     return open_
 

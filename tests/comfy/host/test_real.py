@@ -1,0 +1,173 @@
+"""What only the real ComfyUI can show; see tests/real_hosts/test_comfyui_host.py."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.comfy import program
+from tests.comfy.host.learning import gradients, loss, noise, some_rows
+from tests.comfy.host.test_pictures import sampled, train_a_little
+from ti_core.files.reading import read_embedding
+from ti_core.train.events import StepDone
+from ti_core.train.loop import train
+
+from ...conftest import Configure
+
+pytestmark = pytest.mark.skipif(not program.is_real(), reason="needs COMFYUI_PATH")
+LARGE = [pytest.param(kind, marks=pytest.mark.full_size) for kind in ("sdxl", "sdxl-v")]
+KINDS = ["sd1", "sd1-inpaint", "sd2", "sd2-v", *LARGE]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_gradient_is_the_slope(load: Any, host_of: Any, kind: str) -> None:
+    host = host_of(load(kind))
+    rows = some_rows(host)
+    with host.session() as session:
+        loss(session, rows).backward()
+        for key, value in rows.items():
+            assert value.grad is not None
+            length = value.grad.norm()
+            step = value.grad / length * 0.1
+            with torch.no_grad():
+                up, down = (loss(session, {**rows, key: value + s * step}) for s in (1, -1))
+            assert float((up - down) / 0.2 / length) == pytest.approx(1, rel=2e-3), key
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_loss_falls_and_the_model_is_given_back(load: Any, host_of: Any, kind: str) -> None:
+    lent = program.with_lora(load(kind))
+    before, losses = sampled(lent), []
+    host = host_of(lent)
+    with host.session() as session:
+        target, rows = noise(2, 4, 8, 8, seed=9), some_rows(host)
+        optimizer = torch.optim.AdamW(rows.values(), lr=0.02)
+        for _ in range(8):
+            optimizer.zero_grad()
+            found = loss_to(session, rows, target)
+            found.backward()
+            optimizer.step()
+            losses.append(float(found.detach()))
+    assert losses[-1] < losses[0]
+    assert sampled(lent) == before
+
+
+def loss_to(session: Any, rows: dict[str, Tensor], target: Tensor) -> Tensor:
+    conditioning = session.encode_prompts(["a zz-thing", "zz-thing"], {"zz-thing": rows})
+    output = session.predict(noise(2, 4, 8, 8), torch.tensor([700, 300]), conditioning)
+    return (output - target).square().mean()
+
+
+@pytest.fixture
+def moving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading copies every weight, as a move to another device does; on a processor none moves."""
+
+    def to(self: nn.Module, *args: Any, **options: Any) -> nn.Module:
+        wanted = next((a for a in args if isinstance(a, torch.dtype)), None)
+        return self._apply(lambda t: t.to(wanted, copy=True) if t.is_floating_point() else t)
+
+    monkeypatch.setattr(nn.Module, "to", to)
+
+
+@pytest.mark.usefixtures("moving")
+@pytest.mark.parametrize("lora", [False, True], ids=["plain", "lora"])
+def test_weights_that_move_at_each_load_can_be_learned_through_and_sampled_with(
+    load: Any, host_of: Any, lora: bool
+) -> None:
+    plain = load("sd1")
+    lent = program.with_lora(plain) if lora else plain
+    before = sampled(lent)
+    for precision in ("no", "bf16"):
+        train_a_little(host_of(lent), precision)
+        assert sampled(lent) == before
+        sampled(plain)
+        assert sampled(lent) == before
+
+
+@pytest.fixture
+def scarce(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models are loaded partially, with room for nothing: every layer is brought at each call."""
+    kind = sys.modules["comfy.model_management"].LoadedModel
+    real = kind.model_load
+    monkeypatch.setattr(kind, "model_load", lambda self, *a, **o: real(self, 0.1))
+
+
+@pytest.mark.parametrize("kind", ["sd1", "sd2-v"])
+@pytest.mark.parametrize("lora", [False, True], ids=["plain", "lora"])
+def test_partially_loaded_models_give_the_same_gradients(
+    load: Any, host_of: Any, request: pytest.FixtureRequest, kind: str, lora: bool
+) -> None:
+    lent = program.with_lora(load(kind)) if lora else load(kind)
+    expected = gradients(host_of(lent))
+    for patcher in (lent.model, lent.clip.patcher):
+        patcher.detach()
+    sys.modules["comfy.model_management"].current_loaded_models.clear()
+    request.getfixturevalue("scarce")
+    found = gradients(host_of(lent))
+    assert any(getattr(m, "prev_comfy_cast_weights", None) is False for m in modules(lent))
+    for key, value in expected.items():
+        assert torch.cosine_similarity(value.flatten(), found[key].flatten(), dim=0) > 0.999
+    for patcher in (lent.model, lent.clip.patcher):
+        patcher.detach()
+    sys.modules["comfy.model_management"].current_loaded_models.clear()
+
+
+def modules(lent: program.Loaded) -> list[nn.Module]:
+    return list(lent.model.model.diffusion_model.modules())
+
+
+@pytest.mark.parametrize(
+    "kind", ["sd1", *(pytest.param(k, marks=pytest.mark.full_size) for k in ("sd2", "sd2-v"))]
+)
+def test_the_same_seed_gives_the_same_curve_as_the_standalone_host(
+    load: Any, host_of: Any, models: Path, configure: Configure, tmp_path: Path, kind: str
+) -> None:
+    """One file, one config, two programs: twenty losses, and the vectors."""
+    pytest.importorskip("diffusers")
+    from tests.comfy.checkpoints import write
+    from ti_core.hosts.diffusers import DiffusersHost
+
+    settings = {
+        "max_train_steps": 20,
+        "resolution": (64, 64),
+        "num_vectors_per_token": 2,
+        "train_batch_size": 2,
+    }
+    path = write(kind, models)
+    prediction: Any = "v_prediction" if kind.endswith("-v") else None
+    opened: list[Callable[[], Any]] = [
+        lambda: host_of(load(kind)),
+        lambda: DiffusersHost.open(path, device="cpu", prediction=prediction),
+    ]
+    curves, vectors = [], []
+    for number, open_ in enumerate(opened):
+        losses: list[float] = []
+
+        def keep(event: Any, losses: list[float] = losses) -> None:
+            if isinstance(event, StepDone):
+                losses.append(event.loss)
+
+        config = configure(**settings, output_dir=str(tmp_path / str(number)))
+        vectors.append(read_embedding(train(config, open_(), keep)).vectors)
+        curves.append(losses)
+    assert len(curves[0]) == 20
+    assert curves[0] == pytest.approx(curves[1], rel=1e-4)
+    for key, ours in vectors[0].items():
+        assert torch.allclose(ours, vectors[1][key], rtol=1e-4, atol=1e-6)
+
+
+def test_a_preview_is_drawn_with_the_loras_of_the_graph(load: Any, host_of: Any) -> None:
+    from tests.comfy.host.test_pictures import REQUEST
+
+    plain, found = load("sd1"), []
+    for lent in (plain, program.with_lora(plain)):
+        with host_of(lent).session() as session:
+            found.append(session.preview(replace(REQUEST, seed=3), {})[0].tobytes())
+    assert found[0] != found[1]
