@@ -10,26 +10,11 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from ti_core.data.config import DataConfig
-from ti_core.data.latent_cache.config import CacheConfig
+from ti_core.cli.options import make_config
 from ti_core.options import leaves
-from ti_core.train.config import (
-    EmbeddingConfig,
-    OptimizerConfig,
-    OutputConfig,
-    PreviewConfig,
-    TrainConfig,
-)
+from ti_core.train.config import TrainConfig
 
 COLOURS = ("red", "green", "blue", "orange", "purple")
-GROUPS = {
-    "embedding": EmbeddingConfig,
-    "data": DataConfig,
-    "optimizer": OptimizerConfig,
-    "output": OutputConfig,
-    "preview": PreviewConfig,
-    "cache": CacheConfig,
-}
 Configure = Callable[..., TrainConfig]
 
 
@@ -82,11 +67,8 @@ def configure(tmp_path: Path, pictures: Path) -> Configure:
             "save_every_n_steps": 0,
             **changes,
         }
-        groups: dict[str, dict[str, Any]] = {name: {} for name in GROUPS}
-        for (group, name), _ in leaves(TrainConfig):
-            if name in values:
-                groups[group][name] = values.pop(name)
-        assert not values, f"no such settings: {values}"
-        return TrainConfig(**{name: GROUPS[name](**groups[name]) for name in GROUPS})
+        unknown = values.keys() - {path[-1] for path, _ in leaves(TrainConfig)}
+        assert not unknown, f"no such settings: {unknown}"
+        return make_config(TrainConfig, values)
 
     return build

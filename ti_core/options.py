@@ -36,6 +36,8 @@ class Option:
     """Interfaces fold it away."""
     recorded: bool = True
     """Part of what makes the result; written into the embedding. Never true for a path."""
+    quiet: bool = False
+    """Recorded only where it is not at its default, so that a new setting changes no file."""
 
 
 def option(default: Any = MISSING, help: str = "", *, label: str, **about: Any) -> Any:
@@ -160,5 +162,6 @@ def recorded(config: Any) -> dict[str, Any]:
             value = config
             for name in path:
                 value = getattr(value, name)
-            result[path[-1]] = value
+            if not about(item).quiet or value != item.default:
+                result[path[-1]] = value
     return result

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ti_core.data.buckets import Frame
 from ti_core.data.captions import Caption
 from ti_core.data.images import cut, open_image
 from ti_core.data.item import Item, read_item
@@ -27,7 +28,8 @@ def drawn(path: Path, size: tuple[int, int] = (96, 64), orientation: int = 1) ->
 
 
 def item(path: Path, width: int = 64, height: int = 64, mode: str = "cover") -> Item:
-    return read_item(path, Caption("a thing", from_file=True), width, height, mode)
+    caption = Caption("a thing", from_file=True)
+    return read_item(path, caption, lambda size: Frame(width, height, mode))
 
 
 @pytest.mark.parametrize("mode", ["cover", "stretch", "pad"])

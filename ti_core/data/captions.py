@@ -28,18 +28,31 @@ class Caption:
 
     text: str
     from_file: bool
-    """A caption file was found; otherwise these are A1111's file words."""
+    """A caption file was found; otherwise these are the folder's words or A1111's file words."""
+    from_folder: bool = False
+    """These are the words of its folder (kohya's class tokens)."""
 
 
-def read_caption(image: Path, extension: str = ".txt", regex: str = "", join: str = " ") -> Caption:
-    """The caption of a picture: the file beside it wins over the file name, as in A1111.
+def read_caption(
+    image: Path,
+    extension: str = ".txt",
+    regex: str = "",
+    join: str = " ",
+    words: str = "",
+    first_line: bool = False,
+) -> Caption:
+    """The caption of a picture: the file beside it wins over the words of the folder, and they win
+    over the file name. With `first_line` the rest of the file is left out, as in kohya's scripts.
 
     Where there is no file with that extension, one that ends with `.caption` is taken.
     Raises DataError for a caption file that is not text.
     """
     beside = caption_file(image, extension)
     if _is_there(beside):
-        return Caption(read_text(beside), from_file=True)
+        text = read_text(beside)
+        return Caption(text.partition("\n")[0].strip() if first_line else text, from_file=True)
+    if words:
+        return Caption(words, from_file=False, from_folder=True)
     return Caption(file_words(image.stem, regex, join), from_file=False)
 
 

@@ -6,7 +6,140 @@ import re
 from dataclasses import dataclass
 
 from ..errors import ConfigError
-from ..options import check, option
+from ..options import check, group, option
+
+
+@dataclass(frozen=True)
+class BucketConfig:
+    """Sizes"""
+
+    enable_bucket: bool = option(
+        False,
+        "keep each picture's shape: it goes into the bucket of sizes that fits it best, with about "
+        "as many pixels as the resolution has",
+        label="Aspect-ratio buckets",
+        quiet=True,
+    )
+    min_bucket_reso: int = option(
+        256,
+        "shortest side of a bucket",
+        label="Minimum bucket side",
+        unit="px",
+        low=64,
+        high=4096,
+        advanced=True,
+        quiet=True,
+    )
+    max_bucket_reso: int = option(
+        1024,
+        "longest side of a bucket",
+        label="Maximum bucket side",
+        unit="px",
+        low=64,
+        high=4096,
+        advanced=True,
+        quiet=True,
+    )
+    bucket_reso_steps: int = option(
+        64,
+        "sides of buckets are multiples of this, and it is one of 8",
+        label="Bucket side steps",
+        unit="px",
+        low=8,
+        high=512,
+        advanced=True,
+        quiet=True,
+    )
+    bucket_no_upscale: bool = option(
+        False,
+        "no picture is enlarged: a small one makes a bucket of its own size; smallest and largest "
+        "side do not count then",
+        label="Never enlarge for a bucket",
+        advanced=True,
+        quiet=True,
+    )
+    varsize: bool = option(
+        False,
+        "train each picture at its own size, cut to multiples of 8; one batch holds one size",
+        label="Do not resize images",
+        quiet=True,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.enable_bucket and self.varsize:
+            raise ConfigError("enable_bucket and varsize are both set", "", "choose one")
+        if self.bucket_reso_steps % 8:
+            raise ConfigError(
+                f"bucket_reso_steps is {self.bucket_reso_steps}",
+                "one value of a latent stands for 8 pixels",
+                "give a multiple of 8",
+            )
+        if self.min_bucket_reso > self.max_bucket_reso:
+            raise ConfigError("min_bucket_reso is larger than max_bucket_reso", "", "swap them")
+
+
+@dataclass(frozen=True)
+class TagConfig:
+    """Caption variation"""
+
+    shuffle_caption: bool = option(
+        False,
+        "put the comma-separated parts of captions in a new order at each step",
+        label="Shuffle tags by ',' when creating prompts",
+        quiet=True,
+    )
+    keep_tokens: int = option(
+        0,
+        "so many tags at the start stay where they are, and in",
+        label="Keep tokens",
+        low=0,
+        quiet=True,
+    )
+    keep_tokens_separator: str = option(
+        "",
+        "what divides tags that stay from those that move, such as '|||'; a second one begins "
+        "tags that stay at the end; where a caption has it, keep_tokens does not count",
+        label="Keep tokens separator",
+        advanced=True,
+        quiet=True,
+    )
+    caption_separator: str = option(
+        ",", "what stands between tags", label="Caption separator", advanced=True, quiet=True
+    )
+    caption_tag_dropout_rate: float = option(
+        0.0,
+        "probability of each tag to be left out at a step; never the one with the new word",
+        label="Drop out tags when creating prompts",
+        low=0,
+        high=1,
+        quiet=True,
+    )
+    caption_dropout_rate: float = option(
+        0.0,
+        "probability of the whole caption to be left out at a step, but for the new word",
+        label="Caption dropout rate",
+        low=0,
+        high=1,
+        quiet=True,
+    )
+    caption_prefix: str = option(
+        "", "words before every caption", label="Caption prefix", quiet=True
+    )
+    caption_suffix: str = option(
+        "", "words after every caption", label="Caption suffix", quiet=True
+    )
+    insert_trigger: bool = option(
+        False,
+        "put the new word in front of captions that lack it",
+        label="Insert the name where it is missing",
+        quiet=True,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if not self.caption_separator:
+            raise ConfigError("caption_separator is empty", "", "leave it at ','")
 
 
 @dataclass(frozen=True)
@@ -82,6 +215,76 @@ class DataConfig:
         choices=("once", "deterministic", "random"),
         advanced=True,
     )
+
+    reg_data_dir: str = option(
+        "",
+        "folder with regularisation pictures, in sub-folders called <repeats>_<words>; they are "
+        "trained on with these words in place of the new one",
+        label="Regularisation directory",
+        advanced=True,
+        recorded=False,
+    )
+    prior_loss_weight: float = option(
+        1.0,
+        "how much the loss of a regularisation picture counts",
+        label="Prior loss weight",
+        low=0,
+        high=100,
+        advanced=True,
+        quiet=True,
+    )
+    dataset_config: str = option(
+        "",
+        "kohya's dataset file (.toml or .json): several folders, each with settings of its own, "
+        "which replace those given here; train_data_dir and reg_data_dir are not read then",
+        label="Dataset file",
+        advanced=True,
+        recorded=False,
+    )
+    caption_lines: str = option(
+        "auto",
+        "what is read of a caption file with several lines: all of it, as in A1111, or the first "
+        "line, as in kohya's scripts; 'auto' is 'first' for kohya's numbered folders and dataset "
+        "files, and else 'all'",
+        label="Lines of a caption file",
+        choices=("auto", "all", "first"),
+        advanced=True,
+        quiet=True,
+    )
+    flip_aug: bool = option(
+        False,
+        "show each picture mirrored half of the time; not for faces, lettering, anything one-sided",
+        label="Flip augmentation",
+        quiet=True,
+    )
+    color_aug: bool = option(
+        False,
+        "now and then change a picture's hue or brightness a little; those pictures go through the "
+        "VAE again, which takes time and memory",
+        label="Colour augmentation",
+        advanced=True,
+        quiet=True,
+    )
+    masked_loss: bool = option(
+        False,
+        "learn only what a mask shows, white counting most: the file NAME_mask.png beside "
+        "NAME.png, else the picture's alpha channel; a picture without either counts alike "
+        "everywhere",
+        label="Use PNG alpha channel as loss weight",
+        aliases=("alpha_mask", "use_weight"),
+        quiet=True,
+    )
+    mask_scale: str = option(
+        "mean",
+        "mean stretches each mask so that its darkest part counts nothing and the mean is 1, as in "
+        "A1111; none takes black as 0 and white as 1, as in kohya's scripts",
+        label="Scale of masks",
+        choices=("mean", "none"),
+        advanced=True,
+        quiet=True,
+    )
+    sizes: BucketConfig = group(BucketConfig)
+    tags: TagConfig = group(TagConfig)
 
     def __post_init__(self) -> None:
         check(self)

@@ -1,78 +1,217 @@
-"""Pictures with their words, ready to be drawn from: a folder read once, nothing decided twice."""
+"""Pictures with their words, ready to be drawn from: folders read once, nothing decided twice."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from ..errors import DataError
+from ..events import Notice
 from ..randomness import generator
+from .augment import draws_flip
+from .buckets import Frame, frame_of
 from .captions import Caption, read_caption
-from .config import DataConfig
+from .config import DataConfig, TagConfig
+from .folders import Folder, folders_of
 from .images import list_images
 from .item import Item as Item
 from .item import read_item
+from .order import Alike, Order, balanced
 from .picture_facts import Look, facts_of
+from .pictures import masks_among
+from .tags import holds_trigger, vary_caption
 from .templates import fill, names_trigger, read_template
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """Training pictures and the template lines that make their prompts."""
+class Source:
+    """A folder, and the lines that make the prompts of its pictures."""
 
-    items: tuple[Item, ...]
+    folder: Folder
     template: tuple[str, ...]
     """Lines with [name] and [filewords]; ("[filewords]",) takes each caption as it is."""
     template_name: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Training pictures and what makes their prompts."""
+
+    items: tuple[Item, ...]
+    sources: tuple[Source, ...]
+    origin: tuple[int, ...]
+    """Number of the source of each picture."""
+    repeats: tuple[int, ...]
+    """How often each picture comes in an epoch."""
     skipped: tuple[DataError, ...] = ()
     """Pictures that could not be read, with the reason."""
-    choice: str = "step"
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def template_name(self) -> str:
+        """That of every folder with training pictures, each once."""
+        names = [each.template_name for each in self.sources if not each.folder.regular]
+        return ", ".join(dict.fromkeys(names))
+
+    def source(self, index: int) -> Source:
+        """Where picture `index` comes from."""
+        return self.sources[self.origin[index]]
 
     def views(self) -> list[Item]:
         """The pictures as they may be seen in training, each key once: what is to be encoded."""
-        return list({item.key: item for item in self.items}.values())
+        found = {}
+        for index, item in enumerate(self.items):
+            flips = self.source(index).folder.config.flip_aug
+            for view in (item, item.mirrored) if flips else (item,):
+                found[view.key] = view
+        return list(found.values())
+
+    def view(self, index: int, seed: int, step: int, slot: int) -> Item:
+        """Picture `index` as it is seen at a step, in a place of its batch."""
+        item = self.items[index]
+        flips = self.source(index).folder.config.flip_aug
+        return item.mirrored if flips and draws_flip(seed, step, slot) else item
 
     def prompt(self, index: int, name: str, seed: int, step: int, slot: int) -> str:
         """The prompt of picture `index` at a step, in a place of its batch."""
-        place = (index,) if self.choice == "once" else (step, slot)
-        line = _draw(self.template, generator(seed, "template", *place))
-        return fill(line, name, self.items[index].caption.text)
+        source = self.source(index)
+        config = source.folder.config
+        place = (index,) if config.template_choice == "once" else (step, slot)
+        line = _draw(source.template, generator(seed, "template", *place))
+        tags = _tags_for(line, config.tags, name, source.folder.regular)
+        text = self.items[index].caption.text
+        return fill(line, name, vary_caption(text, tags, name, seed, step, slot))
+
+    def order(self, seed: int, batch_size: int, passes: int) -> Order:
+        """Which pictures each update sees; `batch_size` where a folder has none of its own."""
+        groups: dict[tuple[tuple[int, int], int], list[int]] = {}
+        for index, (item, times) in enumerate(zip(self.items, self.repeats, strict=True)):
+            size = self.source(index).folder.batch_size or batch_size
+            groups.setdefault((item.size.target, size), []).extend([index] * times)
+        alike = (Alike(tuple(numbers), size) for (_, size), numbers in groups.items())
+        return Order(tuple(alike), seed, passes)
+
+    def sizes(self) -> dict[tuple[int, int], int]:
+        """(width, height) → pictures of that size in an epoch, repeats counted."""
+        found: Counter[tuple[int, int]] = Counter()
+        for item, times in zip(self.items, self.repeats, strict=True):
+            found[item.size.target[1], item.size.target[0]] += times
+        return dict(sorted(found.items()))
 
 
 def _draw(lines: tuple[str, ...], source: torch.Generator) -> str:
     return lines[int(torch.randint(len(lines), (1,), generator=source))]
 
 
+def _tags_for(line: str, tags: TagConfig, name: str, regular: bool) -> TagConfig:
+    """Where the line names the word, or where it must not come in, it is not inserted."""
+    if tags.insert_trigger and (regular or names_trigger(fill(line, name, ""), name)):
+        return dataclasses.replace(tags, insert_trigger=False)
+    return tags
+
+
 def load_dataset(config: DataConfig, name: str, resolution: int, look: Look = facts_of) -> Dataset:
-    """Read a folder of pictures with captions for an embedding called `name`.
+    """Read pictures with captions for an embedding called `name`; see `folders_of`.
 
     `resolution` is the model's own, for a config without one. Unreadable pictures are skipped
     and listed; `look` may remember what it saw of a file. Raises DataError when no picture is
-    left, or when a prompt lacks the trigger.
+    left, or when a prompt lacks the trigger, and ConfigError for a dataset file that is wrong.
     """
-    width, height = config.resolution or (resolution, resolution)
-    items: list[Item] = []
+    folders = folders_of(config)
     skipped: list[DataError] = []
-    for path in list_images(Path(config.train_data_dir)):
+    pictures = [_read_folder(folder, resolution, look, skipped) for folder in folders.folders]
+    read = [each for each in zip(folders.folders, pictures, strict=True) if each[1]]
+    if all(folder.regular for folder, _ in read):
+        where = ", ".join(str(folder.path) for folder in folders.folders if not folder.regular)
+        raise DataError(f"no picture in {where} can be read", skipped[0].why if skipped else "")
+    return _with_repeats(
+        Dataset(
+            tuple(item for _, items in read for item in items),
+            tuple(_source(folder, items, name) for folder, items in read),
+            tuple(number for number, (_, items) in enumerate(read) for _ in items),
+            (),
+            tuple(skipped),
+            folders.notices,
+        )
+    )
+
+
+def _read_folder(
+    folder: Folder, resolution: int, look: Look, skipped: list[DataError]
+) -> list[Item]:
+    if not folder.repeats:
+        return []
+    items = []
+    paths = list_images(folder.path)
+    masks = masks_among(folder.path.iterdir()) if folder.config.masked_loss else {}
+    for path in paths:
+        mask = masks.get(path.stem, path) if folder.config.masked_loss else None
         try:
-            items.append(_read_item(path, config, width, height, look))
+            items.append(_read_item(path, folder, resolution, look, mask))
         except DataError as error:
             skipped.append(error)
-    if not items:
-        raise DataError(f"no picture in {config.train_data_dir} can be read", skipped[0].why)
-    chosen = template_name(config, name, [item.caption for item in items])
-    lines = ["[filewords]"] if chosen == "captions" else read_template(chosen)
-    _require_trigger(lines, name, items)
-    return Dataset(tuple(items), tuple(lines), chosen, tuple(skipped), config.template_choice)
+    return items
 
 
-def _read_item(path: Path, config: DataConfig, width: int, height: int, look: Look) -> Item:
-    caption = read_caption(
-        path, config.caption_extension, config.filename_word_regex, config.filename_join_string
+def _read_item(path: Path, folder: Folder, resolution: int, look: Look, mask: Path | None) -> Item:
+    size = folder.config.resolution or (resolution, resolution)
+
+    def frame(found: tuple[int, int]) -> Frame:
+        return frame_of(found, folder.config, size)
+
+    return read_item(path, caption_of(path, folder), frame, look, mask)
+
+
+def caption_of(path: Path, folder: Folder) -> Caption:
+    """The caption of a picture of a folder. Raises DataError for one that is not text."""
+    config = folder.config
+    return read_caption(
+        path,
+        config.caption_extension,
+        config.filename_word_regex,
+        config.filename_join_string,
+        folder.words,
+        config.caption_lines == "first",
     )
-    return read_item(path, caption, width, height, config.resize_mode, look)
+
+
+def _source(folder: Folder, items: list[Item], name: str) -> Source:
+    """Regularisation pictures have their captions for prompts, and need not name the word."""
+    if folder.regular:
+        return Source(folder, ("[filewords]",), "captions")
+    chosen = template_name(folder.config, name, [item.caption for item in items])
+    lines = ["[filewords]"] if chosen == "captions" else read_template(chosen)
+    _require_trigger(lines, name, items, folder.config.tags)
+    return Source(folder, tuple(lines), chosen)
+
+
+def _with_repeats(dataset: Dataset) -> Dataset:
+    """kohya's numbers: training pictures as their folders say, and as many of the others."""
+    repeats = [dataset.source(index).folder.repeats for index in range(len(dataset.items))]
+    notices = list(dataset.notices)
+    for number in {source.folder.dataset for source in dataset.sources}:
+        own = [i for i in range(len(repeats)) if dataset.source(i).folder.dataset == number]
+        regular = [i for i in own if dataset.source(i).folder.regular]
+        wanted = sum(repeats[i] for i in own) - sum(repeats[i] for i in regular)
+        found = balanced([repeats[i] for i in regular], wanted)
+        for i, times in zip(regular, found, strict=True):
+            repeats[i] = times
+    unused = repeats.count(0)
+    if unused:
+        what = f"{unused} regularisation picture(s) are not used"
+        notices.append(Notice("info", what, "there are as many as training pictures without them"))
+    kept = [i for i, times in enumerate(repeats) if times]
+    return dataclasses.replace(
+        dataset,
+        items=tuple(dataset.items[i] for i in kept),
+        origin=tuple(dataset.origin[i] for i in kept),
+        repeats=tuple(repeats[i] for i in kept),
+        notices=tuple(notices),
+    )
 
 
 def template_name(config: DataConfig, name: str, captions: list[Caption]) -> str:
@@ -83,16 +222,27 @@ def template_name(config: DataConfig, name: str, captions: list[Caption]) -> str
         return "style"
     if config.prompt_template != "auto":
         return config.prompt_template
-    if all(names_trigger(fill("[filewords]", name, c.text), name) for c in captions):
+    if all(holds_trigger(lasting(c.text, config.tags, name), name) for c in captions):
         return "captions"
-    return "subject_filewords" if any(c.from_file for c in captions) else "subject"
+    given = any(caption.from_file or caption.from_folder for caption in captions)
+    return "subject_filewords" if given else "subject"
 
 
-def _require_trigger(lines: list[str], name: str, items: list[Item]) -> None:
+def lasting(caption: str, tags: TagConfig, name: str) -> str:
+    """A caption with all that is added to it, and nothing dropped: the new word stays anyhow."""
+    calm = dataclasses.replace(
+        tags, shuffle_caption=False, caption_tag_dropout_rate=0.0, caption_dropout_rate=0.0
+    )
+    return vary_caption(caption, calm, name, 0, 0, 0)
+
+
+def _require_trigger(lines: list[str], name: str, items: list[Item], tags: TagConfig) -> None:
     """Without the trigger in its prompt a picture teaches nothing; A1111 trains for hours."""
+    doubtful = [line for line in lines if not names_trigger(fill(line, name, "x"), name)]
     for item in items:
-        for line in lines:
-            prompt = fill(line, name, item.caption.text)
+        for line in doubtful:
+            text = lasting(item.caption.text, _tags_for(line, tags, name, regular=False), name)
+            prompt = fill(line, name, text)
             if not names_trigger(prompt, name):
                 raise DataError(
                     f"the prompt {prompt!r} of {item.path.name} does not hold {name!r}",

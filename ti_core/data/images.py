@@ -24,16 +24,30 @@ class Cut:
     size: PictureSize
 
 
-def cut(image: Image.Image, width: int, height: int, mode: str = "cover") -> Cut:
+def cut(
+    image: Image.Image,
+    width: int,
+    height: int,
+    mode: str = "cover",
+    resized: tuple[int, int] | None = None,
+) -> Cut:
     """Bring an RGB picture to the training size; for the modes see `pictures.fitted`."""
-    size = placed(image.size, width, height, mode)
-    return Cut(to_tensor(fitted(image, width, height, mode)), size)
+    size = placed(image.size, width, height, mode, resized)
+    return Cut(to_tensor(fitted(image, width, height, mode, resized)), size)
 
 
-def placed(size: tuple[int, int], width: int, height: int, mode: str = "cover") -> PictureSize:
+def placed(
+    size: tuple[int, int],
+    width: int,
+    height: int,
+    mode: str = "cover",
+    resized: tuple[int, int] | None = None,
+) -> PictureSize:
     """What `cut` tells about a picture of `size` (width, height), without its pixels."""
     corner = (0, 0)
-    if mode == "cover":
+    if resized:
+        corner = ((resized[1] - height) // 2, (resized[0] - width) // 2)
+    elif mode == "cover":
         scale = max(width / size[0], height / size[1])
         left, top, _, _ = cover_box(size, width, height)
         corner = (round(top * scale), round(left * scale))

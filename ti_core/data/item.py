@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +14,10 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..hosts.port import PictureSize
+from .buckets import Frame
 from .captions import Caption
 from .images import cut, open_image, placed
+from .masks import cut_mask, read_mask
 from .picture_facts import Look, facts_of
 from .picture_facts import digest_of as digest_of
 
@@ -35,39 +40,72 @@ class Item:
     """How it is brought to its size; see `pictures.fitted`."""
     flipped: bool = False
     """Mirrored, left to right."""
+    resized: tuple[int, int] | None = None
+    """Width and height it is brought to before its centre is cropped, where `mode` does not say."""
+    mask: Path | None = None
+    """The picture that tells how much each part counts; its own path stands for its alpha."""
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """What decides its pixels, as 32 hexadecimal digits: the file's bytes, size, crop, flip.
 
         Where the file lies and what it is called does not matter.
         """
-        parts = (_READING, self.digest, *self.size.target, *self.size.crop, self.mode, self.flipped)
+        crop = (*self.size.target, *self.size.crop, self.mode, *(self.resized or ()))
+        parts = (_READING, self.digest, *crop, self.flipped)
         return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+
+    @functools.cached_property
+    def mirrored(self) -> Item:
+        """The same picture, left and right changed."""
+        top, left = self.size.crop
+        if self.resized:
+            left = self.resized[0] - self.size.target[1] - left
+        size = dataclasses.replace(self.size, crop=(top, left))
+        return dataclasses.replace(self, size=size, flipped=not self.flipped)
 
     def pixels(self) -> Tensor:
         """(3, H, W) fp32 in [-1, 1], read from the file and cut anew at each call.
 
         Raises DataError when the picture cannot be read or is not what it was.
         """
-        height, width = self.size.target
-        found = cut(open_image(self.path), width, height, self.mode)
-        if found.size != self.size or digest_of(self.path) != self.digest:
+        image = open_image(self.path)
+        if self.size.original != (image.height, image.width) or digest_of(self.path) != self.digest:
             raise DataError(
                 f"{self.path.name} has changed since the dataset was read",
                 "",
                 "leave the pictures alone while they are trained on, and start again",
             )
-        return torch.flip(found.pixels, (2,)) if self.flipped else found.pixels
+        height, width = self.size.target
+        pixels = cut(image, width, height, self.mode, self.resized).pixels
+        return torch.flip(pixels, (2,)) if self.flipped else pixels
+
+    def seen_mask(self) -> Tensor | None:
+        """(H/8, W/8) uint8: how much each part counts; None where all count alike.
+
+        Raises DataError when the mask cannot be read.
+        """
+        if self.mask is None:
+            return None
+        whole = read_mask(self.path, self.mask if self.mask != self.path else None)
+        if whole is None:
+            return None
+        found = cut_mask(whole, self.size, self.mode, self.resized)
+        return torch.flip(found, (1,)) if self.flipped else found
 
 
 def read_item(
-    path: Path, caption: Caption, width: int, height: int, mode: str, look: Look = facts_of
+    path: Path,
+    caption: Caption,
+    frame: Callable[[tuple[int, int]], Frame],
+    look: Look = facts_of,
+    mask: Path | None = None,
 ) -> Item:
-    """A picture of any size, to be brought to `width` x `height`.
+    """A picture, to be cut as `frame` tells for its width and height.
 
     Raises DataError for what is not a whole picture of sensible size.
     """
     found = look(path)
-    size = placed((found.width, found.height), width, height, mode)
-    return Item(path, caption, found.digest, size, mode)
+    chosen = frame((found.width, found.height))
+    size = placed((found.width, found.height), *chosen)
+    return Item(path, caption, found.digest, size, chosen.mode, resized=chosen.resized, mask=mask)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 
 from ..randomness import generator
@@ -28,3 +32,95 @@ def batch_items(count: int, seed: int, step: int, per_step: int) -> list[int]:
             order.extend(epoch_order(count, seed, epoch))
         items.append(order[place])
     return items
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Pictures that may be in one batch: all of one size."""
+
+    pictures: tuple[int, ...]
+    """Numbers of the pictures, each as often as it comes in an epoch."""
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Order:
+    """The batches of every update, as a function of its number.
+
+    With pictures of one size every batch is full, and batches go on from one epoch into the next.
+    With several sizes an epoch has a whole number of batches, the last one of a size may be
+    smaller, and all of them are shuffled (as in kohya's scripts).
+    """
+
+    groups: tuple[Alike, ...]
+    seed: int
+    passes: int = 1
+    """Batches of one update."""
+
+    def of_step(self, step: int) -> list[list[int]]:
+        """The pictures of each batch of the update after `step` finished ones."""
+        if len(self.groups) == 1:
+            return self._walk(self.groups[0], step)
+        first = step * self.passes
+        return [self._batch(index) for index in range(first, first + self.passes)]
+
+    def epoch(self, step: int) -> tuple[int, int]:
+        """(epoch, update within it) of the update after `step` finished ones, both from 0."""
+        epoch, place = divmod(step * self._per_step, self._length)
+        return epoch, place // self._per_step
+
+    @property
+    def _per_step(self) -> int:
+        """Pictures that make an update, or batches where there are several sizes."""
+        single = len(self.groups) == 1
+        return self.groups[0].batch_size * self.passes if single else self.passes
+
+    @property
+    def _length(self) -> int:
+        """Pictures of an epoch, or batches where there are several sizes."""
+        if len(self.groups) == 1:
+            return len(self.groups[0].pictures)
+        return sum(-(-len(each.pictures) // each.batch_size) for each in self.groups)
+
+    def _walk(self, group: Alike, step: int) -> list[list[int]]:
+        places = batch_items(len(group.pictures), self.seed, step, self._per_step)
+        found = [group.pictures[place] for place in places]
+        return _portions(found, group.batch_size)
+
+    def _batch(self, index: int) -> list[int]:
+        epoch, place = divmod(index, self._length)
+        return _epoch_batches(self.groups, self.seed, epoch)[place]
+
+
+@functools.lru_cache(maxsize=2)
+def _epoch_batches(groups: tuple[Alike, ...], seed: int, epoch: int) -> list[list[int]]:
+    """All batches of an epoch, shuffled."""
+    batches: list[list[int]] = []
+    for number, group in enumerate(groups):
+        count = len(group.pictures)
+        source = generator(seed, "order within a size", epoch, number)
+        order = torch.randperm(count, generator=source).tolist()
+        batches += _portions([group.pictures[place] for place in order], group.batch_size)
+    return [batches[place] for place in epoch_order(len(batches), seed, epoch)]
+
+
+def _portions(pictures: Sequence[int], size: int) -> list[list[int]]:
+    return [list(pictures[first : first + size]) for first in range(0, len(pictures), size)]
+
+
+def balanced(repeats: Sequence[int], wanted: int) -> list[int]:
+    """How often each regularisation picture comes in an epoch, so that together they come at least
+    `wanted` times, as often as the training pictures: kohya's rule (sd-scripts,
+    `DreamBoothDataset`). First each as often as its folder says, then one after the other once
+    more; those for which there is no need are left out.
+    """
+    found = [0] * len(repeats)
+    total, more = 0, list(repeats)
+    while total < wanted and any(repeats):
+        for index, times in enumerate(more):
+            found[index] += times
+            total += times
+            if total >= wanted:
+                break
+        more = [1] * len(repeats)
+    return found

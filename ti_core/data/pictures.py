@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,9 @@ FORMATS = (
 Ghostscript), open other files, or that nobody keeps photographs in."""
 MOST_PIXELS = 100_000_000
 """Larger pictures are refused before they are decoded."""
+MASK = "_mask"
+"""End of the name, before the ending, of a picture that tells how much each part of another counts
+in training."""
 _EXTRA_VIEWS = "MPO"
 """Phones put a depth map or a second view into their JPEG files; the first picture is the photo."""
 
@@ -52,11 +55,44 @@ def list_images(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}", "", "check --train_data_dir")
     found = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
+    masks = set(masks_among(found).values())
+    found = [path for path in found if path not in masks]
     if not found:
         raise DataError(
             f"{folder} holds no pictures", "", f"put some there ({', '.join(ENDINGS[:4])}…)"
         )
     return found
+
+
+def masks_among(paths: Iterable[Path]) -> dict[str, Path]:
+    """Stem of each picture that has a mask beside it → the mask: `cat_mask.png` is the mask of
+    `cat.jpg`, and a picture of its own where there is no `cat`."""
+    pictures = {path.stem: path for path in paths if path.suffix.lower() in ENDINGS}
+    found = {stem: pictures.get(f"{stem}{MASK}") for stem in pictures}
+    return {stem: mask for stem, mask in found.items() if mask is not None}
+
+
+def open_mask(path: Path) -> Image.Image:
+    """A mask as grey picture, upright; transparent parts are black. Raises DataError."""
+    with _looked_into(path) as image:
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        if not _is_see_through(upright):
+            return _flattened(upright).convert("L")
+        black = Image.new("RGBA", upright.size, (0, 0, 0, 255))
+        return Image.alpha_composite(black, upright.convert("RGBA")).convert("L")
+
+
+def open_alpha(path: Path) -> Image.Image | None:
+    """The alpha channel of a picture, upright, that of a palette included; None where it has none.
+
+    Raises DataError.
+    """
+    with _looked_into(path) as image:
+        if not _is_see_through(image):
+            return None
+        image.load()
+        return ImageOps.exif_transpose(image).convert("RGBA").getchannel("A")
 
 
 def open_image(path: Path) -> Image.Image:
@@ -164,17 +200,24 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip(values / scale, 0, 255).astype(np.uint8))
 
 
-def fitted(image: Image.Image, width: int, height: int, mode: str = "cover") -> Image.Image:
+def fitted(
+    image: Image.Image,
+    width: int,
+    height: int,
+    mode: str = "cover",
+    resized: tuple[int, int] | None = None,
+) -> Image.Image:
     """An RGB picture brought to a size.
 
     "cover" scales and crops the centre (A1111's preprocessing), "stretch" distorts (A1111's
-    training), "pad" adds a border of the picture's mean colour.
+    training), "pad" adds a border of the picture's mean colour. With `resized` (width, height) the
+    picture is brought to that size, whatever the mode, and the centre cropped.
     """
-    if mode == "stretch":
+    if resized is None and mode == "stretch":
         return image.resize((width, height), Image.Resampling.BICUBIC)
-    if mode == "pad":
+    if resized is None and mode == "pad":
         return _padded(image, width, height)
-    box = cover_box(image.size, width, height)
+    box = seen_box(image.size, width, height, mode, resized)
     return image.resize((width, height), Image.Resampling.LANCZOS, box=box)
 
 
@@ -191,6 +234,22 @@ def cover_box(size: tuple[int, int], width: int, height: int) -> Box:
     kept = min(size[0], width / scale), min(size[1], height / scale)
     left, top = (size[0] - kept[0]) / 2, (size[1] - kept[1]) / 2
     return (left, top, min(size[0], left + kept[0]), min(size[1], top + kept[1]))
+
+
+def seen_box(
+    size: tuple[int, int],
+    width: int,
+    height: int,
+    mode: str = "cover",
+    resized: tuple[int, int] | None = None,
+) -> Box:
+    """The part of a picture of `size` (width, height) that `fitted` leaves."""
+    if resized is not None:
+        left, top = (resized[0] - width) // 2, (resized[1] - height) // 2
+        wide, high = size[0] / resized[0], size[1] / resized[1]
+        right, bottom = (left + width) * wide, (top + height) * high
+        return (left * wide, top * high, min(size[0], right), min(size[1], bottom))
+    return cover_box(size, width, height) if mode == "cover" else (0, 0, *size)
 
 
 def _padded(image: Image.Image, width: int, height: int) -> Image.Image:

@@ -12,60 +12,9 @@ from dataclasses import dataclass
 
 import torch
 
-from ..errors import ConfigError
-from ..options import check, option
 from ..randomness import generator
+from .config import TagConfig as TagConfig
 from .templates import fill, names_trigger
-
-
-@dataclass(frozen=True)
-class TagConfig:
-    """Caption variation"""
-
-    shuffle_caption: bool = option(
-        False,
-        "put the comma-separated parts of captions in a new order at each step",
-        label="Shuffle tags by ',' when creating prompts",
-    )
-    keep_tokens: int = option(
-        0, "so many tags at the start stay where they are, and in", label="Keep tokens", low=0
-    )
-    keep_tokens_separator: str = option(
-        "",
-        "what divides tags that stay from those that move, such as '|||'; a second one begins "
-        "tags that stay at the end; where a caption has it, keep_tokens does not count",
-        label="Keep tokens separator",
-        advanced=True,
-    )
-    caption_separator: str = option(
-        ",", "what stands between tags", label="Caption separator", advanced=True
-    )
-    caption_tag_dropout_rate: float = option(
-        0.0,
-        "probability of each tag to be left out at a step; never the one with the new word",
-        label="Drop out tags when creating prompts",
-        low=0,
-        high=1,
-    )
-    caption_dropout_rate: float = option(
-        0.0,
-        "probability of the whole caption to be left out at a step, but for the new word",
-        label="Caption dropout rate",
-        low=0,
-        high=1,
-    )
-    caption_prefix: str = option("", "words before every caption", label="Caption prefix")
-    caption_suffix: str = option("", "words after every caption", label="Caption suffix")
-    insert_trigger: bool = option(
-        False,
-        "put the new word in front of captions that lack it",
-        label="Insert the name where it is missing",
-    )
-
-    def __post_init__(self) -> None:
-        check(self)
-        if not self.caption_separator:
-            raise ConfigError("caption_separator is empty", "", "leave it at ','")
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from ..data.augment import coloured, draws_colour
+from ..data.item import Item
 from ..data.latent_cache.latents import Latents, Progress, latents_of
-from ..data.order import batch_items
+from ..data.masks import weights_of
+from ..data.templates import names_trigger
 from ..events import Notice
 from ..hosts.port import Conditioning, PictureSize, Session, TextOptions
 from .noise import NoisyBatch, diffuse, draw_latent, draw_timestep, noise_like
@@ -25,6 +28,10 @@ class Batch:
     noisy: NoisyBatch
     prompts: list[str]
     sizes: list[PictureSize]
+    weights: Tensor | None = None
+    """What the loss is multiplied by, (B, 1, h, w) or (B, 1, 1, 1) fp32; None is 1 everywhere."""
+    teaches: bool = True
+    """Some prompt names the embedding; otherwise no gradient can come of it."""
 
 
 def encode_pictures(
@@ -40,39 +47,78 @@ def encode_pictures(
 class Batches:
     """The passes of any update, as a function of its number."""
 
-    def __init__(self, plan: Plan, latents: Latents) -> None:
-        self.plan, self.latents = plan, latents
+    def __init__(self, plan: Plan, latents: Latents, session: Session | None = None) -> None:
+        """`session` encodes pictures whose colours change; without it there may be none."""
+        self.plan, self.latents, self.session = plan, latents, session
         self.alphas_cumprod = torch.tensor(plan.facts.alphas_cumprod, dtype=torch.float64).float()
+        self._masks: dict[str, Tensor | None] = {}
 
     def of_step(self, step: int) -> Iterator[Batch]:
         """`gradient_accumulation_steps` batches for the update after `step` finished ones."""
-        options = self.plan.config.optimizer
-        items = batch_items(len(self.plan.dataset.items), options.seed, step, self._per_step)
-        places = list(enumerate(items))
-        for first in range(0, len(places), options.train_batch_size):
-            yield self._batch(step, places[first : first + options.train_batch_size])
-
-    @property
-    def _per_step(self) -> int:
-        return self.plan.config.per_step
+        slot = 0
+        for pictures in self.plan.order.of_step(step):
+            yield self._batch(step, list(enumerate(pictures, slot)))
+            slot += len(pictures)
 
     def _batch(self, step: int, places: list[tuple[int, int]]) -> Batch:
         config, dataset = self.plan.config, self.plan.dataset
-        seed, method = config.optimizer.seed, config.data.latent_sampling_method
-        count = len(self.alphas_cumprod)
+        seed, count = config.optimizer.seed, len(self.alphas_cumprod)
+        views = [dataset.view(index, seed, step, slot) for slot, index in places]
         latents = torch.stack(
-            [
-                draw_latent(self.latents[dataset.items[i].key], i, method, seed, step, slot)
-                for slot, i in places
-            ]
+            [self._latent(v, i, step, slot) for v, (slot, i) in zip(views, places, strict=True)]
         )
         noise = torch.stack([noise_like(latents[0], seed, step, slot) for slot, _ in places])
         timesteps = torch.tensor([draw_timestep(count, seed, step, slot) for slot, _ in places])
+        prompts = [dataset.prompt(item, config.name, seed, step, slot) for slot, item in places]
         return Batch(
             diffuse(latents, noise, timesteps, self.alphas_cumprod, self.plan.facts.prediction),
-            [dataset.prompt(item, config.name, seed, step, slot) for slot, item in places],
-            [dataset.items[item].size for _, item in places],
+            prompts,
+            [view.size for view in views],
+            self._weights(views, [index for _, index in places]),
+            any(names_trigger(prompt, config.name) for prompt in prompts),
         )
+
+    def _latent(self, view: Item, index: int, step: int, slot: int) -> Tensor:
+        """(4, h, w)"""
+        seed, method = self.plan.config.optimizer.seed, self.plan.config.data.latent_sampling_method
+        return draw_latent(
+            self._posterior(view, index, step, slot), index, method, seed, step, slot
+        )
+
+    def _posterior(self, view: Item, index: int, step: int, slot: int) -> Tensor:
+        """(2, 4, h, w): that of the picture in other colours where it is its turn to change."""
+        change = None
+        if self.plan.dataset.source(index).folder.config.color_aug:
+            change = draws_colour(self.plan.config.optimizer.seed, step, slot)
+        if change is None or self.session is None:
+            return self.latents[view.key]
+        found = self.session.encode_images(coloured(view.pixels(), *change)[None])
+        return torch.stack((found.mean[0].cpu(), found.std[0].cpu()))
+
+    def _weights(self, views: list[Item], pictures: list[int]) -> Tensor | None:
+        """(B, 1, h, w) where there are masks, else (B, 1, 1, 1); None where all is 1."""
+        factors = [self.plan.dataset.source(index).folder.weight for index in pictures]
+        masks = [self._mask(view) for view in views]
+        if all(mask is None for mask in masks):
+            whole = torch.tensor(factors).view(-1, 1, 1, 1)
+            return None if (whole == 1).all() else whole
+        ones = torch.ones_like(
+            next(mask for mask in masks if mask is not None), dtype=torch.float32
+        )
+        scales = [self.plan.dataset.source(i).folder.config.mask_scale for i in pictures]
+        weights = [
+            ones if mask is None else weights_of(mask, scale)
+            for mask, scale in zip(masks, scales, strict=True)
+        ]
+        return torch.stack(weights)[:, None] * torch.tensor(factors).view(-1, 1, 1, 1)
+
+    def _mask(self, view: Item) -> Tensor | None:
+        """Read once, and kept: some kilobytes each."""
+        if view.mask is None:
+            return None
+        if view.key not in self._masks:
+            self._masks[view.key] = view.seen_mask()
+        return self._masks[view.key]
 
 
 def batch_loss(batch: Batch, session: Session, vectors: EmbeddingVectors, plan: Plan) -> Tensor:
@@ -81,7 +127,11 @@ def batch_loss(batch: Batch, session: Session, vectors: EmbeddingVectors, plan: 
     text = TextOptions(options.parse_emphasis, options.clip_skip)
     conditioning = _conditioning(batch, session, vectors, text, plan.facts.family == "sdxl")
     output = session.predict(batch.noisy.noisy, batch.noisy.timesteps, conditioning)
-    return mse_loss(output.float(), batch.noisy.target.to(output.device))
+    target = batch.noisy.target.to(output.device)
+    if batch.weights is None:
+        return mse_loss(output.float(), target)
+    loss = mse_loss(output.float(), target, reduction="none")
+    return (loss * batch.weights.to(output.device)).mean()
 
 
 def _conditioning(

@@ -117,7 +117,7 @@ class Run:
         began = time.perf_counter()
         try:
             self._begin()
-            self.batches = Batches(self.plan, self._encode(control))
+            self.batches = Batches(self.plan, self._encode(control), self.session)
             self.session.release("vae")
             self._make_first_previews()
             while self.step < self.config.optimizer.max_train_steps and self._goes_on(control):
@@ -233,17 +233,18 @@ class Run:
         parameters = self.vectors.parameters()
         self.optimizer.zero_grad(set_to_none=True)
         passes = self.config.optimizer.gradient_accumulation_steps
-        total = 0.0
+        total, teaches = 0.0, False
         for batch in self.batches.of_step(self.step):
             loss = batch_loss(batch, self.session, self.vectors, self.plan) / passes
-            if not loss.requires_grad:
+            if loss.requires_grad:
+                (loss * self.scale.value).backward()
+            elif batch.teaches:
                 require_alive(sorted(self.vectors.rows), parameters)
-            (loss * self.scale.value).backward()
-            total += loss.item()
+            total, teaches = total + loss.item(), teaches or batch.teaches
         unscale(parameters, self.scale.value)
         if not math.isfinite(total) or not all_finite(p.grad for p in parameters):
             return None
-        if not self.alive:
+        if not self.alive and teaches:
             require_alive(sorted(self.vectors.rows), parameters)
             self.alive = True
         return total
@@ -271,9 +272,8 @@ class Run:
         )
 
     def _report(self, loss: float, rate: float, seconds: float) -> None:
-        pictures = len(self.plan.dataset.items)
-        epoch, place = divmod((self.step - 1) * self.config.per_step, pictures)
-        self._emit(StepDone(self.step, epoch, place // self.config.per_step, loss, rate, seconds))
+        epoch, place = self.plan.order.epoch(self.step - 1)
+        self._emit(StepDone(self.step, epoch, place, loss, rate, seconds))
 
     # -- saving and showing ----------------------------------------------------------------
 

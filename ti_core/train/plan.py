@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..data.dataset import Dataset, load_dataset
 from ..data.latent_cache.remembered import RememberedPictures
+from ..data.order import Order
+from ..data.tags import holds_trigger
 from ..errors import ConfigError, HostError, TrainingError
 from ..events import Notice, notice_of
 from ..files.atomic import require_writable
@@ -34,6 +38,14 @@ class Plan:
     notices: tuple[Notice, ...]
     state: TrainState | None
     """Where to go on from; None for a new run."""
+
+    @functools.cached_property
+    def order(self) -> Order:
+        """Which pictures each update sees."""
+        options = self.config.optimizer
+        return self.dataset.order(
+            options.seed, options.train_batch_size, options.gradient_accumulation_steps
+        )
 
     def rate(self, step: int) -> float:
         """Learning rate of the update after `step` finished ones."""
@@ -78,12 +90,43 @@ def _dataset(config: TrainConfig, resolution: int) -> tuple[Dataset, list[Notice
     """The dataset, and what went wrong with single pictures."""
     if not config.cache.cache_latents_to_disk:
         dataset = load_dataset(config.data, config.name, resolution)
-        return dataset, [notice_of(error) for error in dataset.skipped]
+        return dataset, [*map(notice_of, dataset.skipped), *_about(dataset, config)]
     look = RememberedPictures(config.cache.folder)
     dataset = load_dataset(config.data, config.name, resolution, look)
     look.save()
     troubles = (*dataset.skipped, *((look.error,) if look.error else ()))
-    return dataset, [notice_of(error) for error in troubles]
+    return dataset, [*map(notice_of, troubles), *_about(dataset, config)]
+
+
+def _about(dataset: Dataset, config: TrainConfig) -> Iterator[Notice]:
+    """What a user of several folders or sizes should know."""
+    yield from dataset.notices
+    sizes = dataset.sizes()
+    if len(sizes) > 1:
+        spelled = ", ".join(f"{w}x{h} ({count})" for (w, h), count in sizes.items())
+        yield Notice("info", f"pictures have {len(sizes)} sizes: {spelled}")
+    smaller = min(sizes.values()) < config.optimizer.train_batch_size
+    if len(sizes) > 1 and smaller:
+        what = f"some batches hold fewer than {config.optimizer.train_batch_size} pictures"
+        yield Notice("info", what, "a batch holds one size only")
+    if any(source.folder.regular for source in dataset.sources):
+        yield from _about_regular(dataset, config.name)
+
+
+def _about_regular(dataset: Dataset, name: str) -> Iterator[Notice]:
+    silent = [
+        index
+        for index, item in enumerate(dataset.items)
+        if dataset.source(index).folder.regular and not holds_trigger(item.caption.text, name)
+    ]
+    if silent:
+        yield Notice(
+            "warning",
+            f"the prompts of {len(silent)} regularisation picture(s) do not hold {name!r}",
+            "only the new word is trained, and nothing reaches it from them: they take time and "
+            "weaken the others",
+            "they are of use where the whole model is trained; leave them out here",
+        )
 
 
 def _schedule(config: TrainConfig, done: int) -> Schedule:

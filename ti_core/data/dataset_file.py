@@ -1,0 +1,208 @@
+"""kohya's dataset files: several folders, each with settings of its own (sd-scripts,
+`docs/config_README`, `config_util.py`).
+
+Settings of a subset win over those of its dataset, these over `[general]`, and all of them over
+what was typed. Ours besides kohya's: `prompt_template`, `template_choice`, `resize_mode`,
+`loss_weight` and `varsize`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+from ..events import Notice
+from ..options import from_dict, leaves, nearest, to_dict
+from .config import DataConfig
+from .folders import Folder, Folders, require_training, settled
+
+_MOST_BYTES = 1_000_000
+_LEFT_OUT: dict[str, Any] = {
+    "cache_info": False,
+    "caption_dropout_every_n_epochs": 0,
+    "custom_attributes": {},
+    "enable_wildcard": False,
+    "face_crop_aug_range": None,
+    "network_multiplier": 1.0,
+    "random_crop": False,
+    "resize_interpolation": None,
+    "secondary_separator": None,
+    "token_warmup_min": 1,
+    "token_warmup_step": 0,
+    "validation_seed": None,
+    "validation_split": 0.0,
+}
+"""kohya's settings that change nothing here → the value with which they would change nothing
+there."""
+_OTHER_KINDS = {
+    "metadata_file": "captions are read from text files beside the pictures",
+    "conditioning_data_dir": "masks are read from NAME_mask.png beside NAME.png",
+}
+_OF_FOLDERS = ("image_dir", "num_repeats", "class_tokens", "is_reg", "loss_weight", "batch_size")
+_NAMES = {"alpha_mask": "masked_loss"}
+"""kohya's names → ours."""
+_NOT_THERE = ("train_data_dir", "reg_data_dir", "dataset_config")
+
+
+def read_dataset_file(path: Path, config: DataConfig) -> Folders:
+    """The folders that a dataset file (.toml, else JSON) names; `config` holds what was typed.
+
+    A folder is looked for from the working directory, then from the file's own. Raises ConfigError
+    for a file that cannot be read, an unknown setting or a bad value.
+    """
+    table = _read(path)
+    _require_known(table, ("general", "datasets"), path)
+    notices: dict[str, Notice] = {}
+    folders = [
+        _folder(settings, number, path, config, notices)
+        for number, settings in _subsets(table, path)
+    ]
+    found = Folders(tuple(folders), tuple(notices.values()))
+    require_training(found, str(path))
+    return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise ValueError(f"it has more than {_MOST_BYTES:,} bytes")
+        text = data.decode("utf-8-sig")
+        table = _toml(text) if path.suffix.lower() == ".toml" else json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"cannot read the dataset file {path}", why) from error
+    return _table(table, "the file", path)
+
+
+def _toml(text: str) -> Any:
+    """Raises ValueError. Python has a reader since 3.11; hosts with 3.10 may lack tomli."""
+    try:
+        if sys.version_info >= (3, 11):
+            import tomllib
+        else:
+            import tomli as tomllib
+    except ModuleNotFoundError as error:
+        why = "Python 3.10 needs the package tomli for it"
+        raise ConfigError("TOML cannot be read", why, "install tomli, or write JSON") from error
+    return tomllib.loads(text)
+
+
+def _subsets(table: dict[str, Any], path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(number of the dataset, all settings of one of its subsets)"""
+    general = _table(table.get("general", {}), "general", path)
+    for number, dataset in enumerate(_list(table.get("datasets", []), "datasets", path)):
+        dataset = _table(dataset, "a dataset", path)
+        subsets = _list(dataset.get("subsets", []), "subsets", path)
+        own = {key: value for key, value in dataset.items() if key != "subsets"}
+        for subset in subsets:
+            yield number, {**general, **own, **_table(subset, "a subset", path)}
+
+
+def _folder(
+    settings: dict[str, Any],
+    number: int,
+    path: Path,
+    config: DataConfig,
+    notices: dict[str, Notice],
+) -> Folder:
+    settings = {_NAMES.get(key, key): value for key, value in settings.items()}
+    _require_known(settings, _known(), path)
+    for key in settings.keys() & _OTHER_KINDS.keys():
+        raise ConfigError(f"{path}: {key} cannot be used", _OTHER_KINDS[key], "leave it out")
+    for key in sorted(settings.keys() & _LEFT_OUT.keys()):
+        if settings[key] != _LEFT_OUT[key]:
+            what = f"{path.name}: {key} is left out"
+            notices[key] = Notice("warning", what, "there is no such thing here")
+    if not isinstance(settings.get("image_dir"), str):
+        raise ConfigError(f"{path}: a subset has no image_dir", "", "name its folder")
+    image_dir = _found(settings["image_dir"], path)
+    regular = _value(settings, "is_reg", False, path)
+    weight = config.prior_loss_weight if regular else 1.0
+    return Folder(
+        image_dir,
+        settled(_settings(settings, image_dir, config, path), first_line=True),
+        _at_least(_value(settings, "num_repeats", 1, path), 0, "num_repeats", path),
+        _value(settings, "class_tokens", "", path),
+        regular,
+        weight * _at_least(_value(settings, "loss_weight", 1.0, path), 0, "loss_weight", path),
+        _batch_size(settings, path),
+        number,
+    )
+
+
+def _settings(
+    settings: dict[str, Any], image_dir: Path, config: DataConfig, path: Path
+) -> DataConfig:
+    """What was typed, with the file's settings in its place."""
+    values = to_dict(config)
+    for place, item in leaves(DataConfig):
+        if item.name in settings:
+            holder = values
+            for name in place[:-1]:
+                holder = holder[name]
+            holder[item.name] = settings[item.name]
+    if isinstance(values["resolution"], int):
+        values["resolution"] = (values["resolution"], values["resolution"])
+    values |= {"train_data_dir": str(image_dir), "reg_data_dir": "", "dataset_config": ""}
+    if not values["caption_extension"].startswith("."):
+        values["caption_extension"] = f".{values['caption_extension']}"
+    try:
+        return from_dict(DataConfig, values)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error.what}", error.why, error.fix) from error
+
+
+def _known() -> list[str]:
+    ours = [item.name for _, item in leaves(DataConfig) if item.name not in _NOT_THERE]
+    return [*_OF_FOLDERS, *ours, *_NAMES, *_LEFT_OUT, *_OTHER_KINDS]
+
+
+def _found(name: str, path: Path) -> Path:
+    folder, beside = Path(name), path.parent / name
+    return beside if not folder.is_dir() and beside.is_dir() else folder
+
+
+def _require_known(table: Mapping[str, Any], known: Any, path: Path) -> None:
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"{path}: unknown setting {key!r}", "", nearest(key, list(known)))
+
+
+def _value(settings: dict[str, Any], key: str, default: Any, path: Path) -> Any:
+    """A value of the default's type; a whole number may stand for another."""
+    value = settings.get(key, default)
+    kinds = (int, float) if type(default) is float else (type(default),)
+    if type(value) not in kinds:
+        raise ConfigError(f"{path}: {key} is {value!r}", "", f"give a {kinds[-1].__name__}")
+    return value
+
+
+def _batch_size(settings: dict[str, Any], path: Path) -> int | None:
+    if "batch_size" not in settings:
+        return None
+    size: int = _at_least(_value(settings, "batch_size", 1, path), 1, "batch_size", path)
+    return size
+
+
+def _at_least(value: Any, low: int, key: str, path: Path) -> Any:
+    if not low <= value <= 1_000_000:
+        raise ConfigError(f"{path}: {key} is {value}", "", f"give {low} or more")
+    return value
+
+
+def _table(value: Any, what: str, path: Path) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: {what} is no table of settings")
+    return value
+
+
+def _list(value: Any, what: str, path: Path) -> list[Any]:
+    if not isinstance(value, list):
+        raise ConfigError(f"{path}: {what} is no list", "", f"write [[{what}]]")
+    return value

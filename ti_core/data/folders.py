@@ -1,0 +1,128 @@
+"""Where the pictures lie: one folder, kohya's numbered folders, or what a dataset file names."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ConfigError, DataError
+from ..events import Notice
+from .config import DataConfig
+from .pictures import ENDINGS
+
+_NUMBERED = re.compile(r"(\d{1,6})(?:_(.*))?", re.DOTALL)
+"""`10_zz-cat sitting`: repeats and words."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Pictures that share their settings; kohya calls it a subset."""
+
+    path: Path
+    config: DataConfig
+    """The settings for this folder."""
+    repeats: int = 1
+    """How often each picture comes in an epoch."""
+    words: str = ""
+    """They stand for captions that are missing (kohya's class tokens)."""
+    regular: bool = False
+    """Regularisation pictures: trained on without the new word."""
+    weight: float = 1.0
+    """What the loss of its pictures is multiplied by."""
+    batch_size: int | None = None
+    """Pictures in one pass, where that is not the run's."""
+    dataset: int = 0
+    """Regularisation pictures are counted against the training pictures of the same dataset."""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """All folders of a dataset, and what is to be said about them."""
+
+    folders: tuple[Folder, ...]
+    notices: tuple[Notice, ...] = ()
+
+
+def folders_of(config: DataConfig) -> Folders:
+    """The folders that the settings mean.
+
+    A folder with pictures in it is A1111's: one folder, every picture once. One that holds only
+    folders called `<repeats>_<words>` is kohya's.
+    Raises DataError for a missing folder, ConfigError for a dataset file that cannot be read.
+    """
+    if config.dataset_config:
+        from .dataset_file import read_dataset_file
+
+        return read_dataset_file(Path(config.dataset_config), config)
+    train = list(_of(Path(config.train_data_dir), config, regular=False))
+    regular = []
+    if config.reg_data_dir:
+        if not Path(config.reg_data_dir).is_dir():
+            raise DataError(f"there is no folder {config.reg_data_dir}", "", "check --reg_data_dir")
+        regular = list(_of(Path(config.reg_data_dir), config, regular=True))
+    return Folders((*train, *regular), tuple(_notices(config)))
+
+
+def settled(config: DataConfig, first_line: bool) -> DataConfig:
+    """With `caption_lines` decided where it is "auto"."""
+    if config.caption_lines != "auto":
+        return config
+    return dataclasses.replace(config, caption_lines="first" if first_line else "all")
+
+
+def _of(path: Path, config: DataConfig, regular: bool) -> Iterator[Folder]:
+    weight = config.prior_loss_weight if regular else 1.0
+    numbered = dict(_numbered(path)) if path.is_dir() and not holds_pictures(path) else {}
+    if not numbered:
+        settings = dataclasses.replace(settled(config, False), train_data_dir=str(path))
+        yield Folder(path, settings, regular=regular, weight=weight)
+    for folder, (repeats, words) in numbered.items():
+        settings = dataclasses.replace(settled(config, True), train_data_dir=str(folder))
+        if repeats:
+            yield Folder(folder, settings, repeats, words, regular, weight)
+
+
+def _numbered(path: Path) -> Iterator[tuple[Path, tuple[int, str]]]:
+    """(folder, (repeats, words)) of the folders that are called so, by name."""
+    for folder in sorted(path.iterdir()):
+        match = _NUMBERED.fullmatch(folder.name)
+        if match and folder.is_dir():
+            yield folder, (int(match[1]), (match[2] or "").strip())
+
+
+def holds_pictures(path: Path) -> bool:
+    """Whether there are pictures directly in a folder."""
+    return any(entry.suffix.lower() in ENDINGS and entry.is_file() for entry in path.iterdir())
+
+
+def _notices(config: DataConfig) -> Iterator[Notice]:
+    """Numbered folders that are not read, and folders without a number."""
+    for path in filter(None, (config.train_data_dir, config.reg_data_dir)):
+        folder = Path(path)
+        repeats = {each.name: n for each, (n, _) in _numbered(folder)} if folder.is_dir() else {}
+        if repeats and holds_pictures(folder):
+            what = f"{len(repeats)} numbered folder(s) in {folder} are left out ({min(repeats)})"
+            why, fix = "there are pictures beside them", "move those into a numbered folder, too"
+            yield Notice("warning", what, why, fix)
+        elif repeats:
+            yield from _left_out(folder, repeats)
+
+
+def _left_out(folder: Path, repeats: dict[str, int]) -> Iterator[Notice]:
+    folders = [each for each in sorted(folder.iterdir()) if each.is_dir()]
+    names = [each.name for each in folders if not repeats.get(each.name) and holds_pictures(each)]
+    if names:
+        what = f"{len(names)} folder(s) in {folder} are left out ({names[0]})"
+        why = "their names do not begin with a number of repeats, 1 or more"
+        yield Notice("warning", what, why, f"call it 1_{names[0]}")
+
+
+def require_training(folders: Folders, source: str) -> None:
+    """Raise ConfigError when all folders are regularisation folders."""
+    if not any(not folder.regular for folder in folders.folders):
+        raise ConfigError(
+            f"{source} names no folder to train on", "all are regularisation folders", "add one"
+        )

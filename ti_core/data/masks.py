@@ -1,0 +1,86 @@
+"""How much each part of a picture counts: masks, from files beside pictures or from their alpha.
+
+A1111 knows alpha alone ("Use PNG alpha channel as loss weight", `dataset.py`), and its numbers are
+kept for square pictures. Mended: a mask without shades counts everywhere alike (there it divides by
+zero), a palette may be transparent, and the mask of a picture that is not square is not scrambled;
+what lies under transparent parts was never seen: pictures come on white.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..hosts.port import PictureSize
+from .pictures import fitted, open_alpha, open_mask, seen_box
+
+_LATENT = 8
+"""Pixels a side that one value of a latent stands for."""
+
+
+def read_mask(picture: Path, mask: Path | None) -> Image.Image | None:
+    """The mask of a picture, grey: the file `mask`, else its own alpha channel, if it has one.
+
+    Raises DataError when the file cannot be read.
+    """
+    return open_mask(mask) if mask else open_alpha(picture)
+
+
+def cut_mask(
+    mask: Image.Image,
+    size: PictureSize,
+    mode: str = "cover",
+    resized: tuple[int, int] | None = None,
+) -> Tensor:
+    """(H/8, W/8) uint8: the part of a mask that belongs to what is seen of its picture.
+
+    A mask of another size than its picture's is stretched over it. A border counts nothing.
+    """
+    height, width = size.target
+    if resized is None and mode == "pad":
+        whole = mask.resize((size.original[1], size.original[0]), Image.Resampling.BICUBIC)
+        canvas = fitted(_on_black(whole, width, height), width, height)
+        small = canvas.convert("L").resize(
+            (width // _LATENT, height // _LATENT), Image.Resampling.BOX
+        )
+    else:
+        box = seen_box((size.original[1], size.original[0]), width, height, mode, resized)
+        wide, high = mask.width / size.original[1], mask.height / size.original[0]
+        part = (
+            box[0] * wide,
+            box[1] * high,
+            min(mask.width, box[2] * wide),
+            min(mask.height, box[3] * high),
+        )
+        small = mask.resize(
+            (width // _LATENT, height // _LATENT), Image.Resampling.BICUBIC, box=part
+        )
+    return torch.from_numpy(np.array(small))
+
+
+def _on_black(mask: Image.Image, width: int, height: int) -> Image.Image:
+    """The mask in a black picture of the wanted shape."""
+    scale = max(mask.width / width, mask.height / height)
+    whole = max(mask.width, round(width * scale)), max(mask.height, round(height * scale))
+    canvas = Image.new("L", whole)
+    canvas.paste(mask, ((whole[0] - mask.width) // 2, (whole[1] - mask.height) // 2))
+    return canvas
+
+
+def weights_of(mask: Tensor, scale: str = "mean") -> Tensor:
+    """(h, w) fp32: what each place of the loss is multiplied by.
+
+    "mean" shifts the darkest to 0 and makes the mean 1 (A1111), "none" takes 0 to 255 as 0 to 1
+    (kohya). A mask without shades, or one that leaves nothing, is all ones.
+    """
+    weights = mask.float()
+    if weights.min() == weights.max() and (scale == "mean" or not weights.any()):
+        return torch.ones_like(weights)
+    if scale == "none":
+        return weights / 255
+    weights = weights - weights.min()
+    return weights / weights.mean()
