@@ -1,0 +1,149 @@
+"""A first training, as somebody does it who has never seen the page."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, Page, expect
+
+from ti_core.files.reading import read_embedding
+
+from .conftest import fill, open_tab
+
+LONG = 60_000
+"""Milliseconds; a test machine may have other work."""
+
+
+class Hands:
+    """Counts what a visitor does."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.actions, self.paths = page, 0, 0
+
+    def click(self, name: str, role: str = "button") -> None:
+        self.page.get_by_role(role, name=name, exact=True).click()  # type: ignore[arg-type]
+        self.actions += 1
+
+    def fill(self, element_id: str, text: str) -> None:
+        fill(self.page, element_id, text)
+        self.actions += 1
+
+
+def state(page: Page, wanted: str) -> None:
+    """Wait until the job stands so."""
+    expect(page.locator(f"#ti_progress [data-state={wanted}]").first).to_be_visible(timeout=LONG)
+
+
+def step(page: Page) -> int:
+    text = page.locator("#ti_progress .ti-figures").first.inner_text(timeout=LONG)
+    return int(re.search(r"step\s+([\d,]+) of", text)[1].replace(",", ""))  # type: ignore[index]
+
+
+def wait_for_step(page: Page, wanted: int) -> int:
+    end = time.monotonic() + LONG / 1000
+    while time.monotonic() < end:
+        if step(page) >= wanted:
+            return step(page)
+        time.sleep(0.2)
+    raise AssertionError(f"the training stays at step {step(page)}")
+
+
+def test_a_first_training_takes_at_most_six_clicks_and_fields(page: Page, site: Path) -> None:
+    hands = Hands(page)
+    hands.click("Train", role="tab")
+    hands.fill("ti_train_token_string", "zz-disc")
+    hands.fill("ti_train_init_word", "circle")
+    hands.fill("ti_train_train_data_dir", "pictures")
+    hands.click("Train Embedding")
+    state(page, "running")
+    assert hands.actions <= 6
+    assert wait_for_step(page, 2) >= 2
+    page.locator("#ti_interrupt").click()
+    state(page, "stopped")
+    assert read_embedding(site / "embeddings" / "zz-disc.safetensors").vectors
+    expect(page.locator("#ti_progress")).to_contain_text("Write zz-disc in a prompt")
+
+
+def test_a_run_is_seen_paused_shown_interrupted_and_resumed(
+    page: Page, context: BrowserContext, address: str
+) -> None:
+    open_tab(page, "Train")
+    fill(page, "ti_train_token_string", "zz-second")
+    fill(page, "ti_train_train_data_dir", "pictures")
+    fill(page, "ti_train_max_train_steps", "400")
+    fill(page, "ti_train_sample_every_n_steps", "400")
+    page.get_by_role("button", name="Train Embedding", exact=True).click()
+    state(page, "running")
+    expect(page.locator("#ti_previews img").first).to_be_visible(timeout=LONG)
+    wait_for_step(page, 2)
+    page.locator("#ti_pause").click()
+    state(page, "paused")
+
+    other = context.new_page()  # a second browser, or the same one opened again
+    other.goto(address)
+    open_tab(other, "Train")
+    state(other, "paused")
+    expect(other.locator("#ti_progress")).to_contain_text("zz-second")
+    expect(other.locator("#ti_pause")).to_have_text("Go on")
+    other.locator("#ti_preview_now").click()
+    expect(other.locator("#ti_previews img")).to_have_count(2, timeout=LONG)
+
+    page.close()  # the job does not mind
+    other.locator("#ti_pause").click()
+    state(other, "running")
+    other.locator("#ti_interrupt").click()
+    state(other, "stopped")
+    reached = step(other)
+    assert 2 <= reached < 400
+
+    fill(other, "ti_train_token_string", "zz-second")
+    expect(other.locator("body")).to_contain_text(f"stands at step {reached} of 400", timeout=LONG)
+    other.get_by_role("button", name="Resume", exact=True).click()
+    state(other, "running")
+    assert wait_for_step(other, reached + 1) > reached
+    other.locator("#ti_interrupt").click()
+    state(other, "stopped")
+    other.close()
+
+
+def test_what_is_wrong_is_said_where_the_buttons_are(page: Page) -> None:
+    open_tab(page, "Train")
+    fill(page, "ti_train_token_string", "zz-third")
+    fill(page, "ti_train_learning_rate", "0.005:abc")
+    page.get_by_role("button", name="Train Embedding", exact=True).click()
+    message = page.locator("#ti_train_message").first
+    expect(message).to_contain_text("is no rate", timeout=LONG)
+    expect(message).to_contain_text("Embedding Learning rate")
+    fill(page, "ti_train_learning_rate", "0.005")
+    fill(page, "ti_train_train_data_dir", "no-such-folder")
+    page.get_by_role("button", name="Train Embedding", exact=True).click()
+    state(page, "failed")
+    expect(page.locator("#ti_progress .ti-error")).to_contain_text("no-such-folder")
+
+
+def test_a_name_with_html_in_it_is_text(page: Page) -> None:
+    name = "<img src=x onerror=window.hurt=1>"
+    open_tab(page, "Train")
+    fill(page, "ti_train_token_string", name)
+    fill(page, "ti_train_train_data_dir", f"/tmp/{name}")
+    page.get_by_role("button", name="Train Embedding", exact=True).click()
+    expect(page.locator("#ti_train_message .ti-error").first).to_contain_text("<img", timeout=LONG)
+    open_tab(page, "Create")
+    fill(page, "ti_create_token_string", name)
+    page.get_by_role("button", name="Create embedding", exact=True).click()
+    expect(page.locator("#ti_create_message .ti-error").first).to_contain_text("<img", timeout=LONG)
+    assert page.evaluate("window.hurt") is None
+
+
+def test_an_embedding_is_created_and_offered_for_training(page: Page, site: Path) -> None:
+    open_tab(page, "Create")
+    fill(page, "ti_create_token_string", "zz-made")
+    fill(page, "ti_create_init_word", "red circle")
+    fill(page, "ti_create_num_vectors_per_token", "2")
+    page.get_by_role("button", name="Create embedding", exact=True).click()
+    expect(page.locator("#ti_create_message").first).to_contain_text("is made", timeout=LONG)
+    assert read_embedding(site / "embeddings" / "zz-made.safetensors").count == 2
+    open_tab(page, "Train")
+    expect(page.locator("#ti_train_token_string input")).to_have_value("zz-made", timeout=LONG)

@@ -1,0 +1,241 @@
+"""What the buttons of Train do, without a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+import torch
+
+from ti_core.errors import ConfigError, HostError, TrainingError
+from ti_core.files.embedding import Embedding
+from ti_core.files.writing import write_embedding
+from ti_core.hosts.fake import FakeHost
+from ti_core.train.config import TrainConfig
+from ti_core.train.previews import preview_requests
+from ti_webui import training
+from ti_webui.job import Jobs
+from ti_webui.panel import shared_fields
+from ti_webui.studio import TXT2IMG_FIELDS, Settings, Studio
+from ti_webui.tabs.train import TrainPage, build, captioned, told_about
+
+from ..conftest import finished
+
+
+@pytest.fixture(autouse=True)
+def _findings_are_no_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "_require_no_errors", lambda found: None)
+
+
+def txt2img_page() -> Mapping[str, Any]:
+    return {name: gr.Textbox(label=name) for name in TXT2IMG_FIELDS}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> TrainPage:
+    """One page for all tests: making it takes as long as all of them."""
+    folder = tmp_path_factory.mktemp("page")
+    settings = Settings(logging_dir=str(folder / "log"))
+    studio = Studio(
+        host=lambda: FakeHost(folder),
+        embeddings_dirs=lambda: [folder],
+        settings=lambda: settings,
+        jobs=Jobs(),
+        txt2img_parameters=txt2img_page,
+        send_to_txt2img="(text) => {}",
+    )
+    with gr.Blocks():
+        return build(replace(studio, shared=shared_fields()))
+
+
+@pytest.fixture
+def page(built: TrainPage, studio: Studio) -> TrainPage:
+    assert built.live is not None
+    studio.send_to_txt2img = built.studio.send_to_txt2img
+    return replace(
+        built, studio=studio, live=replace(built.live, studio=studio, first_look=list, first=[])
+    )
+
+
+def typed(
+    page: TrainPage, settings: Mapping[str, Any], txt2img: Mapping[str, Any] = {}
+) -> list[Any]:
+    """Values of all inputs: those of a fresh page, and what is typed over them."""
+    values = [
+        settings.get(name, component.value) for name, component in page.form.components.items()
+    ]
+    return [*values, bool(txt2img), *(txt2img.get(name) for name in page.txt2img)]
+
+
+def test_train_begins_a_run_with_what_is_typed(page: TrainPage, settings: dict[str, Any]) -> None:
+    assert page.press_train(*typed(page, settings)) == ""
+    job = page.studio.jobs.latest
+    assert job is not None
+    standing = finished(job).standing
+    assert (standing.state, standing.step) == ("done", 6)
+
+
+def test_a_second_browser_is_told_that_one_trains(
+    page: TrainPage, settings: dict[str, Any]
+) -> None:
+    page.press_train(*typed(page, {**settings, "max_train_steps": 100_000}))
+    with pytest.raises(HostError, match="zz-thing is at work already"):
+        page.press_train(*typed(page, {**settings, "token_string": "zz-other"}))
+
+
+def test_resume_goes_on_with_the_run_of_the_word(page: TrainPage, settings: dict[str, Any]) -> None:
+    with pytest.raises(TrainingError, match="no run of zz-thing"):
+        page.press_resume(*typed(page, settings))
+    page.press_train(*typed(page, settings))
+    finished(page.studio.jobs.list()[0])
+    page.press_resume(*typed(page, {**settings, "max_train_steps": 8}))
+    standing = finished(page.studio.jobs.list()[0]).standing
+    assert (standing.first_step, standing.step, standing.error) == (6, 8, "")
+
+
+def test_a_word_is_needed(page: TrainPage, settings: dict[str, Any]) -> None:
+    for name in ("", "   ", None):
+        with pytest.raises(ConfigError, match="name"):
+            page.press_train(*typed(page, {**settings, "token_string": name}))
+
+
+def test_previews_are_read_from_txt2img_on_request(
+    page: TrainPage, settings: dict[str, Any]
+) -> None:
+    fields = {"prompt": "[name] at sea", "negative_prompt": "fog", "steps": 7, "width": 128}
+    found = page.settings(typed(page, settings, fields))
+    config: TrainConfig = page.form.config(found)
+    (request,) = preview_requests(config, (64, 64), "DDIM")
+    assert (request.prompt, request.negative_prompt) == ("zz-thing at sea", "fog")
+    assert (request.steps, request.width) == (7, 128)
+    assert page.settings(typed(page, settings))["sample_prompts"] == "a picture of [name]"
+
+
+def test_a_goal_fills_the_form_and_leaves_what_was_typed(page: TrainPage) -> None:
+    about, *updates = page.choose_goal("style", "")
+    found = dict(zip(page.form.components, updates, strict=True))
+    assert "style" in about
+    assert found["num_vectors_per_token"]["value"] == 6
+    assert found["prompt_template"]["value"] == "style"
+    for name in ("token_string", "init_word", "train_data_dir", "logging_dir"):
+        assert "value" not in found[name]
+
+
+def test_a_folder_is_looked_at_when_it_is_named(
+    page: TrainPage, pictures: Path, bare_pictures: Path
+) -> None:
+    told, template = page.choose_folder("style", str(pictures))
+    assert "5 picture(s), 5 with a caption" in told
+    assert template["value"] == "style_filewords"
+    told, template = page.choose_folder("style", str(bare_pictures))
+    assert "5 picture(s), 0 with a caption" in told
+    assert template["value"] == "style"
+    assert "there is no folder" in told_about("/nowhere/<b>")
+    assert told_about("") == ""
+    assert not captioned("")
+
+
+def test_an_embedding_that_is_chosen_tells_what_would_happen(
+    page: TrainPage, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "embeddings" / "zz-thing.safetensors"
+    write_embedding(path, Embedding("zz-thing", {"emb_params": torch.ones(3, 12)}, 40))
+    logs = settings["logging_dir"]
+    told, vectors, steps = page.choose_embedding("zz-thing", logs)
+    assert "3 vector(s), 40 steps" in told
+    assert vectors["value"] == 3
+    assert "value" not in steps
+    page.press_train(*typed(page, settings))
+    finished(page.studio.jobs.list()[0])
+    told, _, steps = page.choose_embedding("zz-thing", logs)
+    assert "stands at step 6 of 6" in told
+    assert steps["value"] == 6
+    assert page.choose_embedding("zz-new", logs)[0] == ""
+    assert page.choose_embedding(None, logs)[0] == ""  # type: ignore[arg-type]
+
+
+def test_the_outlook_follows_the_settings(page: TrainPage) -> None:
+    html = page.outlook(*typed(page, {"learning_rate": "0.1:10, 0.01", "max_train_steps": 40}))
+    assert "steps 1 to 10" in html
+    assert "steps 11 to 40" in html
+    with pytest.raises(ConfigError, match="no rate"):
+        page.outlook(*typed(page, {"learning_rate": "fast"}))
+
+
+def test_a_page_that_is_opened_shows_embeddings_that_fit_and_the_schedule(
+    page: TrainPage, tmp_path: Path
+) -> None:
+    for name, width in (("fits", 12), ("too-wide", 768)):
+        path = tmp_path / "embeddings" / f"{name}.safetensors"
+        write_embedding(path, Embedding(name, {"emb_params": torch.ones(1, width)}))
+    names, outlook = page.first_look()
+    assert names["choices"] == ["fits"]
+    assert "steps 1 to 100" in outlook["value"]
+
+
+def test_without_a_model_the_page_opens_and_says_so(page: TrainPage) -> None:
+    def missing() -> FakeHost:
+        raise HostError("no model is loaded", "", "choose a checkpoint")
+
+    page.studio.host = missing
+    _, outlook = page.first_look()
+    assert "no model is loaded" in outlook["value"]
+    assert "steps 1 to 100" in outlook["value"]
+
+
+def test_looking_twice_changes_nothing_and_a_new_page_sees_all(
+    page: TrainPage, settings: dict[str, Any]
+) -> None:
+    live = page.live
+    assert live is not None
+    nothing = gr.update()
+    seen, *updates = live.look(None)
+    assert all(update == nothing for update in updates)
+    page.press_train(*typed(page, settings))
+    finished(page.studio.jobs.list()[0])
+    seen, *updates = live.look(seen)
+    found = dict(zip((part.elem_id for part in live.outputs), updates, strict=True))
+    assert "zz-thing" in found["ti_progress"]["value"]
+    assert len(found["ti_previews"]["value"]) == 3
+    assert found["ti_previews"]["value"][0][1].startswith("step 6: ")
+    assert found["ti_interrupt"]["interactive"] is False
+    assert found["ti_prompt"] == gr.update(value="zz-thing", visible=True)
+    assert found["ti_send_to_txt2img"] == gr.update(visible=True)
+    _, *updates = live.look(seen)
+    assert all(update == nothing for update in updates)
+    _, progress, *_ = live.look(None)
+    assert "zz-thing" in progress["value"], "a page that is opened later"
+
+
+def test_buttons_reach_the_running_job_and_are_refused_without_one(
+    page: TrainPage, settings: dict[str, Any]
+) -> None:
+    live = page.live
+    assert live is not None
+    for press in (live.press_pause, live.press_save, live.press_preview, live.press_interrupt):
+        with pytest.raises(HostError, match="no training is running"):
+            press()
+    page.press_train(*typed(page, {**settings, "max_train_steps": 100_000}))
+    job = page.studio.jobs.list()[0]
+    live.press_pause()
+    assert job.control.paused
+    live.press_pause()
+    assert not job.control.paused
+    live.press_interrupt()
+    assert finished(job).standing.state == "stopped"
+
+
+def test_a_preview_whose_file_is_gone_does_not_spoil_the_page(
+    page: TrainPage, settings: dict[str, Any]
+) -> None:
+    page.press_train(*typed(page, settings))
+    standing = finished(page.studio.jobs.list()[0]).standing
+    standing.previews[0].path.unlink()
+    standing.previews[1].path.write_bytes(b"no picture")
+    assert page.live is not None
+    gallery = page.live.look(None)[2]["value"]
+    assert [caption.split(":")[0] for _, caption in gallery] == ["step 6"]
