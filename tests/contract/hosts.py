@@ -79,6 +79,20 @@ def comfyui(kind: Any, lora: bool = False) -> Callable[[Path], Subject]:
     return open_
 
 
+def a1111(kind: Any) -> Callable[[Path], Subject]:
+    """AUTOMATIC1111's host over the stand-in."""
+
+    def open_(folder: Path) -> Subject:
+        from tests.webui.program import load
+
+        model = load(kind, folder)
+        from ti_webui.host_a1111 import A1111Host
+
+        return Subject(A1111Host(), lambda: [model])
+
+    return open_
+
+
 HOSTS: dict[str, Callable[[Path], Subject]] = {
     "fake-sd1": fake("sd1"),
     "fake-sd2-v": fake("sd2", "v_prediction"),
@@ -86,6 +100,10 @@ HOSTS: dict[str, Callable[[Path], Subject]] = {
     "diffusers-sd1": diffusers("sd1"),
     "diffusers-sd2-v": diffusers("sd2", v_yaml=True),
     "diffusers-sdxl": diffusers("sdxl"),
+    "a1111-sd1": a1111("sd1"),
+    "a1111-sd1-inpaint": a1111("sd1-inpaint"),
+    "a1111-sd2-v": a1111("sd2-v"),
+    "a1111-sdxl": a1111("sdxl"),
     "comfyui-sd1": comfyui("sd1"),
     "comfyui-sd1-lora": comfyui("sd1", lora=True),
     "comfyui-sd1-inpaint": comfyui("sd1-inpaint"),

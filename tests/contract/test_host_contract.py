@@ -623,6 +623,7 @@ def test_running_out_of_memory_anywhere_leaves_no_trace_and_the_session_goes_on(
     host, error = subject.host, torch.cuda.OutOfMemoryError("CUDA out of memory.")
     before = fingerprint(subject.modules(), subject.keeps_objects)
     with host.session() as session:
+        use(host, session)  # what is kept for the next time is there from now on
         bomb.arm(0, error)
         use(host, session)
         calls = bomb.calls

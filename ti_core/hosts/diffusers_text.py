@@ -12,6 +12,7 @@ from ..errors import HostError
 from .diffusers_models import Model, TextEncoder
 from .port import TextOptions, Vectors
 from .prompt import Chunk, pack, read_prompt
+from .slots import chunk_ids, emphasise, vectors_inserted
 
 
 def encode_text(
@@ -30,7 +31,7 @@ def encode_text(
         padded = [chunk for one in plan for chunk in (*one, *((),) * (chunks - len(one)))]
         layer = encoder.layer + _skipped(model, encoder, options.clip_skip)
         states, last = _run(encoder, padded, embeddings, layer)
-        contexts.append(_emphasise(states, padded).reshape(len(prompts), -1, states.shape[-1]))
+        contexts.append(emphasise(states, padded).reshape(len(prompts), -1, states.shape[-1]))
         if encoder.projection is not None:
             pooled = _pool(encoder, last[::chunks], padded[::chunks])
     return torch.cat(contexts, dim=-1).float(), None if pooled is None else pooled.float()
@@ -71,7 +72,7 @@ def _run(
     core = encoder.core
     layers = core.get_submodule("encoder.layers")
     with (
-        _vectors_inserted(encoder, chunks, embeddings),
+        vectors_inserted(encoder.token_embedding, encoder.key, chunks, embeddings),
         _captured(layers.get_submodule(str(len(list(layers.children())) - layer))) as captured,
     ):
         last = encoder.model(input_ids=ids).last_hidden_state
@@ -82,54 +83,8 @@ def _run(
 
 
 def _ids(encoder: TextEncoder, chunk: Chunk) -> list[int]:
-    """Start, tokens, end, and padding to the encoder's length."""
     words = encoder.vocabulary
-    ids = [words.start, *(slot.token for slot in chunk), words.end]
-    return ids + [words.pad] * (encoder.positions - len(ids))
-
-
-@contextmanager
-def _vectors_inserted(
-    encoder: TextEncoder, chunks: Sequence[Chunk], embeddings: Mapping[str, Vectors]
-) -> Iterator[None]:
-    """While open, the token embedding gives the embeddings' vectors at their positions."""
-    places = [
-        (n, 1 + i, slot.trigger, slot.row)
-        for n, chunk in enumerate(chunks)
-        for i, slot in enumerate(chunk)
-        if slot.trigger is not None
-    ]
-    if not places:
-        yield
-        return
-    values, index = _gather(encoder, places, embeddings)
-
-    def replace(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
-        return output.index_put(index, values.to(output))
-
-    handle = encoder.token_embedding.register_forward_hook(replace)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def _gather(
-    encoder: TextEncoder,
-    places: Sequence[tuple[int, int, str, int]],
-    embeddings: Mapping[str, Vectors],
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """Vectors (M, width) and where they go: (chunk, position), M numbers each."""
-    device = encoder.token_embedding.weight.device
-    names = list(dict.fromkeys(place[2] for place in places))
-    tables = [embeddings[name][encoder.key].to(device) for name in names]
-    starts, start = {}, 0
-    for name, table in zip(names, tables, strict=True):
-        starts[name], start = start, start + len(table)
-    rows = torch.tensor([starts[name] + row for _, _, name, row in places], device=device)
-    chunk = torch.tensor([place[0] for place in places], device=device)
-    position = torch.tensor([place[1] for place in places], device=device)
-    return torch.cat(tables).index_select(0, rows), (chunk, position)
+    return chunk_ids(chunk, words.start, words.end, words.pad, encoder.positions)
 
 
 @contextmanager
@@ -148,25 +103,6 @@ def _captured(layer: nn.Module) -> Iterator[list[Tensor]]:
         yield outputs
     finally:
         handle.remove()
-
-
-def _emphasise(states: Tensor, chunks: Sequence[Chunk]) -> Tensor:
-    """Multiply each position by its weight, then restore the chunk's mean (A1111's "Original").
-
-    Chunks without any weight are left alone, bit for bit.
-    """
-    weighted = [n for n, chunk in enumerate(chunks) if any(slot.weight != 1 for slot in chunk)]
-    if not weighted:
-        return states
-    factors = torch.ones(len(weighted), states.shape[1], 1)
-    for row, n in enumerate(weighted):
-        for i, slot in enumerate(chunks[n]):
-            factors[row, 1 + i] = slot.weight
-    index = torch.tensor(weighted, device=states.device)
-    before = states.index_select(0, index).float()
-    after = before * factors.to(states.device)
-    restored = after * (before.mean((1, 2), keepdim=True) / after.mean((1, 2), keepdim=True))
-    return states.float().index_copy(0, index, restored)
 
 
 def _pool(encoder: TextEncoder, last: Tensor, chunks: Sequence[Chunk]) -> Tensor:

@@ -1,0 +1,3 @@
+"""Replacements of the UNet, such as TensorRT's."""
+
+current_unet = None

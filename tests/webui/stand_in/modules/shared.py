@@ -1,0 +1,32 @@
+"""Settings and flags."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+
+class Options:
+    """`opts.x` reads `opts.data["x"]`, or the default."""
+
+    defaults: ClassVar[dict[str, Any]] = {
+        "CLIP_stop_at_last_layers": 1,
+        "emphasis": "Original",
+        "sdxl_clip_l_skip": False,
+        "sd_noise_schedule": "Default",
+    }
+
+    def __init__(self) -> None:
+        self.data: dict[str, Any] = {"CLIP_stop_at_last_layers": 1, "sd_lora": "somebody's"}
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.__dict__["data"]:
+            return self.__dict__["data"][name]
+        if name in self.defaults:
+            return self.defaults[name]
+        raise AttributeError(name)
+
+
+opts = Options()
+cmd_opts = SimpleNamespace(embeddings_dir="embeddings", api_auth=None)
+loaded_hypernetworks: list[Any] = []

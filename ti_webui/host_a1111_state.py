@@ -1,0 +1,103 @@
+"""AUTOMATIC1111's global state, made fit for a training and put back after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from modules import devices, extra_networks, lowvram, processing, sd_hijack, sd_unet, shared
+from torch import nn
+
+
+@contextmanager
+def made_ready(model: Any, half: torch.dtype | None) -> Iterator[None]:
+    """While open, the networks are those of the checkpoint and compute in `half`, or in fp32.
+
+    Pictures leave LoRAs in the weights, hypernetworks and seamless tiling behind; --medvram moves
+    networks whenever another one is called, which the backward pass does not survive.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_without_lowvram(model))
+        stack.enter_context(_changed(shared, "loaded_hypernetworks", []))
+        stack.enter_context(_changed(sd_unet, "current_unet", None))
+        stack.enter_context(_without_tiling())
+        _without_loras()
+        dtype = half or torch.float32
+        stack.enter_context(_changed(devices, "dtype_unet", dtype))
+        stack.enter_context(_changed(devices, "unet_needs_upcast", False))
+        stack.enter_context(_changed(model.model.diffusion_model, "dtype", dtype))
+        yield
+
+
+@contextmanager
+def _changed(thing: Any, name: str, value: Any) -> Iterator[None]:
+    """While open, an attribute that is there has another value."""
+    if not hasattr(thing, name):
+        yield
+        return
+    before = getattr(thing, name)
+    setattr(thing, name, value)
+    try:
+        yield
+    finally:
+        setattr(thing, name, before)
+
+
+@contextmanager
+def _without_tiling() -> Iterator[None]:
+    hijack = sd_hijack.model_hijack
+    before = hijack.circular_enabled
+    hijack.apply_circular(False)
+    try:
+        yield
+    finally:
+        hijack.apply_circular(before)
+
+
+def _without_loras() -> None:
+    """As the web UI does it for a picture whose prompt names none, nor do the settings."""
+    with ExitStack() as stack:
+        for key in ("sd_lora", "sd_hypernetwork"):
+            stack.enter_context(_option(key, "None"))
+        extra_networks.activate(processing.StableDiffusionProcessingTxt2Img(), {})
+    if shared.loaded_hypernetworks:
+        shared.loaded_hypernetworks = []
+
+
+@contextmanager
+def _option(key: str, value: Any) -> Iterator[None]:
+    data = shared.opts.data
+    found = {key: data[key]} if key in data else {}
+    data[key] = value
+    try:
+        yield
+    finally:
+        del data[key]
+        data.update(found)
+
+
+@contextmanager
+def _without_lowvram(model: Any) -> Iterator[None]:
+    """While open, no network moves by itself. Training needs UNet and text encoder together."""
+    if not getattr(model, "lowvram", False):
+        yield
+        return
+    lowvram.send_everything_to_cpu()
+    found = [(module, dict(module._forward_pre_hooks)) for module in model.modules()]
+    for module, hooks in found:
+        for key, hook in hooks.items():
+            if getattr(hook, "__module__", "") == lowvram.__name__:
+                del module._forward_pre_hooks[key]
+    try:
+        yield
+    finally:
+        for module, hooks in found:
+            _put_back(module, hooks)
+
+
+def _put_back(module: nn.Module, hooks: dict[int, Any]) -> None:
+    """In their old order."""
+    module._forward_pre_hooks.clear()
+    module._forward_pre_hooks.update(hooks)

@@ -1,0 +1,71 @@
+"""How a program's networks were found, so that they can be given back just so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+import torch
+from torch import Tensor, nn
+
+
+class Found:
+    """Freezes networks, and restores them: flags, gradients, precision and place."""
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        parameters = {id(p): p for network in networks for p in network.parameters()}
+        self._training = [(m, m.training) for network in networks for m in network.modules()]
+        self._states = [_State(p) for p in parameters.values()]
+        self._tensors = _tensors(networks)
+        for network in networks:
+            network.eval().requires_grad_(False)
+        for parameter in parameters.values():
+            parameter.grad = None
+
+    def widen(self, networks: Sequence[nn.Module]) -> None:
+        """To fp32, in which every number of a narrower kind has its place: nothing is lost."""
+        for tensor in _tensors(networks):
+            if _is_plain(tensor) and tensor.is_floating_point():
+                tensor.data = tensor.data.float()
+
+    def restore(self) -> None:
+        """Set everything back; every step is tried even if one before it fails."""
+        with ExitStack() as stack:
+            for state in self._states:
+                stack.callback(state.restore)
+            for tensor, dtype, device in self._places():
+                stack.callback(_put, tensor, dtype, device)
+            for module, training in self._training:
+                stack.callback(setattr, module, "training", training)
+
+    def _places(self) -> list[tuple[Tensor, torch.dtype, torch.device]]:
+        return [(tensor, *place) for tensor, place in self._tensors.items()]
+
+
+class _State:
+    def __init__(self, parameter: nn.Parameter) -> None:
+        self.parameter, self.grad = parameter, parameter.grad
+        self.trainable = parameter.requires_grad
+
+    def restore(self) -> None:
+        self.parameter.requires_grad_(self.trainable)
+        self.parameter.grad = self.grad
+
+
+def _tensors(networks: Sequence[nn.Module]) -> dict[Tensor, tuple[torch.dtype, torch.device]]:
+    """Parameters and buffers → precision and place."""
+    found: dict[Tensor, tuple[torch.dtype, torch.device]] = {}
+    for network in networks:
+        for tensor in (*network.parameters(), *network.buffers()):
+            found[tensor] = (tensor.dtype, tensor.device)
+    return found
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Quantised weights are of classes of their own, and are unpacked for each call."""
+    return type(tensor) in (Tensor, nn.Parameter) and tensor.layout == torch.strided
+
+
+def _put(tensor: Tensor, dtype: torch.dtype, device: torch.device) -> None:
+    if _is_plain(tensor) and (tensor.dtype != dtype or tensor.device != device):
+        tensor.data = tensor.data.to(device, dtype)
