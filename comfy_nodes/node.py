@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import cache
 from typing import Any
@@ -49,6 +50,17 @@ def schema(node_id: str, display_name: str, description: str, **more: Any) -> io
         description=description,
         **more,
     )
+
+
+def finite(**numbers: float | None) -> bool | str:
+    """What `validate_inputs` answers for numbers: NaN passes ComfyUI's own checks, and with one in
+    its history no browser can read that any more."""
+    wrong = [name for name, value in numbers.items() if value is not None and not _is_finite(value)]
+    return f"{wrong[0]} is no number" if wrong else True
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def worded(error: TIError) -> TIError:

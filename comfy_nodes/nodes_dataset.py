@@ -30,7 +30,7 @@ from ..ti_core.errors import ConfigError, DataError
 from ..ti_core.events import Event
 from ..ti_core.files.atomic import write_bytes
 from ..ti_core.files.names import checked_name
-from .node import Node, schema, shown
+from .node import Node, finite, schema, shown
 from .pictures import from_comfy, png
 from .places import (
     fingerprint,
@@ -272,6 +272,13 @@ class Preprocess(Node):
             outputs=[_dataset_output()],
             hidden=[io.Hidden.unique_id],
         )
+
+    @classmethod
+    def validate_inputs(
+        cls, split_threshold: float | None = None, overlap_ratio: float | None = None
+    ) -> bool | str:
+        """NaN is refused before it comes into ComfyUI's history."""
+        return finite(split_threshold=split_threshold, overlap_ratio=overlap_ratio)
 
     @classmethod
     def work(cls, dataset: DatasetValue, save_to: str, **options: Any) -> io.NodeOutput:

@@ -20,7 +20,7 @@ from ..ti_core.tools.strength import factor_of_brackets, factors_to, scaled, str
 from ..ti_core.tools.syntax import Name, Text, Token, printed, without_paths
 from ..ti_core.tools.vocabulary import median_lengths
 from .lending import lent
-from .node import Node, schema, shown
+from .node import Node, finite, schema, shown
 from .nodes_embedding import summary
 from .places import checked_for_prompts
 from .sockets import EmbeddingSocket
@@ -163,6 +163,11 @@ class ScaleEmbedding(Node):
                 EmbeddingSocket.Output(display_name="embedding", tooltip="The result, not saved.")
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, amount: float | None = None) -> bool | str:
+        """NaN is refused before it comes into ComfyUI's history."""
+        return finite(amount=amount)
 
     @classmethod
     def work(

@@ -13,7 +13,7 @@ from ..ti_core.train.config import OptimizerConfig, OutputConfig, PreviewConfig
 from ..ti_core.train.schedule import parse_schedule
 from .bridge import Bridge
 from .lending import checkpoint_name, lent
-from .node import Node, schema, shown
+from .node import Node, finite, schema, shown
 from .pictures import shown_outputs
 from .runs import going_on
 from .sockets import (
@@ -49,7 +49,7 @@ class TrainingSettings(Node):
                 widget(OptimizerConfig, "train_batch_size", high=_LARGEST_BATCH),
                 widget(OptimizerConfig, "gradient_accumulation_steps", high=_LARGEST_BATCH),
                 *widgets(OptimizerConfig, "mixed_precision", "seed"),
-                *widgets(PreviewConfig, "sample_every_n_steps"),
+                widget(PreviewConfig, "sample_every_n_steps", label="Preview every N steps"),
                 widget(
                     PreviewConfig,
                     "sample_prompts",
@@ -100,7 +100,8 @@ class AdvancedSettings(Node):
                     "clip_skip",
                     "parse_emphasis",
                 ),
-                *widgets(OutputConfig, "save_every_n_steps", "save_state_every_n_steps"),
+                widget(OutputConfig, "save_every_n_steps", label="Save a copy every N steps"),
+                *widgets(OutputConfig, "save_state_every_n_steps"),
                 *widgets(
                     PreviewConfig,
                     "sample_at_first",
@@ -112,6 +113,11 @@ class AdvancedSettings(Node):
             ],
             outputs=[_settings_output()],
         )
+
+    @classmethod
+    def validate_inputs(cls, sample_cfg_scale: float | None = None) -> bool | str:
+        """NaN is refused before it comes into ComfyUI's history."""
+        return finite(sample_cfg_scale=sample_cfg_scale)
 
     @classmethod
     def work(cls, settings: Settings, **options: Any) -> io.NodeOutput:

@@ -22,7 +22,7 @@ from ..ti_core.train.config import PreviewConfig
 from .applied import with_embedding
 from .grid import labelled
 from .lending import checkpoint_name, lent
-from .node import Node, schema, shown
+from .node import Node, finite, schema, shown
 from .pictures import shown_pictures, to_comfy
 from .places import spoken
 from .sockets import EmbeddingSocket, LogSocket, RunLog
@@ -79,6 +79,11 @@ class ApplyEmbedding(Node):
                 ),
             ],
         )
+
+    @classmethod
+    def validate_inputs(cls, weight: float | None = None) -> bool | str:
+        """NaN is refused before it comes into ComfyUI's history."""
+        return finite(weight=weight)
 
     @classmethod
     def work(cls, clip: Any, embedding: Embedding, weight: float, text: str) -> io.NodeOutput:
@@ -145,6 +150,11 @@ class PreviewGrid(Node):
             ],
             hidden=[io.Hidden.unique_id],
         )
+
+    @classmethod
+    def validate_inputs(cls, sample_cfg_scale: float | None = None) -> bool | str:
+        """NaN is refused before it comes into ComfyUI's history."""
+        return finite(sample_cfg_scale=sample_cfg_scale)
 
     @classmethod
     def work(

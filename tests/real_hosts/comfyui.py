@@ -125,10 +125,9 @@ class ComfyUI:
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 body = answer.read()
-                return answer.status, _strict(body) if body else None
-        except urllib.error.HTTPError as error:
-            body = error.read()
-            return error.code, _strict(body) if body[:1] in b"{[" and body else body
+                return answer.status, json.loads(body) if body else None
+        except urllib.error.HTTPError as error:  # ComfyUI's refusals repeat a NaN that was sent
+            return error.code, json.loads(error.read() or b"null")
 
     def image(self, entry: dict[str, Any]) -> bytes:
         """A picture that a node shows."""

@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -27,7 +29,7 @@ bars: list[tuple[int, int, bool]] = []
 """(value, total, with a picture) of every advance of a bar."""
 
 
-class Interrupted(Exception):
+class InterruptError(Exception):
     """ComfyUI's exception of that name."""
 
 
@@ -134,7 +136,7 @@ def throw_if_interrupted() -> None:
     """As ComfyUI does."""
     if Flag.pressed:
         Flag.pressed = False
-        raise Interrupted
+        raise InterruptError
 
 
 @cache
@@ -151,7 +153,7 @@ def start() -> None:
     }
     _module("comfy")
     manager = {
-        "InterruptProcessingException": Interrupted,
+        "InterruptProcessingException": InterruptError,
         "processing_interrupted": lambda: Flag.pressed,
         "throw_exception_if_processing_interrupted": throw_if_interrupted,
         "get_free_memory": lambda: 8 * 2**30,
@@ -186,7 +188,7 @@ def _module(name: str, **content: Any) -> None:
     try:
         module = import_module(name)
     except ImportError:
-        module = sys.modules[name] = ModuleType(name)
+        module = sys.modules[name] = module_from_spec(ModuleSpec(name, None))
         parent, _, child = name.rpartition(".")
         if parent:
             setattr(sys.modules[parent], child, module)

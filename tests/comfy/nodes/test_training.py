@@ -91,7 +91,7 @@ def test_interrupt_keeps_everything_says_where_and_ends_as_comfyui_expects(
     pictures: str, comfy: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     press_interrupt_at(4, monkeypatch)
-    with pytest.raises(program.Interrupted):
+    with pytest.raises(program.InterruptError):
         trained(pictures)
     (folder,) = (comfy["output"] / "textual_inversion").glob("*/my-cat")
     state = latest_state(folder / "state")
@@ -107,7 +107,7 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_vectors(
     whole = trained(pictures).args[0]
     with monkeypatch.context() as patch:
         press_interrupt_at(4, patch)
-        with pytest.raises(program.Interrupted):
+        with pytest.raises(program.InterruptError):
             trained(pictures)
     assert same(whole, trained(pictures, resume="latest").args[0])
 
@@ -119,7 +119,7 @@ def test_interrupt_during_a_pause_ends_the_run(
     monkeypatch.setattr(control, "wait", lambda self: setattr(program.Flag, "pressed", True))
     bridge = program.nodes("bridge").Bridge
     monkeypatch.setattr(bridge, "_start", lambda self, event: self.going.control.pause())
-    with pytest.raises(program.Interrupted):
+    with pytest.raises(program.InterruptError):
         trained(pictures)
 
 
@@ -167,10 +167,10 @@ def test_a_preview_that_fails_for_an_interrupt_ends_the_run(
 
     def interrupted(*_: Any) -> Any:
         program.Flag.pressed = True
-        raise program.Interrupted
+        raise program.InterruptError
 
     monkeypatch.setattr(FakeSession, "preview", interrupted)
-    with pytest.raises(program.Interrupted):
+    with pytest.raises(program.InterruptError):
         trained(pictures)
 
 
