@@ -58,7 +58,7 @@ def _family(network: Any, encoders: Sequence[Encoder]) -> Family:
             "take both from one checkpoint",
         )
     if not is_sdxl and network.adm_channels:
-        raise _refusal(network, "it wants pictures beside words (unCLIP)")
+        raise _refusal(network, "it wants a second input beside words, as unCLIP does")
     if unet.in_channels not in _INPUT_CHANNELS:
         raise _refusal(network, f"it wants {unet.in_channels} channels; it edits other pictures")
     return family

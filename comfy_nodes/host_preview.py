@@ -74,8 +74,7 @@ def _as_socket(text: Conditioning, request: PreviewRequest) -> list[list[Any]]:
 @contextmanager
 def own_random_state(device: torch.device) -> Iterator[None]:
     """Whatever is drawn or seeded inside does not show outside."""
-    devices = [] if device.type == "cpu" else [device]
-    with torch.random.fork_rng(devices, device_type=device.type if devices else "cuda"):
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         yield
 
 
