@@ -132,11 +132,12 @@ class Bridge:
             return ""
         word = "finished" if end.reason == "done" else "ended"
         lines = [f"{word} at step {end.step} after {spoken_time(end.seconds)}"]
+        lines.append(f"logs, copies, previews: {end.run_folder}")
         for key, lengths in end.norms.items():
             shown = ", ".join(f"{n:.2f}" for n in lengths[:_LENGTHS_SHOWN])
             more = "…" if len(lengths) > _LENGTHS_SHOWN else ""
             lines.append(f"lengths of the vectors for {key}: {shown}{more}")
-        return "\n".join([*lines, f"logs, copies, previews: {end.run_folder}", *self.lines])
+        return "\n".join([*lines, *self.lines])
 
 
 def spoken_time(seconds: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import comfy.utils
@@ -13,6 +12,7 @@ from comfy.model_management import throw_exception_if_processing_interrupted
 from comfy_api.latest import io
 from PIL import Image
 
+from ..ti_core.compare.copies import copy_files, some_of
 from ..ti_core.data.templates import fill
 from ..ti_core.errors import ConfigError
 from ..ti_core.files.embedding import Embedding, for_encoders
@@ -31,6 +31,7 @@ from .widgets import values_of, widgets
 _MOST_PROMPTS = 16
 _MOST_PICTURES = 128
 _LARGEST = 1024
+_MOST_COPIES = 16
 _SAMPLING = ("sample_steps", "sample_cfg_scale", "sample_seed", "sample_sampler")
 
 
@@ -135,7 +136,7 @@ class PreviewGrid(Node):
                     display_name="Copies",
                     default=4,
                     min=0,
-                    max=16,
+                    max=_MOST_COPIES,
                     tooltip="So many of the run's copies, evenly spaced, the newest last.",
                 ),
                 LogSocket.Input(
@@ -199,10 +200,10 @@ def _lines(prompts: str) -> list[str]:
 
 def _copies(log: RunLog | None, most: int) -> dict[str, Embedding]:
     """Label → copy; evenly spaced over the run."""
-    found: list[Path] = sorted((log.folder / "embeddings").glob("*.safetensors")) if log else []
-    count = min(most, len(found), 16)
-    chosen = [found[round(i * (len(found) - 1) / max(1, count - 1))] for i in range(count)]
-    copies = [read_embedding(path) for path in dict.fromkeys(chosen)]
+    if log is None or most < 1:
+        return {}
+    chosen = some_of(copy_files(log.folder), min(most, _MOST_COPIES))
+    copies = [read_embedding(path) for path in chosen]
     return {f"step {copy.step}": copy for copy in copies}
 
 
