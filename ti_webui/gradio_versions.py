@@ -21,8 +21,8 @@ def made(kind: Callable[..., Any], **wishes: Any) -> Any:
 
 
 def html(value: str = "", **looks: Any) -> Any:
-    """A piece of HTML without a frame around it, so that an empty one takes no room."""
-    return made(gr.HTML, value=value, padding=False, **looks)
+    """A place for boxes of `markup`; it takes no room while there is none."""
+    return made(gr.HTML, value=value, padding=False, elem_classes=["ti-about"], **looks)
 
 
 def on(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ti_core.cli.options import OptionParser, add_options, make_config
 from ti_core.cli.standalone import ModelConfig, open_host
@@ -89,10 +92,16 @@ def run(argv: Sequence[str]) -> int:
     app = application(studio, page)
     shown = f"http://{page.listen}:{page.port}/" + ("?token=…" if page.token else "")
     print(f"open {shown} in a browser; Ctrl-C ends", file=sys.stderr)
-    uvicorn.run(
-        app, host=page.listen, port=page.port, log_level="warning", timeout_graceful_shutdown=2
-    )
+    signal.signal(signal.SIGTERM, _interrupt)  # uvicorn raises it again when it has closed
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.run(
+            app, host=page.listen, port=page.port, log_level="warning", timeout_graceful_shutdown=2
+        )
     return _end(studio)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def open_studio(model: ModelConfig, page: PageConfig) -> Studio:
@@ -123,7 +132,7 @@ def application(studio: Studio, page: PageConfig) -> FastAPI:
     looks: dict[str, Any] = {"css": page_file("style.css").read_text(encoding="utf-8")}
     scripts = page_file("javascript").glob("*.js")
     looks["head"] = "".join(f"<script>{path.read_text('utf-8')}</script>" for path in scripts)
-    blocks = build_panel(replace(studio))
+    blocks = build_panel(studio)
     return gr.mount_gradio_app(app, blocks, "/", ssr_mode=False, footer_links=[], **looks)
 
 

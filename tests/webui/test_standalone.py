@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
+import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ti_core.cli import main as cli
 from ti_core.errors import ConfigError
+from ti_core.files.reading import read_embedding
 from ti_webui.standalone import HELP, PageConfig, page_file
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +34,20 @@ code = main(sys.argv[1:])
 print(sorted({"torch", "fastapi"} & set(sys.modules)))
 sys.exit(code)
 """
+
+
+FAKE = """
+import sys, time
+from pathlib import Path
+from ti_core.hosts import fake
+from ti_webui import standalone, training
+training._require_no_errors = lambda found: None
+standalone.open_host = lambda config: fake.FakeHost(Path("embeddings"))
+predict = fake.FakeSession.predict
+fake.FakeSession.predict = lambda *some, **more: time.sleep(0.02) or predict(*some, **more)
+sys.exit(standalone.run(sys.argv[1:]))
+"""
+SECONDS = 90.0
 
 
 def without_gradio(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -82,3 +104,48 @@ def test_the_pages_own_files_are_found() -> None:
     assert list(page_file("javascript").glob("*.js"))
     with pytest.raises(ConfigError, match="incomplete"):
         page_file("nothing.css")
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def ask(address: str, body: dict[str, object] | None = None) -> Any:
+    """The API's answer; tries again while nobody answers."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(address, data, {"content-type": "application/json"})
+    end = time.monotonic() + SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise AssertionError(error.read().decode()) from None
+        except OSError:
+            assert time.monotonic() < end, "nobody answers"
+            time.sleep(0.2)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that can be caught")
+def test_ending_the_program_saves_what_is_being_trained(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    port = free_port()
+    command = [sys.executable, "-c", FAKE, "--port", str(port)]
+    path = {**os.environ, "PYTHONPATH": str(ROOT)}
+    server = subprocess.Popen(command, cwd=tmp_path, env=path, stderr=subprocess.PIPE, text=True)
+    try:
+        jobs = f"http://127.0.0.1:{port}/ti/v1/jobs"
+        ask(jobs)
+        job = ask(jobs, {"settings": {**settings, "max_train_steps": 100_000}})["id"]
+        while ask(f"{jobs}/{job}")["step"] < 2:
+            time.sleep(0.1)
+        server.terminate()
+        _, told = server.communicate(timeout=SECONDS)
+    finally:
+        server.kill()
+    assert server.returncode == 0, told
+    assert "saving zz-thing" in told
+    assert read_embedding(tmp_path / "embeddings" / "zz-thing.safetensors").step >= 2

@@ -27,7 +27,7 @@ _FOLDED = ("init_rule", "metadata_license", "metadata_is_negative_embedding")
 def build(studio: Studio) -> None:
     """Fill the tab."""
     form = Form(EmbeddingConfig, "ti_create")
-    html(_ABOUT)
+    gr.HTML(_ABOUT)
     with gr.Row(), gr.Column(scale=3):
         for name in _SHOWN:
             form.add(name)
