@@ -81,7 +81,7 @@ def build_job_view(studio: Studio, kind: Kind, idle: str) -> JobView:
     text = f'<div class="ti-idle">{escape(idle)}</div>'
     progress = gr.HTML(text, elem_id=f"ti_progress_{kind}")
     interrupt = gr.Button(
-        "Interrupt", variant="stop", interactive=False, elem_id=f"ti_interrupt_{kind}"
+        "Interrupt", variant="stop", size="sm", interactive=False, elem_id=f"ti_interrupt_{kind}"
     )
     return JobView(studio, kind, progress, interrupt)
 

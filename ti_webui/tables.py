@@ -21,6 +21,10 @@ class Tag:
     """Shown when the mouse rests on it."""
 
 
+class Figure(str):
+    """A number that is spelled already."""
+
+
 Cell = str | int | float | Tag
 
 
@@ -42,6 +46,8 @@ def _row(row: Sequence[Cell], best: bool) -> str:
 def _cell(value: Cell) -> str:
     if isinstance(value, Tag):
         return f"<td>{tag(value)}</td>"
+    if isinstance(value, Figure):
+        return f'<td class="ti-number">{escape(value)}</td>'
     if isinstance(value, str):
         return f"<td>{escape(value)}</td>"
     text = f"{value:,}" if isinstance(value, int) else f"{value:.5g}"

@@ -6,10 +6,11 @@ small ones without their metadata are all that a gallery needs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from ti_core.data.pictures import open_picture
 from ti_core.errors import DataError
@@ -33,15 +34,19 @@ def thumbnail(path: Path | None, text: str = "", side: int = SIDE) -> Image.Imag
 
 def _card(text: str, side: int) -> Image.Image:
     image = Image.new("RGB", (side, side), _GREY)
-    letters = "".join(word[:1] for word in text.replace("-", " ").replace("_", " ").split()[:2])
-    draw = ImageDraw.Draw(image)
-    small = Image.new("RGB", (24, 14), _GREY)
-    ImageDraw.Draw(small).text((12 - 3 * len(letters), 1), letters.upper(), fill=_DARK)
-    scale = side // 40
-    large = small.resize((small.width * scale, small.height * scale), Image.Resampling.BICUBIC)
-    image.paste(large, ((side - large.width) // 2, (side - large.height) // 2))
-    draw.rectangle((0, 0, side - 1, side - 1), outline=_DARK)
+    words = re.findall(r"[A-Za-z0-9]+", text)
+    letters = "".join(word[0] for word in words[:2]).upper()
+    middle = (side // 2, side // 2)
+    ImageDraw.Draw(image).text(middle, letters, fill=_DARK, font=_font(side // 3), anchor="mm")
     return image
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font; before 10.1 it is a small bitmap."""
+    try:
+        return ImageFont.load_default(size)
+    except TypeError:
+        return ImageFont.load_default()
 
 
 def gallery(pictures: Iterable[tuple[Path | None, str]]) -> list[tuple[Image.Image, str]]:

@@ -134,20 +134,21 @@ def drawn(
 ) -> Image.Image:
     """The sheet of one prompt: a row of pictures for each copy, equally large; its words above."""
     font, cell = _font(), rows[0][0].size
-    labels = [_row_label(copy) for copy in copies]
+    labels, titles = [_row_label(copy) for copy in copies], _column_labels(sheets)
+    column_width = _MARGIN + max(cell[0], *(round(font.getlength(text)) for text in titles))
     left = 2 * _MARGIN + round(max(font.getlength(text) for text in (*labels, "0")))
     top = 2 * _LINE + _MARGIN
-    width = left + len(rows[0]) * (cell[0] + _MARGIN)
+    width = left + len(rows[0]) * column_width
     image = Image.new("RGB", (width, top + len(rows) * (cell[1] + _MARGIN)), "white")
     draw = ImageDraw.Draw(image)
     draw.text((_MARGIN, _MARGIN), _short(prompt, width, font), fill=_INK, font=font)
-    for column, text in enumerate(_column_labels(sheets)):
-        draw.text((left + column * (cell[0] + _MARGIN), _LINE + _MARGIN), text, _QUIET, font)
+    for column, text in enumerate(titles):
+        draw.text((left + column * column_width, _LINE + _MARGIN), text, _QUIET, font)
     for number, (text, pictures) in enumerate(zip(labels, rows, strict=True)):
         y = top + number * (cell[1] + _MARGIN)
         draw.text((_MARGIN, y + cell[1] // 2 - _LINE // 2), text, fill=_INK, font=font)
         for column, picture in enumerate(pictures):
-            image.paste(picture, (left + column * (cell[0] + _MARGIN), y))
+            image.paste(picture, (left + column * column_width, y))
     return image
 
 
@@ -156,8 +157,14 @@ def _row_label(copy: Copy) -> str:
 
 
 def _column_labels(sheets: Sheets) -> list[str]:
+    """The seed only where there are several."""
     seeds = range(sheets.base.seed, sheets.base.seed + sheets.base.count)
-    return [f"weight {weight:g} · seed {seed}" for weight in sheets.weights for seed in seeds]
+    several = len(seeds) > 1
+    return [
+        f"× {weight:g}" + (f" · seed {seed}" if several else "")
+        for weight in sheets.weights
+        for seed in seeds
+    ]
 
 
 def _short(text: str, width: int, font: Font) -> str:

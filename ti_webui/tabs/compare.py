@@ -249,8 +249,8 @@ def ratings(found: Sequence[Rated]) -> str:
         (
             one.copy.label,
             one.copy.step,
-            f"{one.loss:.5f}",
-            f"+{one.behind:.5f} ± {one.error:.5f}",
+            tables.Figure(f"{one.loss:.5f}"),
+            tables.Figure(f"+{one.behind:.5f} ± {one.error:.5f}"),
             tables.strength_tag(one.loudest),
             tables.Tag("best copy", "best") if one is chosen else "as good" if one.equal else "",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -118,7 +119,7 @@ class Page:
         if not label:
             return ["", gr.update()]
         entry, embedding = self.collection.find(label), self.collection.read(label)
-        return [about(entry, embedding), gr.update(value=f"{entry.name}-2")]
+        return [about(entry, embedding), gr.update(value=_proposed(entry.name))]
 
     def press_inspect(self, label: str) -> str:
         """Strength and nearest words of each vector."""
@@ -172,6 +173,11 @@ class Page:
         path = save_new(self.studio, made, format, picture)
         said = f"{path.name} is written, {made.count} vector(s): write {path.stem} in a prompt"
         return [markup.box("good", said), refreshed(self.studio)]
+
+
+def _proposed(name: str) -> str:
+    """A name that is probably free; a stranger's file may be called anything."""
+    return re.sub(r"[^A-Za-z0-9._ -]+", "", name).strip(" .")[:90] + "-2"
 
 
 def _name(name: str) -> str:

@@ -1,0 +1,75 @@
+"""Virtual environments with the versions of gradio that the panel runs on.
+
+They lie in the checkout (`.venv-gradio-…`) and are made when a test first asks for them. Torch and
+the like come from the environment that runs the tests; what is installed here comes first.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+_AUDIO = "audioop-lts; python_version >= '3.13'"  # pydub imports what left Python then
+WANTED: dict[str, tuple[str, ...]] = {
+    # A1111 1.10's own pins; without gradio's wish for numpy 1, which new Pythons do not have
+    "3.41.2": (
+        "--no-deps gradio==3.41.2 gradio_client==0.5.0",
+        "fastapi==0.94.0 pydantic<2 httpx==0.24.1 huggingface_hub<0.26 websockets<12",
+        "aiofiles<24 altair<6 ffmpy importlib_resources jinja2 markupsafe<3 matplotlib orjson",
+        "packaging pandas pydub python-multipart pyyaml requests semantic_version uvicorn",
+    ),
+    # Forge's
+    "4.40.0": ("gradio==4.40.0 fastapi==0.104.1 pydantic==2.8.2 huggingface_hub<0.26",),
+    "newest": ("gradio",),
+}
+"""Version → what is installed, one call of pip each."""
+MINUTES = 10
+"""That one call of pip may take."""
+
+
+def python_with(version: str) -> Path:
+    """The Python of the environment with this gradio; made if it is not there or out of date.
+
+    Raises AssertionError with pip's own words when it cannot be made.
+    """
+    folder = ROOT / f".venv-gradio-{version}"
+    python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    stamp = folder / "made-of.txt"
+    recipe = "\n".join((sys.version, _shared(), *WANTED[version]))
+    if not (stamp.exists() and stamp.read_text(encoding="utf-8") == recipe):
+        shutil.rmtree(folder, ignore_errors=True)
+        _run(sys.executable, "-m", "venv", "--without-pip", str(folder))
+        for wishes in WANTED[version]:
+            _install(python, wishes)
+        _lend(folder)
+        stamp.write_text(recipe, encoding="utf-8")
+    return python
+
+
+def _install(python: Path, wishes: str) -> None:
+    options = ("--quiet", "--disable-pip-version-check", "--no-warn-conflicts")
+    names = [*wishes.split(), *([] if "--no-deps" in wishes else [_AUDIO])]
+    _run(sys.executable, "-m", "pip", "--python", str(python), "install", *options, *names)
+
+
+def _lend(folder: Path) -> None:
+    """What is not installed there is found where torch is; after pip, which would take it for
+    what is there already."""
+    (place,) = folder.glob("**/site-packages")
+    (place / "lent.pth").write_text(_shared() + "\n", encoding="utf-8")
+
+
+def _shared() -> str:
+    found = importlib.util.find_spec("torch")
+    assert found is not None, "torch is not installed"
+    assert found.origin is not None
+    return str(Path(found.origin).parents[1])
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60 * MINUTES)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
