@@ -5,10 +5,11 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from . import routes
-from .nodes_dataset import DatasetFromFolder, DatasetFromImages, Preprocess
+from .nodes_dataset import DatasetFromFolder, DatasetFromImages, DatasetOptions
 from .nodes_embedding import CreateEmbedding, LoadEmbedding, SaveEmbedding
 from .nodes_looking import InspectEmbedding, LossPlot
 from .nodes_mixing import MergeEmbeddings, ScaleEmbedding
+from .nodes_preprocess import Preprocess
 from .nodes_training import AdvancedSettings, TrainEmbedding, TrainingSettings
 from .nodes_using import ApplyEmbedding, PreviewGrid
 from .nodes_words import CaptionList, CheckDataset
@@ -19,6 +20,7 @@ NODES: list[type[io.ComfyNode]] = [
     SaveEmbedding,
     DatasetFromFolder,
     DatasetFromImages,
+    DatasetOptions,
     Preprocess,
     CaptionList,
     CheckDataset,

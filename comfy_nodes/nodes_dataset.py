@@ -8,33 +8,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import comfy.model_management
-import comfy.utils
 from comfy_api.latest import io
 from PIL import Image
 
-from ..ti_core.data.config import DataConfig
+from ..ti_core.data.config import BucketConfig, DataConfig, TagConfig
+from ..ti_core.data.folders import folders_of
 from ..ti_core.data.pictures import list_images
-from ..ti_core.data.preprocess.config import (
-    AutosizeConfig,
-    CaptionConfig,
-    FocalConfig,
-    PreprocessConfig,
-    SplitConfig,
-)
-from ..ti_core.data.preprocess.events import PictureDone, Skipped
-from ..ti_core.data.preprocess.events import Started as PreprocessStarted
-from ..ti_core.data.preprocess.job import preprocess
 from ..ti_core.data.templates import SHIPPED
 from ..ti_core.errors import ConfigError, DataError
-from ..ti_core.events import Event
 from ..ti_core.files.atomic import write_bytes
-from ..ti_core.files.names import checked_name
 from .node import Node, finite, schema, shown
 from .pictures import from_comfy, png
 from .places import (
     fingerprint,
-    input_dir,
     inside,
     picture_folder,
     picture_folders,
@@ -48,10 +34,9 @@ MOST_PICTURES = 2000
 """More than any textual inversion needs; a folder with more is somebody's archive."""
 _MOST_SIDE = 4096
 _MOST_TEXT = 100_000
+_LARGEST_BUCKET = 2048
 _NO_FOLDERS = "(make a folder with pictures in input)"
 _TEMPLATES = ("auto", "captions", *SHIPPED)
-_COPIED = CaptionConfig(existing_caption="copy")
-"""Captions of the originals belong to what is made of them."""
 
 
 def _reading_inputs() -> list[Any]:
@@ -104,14 +89,27 @@ def _dataset(folder: Path, options: dict[str, Any]) -> DatasetValue:
         raise ConfigError("the template is too long", "", f"use {_MOST_TEXT:,} characters at most")
     if lines.strip():
         options["prompt_template"] = str(text_file(lines))
-    count = len(list_images(folder))
+    values = {**values_of(DataConfig, options), "resolution": _resolution(*sides)}
+    data = DataConfig(train_data_dir=str(folder), **values)
+    count = len(pictures_of(data))
     if count > MOST_PICTURES:
         why = f"{MOST_PICTURES} are possible; a word is learned from 3 to 30"
         raise DataError(
             f"the folder holds {count} pictures", why, "put some into a folder of their own"
         )
-    values = {**values_of(DataConfig, options), "resolution": _resolution(*sides)}
-    return DatasetValue(DataConfig(train_data_dir=str(folder), **values), count)
+    return DatasetValue(data, count)
+
+
+def pictures_of(data: DataConfig) -> list[Path]:
+    """The pictures of a dataset, in one folder or in kohya's numbered ones.
+
+    Raises ConfigError when a link leads out of the folder, DataError without pictures.
+    """
+    top, found = Path(data.train_data_dir), list[Path]()
+    for folder in folders_of(data).folders:
+        inside(top, str(folder.path.relative_to(top)), "dataset's")
+        found += list_images(folder.path)
+    return found
 
 
 def _resolution(width: int, height: int) -> tuple[int, int] | None:
@@ -142,7 +140,7 @@ class DatasetFromFolder(Node):
                 ),
                 *_reading_inputs(),
             ],
-            outputs=[_dataset_output()],
+            outputs=[dataset_output()],
         )
 
     @classmethod
@@ -184,7 +182,7 @@ class DatasetFromImages(Node):
                 ),
                 *_reading_inputs(),
             ],
-            outputs=[_dataset_output()],
+            outputs=[dataset_output()],
         )
 
     @classmethod
@@ -241,103 +239,69 @@ def _written(pictures: Sequence[Image.Image], captions: Sequence[str]) -> Path:
     return folder
 
 
-class Preprocess(Node):
-    """Photographs become pictures of one size, in a folder of their own."""
+class DatasetOptions(Node):
+    """What most datasets do without."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         """See `io.ComfyNode`."""
         return schema(
-            "Preprocess",
-            "Preprocess Pictures",
-            "Makes pictures of one size of photographs: upright, cropped, split, mirrored. The "
-            "originals stay as they are. Settings are those of A1111's Preprocess images.",
-            search_aliases=["crop", "resize", "focal point", "flip", "training images", "TI"],
+            "DatasetOptions",
+            "Training Dataset (advanced)",
+            "Captions that vary from step to step, several sizes, mirrored pictures, masks. Goes "
+            "behind a dataset.",
+            search_aliases=["buckets", "shuffle tags", "masked loss", "augmentation", "dropout"],
             inputs=[
-                DatasetSocket.Input("dataset", tooltip="The photographs."),
+                DatasetSocket.Input("dataset", tooltip="The dataset to be completed."),
                 *widgets(
-                    PreprocessConfig, "width", "height", "resize_mode", "flip", "keep_original_size"
+                    TagConfig,
+                    "insert_trigger",
+                    "shuffle_caption",
+                    "keep_tokens",
+                    "caption_tag_dropout_rate",
+                    "caption_dropout_rate",
+                    "caption_prefix",
+                    "caption_suffix",
                 ),
-                *widgets(SplitConfig, "split", "split_threshold", "overlap_ratio"),
-                *widgets(FocalConfig, "focal_crop"),
-                *widgets(AutosizeConfig, "multicrop"),
-                io.String.Input(
-                    "save_to",
-                    display_name="Save to",
-                    default="",
-                    tooltip="Name of a new folder in ComfyUI's input folder for the result. Empty: "
-                    "a temporary one.",
-                ),
+                *widgets(DataConfig, "flip_aug", "masked_loss", "mask_scale"),
+                *widgets(BucketConfig, "enable_bucket", "varsize"),
+                widget(BucketConfig, "min_bucket_reso", high=_LARGEST_BUCKET),
+                widget(BucketConfig, "max_bucket_reso", high=_LARGEST_BUCKET),
+                *widgets(BucketConfig, "bucket_reso_steps", "bucket_no_upscale"),
             ],
-            outputs=[_dataset_output()],
-            hidden=[io.Hidden.unique_id],
+            outputs=[dataset_output()],
         )
 
     @classmethod
     def validate_inputs(
-        cls, split_threshold: float | None = None, overlap_ratio: float | None = None
+        cls,
+        caption_tag_dropout_rate: float | None = None,
+        caption_dropout_rate: float | None = None,
     ) -> bool | str:
         """NaN is refused before it comes into ComfyUI's history."""
-        return finite(split_threshold=split_threshold, overlap_ratio=overlap_ratio)
+        return finite(
+            caption_tag_dropout_rate=caption_tag_dropout_rate,
+            caption_dropout_rate=caption_dropout_rate,
+        )
 
     @classmethod
-    def work(cls, dataset: DatasetValue, save_to: str, **options: Any) -> io.NodeOutput:
+    def work(cls, dataset: DatasetValue, **options: Any) -> io.NodeOutput:
         """See the class."""
-        config = PreprocessConfig(
-            **values_of(PreprocessConfig, options),
-            split_images=SplitConfig(**values_of(SplitConfig, options)),
-            focal_point=FocalConfig(**values_of(FocalConfig, options)),
-            auto_size=AutosizeConfig(**values_of(AutosizeConfig, options)),
-            captions=_COPIED,
+        if options["max_bucket_reso"] > _LARGEST_BUCKET:
+            what = f"max_bucket_reso is {options['max_bucket_reso']}"
+            raise ConfigError(what, "", f"the largest possible value is {_LARGEST_BUCKET}")
+        if any(len(options[key]) > _MOST_TEXT for key in ("caption_prefix", "caption_suffix")):
+            raise ConfigError("what is put around captions is too long", "", "shorten it")
+        data = dataclasses.replace(
+            dataset.data,
+            tags=TagConfig(**values_of(TagConfig, options)),
+            sizes=BucketConfig(**values_of(BucketConfig, options)),
+            **values_of(DataConfig, options),
         )
-        source = Path(dataset.data.train_data_dir)
-        destination = _destination(save_to, source, config)
-        told = _Told(cls.hidden.unique_id)
-        done = preprocess(source, destination, config, told, _interrupted)
-        comfy.model_management.throw_exception_if_processing_interrupted()
-        if not done.written:
-            raise DataError("no picture was made", "; ".join(told.lines), "look at the dataset")
-        data = dataclasses.replace(dataset.data, train_data_dir=str(destination))
-        lines = [f"{done.written} picture(s) made of {done.pictures}", *told.lines]
-        return io.NodeOutput(
-            DatasetValue(data, len(list_images(destination))), ui=shown("\n".join(lines))
-        )
+        return io.NodeOutput(dataclasses.replace(dataset, data=data))
 
 
-def _interrupted() -> bool:
-    return bool(comfy.model_management.processing_interrupted())
-
-
-def _destination(save_to: str, source: Path, config: PreprocessConfig) -> Path:
-    """A new folder, or a temporary one that is named by what goes in. Raises ConfigError."""
-    if save_to.strip():
-        folder = inside(input_dir(), checked_name(save_to.strip()), "input")
-        if folder.exists() and any(folder.iterdir()):
-            fix = "choose another name, or use that folder as it is"
-            raise ConfigError(f"the folder {save_to!r} is not empty", "", fix)
-        return folder
-    key = f"{fingerprint(source)}{source}{config}"
-    return temp_dir() / f"preprocessed-{hashlib.sha256(key.encode()).hexdigest()[:20]}"
-
-
-class _Told:
-    """Listens to preprocessing: progress on the node, notes for the user."""
-
-    def __init__(self, node: str | None) -> None:
-        self.node, self.lines = node, list[str]()
-        self.bar: Any = None
-
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, PreprocessStarted):
-            self.bar = comfy.utils.ProgressBar(max(1, event.total), node_id=self.node)
-        elif isinstance(event, (PictureDone, Skipped)):
-            if isinstance(event, Skipped) or event.notes:
-                self.lines.append(str(event))
-            if not _interrupted():
-                self.bar.update_absolute(event.index + 1)
-
-
-def _dataset_output() -> Any:
+def dataset_output() -> Any:
     return DatasetSocket.Output(
         display_name="dataset", tooltip="Pictures and captions to train on."
     )

@@ -12,12 +12,12 @@ from comfy_api.latest import io
 from ..ti_core.data.captions import read_caption
 from ..ti_core.data.checkup.aim import Aim
 from ..ti_core.data.checkup.run import Report, check_folder
-from ..ti_core.data.pictures import list_images
 from ..ti_core.errors import DataError
 from ..ti_core.files.embedding import Embedding
 from ..ti_core.train.aim import aim_of
 from .lending import lent
 from .node import Node, plain_text, schema, shown
+from .nodes_dataset import pictures_of
 from .places import embedding_files
 from .sockets import DatasetSocket, DatasetValue, EmbeddingSocket, Settings, SettingsSocket
 from .training import train_config
@@ -56,7 +56,7 @@ class CaptionList(Node):
     def work(cls, dataset: DatasetValue) -> io.NodeOutput:
         """See the class."""
         data, names, captions, lines = dataset.data, [], [], []
-        for path in list_images(Path(data.train_data_dir)):
+        for path in pictures_of(data):
             caption = read_caption(path, data.caption_extension)
             names.append(path.name)
             captions.append(caption.text)

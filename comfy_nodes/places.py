@@ -21,9 +21,12 @@ from ..ti_core.files.names import checked_name
 
 EMBEDDINGS = (".safetensors", ".pt", ".bin", ".png", ".webp")
 """Endings of files that can hold an embedding; pictures are cards."""
+_NUMBERED = re.compile(r"\d+_")
+"""kohya's folders, `10_cat`: the folder above them is the dataset."""
 _MOST_FOLDERS = 2000
 _DEEPEST = 4
 _MOST_NAME = 300
+_MOST_ENTRIES = 20_000
 
 
 def input_dir() -> Path:
@@ -87,12 +90,11 @@ def _real(path: Path) -> Path | None:
 
 def picture_folders() -> list[str]:
     """Folders below the input folder that hold pictures, for a combo box; "/" on every system."""
-    root = input_dir()
-    return sorted(
-        folder.relative_to(root).as_posix()
-        for folder, files in _walk(root)
-        if folder != root and any(name.lower().endswith(ENDINGS) for name in files)
-    )
+    root, found = input_dir(), set[Path]()
+    for folder, files in _walk(root):
+        if any(name.lower().endswith(ENDINGS) for name in files):
+            found |= {folder, folder.parent} if _NUMBERED.match(folder.name) else {folder}
+    return sorted(folder.relative_to(root).as_posix() for folder in found - {root})
 
 
 def picture_folder(name: str) -> Path:
@@ -107,10 +109,10 @@ def picture_folder(name: str) -> Path:
 
 
 def fingerprint(path: Path) -> str:
-    """Changes when a file, or anything directly in a folder, changes; "" when it is not there."""
-    entries = sorted(path.iterdir()) if path.is_dir() else [path]
+    """Changes when a file changes, or anything in a folder or the folders in it."""
+    entries = sorted((*path.iterdir(), *path.glob("*/*"))) if path.is_dir() else [path]
     digest = hashlib.sha256()
-    for entry in entries:
+    for entry in entries[:_MOST_ENTRIES]:
         try:
             facts = entry.stat()
         except OSError:

@@ -113,7 +113,7 @@ def test_loading_the_nodes_of_the_package_loads_no_model_library(tmp_path: Path)
         "print(len([n.define_schema() for n in nodes]), sorted(heavy), module.WEB_DIRECTORY)"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert run.stdout.strip() == "17 [] ./web", run.stderr
+    assert run.stdout.strip() == "18 [] ./web", run.stderr
 
 
 def test_the_registry_is_told_who_and_what() -> None:

@@ -25,7 +25,7 @@ PIECES = st.sampled_from(["..", ".", "", "a", "b", "~", "C:", "\0", "con", "\\",
     between=st.sampled_from(["/", "\\"]),
     first=st.sampled_from(["", "/"]),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=200)
 def test_no_name_leads_out_of_its_folder(
     parts: list[str], between: str, first: str, tmp_path: Path
 ) -> None:
@@ -91,6 +91,48 @@ def test_a_dataset_is_read_in_known_ways_only(pictures: str, options: dict[str, 
 def test_lines_of_ones_own_are_trained_on(pictures: str) -> None:
     made = dataset(pictures, template_lines="a drawing of [name]\n# no line\n")
     assert Path(made.data.prompt_template).read_text().startswith("a drawing")
+
+
+def test_a_folder_of_kohyas_numbered_ones_is_a_dataset(
+    pictures: str, comfy: dict[str, Path], tmp_path: Path
+) -> None:
+    numbered = comfy["input"] / "set" / "5_cat"
+    numbered.parent.mkdir()
+    (comfy["input"] / pictures).rename(numbered)
+    assert "set" in program.nodes("places").picture_folders()
+    assert dataset("set").pictures == 3
+    captions, _ = call("CaptionList", dataset=dataset("set")).args
+    assert captions[0] == "a red [name]"
+    (tmp_path / "outside").mkdir()
+    Image.new("RGB", (64, 64)).save(tmp_path / "outside" / "secret.png")
+    (numbered.parent / "1_link").symlink_to(tmp_path / "outside")
+    with pytest.raises(ConfigError):
+        dataset("set")
+
+
+def test_advanced_options_complete_a_dataset(pictures: str) -> None:
+    plain = dataset(pictures)
+    usual = call("DatasetOptions", dataset=plain).args[0]
+    assert usual == plain
+    made = call("DatasetOptions", dataset=plain, insert_trigger=True, varsize=True).args[0]
+    assert made.data.tags.insert_trigger
+    assert made.data.sizes.varsize
+    assert made.data.train_data_dir == plain.data.train_data_dir
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_bucket_reso", 100_000),
+        ("bucket_reso_steps", 1),
+        ("caption_prefix", "x" * 200_000),
+        ("caption_dropout_rate", math.nan),
+        ("mask_scale", "some"),
+    ],
+)
+def test_advanced_options_have_their_limits(pictures: str, name: str, value: Any) -> None:
+    with pytest.raises(ConfigError):
+        call("DatasetOptions", dataset=dataset(pictures), **{name: value})
 
 
 # --- pictures of the graph --------------------------------------------------------------------
