@@ -1,0 +1,63 @@
+"""What a run will be like, before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ti_core.errors import HostError
+from ti_core.hosts.fake import FakeHost
+from ti_core.hosts.port import EncoderFacts
+from ti_core.train.config import TrainConfig
+from ti_webui.outlook import outlook
+from ti_webui.studio import Studio
+
+Configure = Callable[..., TrainConfig]
+
+
+class FullSize(FakeHost):
+    """Says that it has the vectors of a full-size SD1 model."""
+
+    def describe(self):  # type: ignore[no-untyped-def]
+        """See FakeHost."""
+        return replace(super().describe(), encoders=(EncoderFacts("clip_l", 768, 49408),))
+
+
+def test_schedule_tokens_and_model_are_told(studio: Studio, configure: Configure) -> None:
+    config = configure(learning_rate="0.1:10, 0.01", max_train_steps=40, num_vectors_per_token=5)
+    told = outlook(studio, config)
+    assert [(s.rate, s.start, s.until) for s in told.segments] == [(0.1, 0, 10), (0.01, 10, 40)]
+    assert (told.vectors, told.room, told.model, told.trouble) == (5, 75, "fake", "")
+
+
+def test_memory_grows_with_the_pictures_of_a_pass(studio: Studio, configure: Configure) -> None:
+    host = FullSize()
+    studio.host = lambda: host
+    one, four = (
+        outlook(studio, configure(train_batch_size=n, resolution=(512, 512))) for n in (1, 4)
+    )
+    assert 4e9 < one.memory < four.memory < 20e9
+    assert "weights" in one.memory_formula
+
+
+def test_a_small_model_has_no_estimate(studio: Studio, configure: Configure) -> None:
+    assert outlook(studio, configure()).memory == 0
+
+
+def test_a_missing_model_is_trouble_and_the_rest_is_told(
+    studio: Studio, configure: Configure
+) -> None:
+    def missing() -> FakeHost:
+        raise HostError("no model is loaded", "", "choose a checkpoint")
+
+    studio.host = missing
+    told = outlook(studio, configure(max_train_steps=40))
+    assert told.trouble == "no model is loaded; choose a checkpoint"
+    assert told.segments[-1].until == 40
+
+
+def test_preview_prompts_that_cannot_be_read_are_trouble(
+    studio: Studio, configure: Configure
+) -> None:
+    told = outlook(studio, configure(sample_prompts="a [name] --w wide", sample_every_n_steps=5))
+    assert "preview prompt" in told.trouble
