@@ -20,6 +20,7 @@ from ...events import Notice, notice_of
 from ...hosts.port import PictureSize, Session
 from .config import CacheConfig
 from .fingerprint import vae_facts
+from .shelf import Shelf
 from .store import LatentStore
 from .tidying import tidy
 
@@ -102,8 +103,9 @@ class InMemory(EachTime):
     ) -> None:
         super().__init__(pictures, session)
         self._latents: dict[str, Tensor] = {}
+        shelf = Shelf()
         for number, (key, picture) in enumerate(self.pictures.items(), start=1):
-            self._latents[key] = encoded(picture, session)
+            self._latents[key] = shelf.put(encoded(picture, session))
             if number == 1:
                 self._weigh(self._latents[key].nbytes, tell)
             if not progress(number, len(self.pictures)):

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ...errors import FileError, StorageError
 from .portions import NAME, Place, read_latent, read_portion, usable, write_portion
+from .shelf import Shelf
 
 _BYTES_A_PORTION = 16 * 2**20
 """128 pictures of 512 pixels a side: what a kill can cost, and what waits in memory."""
@@ -34,6 +35,7 @@ class LatentStore:
         self._places: dict[str, Place] = {}
         self._waiting: dict[str, Tensor] = {}
         self._unwritten: dict[str, Tensor] = {}
+        self._for_now, self._for_good = Shelf(), Shelf()
         self._touched: dict[Path, float] = {}
         self._written = time.monotonic()
         self._look()
@@ -56,7 +58,7 @@ class LatentStore:
         """
         for held in (self._waiting, self._unwritten):
             if key in held:
-                return held[key]
+                return held[key].clone()
         if not self.has(key, shape):
             return None
         try:
@@ -67,7 +69,7 @@ class LatentStore:
 
     def hold(self, key: str, latent: Tensor) -> None:
         """Keep a latent in memory, for this run only."""
-        self._unwritten[key] = latent
+        self._unwritten[key] = self._for_good.put(latent)
 
     def put(self, key: str, latent: Tensor) -> None:
         """Keep a latent, (2, channels, height, width) fp32; written when there are some of them.
@@ -77,7 +79,7 @@ class LatentStore:
         if self.error or not usable(latent):
             self.hold(key, latent)
             return
-        self._waiting[key] = latent
+        self._waiting[key] = self._for_now.put(latent)
         size = sum(each.nbytes for each in self._waiting.values())
         waited = time.monotonic() - self._written
         if size >= _BYTES_A_PORTION or waited >= _SECONDS_A_PORTION:
@@ -92,8 +94,10 @@ class LatentStore:
             self._places |= write_portion(self.folder, self._waiting)
         except StorageError as error:
             self.error = error
-            self._unwritten |= self._waiting
+            for key, latent in self._waiting.items():
+                self.hold(key, latent)
         self._waiting = {}
+        self._for_now.clear()
 
     def _look(self) -> None:
         """Find out what is there; what is no portion is removed if it bears a portion's name."""

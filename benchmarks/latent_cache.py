@@ -1,0 +1,194 @@
+"""Starting to train on 10,000 pictures: latents kept on the disk, beside other programs' ways.
+
+A1111 (`PersonalizedBase`, 1.10) encodes every picture at every start and holds all latents in
+memory. kohya's scripts (`--cache_latents_to_disk`) write one .npz beside each picture, and open all
+of them at the next start. Both are done here with the same pictures and the same VAE, one
+convolution, so that the figures are about all the rest. Each way has a process of its own;
+everything lies in the system's file cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from ti_core.data.config import DataConfig
+from ti_core.data.dataset import Dataset, load_dataset
+from ti_core.data.latent_cache.config import CacheConfig
+from ti_core.data.latent_cache.latents import Latents, latents_of
+from ti_core.data.latent_cache.remembered import RememberedPictures
+from ti_core.data.picture_facts import facts_of
+from ti_core.hosts.fake import FakeHost, FakeSession
+
+_AN_HOUR_AGO = time.time() - 3600
+_DRAWN = 64
+"""Side of the picture files: small ones are drawn quickly, and enlarged like any other."""
+Ready = Callable[[int], torch.Tensor]
+"""After a start: number of a picture → its latent."""
+
+
+def draw(folder: Path, count: int) -> None:
+    """`count` pictures, an hour old, each with a gradient and a block of its own."""
+    folder.mkdir()
+    ramp = np.arange(_DRAWN, dtype=np.uint8)
+    base = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None], np.uint8(9)), axis=2) * 4
+    for number in range(count):
+        values = base.copy()
+        left, top = number % 48, number // 48 % 48
+        values[top : top + 16, left : left + 16] = number % 251
+        values[0, 0] = [number >> 16, number >> 8 & 255, number & 255]
+        path = folder / f"{number:05}.png"
+        Image.fromarray(values).save(path, compress_level=1)
+        os.utime(path, (_AN_HOUR_AGO, _AN_HOUR_AGO))
+
+
+class Way:
+    """One way to get ready for training; see `WAYS`."""
+
+    def __init__(self, root: Path, side: int) -> None:
+        self.root, self.side = root, side
+        self.config = DataConfig(
+            train_data_dir=str(root / "pictures"),
+            resolution=(side, side),
+            resize_mode="stretch",
+            use_object_template=True,
+        )
+
+    def a1111(self, session: FakeSession) -> Ready:
+        """Encode all, draw from the posterior once, hold the latents."""
+        held = []
+        for path in sorted((self.root / "pictures").glob("*.png")):
+            with Image.open(path) as file:
+                image = file.convert("RGB").resize((self.side, self.side), Image.Resampling.BICUBIC)
+            values = np.array(image).astype(np.uint8)
+            values = (values / 127.5 - 1.0).astype(np.float32)
+            found = session.encode_images(torch.from_numpy(values).permute(2, 0, 1)[None])
+            held.append((found.mean + found.std * torch.randn(found.mean.shape))[0])
+        return held.__getitem__
+
+    def kohya(self, session: FakeSession) -> Ready:
+        """Write what is missing, look into every file that is there."""
+        paths = sorted((self.root / "pictures").glob("*.png"))
+        for path in paths:
+            kept = path.with_name(f"{path.stem}_{self.side}x{self.side}_sd.npz")
+            if not (kept.exists() and "latents" in np.load(kept)):
+                self._write_npz(path, kept, session)
+        kept_all = [path.with_name(f"{path.stem}_{self.side}x{self.side}_sd.npz") for path in paths]
+        return lambda number: torch.from_numpy(np.load(kept_all[number])["latents"])
+
+    def _write_npz(self, path: Path, kept: Path, session: FakeSession) -> None:
+        with Image.open(path) as file:
+            image = file.convert("RGB").resize((self.side, self.side), Image.Resampling.LANCZOS)
+        pixels = torch.from_numpy(np.array(image, dtype=np.float32) / 127.5 - 1).permute(2, 0, 1)
+        found = session.encode_images(pixels[None])
+        latents = (found.mean + found.std * torch.randn(found.mean.shape))[0].numpy()
+        size = np.array([_DRAWN, _DRAWN])
+        np.savez(kept, latents=latents, original_size=size, crop_ltrb=np.array([0, 0, 0, 0]))
+
+    def memory(self, session: FakeSession) -> Ready:
+        """Ours, without a cache on the disk."""
+        dataset = load_dataset(self.config, "word", self.side, facts_of)
+        return _ready(dataset, latents_of(dataset.views(), session, CacheConfig()))
+
+    def disk(self, session: FakeSession) -> Ready:
+        """Ours, with --cache_latents_to_disk."""
+        cache = CacheConfig(
+            cache_latents_to_disk=True,
+            latent_cache_dir=str(self.root / "cache"),
+            latent_cache_gb=100,
+        )
+        look = RememberedPictures(cache.folder)
+        dataset = load_dataset(self.config, "word", self.side, look)
+        look.save()
+        return _ready(dataset, latents_of(dataset.views(), session, cache))
+
+
+def _ready(dataset: Dataset, latents: Latents) -> Ready:
+    return lambda number: latents[dataset.items[number].key]
+
+
+WAYS = {
+    "A1111: all in memory, every start": "a1111",
+    "kohya: first start": "kohya",
+    "kohya: second start": "kohya",
+    "in memory, every start": "memory",
+    "on disk: first start": "disk",
+    "on disk: second start": "disk",
+}
+
+
+def measured(way: str, root: Path, side: int, count: int) -> dict[str, float]:
+    """One start and then every latent once, as an epoch sees them: seconds and megabytes."""
+    with FakeHost().session() as session:
+        before, begin = _peak(), time.perf_counter()
+        ready = getattr(Way(root, side), way)(session)
+        started = time.perf_counter() - begin
+        begin = time.perf_counter()
+        for number in torch.randperm(count, generator=torch.Generator().manual_seed(0)).tolist():
+            assert ready(number).shape[-1] == side // 8
+        epoch = time.perf_counter() - begin
+    return {"start": started, "read": epoch / count, "peak": _peak() - before}
+
+
+def _peak() -> float:
+    """Megabytes of memory that this process has had at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def in_a_process_of_its_own(way: str, root: Path, side: int, count: int) -> dict[str, float]:
+    """See `measured`."""
+    command = [sys.executable, __file__, "--way", way, "--root", str(root)]
+    command += ["--side", str(side), "--pictures", str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {name: float(value) for name, value in json.loads(done.stdout).items()}
+
+
+def report(name: str, found: dict[str, float], count: int) -> str:
+    """One line of the table."""
+    speed = count / found["start"]
+    return (
+        f"  {name:36} {found['start']:8.1f} s {speed:8.0f} /s {found['read'] * 1e3:8.2f} ms "
+        f"{found['peak']:8.0f} MB"
+    )
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--side", type=int, default=256, help="pixels, to train at")
+    parser.add_argument("--way", help=argparse.SUPPRESS)
+    parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
+    typed = parser.parse_args()
+    torch.set_num_threads(1)
+    if typed.way:
+        print(json.dumps(measured(typed.way, typed.root, typed.side, typed.pictures)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        draw(Path(folder, "pictures"), typed.pictures)
+        print(f"{typed.pictures} pictures at {typed.side} x {typed.side}")
+        print(f"  {'':36} {'until ready':>10} {'pictures':>11} {'a latent':>11} {'memory':>11}")
+        for name, way in WAYS.items():
+            found = in_a_process_of_its_own(way, Path(folder), typed.side, typed.pictures)
+            print(report(name, found, typed.pictures), flush=True)
+        portions = list(Path(folder, "cache").rglob("*.safetensors"))
+        size = sum(path.stat().st_size for path in portions) / 1e6
+        print(f"  on disk: {len(portions)} files, {size:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
