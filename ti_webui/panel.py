@@ -7,7 +7,6 @@ seen; whatever a page shows of a running job comes by that button, in every vers
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from dataclasses import replace
 
 import gradio as gr
@@ -23,16 +22,11 @@ def build_panel(studio: Studio) -> gr.Blocks:
     with made(gr.Blocks, analytics_enabled=False, title="Textual Inversion Studio") as panel:
         studio = replace(studio, shared=shared_fields())
         with gr.Tabs(elem_id="ti_tabs"):
-            for name in filter(_is_there, TABS):
+            for name in TABS:
                 with gr.Tab(name.title(), elem_id=f"ti_tab_{name}"):
                     importlib.import_module(f".tabs.{name}", __package__).build(studio)
     _keep_out_of_saved_defaults(panel)
     return panel
-
-
-def _is_there(name: str) -> bool:
-    """A copy of the program that lacks a tab shows the others."""
-    return importlib.util.find_spec(f".tabs.{name}", __package__) is not None
 
 
 def shared_fields() -> Shared:
