@@ -22,12 +22,13 @@ sys.path.insert(0, str(ROOT))
 from ti_core.cli.standalone import ModelConfig, open_host  # noqa: E402
 from ti_core.demo.job import DemoConfig, run_demo  # noqa: E402
 from ti_core.demo.world import HELD_OUT  # noqa: E402
+from ti_core.train.control import Control  # noqa: E402
 
 
 def taught(host, concept: str, seed: int, folder: Path) -> tuple[float, float, float]:
     """Score before, score after, seconds."""
     config = DemoConfig(out=str(folder / f"{concept}-{seed}"), concept=concept, seed=seed)
-    report = run_demo(config, host, lambda _event: None, lambda: False, lambda _text: None)
+    report = run_demo(config, host, lambda _event: None, Control(), lambda _text: None)
     return report.score_before, report.score_after, report.seconds
 
 
