@@ -163,7 +163,7 @@ def _checkpoint_block(block: nn.Module, inside: Inside) -> Callable[[], None]:
         if found is None:
             del block.forward
         else:
-            block.forward = found  # type: ignore[method-assign]
+            block.forward = found
 
-    block.forward = forward  # type: ignore[method-assign]
+    block.forward = forward
     return undo

@@ -45,7 +45,7 @@ def facts_of(model: Any, encoders: Sequence[Encoder], name: str) -> ModelFacts:
 
 def _family(network: Any, encoders: Sequence[Encoder]) -> Family:
     family = _FAMILIES.get(tuple(encoder.key for encoder in encoders))
-    unet = getattr(network, "diffusion_model", None)
+    unet: Any = getattr(network, "diffusion_model", None)
     if family is None or not hasattr(unet, "input_blocks"):
         raise _refusal(network, "its network or its text encoders are of another kind")
     is_sdxl = isinstance(network, comfy.model_base.SDXL)
