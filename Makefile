@@ -6,6 +6,7 @@ TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= ti-demo
+BENCH ?= library_scan latent_cache
 
 .PHONY: demo test lint format bench browser clean
 
@@ -25,7 +26,7 @@ format: $(VENV)/.ready-dev
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.ready
-	$(BIN)/python benchmarks/library_scan.py $(ARGS)
+	for name in $(BENCH); do $(BIN)/python benchmarks/$$name.py $(ARGS) || exit 1; done
 
 # The tests drive Debian's Chromium; without it they fail, and say how to get it.
 browser:

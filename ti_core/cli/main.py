@@ -32,6 +32,7 @@ VERBS = {
     "from-text": "save a prompt as an embedding",
     "diff": "tell in what two embeddings differ",
     "list": "list the embeddings in folders, with what was passed over and why",
+    "cache": "tell what space is taken by pictures kept ready for training, or free it",
     "demo": "see it work: teach the bundled small model a new word in two minutes",
 }
 """Verb → what it does; the module of the same name, `_` for `-`, has `run(argv) -> exit code`."""

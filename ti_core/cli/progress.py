@@ -9,6 +9,7 @@ from typing import Any
 
 from ..events import Event, Notice
 from ..train.events import (
+    Encoding,
     Failed,
     Finished,
     PreviewReady,
@@ -43,6 +44,8 @@ class Progress:
             self._start(event)
         elif isinstance(event, StepDone):
             self._step(event)
+        elif isinstance(event, Encoding):
+            self._encode(event)
         elif isinstance(event, Finished):
             self._finish(event)
         elif isinstance(event, Failed):
@@ -61,6 +64,14 @@ class Progress:
         for start, until, rate in event.segments:
             self._say(f"learning rate {rate:g} for steps {start + 1} to {until}")
         self.bar = _bar(event.step, event.max_steps)
+
+    def _encode(self, event: Encoding) -> None:
+        text = f"{event.done} of {event.total} pictures encoded"
+        if self.bar is not None:
+            self.bar.set_postfix_str(text)
+        elif time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            self._say(text)
 
     def _step(self, event: StepDone) -> None:
         self.average = (

@@ -47,6 +47,15 @@ def tidy(cache: Path, most_bytes: float) -> int:
     return total
 
 
+def space(cache: Path) -> dict[str, int]:
+    """Bytes by the name of the VAE's folder; "pictures" for what is remembered of picture files."""
+    found: dict[str, int] = {}
+    for file in (*_files(cache, leftovers=True), *_files(cache, leftovers=False)):
+        name = "pictures" if file.path.parent == cache else file.path.parent.name
+        found[name] = found.get(name, 0) + file.size
+    return found
+
+
 def clear(cache: Path) -> int:
     """Remove everything that the cache has written; returns the bytes. A run that goes on encodes
     its pictures anew."""

@@ -1,0 +1,51 @@
+"""`ti cache`: what is kept of pictures that were encoded, and how to get rid of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..data.latent_cache.config import default_folder
+from ..options import check, option
+from .options import OptionParser, add_options, make_config
+
+_ABOUT = """Tell how much space the latents take that --cache_latents_to_disk keeps for later runs.
+The folder may be deleted at any time; runs that need what was in it encode their pictures anew."""
+
+
+@dataclass(frozen=True)
+class CacheOptions:
+    """Cache"""
+
+    latent_cache_dir: str = option(
+        "",
+        "the folder; the one that is used if nothing else is said, if not given",
+        label="Latent cache directory",
+    )
+    clear: bool = option(False, "remove everything that is kept there", label="Clear")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def parser() -> OptionParser:
+    """All options of `ti cache`."""
+    made = OptionParser(prog="ti cache", usage="ti cache [options]", description=_ABOUT)
+    add_options(made, CacheOptions)
+    return made
+
+
+def run(argv: Sequence[str]) -> int:
+    """Tell, or clear; returns the exit code."""
+    config = make_config(CacheOptions, parser().read(argv))
+    folder = Path(config.latent_cache_dir) if config.latent_cache_dir else default_folder()
+    from ..data.latent_cache.tidying import clear, space
+
+    if config.clear:
+        print(f"{folder}: {clear(folder) / 1e6:.1f} MB removed")
+        return 0
+    for vae, size in space(folder).items():
+        print(f"{vae}  {size / 1e6:10.1f} MB")
+    print(f"{folder}: {sum(space(folder).values()) / 1e6:.1f} MB")
+    return 0
