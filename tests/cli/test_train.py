@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -78,6 +79,46 @@ def test_debug_dataset_prints_placeholder_ids_and_trains_nothing(ti: Ti, picture
     assert "<my-cat:0> <my-cat:1>" in out
     assert not Path("embeddings").exists()
     assert not Path("textual_inversion").exists()
+
+
+def test_debug_dataset_shows_sizes_repeats_weights_and_masks(ti: Ti, pictures: Path) -> None:
+    train = pictures.parent / "train"
+    train.mkdir()
+    pictures.rename(train / "3_my-cat")
+    regular = pictures.parent / "reg" / "1_cat"
+    regular.mkdir(parents=True)
+    for i in range(2):
+        Image.new("RGBA", (128, 64), (9, 9, 9, 200 * i)).save(regular / f"{i}.png")
+    code, out, _ = ti(
+        "train", *options(train, reg_data_dir=regular.parent, prior_loss_weight=0.5),
+        "--debug_dataset", "--masked_loss", "--varsize",
+    )  # fmt: skip
+    assert code == 0
+    assert out.count("80x64 of 80x64, 3 times an epoch\n") == 3
+    assert "128x64 of 128x64, 5 times an epoch, regularisation, weight 0.5, mask from 0 to 0" in out
+    assert "18 pictures in an epoch\n  80x64: 9\n  128x64: 9\n" in out
+
+
+def test_what_the_checkup_finds_is_told_before_training(ti: Ti, pictures: Path) -> None:
+    for path in sorted(pictures.glob("*.png"))[1:]:
+        path.unlink()
+    code, _, err = ti("train", *options(pictures))
+    assert code == 0
+    assert "warning: there are only 1 picture(s)" in err
+    code, _, err = ti("train", *options(pictures, token_string="my-dog"), "--skip_checkup")
+    assert code == 0
+    assert "there are only" not in err
+
+
+def test_an_error_of_the_checkup_stops_before_the_model_is_claimed(
+    ti: Ti, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=0))
+    code, _, err = ti("train", *options(pictures))
+    assert code == 1
+    assert "--skip_checkup" in err
+    assert not Path("embeddings/my-cat.safetensors").exists()
+    assert not list(Path("textual_inversion").glob("*/*"))
 
 
 def test_trigger_that_is_a_word_gets_a_warning_that_names_it(ti: Ti, pictures: Path) -> None:

@@ -83,7 +83,7 @@ def _aim(typed: dict[str, Any], config: CheckConfig) -> Aim:
     folder = typed.pop("folder", None)
     if folder:
         typed["train_data_dir"] = folder
-    if not typed.get("train_data_dir"):
+    if not typed.get("train_data_dir") and not typed.get("dataset_config"):
         raise ConfigError("no folder is given", "", "write ti check FOLDER")
     named = bool(typed.get("token_string"))
     plan = make_config(TrainConfig, typed if named else {**typed, "token_string": "unnamed"})

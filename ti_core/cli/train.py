@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
 from ..options import check, option, to_dict
 from ..train.config import OutputConfig, TrainConfig
 from .options import OptionParser, add_options, make_config
 from .standalone import ModelConfig, open_host
+
+if TYPE_CHECKING:
+    from ..train.dry_run import TrainingPrompt
 
 _ABOUT = """Teach a model a new word. The model stays as it is; a few vectors are learned and saved
 as a small file, to be used by its name in prompts. Put 3 to 30 pictures of one thing, or in one
@@ -115,7 +119,25 @@ def _read_settings(path: str) -> dict[str, Any]:
 def _show_dataset(config: TrainConfig, host: Any) -> int:
     from ..train.dry_run import training_prompts
 
+    sizes: Counter[tuple[int, int]] = Counter()
     for shown in training_prompts(config, host):
+        sizes[shown.size] += shown.repeats
         print(f"{shown.path.name}\n  {shown.prompt}\n  {' '.join(map(str, shown.token_ids))}")
         print(f"  {' '.join(shown.tokens)}\n  {len(shown.token_ids)} of {shown.room} places taken")
+        print(f"  {', '.join(_facts(shown))}")
+    print(f"{sum(sizes.values())} pictures in an epoch")
+    for (width, height), count in sorted(sizes.items()):
+        print(f"  {width}x{height}: {count}")
     return 0
+
+
+def _facts(shown: TrainingPrompt) -> Iterator[str]:
+    """Size, repeats, weight and mask of a picture, in words."""
+    yield f"{shown.size[0]}x{shown.size[1]} of {shown.original[0]}x{shown.original[1]}"
+    yield "once an epoch" if shown.repeats == 1 else f"{shown.repeats} times an epoch"
+    if shown.regular:
+        yield "regularisation"
+    if shown.weight != 1:
+        yield f"weight {shown.weight:g}"
+    if shown.mask:
+        yield f"mask from {shown.mask[0]} to {shown.mask[1]}"

@@ -283,6 +283,13 @@ class DataConfig:
         advanced=True,
         quiet=True,
     )
+    skip_checkup: bool = option(
+        False,
+        "train without looking at the pictures and captions for what would spoil it",
+        label="Skip the checkup",
+        advanced=True,
+        recorded=False,
+    )
     sizes: BucketConfig = group(BucketConfig)
     tags: TagConfig = group(TagConfig)
 

@@ -43,8 +43,7 @@ def cut_mask(
     height, width = size.target
     if resized is None and mode == "pad":
         whole = mask.resize((size.original[1], size.original[0]), Image.Resampling.BICUBIC)
-        canvas = fitted(_on_black(whole, width, height), width, height)
-        small = canvas.convert("L").resize(
+        small = fitted(whole, width, height, "pad").resize(
             (width // _LATENT, height // _LATENT), Image.Resampling.BOX
         )
     else:
@@ -60,15 +59,6 @@ def cut_mask(
             (width // _LATENT, height // _LATENT), Image.Resampling.BICUBIC, box=part
         )
     return torch.from_numpy(np.array(small))
-
-
-def _on_black(mask: Image.Image, width: int, height: int) -> Image.Image:
-    """The mask in a black picture of the wanted shape."""
-    scale = max(mask.width / width, mask.height / height)
-    whole = max(mask.width, round(width * scale)), max(mask.height, round(height * scale))
-    canvas = Image.new("L", whole)
-    canvas.paste(mask, ((whole[0] - mask.width) // 2, (whole[1] - mask.height) // 2))
-    return canvas
 
 
 def weights_of(mask: Tensor, scale: str = "mean") -> Tensor:

@@ -207,11 +207,12 @@ def fitted(
     mode: str = "cover",
     resized: tuple[int, int] | None = None,
 ) -> Image.Image:
-    """An RGB picture brought to a size.
+    """An RGB picture, or a grey mask, brought to a size.
 
     "cover" scales and crops the centre (A1111's preprocessing), "stretch" distorts (A1111's
-    training), "pad" adds a border of the picture's mean colour. With `resized` (width, height) the
-    picture is brought to that size, whatever the mode, and the centre cropped.
+    training), "pad" adds a border of the picture's mean colour, black around a mask. With
+    `resized` (width, height) the picture is brought to that size, whatever the mode, and the centre
+    cropped.
     """
     if resized is None and mode == "stretch":
         return image.resize((width, height), Image.Resampling.BICUBIC)
@@ -256,7 +257,10 @@ def _padded(image: Image.Image, width: int, height: int) -> Image.Image:
     scale = min(width / image.width, height / image.height)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     small = image.resize(size, Image.Resampling.LANCZOS)
-    mean = np.asarray(small).reshape(-1, 3).mean(axis=0).round().astype(int).tolist()
-    canvas = Image.new("RGB", (width, height), tuple(mean))
+    border: int | tuple[int, ...] = 0
+    if image.mode == "RGB":
+        mean = np.asarray(small).reshape(-1, 3).mean(axis=0)
+        border = tuple(mean.round().astype(int).tolist())
+    canvas = Image.new(image.mode, (width, height), border)
     canvas.paste(small, ((width - small.width) // 2, (height - small.height) // 2))
     return canvas

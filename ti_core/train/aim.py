@@ -29,12 +29,13 @@ def aim_of(
     taken: Sequence[str] = (),
     memory_free: int | None = None,
     mirrored: bool = False,
+    at_most: int = 0,
 ) -> Aim:
     """What `check_folder` needs to know about a run; without a host, nothing about tokens.
 
     `taken` are the names of the embeddings that are there, `memory_free` the bytes of the device
-    before the model is loaded. Raises ConfigError for a schedule or preview prompts that cannot
-    be read.
+    before the model is loaded; of very many pictures `at_most` are looked at. Raises ConfigError
+    for a schedule or preview prompts that cannot be read.
     """
     facts = host.describe() if host else None
     side = facts.resolution if facts else _RESOLUTION
@@ -44,11 +45,12 @@ def aim_of(
         config.name,
         config.embedding.num_vectors_per_token,
         size,
-        mirrored,
+        mirrored or config.data.flip_aug,
         config.optimizer.parse_emphasis,
         _tokenize(host) if host else None,
         taken=tuple(taken),
         run=_run(config, facts, size, memory_free),
+        at_most=at_most,
     )
 
 

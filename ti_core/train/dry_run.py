@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from ..data.dataset import load_dataset
 from ..hosts.port import EncoderFacts, Host
 from ..hosts.prompt import read_prompt
@@ -25,6 +27,18 @@ class TrainingPrompt:
     """Their spelling."""
     room: int
     """Places in one chunk."""
+    size: tuple[int, int]
+    """Width and height that the picture is trained at, in pixels."""
+    original: tuple[int, int]
+    """Its own."""
+    repeats: int
+    """How often it comes in an epoch."""
+    weight: float
+    """What its loss is multiplied by."""
+    regular: bool
+    """It is a regularisation picture."""
+    mask: tuple[int, int] | None
+    """(least, greatest) value of its mask, of 0 to 255; None where it has none."""
 
 
 def training_prompts(config: TrainConfig, host: Host) -> Iterator[TrainingPrompt]:
@@ -38,7 +52,24 @@ def training_prompts(config: TrainConfig, host: Host) -> Iterator[TrainingPrompt
         prompt = dataset.prompt(index, config.name, config.optimizer.seed, 0, index)
         ids, spelled = _tokens(prompt, config, host, facts.encoders[0], count)
         room = facts.encoders[0].tokens_per_chunk
-        yield TrainingPrompt(item.path, prompt, ids, spelled, room)
+        folder = dataset.source(index).folder
+        yield TrainingPrompt(
+            item.path,
+            prompt,
+            ids,
+            spelled,
+            room,
+            item.size.target[::-1],
+            item.size.original[::-1],
+            dataset.repeats[index],
+            folder.weight,
+            folder.regular,
+            _range(item.seen_mask()),
+        )
+
+
+def _range(mask: Tensor | None) -> tuple[int, int] | None:
+    return None if mask is None else (int(mask.min()), int(mask.max()))
 
 
 def _tokens(

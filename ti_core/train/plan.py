@@ -15,6 +15,7 @@ from ..errors import ConfigError, HostError, TrainingError
 from ..events import Notice, notice_of
 from ..files.atomic import require_writable
 from ..hosts.port import Host, ModelFacts, PreviewRequest
+from .beforehand import checkup
 from .config import TrainConfig
 from .optimizer import Clipping, clipping
 from .previews import preview_requests
@@ -70,6 +71,8 @@ def make_plan(config: TrainConfig, host: Host, resume: RunFolder | None = None) 
     _check_start(config, facts, final_path, resume)
     dataset, notices = _dataset(config, facts.resolution)
     notices += name_clashes(config.name, host)
+    if not (state or config.data.skip_checkup):
+        notices += checkup(config, host)
     if state:
         _require_same_vectors(config, state, facts)
         notices += _changes(state, facts, len(dataset.items))

@@ -37,7 +37,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Aim:
-    """A folder of pictures (`data.train_data_dir`), and what shall be learned from it."""
+    """Folders of pictures (those of `data`), and what shall be learned from them."""
 
     data: DataConfig
     name: str = ""
@@ -56,3 +56,5 @@ class Aim:
     taken: tuple[str, ...] = ()
     """Names of the embeddings that are there already."""
     run: Run = field(default_factory=Run)
+    at_most: int = 0
+    """Pictures to look at where there are more; 0 is all of them."""

@@ -34,9 +34,9 @@ def unreadable(survey: Survey, aim: Aim) -> Iterator[Finding]:
 
 def ignored(survey: Survey, aim: Aim) -> Iterator[Finding]:
     """Pictures of other kinds, and pictures in folders below."""
-    entries = sorted(survey.folder.iterdir())
+    entries = [path for folder in survey.folders for path in sorted(folder.iterdir())]
     names = [path.name for path in entries if path.suffix.lower() in _UNREAD]
-    names += folders_below(survey.folder)
+    names += [name for folder in survey.folders for name in folders_below(folder)]
     if names:
         yield Finding(
             "ignored",
@@ -46,6 +46,14 @@ def ignored(survey: Survey, aim: Aim) -> Iterator[Finding]:
             "convert them, or move them up",
             tuple(names),
         )
+
+
+def not_looked_at(survey: Survey, aim: Aim) -> Iterator[Finding]:
+    """Of very many pictures some are looked at."""
+    if survey.left_out:
+        count = len(survey.pictures) + len(survey.unreadable)
+        what = f"{count} of {count + survey.left_out} pictures were looked at"
+        yield Finding("sample", "note", what, "", "ti check looks at all of them")
 
 
 def folders_below(folder: Path) -> list[str]:
@@ -64,12 +72,13 @@ def _holds_pictures(folder: Path) -> bool:
 
 def stray_captions(survey: Survey, aim: Aim) -> Iterator[Finding]:
     """Caption files that belong to no picture, such as those of misspelt names."""
-    stems = {path.stem for path in survey.folder.iterdir() if path.suffix.lower() in ENDINGS}
+    entries = [path for folder in survey.folders for path in folder.iterdir()]
+    stems = {(p.parent, p.stem) for p in entries if p.suffix.lower() in ENDINGS}
     endings = (aim.data.caption_extension, FALLBACK)
     stray = sorted(
         path.name
-        for path in survey.folder.iterdir()
-        if path.suffix in endings and path.stem not in stems
+        for path in entries
+        if path.suffix in endings and (path.parent, path.stem) not in stems
     )
     if stray:
         yield Finding(

@@ -35,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     files.unreadable,
     files.ignored,
     files.stray_captions,
+    files.not_looked_at,
     size.too_small,
     size.distorted,
     size.cut_off,
@@ -89,17 +90,19 @@ class Report:
 
 
 def check_folder(aim: Aim, progress: Progress | None = None) -> Report:
-    """Look at every picture of `aim.data.train_data_dir`, without a model.
+    """Look at every picture to train on, without a model.
 
     Nothing is written. A folder that is missing, closed or without pictures is a finding too.
+    Raises ConfigError for a dataset file that is wrong.
     """
+    where = aim.data.dataset_config or aim.data.train_data_dir
     try:
         survey = look(aim, progress)
         found = [finding for rule in RULES for finding in rule(survey, aim)]
     except (DataError, OSError) as error:
-        return Report(aim.data.train_data_dir, 0, (_no_pictures(aim, error),))
+        return Report(where, 0, (_no_pictures(aim, error),))
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    return Report(aim.data.train_data_dir, len(survey.pictures), tuple(found))
+    return Report(where, len(survey.pictures), tuple(found))
 
 
 def _no_pictures(aim: Aim, error: DataError | OSError) -> Finding:

@@ -49,9 +49,9 @@ def distorted(survey: Survey, aim: Aim) -> Iterator[Finding]:
     came here cannot be told from one that was not."""
     if aim.data.resize_mode != "stretch":
         return
-    names = survey.which(lambda picture: _misfit(picture, aim) > DISTORTED)
+    names = survey.which(lambda picture: _misfit(picture) > DISTORTED)
     if names:
-        most = max(_misfit(picture, aim) for picture in survey.pictures)
+        most = max(_misfit(picture) for picture in survey.pictures)
         yield Finding(
             "distorted",
             "warning",
@@ -66,7 +66,7 @@ def cut_off(survey: Survey, aim: Aim) -> Iterator[Finding]:
     """Pictures of which covering the training size leaves less than half."""
     if aim.data.resize_mode != "cover":
         return
-    names = survey.which(lambda picture: 1 / _misfit(picture, aim) < 1 - CUT_OFF)
+    names = survey.which(lambda picture: 1 / _misfit(picture) < 1 - CUT_OFF)
     if names:
         yield Finding(
             "cut_off",
@@ -78,7 +78,7 @@ def cut_off(survey: Survey, aim: Aim) -> Iterator[Finding]:
         )
 
 
-def _misfit(picture: Picture, aim: Aim) -> float:
+def _misfit(picture: Picture) -> float:
     """How much longer one side is than the training's shape wants; at least 1."""
-    ratio = picture.size[0] * aim.size[1] / (picture.size[1] * aim.size[0])
+    ratio = picture.size[0] * picture.frame.height / (picture.size[1] * picture.frame.width)
     return max(ratio, 1 / ratio)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from ...errors import DataError
 from ...files.regular_file import open_regular
-from ..captions import Caption, read_caption
-from ..config import DataConfig
-from ..dataset import template_name
-from ..pictures import Box, cover_box, list_images, open_picture
+from ..buckets import Frame, frame_of
+from ..captions import Caption
+from ..dataset import caption_of, lasting, template_name
+from ..folders import Folder, folders_of
+from ..pictures import Box, list_images, open_picture, seen_box
 from ..templates import read_template
 from .aim import Aim
 from .measures import SIDE, Values, is_blurred
+
+T = TypeVar("T")
 
 Progress = Callable[[int, int], None]
 """(pictures done, pictures in all)"""
@@ -44,14 +48,18 @@ class Picture:
     blurred: bool | None
     """No fine detail at training size; None where that cannot be judged."""
     caption: Caption | None
-    """None where the caption file cannot be read."""
+    """None where the caption file cannot be read; all that training adds to it is there."""
+    frame: Frame
+    """The size it is brought to."""
+    lines: tuple[str, ...] = ()
+    """The template lines of its folder."""
 
 
 @dataclass(frozen=True)
 class Survey:
     """A folder as it was found."""
 
-    folder: Path
+    folders: tuple[Path, ...]
     pictures: tuple[Picture, ...]
     small: Values
     """(n, 32, 32, 3) bytes: the part of each picture that training sees."""
@@ -59,10 +67,16 @@ class Survey:
     """Pictures that cannot be opened."""
     wordless: tuple[tuple[Path, DataError], ...]
     """Pictures whose captions cannot be read."""
-    lines: tuple[str, ...]
-    """The template lines that training would use; ("[filewords]",) takes captions as they are."""
-    template: str
     template_error: DataError | None = None
+    """Why a template cannot be read."""
+    left_out: int = 0
+    """Pictures that were not looked at, because there are many."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The template lines that training would use; ("[filewords]",) takes captions as they
+        are."""
+        return tuple(dict.fromkeys(line for picture in self.pictures for line in picture.lines))
 
     @property
     def uses_captions(self) -> bool:
@@ -79,51 +93,74 @@ class Survey:
 
 
 def look(aim: Aim, progress: Progress | None = None) -> Survey:
-    """Look at every picture of the folder. Raises DataError when it has none."""
-    folder = Path(aim.data.train_data_dir)
-    pictures: list[Picture] = []
-    smalls: list[Values] = []
-    unreadable: list[tuple[Path, DataError]] = []
-    wordless: list[tuple[Path, DataError]] = []
-    paths = list_images(folder)
-    for done, path in enumerate(paths, 1):
-        try:
-            picture, small = _look_at(path, aim, wordless)
-            pictures.append(picture)
-            smalls.append(small)
-        except DataError as error:
-            unreadable.append((path, error))
+    """Look at the pictures to train on, at some of them where the aim says so.
+
+    Raises DataError when there are none, ConfigError for a dataset file that is wrong.
+    """
+    folders = [folder for folder in folders_of(aim.data).folders if not folder.regular]
+    paths = [(path, folder) for folder in folders for path in list_images(folder.path)]
+    chosen = _spread(paths, aim.at_most)
+    notes = _Notes([], [], [], [])
+    for done, (path, folder) in enumerate(chosen, 1):
+        _note(path, folder, aim, notes)
         if progress:
-            progress(done, len(paths))
-    lines, name, problem = _template(aim, [p.caption for p in pictures if p.caption])
+            progress(done, len(chosen))
+    pictures, problem = _with_templates(notes.pictures, aim)
     return Survey(
-        folder,
+        tuple(folder.path for folder in folders),
         tuple(pictures),
-        np.stack(smalls) if smalls else np.empty((0, SIDE, SIDE, 3), np.uint8),
-        tuple(unreadable),
-        tuple(wordless),
-        lines,
-        name,
+        np.stack(notes.smalls) if notes.smalls else np.empty((0, SIDE, SIDE, 3), np.uint8),
+        tuple(notes.unreadable),
+        tuple(notes.wordless),
         problem,
+        len(paths) - len(chosen),
     )
 
 
+class _Notes(NamedTuple):
+    """What has been seen so far."""
+
+    pictures: list[tuple[Picture, Folder]]
+    smalls: list[Values]
+    unreadable: list[tuple[Path, DataError]]
+    wordless: list[tuple[Path, DataError]]
+
+
+def _spread(paths: list[T], most: int) -> list[T]:
+    """As many as are to be looked at, from everywhere among them."""
+    if not most or len(paths) <= most:
+        return paths
+    return [paths[i * len(paths) // most] for i in range(most)]
+
+
+def _note(path: Path, folder: Folder, aim: Aim, notes: _Notes) -> None:
+    try:
+        picture, small = _look_at(path, folder, aim, notes.wordless)
+    except DataError as error:
+        notes.unreadable.append((path, error))
+        return
+    notes.pictures.append((picture, folder))
+    notes.smalls.append(small)
+
+
 def _look_at(
-    path: Path, aim: Aim, wordless: list[tuple[Path, DataError]]
+    path: Path, folder: Folder, aim: Aim, wordless: list[tuple[Path, DataError]]
 ) -> tuple[Picture, Values]:
-    image = open_picture(path, max(aim.size)).image
+    resolution = folder.config.resolution or aim.size
+    own = folder.config.sizes.enable_bucket or folder.config.sizes.varsize
+    image = open_picture(path, 0 if own else max(resolution)).image
     size, turned = _head(path)
-    seen = _seen_part(image.size, aim)
-    scale = _scale(size, aim)
-    blurred = is_blurred(_tiles(image, seen, aim.size)) if scale <= 1 else None
+    frame = frame_of(size, folder.config, resolution)
+    seen, target = seen_box(image.size, *frame), (frame.width, frame.height)
+    scale = _scale(size, frame)
+    blurred = is_blurred(_tiles(image, seen, target)) if scale <= 1 else None
     small = image.resize((SIDE, SIDE), Image.Resampling.BOX, box=seen, reducing_gap=2)
     try:
-        caption = _caption(path, aim.data)
+        caption = caption_of(path, folder)
     except DataError as error:
         wordless.append((path, error))
         caption = None
-    picture = Picture(path, size, turned, scale, blurred, caption)
-    return picture, np.asarray(small)
+    return Picture(path, size, turned, scale, blurred, caption, frame), np.asarray(small)
 
 
 def _head(path: Path) -> tuple[tuple[int, int], bool]:
@@ -138,21 +175,11 @@ def _head(path: Path) -> tuple[tuple[int, int], bool]:
             return (size[0], size[1]), orientation in range(2, 9)
 
 
-def _caption(path: Path, data: DataConfig) -> Caption:
-    return read_caption(
-        path, data.caption_extension, data.filename_word_regex, data.filename_join_string
-    )
-
-
-def _seen_part(size: tuple[int, int], aim: Aim) -> Box:
-    if aim.data.resize_mode == "cover":
-        return cover_box(size, *aim.size)
-    return (0.0, 0.0, float(size[0]), float(size[1]))
-
-
-def _scale(size: tuple[int, int], aim: Aim) -> float:
-    ratios = aim.size[0] / size[0], aim.size[1] / size[1]
-    return min(ratios) if aim.data.resize_mode == "pad" else max(ratios)
+def _scale(size: tuple[int, int], frame: Frame) -> float:
+    if frame.resized:
+        return frame.resized[0] / size[0]
+    ratios = frame.width / size[0], frame.height / size[1]
+    return min(ratios) if frame.mode == "pad" else max(ratios)
 
 
 def _tiles(image: Image.Image, seen: Box, size: tuple[int, int]) -> Iterator[Values]:
@@ -167,12 +194,31 @@ def _tiles(image: Image.Image, seen: Box, size: tuple[int, int]) -> Iterator[Val
         yield np.asarray(tile, dtype=np.float32)
 
 
-def _template(aim: Aim, captions: list[Caption]) -> tuple[tuple[str, ...], str, DataError | None]:
-    """What `load_dataset` would do with these captions."""
-    name = template_name(aim.data, aim.name, captions)
-    if name == "captions":
-        return ("[filewords]",), name, None
-    try:
-        return tuple(read_template(name)), name, None
-    except DataError as error:
-        return (), name, error
+def _with_templates(
+    found: list[tuple[Picture, Folder]], aim: Aim
+) -> tuple[list[Picture], DataError | None]:
+    """Each picture with the lines and the caption that `load_dataset` would give it."""
+    lines: dict[Path, tuple[str, ...]] = {}
+    problem = None
+    for folder in dict.fromkeys(folder for _, folder in found):
+        captions = [p.caption for p, owner in found if owner == folder and p.caption]
+        try:
+            lines[folder.path] = _template(folder, aim.name, captions)
+        except DataError as error:
+            lines[folder.path], problem = (), error
+    return [_told(picture, folder, lines[folder.path], aim) for picture, folder in found], problem
+
+
+def _template(folder: Folder, name: str, captions: list[Caption]) -> tuple[str, ...]:
+    chosen = template_name(folder.config, name, captions)
+    return ("[filewords]",) if chosen == "captions" else tuple(read_template(chosen))
+
+
+def _told(picture: Picture, folder: Folder, lines: tuple[str, ...], aim: Aim) -> Picture:
+    if picture.caption is None:
+        return replace(picture, lines=lines)
+    tags = folder.config.tags
+    if not aim.name or lines != ("[filewords]",):  # other lines name the word themselves
+        tags = replace(tags, insert_trigger=False)
+    text = lasting(picture.caption.text, tags, aim.name)
+    return replace(picture, caption=replace(picture.caption, text=text), lines=lines)

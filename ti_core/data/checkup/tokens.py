@@ -46,10 +46,15 @@ def prompt_lengths(survey: Survey, aim: Aim) -> list[int]:
     The words of a line and of a caption are counted apart: tokens do not reach over spaces.
     """
     mark = "[filewords]"
-    lines = {(_places(line.replace(mark, ""), aim), line.count(mark)) for line in survey.lines}
-    texts = (picture.caption.text if picture.caption else "" for picture in survey.pictures)
-    words = [_places(text, aim) for text in texts]
-    return [max((own + times * count for own, times in lines), default=0) for count in words]
+    shape = {
+        line: (_places(line.replace(mark, ""), aim), line.count(mark)) for line in survey.lines
+    }
+    lengths = []
+    for picture in survey.pictures:
+        count = _places(picture.caption.text, aim) if picture.caption else 0
+        shapes = {shape[line] for line in picture.lines}
+        lengths.append(max((own + times * count for own, times in shapes), default=0))
+    return lengths
 
 
 def _places(text: str, aim: Aim) -> int:

@@ -23,9 +23,12 @@ def trigger(survey: Survey, aim: Aim) -> Iterator[Finding]:
     if not aim.name:
         yield unchecked("trigger", "whether the captions hold the new word", "add --token_string")
         return
-    bare = [line for line in survey.lines if not _names(line, "", aim)]
+    bare = {line for line in survey.lines if not _names(line, "", aim)}
     missing = survey.which(
-        lambda p: p.caption and not all(_names(line, p.caption.text, aim) for line in bare)
+        lambda p: (
+            p.caption
+            and not all(_names(line, p.caption.text, aim) for line in bare.intersection(p.lines))
+        )
     )
     named = survey.which(lambda p: p.caption and holds_trigger(p.caption.text, aim.name))
     others = survey.which(lambda p: p.caption and not holds_trigger(p.caption.text, aim.name))

@@ -63,7 +63,7 @@ def focal_crop(
     Without `find_faces` the upper part of an upright picture takes the place of faces: there they
     are in most portraits.
     """
-    whole = _covering(image, width, height)
+    whole = covering(image, width, height)
     faces = tuple(find_faces(whole)) if find_faces and config.focal_crop_face_weight else ()
     weight = config.focal_crop_face_weight
     face = Sight("face", _middles(faces), weight)
@@ -77,7 +77,8 @@ def focal_crop(
     return FocalCrop(whole.crop(box), whole, box, sights, faces)
 
 
-def _covering(image: Image.Image, width: int, height: int) -> Image.Image:
+def covering(image: Image.Image, width: int, height: int) -> Image.Image:
+    """The picture scaled so that it covers the size; of one that is very long, the middle."""
     scale = max(width / image.width, height / image.height)
     size = max(width, round(image.width * scale)), max(height, round(image.height * scale))
     kept = min(size[0], LONGEST * width), min(size[1], LONGEST * height)

@@ -10,7 +10,7 @@ from typing import Literal
 from ...errors import DataError
 from ...events import Notice, notice_of
 from ...files.atomic import make_folder, unfinished
-from ..pictures import open_picture
+from ..pictures import masks_among, open_mask, open_picture
 from .captions import Describer, describer
 from .config import PreprocessConfig
 from .events import Finished, Listener, PictureDone, Skipped, Started
@@ -70,17 +70,18 @@ class _Job:
         self, found: list[Path], on_event: Listener, should_stop: Callable[[], bool]
     ) -> Literal["done", "stopped"]:
         """Everything, or until it is to stop."""
-        captions = captions_among(found)
+        masks = masks_among(found)
+        beside = captions_among(found) | set(masks.values())
         for index, path in enumerate(found):
             if should_stop():
                 return "stopped"
-            if path not in captions:
-                on_event(self._one(index, path))
+            if path not in beside:
+                on_event(self._one(index, path, masks.get(path.stem)))
         return "done"
 
-    def _one(self, index: int, path: Path) -> PictureDone | Skipped:
+    def _one(self, index: int, path: Path, mask: Path | None) -> PictureDone | Skipped:
         try:
-            done = self._picture(index, path)
+            done = self._picture(index, path, mask)
         except DataError as error:
             self.skipped += 1
             return Skipped(index, path, error.why or error.what)
@@ -88,12 +89,13 @@ class _Job:
         self.written += len(done.written)
         return done
 
-    def _picture(self, index: int, path: Path) -> PictureDone:
+    def _picture(self, index: int, path: Path, mask: Path | None) -> PictureDone:
         if unfinished(path.name):
             raise DataError("nothing is made of it", "a run that was killed left it half-written")
         opened = open_picture(path)
         notes = list(opened.notes)
-        made = treat(opened.image, self.config, self.find_faces, notes.append)
+        over = open_mask(mask).resize(opened.image.size) if mask else None
+        made = treat(opened.image, self.config, self.find_faces, notes.append, over)
         written = tuple(self.writer.write(index, path, made))
         if not written:
             raise DataError("nothing was made of it", "; ".join(notes))

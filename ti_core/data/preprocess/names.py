@@ -14,23 +14,25 @@ _FORBIDDEN = '\\/:*?"<>|' if os.name == "nt" else "/"
 """A1111 removes these from captions that become names."""
 
 
-def output_stem(folder: Path, index: int, subindex: int, stem: str) -> str:
+def output_stem(folder: Path, index: int, subindex: int, stem: str, ending: str = ".png") -> str:
     """`{index:05}-{subindex}-{stem}`, cut so that it is a name that can be written in `folder`.
 
     `index` counts every entry of the source folder, pictures or not, `subindex` the pictures made
     of one source. Control characters, such as a line break, become spaces: words of the name are
-    put into prompts.
+    put into prompts. `ending` is the longest that will follow.
     """
     start = f"{index:05}-{subindex}-"
     whole = "".join(" " if unicodedata.category(c) == "Cc" else c for c in stem)
     room = min(LONGEST_NAME, LONGEST_PATH - _length(f"{folder.absolute()}{os.sep}"))
-    return start + _cut(whole, room - len(start) - len(".png"))
+    return start + _cut(whole, room - len(start) - len(ending))
 
 
-def caption_stem(folder: Path, index: int, subindex: int, caption: str) -> str:
+def caption_stem(
+    folder: Path, index: int, subindex: int, caption: str, ending: str = ".png"
+) -> str:
     """The same with a caption as the stem, as in October 2022; it is cut between words."""
     allowed = "".join(c for c in caption if c not in _FORBIDDEN)
-    stem = output_stem(folder, index, subindex, allowed)
+    stem = output_stem(folder, index, subindex, allowed, ending)
     shortened = len(stem) < len(f"{index:05}-{subindex}-{allowed}")
     return (stem.rpartition(" ")[0] or stem) if shortened else stem
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
 from ...files.atomic import write_bytes, write_with
+from ..pictures import MASK
 from .captions import Describer, existing_caption, joined
 from .config import CaptionConfig
 from .names import caption_stem, output_stem
@@ -42,23 +44,34 @@ class Writer:
                 stem = output_stem(self.destination / DEBUG_FOLDER, index, last, source.stem)
                 save(self.destination / DEBUG_FOLDER / f"{stem}.png", one.image)
                 continue
-            for image in _copies(one.image, self.flip):
-                yield self._write(index, subindex, source, image, existing)
+            copies = _copies(one.image, self.flip)
+            masks = _copies(one.mask, self.flip) if one.mask else repeat(None)
+            for image, mask in zip(copies, masks):  # noqa: B905 - repeat() has no end
+                yield self._write(index, subindex, source, image, existing, mask)
                 subindex += 1
 
     def _write(
-        self, index: int, subindex: int, source: Path, image: Image.Image, existing: str
+        self,
+        index: int,
+        subindex: int,
+        source: Path,
+        image: Image.Image,
+        existing: str,
+        mask: Image.Image | None,
     ) -> Path:
-        """The caption first: a picture that is there has its words."""
+        """Caption and mask first: a picture that is there has its words and its mask."""
         new = self.describe(image, source) if self.describe else ""
         caption = joined(new, existing, self.config.existing_caption)
+        ending = f"{MASK}.png" if mask else ".png"
         if caption and self.config.caption_in_name:
-            stem = caption_stem(self.destination, index, subindex, caption)
+            stem = caption_stem(self.destination, index, subindex, caption, ending)
         else:
-            stem = output_stem(self.destination, index, subindex, source.stem)
+            stem = output_stem(self.destination, index, subindex, source.stem, ending)
             if caption:
                 write_bytes(self.destination / f"{stem}.txt", caption.encode("utf-8"))
         path = self.destination / f"{stem}.png"
+        if mask:
+            save(path.with_stem(f"{stem}{MASK}"), mask)
         save(path, image)
         return path
 

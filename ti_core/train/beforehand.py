@@ -1,0 +1,34 @@
+"""The dataset's checkup, before every training."""
+
+from __future__ import annotations
+
+from ..data.checkup.finding import Finding
+from ..data.checkup.run import check_folder
+from ..errors import DataError
+from ..events import Notice
+from ..hosts.port import Host
+from .aim import aim_of
+from .config import TrainConfig
+
+PICTURES = 200
+"""So many are looked at where there are more: a second or some."""
+_TOLD_ELSEWHERE = ("unreadable", "caption_unreadable", "trigger_is_word")
+"""Training leaves such pictures out, and the plan says so, picture by picture."""
+
+
+def checkup(config: TrainConfig, host: Host) -> list[Notice]:
+    """What the checkup warns of. Raises DataError for what would spoil the training."""
+    report = check_folder(aim_of(config, host, at_most=PICTURES))
+    found = [finding for finding in report.findings if finding.rule not in _TOLD_ELSEWHERE]
+    errors = [finding for finding in found if finding.severity == "error"]
+    if errors:
+        raise DataError(
+            "; ".join(error.what for error in errors),
+            "; ".join(error.why for error in errors if error.why),
+            f"{errors[0].fix or 'see ti check'} (--skip_checkup trains all the same)",
+        )
+    return [_notice(finding) for finding in found if finding.severity == "warning"]
+
+
+def _notice(finding: Finding) -> Notice:
+    return Notice("warning", finding.what, finding.why, finding.fix)
