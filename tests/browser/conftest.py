@@ -22,7 +22,7 @@ from tests.conftest import draw
 
 ROOT = Path(__file__).parents[2]
 _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
-_SECONDS = 120.0
+_SECONDS = 300.0
 """To open the model and the page, on a machine that has other work."""
 _START = "import sys; from ti_webui.standalone import run; sys.exit(run(sys.argv[1:]))"
 Tab = Callable[[Page, str], None]
@@ -72,7 +72,7 @@ def address(site: Path) -> Iterator[str]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A visitor with cookies of their own."""
     opened = browser.new_context(viewport={"width": 1280, "height": 900})
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(90_000)
     yield opened
     opened.close()
 

@@ -12,7 +12,7 @@ from ti_core.files.reading import read_embedding
 
 from .conftest import fill, open_tab
 
-LONG = 60_000
+LONG = 120_000
 """Milliseconds; a test machine may have other work."""
 
 
@@ -53,6 +53,8 @@ def wait_for_step(page: Page, wanted: int) -> int:
 def test_a_first_training_takes_at_most_six_clicks_and_fields(page: Page, site: Path) -> None:
     hands = Hands(page)
     hands.click("Train", role="tab")
+    expect(page.locator("#ti_outlook")).to_contain_text("Token allowance", timeout=LONG)
+    expect(page.locator("#ti_outlook .ti-schedule")).to_be_visible()
     hands.fill("ti_train_token_string", "zz-disc")
     hands.fill("ti_train_init_word", "circle")
     hands.fill("ti_train_train_data_dir", "pictures")
