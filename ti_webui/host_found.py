@@ -12,14 +12,16 @@ from torch import Tensor, nn
 class Found:
     """Freezes networks, and restores them: flags, gradients, precision and place."""
 
-    def __init__(self, networks: Sequence[nn.Module]) -> None:
+    def __init__(self, networks: Sequence[nn.Module], moves: bool = True) -> None:
+        """`moves`: the place is restored, too."""
         parameters = {id(p): p for network in networks for p in network.parameters()}
         self._training = [(m, m.training) for network in networks for m in network.modules()]
         self._states = [_State(p) for p in parameters.values()]
-        self._tensors = _tensors(networks)
-        for network in networks:
-            network.eval().requires_grad_(False)
+        self._tensors, self._moves = _tensors(networks), moves
+        for module, _ in self._training:
+            module.training = False  # CompVis' code disables `eval()` and `train()` of some
         for parameter in parameters.values():
+            parameter.requires_grad_(False)
             parameter.grad = None
 
     def widen(self, networks: Sequence[nn.Module]) -> None:
@@ -39,7 +41,10 @@ class Found:
                 stack.callback(setattr, module, "training", training)
 
     def _places(self) -> list[tuple[Tensor, torch.dtype, torch.device]]:
-        return [(tensor, *place) for tensor, place in self._tensors.items()]
+        return [
+            (tensor, dtype, device if self._moves else tensor.device)
+            for tensor, (dtype, device) in self._tensors.items()
+        ]
 
 
 class _State:

@@ -42,10 +42,11 @@ class WebUISession:
     full precision the other networks are widened to fp32 for the time, too, which is exact.
     """
 
-    def __init__(self, lent: Lent, precision: Precision) -> None:
+    def __init__(self, lent: Lent, precision: Precision, moves: bool = True) -> None:
+        """`moves`: networks go back to where they were; off where the program sees to that."""
         self._lent, self._precision, self._open = lent, precision, True
         self._beside: dict[tuple[int, int], Tensor] = {}
-        self._found = Found(lent.networks())
+        self._found = Found(lent.networks(), moves)
         with ExitStack() as undo:
             undo.callback(self._found.restore)
             with memory_errors():

@@ -93,6 +93,20 @@ def a1111(kind: Any) -> Callable[[Path], Subject]:
     return open_
 
 
+def forge(kind: Any) -> Callable[[Path], Subject]:
+    """Forge's host over the stand-in."""
+
+    def open_(folder: Path) -> Subject:
+        from tests.webui.program import load_forge, networks_of_forge
+
+        model = load_forge(kind, folder)
+        from ti_webui.host_forge import ForgeHost
+
+        return Subject(ForgeHost(), lambda: networks_of_forge(model))
+
+    return open_
+
+
 HOSTS: dict[str, Callable[[Path], Subject]] = {
     "fake-sd1": fake("sd1"),
     "fake-sd2-v": fake("sd2", "v_prediction"),
@@ -104,6 +118,10 @@ HOSTS: dict[str, Callable[[Path], Subject]] = {
     "a1111-sd1-inpaint": a1111("sd1-inpaint"),
     "a1111-sd2-v": a1111("sd2-v"),
     "a1111-sdxl": a1111("sdxl"),
+    "forge-sd1": forge("sd1"),
+    "forge-sd1-inpaint": forge("sd1-inpaint"),
+    "forge-sd2-v": forge("sd2-v"),
+    "forge-sdxl": forge("sdxl"),
     "comfyui-sd1": comfyui("sd1"),
     "comfyui-sd1-lora": comfyui("sd1", lora=True),
     "comfyui-sd1-inpaint": comfyui("sd1-inpaint"),

@@ -32,3 +32,15 @@ def load(kind: Kind, folder: Path, seed: int = 0) -> Any:
     database.word_embeddings.clear()
     database.add_embedding_dir(str(folder))
     return module("modules.sd_models").load_random(kind, seed)
+
+
+def load_forge(kind: Kind, folder: Path, seed: int = 0) -> Any:
+    """Forge's model object with random weights, in use; embeddings lie in `folder`."""
+    module("modules.shared").cmd_opts.embeddings_dir = str(folder)
+    return module("backend.loader").load_random(kind, seed)
+
+
+def networks_of_forge(model: Any) -> list[Any]:
+    """Every network with weights."""
+    parts = model.forge_objects_original
+    return [parts.unet.model, parts.clip.cond_stage_model, parts.vae.first_stage_model]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from modules import sd_hijack
 
 WIDTH = 16
-model_data = SimpleNamespace(sd_model=None)
+model_data = SimpleNamespace(sd_model=None, forge_loading_parameters={"checkpoint_info": "x"})
 
 
 class LatentDiffusion(nn.Module):
@@ -50,6 +50,12 @@ class LatentDiffusion(nn.Module):
         self.lowvram = False
         self.sd_checkpoint_info = SimpleNamespace(name_for_extra=kind, sha256="0123456789abcdef")
         self.eval()
+        self.first_stage_model.train = _disabled_train  # type: ignore[method-assign]
+
+
+def _disabled_train(self: Any, mode: bool = True) -> Any:
+    """CompVis' way to keep a network in eval mode; it is given no network."""
+    return self
 
 
 def load_random(kind: str, seed: int = 0) -> LatentDiffusion:
@@ -70,3 +76,13 @@ def rescale_zero_terminal_snr_abar(kept: Tensor) -> Tensor:
 def encode(prompt: str) -> Any:
     """A prompt as the program reads it for a picture."""
     return sd_hijack.encode(model_data.sd_model.cond_stage_model, prompt)
+
+
+def forge_model_reload() -> Any:
+    """Forge: load the chosen checkpoint, if it is not the one that is loaded."""
+    global reloads
+    reloads += 1
+    return model_data.sd_model, False
+
+
+reloads = 0

@@ -1,0 +1,62 @@
+"""Tensors that were made in inference mode, made fit for autograd.
+
+Programs that only make pictures load their networks so. "Inference tensors cannot be saved for
+backward" is raised for them, and "do not track version counter" for those moved out of it since.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def renew_inference_tensors(network: nn.Module) -> None:
+    """Give parameters and buffers new tensors over the same memory where autograd needs it.
+
+    They stay the same Python objects where that can be had, and tied ones stay tied. Quantised
+    tensors are left alone: they are unpacked into fresh ones at each call.
+    """
+    replaced: dict[int, tuple[Tensor, Tensor]] = {}
+    for module in network.modules():
+        for tensors in (module._parameters, module._buffers):
+            for name, tensor in tensors.items():
+                if tensor is not None and id(tensor) in replaced:
+                    tensors[name] = replaced[id(tensor)][1]  # type: ignore[assignment]
+                elif tensor is not None and _is_plain(tensor) and _is_spoiled(tensor):
+                    fresh = _renewed(tensor)
+                    replaced[id(tensor)] = tensor, fresh
+                    tensors[name] = fresh
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    return type(tensor) in (Tensor, nn.Parameter) and tensor.layout == torch.strided
+
+
+def _is_spoiled(tensor: Tensor) -> bool:
+    if tensor.is_inference():
+        return True
+    try:
+        return tensor._version < 0  # the question itself is what raises
+    except RuntimeError:
+        return True
+
+
+def _renewed(tensor: Any) -> Any:
+    """The same object, or if that cannot be had another one, over the same memory."""
+    fresh: Any = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+    place = (tensor.storage_offset(), tensor.size(), tensor.stride())
+    fresh.set_(tensor.untyped_storage(), *place)
+    if isinstance(tensor, nn.Parameter):
+        trainable, grad = tensor.requires_grad, tensor.grad
+        fresh = nn.Parameter(fresh, requires_grad=trainable)
+        fresh.grad = grad
+    swap = getattr(torch.utils, "swap_tensors", None)  # torch 2.3
+    if swap is not None:
+        try:
+            swap(tensor, fresh)
+        except RuntimeError:  # somebody holds a weak reference to it, or a graph does
+            return fresh
+        return tensor
+    return fresh

@@ -1,0 +1,120 @@
+"""Forge's loaded checkpoint as a host.
+
+host = ForgeHost()
+with host.session("fp16") as session:    # in Forge's main thread, with the queue lock held
+    ...
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from backend import memory_management
+from modules import sd_models, shared
+
+from ti_core.errors import HostError
+from ti_core.hosts.port import Features, ModelFacts, Precision
+from ti_core.hosts.precision import check_precision
+
+from .host_forge_embeddings import refresh
+from .host_forge_model import Loading, encoders_of, facts_of, lent_by
+from .host_forge_state import made_ready
+from .host_sampling import SAMPLERS
+from .host_session import WebUISession
+from .host_text import Encoder
+
+_BUSY = threading.Lock()
+"""One session in the process."""
+
+
+class ForgeHost:
+    """Fulfils `port.Host` for whatever checkpoint Forge has loaded at the time.
+
+    In Forge's main thread the checkpoint that is chosen on the page is loaded when it is needed,
+    as for a picture; elsewhere the one that is loaded counts.
+    """
+
+    name = "Forge"
+
+    def features(self) -> Features:
+        """What can be asked of this host."""
+        return Features(exclusive=True, samplers=SAMPLERS)
+
+    def describe(self) -> ModelFacts:
+        """Facts about the loaded model. Raises HostError when there is none, or of another kind."""
+        return facts_of(loaded_model())
+
+    def tokenize(self, text: str) -> list[tuple[int, str]]:
+        """(id, spelling) of every token, read literally, by the first text encoder."""
+        encoder = self._encoder()
+        return [(number, encoder.spell(number)) for number in encoder.ids_of(text)]
+
+    def spell(self, ids: Sequence[int]) -> list[str]:
+        """How tokens are written by the first text encoder's vocabulary; `</w>` ends a word."""
+        encoder = self._encoder()
+        encoder.check_ids(ids)
+        return [encoder.spell(number) for number in ids]
+
+    @contextmanager
+    def session(self, precision: Precision = "no") -> Iterator[WebUISession]:
+        """Lend the model; only one session at a time in the process.
+
+        Raises HostError when a session is open, there is no model that can be trained, or the
+        device cannot compute in `precision`.
+        """
+        check_precision(precision, memory_management.get_torch_device())
+        if not _BUSY.acquire(blocking=False):
+            raise HostError("the model is busy", "another session is open", "wait for its end")
+        with ExitStack() as stack:
+            stack.callback(_BUSY.release)
+            if torch.is_inference_mode_enabled():
+                stack.enter_context(torch.inference_mode(False))
+            model = loaded_model()
+            facts_of(model)  # refuses at once what cannot be trained
+            loading = Loading(model)
+            stack.enter_context(made_ready(model))
+            lent = lent_by(model, loading, lambda: _check_loaded(model))
+            session = WebUISession(lent, precision, moves=False)
+            stack.callback(session.close)
+            yield session
+
+    def embeddings_dir(self) -> Path:
+        """Forge's `--embeddings-dir`."""
+        return Path(shared.cmd_opts.embeddings_dir)
+
+    def embedding_saved(self, path: Path) -> None:
+        """The next picture uses what was written, without a reload."""
+        refresh(sd_models.model_data.sd_model, path)
+
+    def _encoder(self) -> Encoder:
+        return encoders_of(loaded_model())[0]
+
+
+def loaded_model() -> Any:
+    """The checkpoint in use. Raises HostError when there is none (yet)."""
+    if threading.current_thread() is threading.main_thread() and _is_chosen():
+        sd_models.forge_model_reload()
+    model = sd_models.model_data.sd_model
+    if getattr(model, "forge_objects", None) is None:
+        fix = "choose one at the top left of the page and press Generate once"
+        raise HostError("no checkpoint is loaded", "Forge loads it for the first picture", fix)
+    return model
+
+
+def _is_chosen() -> bool:
+    return bool(sd_models.model_data.forge_loading_parameters.get("checkpoint_info"))
+
+
+def _check_loaded(model: Any) -> None:
+    """Raise HostError if Forge has gone over to another checkpoint."""
+    now = sd_models.model_data.sd_model
+    if now is not model:
+        info = getattr(now, "sd_checkpoint_info", None)
+        name = getattr(info, "name_for_extra", "none")
+        fix = "load the one that the training began with, and resume"
+        raise HostError("the checkpoint was changed", f"Forge has {name} loaded now", fix)

@@ -1,0 +1,30 @@
+"""Which web UI this is."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from ti_core.errors import HostError
+from ti_core.hosts.port import Host
+
+
+def current_host() -> Host:
+    """The host for the program around us, known by what it has and not by its name.
+
+    Raises HostError outside of a web UI, or in one that is of another kind.
+    """
+    if importlib.util.find_spec("modules") is None:
+        raise HostError("there is no web UI around", "this part works only inside of one")
+    if importlib.util.find_spec("backend") is not None and _has("backend.diffusion_engine"):
+        from .host_forge import ForgeHost
+
+        return ForgeHost()
+    if _has("modules.sd_hijack_clip"):
+        from .host_a1111 import A1111Host
+
+        return A1111Host()
+    raise HostError("this web UI cannot lend its model", "only AUTOMATIC1111 and Forge are known")
+
+
+def _has(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None

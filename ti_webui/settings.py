@@ -1,0 +1,51 @@
+"""The user's settings, as a section of a web UI's Settings page."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import Any
+
+import gradio as gr
+import torch
+from modules import devices, shared
+
+from ti_core.errors import ConfigError
+from ti_core.options import about
+
+from .studio import Settings
+
+_PREFIX = "ti_studio_"
+_SECTION = ("ti_studio", "Textual Inversion Studio")
+_log = logging.getLogger(__name__)
+
+
+def add_settings() -> None:
+    """Declare them; called once at start and at every reload of the page."""
+    for field in dataclasses.fields(Settings):
+        described = about(field)
+        choices = list(described.choices or ())
+        component, arguments = (gr.Radio, {"choices": choices}) if choices else (gr.Textbox, {})
+        info = shared.OptionInfo(
+            _default(field), described.label, component, arguments, section=_SECTION
+        )
+        shared.opts.add_option(_PREFIX + field.name, info.info(described.help))
+
+
+def read_settings() -> Settings:
+    """What the user has chosen; the defaults where that is not possible."""
+    chosen: dict[str, Any] = {}
+    for field in dataclasses.fields(Settings):
+        chosen[field.name] = shared.opts.data.get(_PREFIX + field.name, _default(field))
+    try:
+        return Settings(**chosen)
+    except ConfigError as error:
+        _log.warning("settings of Textual Inversion Studio: %s", error)
+        return Settings()
+
+
+def _default(field: Any) -> Any:
+    """A web UI that computes in fp16 has its reasons; widening everything would fill the GPU."""
+    if field.name == "mixed_precision" and devices.dtype in (torch.float16, torch.bfloat16):
+        return "fp16" if devices.dtype == torch.float16 else "bf16"
+    return field.default
