@@ -13,6 +13,7 @@ from server import PromptServer
 
 from ..ti_core.events import Event, Notice
 from ..ti_core.train.events import (
+    Encoding,
     Failed,
     Finished,
     Paused,
@@ -53,6 +54,8 @@ class Bridge:
             self.say(str(event))
         elif isinstance(event, Started):
             self._start(event)
+        elif isinstance(event, Encoding):
+            self.say(f"looking at the pictures: {event.done} of {event.total}")
         elif isinstance(event, StepDone):
             self._step(event)
         elif isinstance(event, PreviewReady):

@@ -61,6 +61,14 @@ def test_a_loss_that_is_no_number_is_told_as_none() -> None:
         assert going.to_dict()["loss"] is None
 
 
+def test_long_encoding_is_told() -> None:
+    from ti_core.train.events import Encoding
+
+    with program.nodes("runs").going_on("7", "x") as going:
+        program.nodes("bridge").Bridge(going)(Encoding(3, 20))
+    assert program.shown == ["looking at the pictures: 3 of 20"]
+
+
 @pytest.mark.parametrize(
     ("seconds", "told"),
     [(0.2, "0 s"), (99, "99 s"), (600, "10 min"), (36_000, "10.0 h"), (math.nan, "?"), (-1, "?")],
