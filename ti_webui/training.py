@@ -17,6 +17,7 @@ from ti_core.hosts.port import Host
 from ti_core.options import from_dict
 from ti_core.tools.vocabulary import median_lengths
 from ti_core.train.aim import aim_of
+from ti_core.train.beforehand import PICTURES
 from ti_core.train.config import TrainConfig
 from ti_core.train.events import Finished, Saved, Started
 from ti_core.train.loop import train
@@ -127,23 +128,26 @@ def start(studio: Studio, order: Order) -> Job:
     return studio.jobs.start("train", order.config.name, work, studio.claim, studio.run)
 
 
-def findings_of(studio: Studio, order: Order, host: Host | None) -> tuple[Finding, ...]:
+def findings_of(studio: Studio, config: TrainConfig, host: Host) -> tuple[Finding, ...]:
     """What the checkup says about the pictures and settings of a run, the worst first."""
     library = Library(studio.embeddings_dirs())
     library.refresh()
-    taken = [entry.name for entry in library.entries if entry.name != order.config.name]
-    return check_folder(aim_of(order.config, host, taken)).findings
+    taken = [entry.name for entry in library.entries if entry.name != config.name]
+    return check_folder(aim_of(config, host, taken, at_most=PICTURES)).findings
 
 
 def _work(studio: Studio, order: Order, job: Job) -> Path:
-    host = studio.host()
-    job.change(stage="looking at the pictures")
-    found = findings_of(studio, order, host)
-    job.change(findings=found)
-    _require_no_errors(found)
+    host, config = studio.host(), order.config
+    if order.resume is None and not config.data.skip_checkup:
+        job.change(stage="looking at the pictures")
+        found = findings_of(studio, config, host)
+        job.change(findings=found)
+        _require_no_errors(found)
+        # once is enough; here all findings are shown, not warnings alone
+        config = replace(config, data=replace(config.data, skip_checkup=True))
     job.change(stage="getting ready")
     listener = _Listener(job, _usual_lengths(studio, host))
-    return train(order.config, host, listener, job.control, order.resume, {"host": host.name})
+    return train(config, host, listener, job.control, order.resume, {"host": host.name})
 
 
 def _require_no_errors(found: tuple[Finding, ...]) -> None:
@@ -151,7 +155,8 @@ def _require_no_errors(found: tuple[Finding, ...]) -> None:
     if errors:
         first, more = errors[0], len(errors) - 1
         count = f" (and {more} more, see below)" if more else ""
-        raise DataError(f"the checkup found an error{count}: {first.what}", first.why, first.fix)
+        fix = f"{first.fix or 'see below'} (--skip_checkup trains all the same)"
+        raise DataError(f"the checkup found an error{count}: {first.what}", first.why, fix)
 
 
 def _usual_lengths(studio: Studio, host: Host) -> Mapping[str, float]:

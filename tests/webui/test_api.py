@@ -20,11 +20,6 @@ from ti_webui.studio import Studio
 from .conftest import finished
 
 
-@pytest.fixture(autouse=True)
-def _findings_are_no_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "_require_no_errors", lambda found: None)
-
-
 @pytest.fixture
 def api(studio: Studio) -> Iterator[TestClient]:
     app = FastAPI()

@@ -40,8 +40,7 @@ FAKE = """
 import sys, time
 from pathlib import Path
 from ti_core.hosts import fake
-from ti_webui import standalone, training
-training._require_no_errors = lambda found: None
+from ti_webui import standalone
 standalone.open_host = lambda config: fake.FakeHost(Path("embeddings"))
 predict = fake.FakeSession.predict
 fake.FakeSession.predict = lambda *some, **more: time.sleep(0.02) or predict(*some, **more)

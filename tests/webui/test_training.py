@@ -17,18 +17,11 @@ from ti_core.hosts.fake import FakeHost
 from ti_core.train.config import TrainConfig
 from ti_core.train.events import StepDone
 from ti_core.train.loop import train
-from ti_webui import training
 from ti_webui.job import Job
 from ti_webui.studio import Studio
 from ti_webui.training import embedding_named, new_order, resumable, resume_order, start
 
 from .conftest import finished
-
-
-@pytest.fixture(autouse=True)
-def _findings_are_no_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pictures of the tests are small; the checkup has tests of its own."""
-    monkeypatch.setattr(training, "_require_no_errors", lambda found: None)
 
 
 def config_of(settings: dict[str, Any], **changes: Any) -> TrainConfig:
@@ -163,13 +156,23 @@ def test_names_are_found_as_the_program_finds_them(studio: Studio, tmp_path: Pat
 
 
 def test_the_checkup_is_shown_and_its_errors_end_the_run(
-    studio: Studio, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    studio: Studio, settings: dict[str, Any], tmp_path: Path
 ) -> None:
-    monkeypatch.undo()
-    order = new_order(studio, config_of(settings, train_data_dir=str(tmp_path / "nothing here")))
+    changes = {"train_data_dir": str(tmp_path / "nothing here"), "skip_checkup": False}
+    order = new_order(studio, config_of(settings, **changes))
     job = finished(start(studio, order))
     assert job.standing.state == "failed"
     assert "the checkup found an error" in job.standing.error
     assert "nothing here" in job.standing.error
     assert {finding.severity for finding in job.standing.findings} >= {"error"}
     assert not (tmp_path / "log").exists()
+
+
+def test_findings_that_are_no_errors_are_shown_once_and_training_begins(
+    studio: Studio, settings: dict[str, Any]
+) -> None:
+    standing = run(studio, settings, skip_checkup=False).standing
+    assert standing.state == "done"
+    assert {finding.severity for finding in standing.findings} >= {"hint", "note"}
+    told = {notice.what for notice in standing.notices}
+    assert not told & {finding.what for finding in standing.findings}
