@@ -1,8 +1,13 @@
-"""The web UI that tests import: a stand-in of ours, with the names that our hosts touch."""
+"""The web UI that tests import: a stand-in of ours, with the names that our hosts touch.
+
+With `WEBUI_IN_PROCESS` ("a1111" or "forge") and `A1111_PATH` or `FORGE_PATH` the real one is taken
+(tests/real_hosts does so, in a process of its own, since one can have only one `modules`).
+"""
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -26,6 +31,10 @@ def module(name: str) -> Any:
 
 def load(kind: Kind, folder: Path, seed: int = 0) -> Any:
     """A1111's model object with random weights, in use; embeddings lie in `folder`."""
+    if os.environ.get("WEBUI_IN_PROCESS") == "a1111":
+        from . import real_a1111
+
+        return real_a1111.load(kind, folder, seed)
     module("modules.shared").cmd_opts.embeddings_dir = str(folder)
     database = module("modules.sd_hijack").model_hijack.embedding_db
     database.embedding_dirs.clear()
@@ -36,6 +45,10 @@ def load(kind: Kind, folder: Path, seed: int = 0) -> Any:
 
 def load_forge(kind: Kind, folder: Path, seed: int = 0) -> Any:
     """Forge's model object with random weights, in use; embeddings lie in `folder`."""
+    if os.environ.get("WEBUI_IN_PROCESS") == "forge":
+        from . import real_forge
+
+        return real_forge.load(kind, folder, seed)
     module("modules.shared").cmd_opts.embeddings_dir = str(folder)
     return module("backend.loader").load_random(kind, seed)
 

@@ -6,6 +6,21 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 
+class OptionInfo:
+    """A setting on the Settings page."""
+
+    def __init__(
+        self, default: Any, label: str, component: Any, arguments: Any, section: Any
+    ) -> None:
+        self.default, self.label, self.component = default, label, component
+        self.component_args, self.section, self.comment = arguments, section, ""
+
+    def info(self, text: str) -> OptionInfo:
+        """The explanation behind it."""
+        self.comment = text
+        return self
+
+
 class Options:
     """`opts.x` reads `opts.data["x"]`, or the default."""
 
@@ -17,7 +32,13 @@ class Options:
     }
 
     def __init__(self) -> None:
+        self.data_labels: dict[str, OptionInfo] = {}
         self.data: dict[str, Any] = {"CLIP_stop_at_last_layers": 1, "sd_lora": "somebody's"}
+
+    def add_option(self, key: str, info: OptionInfo) -> None:
+        """One more setting."""
+        self.data_labels[key] = info
+        self.data.setdefault(key, info.default)
 
     def __getattr__(self, name: str) -> Any:
         if name in self.__dict__["data"]:
@@ -28,5 +49,5 @@ class Options:
 
 
 opts = Options()
-cmd_opts = SimpleNamespace(embeddings_dir="embeddings", api_auth=None)
+cmd_opts = SimpleNamespace(embeddings_dir="embeddings", api=True, api_auth=None)
 loaded_hypernetworks: list[Any] = []

@@ -1,0 +1,5 @@
+"""The queue of pictures."""
+
+import threading
+
+queue_lock = threading.Lock()
