@@ -10,6 +10,9 @@ from ti_core.tools.strength import VERDICTS, verdict
 
 from . import markup
 
+_SHORT = 12
+"""Characters that stay on one line."""
+
 
 @dataclass(frozen=True)
 class Tag:
@@ -49,7 +52,8 @@ def _cell(value: Cell) -> str:
     if isinstance(value, Figure):
         return f'<td class="ti-number">{escape(value)}</td>'
     if isinstance(value, str):
-        return f"<td>{escape(value)}</td>"
+        short = ' class="ti-short"' if len(value) <= _SHORT else ""
+        return f"<td{short}>{escape(value)}</td>"
     text = f"{value:,}" if isinstance(value, int) else f"{value:.5g}"
     return f'<td class="ti-number">{text}</td>'
 

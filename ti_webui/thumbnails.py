@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -33,20 +34,26 @@ def thumbnail(path: Path | None, text: str = "", side: int = SIDE) -> Image.Imag
 
 
 def _card(text: str, side: int) -> Image.Image:
-    image = Image.new("RGB", (side, side), _GREY)
     words = re.findall(r"[A-Za-z0-9]+", text)
-    letters = "".join(word[0] for word in words[:2]).upper()
-    middle = (side // 2, side // 2)
-    ImageDraw.Draw(image).text(middle, letters, fill=_DARK, font=_font(side // 3), anchor="mm")
+    letters = _letters("".join(word[0] for word in words[:2]).upper(), side // 3)
+    image = Image.new("RGB", (side, side), _GREY)
+    place = ((side - letters.width) // 2, (side - letters.height) // 2)
+    image.paste(_DARK, place, letters)
     return image
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own font; before 10.1 it is a small bitmap."""
+def _letters(text: str, height: int) -> Image.Image:
+    """Text as opacity, so many pixels high. Before 10.1 Pillow's own font is a small bitmap, which
+    is enlarged."""
     try:
-        return ImageFont.load_default(size)
+        font: Any = ImageFont.load_default(height)
     except TypeError:
-        return ImageFont.load_default()
+        font = ImageFont.load_default()
+    left, top, right, bottom = map(int, font.getbbox(text or " "))
+    drawn = Image.new("L", (max(1, right - left), max(1, bottom - top)))
+    ImageDraw.Draw(drawn).text((-left, -top), text, fill=255, font=font)
+    scale = max(1, height // (2 * drawn.height))
+    return drawn.resize((drawn.width * scale, drawn.height * scale), Image.Resampling.BICUBIC)
 
 
 def gallery(pictures: Iterable[tuple[Path | None, str]]) -> list[tuple[Image.Image, str]]:

@@ -23,12 +23,19 @@ def test_no_cell_can_bring_html_of_its_own(cell: tables.Cell) -> None:
 
 def test_numbers_stand_at_the_right_and_text_does_not() -> None:
     html = table(("a", "b", "c"), [(1234, 0.5, "x")])
-    assert '<td class="ti-number">1,234</td><td class="ti-number">0.5</td><td>x</td>' in html
+    assert (
+        '<td class="ti-number">1,234</td><td class="ti-number">0.5</td><td class="ti-short">x</td>'
+        in html
+    )
+
+
+def test_only_long_text_may_be_broken_into_lines() -> None:
+    assert "ti-short" not in table(("a",), [("a name that goes on and on",)])
 
 
 def test_the_best_row_is_marked() -> None:
     html = table(("a",), [("x",), ("y",)], best=1)
-    assert '<tr class="ti-best"><td>y</td></tr>' in html
+    assert '<tr class="ti-best"><td class="ti-short">y</td></tr>' in html
     assert html.count("ti-best") == 1
 
 

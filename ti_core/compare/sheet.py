@@ -161,7 +161,7 @@ def _column_labels(sheets: Sheets) -> list[str]:
     seeds = range(sheets.base.seed, sheets.base.seed + sheets.base.count)
     several = len(seeds) > 1
     return [
-        f"× {weight:g}" + (f" · seed {seed}" if several else "")
+        f"weight {weight:g}" + (f" · seed {seed}" if several else "")
         for weight in sheets.weights
         for seed in seeds
     ]

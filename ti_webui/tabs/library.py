@@ -196,10 +196,11 @@ def about(entry: Entry, embedding: Embedding) -> str:
     rows += [("preview", entry.picture)] if entry.picture else []
     rows += [(f"{key}: vectors × width", f"{n} × {w}") for key, (n, w) in entry.shapes.items()]
     rows += [("steps", str(embedding.step))]
-    rows += [(key, value) for key, value in sorted(embedding.metadata.items())]
-    cut = [(key, value if len(value) < 600 else f"{value[:600]} …") for key, value in rows]
+    told = sorted(embedding.metadata.items())
+    cut = [(key, value if len(value) < 600 else f"{value[:600]} …") for key, value in told]
     head = f'<div class="ti-head"><b>{escape(entry.name)}</b></div>'
-    return head + tables.table(("what its file tells", ""), cut)
+    notes = tables.folded(f"{len(cut)} notes in the file", tables.table(("note", ""), cut))
+    return head + tables.table(("what its file tells", ""), rows) + notes
 
 
 def explained(found: Strength, near: Mapping[str, list[list[Neighbour]]]) -> str:

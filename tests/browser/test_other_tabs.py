@@ -1,0 +1,69 @@
+"""Data and Library in a browser, with names and captions that try to be HTML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import fill, open_tab
+
+EVIL = "<img src=x onerror=window.taken=1>"
+
+
+@pytest.fixture(scope="module")
+def _hostile(site: Path) -> None:
+    """Pictures, captions and an embedding with names that a page must not believe."""
+    picture = next((site / "pictures").glob("*.png"))
+    (site / "pictures" / f"{EVIL}.png").write_bytes(picture.read_bytes())
+    (site / "pictures" / f"{EVIL}.txt").write_text(f"{EVIL} disc [name]", "utf-8")
+    (site / "embeddings").mkdir(exist_ok=True)
+    (site / "embeddings" / f"{EVIL}.pt").write_bytes(b"cposix\nsystem\n(S'touch taken'\ntR.")
+
+
+def captions(page: Page) -> None:
+    open_tab(page, "Data")
+    open_tab(page, "Captions and checkup")
+    fill(page, "ti_data_folder", "pictures")
+    page.locator("#ti_caption_open").click()
+    expect(page.locator("#ti_caption_where")).to_contain_text("1 of 6")
+
+
+@pytest.mark.usefixtures("_hostile")
+def test_captions_are_turned_saved_and_replaced(page: Page, site: Path) -> None:
+    captions(page)
+    page.locator("#ti_caption_next").click()
+    expect(page.locator("#ti_caption_where")).to_contain_text("2 of 6")
+    page.locator("#ti_caption_text textarea").fill("a green thing")
+    page.locator("#ti_caption_text textarea").press("Control+Enter")
+    expect(page.locator("#ti_caption_message")).to_contain_text("is saved")
+    assert (site / "pictures" / "00001-0-a green disc.txt").read_text("utf-8") == "a green thing"
+    page.get_by_text("Find and replace").click()
+    fill(page, "ti_caption_find", "disc")
+    fill(page, "ti_caption_by", EVIL)
+    page.locator("#ti_caption_search").click()
+    expect(page.locator("#ti_caption_changes")).to_contain_text("5 caption(s) would change")
+    page.locator("#ti_caption_apply").click()
+    expect(page.locator("#ti_caption_message")).to_contain_text("5 caption(s) changed")
+    page.locator("#ti_caption_undo").click()
+    expect(page.locator("#ti_caption_message")).to_contain_text("put back")
+    assert page.evaluate("window.taken") is None
+
+
+@pytest.mark.usefixtures("_hostile")
+def test_the_folder_is_typed_once_for_data_and_train(page: Page) -> None:
+    captions(page)
+    open_tab(page, "Train")
+    field = page.locator("#ti_train_train_data_dir textarea, #ti_train_train_data_dir input").first
+    expect(field).to_have_value("pictures")
+
+
+@pytest.mark.usefixtures("_hostile")
+def test_the_library_fills_itself_and_believes_no_file(page: Page, site: Path) -> None:
+    open_tab(page, "Library")
+    expect(page.get_by_text("1 skipped")).to_be_visible()
+    page.get_by_text("1 skipped").click()
+    expect(page.get_by_role("cell", name=f"{EVIL}.pt", exact=True)).to_be_visible()
+    assert page.evaluate("window.taken") is None
+    assert not (site / "taken").exists()
