@@ -66,6 +66,7 @@ def address(site: Path) -> Iterator[str]:
                 server.wait(30)
             except subprocess.TimeoutExpired:
                 server.kill()
+                server.wait()
 
 
 @pytest.fixture
