@@ -216,6 +216,18 @@ def test_a_picture_that_may_not_be_read_is_skipped(
     assert "Permission denied" in reason
 
 
+def test_a_folder_that_may_not_be_read_is_a_data_error(
+    tmp_path: Path, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match="Permission denied"):
+        load()
+
+
 def test_a_file_that_would_start_another_program_is_no_picture(tmp_path: Path, load: Load) -> None:
     """Pillow hands EPS to Ghostscript, whatever the file is called."""
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpage\n"

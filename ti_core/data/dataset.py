@@ -22,7 +22,7 @@ from .item import Item as Item
 from .item import read_item
 from .order import Alike, Order, balanced
 from .picture_facts import Look, facts_of
-from .pictures import masks_among
+from .pictures import entries_of, masks_among, open_mask
 from .tags import holds_trigger, vary_caption
 from .templates import fill, names_trigger, read_template
 
@@ -147,7 +147,7 @@ def _read_folder(
         return []
     items = []
     paths = list_images(folder.path)
-    masks = masks_among(folder.path.iterdir()) if folder.config.masked_loss else {}
+    masks = masks_among(entries_of(folder.path)) if folder.config.masked_loss else {}
     for path in paths:
         mask = masks.get(path.stem, path) if folder.config.masked_loss else None
         try:
@@ -163,6 +163,8 @@ def _read_item(path: Path, folder: Folder, resolution: int, look: Look, mask: Pa
     def frame(found: tuple[int, int]) -> Frame:
         return frame_of(found, folder.config, size)
 
+    if mask is not None and mask != path:
+        open_mask(mask)  # a mask that cannot be read is to show now, not at some step
     return read_item(path, caption_of(path, folder), frame, look, mask)
 
 

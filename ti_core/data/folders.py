@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from ..errors import ConfigError, DataError
 from ..events import Notice
 from .config import DataConfig
-from .pictures import ENDINGS
+from .pictures import ENDINGS, entries_of
 
 _NUMBERED = re.compile(r"(\d{1,6})(?:_(.*))?", re.DOTALL)
 """`10_zz-cat sitting`: repeats and words."""
@@ -87,15 +88,15 @@ def _of(path: Path, config: DataConfig, regular: bool) -> Iterator[Folder]:
 
 def _numbered(path: Path) -> Iterator[tuple[Path, tuple[int, str]]]:
     """(folder, (repeats, words)) of the folders that are called so, by name."""
-    for folder in sorted(path.iterdir()):
+    for folder in entries_of(path):
         match = _NUMBERED.fullmatch(folder.name)
         if match and folder.is_dir():
             yield folder, (int(match[1]), (match[2] or "").strip())
 
 
 def holds_pictures(path: Path) -> bool:
-    """Whether there are pictures directly in a folder."""
-    return any(entry.suffix.lower() in ENDINGS and entry.is_file() for entry in path.iterdir())
+    """Whether there are pictures directly in a folder. Raises DataError if it cannot be read."""
+    return any(each.suffix.lower() in ENDINGS and each.is_file() for each in entries_of(path))
 
 
 def _notices(config: DataConfig) -> Iterator[Notice]:
@@ -112,7 +113,7 @@ def _notices(config: DataConfig) -> Iterator[Notice]:
 
 
 def _left_out(folder: Path, repeats: dict[str, int]) -> Iterator[Notice]:
-    folders = [each for each in sorted(folder.iterdir()) if each.is_dir()]
+    folders = [each for each in entries_of(folder) if each.is_dir() and os.access(each, os.R_OK)]
     names = [each.name for each in folders if not repeats.get(each.name) and holds_pictures(each)]
     if names:
         what = f"{len(names)} folder(s) in {folder} are left out ({names[0]})"

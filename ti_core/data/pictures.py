@@ -47,14 +47,23 @@ class Opened:
     """What is not the same as in the file, in words: "it is animated: …"."""
 
 
+def entries_of(folder: Path) -> list[Path]:
+    """Everything directly in a folder, by name. Raises DataError when it cannot be read."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise DataError(f"cannot read the folder {folder}", why, "check its permissions") from error
+
+
 def list_images(folder: Path) -> list[Path]:
     """The pictures directly in a folder, by name.
 
-    Raises DataError when there is no such folder or no picture in it.
+    Raises DataError when there is no such folder, when it cannot be read, or holds no picture.
     """
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}", "", "check --train_data_dir")
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
+    found = [p for p in entries_of(folder) if p.suffix.lower() in ENDINGS and p.is_file()]
     masks = set(masks_among(found).values())
     found = [path for path in found if path not in masks]
     if not found:
