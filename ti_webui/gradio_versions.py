@@ -36,11 +36,10 @@ def on(
     """Bind an event, such as `button.click`; `js` is JavaScript that runs in the page before.
 
     A quiet one shows no progress and does not stand in the queue. None of them is listed as an
-    endpoint: programs use `/ti/v1`.
+    endpoint: programs use `/ti/v1`. What an event takes is known by gradio's version: Forge puts a
+    wrapper without a signature around each.
     """
-    wishes: dict[str, Any] = {"js": js, "_js": js} if js else {}
+    wishes: dict[str, Any] = {"_js" if MAJOR < 4 else "js": js} if js else {}
     wishes |= {"queue": False, "show_progress": "hidden"} if quiet else {}
-    hidden = {"api_visibility": "private"} if MAJOR >= 6 else {"api_name": False}
-    known = inspect.signature(event).parameters
-    kept = {name: value for name, value in (wishes | hidden).items() if name in known}
-    return event(does, inputs=list(inputs), outputs=list(outputs), **kept)
+    wishes |= {"api_visibility": "private"} if MAJOR >= 6 else {"api_name": False}
+    return event(does, inputs=list(inputs), outputs=list(outputs), **wishes)
