@@ -63,9 +63,10 @@ def address(site: Path) -> Iterator[str]:
         finally:
             server.terminate()
             try:
-                server.wait(30)
-            except subprocess.TimeoutExpired:
+                server.wait(_SECONDS)
+            finally:
                 server.kill()
+                server.wait()
                 server.wait()
 
 
