@@ -67,7 +67,6 @@ def address(site: Path) -> Iterator[str]:
             finally:
                 server.kill()
                 server.wait()
-                server.wait()
 
 
 @pytest.fixture
