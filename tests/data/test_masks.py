@@ -205,3 +205,12 @@ def test_a_bucket_s_crop_is_the_mask_s_too(tmp_path: Path) -> None:
     assert item.size.target == (64, 144)
     assert seen(item)[:, 2:].max() == 0
     assert cut_mask(mask, item.size, item.mode, item.resized).shape == (8, 18)
+
+
+def test_a_mask_that_cannot_be_read_is_told_before_training(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        Image.new("RGB", (64, 64)).save(tmp_path / f"{name}.png")
+    (tmp_path / "a_mask.png").write_bytes(b"no mask")
+    dataset = load(tmp_path)
+    assert [item.path.name for item in dataset.items] == ["b.png"]
+    assert [error.what for error in dataset.skipped] == ["a_mask.png is skipped"]

@@ -279,3 +279,18 @@ def test_the_word_is_put_into_captions_that_lack_it(configure: Configure, pictur
     assert {batch.prompts[0][:12] for batch in found} == {"zz-thing, a "}
     found = batches_of(configure(insert_trigger=True, prompt_template="subject_filewords"), 9)
     assert {batch.prompts[0].count("zz-thing") for batch in found} == {1}
+
+
+def test_equal_pictures_may_have_different_masks(configure: Configure, pictures: Path) -> None:
+    first, *others = sorted(pictures.glob("*.png"))
+    for path in others[1:]:
+        path.unlink()
+    others[0].write_bytes(first.read_bytes())
+    for path, box in ((first, (0, 0, 32, 64)), (others[0], (32, 0, 64, 64))):
+        mask = Image.new("L", (64, 64))
+        mask.paste(255, box)
+        mask.save(path.with_stem(f"{path.stem}_mask"))
+    (batch,) = batches_of(configure(masked_loss=True, train_batch_size=2), 1)
+    assert batch.weights is not None
+    left = batch.weights[:, 0, :, 0].mean(dim=1).tolist()
+    assert sorted(left) == pytest.approx([0, 2], abs=0.01)

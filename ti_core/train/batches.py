@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -51,7 +52,7 @@ class Batches:
         """`session` encodes pictures whose colours change; without it there may be none."""
         self.plan, self.latents, self.session = plan, latents, session
         self.alphas_cumprod = torch.tensor(plan.facts.alphas_cumprod, dtype=torch.float64).float()
-        self._masks: dict[str, Tensor | None] = {}
+        self._masks: dict[tuple[str, Path], Tensor | None] = {}
 
     def of_step(self, step: int) -> Iterator[Batch]:
         """`gradient_accumulation_steps` batches for the update after `step` finished ones."""
@@ -116,9 +117,10 @@ class Batches:
         """Read once, and kept: some kilobytes each."""
         if view.mask is None:
             return None
-        if view.key not in self._masks:
-            self._masks[view.key] = view.seen_mask()
-        return self._masks[view.key]
+        key = view.key, view.mask
+        if key not in self._masks:
+            self._masks[key] = view.seen_mask()
+        return self._masks[key]
 
 
 def batch_loss(batch: Batch, session: Session, vectors: EmbeddingVectors, plan: Plan) -> Tensor:

@@ -11,6 +11,7 @@ import pytest
 import skimage
 from PIL import Image
 
+from ti_core.cli.options import make_config
 from ti_core.data.checkup.aim import Aim
 from ti_core.data.checkup.finding import Finding
 from ti_core.data.checkup.run import check_folder
@@ -98,7 +99,7 @@ def check(tmp_path: Path) -> Check:
     def ask(**changes: Any) -> dict[str, Finding]:
         data = {key: changes.pop(key) for key in list(changes) if key in of_data}
         aim = Aim(
-            DataConfig(**{"train_data_dir": str(tmp_path), **data}),
+            make_config(DataConfig, {"train_data_dir": str(tmp_path), **data}),
             **{"name": "zz-cat", "size": SIZE, **changes},
         )
         return {finding.rule: finding for finding in check_folder(aim).findings}
