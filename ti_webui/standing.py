@@ -88,6 +88,8 @@ def after(standing: Standing, event: Event) -> Standing:
         return replace(standing, notices=(*standing.notices, event))
     if isinstance(event, training.Started):
         return _started(standing, event)
+    if isinstance(event, training.Encoding):
+        return replace(standing, stage=f"encoding pictures: {event.done} of {event.total}")
     if isinstance(event, training.PreviewReady):
         preview = Preview(event.path, event.step, event.prompt)
         return replace(standing, previews=(*standing.previews, preview))
@@ -120,6 +122,7 @@ def _stepped(standing: Standing, event: training.StepDone) -> Standing:
     before = standing.seconds_per_step or event.seconds
     return replace(
         standing,
+        stage="training",
         step=event.step,
         losses=tuple(losses),
         rate=event.rate,

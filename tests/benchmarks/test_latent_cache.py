@@ -14,7 +14,7 @@ def test_every_figure_is_there(tmp_path: Path) -> None:
     draw(tmp_path / "pictures", 12)
     for name, way in WAYS.items():
         figures = measured(way, tmp_path, 64, 12)
-        assert set(figures) == {"start", "read", "peak"}
+        assert set(figures) == {"start", "busy", "read", "peak"}
         assert figures["start"] > 0
         assert name in report(name, figures, 12)
 

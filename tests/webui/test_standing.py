@@ -7,6 +7,7 @@ from pathlib import Path
 from ti_core.data.preprocess import events as preprocessing
 from ti_core.events import Notice
 from ti_core.train.events import (
+    Encoding,
     Finished,
     Paused,
     PreviewReady,
@@ -45,6 +46,12 @@ def test_a_pause_is_a_state_and_ends() -> None:
     assert paused.state == "paused"
     assert not paused.over
     assert after(paused, Resumed(3)).state == "running"
+
+
+def test_encoding_is_a_stage_until_the_first_step() -> None:
+    encoding = after(after(Standing(), STARTED), Encoding(300, 10_000))
+    assert encoding.stage == "encoding pictures: 300 of 10000"
+    assert stepped(encoding, 1, 1).stage == "training"
 
 
 def test_pictures_notices_and_the_result_are_collected() -> None:
