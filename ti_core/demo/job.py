@@ -109,7 +109,7 @@ def _training(config: DemoConfig, concept: Concept, folder: Path) -> TrainConfig
     source = config.train_data_dir or str(pictures_folder(concept.name))
     return TrainConfig(
         EmbeddingConfig(concept.name, init_word=concept.init_words[0], num_vectors_per_token=3),
-        DataConfig(source),
+        DataConfig(source, skip_checkup=not config.train_data_dir),  # ours are drawn
         OptimizerConfig(
             learning_rate="0.02",
             lr_scheduler="cosine",
