@@ -20,10 +20,11 @@ def renew_inference_tensors(network: nn.Module) -> None:
     """
     replaced: dict[int, tuple[Tensor, Tensor]] = {}
     for module in network.modules():
-        for tensors in (module._parameters, module._buffers):
+        kinds: tuple[dict[str, Any], ...] = (module._parameters, module._buffers)
+        for tensors in kinds:
             for name, tensor in tensors.items():
                 if tensor is not None and id(tensor) in replaced:
-                    tensors[name] = replaced[id(tensor)][1]  # type: ignore[assignment]
+                    tensors[name] = replaced[id(tensor)][1]
                 elif tensor is not None and _is_plain(tensor) and _is_spoiled(tensor):
                     fresh = _renewed(tensor)
                     replaced[id(tensor)] = tensor, fresh
