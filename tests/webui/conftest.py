@@ -72,7 +72,7 @@ def settings(tmp_path: Path, pictures: Path) -> dict[str, Any]:
 
 def finished(job: Job) -> Job:
     """The job, when it is over."""
-    assert job.wait(60), "the job does not end"
+    assert job.wait(300), "the job does not end"
     return job
 
 

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ti_core.data.checkup.aim import Segment
@@ -74,6 +74,7 @@ def test_html_in_names_paths_and_captions_stays_text() -> None:
     assert "<script>alert(1)</script>" in found.text
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_no_text_whatever_becomes_a_tag(text: str) -> None:
     read(everywhere(text + "<b onclick=x>"))

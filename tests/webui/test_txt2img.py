@@ -46,7 +46,7 @@ def test_missing_fields_are_no_matter(configure: Callable[..., TrainConfig]) -> 
     assert (request.prompt, request.width) == ("zz-thing", 512)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(prompt=st.text(max_size=60), negative=st.text(max_size=60))
 def test_whatever_is_typed_can_be_read(
     configure: Callable[..., TrainConfig], prompt: str, negative: str
