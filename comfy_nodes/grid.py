@@ -5,7 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from ..ti_core.files.lettering import Font, default_font
 
 _GAP = 8
 _SIZE = 18
@@ -24,7 +26,7 @@ def labelled(
         _HEAD + len(rows) * (height + _GAP) + _GAP,
     )
     grid = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(grid), ImageFont.load_default(_SIZE)
+    draw, font = ImageDraw.Draw(grid), default_font(_SIZE)
     for number, text in enumerate(columns):
         place = (_LABEL + _GAP + number * (width + _GAP), _GAP)
         draw.text(place, _fitting(text, width, font), fill=_INK, font=font)
@@ -37,7 +39,7 @@ def labelled(
     return grid
 
 
-def _fitting(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+def _fitting(text: str, width: int, font: Font) -> str:
     while len(text) > 3 and font.getbbox(text)[2] > width:
         text = text[:-2].rstrip("…") + "…"
     return text

@@ -302,6 +302,7 @@ class DatasetOptions(Node):
 
 
 def dataset_output() -> Any:
+    """The output of every node that makes a dataset."""
     return DatasetSocket.Output(
         display_name="dataset", tooltip="Pictures and captions to train on."
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from ..ti_core.files.lettering import default_font
 
 _WIDTH, _ROW, _MARGIN, _BAR = 960, 30, 20, 300
 _MOST_ROWS = 75
@@ -35,7 +37,7 @@ def portrait(title: str, rows: Sequence[Row]) -> Image.Image:
     """Bars for strength, words beside them; a line at 1, an ordinary word."""
     shown = rows[:_MOST_ROWS]
     image = Image.new("RGB", (_WIDTH, 2 * _MARGIN + _ROW * (len(shown) + 2)), "white")
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default(17)
+    draw, font = ImageDraw.Draw(image), default_font(17)
     draw.text((_MARGIN, _MARGIN), title, fill=_INK, font=font)
     left = _MARGIN + 110
     for number, row in enumerate(shown):

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from ti_core.data.pictures import open_picture
 from ti_core.errors import DataError
+from ti_core.files.lettering import default_font
 
 SIDE = 256
 """Pixels of the longer side."""
@@ -43,12 +43,8 @@ def _card(text: str, side: int) -> Image.Image:
 
 
 def _letters(text: str, height: int) -> Image.Image:
-    """Text as opacity, so many pixels high. Before 10.1 Pillow's own font is a small bitmap, which
-    is enlarged."""
-    try:
-        font: Any = ImageFont.load_default(height)
-    except TypeError:
-        font = ImageFont.load_default()
+    """Text as opacity, so many pixels high; an old Pillow's small letters are enlarged."""
+    font = default_font(height)
     left, top, right, bottom = map(int, font.getbbox(text or " "))
     drawn = Image.new("L", (max(1, right - left), max(1, bottom - top)))
     ImageDraw.Draw(drawn).text((-left, -top), text, fill=255, font=font)

@@ -15,7 +15,6 @@ from ti_core.files.library import Library
 from ti_core.files.library_entry import Entry
 from ti_core.hosts.port import Host
 from ti_core.options import from_dict
-from ti_core.tools.vocabulary import median_lengths
 from ti_core.train.aim import aim_of
 from ti_core.train.beforehand import PICTURES
 from ti_core.train.config import TrainConfig
@@ -24,6 +23,7 @@ from ti_core.train.loop import train
 from ti_core.train.run_folder import RunFolder
 from ti_core.train.state import latest_state, read_state
 
+from .asking import known_lengths, usual_lengths
 from .job import Job
 from .studio import Studio
 
@@ -146,7 +146,7 @@ def _work(studio: Studio, order: Order, job: Job) -> Path:
         # once is enough; here all findings are shown, not warnings alone
         config = replace(config, data=replace(config.data, skip_checkup=True))
     job.change(stage="getting ready")
-    listener = _Listener(job, _usual_lengths(studio, host))
+    listener = _Listener(job, _lengths(studio, host))
     return train(config, host, listener, job.control, order.resume, {"host": host.name})
 
 
@@ -159,14 +159,11 @@ def _require_no_errors(found: tuple[Finding, ...]) -> None:
         raise DataError(f"the checkup found an error{count}: {first.what}", first.why, fix)
 
 
-def _usual_lengths(studio: Studio, host: Host) -> Mapping[str, float]:
-    """Of the model's words, for each text encoder; reckoned once for each model."""
-    facts = host.describe()
-    key = facts.checkpoint_name, facts.checkpoint_hash
-    if key not in studio.usual_lengths:
-        with host.session() as session:
-            studio.usual_lengths[key] = median_lengths(facts, session)
-    return studio.usual_lengths[key]
+def _lengths(studio: Studio, host: Host) -> Mapping[str, float]:
+    if known := known_lengths(studio):
+        return known
+    with host.session() as session:
+        return usual_lengths(studio, host, session)
 
 
 class _Listener:

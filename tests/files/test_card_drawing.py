@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from ti_core.files import card_drawing
 from ti_core.files.card_drawing import captioned, plain_picture
 
 WORDS = ("<cat>", "v1-5-pruned", "[e1441589a6]", "8v 500s")
@@ -96,7 +95,7 @@ def test_the_old_font_of_one_size_serves_too(monkeypatch: pytest.MonkeyPatch) ->
             raise TypeError("load_default() takes 0 positional arguments")
         return bitmap
 
-    monkeypatch.setattr(card_drawing.ImageFont, "load_default", old)
+    monkeypatch.setattr(ImageFont, "load_default", old)
     plain = brightness(captioned(grey(), "", "", "", ""))
     written = brightness(captioned(grey(), *WORDS)) - plain > 50
     assert written[:100].sum() > 500

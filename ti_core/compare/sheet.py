@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from ..data.templates import fill
 from ..errors import ConfigError
 from ..files.checksum import file_shorthash
 from ..files.infotext import infotext, save_png
+from ..files.lettering import Font, default_font
 from ..hosts.port import ModelFacts, PreviewRequest, Session
 from .copies import Copy
 from .events import Listener, Progress, SheetReady
@@ -20,7 +21,6 @@ from .events import Listener, Progress, SheetReady
 LARGEST_CELL = 384
 """Pixels of a picture's longer side in a sheet; the pictures themselves keep their size."""
 MOST_PICTURES = 1000
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _MARGIN, _LINE, _LETTERS = 8, 30, 18
 _INK, _QUIET = (20, 20, 20), (110, 110, 110)
 
@@ -133,7 +133,7 @@ def drawn(
     sheets: Sheets, prompt: str, copies: Sequence[Copy], rows: Sequence[Sequence[Image.Image]]
 ) -> Image.Image:
     """The sheet of one prompt: a row of pictures for each copy, equally large; its words above."""
-    font, cell = _font(), rows[0][0].size
+    font, cell = default_font(_LETTERS), rows[0][0].size
     labels, titles = [_row_label(copy) for copy in copies], _column_labels(sheets)
     column_width = _MARGIN + max(cell[0], *(round(font.getlength(text)) for text in titles))
     left = 2 * _MARGIN + round(max(font.getlength(text) for text in (*labels, "0")))
@@ -179,14 +179,6 @@ def _fitted(image: Image.Image) -> Image.Image:
     scale = min(1.0, LARGEST_CELL / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-
-
-def _font() -> Font:
-    """Pillow's own font; before 10.1, or without FreeType, it is a small bitmap."""
-    try:
-        return ImageFont.load_default(_LETTERS)
-    except (TypeError, ImportError, OSError):
-        return ImageFont.load_default()
 
 
 def read_weights(text: str) -> tuple[float, ...]:

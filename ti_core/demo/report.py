@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from ..files.atomic import write_bytes
+from ..files.lettering import default_font
 
 _CELL, _GAP, _MARGIN, _LINE = 144, 8, 24, 34
 _ACROSS = 8
@@ -89,7 +90,7 @@ def _row_height(title: str) -> int:
 
 def _draw_row(sheet: Image.Image, y: int, title: str, images: Sequence[Image.Image]) -> None:
     if title:
-        font = ImageFont.load_default(20)
+        font = default_font(20)
         ImageDraw.Draw(sheet).text((_MARGIN, y), title, fill=(30, 30, 30), font=font)
         y += _LINE
     for number, image in enumerate(images):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageOps
+
+from .lettering import default_font
 
 _LETTERS = 96
 """Pixels; text is drawn once in this size and made smaller."""
@@ -93,7 +95,7 @@ def _letters(text: str) -> Image.Image:
     """A line of text, brightness as opacity; as high as the font, as wide as the text."""
     line = " ".join(text.split())
     line = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
-    font = _font()
+    font = default_font(_LETTERS)
     left, top, _, bottom = font.getbbox(line + "Ág")
     end = font.getbbox(line)[2] if line else 0
     letters = Image.new("L", (max(1, int(end - left)), int(bottom - top)))
@@ -105,11 +107,3 @@ def _enlarged(letters: Image.Image) -> Image.Image:
     """The old bitmap font has one size only."""
     factor = _LETTERS / letters.height
     return letters.resize((max(1, round(letters.width * factor)), _LETTERS))
-
-
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own font; before 10.1, or without FreeType, it is a small bitmap."""
-    try:
-        return ImageFont.load_default(_LETTERS)
-    except (TypeError, ImportError, OSError):
-        return ImageFont.load_default()

@@ -10,13 +10,13 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from ..files.atomic import write_bytes
+from ..files.lettering import Font, default_font
 
 _SIZE = (960, 480)
 _BOX = (80, 40, 920, 410)
 """Left, top, right, bottom of the plot area, in pixels."""
 _RAW, _SMOOTH, _RATE = (200, 212, 228), (37, 99, 175), (217, 119, 6)
 _GREY, _GRID = (90, 90, 90), (232, 232, 232)
-_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def smoothed(values: Sequence[float], weight: float = 0.97) -> list[float]:
@@ -36,7 +36,7 @@ def draw_loss(points: Sequence[tuple[int, float, float]], title: str) -> Image.I
     """
     image = Image.new("RGB", _SIZE, "white")
     draw = ImageDraw.Draw(image)
-    font = _font()
+    font = default_font(16)
     _write(draw, font, (_BOX[0], 12), title, fill=(20, 20, 20))
     points = [p for p in points if math.isfinite(p[1])]
     if len(points) < 2:
@@ -59,17 +59,9 @@ def save_loss_plot(path: Path, points: Sequence[tuple[int, float, float]], title
     write_bytes(path, data.getvalue())
 
 
-def _font() -> _Font:
-    """Pillow's own font; before 10.1, which A1111 and Forge have, it is a small bitmap."""
-    try:
-        return ImageFont.load_default(16)
-    except (TypeError, ImportError, OSError):
-        return ImageFont.load_default()
-
-
 def _write(
     draw: ImageDraw.ImageDraw,
-    font: _Font,
+    font: Font,
     place: tuple[float, float],
     text: str,
     shift: tuple[float, float] = (0, 0),
@@ -95,7 +87,7 @@ def _range(losses: Sequence[float]) -> tuple[float, float]:
 
 def _grid(
     draw: ImageDraw.ImageDraw,
-    font: _Font,
+    font: Font,
     steps: tuple[int, int],
     losses: tuple[float, float],
 ) -> None:
@@ -133,7 +125,7 @@ def _line(
 
 def _legend(
     draw: ImageDraw.ImageDraw,
-    font: _Font,
+    font: Font,
     highest_rate: float,
 ) -> None:
     entries = (
