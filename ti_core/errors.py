@@ -3,7 +3,7 @@
     TIError
     ├── ConfigError          a setting is unknown, out of range, or fights another one
     │   ├── ScheduleError    a learning-rate schedule cannot be read or ends too early
-    │   └── ExpressionError  a merge expression cannot be read (tools/expression.py)
+    │   └── ExpressionError  a merge expression cannot be read
     ├── DataError            images, captions or templates cannot be trained on
     ├── FileError            a file is not what it should be
     │   ├── UnsafeFileError  a file asks for something that only an attacker wants
@@ -20,6 +20,9 @@ Everything else (TypeError, AssertionError…) is a defect of ours and is shown 
 """
 
 from __future__ import annotations
+
+_SHOWN = 72
+"""Characters of the expression that an error shows."""
 
 
 class TIError(Exception):
@@ -40,6 +43,20 @@ class ConfigError(TIError):
 
 class ScheduleError(ConfigError):
     """A learning-rate schedule cannot be read, or ends before the training does."""
+
+
+class ExpressionError(ConfigError):
+    """A merge expression cannot be read; the message points at the place with a caret."""
+
+    def __init__(self, why: str, expression: str, column: int, fix: str = "") -> None:
+        super().__init__(f"the expression cannot be read at column {column + 1}", why, fix)
+        self.expression, self.column = expression, column
+
+    def __str__(self) -> str:
+        start = max(0, min(self.column - _SHOWN // 2, len(self.expression) - _SHOWN))
+        line = self.expression[start : start + _SHOWN]
+        shown = "".join(c if c.isprintable() else " " for c in line)
+        return f"{super().__str__()}\n    {shown}\n    {' ' * (self.column - start)}^"
 
 
 class DataError(TIError):

@@ -28,9 +28,9 @@ _START = "import sys; from ti_webui.standalone import run; sys.exit(run(sys.argv
 Tab = Callable[[Page, str], None]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests."""
+    """One Chromium for all tests here; its driver's event loop must be gone before others begin."""
     program = next(filter(None, map(shutil.which, _NAMES)), None)
     if program is None:
         pytest.fail("there is no Chromium: apt-get install --no-install-recommends chromium")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ti_core.errors import ConfigError
-from ti_core.tools.expression import ExpressionError, parsed
+from ti_core.errors import ConfigError, ExpressionError
+from ti_core.tools.expression import parsed
 from ti_core.tools.syntax import (
     Join,
     Name,

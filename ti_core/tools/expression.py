@@ -27,7 +27,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from ..errors import ConfigError
+from ..errors import ExpressionError
 from .syntax import (
     BARE_NAME,
     Join,
@@ -48,26 +48,10 @@ _MOST_CHARACTERS = 20_000
 _MOST_OPERATIONS = 200
 _MOST_BRACKETS = 40
 """The reader, and everyone who walks the tree, calls itself that often at most."""
-_SHOWN = 72
-"""Characters of the expression that an error shows."""
 
 _NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _BRACKETED = re.compile(r"<([^<>]+)>|`([^`]+)`")
 _QUOTED = re.compile(r"'((?:[^']|'')*)'|\"((?:[^\"]|\"\")*)\"")
-
-
-class ExpressionError(ConfigError):
-    """A merge expression cannot be read; the message points at the place with a caret."""
-
-    def __init__(self, why: str, expression: str, column: int, fix: str = "") -> None:
-        super().__init__(f"the expression cannot be read at column {column + 1}", why, fix)
-        self.expression, self.column = expression, column
-
-    def __str__(self) -> str:
-        start = max(0, min(self.column - _SHOWN // 2, len(self.expression) - _SHOWN))
-        line = self.expression[start : start + _SHOWN]
-        shown = "".join(c if c.isprintable() else " " for c in line)
-        return f"{super().__str__()}\n    {shown}\n    {' ' * (self.column - start)}^"
 
 
 @dataclass(frozen=True)
