@@ -32,7 +32,7 @@ bench: $(VENV)/.ready
 browser:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 	{ test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null; } || \
-	{ apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium; }
+	{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium; }
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
