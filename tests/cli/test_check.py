@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from ti_core.cli import check
 from ti_core.cli.main import main
+from ti_core.files.embedding import Embedding
+from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
 
 Ti = Callable[..., tuple[int, str, str]]
@@ -87,8 +90,10 @@ def test_of_many_findings_of_one_rule_only_the_first_are_printed(ti: Ti, tmp_pat
 
 
 def test_embeddings_that_are_there_are_seen(ti: Ti, pictures: Path, tmp_path: Path) -> None:
-    (tmp_path / "embeddings").mkdir()
-    (tmp_path / "embeddings" / "ZZ-Cat.pt").touch()
+    there = tmp_path / "embeddings" / "ZZ-Cat.safetensors"
+    write_embedding(there, Embedding("ZZ-Cat", {"emb_params": torch.ones(1, 8)}))
+    there.with_suffix(".preview.png").write_bytes(b"the picture beside it is no embedding")
+    assert "[trigger_nested]" not in ti(pictures, "--token_string", "zz-cat")[1]
     assert "[trigger_taken]" in ti(pictures, "--token_string", "zz-cat")[1]
     assert "[trigger_taken]" not in ti(pictures, "--token_string", "zz-cat", "--overwrite")[1]
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _ABOUT = """Look at every picture and caption of a folder and tell what would spoil the training: it
 takes seconds and writes nothing. All options of ti train are understood, so that the same line can
 be checked and run; tokens are counted when a model is given. Exit code 1 means errors."""
-_EMBEDDINGS = (".safetensors", ".pt", ".bin", ".png", ".webp")
 _NAMES_SHOWN = 5
 _FINDINGS_SHOWN = 3
 """Of one rule."""
@@ -96,9 +95,11 @@ def _aim(typed: dict[str, Any], config: CheckConfig) -> Aim:
 
 
 def _embeddings_in(folder: Path) -> tuple[str, ...]:
-    if not folder.is_dir():
-        return ()
-    return tuple(sorted(p.stem for p in folder.iterdir() if p.suffix.lower() in _EMBEDDINGS))
+    from ..files.library import Library
+
+    library = Library([folder] if folder.is_dir() else [])
+    library.refresh()
+    return tuple(entry.name for entry in library.entries)
 
 
 def _free_memory(device: str) -> int | None:
