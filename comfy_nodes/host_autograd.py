@@ -33,52 +33,6 @@ def in_training() -> Iterator[None]:
         manager.in_training = before
 
 
-def rebuild_inference_tensors(network: nn.Module) -> None:
-    """Give parameters and buffers new tensor objects over the same memory where autograd needs it.
-
-    "Inference tensors cannot be saved for backward" is raised for tensors created in inference
-    mode, and "do not track version counter" for those that were moved out of it since. The
-    parameters stay the same Python objects, so whoever holds one (hooks, LoRA backups) notices
-    nothing. Quantised tensors are left alone: they are unpacked into fresh ones at each call.
-    """
-    for module in network.modules():
-        for tensors in (module._parameters, module._buffers):
-            for name, tensor in tensors.items():
-                if tensor is not None and _is_plain(tensor) and _is_spoiled(tensor):
-                    tensors[name] = _renewed(tensor)
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    return type(tensor) in (Tensor, nn.Parameter) and tensor.layout == torch.strided
-
-
-def _is_spoiled(tensor: Tensor) -> bool:
-    if tensor.is_inference():
-        return True
-    try:
-        return tensor._version < 0  # the question itself is what raises
-    except RuntimeError:
-        return True
-
-
-def _renewed(tensor: Any) -> Any:
-    """The same object, or if that cannot be had another one, over the same memory."""
-    fresh: Any = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
-    place = (tensor.storage_offset(), tensor.size(), tensor.stride())
-    fresh.set_(tensor.untyped_storage(), *place)
-    if isinstance(tensor, nn.Parameter):
-        fresh = nn.Parameter(fresh, requires_grad=False)
-        fresh.grad = tensor.grad
-    swap = getattr(torch.utils, "swap_tensors", None)  # torch 2.3
-    if swap is not None:
-        try:
-            swap(tensor, fresh)
-        except RuntimeError:  # somebody holds a weak reference to it, or a graph does
-            return fresh
-        return tensor
-    return fresh
-
-
 def attention_with_backward() -> dict[str, Any]:
     """Fresh transformer options in which every attention is torch's own.
 

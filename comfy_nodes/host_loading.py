@@ -11,7 +11,7 @@ import comfy.model_management as manager
 import torch
 from torch import nn
 
-from .host_autograd import rebuild_inference_tensors
+from ..ti_core.hosts.inference import renew_inference_tensors
 
 _STEP_TO_SAMPLING = 4
 """A step with its backward pass takes about so many times the memory of one sampling step."""
@@ -62,7 +62,7 @@ class Loading:
         _load(wanted, room)
         for patcher in wanted:
             self._freeze(patcher.model)
-            rebuild_inference_tensors(patcher.model)
+            renew_inference_tensors(patcher.model, freeze=True)
         self._ready, self._room = wanted, room
 
     @contextmanager

@@ -7,52 +7,33 @@ with host.session("fp16") as session:    # the caller has the web UI's queue loc
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from modules import devices, sd_models, shared
+from modules import devices, sd_models
 
 from ti_core.errors import HostError
-from ti_core.hosts.port import Features, ModelFacts, Precision
+from ti_core.hosts.port import ModelFacts, Precision
 from ti_core.hosts.precision import HALF_DTYPES, check_precision
 
 from .host_a1111_embeddings import refresh
 from .host_a1111_model import facts_of, lent_by
 from .host_a1111_state import made_ready
-from .host_sampling import SAMPLERS
+from .host_base import WebUIHost, alone
 from .host_session import WebUISession
 from .host_text import Encoder
 
-_BUSY = threading.Lock()
-"""One session in the process."""
 
-
-class A1111Host:
+class A1111Host(WebUIHost):
     """Fulfils `port.Host` for whatever checkpoint the web UI has loaded at the time."""
 
     name = "AUTOMATIC1111"
 
-    def features(self) -> Features:
-        """What can be asked of this host."""
-        return Features(exclusive=True, samplers=SAMPLERS)
-
     def describe(self) -> ModelFacts:
         """Facts about the loaded model. Raises HostError when there is none, or of another kind."""
         return facts_of(loaded_model())
-
-    def tokenize(self, text: str) -> list[tuple[int, str]]:
-        """(id, spelling) of every token, read literally, by the first text encoder."""
-        encoder = self._encoder()
-        return [(number, encoder.spell(number)) for number in encoder.ids_of(text)]
-
-    def spell(self, ids: Sequence[int]) -> list[str]:
-        """How tokens are written by the first text encoder's vocabulary; `</w>` ends a word."""
-        encoder = self._encoder()
-        encoder.check_ids(ids)
-        return [encoder.spell(number) for number in ids]
 
     @contextmanager
     def session(self, precision: Precision = "no") -> Iterator[WebUISession]:
@@ -62,20 +43,14 @@ class A1111Host:
         device cannot compute in `precision`.
         """
         check_precision(precision, devices.device)
-        if not _BUSY.acquire(blocking=False):
-            raise HostError("the model is busy", "another session is open", "wait for its end")
         with ExitStack() as stack:
-            stack.callback(_BUSY.release)
+            stack.enter_context(alone())
             model = loaded_model()
             lent = lent_by(model, lambda: _check_loaded(model))
             stack.enter_context(made_ready(model, HALF_DTYPES.get(precision)))
             session = WebUISession(lent, precision)
             stack.callback(session.close)
             yield session
-
-    def embeddings_dir(self) -> Path:
-        """The web UI's `--embeddings-dir`."""
-        return Path(shared.cmd_opts.embeddings_dir)
 
     def embedding_saved(self, path: Path) -> None:
         """The next picture uses what was written, without a reload."""

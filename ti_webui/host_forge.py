@@ -8,31 +8,28 @@ with host.session("fp16") as session:    # in Forge's main thread, with the queu
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from backend import memory_management
-from modules import sd_models, shared
+from modules import sd_models
 
 from ti_core.errors import HostError
-from ti_core.hosts.port import Features, ModelFacts, Precision
+from ti_core.hosts.port import ModelFacts, Precision
 from ti_core.hosts.precision import check_precision
 
+from .host_base import WebUIHost, alone
 from .host_forge_embeddings import refresh
 from .host_forge_model import Loading, encoders_of, facts_of, lent_by
 from .host_forge_state import made_ready
-from .host_sampling import SAMPLERS
 from .host_session import WebUISession
 from .host_text import Encoder
 
-_BUSY = threading.Lock()
-"""One session in the process."""
 
-
-class ForgeHost:
+class ForgeHost(WebUIHost):
     """Fulfils `port.Host` for whatever checkpoint Forge has loaded at the time.
 
     In Forge's main thread the checkpoint that is chosen on the page is loaded when it is needed,
@@ -41,24 +38,9 @@ class ForgeHost:
 
     name = "Forge"
 
-    def features(self) -> Features:
-        """What can be asked of this host."""
-        return Features(exclusive=True, samplers=SAMPLERS)
-
     def describe(self) -> ModelFacts:
         """Facts about the loaded model. Raises HostError when there is none, or of another kind."""
         return facts_of(loaded_model())
-
-    def tokenize(self, text: str) -> list[tuple[int, str]]:
-        """(id, spelling) of every token, read literally, by the first text encoder."""
-        encoder = self._encoder()
-        return [(number, encoder.spell(number)) for number in encoder.ids_of(text)]
-
-    def spell(self, ids: Sequence[int]) -> list[str]:
-        """How tokens are written by the first text encoder's vocabulary; `</w>` ends a word."""
-        encoder = self._encoder()
-        encoder.check_ids(ids)
-        return [encoder.spell(number) for number in ids]
 
     @contextmanager
     def session(self, precision: Precision = "no") -> Iterator[WebUISession]:
@@ -68,10 +50,8 @@ class ForgeHost:
         device cannot compute in `precision`.
         """
         check_precision(precision, memory_management.get_torch_device())
-        if not _BUSY.acquire(blocking=False):
-            raise HostError("the model is busy", "another session is open", "wait for its end")
         with ExitStack() as stack:
-            stack.callback(_BUSY.release)
+            stack.enter_context(alone())
             if torch.is_inference_mode_enabled():
                 stack.enter_context(torch.inference_mode(False))
             model = loaded_model()
@@ -82,10 +62,6 @@ class ForgeHost:
             session = WebUISession(lent, precision, moves=False)
             stack.callback(session.close)
             yield session
-
-    def embeddings_dir(self) -> Path:
-        """Forge's `--embeddings-dir`."""
-        return Path(shared.cmd_opts.embeddings_dir)
 
     def embedding_saved(self, path: Path) -> None:
         """The next picture uses what was written, without a reload."""

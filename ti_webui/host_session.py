@@ -14,6 +14,7 @@ from torch import Tensor
 from ti_core.errors import HostError
 from ti_core.hosts.attention import hypernetwork_attached
 from ti_core.hosts.fitting import check_embeddings, time_ids
+from ti_core.hosts.guidance import guided_prompts
 from ti_core.hosts.memory import memory_errors
 from ti_core.hosts.port import (
     Conditioning,
@@ -152,7 +153,7 @@ class WebUISession:
         self._check_open()
         check_request(request)
         with torch.no_grad():
-            conditioning = self._preview_conditioning(request, embeddings)
+            conditioning = guided_prompts(self, request, embeddings)
             return [
                 self._preview_one(request, request.seed + i, conditioning, hypernetwork)
                 for i in range(request.count)
@@ -211,23 +212,6 @@ class WebUISession:
         if facts.family != "sdxl":
             return None
         return time_ids(count, sizes, facts.resolution).to(self.device)
-
-    def _preview_conditioning(
-        self, request: PreviewRequest, embeddings: Mapping[str, Vectors]
-    ) -> Conditioning:
-        """One row, or with guidance two: the negative prompt's first."""
-        whole = (request.height, request.width)
-        size = PictureSize(whole, (0, 0), whole)
-        if request.cfg_scale == 1:
-            return self.encode_prompts([request.prompt], embeddings, [size], request.text)
-        prompts = [request.negative_prompt, request.prompt]
-        both = self.encode_prompts(prompts, embeddings, [size, size], request.text)
-        if both.pooled is None or request.negative_prompt:
-            return both
-        # SDXL was trained with zeros, not with an encoded empty text.
-        keep = torch.tensor([0.0, 1.0], device=self.device)
-        context = both.context * keep[:, None, None]
-        return Conditioning(context, both.pooled * keep[:, None], both.time_ids)
 
     def _preview_one(
         self,

@@ -16,6 +16,7 @@ from .diffusers_models import Model, TextEncoder, check_ids
 from .diffusers_preview import Sampling, to_images
 from .diffusers_text import encode_text
 from .fitting import check_embeddings, time_ids
+from .guidance import guided_prompts
 from .memory import memory_errors
 from .port import (
     Conditioning,
@@ -134,7 +135,7 @@ class DiffusersSession:
         self._check_open()
         with torch.no_grad():
             sampling = Sampling(self._model, request)
-            conditioning = self._preview_conditioning(request, embeddings)
+            conditioning = guided_prompts(self, request, embeddings)
             return [
                 self._preview_one(sampling, request.seed + i, conditioning, hypernetwork)
                 for i in range(request.count)
@@ -177,23 +178,6 @@ class DiffusersSession:
             "text_embeds": conditioning.pooled.to(self._device),
             "time_ids": conditioning.time_ids.to(self._device),
         }
-
-    def _preview_conditioning(
-        self, request: PreviewRequest, embeddings: Mapping[str, Vectors]
-    ) -> Conditioning:
-        """One row, or with guidance two: the negative prompt's first."""
-        whole = (request.height, request.width)
-        size = PictureSize(whole, (0, 0), whole)
-        if request.cfg_scale == 1:
-            return self.encode_prompts([request.prompt], embeddings, [size], request.text)
-        prompts = [request.negative_prompt, request.prompt]
-        both = self.encode_prompts(prompts, embeddings, [size, size], request.text)
-        if both.pooled is None or request.negative_prompt:
-            return both
-        # SDXL was trained with zeros, not with an encoded empty text.
-        keep = torch.tensor([0.0, 1.0], device=self._device)
-        context = both.context * keep[:, None, None]
-        return Conditioning(context, both.pooled * keep[:, None], both.time_ids)
 
     def _preview_one(
         self,

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 
-def renew_inference_tensors(network: nn.Module) -> None:
+def renew_inference_tensors(network: nn.Module, freeze: bool = False) -> None:
     """Give parameters and buffers new tensors over the same memory where autograd needs it.
 
-    They stay the same Python objects where that can be had, and tied ones stay tied. Quantised
-    tensors are left alone: they are unpacked into fresh ones at each call.
+    They stay the same Python objects where that can be had, and tied ones stay tied. `freeze`: the
+    new parameters want no gradient. Quantised tensors are left alone: they are unpacked into fresh
+    ones at each call.
     """
     replaced: dict[int, tuple[Tensor, Tensor]] = {}
     for module in network.modules():
@@ -26,7 +27,7 @@ def renew_inference_tensors(network: nn.Module) -> None:
                 if tensor is not None and id(tensor) in replaced:
                     tensors[name] = replaced[id(tensor)][1]
                 elif tensor is not None and _is_plain(tensor) and _is_spoiled(tensor):
-                    fresh = _renewed(tensor)
+                    fresh = _renewed(tensor, freeze)
                     replaced[id(tensor)] = tensor, fresh
                     tensors[name] = fresh
 
@@ -44,13 +45,13 @@ def _is_spoiled(tensor: Tensor) -> bool:
         return True
 
 
-def _renewed(tensor: Any) -> Any:
+def _renewed(tensor: Any, freeze: bool) -> Any:
     """The same object, or if that cannot be had another one, over the same memory."""
     fresh: Any = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
     place = (tensor.storage_offset(), tensor.size(), tensor.stride())
     fresh.set_(tensor.untyped_storage(), *place)
     if isinstance(tensor, nn.Parameter):
-        trainable, grad = tensor.requires_grad, tensor.grad
+        trainable, grad = tensor.requires_grad and not freeze, tensor.grad
         fresh = nn.Parameter(fresh, requires_grad=trainable)
         fresh.grad = grad
     swap = getattr(torch.utils, "swap_tensors", None)  # torch 2.3

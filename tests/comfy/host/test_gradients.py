@@ -14,6 +14,7 @@ from tests.comfy import program
 from tests.comfy.host.learning import gradients, loss, noise, some_rows
 from tests.comfy.pack import pack_module
 from ti_core.errors import HostError
+from ti_core.hosts.inference import renew_inference_tensors
 
 
 def autograd() -> Any:
@@ -48,7 +49,7 @@ def test_a_text_encoder_spoils_what_its_normalisations_have_saved(load: Any) -> 
     """And silently where a block is computed anew; see host_autograd."""
     loaded = program.use(load("sd1", False))
     model = loaded.clip.cond_stage_model.clip_l
-    autograd().rebuild_inference_tensors(model)
+    renew_inference_tensors(model, freeze=True)
     row = (noise(768 if program.is_real() else 12) * 0.3).requires_grad_()
     chunk = [model.special_tokens["start"], row, *[model.special_tokens["end"]] * 75]
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
@@ -61,7 +62,7 @@ def test_a_text_encoder_spoils_what_its_normalisations_have_saved(load: Any) -> 
 @pytest.mark.skipif(program.is_real(), reason="the real one chooses by the machine")
 def test_the_attention_of_choice_has_no_backward_pass(load: Any) -> None:
     block = load("sd1").model.model.diffusion_model.middle_block[1]
-    autograd().rebuild_inference_tensors(block)
+    renew_inference_tensors(block, freeze=True)
     x, context = noise(1, 16, 8, 8), noise(1, 77, 12).requires_grad_()
     assert not block(x, context, {}).requires_grad or context.grad is None
     block(x, context, autograd().attention_with_backward()).sum().backward()
@@ -128,7 +129,7 @@ def test_rebuilding_keeps_memory_and_objects(how: str) -> None:
         layer(x).sum().backward()
     weight, place, value = layer.weight, layer.weight.data_ptr(), layer.weight.tolist()
     layer.weight.grad = None
-    autograd().rebuild_inference_tensors(layer)
+    renew_inference_tensors(layer, freeze=True)
     assert layer.weight is weight
     assert (layer.weight.data_ptr(), layer.weight.tolist()) == (place, value)
     layer(x).sum().backward()
@@ -140,7 +141,7 @@ def test_a_weight_that_somebody_watches_gets_another_object() -> None:
     layer = spoiled("created within it")
     watched = weakref.ref(layer.weight)
     weight = layer.weight
-    autograd().rebuild_inference_tensors(layer)
+    renew_inference_tensors(layer, freeze=True)
     assert watched() is weight is not layer.weight
     assert layer.weight.data_ptr() == weight.data_ptr()
     layer(noise(2, 3).requires_grad_()).sum().backward()
@@ -154,7 +155,7 @@ def test_tensors_of_other_kinds_are_left_alone() -> None:
     with torch.inference_mode():
         packed = nn.Parameter(torch.ones(2, 2).as_subclass(Packed), requires_grad=False)
     layer._parameters["weight"] = packed
-    autograd().rebuild_inference_tensors(layer)
+    renew_inference_tensors(layer, freeze=True)
     assert layer.weight is packed
     assert packed.is_inference()
 
