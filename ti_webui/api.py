@@ -179,7 +179,7 @@ def _settings(given: Any) -> dict[str, Any]:
     """Settings by their names; those that other programs use are known as well."""
     if not isinstance(given, Mapping):
         raise ConfigError("settings are no object", "", 'write {"settings": {"NAME": VALUE}}')
-    names = {}
+    names: dict[str, str] = {}
     for path, item in leaves(TrainConfig):
         if path[-1] not in SETTLED:
             names |= dict.fromkeys((item.name, *about(item).aliases), item.name)

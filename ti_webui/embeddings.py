@@ -38,5 +38,5 @@ def _widths(studio: Studio) -> tuple[int, ...]:
 
 def refreshed(studio: Studio, value: str | None = None) -> Any:
     """An update for a dropdown of embeddings, with one of them chosen if it is named."""
-    chosen = {} if value is None else {"value": value}
+    chosen: dict[str, Any] = {} if value is None else {"value": value}
     return gr.update(choices=embedding_names(studio), **chosen)

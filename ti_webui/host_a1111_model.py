@@ -103,7 +103,7 @@ def _alphas(model: Any) -> Tensor:
     kept: Tensor = getattr(model, "alphas_cumprod_original", model.alphas_cumprod)
     kept = kept.detach().float().cpu()
     if getattr(shared.opts, "sd_noise_schedule", "Default") == "Zero Terminal SNR":
-        return sd_models.rescale_zero_terminal_snr_abar(kept.clone())  # type: ignore[no-any-return]
+        return sd_models.rescale_zero_terminal_snr_abar(kept.clone())
     return kept
 
 

@@ -31,4 +31,4 @@ def _databases(model: Any) -> Iterator[Any]:
     engines = (getattr(model, name, None) for name in _ENGINES)
     yield from (engine.embeddings for engine in engines if engine is not None)
     if _PAGE in sys.modules:
-        yield sys.modules[_PAGE].embedding_db  # type: ignore[attr-defined]
+        yield sys.modules[_PAGE].embedding_db

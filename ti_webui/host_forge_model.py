@@ -100,7 +100,7 @@ class Loading:
         }
         self._wanted: dict[str, Any] = {}
         for part in ("vae", "text_encoder", "unet"):
-            self.ready(part)  # type: ignore[arg-type]
+            self.ready(part)
 
     def ready(self, part: Part) -> None:
         """Load this part beside those that are loaded already."""

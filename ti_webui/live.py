@@ -156,7 +156,7 @@ def _opened(path: Path) -> Image.Image | None:
 def build_live(studio: Studio) -> Live:
     """Make the part of a page that shows the running job."""
     with gr.Row(elem_id="ti_controls"):
-        small = {"interactive": False, "min_width": 60}
+        small: dict[str, Any] = {"interactive": False, "min_width": 60}
         pause = gr.Button("Pause", elem_id="ti_pause", **small)
         save = gr.Button("Save now", elem_id="ti_save_now", **small)
         preview = gr.Button("Preview now", elem_id="ti_preview_now", **small)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Any
 
+from ti_core.data.checkup.aim import Segment
 from ti_core.data.checkup.disk import spelled as bytes_spelled
 from ti_core.data.checkup.finding import Finding
 from ti_core.errors import TIError
@@ -83,7 +84,7 @@ def _more(count: int) -> str:
 
 def outlook(known: Outlook) -> str:
     """Schedule, token allowance and memory of a run that has not begun."""
-    parts = [_schedule([tuple(s) for s in known.segments], known.max_steps)]
+    parts = [_schedule(known.segments, known.max_steps)]
     left = known.room - known.vectors
     places = f"the word takes <b>{known.vectors}</b> of {known.room} places in a prompt"
     parts.append(f"<p>Token allowance: {places}, {left} are left</p>")
@@ -95,8 +96,8 @@ def outlook(known: Outlook) -> str:
     return f'<div class="ti-outlook">{"".join(parts)}{error_box(known.trouble)}</div>'
 
 
-def _schedule(segments: Iterable[tuple[float, int, int]], last: int) -> str:
-    """(rate, start, until) each → a bar with the segments to scale, and their list."""
+def _schedule(segments: Iterable[Segment], last: int) -> str:
+    """A bar with the segments to scale, and their list."""
     bars, rows = [], []
     for number, (rate, start, until) in enumerate(segments):
         colour = f"ti-colour-{number % _COLOURS}"

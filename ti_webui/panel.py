@@ -7,7 +7,9 @@ seen; whatever a page shows of a running job comes by that button, in every vers
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import gradio as gr
 
@@ -51,5 +53,6 @@ def shared_fields() -> Shared:
 
 def _keep_out_of_saved_defaults(panel: gr.Blocks) -> None:
     """A1111 writes every component's default into ui-config.json; better ones would not arrive."""
-    for block in panel.blocks.values():
+    blocks: Iterable[Any] = panel.blocks.values()
+    for block in blocks:
         block.do_not_save_to_config = True

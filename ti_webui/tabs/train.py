@@ -164,7 +164,8 @@ def build(studio: Studio) -> TrainPage:
 
 def _settings(page: TrainPage) -> dict[str, Any]:
     """The left half; returns the components that are no settings, by name."""
-    form, shared, parts = page.form, page.studio.shared, {}
+    form, shared = page.form, page.studio.shared
+    parts: dict[str, Any] = {}
     assert shared is not None, "the panel makes them before any tab"
     parts["goal"] = gr.Radio(
         [(goal.label, key) for key, goal in GOALS.items()],
