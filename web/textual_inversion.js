@@ -46,17 +46,21 @@ function showText(node, text) {
   node.setSize([Math.max(node.size[0], size[0]), Math.max(node.size[1], size[1])]);
 }
 
+// The front end goes on showing a live preview at the end, instead of all that the node then shows.
+function endLivePreview(node) {
+  for (const key of [String(node.id), `${node.graph?.id}:${node.id}`]) delete app.nodePreviewImages?.[key];
+}
+
 app.registerExtension({
   name: "TextualInversionStudio",
   nodeCreated(node) {
     if (!node.comfyClass?.startsWith(PREFIX)) return;
-    if (node.comfyClass === TRAIN) {
-      addButtons(node); // its text is ComfyUI's own progress text
-      return;
-    }
+    const isTraining = node.comfyClass === TRAIN;
+    if (isTraining) addButtons(node);
     const shown = node.onExecuted;
     node.onExecuted = function (message) {
       shown?.apply(this, arguments);
+      if (isTraining) return endLivePreview(this); // its text is ComfyUI's own progress text
       const text = message?.text?.[0];
       if (typeof text === "string" && text) showText(this, text);
     };

@@ -1,11 +1,7 @@
-"""`ti ui` with the demo model, and pages in Debian's Chromium without a window.
-
-A browser that is missing is a failure: what people see would be untested.
-"""
+"""`ti ui` with the demo model, and pages in Chromium."""
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,12 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
+from tests.chromium import chromium
 from tests.conftest import draw
 
 ROOT = Path(__file__).parents[2]
-_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 _SECONDS = 300.0
 """To open the model and the page, on a machine that has other work."""
 _START = "import sys; from ti_webui.standalone import run; sys.exit(run(sys.argv[1:]))"
@@ -30,14 +26,9 @@ Tab = Callable[[Page, str], None]
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests here; its driver's event loop must be gone before others begin."""
-    program = next(filter(None, map(shutil.which, _NAMES)), None)
-    if program is None:
-        pytest.fail("there is no Chromium: apt-get install --no-install-recommends chromium")
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    """One Chromium for all tests here."""
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

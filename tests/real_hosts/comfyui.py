@@ -1,7 +1,8 @@
 """A real ComfyUI in a process of its own, used through HTTP and its websocket alone.
 
 `COMFYUI_PATH` is a checkout of ComfyUI, `COMFYUI_PYTHON` the Python that has its packages (this
-one if it is not set). The checkout is not written to: the server has folders of its own.
+one if it is not set), `COMFYUI_FRONT_END` the folder of a front end other than the one that belongs
+to it. The checkout is not written to: the server has folders of its own.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from PIL import Image, ImageDraw
+
+from tests.comfy.checkpoints import write
 from tests.real_hosts.websocket import WebSocket
 
 ROOT = Path(__file__).parents[2]
@@ -48,10 +53,21 @@ class ComfyUI:
     """The server; `folder` gets input, output, temp, user and models/embeddings."""
 
     def __init__(self, folder: Path, checkpoints: Path, port: int = 0) -> None:
-        self.folder, self.port = folder, port or _free_port()
+        self.folder, self.checkpoints = folder, checkpoints
+        self.port = port or _free_port()
         self.process: subprocess.Popen[bytes] | None = None
-        for name in ("input", "output", "temp", "user", "embeddings", "custom_nodes"):
+        for name in (
+            "input",
+            "output",
+            "temp",
+            "user",
+            "embeddings",
+            "custom_nodes",
+            "models/loras",
+        ):
             (folder / name).mkdir(parents=True, exist_ok=True)
+        for place in (self.embeddings, self.loras):
+            place.mkdir(parents=True, exist_ok=True)
         pack = folder / "custom_nodes" / PACK
         if not pack.exists():
             pack.symlink_to(ROOT, target_is_directory=True)
@@ -68,6 +84,17 @@ class ComfyUI:
         return self.folder / "embeddings"
 
     @property
+    def loras(self) -> Path:
+        """Where LoRAs go."""
+        return self.folder / "models" / "loras"
+
+    def losses(self, name: str) -> list[float]:
+        """Of every step of the first run of an embedding, as its log has them."""
+        (log,) = (self.folder / "output" / "textual_inversion").glob(f"*/{name}/events.jsonl")
+        events = map(json.loads, log.read_text().splitlines())
+        return [event["loss"] for event in events if event["event"] == "StepDone"]
+
+    @property
     def log(self) -> str:
         """What the server printed."""
         return (self.folder / "server.log").read_text(errors="replace")
@@ -81,6 +108,8 @@ class ComfyUI:
         command += ["--extra-model-paths-config", str(self.folder / "paths.yaml")]
         command += ["--disable-all-custom-nodes", "--whitelist-custom-nodes", PACK]
         command += ["--database-url", f"sqlite:///{self.folder}/user/comfyui.db"]
+        if front_end := os.environ.get("COMFYUI_FRONT_END"):
+            command += ["--front-end-root", front_end]
         quiet = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "HF_HUB_OFFLINE": "1"}
         with (self.folder / "server.log").open("wb") as log:
             self.process = subprocess.Popen(
@@ -174,6 +203,35 @@ class ComfyUI:
 
     def _url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
+
+
+@contextmanager
+def serving(base: Path, kinds: Iterable[str]) -> Iterator[ComfyUI]:
+    """A server with these random models and three pictures of `cats`.
+
+    `COMFYUI_CHECKPOINTS` is a folder to keep the models in.
+    """
+    models = Path(os.environ.get("COMFYUI_CHECKPOINTS") or base / "checkpoints")
+    models.mkdir(exist_ok=True)
+    for kind in kinds:
+        write(kind, models)
+    server = ComfyUI(base, models)
+    draw(base / "input" / "cats")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+def draw(folder: Path) -> None:
+    """Three pictures with captions."""
+    folder.mkdir()
+    for number, colour in enumerate(("red", "green", "blue")):
+        picture = Image.new("RGB", (96, 80), "white")
+        ImageDraw.Draw(picture).ellipse((20, 10, 70, 60), fill=colour)
+        picture.save(folder / f"{number}.png")
+        (folder / f"{number}.txt").write_text(f"a {colour} [name]")
 
 
 def _binary(data: bytes, found: Outcome) -> None:

@@ -6,14 +6,15 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from tests.real_hosts.comfyui import ComfyUI, Outcome
+from tests.comfy.checkpoints import write_lora
+from tests.real_hosts.comfyui import ComfyUI, Outcome, serving
+from tests.real_hosts.graphs import Graph, applying, loaded, node, picture, through_lora, training
 from ti_core.files.embedding import Embedding
 from ti_core.files.reading import read_embedding
 from ti_core.files.writing import write_embedding
@@ -22,109 +23,15 @@ pytestmark = pytest.mark.skipif(
     not os.environ.get("COMFYUI_PATH"), reason="COMFYUI_PATH names no checkout of ComfyUI"
 )
 FAMILIES = os.environ.get("COMFYUI_FAMILIES", "sd1").split(",")
-"""Which random models to try: of sd1, sd1-inpaint, sd2, sd2-v, sdxl, sdxl-v."""
-Graph = dict[str, dict[str, Any]]
+"""Which random models to try: of sd1, sd1-full, sd1-inpaint, sd2, sd2-v, sdxl, sdxl-v."""
 
 
 @pytest.fixture(scope="module")
 def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
     """One server for all tests."""
-    base = tmp_path_factory.mktemp("comfyui")
-    server = ComfyUI(base, _checkpoints(base / "checkpoints"))
-    _draw(base / "input" / "cats")
-    server.start()
-    yield server
-    server.stop()
-
-
-def _checkpoints(folder: Path) -> Path:
-    from tests.comfy.checkpoints import write
-
-    given = os.environ.get("COMFYUI_CHECKPOINTS")
-    folder = Path(given) if given else folder
-    folder.mkdir(exist_ok=True)
-    for kind in FAMILIES:
-        write(kind, folder)
-    return folder
-
-
-def _draw(folder: Path) -> None:
-    folder.mkdir()
-    for number, colour in enumerate(("red", "green", "blue")):
-        picture = Image.new("RGB", (96, 80), "white")
-        ImageDraw.Draw(picture).ellipse((20, 10, 70, 60), fill=colour)
-        picture.save(folder / f"{number}.png")
-        (folder / f"{number}.txt").write_text(f"a {colour} [name]")
-
-
-def node(kind: str, **inputs: Any) -> dict[str, Any]:
-    """A node as /prompt wants it; ("3", 0) is a cable."""
-    cables = {k: list(v) if isinstance(v, tuple) else v for k, v in inputs.items()}
-    return {"class_type": kind, "inputs": cables}
-
-
-def training(family: str = "sd1", name: str = "my-cat", steps: int = 20, **more: Any) -> Graph:
-    """Nodes 1 to 6: loader, words, pictures, settings, training, file."""
-    lent = {"model": ("1", 0), "clip": ("1", 1)}
-    settings = {
-        "max_train_steps": steps,
-        "learning_rate": "0.005",
-        "lr_scheduler": "constant",
-        "lr_warmup_steps": 0,
-        "train_batch_size": 1,
-        "gradient_accumulation_steps": 1,
-        "mixed_precision": "no",
-        "seed": 0,
-        "sample_every_n_steps": 0,
-        "sample_prompts": "[name] --w 64 --h 64 --s 2",
-    }
-    created = {"init_word": "cat", "num_vectors_per_token": 2, "init_rule": "stretch"}
-    created |= {"metadata_is_negative_embedding": False, "metadata_license": ""}
-    folder = {"folder": "cats", "width": 64, "height": 64, "resize_mode": "cover"}
-    graph = {
-        "1": node("CheckpointLoaderSimple", ckpt_name=f"{family}-0.safetensors"),
-        "2": node("TI_CreateEmbedding", **lent, token_string=name, **created),
-        "3": node("TI_DatasetFromFolder", **folder, prompt_template="auto"),
-        "4": node("TI_TrainingSettings", **settings),
-        "5": node(
-            "TI_TrainEmbedding",
-            **lent,
-            vae=("1", 2),
-            embedding=("2", 0),
-            dataset=("3", 0),
-            settings=("4", 0),
-            resume="new",
-        ),
-        "6": node("TI_SaveEmbedding", embedding=("5", 0), name="", format="safetensors"),
-    }
-    graph["6"]["inputs"]["when_there"] = "overwrite"
-    for key, value in more.items():
-        number = next(n for n in graph if key in graph[n]["inputs"])
-        graph[number]["inputs"][key] = value
-    return graph
-
-
-def picture(text: str, clip: tuple[str, int] = ("1", 1), at: int = 20) -> Graph:
-    """A picture of a prompt, shown by node `at` + 4."""
-    cfg = {"seed": 1, "steps": 2, "cfg": 5.0, "denoise": 1.0}
-    names = [str(at + i) for i in range(6)]
-    return {
-        names[0]: node("CLIPTextEncode", clip=clip, text=text),
-        names[1]: node("CLIPTextEncode", clip=("1", 1), text=""),
-        names[2]: node("EmptyLatentImage", width=64, height=64, batch_size=1),
-        names[3]: node(
-            "KSampler",
-            **cfg,
-            sampler_name="euler",
-            scheduler="normal",
-            model=("1", 0),
-            positive=(names[0], 0),
-            negative=(names[1], 0),
-            latent_image=(names[2], 0),
-        ),
-        names[4]: node("PreviewImage", images=(names[5], 0)),
-        names[5]: node("VAEDecode", samples=(names[3], 0), vae=("1", 2)),
-    }
+    with serving(tmp_path_factory.mktemp("comfyui"), {"sd1", *FAMILIES}) as server:
+        write_lora(server.checkpoints / "sd1-0.safetensors", server.loras / "random.safetensors")
+        yield server
 
 
 def shown(comfy: ComfyUI, outcome: Outcome, at: int = 20) -> bytes:
@@ -142,30 +49,53 @@ def test_a_trained_embedding_gives_the_same_picture_from_its_file_and_from_the_g
     comfy: ComfyUI, family: str
 ) -> None:
     name = f"cat-{family}"
-    plain = {"1": training(family)["1"], **picture("a photo of a cat")}
-    before = shown(comfy, comfy.run(plain))
+    prompt = f"a embedding:{name} on a table"
+    before = shown(comfy, comfy.run(loaded(family) | picture("a photo of a cat")))
     graph = training(family, name)
-    graph["7"] = node(
-        "TI_ApplyEmbedding", clip=("1", 1), embedding=("5", 0), weight=1.0, text="a [name]"
-    )
-    graph |= picture(f"a embedding:{name} on a table", ("7", 0))
+    applied = shown(comfy, comfy.run(graph | applying("5", prompt)))
+    made = read_embedding(comfy.embeddings / f"{name}.safetensors")
+    assert made.step == 20
+    assert shown(comfy, comfy.run(loaded(family) | picture(prompt, at=40)), 40) == applied
+    start = loaded(family) | {"2": graph["2"]}
+    assert shown(comfy, comfy.run(start | applying("2", prompt))) != applied
+    assert "23" not in comfy.run(loaded(family) | picture("a dog")).cached  # forgets the first
+    again = comfy.run(loaded(family) | picture("a photo of a cat", at=60))
+    assert "63" not in again.cached
+    assert shown(comfy, again, 60) == before
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_loss_falls(comfy: ComfyUI, family: str) -> None:
+    """Beside a run that stands still: the same noise, times and captions at each step."""
+    for name, rate in (("moving", "0.02"), ("still", "1e-12")):
+        graph = training(family, f"{name}-{family}", learning_rate=rate)
+        assert comfy.run(graph).status == "success"
+    moving, still = (comfy.losses(f"{name}-{family}") for name in ("moving", "still"))
+    assert len(moving) == len(still) == 20
+    assert moving[0] == pytest.approx(still[0], rel=1e-6)
+    assert sum(moving[10:]) < sum(still[10:])
+
+
+def test_a_training_goes_through_the_loras_of_the_graph_and_leaves_them_as_they_were(
+    comfy: ComfyUI,
+) -> None:
+    def patched(graph: Graph) -> Graph:
+        return through_lora(graph, "random.safetensors") | loaded("sd1")
+
+    plain = shown(comfy, comfy.run(loaded("sd1") | picture("a photo of a cat")))
+    before = shown(comfy, comfy.run(patched(picture("a photo of a cat"))))
+    assert before != plain
+    prompt = "a embedding:with-lora on a table"
+    graph = patched(training(name="with-lora") | applying("5", prompt))
     applied = shown(comfy, comfy.run(graph))
-    assert (comfy.embeddings / f"{name}.safetensors").is_file()
-    from_file = {"1": graph["1"], **picture(f"a embedding:{name} on a table", ("1", 1), 40)}
-    assert shown(comfy, comfy.run(from_file), 40) == applied
-    start = {"1": graph["1"], "2": graph["2"]}
-    start["7"] = node(
-        "TI_ApplyEmbedding", clip=("1", 1), embedding=("2", 0), weight=1.0, text="[name]"
-    )
-    untrained = shown(comfy, comfy.run(start | picture(f"a embedding:{name} on a table", ("7", 0))))
-    assert untrained != applied
-    plain["22"]["inputs"]["batch_size"] = 2  # another value: nothing comes from the cache
-    again = comfy.run(plain)
-    assert "23" not in again.cached
-    assert len(before) > 0
-    assert shown(comfy, comfy.run({"1": graph["1"], **picture("a photo of a cat", at=60)}), 60) == (
-        before
-    )
+    assert shown(comfy, comfy.run(patched(picture(prompt, at=40))), 40) == applied
+    assert comfy.run(training(name="without-lora")).status == "success"
+    two = [read_embedding(comfy.embeddings / f"{n}-lora.safetensors") for n in ("with", "without")]
+    assert not torch.allclose(*(one.vectors["emb_params"] for one in two), atol=1e-4)
+    again = comfy.run(patched(picture("a photo of a cat", at=60)))
+    assert "63" not in again.cached
+    assert shown(comfy, again, 60) == before
+    assert shown(comfy, comfy.run(loaded("sd1") | picture("a photo of a cat", at=80)), 80) == plain
 
 
 def test_weight_is_what_brackets_do(comfy: ComfyUI) -> None:
