@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 STAND_IN = Path(__file__).parent / "stand_in"
-Kind = Literal["sd1", "sd1-inpaint", "sd2", "sd2-v", "sdxl", "sdxl-v"]
+Kind = Literal["sd1", "sd1-full", "sd1-inpaint", "sd2", "sd2-v", "sdxl", "sdxl-v"]
 
 
 @dataclass(frozen=True)

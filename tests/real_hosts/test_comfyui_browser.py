@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +46,9 @@ _SDXL = {"CheckpointLoaderSimple": {"ckpt_name": "sdxl-0.safetensors"}}
 @pytest.fixture(scope="module")
 def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
     """One server for all tests."""
-    with serving(tmp_path_factory.mktemp("comfyui"), ("sd1", "sdxl")) as server:
+    base = tmp_path_factory.mktemp("comfyui")
+    shutil.copytree(ROOT / "subgraphs", base / "user" / "default" / "subgraphs")
+    with serving(base, ("sd1", "sdxl")) as server:
         yield server
 
 
@@ -85,8 +88,9 @@ def load(page: Page, name: str) -> None:
     page.wait_for_function("() => app.graph._nodes.some((n) => n.type.startsWith('TI_'))")
     page.evaluate(
         """async () => {
-            app.canvas.low_quality_zoom_threshold = 0.2;  // texts even where everything is seen
-            await app.extensionManager.setting.set("Comfy.Minimap.Visible", false);
+            const set = app.extensionManager.setting.set;
+            await set("LiteGraph.Canvas.LowQualityRenderingZoomThreshold", 0.2);  // texts are drawn
+            await set("Comfy.Minimap.Visible", false);
             await app.extensionManager.command.execute("Comfy.Canvas.FitView");
         }"""
     )
@@ -252,3 +256,32 @@ def test_an_embedding_is_used_and_compared(page: Page, comfy: ComfyUI) -> None:
     picture(page, "use-and-compare")
     with_, without = (comfy.folder / "output" / f"{n}_00001_.png" for n in ("with", "without"))
     assert with_.read_bytes() != without.read_bytes()
+
+
+def test_the_blueprint_shows_its_fields_and_trains(page: Page, comfy: ComfyUI) -> None:
+    """Put among one's own blueprints, as it must be where ComfyUI does not look into packs."""
+    page.evaluate("() => app.graph.clear()")
+    page.mouse.dblclick(900, 500)
+    page.keyboard.type("Train an Embedding")
+    page.get_by_role("option", name="Train an Embedding").first.click(timeout=_OPEN)
+    node = "app.graph._nodes.find((each) => each.subgraph)"
+    page.wait_for_function(f"() => {node}")
+    fields = page.evaluate(f"() => {node}.widgets.map((widget) => [widget.name, widget.value])")
+    assert ["token_string", "my-cat"] in fields
+    assert ["max_train_steps", 1500] in fields
+    page.evaluate(
+        f"""() => {{
+            const loader = LiteGraph.createNode("CheckpointLoaderSimple");
+            loader.pos = [{node}.pos[0] - 400, {node}.pos[1]];
+            app.graph.add(loader);
+            loader.widgets[0].value = "sd1-0.safetensors";
+            for (const slot of [0, 1, 2]) loader.connect(slot, {node}, slot);
+            const values = {{ token_string: "blue", folder: "cats", max_train_steps: 3 }};
+            for (const widget of {node}.widgets)
+                if (widget.name in values) widget.value = values[widget.name];
+        }}"""
+    )
+    queue(page)
+    finish(page)
+    picture(page, "blueprint")
+    assert len(comfy.losses("blue")) == 3

@@ -67,13 +67,14 @@ def test_a_trained_embedding_gives_the_same_picture_from_its_file_and_from_the_g
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_loss_falls(comfy: ComfyUI, family: str) -> None:
     """Beside a run that stands still: the same noise, times and captions at each step."""
-    for name, rate in (("moving", "0.02"), ("still", "1e-12")):
-        graph = training(family, f"{name}-{family}", learning_rate=rate)
-        assert comfy.run(graph).status == "success"
-    moving, still = (comfy.losses(f"{name}-{family}") for name in ("moving", "still"))
-    assert len(moving) == len(still) == 20
-    assert moving[0] == pytest.approx(still[0], rel=1e-6)
-    assert sum(moving[10:]) < sum(still[10:])
+    moving, still = f"cat-{family}", f"still-{family}"
+    if not list(comfy.folder.glob(f"output/textual_inversion/*/{moving}")):
+        assert comfy.run(training(family, moving)).status == "success"
+    graph = training(family, still, steps=10, learning_rate="1e-12")
+    assert comfy.run(graph).status == "success"
+    first, *fallen = comfy.losses(moving)[:10]
+    assert first == pytest.approx(comfy.losses(still)[0], rel=1e-6)
+    assert sum(fallen) < sum(comfy.losses(still)[1:])
 
 
 def test_a_training_goes_through_the_loras_of_the_graph_and_leaves_them_as_they_were(
