@@ -174,7 +174,8 @@ class PreviewGrid(Node):
         node = str(cls.hidden.unique_id)
         host = lent(model, clip, vae, checkpoint_name(cls.hidden.prompt, node))
         lines = _lines(prompts)
-        columns = {**_copies(log, most_copies), embedding_label(embedding): embedding}
+        copies = _copies(log, most_copies, embedding.step)
+        columns = {**copies, embedding_label(embedding): embedding}
         requests = [_request(line, negative_prompt, embedding.name, sampling) for line in lines]
         made = list(_made(host, requests, columns, embedding.name, node))
         rows = [made[at : at + len(columns) + 1] for at in range(0, len(made), len(columns) + 1)]
@@ -198,13 +199,17 @@ def _lines(prompts: str) -> list[str]:
     return lines
 
 
-def _copies(log: RunLog | None, most: int) -> dict[str, Embedding]:
-    """Label → copy; evenly spaced over the run."""
+def _copies(log: RunLog | None, most: int, last: int) -> dict[str, Embedding]:
+    """Label → copy before the last step; evenly spaced over the run.
+
+    Where none were saved, that is what the run began with.
+    """
+    most = min(most, _MOST_COPIES)
     if log is None or most < 1:
         return {}
-    chosen = some_of(copy_files(log.folder), min(most, _MOST_COPIES))
-    copies = [read_embedding(path) for path in chosen]
-    return {f"step {copy.step}": copy for copy in copies}
+    chosen = map(read_embedding, some_of(copy_files(log.folder), most + 1))
+    copies = sorted((one for one in chosen if one.step != last), key=lambda one: one.step)
+    return {f"step {copy.step}": copy for copy in copies[:most]}
 
 
 def _side(name: str) -> Any:

@@ -211,7 +211,7 @@ def test_a_folder_becomes_a_word(page: Page, comfy: ComfyUI) -> None:
     assert text(page, "TI_CheckDataset")
     assert text(page, "TI_InspectEmbedding")
     expect_pictures(page, "TI_LossPlot", (960, 480))
-    expect_pictures(page, "TI_TrainEmbedding", *[(64, 64)] * 3)
+    expect_pictures(page, "TI_TrainEmbedding", *[(64, 64)] * 4)  # before, and after 4, 8, 12
     picture(page, "train-an-sd15-embedding")
     assert read_embedding(comfy.embeddings / "my-cat.safetensors").step == 12
 

@@ -227,16 +227,24 @@ def test_a_log_without_a_finite_loss_breaks_no_browser(tmp_path: Path) -> None:
     assert call("LossPlot", log=log).args[1] == 0.0
 
 
-def test_the_grid_has_a_row_for_each_prompt_and_a_column_for_each_copy(pictures: str) -> None:
-    how = call("AdvancedSettings", settings=_settings(), save_every_n_steps=2).args[0]
+@pytest.mark.parametrize(
+    ("every", "columns"), [(2, ["step 2", "step 4"]), (100, ["step 0"])], ids=["copies", "none"]
+)
+def test_the_grid_has_a_column_for_each_copy_and_for_the_result_once(
+    pictures: str, monkeypatch: pytest.MonkeyPatch, every: int, columns: list[str]
+) -> None:
+    using, told = program.nodes("nodes_using"), []
+    real = using.labelled
+    monkeypatch.setattr(using, "labelled", lambda r, c, w: told.append(list(c)) or real(r, c, w))
+    how = call("AdvancedSettings", settings=_settings(), save_every_n_steps=every).args[0]
     made, log = trained(pictures, how=how).args
     usual = {"model": "sd1", "clip": "c", "vae": "v", "width": 64, "height": 64}
     grid, images = call(
         "PreviewGrid", embedding=made, log=log, prompts="[name]\na [name]", most_copies=2, **usual
     ).args
-    assert images.shape == (2 * 4, 64, 64, 3)
+    assert told == [["without", *columns, f"{made.name}, step 6"]]
+    assert images.shape == (2 * len(told[0]), 64, 64, 3)
     assert grid.shape[1] > 128
-    assert torch.equal(images[2], images[3])  # the last copy is the result
 
 
 @pytest.mark.parametrize(
