@@ -260,12 +260,17 @@ def test_an_embedding_is_used_and_compared(page: Page, comfy: ComfyUI) -> None:
 
 def test_the_blueprint_shows_its_fields_and_trains(page: Page, comfy: ComfyUI) -> None:
     """Put among one's own blueprints, as it must be where ComfyUI does not look into packs."""
+    page.keyboard.press("Escape")  # the template browser, if it is the first visit
     page.evaluate("() => app.graph.clear()")
     page.mouse.dblclick(900, 500)
+    page.locator("input:focus").wait_for(timeout=_OPEN)
     page.keyboard.type("Train an Embedding")
-    page.get_by_role("option", name="Train an Embedding").first.click(timeout=_OPEN)
+    page.get_by_role("option", name="Train an Embedding").first.wait_for(timeout=_OPEN)
+    page.wait_for_timeout(1000)  # the list takes the first of them as chosen
+    page.keyboard.press("Enter")
     node = "app.graph._nodes.find((each) => each.subgraph)"
-    page.wait_for_function(f"() => {node}")
+    page.wait_for_function(f"() => {node}", timeout=_OPEN)
+    picture(page, "blueprint")
     fields = page.evaluate(f"() => {node}.widgets.map((widget) => [widget.name, widget.value])")
     assert ["token_string", "my-cat"] in fields
     assert ["max_train_steps", 1500] in fields
@@ -279,9 +284,11 @@ def test_the_blueprint_shows_its_fields_and_trains(page: Page, comfy: ComfyUI) -
             const values = {{ token_string: "blue", folder: "cats", max_train_steps: 3 }};
             for (const widget of {node}.widgets)
                 if (widget.name in values) widget.value = values[widget.name];
+            const inside = {{ width: 64, height: 64, sample_every_n_steps: 0 }};
+            for (const widget of {node}.subgraph.nodes.flatMap((inner) => inner.widgets ?? []))
+                if (widget.name in inside) widget.value = inside[widget.name];
         }}"""
     )
     queue(page)
     finish(page)
-    picture(page, "blueprint")
     assert len(comfy.losses("blue")) == 3

@@ -142,6 +142,25 @@ def test_workflows_hold_what_the_nodes_take(path: Path) -> None:
         assert {each["name"] for each in node["inputs"]} <= names
 
 
+@pytest.mark.parametrize("path", BLUEPRINTS, ids=lambda path: path.stem)
+def test_fields_of_a_blueprint_show_in_every_front_end(path: Path) -> None:
+    """`proxyWidgets` is what front ends know from 1.28 on; before, an input's cable shows one."""
+    workflow = json.loads(path.read_text())
+    (outside,), (graph,) = workflow["nodes"], workflow["definitions"]["subgraphs"]
+    assert [each["name"] for each in outside["inputs"]] == [e["name"] for e in graph["inputs"]]
+    inside = {node["id"]: node for node in graph["nodes"]}
+    cables = {(link["target_id"], link["target_slot"]): link for link in graph["links"]}
+    for number, name in outside["properties"]["proxyWidgets"]:
+        slots = inside[int(number)]["inputs"]
+        slot = next(i for i, each in enumerate(slots) if each["name"] == name)
+        cable = cables[int(number), slot]
+        source = graph["inputs"][cable["origin_slot"]]
+        assert cable["origin_id"] == graph["inputNode"]["id"]
+        assert slots[slot]["link"] == cable["id"] == source["linkIds"][0]
+        assert (source["name"], source["type"]) == (name, cable["type"])
+        assert next(e for e in outside["inputs"] if e["name"] == name)["widget"]["name"] == name
+
+
 def is_widget(each: Any) -> bool:
     return each.io_type in ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO") and not each.force_input
 
