@@ -29,7 +29,7 @@ from tests.real_hosts.websocket import WebSocket
 
 ROOT = Path(__file__).parents[2]
 PACK = "textual-inversion-studio"
-_START_SECONDS, _MESSAGE_SECONDS = 180, 300
+_START_SECONDS, _MESSAGE_SECONDS = 600, 900
 
 
 @dataclass

@@ -89,7 +89,7 @@ def load(page: Page, name: str) -> None:
     page.evaluate(
         """async () => {
             const set = app.extensionManager.setting.set;
-            await set("LiteGraph.Canvas.LowQualityRenderingZoomThreshold", 0.2);  // texts are drawn
+            await set("LiteGraph.Canvas.MinFontSizeForLOD", 0);  // texts are always drawn
             await set("Comfy.Minimap.Visible", false);
             await app.extensionManager.command.execute("Comfy.Canvas.FitView");
         }"""

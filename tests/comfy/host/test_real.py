@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -160,10 +161,18 @@ def test_the_same_seed_gives_the_same_curve_as_the_standalone_host(
         config = configure(**settings, output_dir=str(tmp_path / str(number)))
         vectors.append(read_embedding(train(config, open_(), keep)).vectors)
         curves.append(losses)
+        forget(load)
     assert len(curves[0]) == 20
     assert curves[0] == pytest.approx(curves[1], rel=1e-4)
     for key, ours in vectors[0].items():
         assert torch.allclose(ours, vectors[1][key], rtol=1e-4, atol=1e-6)
+
+
+def forget(load: Any) -> None:
+    """ComfyUI's models; two SDXL at once need 10 GB."""
+    sys.modules["comfy.model_management"].unload_all_models()
+    load.cache_clear()
+    gc.collect()
 
 
 def test_a_preview_is_drawn_with_the_loras_of_the_graph(load: Any, host_of: Any) -> None:
