@@ -46,9 +46,16 @@ function showText(node, text) {
   node.setSize([Math.max(node.size[0], size[0]), Math.max(node.size[1], size[1])]);
 }
 
-// The front end goes on showing a live preview at the end, instead of all that the node then shows.
-function endLivePreview(node) {
+function removeWidget(node, name) {
+  const at = node.widgets?.findIndex((each) => each.name === name) ?? -1;
+  if (at >= 0) node.widgets.splice(at, 1)[0].onRemove?.();
+}
+
+// At the end of a training the front end would go on showing the last live preview instead of all of
+// them, and ComfyUI's progress text, which newer front ends take away when the graph is done.
+function endProgress(node) {
   for (const key of [String(node.id), `${node.graph?.id}:${node.id}`]) delete app.nodePreviewImages?.[key];
+  removeWidget(node, "$$node-text-preview");
 }
 
 app.registerExtension({
@@ -56,11 +63,14 @@ app.registerExtension({
   nodeCreated(node) {
     if (!node.comfyClass?.startsWith(PREFIX)) return;
     const isTraining = node.comfyClass === TRAIN;
-    if (isTraining) addButtons(node);
+    if (isTraining) {
+      addButtons(node);
+      node.onExecutionStart = () => removeWidget(node, "ti_text"); // the progress text's place
+    }
     const shown = node.onExecuted;
     node.onExecuted = function (message) {
       shown?.apply(this, arguments);
-      if (isTraining) return endLivePreview(this); // its text is ComfyUI's own progress text
+      if (isTraining) endProgress(this);
       const text = message?.text?.[0];
       if (typeof text === "string" && text) showText(this, text);
     };
