@@ -90,9 +90,11 @@ def after(standing: Standing, event: Event) -> Standing:
         return _started(standing, event)
     if isinstance(event, training.Encoding):
         return replace(standing, stage=f"encoding pictures: {event.done} of {event.total}")
+    if isinstance(event, training.Previewing):
+        return replace(standing, stage=f"drawing previews: {event.number} of {event.total}")
     if isinstance(event, training.PreviewReady):
         preview = Preview(event.path, event.step, event.prompt)
-        return replace(standing, previews=(*standing.previews, preview))
+        return replace(standing, stage="training", previews=(*standing.previews, preview))
     if isinstance(event, training.Paused):
         return replace(standing, state="paused", stage="paused")
     if isinstance(event, training.Resumed):

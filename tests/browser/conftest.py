@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,6 @@ ROOT = Path(__file__).parents[2]
 _SECONDS = 300.0
 """To open the model and the page, on a machine that has other work."""
 _START = "import sys; from ti_webui.standalone import run; sys.exit(run(sys.argv[1:]))"
-Tab = Callable[[Page, str], None]
 
 
 @pytest.fixture(scope="package")
@@ -79,18 +78,6 @@ def page(context: BrowserContext, address: str) -> Iterator[Page]:
     opened.locator("#ti_tabs").first.wait_for()
     yield opened
     assert errors == []
-
-
-def open_tab(page: Page, name: str) -> None:
-    """Click a sub-tab, by the word on it."""
-    page.get_by_role("tab", name=name, exact=True).click()
-
-
-def fill(page: Page, element_id: str, text: str) -> None:
-    """Type into a field."""
-    field = page.locator(f"#{element_id} textarea, #{element_id} input").first
-    field.fill(text)
-    field.press("Tab")
 
 
 def _environment() -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import fill, open_tab
+from .hands import fill, open_tab
 
 EVIL = "<img src=x onerror=window.taken=1>"
 

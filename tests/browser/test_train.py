@@ -2,57 +2,18 @@
 
 from __future__ import annotations
 
-import re
-import time
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, expect
 
 from ti_core.files.reading import read_embedding
 
-from .conftest import fill, open_tab
-
-LONG = 120_000
-"""Milliseconds; a test machine may have other work."""
-
-
-class Hands:
-    """Counts what a visitor does."""
-
-    def __init__(self, page: Page) -> None:
-        self.page, self.actions, self.paths = page, 0, 0
-
-    def click(self, name: str, role: str = "button") -> None:
-        self.page.get_by_role(role, name=name, exact=True).click()  # type: ignore[arg-type]
-        self.actions += 1
-
-    def fill(self, element_id: str, text: str) -> None:
-        fill(self.page, element_id, text)
-        self.actions += 1
-
-
-def state(page: Page, wanted: str) -> None:
-    """Wait until the job stands so."""
-    expect(page.locator(f"#ti_progress [data-state={wanted}]").first).to_be_visible(timeout=LONG)
-
-
-def step(page: Page) -> int:
-    text = page.locator("#ti_progress .ti-figures").first.inner_text(timeout=LONG)
-    return int(re.search(r"step\s+([\d,]+) of", text)[1].replace(",", ""))  # type: ignore[index]
-
-
-def wait_for_step(page: Page, wanted: int) -> int:
-    end = time.monotonic() + LONG / 1000
-    while time.monotonic() < end:
-        if step(page) >= wanted:
-            return step(page)
-        time.sleep(0.2)
-    raise AssertionError(f"the training stays at step {step(page)}")
+from .hands import LONG, Hands, fill, open_tab, state, step, wait_for_step
 
 
 def test_a_first_training_takes_at_most_six_clicks_and_fields(page: Page, site: Path) -> None:
     hands = Hands(page)
-    hands.click("Train", role="tab")
+    hands.open_tab("Train")
     expect(page.locator("#ti_outlook")).to_contain_text("Token allowance", timeout=LONG)
     expect(page.locator("#ti_outlook .ti-schedule")).to_be_visible()
     hands.fill("ti_train_token_string", "zz-disc")

@@ -30,6 +30,7 @@ from ti_core.train import loop
 from ti_core.train.events import (
     Failed,
     Finished,
+    Previewing,
     PreviewReady,
     Saved,
     Started,
@@ -112,7 +113,8 @@ def test_the_events_tell_the_story_in_order(configure: Configure) -> None:
     log = Log()
     train(configure(max_train_steps=2, sample_every_n_steps=2), FakeHost(), log)
     kinds = [type(event) for event in log]
-    assert kinds == [Started, PreviewReady, StepDone, StepDone, PreviewReady, Saved, Finished]
+    drawn = [Previewing, PreviewReady]
+    assert kinds == [Started, *drawn, StepDone, StepDone, *drawn, Saved, Finished]
     lines = (run_folder(log).path / "events.jsonl").read_text().splitlines()
     assert [json.loads(line)["event"] for line in lines] == [kind.__name__ for kind in kinds]
     assert log.of(Finished)[0].reason == "done"

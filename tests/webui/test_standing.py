@@ -10,6 +10,7 @@ from ti_core.train.events import (
     Encoding,
     Finished,
     Paused,
+    Previewing,
     PreviewReady,
     Resumed,
     Saved,
@@ -52,6 +53,13 @@ def test_encoding_is_a_stage_until_the_first_step() -> None:
     encoding = after(after(Standing(), STARTED), Encoding(300, 10_000))
     assert encoding.stage == "encoding pictures: 300 of 10000"
     assert stepped(encoding, 1, 1).stage == "training"
+
+
+def test_drawing_is_a_stage_that_takes_the_place_of_encoding() -> None:
+    encoding = after(after(Standing(), STARTED), Encoding(4, 5))
+    drawing = after(encoding, Previewing(0, 1, 2))
+    assert drawing.stage == "drawing previews: 1 of 2"
+    assert after(drawing, PreviewReady(0, Path("0.png"), "a word")).stage == "training"
 
 
 def test_pictures_notices_and_the_result_are_collected() -> None:

@@ -52,6 +52,16 @@ class StepDone(Event):
 
 
 @dataclass(frozen=True)
+class Previewing(Event):
+    """A preview picture is being drawn, which may take longer than many steps."""
+
+    step: int
+    number: int
+    """Counted from 1."""
+    total: int
+
+
+@dataclass(frozen=True)
 class PreviewReady(Event):
     """A preview picture was written."""
 

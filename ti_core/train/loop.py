@@ -30,6 +30,7 @@ from .events import (
     Finished,
     Listener,
     Paused,
+    Previewing,
     PreviewReady,
     Resumed,
     Saved,
@@ -296,6 +297,7 @@ class Run:
     def _make_previews(self) -> None:
         """A preview that fails is told about, and training goes on (A1111 dies of it)."""
         for number, request in enumerate(self.plan.previews):
+            self._emit(Previewing(self.step, number + 1, len(self.plan.previews)))
             try:
                 self._preview(number, request)
             except Exception as error:

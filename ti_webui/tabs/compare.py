@@ -336,15 +336,29 @@ def _pictures(fields: dict[str, Any]) -> None:
         )
     with gr.Accordion("More: Pictures", open=False):
         with gr.Row():
-            fields["steps"] = gr.Slider(1, 150, 20, step=1, label="Sampling steps")
-            fields["scale"] = gr.Slider(1, 30, 7, step=0.5, label="CFG Scale")
+            fields["steps"] = gr.Slider(
+                1, 150, 20, step=1, label="Sampling steps", elem_id="ti_compare_steps"
+            )
+            fields["scale"] = gr.Slider(
+                1, 30, 7, step=0.5, label="CFG Scale", elem_id="ti_compare_scale"
+            )
         fields["sampler"] = gr.Textbox(
-            label="Sampler", placeholder="the program's first", max_lines=1
+            label="Sampler",
+            placeholder="the program's first",
+            max_lines=1,
+            elem_id="ti_compare_sampler",
         )
         with gr.Row():
-            about = "0 is the size that the model was made for"
-            fields["width"] = gr.Slider(0, 2048, 0, step=8, label="Width", info=about)
-            fields["height"] = gr.Slider(0, 2048, 0, step=8, label="Height", info=about)
+            for side in ("width", "height"):
+                fields[side] = gr.Slider(
+                    0,
+                    2048,
+                    0,
+                    step=8,
+                    label=side.title(),
+                    info="0 is the size that the model was made for",
+                    elem_id=f"ti_compare_{side}",
+                )
 
 
 def _use(page: Page, run: Any) -> tuple[Any, Any]:

@@ -1,0 +1,273 @@
+"""The tab inside of a real web UI, as people use it: in a browser, on the processor.
+
+    A1111_PATH=… A1111_PYTHON=… python -m pytest tests/real_hosts/test_webui_browser.py
+
+`TI_SCREENSHOTS=<folder>` keeps pictures of every sub-tab. Checkpoints have random weights and
+reduced sizes: what is proved is that everything works together, not that anything is learned.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.hands import (
+    LONG,
+    Hands,
+    at,
+    choose,
+    fill,
+    open_tab,
+    state,
+    step,
+    wait_for_step,
+)
+from tests.conftest import draw
+from ti_core.files.reading import read_embedding
+
+from .conftest import visit
+from .webui import EXTENSION, Picture, WebUI
+
+PROMPT = "a photo of a tree on a hill"
+WORD = "zz-real"
+Shoot = Callable[[Page, str], None]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five drawn pictures with captions."""
+    return draw(tmp_path_factory.mktemp("data") / "pictures", captions=True)
+
+
+@pytest.fixture(scope="module")
+def before(webui: WebUI) -> Picture:
+    """Of the fresh program."""
+    return webui.picture(PROMPT)
+
+
+@pytest.fixture
+def shoot(webui: WebUI) -> Shoot:
+    """Keep a picture of the page, where the environment asks for them."""
+
+    def keep(page: Page, name: str) -> None:
+        folder = os.environ.get("TI_SCREENSHOTS")
+        if folder:
+            page.wait_for_timeout(500)
+            page.screenshot(path=f"{folder}/{webui.program.name}-{name}.png", full_page=True)
+
+    return keep
+
+
+def order(page: Page, word: str, folder: Path, **settings: object) -> None:
+    """Fill in a small training, and begin it."""
+    open_tab(page, "Train")
+    fill(page, "ti_train_token_string", word)
+    fill(page, "ti_train_train_data_dir", str(folder))
+    small = {"width": 64, "height": 64, "max_train_steps": 20, "sample_every_n_steps": 10}
+    for name, value in {**small, **settings}.items():
+        fill(page, f"ti_train_{name}", str(value))
+    page.get_by_role("button", name="Train Embedding", exact=True).locator("visible=true").click()
+
+
+def run_of(webui: WebUI, word: str) -> Path:
+    """The folder of its newest run."""
+    return max(webui.logs.glob(f"*/{word}*"), key=lambda path: path.stat().st_mtime)
+
+
+def test_the_extensions_page_lists_it(page: Page, webui: WebUI, shoot: Shoot) -> None:
+    open_tab(page, "Extensions", among="#tabs")
+    expect(page.locator("#extensions")).to_contain_text(EXTENSION)
+    shoot(page, "extensions")
+    assert "error" not in webui.log.lower().split("running on local url")[0], webui.log
+
+
+@pytest.mark.usefixtures("before")
+def test_a_first_training_takes_at_most_six_clicks_and_fields(
+    page: Page, webui: WebUI, pictures: Path
+) -> None:
+    hands = Hands(page)
+    hands.open_tab("Train")
+    expect(at(page, "ti_outlook")).to_contain_text("Token allowance", timeout=LONG)
+    hands.fill("ti_train_token_string", "zz-first")
+    hands.fill("ti_train_init_word", "circle")
+    hands.fill("ti_train_train_data_dir", str(pictures))
+    hands.click("Train Embedding")
+    state(page, "running")
+    assert hands.actions <= 6
+    page.locator("#ti_interrupt").click()
+    state(page, "stopped")
+    assert read_embedding(webui.embeddings / "zz-first.safetensors").vectors
+
+
+def test_twenty_steps_with_previews_teach_a_word_for_txt2img(
+    page: Page, webui: WebUI, pictures: Path, before: Picture, shoot: Shoot
+) -> None:
+    plain = webui.picture(WORD)
+    assert "TI hashes" not in plain.infotext
+    order(page, WORD, pictures, save_every_n_steps=10)
+    state(page, "done")
+    assert step(page) == 20
+    expect(page.locator("#ti_previews img")).to_have_count(3, timeout=LONG)
+    expect(at(page, "ti_progress")).to_contain_text(f"Write {WORD} in a prompt")
+    shoot(page, "train")
+    assert len(list((run_of(webui, WORD) / "images").glob("*.png"))) == 3
+    taught = webui.picture(WORD)
+    assert taught.pixels != plain.pixels
+    assert f"{WORD}: " in taught.infotext.split("TI hashes")[1]
+    assert webui.picture(PROMPT) == before
+
+
+def test_the_word_goes_to_txt2img_and_makes_a_picture_there(page: Page, shoot: Shoot) -> None:
+    open_tab(page, "Train")
+    page.locator("#ti_send_to_txt2img").click(timeout=LONG)
+    prompt = page.locator("#txt2img_prompt textarea")
+    expect(prompt).to_be_visible()
+    expect(prompt).to_have_value(re.compile(f"{WORD}$"))
+    for field, value in (("steps", 3), ("width", 64), ("height", 64)):
+        fill(page, f"txt2img_{field}", str(value))
+    page.locator("#txt2img_generate").click()
+    expect(at(page, "html_info_txt2img")).to_contain_text("TI hashes", timeout=LONG)
+    shoot(page, "txt2img")
+
+
+def test_a_run_is_interrupted_and_resumed_whatever_becomes_of_the_page(
+    page: Page, context: BrowserContext, webui: WebUI, pictures: Path
+) -> None:
+    order(page, "zz-long", pictures, max_train_steps=2000, sample_every_n_steps=0)
+    state(page, "running")
+    wait_for_step(page, 2)
+    page.close()
+    other = context.new_page()
+    visit(other, webui)
+    open_tab(other, "Train")
+    state(other, "running")
+    expect(at(other, "ti_progress")).to_contain_text("zz-long")
+    seen = step(other)
+    assert wait_for_step(other, seen + 1) > seen
+    other.locator("#ti_interrupt").click()
+    state(other, "stopped")
+    reached = step(other)
+    fill(other, "ti_train_token_string", "zz-long")
+    expect(other.locator("body")).to_contain_text(f"stands at step {reached} of", timeout=LONG)
+    other.locator("#ti_resume").click()
+    state(other, "running")
+    assert wait_for_step(other, reached + 1) > reached
+    other.locator("#ti_interrupt").click()
+    state(other, "stopped")
+    other.close()
+
+
+def test_previews_are_made_as_the_txt2img_page_says(
+    page: Page, webui: WebUI, pictures: Path
+) -> None:
+    open_tab(page, "txt2img", among="#tabs")
+    page.locator("#txt2img_prompt textarea").fill("[name] in a garden")
+    page.locator("#txt2img_neg_prompt textarea").fill("fog")
+    for field, value in (("steps", 4), ("width", 64), ("height", 72), ("cfg_scale", 3)):
+        fill(page, f"txt2img_{field}", str(value))
+    fill(page, "txt2img_seed", "77")
+    open_tab(page, "Textual Inversion", among="#tabs")
+    open_tab(page, "Train")
+    page.locator("#ti_train_preview_from_txt2img input").check()
+    order(page, "zz-seen", pictures, max_train_steps=2, sample_every_n_steps=2)
+    state(page, "done")
+    told = json.loads((run_of(webui, "zz-seen") / "settings.json").read_text())["train"]["preview"]
+    assert told["sample_prompts"] == "[name] in a garden --n fog --w 64 --h 72"
+    assert (told["sample_steps"], told["sample_seed"]) == (4, 77)
+    assert told["sample_cfg_scale"] == 3
+
+
+def test_an_embedding_is_created_and_is_a_word_at_once(
+    page: Page, webui: WebUI, shoot: Shoot
+) -> None:
+    open_tab(page, "Create")
+    fill(page, "ti_create_token_string", "zz-made")
+    fill(page, "ti_create_init_word", "red circle")
+    fill(page, "ti_create_num_vectors_per_token", "2")
+    page.locator("#ti_create_button").click()
+    expect(page.locator("#ti_create_message").first).to_contain_text("is made", timeout=LONG)
+    shoot(page, "create")
+    assert "zz-made: " in webui.picture("zz-made").infotext.split("TI hashes")[1]
+    assert webui.picture("zz-made").pixels == webui.picture("red circle").pixels
+
+
+def test_photographs_become_a_dataset_with_captions(
+    page: Page, photographs: Path, shoot: Shoot
+) -> None:
+    open_tab(page, "Data")
+    fill(page, "ti_preprocess_source", str(photographs))
+    fill(page, "ti_preprocess_width", "64")
+    fill(page, "ti_preprocess_height", "64")
+    page.locator("#ti_preprocess_button").click()
+    state(page, "done", "preprocess")
+    expect(at(page, "ti_preprocess_result")).to_contain_text("7 picture(s) made of 7")
+    expect(page.locator("#ti_preprocess_pictures img")).to_have_count(7)
+    shoot(page, "preprocess")
+    made = photographs.with_name("photographs-processed")
+    assert len(list(made.glob("*.png"))) == 7
+
+    open_tab(page, "Captions and checkup")
+    expect(page.locator("#ti_data_folder textarea, #ti_data_folder input")).to_have_value(str(made))
+    page.locator("#ti_checkup_button").click()
+    expect(at(page, "ti_checkup")).to_contain_text("7 picture(s)", timeout=LONG)
+    page.locator("#ti_caption_open").click()
+    expect(at(page, "ti_caption_where")).to_contain_text("1 of 7")
+    page.locator("#ti_caption_next").click()
+    expect(at(page, "ti_caption_where")).to_contain_text("2 of 7")
+    page.locator("#ti_caption_text textarea").fill("an orange thing [name]")
+    page.locator("#ti_caption_text textarea").press("Control+Enter")
+    expect(at(page, "ti_caption_message")).to_contain_text("is saved")
+    shoot(page, "captions")
+    assert "an orange thing [name]" in [path.read_text("utf-8") for path in made.glob("*.txt")]
+
+
+def test_a_copy_is_compared_and_used(page: Page, webui: WebUI, shoot: Shoot) -> None:
+    now = webui.picture(WORD)
+    open_tab(page, "Compare")
+    choose(page, "ti_compare_run", WORD)
+    expect(at(page, "ti_compare_copies")).to_contain_text(f"{WORD}-000010")
+    page.get_by_text("More: Pictures").click()
+    for field, value in (("steps", 3), ("width", 64), ("height", 64)):
+        fill(page, f"ti_compare_{field}", str(value))
+    page.locator("#ti_compare_button").click()
+    state(page, "done", "compare")
+    expect(at(page, "ti_compare_ratings")).to_contain_text("best copy")
+    expect(page.locator("#ti_compare_sheets img").first).to_be_visible()
+    choose(page, "ti_compare_copy", f"{WORD}-000010")
+    shoot(page, "compare")
+    page.locator("#ti_compare_replace input").check()
+    page.locator("#ti_compare_use_button").click()
+    expect(at(page, "ti_compare_answer")).to_contain_text(f"is {WORD} now", timeout=LONG)
+    copy = read_embedding(run_of(webui, WORD) / "embeddings" / f"{WORD}-000010.safetensors")
+    used = read_embedding(webui.embeddings / f"{WORD}.safetensors")
+    assert used.vectors["clip_l"].equal(copy.vectors["clip_l"])
+    assert webui.picture(WORD).pixels != now.pixels
+
+
+def test_the_library_shows_strength_and_nearest_words(
+    page: Page, webui: WebUI, shoot: Shoot
+) -> None:
+    open_tab(page, "Library")
+    table = at(page, "ti_progress_library")
+    expect(table).to_contain_text(WORD)
+    page.locator("#ti_library_measure").click()
+    expect(table.locator(".ti-tag").first).to_be_visible()
+    choose(page, "ti_library_chosen", WORD)
+    page.locator("#ti_library_inspect").click()
+    expect(at(page, "ti_library_explained")).to_contain_text("near to", timeout=LONG)
+    shoot(page, "library")
+    page.get_by_text("Convert").first.click()
+    fill(page, "ti_library_name", "zz-copy")
+    page.locator("#ti_library_convert").click()
+    expect(at(page, "ti_library_answer")).to_contain_text("zz-copy.safetensors is written")
+    assert webui.picture("zz-copy").pixels == webui.picture(WORD).pixels
+
+
+def test_the_program_is_as_it_was_before_all_of_this(webui: WebUI, before: Picture) -> None:
+    assert webui.picture(PROMPT) == before
