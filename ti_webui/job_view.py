@@ -1,6 +1,6 @@
 """One kind of job on a page: how far it is, and a button that ends it.
 
-As in `live`, the page presses `#ti_poll_<kind>` while `#ti_progress_<kind>` is in view.
+As in `live`, the page presses `#ti_poll_<kind>` while `#ti_standing_<kind>` is in view.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _signature(job: Job) -> Seen:
 def build_job_view(studio: Studio, kind: Kind, idle: str) -> JobView:
     """Make the components; `idle` says what can be begun here."""
     text = f'<div class="ti-idle">{escape(idle)}</div>'
-    progress = gr.HTML(text, elem_id=f"ti_progress_{kind}")
+    progress = gr.HTML(text, elem_id=f"ti_standing_{kind}")
     interrupt = gr.Button(
         "Interrupt", variant="stop", size="sm", interactive=False, elem_id=f"ti_interrupt_{kind}"
     )

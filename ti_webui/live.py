@@ -161,7 +161,7 @@ def build_live(studio: Studio) -> Live:
         save = gr.Button("Save now", elem_id="ti_save_now", **small)
         preview = gr.Button("Preview now", elem_id="ti_preview_now", **small)
         interrupt = gr.Button("Interrupt", variant="stop", elem_id="ti_interrupt", **small)
-    progress = gr.HTML(_IDLE, elem_id="ti_progress")
+    progress = gr.HTML(_IDLE, elem_id="ti_standing")
     with gr.Row(elem_id="ti_use"):
         looks = {"show_copy_button": True, "buttons": ["copy"]}
         prompt = made(

@@ -41,6 +41,11 @@ def choose(page: Page, element_id: str, text: str) -> None:
     page.locator(f"#{element_id} li, [role=option]").filter(has_text=text).first.click()
 
 
+def unfold(page: Page, title: str) -> None:
+    """Open an accordion."""
+    page.locator(".label-wrap").filter(has_text=title).locator("visible=true").first.click()
+
+
 class Hands:
     """Counts what a visitor does."""
 
@@ -62,14 +67,14 @@ class Hands:
 
 def state(page: Page, wanted: str, kind: str = "", timeout: int = LONG) -> None:
     """Wait until the job stands so; `kind` is that of the tab, Train's without."""
-    progress = f"#ti_progress_{kind}" if kind else "#ti_progress"
+    progress = f"#ti_standing_{kind}" if kind else "#ti_standing"
     shown = page.locator(f"{progress} [data-state={wanted}]").first
     expect(shown).to_be_visible(timeout=timeout)
 
 
 def step(page: Page) -> int:
     """The step that the training has reached."""
-    text = page.locator("#ti_progress .ti-figures").first.inner_text(timeout=LONG)
+    text = page.locator("#ti_standing .ti-figures").first.inner_text(timeout=LONG)
     return int(re.search(r"step\s+([\d,]+) of", text)[1].replace(",", ""))  # type: ignore[index]
 
 

@@ -116,6 +116,7 @@ HOSTS: dict[str, Callable[[Path], Subject]] = {
     "diffusers-sdxl": diffusers("sdxl"),
     "a1111-sd1": a1111("sd1"),
     "a1111-sd1-inpaint": a1111("sd1-inpaint"),
+    "a1111-sd2": a1111("sd2"),
     "a1111-sd2-v": a1111("sd2-v"),
     "a1111-sdxl": a1111("sdxl"),
     "forge-sd1": forge("sd1"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PIL import ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from ti_core.files.lettering import default_font
 
@@ -13,16 +13,29 @@ def test_the_font_has_the_size_that_is_asked_for() -> None:
     assert heights[1] == pytest.approx(3 * heights[0], abs=3)
 
 
-@pytest.mark.parametrize("error", [TypeError("one argument"), ImportError("no FreeType")])
-def test_an_older_pillow_gives_its_one_bitmap(
-    monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
+@pytest.fixture(params=[TypeError("one argument"), ImportError("no FreeType")], ids=str)
+def _old_pillow(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """It has one bitmap, of one size."""
     bitmap = ImageFont.load_default_imagefont()
 
     def old(*size: float) -> object:
         if size:
-            raise error
+            raise request.param
         return bitmap
 
     monkeypatch.setattr(ImageFont, "load_default", old)
-    assert default_font(20) is bitmap
+
+
+@pytest.mark.usefixtures("_old_pillow")
+def test_an_older_pillow_gives_its_one_bitmap() -> None:
+    assert isinstance(default_font(20), ImageFont.ImageFont)
+    assert default_font(20).getbbox("H") == default_font(48).getbbox("H")
+
+
+@pytest.mark.usefixtures("_old_pillow")
+def test_the_bitmap_writes_any_text_as_well_as_it_can() -> None:
+    font = default_font(20)
+    assert font.getlength("猫 café …") == font.getlength("? café ...")
+    image = Image.new("RGB", (120, 20), "white")
+    ImageDraw.Draw(image).text((2, 2), "猫 …", fill="black", font=font)
+    assert image.getcolors() != [(120 * 20, (255, 255, 255))]

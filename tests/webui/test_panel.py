@@ -36,6 +36,12 @@ def test_every_element_has_a_name_of_its_own(panel: gr.Blocks) -> None:
     assert all(name.startswith("ti_") for name in names)
 
 
+def test_no_name_is_one_of_a1111s_own_train_tab(panel: gr.Blocks) -> None:
+    """Both are on one page, and its scripts look elements up by name."""
+    taken = {"ti_gallery_container", "ti_output", "ti_gallery", "ti_progress", "ti_error"}
+    assert not taken & {b.elem_id for b in panel.blocks.values() if b.elem_id}
+
+
 def test_no_default_is_frozen_into_ui_config(panel: gr.Blocks) -> None:
     """A1111 saves the defaults of a page at its first start; better ones would never arrive."""
     assert all(block.do_not_save_to_config for block in panel.blocks.values())

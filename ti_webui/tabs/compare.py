@@ -101,7 +101,7 @@ class Page:
         names = [path.stem for path in run.copies]
         chosen = [path.stem for path in some_of(run.copies, _MOST_COPIES)]
         prompts = config_of(run.folder).preview.sample_prompts
-        shown = gr.update() if prompts.endswith(".txt") else gr.update(value=prompts)
+        shown = gr.update() if prompts.endswith(".txt") else gr.update(value=_words(prompts))
         return [gr.update(choices=names, value=chosen), shown, gr.update(value=run.name)]
 
     def _run(self, label: str) -> PastRun:
@@ -287,6 +287,11 @@ def build(studio: Studio) -> None:
     bind_job_view(view, message, [rated, sheets, copy], page.show)
 
 
+def _words(line: str) -> str:
+    """A preview prompt without kohya's options behind it; Compare has fields of its own."""
+    return line.partition(" --")[0]
+
+
 def _usable(copies: list[str]) -> Any:
     return gr.update(choices=copies, value=copies[-1] if copies else None)
 
@@ -302,7 +307,7 @@ def _fields(page: Page) -> tuple[dict[str, Any], Any]:
         [_SHEETS, _BEST], value=[_SHEETS, _BEST], label="What to compare", elem_id="ti_compare_what"
     )
     fields["prompts"] = gr.Textbox(
-        value=page.studio.settings().sample_prompts,
+        value=_words(page.studio.settings().sample_prompts),
         label="Prompts",
         info="one in each line; [name] stands for the word",
         lines=3,

@@ -234,7 +234,7 @@ def build(studio: Studio) -> None:
     with made(gr.Row, equal_height=False):
         with gr.Column(scale=5, min_width=360):
             cards, skipped = _gallery(), gr.HTML("")
-            table = gr.HTML(markup.box("note", "looking …"), elem_id="ti_progress_library")
+            table = gr.HTML(markup.box("note", "looking …"), elem_id="ti_standing_library")
         with gr.Column(scale=4, min_width=360):
             chosen = _one(page)
     shown = [cards, table, chosen, skipped]

@@ -193,7 +193,7 @@ def test_looking_twice_changes_nothing_and_a_new_page_sees_all(
     finished(page.studio.jobs.list()[0])
     seen, *updates = live.look(seen)
     found = dict(zip((part.elem_id for part in live.outputs), updates, strict=True))
-    assert "zz-thing" in found["ti_progress"]["value"]
+    assert "zz-thing" in found["ti_standing"]["value"]
     assert len(found["ti_previews"]["value"]) == 3
     assert found["ti_previews"]["value"][0][1].startswith("step 6: ")
     assert found["ti_interrupt"]["interactive"] is False
