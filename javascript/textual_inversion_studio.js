@@ -56,6 +56,7 @@ window.tiStudio = window.tiStudio || (() => {
                 : event.altKey && event.key === "ArrowRight" ? "ti_caption_next" : "";
         if (name && button(name)) {
             event.preventDefault();
+            event.stopPropagation(); // A1111 would look for a button "Generate" here, and fail
             event.target.dispatchEvent(new Event("change", {bubbles: true}));
             button(name).click();
         }

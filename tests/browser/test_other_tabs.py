@@ -35,9 +35,11 @@ def test_captions_are_turned_saved_and_replaced(page: Page, site: Path) -> None:
     captions(page)
     page.locator("#ti_caption_next").click()
     expect(page.locator("#ti_caption_where")).to_contain_text("2 of 6")
+    page.evaluate("document.addEventListener('keydown', (e) => { window.heard = e.key })")
     page.locator("#ti_caption_text textarea").fill("a green thing")
     page.locator("#ti_caption_text textarea").press("Control+Enter")
     expect(page.locator("#ti_caption_message")).to_contain_text("is saved")
+    assert page.evaluate("window.heard") != "Enter"  # A1111's page listens, too
     assert (site / "pictures" / "00001-0-a green disc.txt").read_text("utf-8") == "a green thing"
     page.get_by_text("Find and replace").click()
     fill(page, "ti_caption_find", "disc")
