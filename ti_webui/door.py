@@ -39,9 +39,7 @@ _SEND = """(text) => {
     area.value = before ? before + ', ' + text : text;
     updateInput(area);
     switch_to_txt2img();
-    return [];
 }"""
-"""gradio 3.41 would take nothing for the value of an output, and look for that."""
 
 _seen: dict[str, Any] = {}
 
