@@ -50,8 +50,11 @@ def _renewed(tensor: Any, freeze: bool) -> Any:
     fresh: Any = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
     place = (tensor.storage_offset(), tensor.size(), tensor.stride())
     fresh.set_(tensor.untyped_storage(), *place)
+    trainable, grad = tensor.requires_grad and not freeze, tensor.grad
+    tensor.data = fresh
+    if not _is_spoiled(tensor):  # it was made outside of inference mode, and only moved in it
+        return tensor.requires_grad_(trainable)
     if isinstance(tensor, nn.Parameter):
-        trainable, grad = tensor.requires_grad and not freeze, tensor.grad
         fresh = nn.Parameter(fresh, requires_grad=trainable)
         fresh.grad = grad
     swap = getattr(torch.utils, "swap_tensors", None)  # torch 2.3
