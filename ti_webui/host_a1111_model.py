@@ -10,19 +10,11 @@ import torch
 from modules import devices, sd_emphasis, sd_models, shared
 from torch import Tensor, nn
 
-from ti_core.errors import HostError
 from ti_core.hosts.port import Family, ModelFacts
 
+from .host_facts import family_of, refusal, resolution_of, short_hash
 from .host_lent import Lent, Part, input_channels
 from .host_text import Encoder, Reading
-
-_FAMILIES: dict[tuple[str, ...], Family] = {
-    ("clip_l",): "sd1",
-    ("clip_h",): "sd2",
-    ("clip_l", "clip_g"): "sdxl",
-}
-_FIX = "choose a checkpoint of SD 1.x, SD 2.x or SDXL"
-_SHORT_HASH = 10
 
 
 def facts_of(model: Any) -> ModelFacts:
@@ -40,9 +32,9 @@ def facts_of(model: Any) -> ModelFacts:
         prediction=prediction,  # type: ignore[arg-type]
         alphas_cumprod=tuple(_alphas(model).tolist()),
         latent_scale=float(model.scale_factor),
-        resolution=_resolution(family, prediction),
+        resolution=resolution_of(family, prediction),
         checkpoint_name=str(info.name_for_extra),
-        checkpoint_hash=str(info.sha256 or "")[:_SHORT_HASH],
+        checkpoint_hash=short_hash(info.sha256),
     )
 
 
@@ -68,7 +60,7 @@ def lent_by(model: Any, check: Callable[[], None]) -> Lent:
         unet=model.model.diffusion_model,
         vae=model.first_stage_model,
         encoders=encoders,
-        reading=_reading,
+        reading=reading,
         check=check,
         ready=ready,
         release=release,
@@ -83,19 +75,13 @@ def _move(networks: list[nn.Module], device: Any) -> None:
 
 
 def _family(model: Any, encoders: tuple[Encoder, ...]) -> Family:
-    family = _FAMILIES.get(tuple(encoder.key for encoder in encoders))
-    if family is None:
-        raise _refusal("its text encoders are of another kind")
+    family = family_of(encoders)
     unet = model.model.diffusion_model
     if input_channels(unet) not in (4, 9):
-        raise _refusal(f"its network wants {input_channels(unet)} channels; it edits pictures")
+        raise refusal(f"its network wants {input_channels(unet)} channels; it edits pictures")
     if family != "sdxl" and getattr(unet, "num_classes", None) is not None:
-        raise _refusal("its network wants pictures beside words (unCLIP)")
+        raise refusal("its network wants pictures beside words (unCLIP)")
     return family
-
-
-def _refusal(why: str) -> HostError:
-    return HostError("the loaded checkpoint cannot be taught a word here", why, _FIX)
 
 
 def _alphas(model: Any) -> Tensor:
@@ -107,14 +93,7 @@ def _alphas(model: Any) -> Tensor:
     return kept
 
 
-def _resolution(family: Family, prediction: str) -> int:
-    """SD 2's v-models were trained at 768."""
-    if family == "sdxl":
-        return 1024
-    return 768 if family == "sd2" and prediction == "v_prediction" else 512
-
-
-def _reading() -> Reading:
+def reading() -> Reading:
     """Settings > Stable Diffusion > Emphasis mode."""
     name = getattr(shared.opts, "emphasis", "Original")
 
@@ -157,14 +136,14 @@ def _clip(words: Any, wrapped: Any) -> Encoder:
     return Encoder(
         key="clip_l",
         network=wrapped.transformer,
-        table=_table(text_model.embeddings.token_embedding),
+        table=table_of(text_model.embeddings.token_embedding),
         tokenize=lambda text: words.tokenize([text])[0],
         spell=lambda number: str(wrapped.tokenizer.convert_ids_to_tokens(number)),
         start=words.id_start,
         end=words.id_end,
         pad=words.id_pad,
         layers=len(text_model.encoder.layers),
-        run=lambda ids, clip_skip: _run(words, ids, clip_skip),
+        run=lambda ids, clip_skip: run_encoder(words, ids, clip_skip),
     )
 
 
@@ -175,25 +154,26 @@ def _open_clip(words: Any, wrapped: Any, key: str) -> Encoder:
     return Encoder(
         key=key,
         network=wrapped.model,
-        table=_table(wrapped.model.token_embedding),
+        table=table_of(wrapped.model.token_embedding),
         tokenize=lambda text: words.tokenize([text])[0],
         spell=lambda number: str(tokenizer._tokenizer.decoder[number]),
         start=words.id_start,
         end=words.id_end,
         pad=words.id_pad,
         layers=len(wrapped.model.transformer.resblocks),
-        run=lambda ids, clip_skip: _run(words, ids, clip_skip),
+        run=lambda ids, clip_skip: run_encoder(words, ids, clip_skip),
     )
 
 
-def _table(token_embedding: Any) -> nn.Embedding:
+def table_of(token_embedding: Any) -> nn.Embedding:
     """Under the module that puts in the web UI's own embeddings."""
     table = getattr(token_embedding, "wrapped", token_embedding)
     assert isinstance(table, nn.Embedding)
     return table
 
 
-def _run(words: Any, ids: Tensor, clip_skip: int) -> tuple[Tensor, Tensor | None]:
+def run_encoder(words: Any, ids: Tensor, clip_skip: int) -> tuple[Tensor, Tensor | None]:
+    """States (N, 77, width) of a shell around a text encoder, and SDXL's pooled text."""
     with _clip_skip(clip_skip):
         states = words.encode_with_transformers(ids)
     return states, getattr(states, "pooled", None)

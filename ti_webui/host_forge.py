@@ -23,8 +23,9 @@ from ti_core.hosts.precision import check_precision
 
 from .host_base import WebUIHost, alone
 from .host_forge_embeddings import refresh
-from .host_forge_model import Loading, encoders_of, facts_of, lent_by
+from .host_forge_model import encoders_of, facts_of, lent_by
 from .host_forge_state import made_ready
+from .host_loading import Loading
 from .host_session import WebUISession
 from .host_text import Encoder
 
@@ -56,7 +57,7 @@ class ForgeHost(WebUIHost):
                 stack.enter_context(torch.inference_mode(False))
             model = loaded_model()
             facts_of(model)  # refuses at once what cannot be trained
-            loading = Loading(model)
+            loading = Loading(memory_management, model.forge_objects_original)
             stack.enter_context(made_ready(model))
             lent = lent_by(model, loading, lambda: _check_loaded(model))
             session = WebUISession(lent, precision, moves=False)

@@ -1,4 +1,4 @@
-"""Forge's model objects, and its memory manager asked for the parts that a session needs."""
+"""Forge's model objects, by name."""
 
 from __future__ import annotations
 
@@ -7,29 +7,20 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from backend import memory_management
 from backend.text_processing import emphasis
 from modules import shared
 from torch import Tensor
 
-from ti_core.errors import HostError
 from ti_core.hosts.port import Family, ModelFacts
 
+from .host_facts import alphas_of, family_of, refusal, resolution_of, short_hash
 from .host_forge_state import inputs_kept
-from .host_lent import Lent, Part, input_channels
+from .host_lent import Lent, input_channels
+from .host_loading import Loading
 from .host_text import Encoder, Reading
 
-_FAMILIES: dict[tuple[str, ...], Family] = {
-    ("clip_l",): "sd1",
-    ("clip_h",): "sd2",
-    ("clip_l", "clip_g"): "sdxl",
-}
 _PREDICTIONS = ("epsilon", "v_prediction")
 _ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
-_FIX = "choose a checkpoint of SD 1.x, SD 2.x or SDXL"
-_SHORT_HASH = 10
-_ROOM = 3 * 1024**3
-"""Bytes of the accelerator that are kept free of weights, for a step with its backward pass."""
 
 
 def facts_of(model: Any) -> ModelFacts:
@@ -46,80 +37,28 @@ def facts_of(model: Any) -> ModelFacts:
         family=family,
         encoders=tuple(encoder.facts() for encoder in encoders),
         prediction=prediction,  # type: ignore[arg-type]
-        alphas_cumprod=_alphas(network.predictor),
+        alphas_cumprod=alphas_of(network.predictor.sigmas),
         latent_scale=float(model.forge_objects_original.vae.first_stage_model.scaling_factor),
-        resolution=_resolution(family, prediction),
+        resolution=resolution_of(family, prediction),
         checkpoint_name=str(info.name_for_extra),
-        checkpoint_hash=str(info.sha256 or "")[:_SHORT_HASH],
+        checkpoint_hash=short_hash(info.sha256),
     )
 
 
 def _family(encoders: tuple[Encoder, ...], unet: Any) -> Family:
-    family = _FAMILIES.get(tuple(encoder.key for encoder in encoders))
-    if family is None or not hasattr(unet, "input_blocks"):
-        raise _refusal("its network or its text encoders are of another kind")
+    family = family_of(encoders)
+    if not hasattr(unet, "input_blocks"):
+        raise refusal("its network is of another kind")
     if input_channels(unet) not in (4, 9):
-        raise _refusal(f"its network wants {input_channels(unet)} channels; it edits pictures")
+        raise refusal(f"its network wants {input_channels(unet)} channels; it edits pictures")
     return family
 
 
 def _prediction(predictor: Any) -> str:
     kind = str(getattr(predictor, "prediction_type", ""))
     if kind not in _PREDICTIONS or not hasattr(predictor, "sigmas"):
-        raise _refusal("its network predicts neither noise (eps) nor v")
+        raise refusal("its network predicts neither noise (eps) nor v")
     return kind
-
-
-def _refusal(why: str) -> HostError:
-    return HostError("the loaded checkpoint cannot be taught a word here", why, _FIX)
-
-
-def _alphas(predictor: Any) -> tuple[float, ...]:
-    """ᾱ = 1/(1 + σ²) for every timestep, with which Forge makes pictures."""
-    sigmas = predictor.sigmas.detach().cpu().double()
-    return tuple((1 / (1 + sigmas**2)).tolist())
-
-
-def _resolution(family: Family, prediction: str) -> int:
-    """SD 2's v-models were trained at 768."""
-    if family == "sdxl":
-        return 1024
-    return 768 if family == "sd2" and prediction == "v_prediction" else 512
-
-
-class Loading:
-    """Which parts are on the device; Forge's manager puts them there and knows about it."""
-
-    def __init__(self, model: Any) -> None:
-        """Loads all three: whatever Forge would do to them at first use is done then."""
-        original = model.forge_objects_original
-        self._patchers = {
-            "unet": original.unet,
-            "text_encoder": original.clip.patcher,
-            "vae": original.vae.patcher,
-        }
-        self._wanted: dict[str, Any] = {}
-        for part in ("vae", "text_encoder", "unet"):
-            self.ready(part)
-
-    def ready(self, part: Part) -> None:
-        """Load this part beside those that are loaded already."""
-        self._wanted[part] = self._patchers[part]
-        if not all(self._is_loaded(patcher) for patcher in self._wanted.values()):
-            memory_management.load_models_gpu([*self._wanted.values()], memory_required=_ROOM)
-
-    def release(self, part: Part) -> None:
-        """Send it where Forge keeps what is not in use."""
-        patcher = self._wanted.pop(part, None)
-        for loaded in list(memory_management.current_loaded_models):
-            if patcher is not None and loaded.model is patcher:
-                memory_management.current_loaded_models.remove(loaded)
-                loaded.model_unload()
-        memory_management.soft_empty_cache()
-
-    def _is_loaded(self, patcher: Any) -> bool:
-        loaded = memory_management.current_loaded_models
-        return any(entry.model is patcher for entry in loaded)
 
 
 def lent_by(model: Any, loading: Loading, check: Callable[[], None]) -> Lent:
@@ -159,7 +98,7 @@ def encoders_of(model: Any) -> tuple[Encoder, ...]:
     """The text encoders with Forge's own code around them, clip_l before clip_g."""
     engines = [getattr(model, name) for name in _ENGINES if hasattr(model, name)]
     if not engines or not all(hasattr(engine, "embedding_key") for engine in engines):
-        raise _refusal("its text encoders are of another kind")
+        raise refusal("its text encoders are of another kind")
     return tuple(_encoder(engine, skips=len(engines) == 1) for engine in engines)
 
 

@@ -7,6 +7,8 @@ import importlib.util
 from ti_core.errors import HostError
 from ti_core.hosts.port import Host
 
+_KNOWN = "only AUTOMATIC1111, Forge and reForge are known"
+
 
 def current_host() -> Host:
     """The host for the program around us, known by what it has and not by its name.
@@ -19,11 +21,15 @@ def current_host() -> Host:
         from .host_forge import ForgeHost
 
         return ForgeHost()
+    if importlib.util.find_spec("ldm_patched") is not None and _has("modules_forge.forge_loader"):
+        from .host_reforge import ReforgeHost
+
+        return ReforgeHost()
     if _has("modules.sd_hijack_clip"):
         from .host_a1111 import A1111Host
 
         return A1111Host()
-    raise HostError("this web UI cannot lend its model", "only AUTOMATIC1111 and Forge are known")
+    raise HostError("this web UI cannot lend its model", _KNOWN)
 
 
 def _has(name: str) -> bool:

@@ -107,6 +107,20 @@ def forge(kind: Any) -> Callable[[Path], Subject]:
     return open_
 
 
+def reforge(kind: Any) -> Callable[[Path], Subject]:
+    """reForge's host over the stand-in."""
+
+    def open_(folder: Path) -> Subject:
+        from tests.webui.program import load_reforge, networks_of_forge
+
+        model = load_reforge(kind, folder)
+        from ti_webui.host_reforge import ReforgeHost
+
+        return Subject(ReforgeHost(), lambda: networks_of_forge(model))
+
+    return open_
+
+
 HOSTS: dict[str, Callable[[Path], Subject]] = {
     "fake-sd1": fake("sd1"),
     "fake-sd2-v": fake("sd2", "v_prediction"),
@@ -123,6 +137,10 @@ HOSTS: dict[str, Callable[[Path], Subject]] = {
     "forge-sd1-inpaint": forge("sd1-inpaint"),
     "forge-sd2-v": forge("sd2-v"),
     "forge-sdxl": forge("sdxl"),
+    "reforge-sd1": reforge("sd1"),
+    "reforge-sd1-inpaint": reforge("sd1-inpaint"),
+    "reforge-sd2-v": reforge("sd2-v"),
+    "reforge-sdxl": reforge("sdxl"),
     "comfyui-sd1": comfyui("sd1"),
     "comfyui-sd1-lora": comfyui("sd1", lora=True),
     "comfyui-sd1-inpaint": comfyui("sd1-inpaint"),

@@ -1,6 +1,6 @@
 """The web UI that tests import: a stand-in of ours, with the names that our hosts touch.
 
-With `WEBUI_IN_PROCESS` ("a1111" or "forge") and `A1111_PATH` or `FORGE_PATH` the real one is taken
+With `WEBUI_IN_PROCESS` ("a1111", "forge" or "reforge") and the path of it the real one is taken
 (tests/real_hosts does so, in a process of its own, since one can have only one `modules`).
 """
 
@@ -35,12 +35,16 @@ def load(kind: Kind, folder: Path, seed: int = 0) -> Any:
         from . import real_a1111
 
         return real_a1111.load(kind, folder, seed)
+    _use_embeddings_in(folder)
+    return module("modules.sd_models").load_random(kind, seed)
+
+
+def _use_embeddings_in(folder: Path) -> None:
     module("modules.shared").cmd_opts.embeddings_dir = str(folder)
     database = module("modules.sd_hijack").model_hijack.embedding_db
     database.embedding_dirs.clear()
     database.word_embeddings.clear()
     database.add_embedding_dir(str(folder))
-    return module("modules.sd_models").load_random(kind, seed)
 
 
 def load_forge(kind: Kind, folder: Path, seed: int = 0) -> Any:
@@ -51,6 +55,16 @@ def load_forge(kind: Kind, folder: Path, seed: int = 0) -> Any:
         return real_forge.load(kind, folder, seed)
     module("modules.shared").cmd_opts.embeddings_dir = str(folder)
     return module("backend.loader").load_random(kind, seed)
+
+
+def load_reforge(kind: Kind, folder: Path, seed: int = 0) -> Any:
+    """reForge's model object with random weights, in use; embeddings lie in `folder`."""
+    if os.environ.get("WEBUI_IN_PROCESS") == "reforge":
+        from . import real_reforge
+
+        return real_reforge.load(kind, folder, seed)
+    _use_embeddings_in(folder)
+    return module("ldm_patched.loader").load_random(kind, seed)
 
 
 def networks_of_forge(model: Any) -> list[Any]:

@@ -43,10 +43,14 @@ def test_a_web_ui_of_another_kind_is_refused(found: set[str]) -> None:
     [
         (["modules", "modules.sd_hijack_clip"], "AUTOMATIC1111"),
         (["modules", "modules.sd_hijack_clip", "backend", "backend.diffusion_engine"], "Forge"),
+        (
+            ["modules", "modules.sd_hijack_clip", "ldm_patched", "modules_forge.forge_loader"],
+            "reForge",
+        ),
     ],
 )
 def test_web_uis_are_known_by_what_they_have(found: set[str], there: Any, name: str) -> None:
-    """Forge has a husk of every file of A1111's."""
+    """Forge has a husk of every file of A1111's, and reForge has most of them whole."""
     found.update(there)
     assert current_host().name == name
 

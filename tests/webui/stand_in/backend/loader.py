@@ -23,6 +23,8 @@ class Patcher:
     """Around a network."""
 
     load_device = torch.device("cpu")
+    offload_device = torch.device("meta")
+    """Another place; nothing is moved here."""
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model

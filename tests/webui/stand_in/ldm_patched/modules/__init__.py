@@ -1,0 +1,1 @@
+"""A stand-in for Forge's backend: the names that our host touches."""

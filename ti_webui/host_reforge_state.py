@@ -1,0 +1,27 @@
+"""reForge's global state, made fit for a training and put back after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from ldm_patched.ldm.modules import attention
+
+_ATTENTION = ("optimized_attention", "optimized_attention_masked")
+
+
+@contextmanager
+def made_ready(model: Any) -> Iterator[None]:
+    """While open, what computes is the checkpoint alone, and autograd can pass it.
+
+    The text encoders load what the last picture has used whenever they are called, LoRAs included.
+    The attention is torch's own: that for processors works in place once it is cut into pieces.
+    """
+    with ExitStack() as stack:
+        stack.callback(setattr, model, "forge_objects", model.forge_objects)
+        model.forge_objects = model.forge_objects_original
+        for name in _ATTENTION:
+            stack.callback(setattr, attention, name, getattr(attention, name))
+            setattr(attention, name, attention.attention_pytorch)
+        yield
