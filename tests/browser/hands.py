@@ -16,8 +16,8 @@ _TABS = "button[role=tab], .tab-nav > button"
 
 
 def open_tab(page: Page, name: str, among: str = "#ti_tabs") -> None:
-    """Click a tab, by the word on it; among the sub-tabs of the panel if not said otherwise."""
-    words = re.compile(rf"^\s*{re.escape(name)}\s*$")
+    """Click a tab, by the word on it in any letter case; the panel's if not said otherwise."""
+    words = re.compile(rf"^\s*{re.escape(name)}\s*$", re.IGNORECASE)
     found = page.locator(among).first.locator(_TABS).filter(has_text=words)
     found.locator("visible=true").first.click()
 

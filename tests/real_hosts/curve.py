@@ -1,60 +1,89 @@
-"""The first losses of a training on a checkpoint, in whatever program this process is.
+"""The first losses of a training in a real web UI, and of the same training by `ti train`.
 
-    python -m tests.real_hosts.curve KIND CHECKPOINT PICTURES FOLDER    in AUTOMATIC1111's Python
+    python -m tests.real_hosts.curve forge sdxl FOLDER     # in the web UI's own interpreter
 
-prints them as the last line, in JSON.
+trains on a checkpoint that the web UI loads from FOLDER; `by_command_line` does so without it.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from ti_core.cli.options import make_config
-from ti_core.train.config import TrainConfig
-from ti_core.train.events import StepDone
-from ti_core.train.loop import train
-
+ROOT = Path(__file__).parents[2]
 STEPS = 20
 
 
-def losses(host: Any, pictures: Path, folder: Path) -> list[float]:
-    """Of two vectors, two pictures a step, in fp32; all else is by default."""
-    found: list[float] = []
-    settings = {
+def settings(folder: Path, program: str) -> dict[str, Any]:
+    """Names and values of the options that are not left as they are."""
+    return {
+        "train_data_dir": str(folder / "pictures"),
+        "output_dir": str(folder / f"embeddings-{program}"),
+        "logging_dir": str(folder / f"log-{program}"),
         "token_string": "zz-thing",
         "init_word": "tree",
         "num_vectors_per_token": 2,
-        "train_data_dir": str(pictures),
-        "resolution": (64, 64),
-        "train_batch_size": 2,
         "max_train_steps": STEPS,
+        "resolution": (64, 64),
         "sample_every_n_steps": 0,
-        "output_dir": str(folder / "embeddings"),
-        "logging_dir": str(folder / "log"),
-        "skip_checkup": True,
+        "seed": 1,
     }
 
-    def keep(event: Any) -> None:
-        if isinstance(event, StepDone):
-            found.append(event.loss)
 
-    train(make_config(TrainConfig, settings), host, keep)
-    return found
+def in_program(program: str, python: str, kind: str, folder: Path) -> list[float]:
+    """Losses of every step in a web UI (a1111, forge, reforge), in a process of its own."""
+    from tests.conftest import draw
+
+    folder.mkdir()
+    draw(folder / "pictures", captions=True)
+    command = [python, "-m", "tests.real_hosts.curve", program, kind, str(folder)]
+    _run(command, WEBUI_IN_PROCESS=program, PYTHONPATH=str(ROOT))
+    losses: list[float] = json.loads((folder / "losses.json").read_text())
+    return losses
 
 
-def main(kind: str, checkpoint: str, pictures: str, folder: str) -> None:
-    """Train in a real AUTOMATIC1111."""
-    from tests.webui.real_a1111 import load_file
+def by_command_line(folder: Path) -> list[float]:
+    """Losses of the same training by `ti train`, on the checkpoint that the web UI has used."""
+    (checkpoint,) = folder.glob("*.safetensors")
+    wanted = {"pretrained_model_name_or_path": str(checkpoint), "device": "cpu"}
+    wanted |= settings(folder, "ti") | {"resolution": "64,64"}
+    options = [f"--{name}={value}" for name, value in wanted.items()]
+    _run([sys.executable, "-m", "ti_core", "train", *options, "--skip_checkup"])
+    return _losses(folder / "log-ti")
 
-    load_file(Path(checkpoint), kind)
-    from ti_webui.host_a1111 import A1111Host
 
-    found = losses(A1111Host(), Path(pictures), Path(folder))
-    sys.stdout.write(f"\n{json.dumps(found)}\n")
+def _run(command: list[str], **told: str) -> None:
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **told}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def _losses(log: Path) -> list[float]:
+    from ti_core.train.run_folder import RunFolder
+
+    (run,) = log.glob("*/*")
+    return [loss for _, loss, _ in RunFolder(run).losses()]
+
+
+def _train(program: str, kind: Any, folder: Path) -> None:
+    from tests.webui.program import load, load_forge, load_reforge
+    from ti_core.cli.options import make_config
+    from ti_core.train.config import TrainConfig
+    from ti_core.train.loop import train
+    from ti_webui.hosts import current_host
+
+    loads = {"a1111": load, "forge": load_forge, "reforge": load_reforge}
+    loads[program](kind, folder)
+    values = settings(folder, program) | {"skip_checkup": True}
+    os.chdir(ROOT)  # the program has gone into its own folder
+    train(make_config(TrainConfig, values), current_host())
+    (folder / "losses.json").write_text(json.dumps(_losses(folder / f"log-{program}")))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    _train(sys.argv[1], sys.argv[2], Path(sys.argv[3]))

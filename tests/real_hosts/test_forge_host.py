@@ -1,31 +1,32 @@
-"""The contract of every host, on the session objects of a real Forge.
+"""A real Forge, with its session objects in this suite's hands.
 
-`FORGE_PATH` is its folder, `FORGE_PYTHON` its interpreter with pytest and hypothesis in it. A
-process of its own, as one can have only one `modules`; see tests/webui/real_forge.py.
+`FORGE_PATH` is its folder, `FORGE_PYTHON` its interpreter with pytest and hypothesis in it. Every
+part has a process of its own, as one can have only one `modules`; see tests/webui/real_forge.py.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from .contract import keeps_contract
+from .curve import STEPS, by_command_line, in_program
+
+PYTHON = os.environ.get("FORGE_PYTHON", sys.executable)
 pytestmark = pytest.mark.skipif("FORGE_PATH" not in os.environ, reason="needs FORGE_PATH")
 
 
-def test_the_host_keeps_the_contract_on_the_real_program() -> None:
-    python = os.environ.get("FORGE_PYTHON", sys.executable)
-    # Forge's own modules warn of much that is none of our business.
-    options = ["-q", "-o", "filterwarnings=ignore", "-p", "no:cacheprovider"]
-    run = "forge-sd1 and not inpaint"
-    command = [python, "-m", "pytest", *options, "tests/contract", "-k", run]
-    told = {"WEBUI_IN_PROCESS": "forge"}
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, **told}, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
-    assert " passed" in done.stdout
+@pytest.mark.parametrize("kind", ["sd1", "sd1-inpaint", "sd2-v", "sdxl"])
+def test_the_host_keeps_the_contract_on_the_real_program(kind: str) -> None:
+    keeps_contract("forge", PYTHON, kind)
+
+
+@pytest.mark.parametrize("kind", ["sd1", "sd2", "sd2-v", "sdxl"])
+def test_the_same_seed_gives_the_same_losses_as_the_command_line(kind: str, tmp_path: Path) -> None:
+    here = in_program("forge", PYTHON, kind, tmp_path / kind)
+    there = by_command_line(tmp_path / kind)
+    assert len(here) == len(there) == STEPS
+    assert here == pytest.approx(there, rel=1e-4)

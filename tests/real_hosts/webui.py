@@ -1,8 +1,8 @@
 """A real web UI in a process of its own, with our extension in it, for browsers and over HTTP.
 
 `A1111_PATH` is a checkout of AUTOMATIC1111, complete as its launcher leaves it, and
-`A1111_PYTHON` the Python that has its packages (this one if it is not set); likewise FORGE_PATH
-and FORGE_PYTHON. The checkout is not written to: checkpoint, embeddings, extension and settings
+`A1111_PYTHON` the Python that has its packages (this one if it is not set); likewise FORGE_… and
+REFORGE_…. The checkout is not written to: checkpoint, embeddings, extension and settings
 lie in a data folder of the test. The server is started as users start it, by `launch.py`.
 """
 
@@ -18,7 +18,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,13 @@ class Program:
 
     name: str
     flags: str
+    """`{checkout}` in them is its folder."""
     prepare: Callable[[Path, Path], None]
     """Puts a small checkpoint, and what else it takes, into the data folder; the second path is
     the checkout."""
     python_flags: str = ""
+    """Between the interpreter and `launch.py`."""
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def present(self) -> bool:
@@ -68,13 +71,38 @@ def _prepare_a1111(folder: Path, checkout: Path) -> None:
     write_checkpoint("sd1", models / "random-sd1.safetensors", checkout)
 
 
+def _prepare_forge(folder: Path, checkout: Path) -> None:
+    from tests.webui.reduced_forge import write_checkpoint
+
+    models = folder / "models" / "Stable-diffusion"
+    models.mkdir(parents=True)
+    write_checkpoint(models / "random-sd1.safetensors", "sd1")
+
+
 _COMMON = "--api --skip-torch-cuda-test --skip-python-version-check"
+_HUNGRY = ["forge_legacy_preprocessors", "sd_forge_controlnet"]
+"""Extensions that come with Forge; they install packages, and replace some."""
 PROGRAMS = {
     "a1111": Program(
         "a1111",
         f"{_COMMON} --skip-version-check --use-cpu all --no-half --precision full"
         " --no-download-sd-model",
         _prepare_a1111,
+    ),
+    "forge": Program(
+        "forge",
+        # It hides its own scripts from browsers where the data folder is another one.
+        f"{_COMMON} --always-cpu --all-in-fp32 --gradio-allowed-path {{checkout}}",
+        _prepare_forge,
+        python_flags=str(ROOT / "tests" / "real_hosts" / "forge_server.py"),
+        settings={"disabled_extensions": _HUNGRY},
+    ),
+    "reforge": Program(
+        "reforge",
+        f"{_COMMON} --skip-version-check --always-cpu --all-in-fp32",
+        _prepare_forge,
+        python_flags=str(ROOT / "tests" / "real_hosts" / "forge_server.py"),
+        settings={"disabled_extensions": _HUNGRY},
     ),
 }
 
@@ -98,7 +126,7 @@ class WebUI:
         (extensions / EXTENSION).symlink_to(ROOT, target_is_directory=True)
         self.embeddings.mkdir()
         settings = {"ti_studio_logging_dir": str(self.logs), "ti_studio_sample_prompts": PREVIEWS}
-        (folder / "config.json").write_text(json.dumps(settings))
+        (folder / "config.json").write_text(json.dumps(settings | program.settings))
         program.prepare(folder, program.checkout)
 
     @property
@@ -125,7 +153,11 @@ class WebUI:
         """Start it and wait until our routes answer."""
         program = self.program
         command = [program.python, *program.python_flags.split(), "launch.py"]
-        command += [*program.flags.split(), "--data-dir", str(self.folder)]
+        command += [
+            *program.flags.format(checkout=program.checkout).split(),
+            "--data-dir",
+            str(self.folder),
+        ]
         command += ["--port", str(self.port)]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
