@@ -80,8 +80,8 @@ def _prepare_forge(folder: Path, checkout: Path) -> None:
 
 
 _COMMON = "--api --skip-torch-cuda-test --skip-python-version-check"
-_HUNGRY = ["forge_legacy_preprocessors", "sd_forge_controlnet"]
-"""Extensions that come with Forge; they install packages, and replace some."""
+_HUNGRY = ["forge_legacy_preprocessors", "sd_forge_controlnet", "sd_forge_ipadapter"]
+"""Extensions that come with Forge: two install packages and replace some, the third needs one."""
 PROGRAMS = {
     "a1111": Program(
         "a1111",
@@ -200,6 +200,9 @@ class WebUI:
         return Picture(image.convert("RGB").tobytes(), infotext)
 
     def _answers(self) -> bool:
+        """Asked for nothing before it says that it is ready: it cannot add its API after that."""
+        if "Startup time" not in self.log:
+            return False
         try:
             self.get("/ti/v1/jobs")
         except (urllib.error.URLError, OSError):
