@@ -102,7 +102,8 @@ PROGRAMS = {
         f"{_COMMON} --skip-version-check --always-cpu --all-in-fp32",
         _prepare_forge,
         python_flags=str(ROOT / "tests" / "real_hosts" / "forge_server.py"),
-        settings={"disabled_extensions": _HUNGRY},
+        # Its previews of running pictures need a network that it would have to download.
+        settings={"disabled_extensions": _HUNGRY, "live_previews_enable": False},
     ),
 }
 
