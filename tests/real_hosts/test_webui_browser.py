@@ -126,7 +126,7 @@ def test_twenty_steps_with_previews_teach_a_word_for_txt2img(
     taught = webui.picture(WORD)
     assert taught.pixels != plain.pixels
     assert WORD in names(taught)
-    assert webui.picture(PROMPT) == before
+    assert webui.picture(PROMPT).pixels == before.pixels  # reForge's text names the last words
 
 
 def test_the_word_goes_to_txt2img_and_makes_a_picture_there(page: Page, shoot: Shoot) -> None:
