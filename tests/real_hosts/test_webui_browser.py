@@ -70,6 +70,11 @@ def names(picture: Picture) -> str:
     return "".join(re.split(", TI(?: hashes)?: ", picture.infotext)[1:])
 
 
+def seen(picture: Picture) -> tuple[bytes, str]:
+    """Pixels and text, but for embeddings: reForge's may still name those of the picture before."""
+    return picture.pixels, re.sub(', TI hashes: "[^"]*"', "", picture.infotext)
+
+
 def order(page: Page, word: str, folder: Path, **settings: object) -> None:
     """Fill in a small training, and begin it."""
     open_tab(page, "Train")
@@ -126,7 +131,7 @@ def test_twenty_steps_with_previews_teach_a_word_for_txt2img(
     taught = webui.picture(WORD)
     assert taught.pixels != plain.pixels
     assert WORD in names(taught)
-    assert webui.picture(PROMPT).pixels == before.pixels  # reForge's text names the last words
+    assert seen(webui.picture(PROMPT)) == seen(before)
 
 
 def test_the_word_goes_to_txt2img_and_makes_a_picture_there(page: Page, shoot: Shoot) -> None:
@@ -280,4 +285,4 @@ def test_the_library_shows_strength_and_nearest_words(
 
 
 def test_the_program_is_as_it_was_before_all_of_this(webui: WebUI, before: Picture) -> None:
-    assert webui.picture(PROMPT) == before
+    assert seen(webui.picture(PROMPT)) == seen(before)
