@@ -14,21 +14,19 @@ import torch
 from describer import JITTER, WORD_SPREAD, Describer, shape_glyph, texture_glyph
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from torch import nn
+from train_optimizer import MuonAndAdam
 from train_tokenizer import END, LENGTH, START
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from ti_core.demo import lexicon
 from ti_core.demo.world import Scene, caption
 
-WIDTH, PICTURES = 128, 24
-RATE, WARM_UP, FALL = 1e-3, 300, 0.25
-#: Steps at which a cycle of the rate ends: it falls linearly to 0 over the last quarter of the way
-#: from step 0, and starts again at its height. Each cycle ended in a model that was looked at.
-CYCLES = (7_200, 10_400, 22_000)
-#: At first each caption serves two noise levels, all levels alike and all pictures alike. Later
-#: steps are shorter: one level a caption, high noise more often (that is where words matter), and
-#: every third picture one without invented things.
-OPENING, LATE_POWER, PLAIN_SHARE = 1500, 0.8, 0.35
+WIDTH, PICTURES, STEPS = 128, 24, 7_200
+#: The rate falls linearly to 0 over the last part of the way.
+RATE, WARM_UP, FALL = 2e-3, 150, 0.7
+#: High noise comes more often (that is where words matter), and every third picture is one without
+#: invented things.
+LATE_POWER, PLAIN_SHARE = 0.8, 0.35
 DROPPED, RENAMED = 0.1, 0.2  # captions left empty; named things that are described instead
 
 
@@ -166,10 +164,9 @@ def _is_plain(scene: Scene) -> bool:
     return scene.count == "one" and {scene.shape, scene.texture, scene.style} <= _REAL
 
 
-def rate_at(step: int, cold: int = 0) -> float:
-    """The learning rate of a step; `cold` is the step at which the optimiser knew nothing."""
-    end = next(end for end in CYCLES if step < end)
-    return RATE * min(1, (step - cold + 1) / WARM_UP, (1 - step / end) / FALL)
+def rate_at(step: int) -> float:
+    """The learning rate of a step."""
+    return RATE * min(1, (step + 1) / WARM_UP, (1 - step / STEPS) / FALL)
 
 
 def train_unet(run: Path, latents: Latents, vocabulary: dict[str, int]) -> Student:
@@ -177,37 +174,24 @@ def train_unet(run: Path, latents: Latents, vocabulary: dict[str, int]) -> Stude
     torch.manual_seed(2)
     student = Student(vocabulary)
     average = copy.deepcopy(student).requires_grad_(False)
-    optimiser = _optimiser(student)
-    first, cold = _resume(run / "unet.pt", student, average, optimiser)
-    began, losses, steps = time.time(), [], CYCLES[-1]
+    optimiser = MuonAndAdam(student, RATE)
+    first = _resume(run / "unet.pt", student, average, optimiser)
+    began, losses = time.time(), []
     alphas = schedule().alphas_cumprod
-    for step in range(first, steps):
-        for group in optimiser.param_groups:
-            group["lr"] = rate_at(step, cold)
+    for step in range(first, STEPS):
+        student.zero_grad()
         loss = _loss(student, latents, vocabulary, alphas, step)
-        optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-        optimiser.step()
-        _follow(average, student, min(0.999, (step - cold + 1) / (step - cold + 20)))
+        optimiser.step(rate_at(step))
+        _follow(average, student, min(0.999, (step + 1) / (step + 20)))
         losses.append(loss.item())
         if step % 100 == 99:
-            text = f"unet {step + 1}/{steps} loss {np.mean(losses[-100:]):.4f}"
+            text = f"unet {step + 1}/{STEPS} loss {np.mean(losses[-100:]):.4f}"
             print(f"{text} {time.time() - began:.0f}s", flush=True)
-        if step % 500 == 499 or step == steps - 1:
-            save(run / "unet.pt", step + 1, student, average, optimiser.state_dict(), cold)
+        if step % 500 == 499 or step == STEPS - 1:
+            _save(run / "unet.pt", step + 1, student, average, optimiser)
     return average.eval()
-
-
-def _optimiser(student: Student) -> torch.optim.Optimizer:
-    kept = [p for p in student.parameters() if p.ndim > 1 and p is not _table(student)]
-    free = [p for p in student.parameters() if p.ndim <= 1] + [_table(student)]
-    groups = [{"params": kept, "weight_decay": 0.01}, {"params": free, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, RATE, betas=(0.9, 0.99), fused=True)
-
-
-def _table(student: Student) -> nn.Parameter:
-    return word_table(student.text).weight
 
 
 def _loss(
@@ -219,14 +203,12 @@ def _loss(
 ) -> torch.Tensor:
     """Min-SNR weighted error of the predicted noise."""
     torch.manual_seed(step)
-    rng, early = random.Random(f"unet {step}"), step < OPENING
-    picked = [_pick(latents, rng, 0 if early else PLAIN_SHARE) for _ in range(PICTURES)]
+    rng = random.Random(f"unet {step}")
+    picked = [_pick(latents, rng) for _ in range(PICTURES)]
     told = encode(student, [sentence(latents.scenes[i], rng, vocabulary) for i in picked])
     clean = latents.means[picked].float()
     clean = clean + latents.spreads[picked].float() * torch.randn_like(clean)
-    if early:
-        clean, told = clean.repeat(2, 1, 1, 1), told.repeat(2, 1, 1)
-    times = _spread_times(len(clean), 1.0 if early else LATE_POWER)
+    times = _spread_times(len(clean), LATE_POWER)
     keep = alphas[times].view(-1, 1, 1, 1)
     noise = torch.randn_like(clean)
     noisy = (keep.sqrt() * clean + (1 - keep).sqrt() * noise).contiguous(
@@ -237,9 +219,9 @@ def _loss(
     return (error.mean((1, 2, 3)) * (5 / signal).clamp(max=1)).mean()
 
 
-def _pick(latents: Latents, rng: random.Random, plain_share: float) -> int:
-    """The number of a picture, with the given chance one of plain words only."""
-    if plain_share and rng.random() < plain_share:
+def _pick(latents: Latents, rng: random.Random) -> int:
+    """The number of a picture, every third time one of plain words only."""
+    if rng.random() < PLAIN_SHARE:
         return rng.choice(latents.plain)
     return rng.randrange(len(latents.scenes))
 
@@ -255,21 +237,20 @@ def _follow(average: nn.Module, model: nn.Module, keep: float) -> None:
     torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - keep)
 
 
-def save(
-    path: Path, step: int, student: Student, average: Student, optimiser: dict | None, cold: int
+def _save(
+    path: Path, step: int, student: Student, average: Student, optimiser: MuonAndAdam
 ) -> None:
-    """Writes what `train_unet` goes on from."""
     state = {"step": step, "student": student.state_dict(), "average": average.state_dict()}
-    torch.save({**state, "optimiser": optimiser, "cold": cold}, path.with_suffix(".new"))
+    torch.save({**state, "optimiser": optimiser.state_dict()}, path.with_suffix(".new"))
     path.with_suffix(".new").replace(path)
 
 
-def _resume(path: Path, student: Student, average: Student, optimiser) -> tuple[int, int]:
+def _resume(path: Path, student: Student, average: Student, optimiser: MuonAndAdam) -> int:
+    """The step to go on from."""
     if not path.exists():
-        return 0, 0
+        return 0
     state = torch.load(path)
     student.load_state_dict(state["student"])
     average.load_state_dict(state["average"])
-    if state["optimiser"]:
-        optimiser.load_state_dict(state["optimiser"])
-    return state["step"], state["cold"]
+    optimiser.load_state_dict(state["optimiser"])
+    return state["step"]

@@ -127,7 +127,7 @@ def _noun_phrase(scene: Scene, rng: random.Random, short: bool) -> str:
 
 
 def _noun(scene: Scene, rng: random.Random, several: bool) -> str:
-    generic = scene.shape in words.HELD_OUT_SHAPES or rng.random() < 0.2
+    generic = scene.shape in words.HELD_OUT_SHAPES or rng.random() < 0.12
     noun = rng.choice(words.GENERIC_SHAPES) if generic else scene.shape
     return words.plural(noun) if several else noun
 
