@@ -36,7 +36,7 @@ from .scorer import Scorer
 from .world import HELD_OUT, Concept
 
 SAMPLING_STEPS = 20
-CFG_SCALE = 6.0
+CFG_SCALE = 8.0
 OWN_PICTURES = Concept(
     name="my-word",
     kind="own pictures",
