@@ -59,9 +59,15 @@ def sample(
             positive,
             negative,
             latent,
+            callback=_heed_interrupt,
             disable_pbar=True,
             seed=seed,
         )
+
+
+def _heed_interrupt(*_step: Any) -> None:
+    """ComfyUI's samplers leave it to whoever listens to their steps."""
+    manager.throw_exception_if_processing_interrupted()
 
 
 def _as_socket(text: Conditioning, request: PreviewRequest) -> list[list[Any]]:

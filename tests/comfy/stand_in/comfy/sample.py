@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,17 +21,17 @@ def sample(
     positive: list[Any],
     negative: list[Any],
     latent_image: Tensor,
+    callback: Callable[[int, Tensor, Tensor, int], None] | None = None,
     disable_pbar: bool = False,
     seed: int | None = None,
 ) -> Tensor:
-    """Some steps towards a picture (1, 4, h, w)."""
+    """Some steps towards a picture (1, 4, h, w); an interrupt is none of its business."""
     torch.manual_seed(seed or 0)
     manager.load_models_gpu([model])
     network = model.model
     dtype = network.manual_cast_dtype or network.get_dtype()
     x = noise + 0.01 * torch.randn_like(noise) + 0.001 * len(sampler_name + scheduler)
     for step in range(steps):
-        manager.throw_exception_if_processing_interrupted()
         time = torch.tensor([900.0 - 800.0 * step / steps])
         outputs = []
         for context, told in (positive[0], negative[0]):
@@ -46,4 +47,6 @@ def sample(
             call = {"context": context.to(dtype), "y": y, "transformer_options": options}
             outputs.append(network.diffusion_model(given.to(dtype), time, **call).float())
         x = x - 0.5 * (outputs[1] + cfg * (outputs[0] - outputs[1])) / steps
+        if callback:
+            callback(step, x, x, steps)
     return x
