@@ -1,8 +1,8 @@
 """Muon for the matrices inside the networks, AdamW for everything else.
 
 Muon (Jordan et al. 2024) makes every direction of a matrix's update equally long; it reaches in one
-third of the steps what AdamW does here. Word tables, biases and the first and last layers have no
-business with directions: they keep AdamW.
+third of the steps the colours and shapes of AdamW here, though not its textures. Word tables,
+biases and the first and last layers have no business with directions: they keep AdamW.
 """
 
 from __future__ import annotations
