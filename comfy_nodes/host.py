@@ -21,8 +21,8 @@ import folder_paths
 import torch
 
 from ..ti_core.errors import HostError
-from ..ti_core.hosts.port import Features, ModelFacts, Precision
 from ..ti_core.hosts.precision import check_precision
+from ..ti_core.port.session import Features, ModelFacts, Precision
 from .host_autograd import in_training
 from .host_facts import facts_of
 from .host_preview import SAMPLERS

@@ -10,7 +10,7 @@ import comfy.model_base
 import torch
 
 from ..ti_core.errors import HostError
-from ..ti_core.hosts.port import Family, ModelFacts, Prediction
+from ..ti_core.port.session import Family, ModelFacts, Prediction
 from .host_text import Encoder
 
 _FAMILIES: dict[tuple[str, ...], Family] = {

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..ti_core.errors import HostError
-from ..ti_core.hosts.port import Conditioning, PreviewRequest
+from ..ti_core.port.session import Conditioning, PreviewRequest
 
 SAMPLERS = {
     "Euler": ("euler", "normal"),

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from ..ti_core.errors import HostError
 from ..ti_core.hosts.attention import hypernetwork_attached
 from ..ti_core.hosts.fitting import check_embeddings, time_ids
-from ..ti_core.hosts.memory import memory_errors
-from ..ti_core.hosts.port import (
+from ..ti_core.hosts.precision import HALF_DTYPES
+from ..ti_core.port.memory import memory_errors
+from ..ti_core.port.session import (
     Conditioning,
     Hypernetwork,
     LatentDistribution,
@@ -25,7 +26,6 @@ from ..ti_core.hosts.port import (
     TextOptions,
     Vectors,
 )
-from ..ti_core.hosts.precision import HALF_DTYPES
 from .host_autograd import attention_with_backward, inputs_kept, learnable
 from .host_latents import encode
 from .host_loading import Loading, computing_in, without_dynamic

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from ..ti_core.errors import HostError
-from ..ti_core.hosts.port import EncoderFacts, TextOptions, Vectors
-from ..ti_core.hosts.prompt import find_triggers, pack, read_prompt
+from ..ti_core.port.prompt import find_triggers, pack, read_prompt
+from ..ti_core.port.session import EncoderFacts, TextOptions, Vectors
 
 _KEYS = ("clip_l", "clip_g", "clip_h")
 _UNSPLIT = 8

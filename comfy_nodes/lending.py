@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from ..ti_core.errors import HostError
-from ..ti_core.hosts.port import Host
+from ..ti_core.port.session import Host
 from .places import embeddings_dirs
 
 _LOADER_INPUTS = ("ckpt_name", "unet_name", "model_name", "config_name")

@@ -10,7 +10,7 @@ from comfy_api.latest import io
 from PIL import Image
 
 from ..ti_core.files.embedding import Embedding, for_encoders
-from ..ti_core.hosts.port import Host
+from ..ti_core.port.session import Host
 from ..ti_core.tools.nearest import Neighbour, nearest_tokens
 from ..ti_core.tools.strength import VERDICTS, strength_of, verdict
 from ..ti_core.tools.vocabulary import median_lengths

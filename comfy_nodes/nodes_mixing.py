@@ -11,7 +11,7 @@ from comfy_api.latest import io
 
 from ..ti_core.errors import ConfigError, EmbeddingError
 from ..ti_core.files.embedding import Embedding, file_keys, for_encoders
-from ..ti_core.hosts.port import ModelFacts, Session
+from ..ti_core.port.session import ModelFacts, Session
 from ..ti_core.tools.expression import parsed
 from ..ti_core.tools.merging import merged
 from ..ti_core.tools.recording import recipe_before, recorded

@@ -17,7 +17,7 @@ from ..ti_core.data.templates import fill
 from ..ti_core.errors import ConfigError
 from ..ti_core.files.embedding import Embedding, for_encoders
 from ..ti_core.files.reading import read_embedding
-from ..ti_core.hosts.port import Host, PreviewRequest, Vectors
+from ..ti_core.port.session import Host, PreviewRequest, Vectors
 from ..ti_core.train.config import PreviewConfig
 from .applied import with_embedding
 from .grid import labelled

@@ -15,7 +15,7 @@ from ..ti_core.files.atomic import write_bytes
 from ..ti_core.files.embedding import Embedding
 from ..ti_core.files.reading import read_embedding
 from ..ti_core.files.writing import write_embedding
-from ..ti_core.hosts.port import Host, PreviewRequest
+from ..ti_core.port.session import Host, PreviewRequest
 from ..ti_core.tools.recording import recipe_before
 from ..ti_core.train.config import EmbeddingConfig, TrainConfig
 from ..ti_core.train.events import Listener

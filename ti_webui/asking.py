@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ti_core.errors import HostError
-from ti_core.hosts.port import Host, Session
+from ti_core.port.session import Host, Session
 from ti_core.tools.vocabulary import median_lengths
 
 from .job import Job

@@ -15,8 +15,8 @@ from typing import Any
 from modules import devices, sd_models
 
 from ti_core.errors import HostError
-from ti_core.hosts.port import ModelFacts, Precision
 from ti_core.hosts.precision import HALF_DTYPES, check_precision
+from ti_core.port.session import ModelFacts, Precision
 
 from .host_a1111_embeddings import refresh
 from .host_a1111_model import facts_of, lent_by

@@ -10,7 +10,7 @@ import torch
 from modules import devices, sd_emphasis, sd_models, shared
 from torch import Tensor, nn
 
-from ti_core.hosts.port import Family, ModelFacts
+from ti_core.port.session import Family, ModelFacts
 
 from .host_facts import family_of, refusal, resolution_of, short_hash
 from .host_lent import Lent, Part, input_channels

@@ -11,7 +11,7 @@ from pathlib import Path
 from modules import shared
 
 from ti_core.errors import HostError
-from ti_core.hosts.port import Features
+from ti_core.port.session import Features
 
 from .host_sampling import SAMPLERS
 from .host_text import Encoder

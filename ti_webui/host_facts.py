@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ti_core.errors import HostError
-from ti_core.hosts.port import Family
+from ti_core.port.session import Family
 
 from .host_text import Encoder
 

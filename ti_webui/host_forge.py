@@ -18,8 +18,8 @@ from backend import memory_management
 from modules import sd_models
 
 from ti_core.errors import HostError
-from ti_core.hosts.port import ModelFacts, Precision
 from ti_core.hosts.precision import check_precision
+from ti_core.port.session import ModelFacts, Precision
 
 from .host_base import WebUIHost, alone
 from .host_forge_embeddings import refresh

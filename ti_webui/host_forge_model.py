@@ -11,7 +11,7 @@ from backend.text_processing import emphasis
 from modules import shared
 from torch import Tensor
 
-from ti_core.hosts.port import Family, ModelFacts
+from ti_core.port.session import Family, ModelFacts
 
 from .host_facts import alphas_of, family_of, refusal, resolution_of, short_hash
 from .host_forge_state import inputs_kept

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ti_core.hosts.port import ModelFacts
+from ti_core.port.session import ModelFacts
 
 from .host_text import Encoder, Reading
 

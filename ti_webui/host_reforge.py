@@ -17,8 +17,8 @@ from ldm_patched.modules import model_management
 from modules import sd_models
 
 from ti_core.errors import HostError
-from ti_core.hosts.port import ModelFacts, Precision
 from ti_core.hosts.precision import check_precision
+from ti_core.port.session import ModelFacts, Precision
 
 from .host_a1111_embeddings import refresh
 from .host_base import WebUIHost, alone

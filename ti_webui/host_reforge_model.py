@@ -10,7 +10,7 @@ import torch
 from ldm_patched.modules import model_sampling
 from torch import Tensor
 
-from ti_core.hosts.port import Family, ModelFacts, Prediction
+from ti_core.port.session import Family, ModelFacts, Prediction
 
 from .host_a1111_model import reading, run_encoder, table_of
 from .host_facts import alphas_of, family_of, refusal, resolution_of, short_hash

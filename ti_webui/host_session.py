@@ -15,8 +15,9 @@ from ti_core.errors import HostError
 from ti_core.hosts.attention import hypernetwork_attached
 from ti_core.hosts.fitting import check_embeddings, time_ids
 from ti_core.hosts.guidance import guided_prompts
-from ti_core.hosts.memory import memory_errors
-from ti_core.hosts.port import (
+from ti_core.hosts.precision import HALF_DTYPES
+from ti_core.port.memory import memory_errors
+from ti_core.port.session import (
     Conditioning,
     Hypernetwork,
     LatentDistribution,
@@ -26,7 +27,6 @@ from ti_core.hosts.port import (
     TextOptions,
     Vectors,
 )
-from ti_core.hosts.precision import HALF_DTYPES
 
 from .host_found import Found
 from .host_lent import Lent, Part, split_moments

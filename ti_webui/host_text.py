@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from ti_core.errors import HostError
-from ti_core.hosts.port import EncoderFacts, TextOptions, Vectors
-from ti_core.hosts.prompt import Chunk, pack, read_prompt
 from ti_core.hosts.slots import chunk_ids, emphasise, slot_weights, vectors_inserted
+from ti_core.port.prompt import Chunk, pack, read_prompt
+from ti_core.port.session import EncoderFacts, TextOptions, Vectors
 
 POSITIONS = 77
 """Of every CLIP text encoder: 75 tokens, a start and an end mark."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 from ti_core.errors import HostError
-from ti_core.hosts.port import Host
+from ti_core.port.session import Host
 
 _KNOWN = "only AUTOMATIC1111, Forge and reForge are known"
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from ti_core.data.checkup.aim import Segment
 from ti_core.errors import HostError, TIError
-from ti_core.hosts.port import Host, ModelFacts
-from ti_core.hosts.prompt import TOKENS_PER_CHUNK
+from ti_core.port.prompt import TOKENS_PER_CHUNK
+from ti_core.port.session import Host, ModelFacts
 from ti_core.train.aim import aim_of
 from ti_core.train.config import TrainConfig
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ti_core.hosts.port import Family
+from ti_core.port.session import Family
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ti_core.hosts.port import Host
 from ti_core.options import check, option
+from ti_core.port.session import Host
 
 from .job import Jobs, jobs
 

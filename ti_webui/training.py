@@ -13,8 +13,8 @@ from ti_core.errors import ConfigError, DataError, TIError, TrainingError
 from ti_core.events import Event
 from ti_core.files.library import Library
 from ti_core.files.library_entry import Entry
-from ti_core.hosts.port import Host
 from ti_core.options import from_dict
+from ti_core.port.session import Host
 from ti_core.train.aim import aim_of
 from ti_core.train.beforehand import PICTURES
 from ti_core.train.config import TrainConfig

@@ -11,7 +11,7 @@ from ti_core.compare.copies import Copy, config_of, copy_files, read_copies
 from ti_core.compare.evaluation import losses_of, questions_of, timesteps
 from ti_core.errors import DataError
 from ti_core.hosts.fake import FakeHost
-from ti_core.hosts.port import Prediction
+from ti_core.port.session import Prediction
 
 
 def losses(run_folder: Path, host: FakeHost, draws: int = 8, **more: object) -> torch.Tensor:

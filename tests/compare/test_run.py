@@ -10,7 +10,7 @@ from ti_core.compare.ranking import best
 from ti_core.compare.run import compare
 from ti_core.compare.sheet import Sheets
 from ti_core.hosts.fake import FakeHost
-from ti_core.hosts.port import PreviewRequest
+from ti_core.port.session import PreviewRequest
 
 BASE = PreviewRequest(prompt="", width=64, height=64)
 

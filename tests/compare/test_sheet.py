@@ -15,7 +15,7 @@ from ti_core.compare.sheet import LARGEST_CELL, Sheets, draw_sheets, read_weight
 from ti_core.errors import ConfigError
 from ti_core.events import Event
 from ti_core.hosts.fake import FakeHost
-from ti_core.hosts.port import PreviewRequest
+from ti_core.port.session import PreviewRequest
 
 BASE = PreviewRequest(prompt="", width=64, height=64, seed=5, count=2)
 

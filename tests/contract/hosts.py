@@ -11,7 +11,7 @@ import pytest
 from torch import nn
 
 from ti_core.hosts.fake import FakeHost
-from ti_core.hosts.port import Host
+from ti_core.port.session import Host
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What every host promises: the words of `ti_core/hosts/port.py` and the design's third chapter."""
+"""What every host promises: the words of `ti_core/port` and of the design's third chapter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ti_core.errors import HostError, HostMemoryError
 from ti_core.files.reading import read_embedding
-from ti_core.hosts.port import (
+from ti_core.port.session import (
     Conditioning,
     Host,
     PictureSize,

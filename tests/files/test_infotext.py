@@ -12,7 +12,7 @@ from ti_core import __version__
 from ti_core.errors import StorageError
 from ti_core.files.infotext import infotext, save_png
 from ti_core.hosts.fake import FakeHost
-from ti_core.hosts.port import PreviewRequest, TextOptions
+from ti_core.port.session import PreviewRequest, TextOptions
 
 REQUEST = PreviewRequest("a cat", width=64, height=128, steps=20, cfg_scale=7.0, sampler="DDIM")
 FACTS = FakeHost().describe()

@@ -14,7 +14,7 @@ from tests.hosts.conftest import OpenHost
 from ti_core.errors import HostError, HostMemoryError
 from ti_core.hosts import diffusers_folder
 from ti_core.hosts.diffusers import DiffusersHost
-from ti_core.hosts.port import Host, Prediction
+from ti_core.port.session import Host, Prediction
 
 WIDTHS = {"sd1": {"clip_l": 32}, "sd2": {"clip_h": 64}, "sdxl": {"clip_l": 32, "clip_g": 64}}
 

@@ -17,7 +17,7 @@ from tests.hosts.conftest import OpenHost
 from ti_core.errors import HostError, HostMemoryError
 from ti_core.hosts.diffusers import DiffusersHost
 from ti_core.hosts.diffusers_session import DiffusersSession
-from ti_core.hosts.port import PreviewRequest
+from ti_core.port.session import PreviewRequest
 
 FAMILIES = ("sd1", "sd2", "sdxl")
 REQUEST = PreviewRequest("a cat", "ugly", width=64, height=32, steps=3, seed=7)

@@ -14,7 +14,7 @@ from tests.hosts.conftest import OpenHost
 from ti_core.errors import HostError
 from ti_core.hosts.checkpoint.architecture import TextShape
 from ti_core.hosts.diffusers_single_file import layers_in_use
-from ti_core.hosts.port import Conditioning, PictureSize, TextOptions
+from ti_core.port.session import Conditioning, PictureSize, TextOptions
 
 SD1, ALL = "sd1", ("sd1", "sd2", "sdxl", "sd1-folder", "sd2-folder", "sdxl-folder")
 EMPHASIS = TextOptions(emphasis=True)

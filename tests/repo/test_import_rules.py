@@ -48,10 +48,10 @@ def within(name: str, *packages: str) -> bool:
 FORBIDDEN = {
     "ti_core.files": ("ti_core.train", "ti_core.data", "ti_core.tools", "ti_core.cli"),
     "ti_core.data": ("ti_core.train", "ti_core.tools", "ti_core.cli"),
-    "ti_core.hosts.port": ("ti_core.train", "ti_core.data", "ti_core.files", "ti_core.cli"),
-    "ti_core.hosts.prompt": ("ti_core.train", "ti_core.data", "ti_core.files", "ti_core.cli"),
+    "ti_core.port.session": ("ti_core.train", "ti_core.data", "ti_core.files", "ti_core.cli"),
+    "ti_core.port.prompt": ("ti_core.train", "ti_core.data", "ti_core.files", "ti_core.cli"),
     "ti_core.hosts": ("ti_core.train", "ti_core.tools", "ti_core.cli"),
-    "ti_core.hosts.spelling": ("ti_core.data", "ti_core.files"),
+    "ti_core.port.spelling": ("ti_core.data", "ti_core.files"),
     "ti_core": ("ti_webui", "comfy_nodes", *HOST_PARTS),
     "ti_webui": ("comfy_nodes",),
     "comfy_nodes": ("ti_webui",),
@@ -149,7 +149,7 @@ def test_a_file_imports_only_what_its_room_allows(path: Path) -> None:
         ("ti_core.files.names", "from ..train.config import TrainConfig"),
         ("ti_core.files.names", "from ..data import images"),
         ("ti_core.data.order", "from .. import train"),
-        ("ti_core.hosts.port", "def f():\n    from ..train import loop"),
+        ("ti_core.port.session", "def f():\n    from ..train import loop"),
         ("ti_core.hosts.fake", "from ..train.loop import train"),
         ("ti_core.train.loop", "from ..hosts.fake import FakeHost"),
         ("ti_core.train.loop", "from ..cli.main import main"),
@@ -186,7 +186,7 @@ def test_the_rules_notice_a_violation(module: str, code: str) -> None:
         ("ti_core.hosts.diffusers_text", "from transformers import CLIPTextModel"),
         ("ti_core.data.captioning", "import transformers"),
         # a web UI imports both packages at the top level, out of the extension's folder
-        ("ti_webui.panel", "from ti_core.hosts.port import Host\nfrom .job import jobs"),
+        ("ti_webui.panel", "from ti_core.port.session import Host\nfrom .job import jobs"),
         ("comfy_nodes.train", "import folder_paths\nfrom ..ti_core.train.loop import train"),
     ],
 )

@@ -16,7 +16,7 @@ from ti_core.tools.strength import Strength, strength_of
 from ti_core.tools.vocabulary import median_lengths
 
 if TYPE_CHECKING:
-    from ti_core.hosts.port import Host, Session
+    from ti_core.port.session import Host, Session
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ti_core.errors import ConfigError, EmbeddingError
 from ti_core.files.embedding import Embedding
 from ti_core.hosts.fake import FakeHost, FakeSession
-from ti_core.hosts.prompt import read_emphasis
+from ti_core.port.prompt import read_emphasis
 from ti_core.tools.strength import (
     VERDICTS,
     Strength,

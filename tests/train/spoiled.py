@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ti_core.events import Event
 from ti_core.hosts.fake import FakeHost, FakeSession
-from ti_core.hosts.port import (
+from ti_core.port.session import (
     Conditioning,
     Family,
     Hypernetwork,

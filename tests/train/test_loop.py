@@ -25,7 +25,7 @@ from ti_core.files.embedding import Embedding
 from ti_core.files.reading import read_embedding
 from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
-from ti_core.hosts.port import Conditioning
+from ti_core.port.session import Conditioning
 from ti_core.train import loop
 from ti_core.train.events import (
     Failed,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ti_core.errors import ConfigError, DataError
-from ti_core.hosts.port import PreviewRequest
+from ti_core.port.session import PreviewRequest
 from ti_core.train.previews import preview_requests
 
 from ..conftest import Configure

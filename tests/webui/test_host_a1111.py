@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from ti_core.errors import HostError
-from ti_core.hosts.port import TextOptions
+from ti_core.port.session import TextOptions
 from ti_core.train.loop import train
 
 from ..conftest import Configure

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ti_core.errors import HostError
 from ti_core.hosts.fake import FakeHost
-from ti_core.hosts.port import ModelFacts, PreviewRequest
+from ti_core.port.session import ModelFacts, PreviewRequest
 from ti_webui.host_sampling import SAMPLERS, check_request, sample
 
 SPREAD = 0.6

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ti_core.errors import HostError
 from ti_core.hosts.fake import FakeHost
-from ti_core.hosts.port import EncoderFacts
+from ti_core.port.session import EncoderFacts
 from ti_core.train.config import TrainConfig
 from ti_webui.outlook import outlook
 from ti_webui.studio import Studio

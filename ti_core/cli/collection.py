@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..options import check, option
 
 if TYPE_CHECKING:
-    from ..hosts.port import Session
+    from ..port.session import Session
     from ..tools.sources import Sources
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..compare.ranking import Rated
     from ..compare.run import Comparison
     from ..compare.sheet import Sheets
-    from ..hosts.port import Host
+    from ..port.session import Host
     from ..train.config import TrainConfig
 
 _ABOUT = """Compare the copies that a training left behind: sheets of pictures with the same seeds,
@@ -154,7 +154,7 @@ def _files(sources: Sequence[Path], most: int) -> list[Path]:
 
 def _sheets(config: CompareConfig, pictures: PictureConfig, name: str, host: Host) -> Sheets | None:
     from ..compare.sheet import Sheets, read_weights
-    from ..hosts.port import PreviewRequest, TextOptions
+    from ..port.session import PreviewRequest, TextOptions
 
     if not config.prompts:
         return None

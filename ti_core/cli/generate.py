@@ -17,7 +17,7 @@ from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:
     from ..files.embedding import Embedding
-    from ..hosts.port import Host, PreviewRequest
+    from ..port.session import Host, PreviewRequest
 
 _ABOUT = """Make pictures. Embeddings are used by their file's name in the prompt and in the
 negative prompt, as many as you like. (x) strengthens, [x] weakens, (x:1.2) sets a weight."""
@@ -108,7 +108,7 @@ def generate(config: GenerateConfig, host: Host, collection: CollectionConfig) -
 
 
 def _request(config: GenerateConfig, host: Host) -> PreviewRequest:
-    from ..hosts.port import PreviewRequest, TextOptions
+    from ..port.session import PreviewRequest, TextOptions
 
     facts, samplers = host.describe(), host.features().samplers
     sampler = config.sampler or samplers[0]

@@ -18,7 +18,7 @@ from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:
     from ..files.embedding import Embedding
-    from ..hosts.port import Host, Session
+    from ..port.session import Host, Session
 
 _ABOUT = """Tell what is in embedding files, whichever program wrote them. Nothing in them is run.
 With a model: how strong each vector is beside an ordinary word, and which words it is near to."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from ..errors import DataError, TIError
 from ..files.embedding import Embedding, for_encoders
 from ..files.reading import read_embedding
-from ..hosts.port import ModelFacts, Vectors
 from ..options import from_dict
+from ..port.session import ModelFacts, Vectors
 from ..train.config import TrainConfig
 from ..train.run_folder import RunFolder
 

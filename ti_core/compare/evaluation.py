@@ -21,7 +21,7 @@ from torch import Tensor
 from ..data.config import DataConfig
 from ..data.dataset import Dataset, load_dataset
 from ..errors import DataError
-from ..hosts.port import Conditioning, Host, ModelFacts, Session, TextOptions, Vectors
+from ..port.session import Conditioning, Host, ModelFacts, Session, TextOptions, Vectors
 from ..randomness import generator
 from ..train.config import TrainConfig
 from ..train.noise import diffuse

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..hosts.port import Host, ModelFacts, Precision, Session
+from ..port.session import Host, ModelFacts, Precision, Session
 from ..tools.strength import strength_of
 from ..tools.vocabulary import median_lengths
 from .copies import Copy, read_copies

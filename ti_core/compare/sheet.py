@@ -14,7 +14,7 @@ from ..errors import ConfigError
 from ..files.checksum import file_shorthash
 from ..files.infotext import infotext, save_png
 from ..files.lettering import Font, default_font
-from ..hosts.port import ModelFacts, PreviewRequest, Session
+from ..port.session import ModelFacts, PreviewRequest, Session
 from .copies import Copy
 from .events import Listener, Progress, SheetReady
 

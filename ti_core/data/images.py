@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..hosts.port import PictureSize
+from ..port.session import PictureSize
 from .pictures import cover_box, fitted
 from .pictures import list_images as list_images
 from .pictures import open_image as open_image

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from ..hosts.port import PictureSize
+from ..port.session import PictureSize
 from .buckets import Frame
 from .captions import Caption
 from .images import cut, open_image, placed

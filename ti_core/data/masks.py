@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..hosts.port import PictureSize
+from ..port.session import PictureSize
 from .pictures import fitted, open_alpha, open_mask, seen_box
 
 _LATENT = 8

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import DataError
-from ..hosts.prompt import find_triggers
+from ..port.prompt import find_triggers
 
 FOLDER = Path(__file__).parent / "templates_shipped"
 SHIPPED = ("style", "style_filewords", "subject", "subject_filewords", "hypernetwork", "none")

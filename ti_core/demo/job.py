@@ -17,8 +17,8 @@ from ..errors import ConfigError
 from ..files.atomic import make_folder
 from ..files.embedding import for_encoders
 from ..files.reading import read_embedding
-from ..hosts.port import Host, PreviewRequest, Session, Vectors
 from ..options import check, nearest, option
+from ..port.session import Host, PreviewRequest, Session, Vectors
 from ..train.config import (
     EmbeddingConfig,
     OptimizerConfig,

@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from .. import __version__
-from ..hosts.port import ModelFacts, PreviewRequest
+from ..port.session import ModelFacts, PreviewRequest
 from .atomic import write_bytes
 
 

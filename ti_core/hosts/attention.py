@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .port import Hypernetwork
+from ..port.session import Hypernetwork
 
 
 @contextmanager

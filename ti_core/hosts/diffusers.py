@@ -19,13 +19,13 @@ from pathlib import Path
 import torch
 
 from ..errors import CheckpointError, HostError
+from ..port.memory import memory_errors
+from ..port.session import Features, ModelFacts, Precision, Prediction
 from .diffusers_folder import download, open_folder
 from .diffusers_models import Model, check_ids
 from .diffusers_preview import SAMPLERS
 from .diffusers_session import DiffusersSession
 from .diffusers_single_file import open_single_file
-from .memory import memory_errors
-from .port import Features, ModelFacts, Precision, Prediction
 from .precision import check_precision
 
 HUB_PREFIX = "hub:"

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import CheckpointError, HostError
+from ..port.session import Family, Prediction
 from .checkpoint.keys_text import PROJECTION, convert_clip
 from .checkpoint.noise_schedule import alphas_from_config
 from .checkpoint.reading import read_state_dict
@@ -25,7 +26,6 @@ from .diffusers_models import (
 )
 from .diffusers_single_file import refuse_inpainting
 from .diffusers_vocabulary import open_vocabulary
-from .port import Family, Prediction
 
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 """Names in the autoencoders of early folders."""

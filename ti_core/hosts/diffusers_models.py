@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, HostError
+from ..port.session import EncoderFacts, Family, ModelFacts, Prediction
 from .checkpoint.architecture import TextShape, UNetShape, VAEShape
 from .diffusers_vocabulary import Vocabulary
-from .port import EncoderFacts, Family, ModelFacts, Prediction
 
 _WRAPPER = "text_model."
 

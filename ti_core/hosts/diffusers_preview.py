@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import HostError
+from ..port.session import PreviewRequest
 from .diffusers_models import Model
-from .port import PreviewRequest
 
 _SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "Euler": ("EulerDiscreteScheduler", {"timestep_spacing": "linspace"}),

@@ -11,14 +11,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..errors import HostError
-from .attention import hypernetwork_attached
-from .diffusers_models import Model, TextEncoder, check_ids
-from .diffusers_preview import Sampling, to_images
-from .diffusers_text import encode_text
-from .fitting import check_embeddings, time_ids
-from .guidance import guided_prompts
-from .memory import memory_errors
-from .port import (
+from ..port.memory import memory_errors
+from ..port.session import (
     Conditioning,
     Hypernetwork,
     LatentDistribution,
@@ -28,6 +22,12 @@ from .port import (
     TextOptions,
     Vectors,
 )
+from .attention import hypernetwork_attached
+from .diffusers_models import Model, TextEncoder, check_ids
+from .diffusers_preview import Sampling, to_images
+from .diffusers_text import encode_text
+from .fitting import check_embeddings, time_ids
+from .guidance import guided_prompts
 from .precision import HALF_DTYPES
 
 

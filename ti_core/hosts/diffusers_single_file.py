@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
+from ..port.session import Family, Prediction
 from .checkpoint.architecture import (
     TextShape,
     UNetShape,
@@ -34,7 +35,6 @@ from .diffusers_models import (
     vae_from_shape,
 )
 from .diffusers_vocabulary import standard_vocabulary
-from .port import Family, Prediction
 
 _RESOLUTION: dict[Family, int] = {"sd1": 512, "sd2": 512, "sdxl": 1024}
 _LATENT_SCALE: dict[Family, float] = {"sd1": 0.18215, "sd2": 0.18215, "sdxl": 0.13025}

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import HostError
+from ..port.prompt import Chunk, pack, read_prompt
+from ..port.session import TextOptions, Vectors
 from .diffusers_models import Model, TextEncoder
-from .port import TextOptions, Vectors
-from .prompt import Chunk, pack, read_prompt
 from .slots import chunk_ids, emphasise, vectors_inserted
 
 

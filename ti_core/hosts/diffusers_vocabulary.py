@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError, HostError
-from .spelling import WORD_END, byte_letters
+from ..port.spelling import WORD_END, byte_letters
 
 _FILE = "bpe_simple_vocab_16e6.txt.gz"
 _SHA256 = "924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a"

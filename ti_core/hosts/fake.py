@@ -21,8 +21,8 @@ from torch.nn.functional import scaled_dot_product_attention as attention
 
 from ..data.images import to_image
 from ..errors import HostError
-from ..randomness import generator
-from .port import (
+from ..port.prompt import Chunk, pack, read_prompt
+from ..port.session import (
     Conditioning,
     EncoderFacts,
     Family,
@@ -37,7 +37,7 @@ from .port import (
     TextOptions,
     Vectors,
 )
-from .prompt import Chunk, pack, read_prompt
+from ..randomness import generator
 
 _VOCABULARY = 997
 _WIDTHS = {"sd1": {"clip_l": 12}, "sd2": {"clip_h": 16}, "sdxl": {"clip_l": 12, "clip_g": 20}}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import HostError
-from .port import EncoderFacts, PictureSize, Vectors
+from ..port.session import EncoderFacts, PictureSize, Vectors
 
 
 def check_embeddings(encoders: Sequence[EncoderFacts], embeddings: Mapping[str, Vectors]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
-from .port import Conditioning, PictureSize, PreviewRequest, Session, Vectors
+from ..port.session import Conditioning, PictureSize, PreviewRequest, Session, Vectors
 
 
 def guided_prompts(

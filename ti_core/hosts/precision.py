@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ..errors import HostError
-from .port import Precision
+from ..port.session import Precision
 
 HALF_DTYPES: dict[Precision, torch.dtype] = {"fp16": torch.float16, "bf16": torch.bfloat16}
 """Precision → dtype; "no" is not among them: plain fp32."""

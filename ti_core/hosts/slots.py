@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from .port import Vectors
-from .prompt import Chunk
+from ..port.prompt import Chunk
+from ..port.session import Vectors
 
 
 def chunk_ids(chunk: Chunk, start: int, end: int, pad: int, positions: int) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import reduce
 
 from ..errors import EmbeddingError
-from ..hosts.prompt import TOKENS_PER_CHUNK, find_triggers
+from ..port.prompt import TOKENS_PER_CHUNK, find_triggers
 from .syntax import Join, Name, Text, Tree
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..files.embedding import Embedding
-from ..hosts.port import ModelFacts
+from ..port.session import ModelFacts
 from .expression import parsed
 from .merging import merged
 from .recording import recorded

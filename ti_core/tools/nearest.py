@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ..hosts.port import Host, Session
-from ..hosts.spelling import readable
+from ..port.session import Host, Session
+from ..port.spelling import readable
 from .vocabulary import pieces
 
 

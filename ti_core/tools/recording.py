@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..files.embedding import Embedding, describe, family_id, for_encoders
-from ..hosts.port import ModelFacts
+from ..port.session import ModelFacts
 
 _MODEL = ("ti.base_model", "ti.base_model_hash")
 _ARCHITECTURE = "modelspec.architecture"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..files.embedding import Embedding, for_encoders
-from ..hosts.port import ModelFacts, Session
+from ..port.session import ModelFacts, Session
 from .recording import recipe_before, recorded
 from .strength import factors_to, scaled, strength_of
 from .vocabulary import median_lengths

@@ -12,7 +12,7 @@ from ..errors import ConfigError, EmbeddingError
 from ..files.embedding import Embedding, file_keys
 from ..files.library import Library
 from ..files.reading import read_embedding, read_embeddings
-from ..hosts.port import Session
+from ..port.session import Session
 from .syntax import Name, Text, Token, printed
 
 Rows = dict[str, Tensor]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..errors import ConfigError, EmbeddingError
 from ..files.embedding import Embedding
-from ..hosts.prompt import SQUARE_FACTOR
+from ..port.prompt import SQUARE_FACTOR
 
 WEAK, STRONG, OVERTRAINED = 0.5, 2.0, 5.0
 """Where the verdicts change. The author of Embedding Merge found that words between 0.5 and 1.5

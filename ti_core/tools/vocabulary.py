@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..hosts.port import ModelFacts, Session
+from ..port.session import ModelFacts, Session
 
 PIECE = 4096
 """Rows at a time."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..data.checkup.aim import Aim, Run, Segment
 from ..data.checkup.memory import estimate
-from ..hosts.port import Host, ModelFacts
-from ..hosts.prompt import Tokenize
+from ..port.prompt import Tokenize
+from ..port.session import Host, ModelFacts
 from .config import TrainConfig
 from .previews import preview_requests
 from .schedule import parse_schedule

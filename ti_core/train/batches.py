@@ -16,7 +16,7 @@ from ..data.latent_cache.latents import Latents, Progress, latents_of
 from ..data.masks import weights_of
 from ..data.templates import names_trigger
 from ..events import Notice
-from ..hosts.port import Conditioning, PictureSize, Session, TextOptions
+from ..port.session import Conditioning, PictureSize, Session, TextOptions
 from .noise import NoisyBatch, diffuse, draw_latent, draw_timestep, noise_like
 from .plan import Plan
 from .vectors import EmbeddingVectors

@@ -6,7 +6,7 @@ from ..data.checkup.finding import Finding
 from ..data.checkup.run import check_folder
 from ..errors import DataError
 from ..events import Notice
-from ..hosts.port import Host
+from ..port.session import Host
 from .aim import aim_of
 from .config import TrainConfig
 

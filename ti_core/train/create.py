@@ -10,7 +10,7 @@ from ..events import Notice
 from ..files.atomic import require_writable
 from ..files.names import checked_name
 from ..files.writing import write_embedding
-from ..hosts.port import Host
+from ..port.session import Host
 from .config import EmbeddingConfig
 from .plan import name_clashes
 from .vectors import described, starting_rows

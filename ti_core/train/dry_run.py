@@ -9,8 +9,8 @@ from pathlib import Path
 from torch import Tensor
 
 from ..data.dataset import load_dataset
-from ..hosts.port import EncoderFacts, Host
-from ..hosts.prompt import read_prompt
+from ..port.prompt import read_prompt
+from ..port.session import EncoderFacts, Host
 from .config import TrainConfig
 from .vectors import rows_from_file
 

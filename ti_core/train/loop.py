@@ -18,8 +18,8 @@ from ..events import Event, Notice
 from ..files.embedding import Embedding
 from ..files.infotext import infotext, save_png
 from ..files.writing import write_embedding
-from ..hosts.port import Host, PreviewRequest, Session
 from ..options import recorded, to_dict
+from ..port.session import Host, PreviewRequest, Session
 from .batches import Batches, batch_loss, encode_pictures
 from .beside import write_beside
 from .config import TrainConfig

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..hosts.port import Prediction
+from ..port.session import Prediction
 from ..randomness import generator
 
 

@@ -14,7 +14,7 @@ from ..data.tags import holds_trigger
 from ..errors import ConfigError, HostError, TrainingError
 from ..events import Notice, notice_of
 from ..files.atomic import require_writable
-from ..hosts.port import Host, ModelFacts, PreviewRequest
+from ..port.session import Host, ModelFacts, PreviewRequest
 from .beforehand import checkup
 from .config import TrainConfig
 from .optimizer import Clipping, clipping

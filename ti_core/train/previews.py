@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..data.templates import fill
 from ..errors import ConfigError, DataError
-from ..hosts.port import PreviewRequest, TextOptions
+from ..port.session import PreviewRequest, TextOptions
 from .config import TrainConfig
 
 

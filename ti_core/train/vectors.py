@@ -14,7 +14,7 @@ from ..errors import ConfigError
 from ..events import Notice
 from ..files.embedding import Embedding, describe, for_encoders
 from ..files.reading import read_embedding
-from ..hosts.port import ModelFacts, Session
+from ..port.session import ModelFacts, Session
 from .config import EmbeddingConfig
 
 

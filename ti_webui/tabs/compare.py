@@ -19,7 +19,7 @@ from ti_core.compare.sheet import Sheets, read_weights
 from ti_core.errors import ConfigError, DataError
 from ti_core.events import Event
 from ti_core.files.reading import read_embedding
-from ti_core.hosts.port import Host, PreviewRequest, TextOptions
+from ti_core.port.session import Host, PreviewRequest, TextOptions
 from ti_core.tools.rescaling import factors_for, rescaled
 
 from .. import markup, tables

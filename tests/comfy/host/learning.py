@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ti_core.hosts.port import Session
+from ti_core.port.session import Session
 
 NAME = "zz-thing"
 Rows = dict[str, Tensor]

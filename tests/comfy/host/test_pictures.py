@@ -14,7 +14,7 @@ from tests.comfy import program
 from tests.comfy.host.learning import NAME, loss, noise, some_rows
 from tests.comfy.pack import pack_module
 from ti_core.errors import HostError
-from ti_core.hosts.port import PreviewRequest
+from ti_core.port.session import PreviewRequest
 
 REQUEST = PreviewRequest("a cat", width=64, height=64, steps=2, sampler="Euler a")
 

@@ -11,7 +11,7 @@ import torch
 from tests.comfy import program
 from tests.comfy.host.learning import NAME, some_rows
 from ti_core.errors import HostError
-from ti_core.hosts.port import TextOptions
+from ti_core.port.session import TextOptions
 
 READ = TextOptions(emphasis=True)
 PROMPTS = [

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ti_core.data.images import to_tensor
 from ti_core.hosts.fake import FakeHost, FakeSession
-from ti_core.hosts.port import LatentDistribution, PictureSize
+from ti_core.port.session import LatentDistribution, PictureSize
 
 
 @dataclass(frozen=True)

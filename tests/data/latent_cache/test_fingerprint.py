@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ti_core.data.latent_cache.fingerprint import vae_facts
 from ti_core.hosts.fake import FakeHost, FakeSession
-from ti_core.hosts.port import LatentDistribution
+from ti_core.port.session import LatentDistribution
 
 from .pictures import session
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from ...hosts.prompt import TOKENS_PER_CHUNK, Tokenize
+from ...port.prompt import TOKENS_PER_CHUNK, Tokenize
 from ..config import DataConfig
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from ...hosts.prompt import Piece, read_emphasis
+from ...port.prompt import Piece, read_emphasis
 from ..templates import fill
 from .aim import Aim
 from .finding import Finding, Severity

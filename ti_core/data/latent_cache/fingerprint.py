@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ...hosts.port import Session
+from ...port.session import Session
 from ...randomness import generator
 
 _SIDE = 64

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ... import __version__
 from ...events import Notice, notice_of
-from ...hosts.port import PictureSize, Session
+from ...port.session import PictureSize, Session
 from .config import CacheConfig
 from .fingerprint import vae_facts
 from .shelf import Shelf

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ...errors import CheckpointError
-from ..port import Family
+from ...port.session import Family
 
 StateDict = Mapping[str, Tensor]
 

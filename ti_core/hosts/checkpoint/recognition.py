@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ...errors import CheckpointError
-from ..port import Family, Prediction
+from ...port.session import Family, Prediction
 
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."

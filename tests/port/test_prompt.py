@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ti_core.errors import HostError
-from ti_core.hosts.prompt import Piece, find_triggers, pack, read_emphasis, read_prompt
+from ti_core.port.prompt import Piece, find_triggers, pack, read_emphasis, read_prompt
 
 COMMA = 44
 

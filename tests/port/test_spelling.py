@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ti_core.hosts.spelling import byte_letters, readable
+from ti_core.port.spelling import byte_letters, readable
 
 
 @pytest.mark.parametrize(
