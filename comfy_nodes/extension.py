@@ -5,14 +5,14 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from . import routes
-from .nodes_dataset import DatasetFromFolder, DatasetFromImages, DatasetOptions
-from .nodes_embedding import CreateEmbedding, LoadEmbedding, SaveEmbedding
-from .nodes_looking import InspectEmbedding, LossPlot
-from .nodes_mixing import MergeEmbeddings, ScaleEmbedding
-from .nodes_preprocess import Preprocess
-from .nodes_training import AdvancedSettings, TrainEmbedding, TrainingSettings
-from .nodes_using import ApplyEmbedding, PreviewGrid
-from .nodes_words import CaptionList, CheckDataset
+from .nodes.dataset import DatasetFromFolder, DatasetFromImages, DatasetOptions
+from .nodes.embedding import CreateEmbedding, LoadEmbedding, SaveEmbedding
+from .nodes.looking import InspectEmbedding, LossPlot
+from .nodes.mixing import MergeEmbeddings, ScaleEmbedding
+from .nodes.preprocess import Preprocess
+from .nodes.training import AdvancedSettings, TrainEmbedding, TrainingSettings
+from .nodes.using import ApplyEmbedding, PreviewGrid
+from .nodes.words import CaptionList, CheckDataset
 
 NODES: list[type[io.ComfyNode]] = [
     CreateEmbedding,

@@ -25,7 +25,7 @@ def lent(model: Any, clip: Any, vae: Any = None, name: str = "") -> Host:
                 "the checkpoint holds none, or the loader could not find it",
                 "connect the loader of a whole checkpoint",
             )
-    from .host import ComfyHost  # its half of ComfyUI is needed only when a model is at hand
+    from .host.host import ComfyHost  # its half of ComfyUI is needed only when a model is at hand
 
     host: Host = ComfyHost(model, clip, vae, name, embeddings_dirs()[0])
     return host

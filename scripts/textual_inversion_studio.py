@@ -5,7 +5,7 @@ Our packages are imported here and now; later the extension's folder is off the 
 
 from modules import script_callbacks
 
-from ti_webui import door
+from ti_webui import webui_extension as door
 
 script_callbacks.on_after_component(door.notice)
 script_callbacks.on_ui_settings(door.add_settings)

@@ -10,9 +10,9 @@
 are "sd1", "sd2" and "sdxl". `original_state(layout)` gives the tensors without writing them.
 
 The names and shapes follow the constructors of the original code (CompVis, Stability), block by
-block, and share nothing with `ti_core.hosts.checkpoint`, which they test. No weight is zero: a
-zero-initialised output would stop every gradient, and so would CLIP's final LayerNorm with zero
-bias under A1111's emphasis. Folders need diffusers; everything else needs only torch.
+block, and share nothing with `ti_core.hosts.standalone.checkpoint`, which they test. No weight is
+zero: a zero-initialised output would stop every gradient, and so would CLIP's final LayerNorm with
+zero bias under A1111's emphasis. Folders need diffusers; everything else needs only torch.
 """
 
 from __future__ import annotations
@@ -471,7 +471,7 @@ def _write_text_encoder(
 @cache
 def _vocabulary_files() -> dict[str, str]:
     """vocab.json and merges.txt as the hub's folders have them."""
-    from ti_core.hosts.diffusers_vocabulary import _packaged_file, _tables
+    from ti_core.hosts.standalone.vocabulary import _packaged_file, _tables
 
     vocabulary, merges = _tables(_packaged_file())
     lines = "\n".join(["#version: 0.2", *merges, ""])

@@ -19,7 +19,7 @@ NAME = "textual_inversion_studio_pack"
 
 
 def pack_module(name: str) -> ModuleType:
-    """A module of the pack, such as `comfy_nodes.host`; ComfyUI's own must be importable."""
+    """A module of the pack, such as `comfy_nodes.host.host`; ComfyUI's own must be importable."""
     if NAME not in sys.modules:
         package = ModuleType(NAME)
         package.__path__ = [str(ROOT)]

@@ -48,7 +48,7 @@ def diffusers(family: Any, **changes: Any) -> Callable[[Path], Subject]:
         pytest.importorskip("diffusers")
         pytest.importorskip("transformers")
         from tests.checkpoints import tiny, write_single_file
-        from ti_core.hosts.diffusers import DiffusersHost
+        from ti_core.hosts.standalone.host import DiffusersHost
 
         path = write_single_file(folder / "model.safetensors", tiny(family), **changes)
         host = DiffusersHost.open(path, device="cpu", embeddings_dir=folder)
@@ -66,7 +66,7 @@ def comfyui(kind: Any, lora: bool = False) -> Callable[[Path], Subject]:
 
         loaded = load(kind, folder)
         lent = use(with_lora(loaded) if lora else loaded)
-        ComfyHost = pack_module("comfy_nodes.host").ComfyHost  # noqa: N806
+        ComfyHost = pack_module("comfy_nodes.host.host").ComfyHost  # noqa: N806
         host = ComfyHost(lent.model, lent.clip, lent.vae, embeddings_dir=folder)
         return Subject(
             host,
@@ -86,7 +86,7 @@ def a1111(kind: Any) -> Callable[[Path], Subject]:
         from tests.webui.program import load
 
         model = load(kind, folder)
-        from ti_webui.host_a1111 import A1111Host
+        from ti_webui.hosts.a1111.host import A1111Host
 
         return Subject(A1111Host(), lambda: [model])
 
@@ -100,7 +100,7 @@ def forge(kind: Any) -> Callable[[Path], Subject]:
         from tests.webui.program import load_forge, networks_of_forge
 
         model = load_forge(kind, folder)
-        from ti_webui.host_forge import ForgeHost
+        from ti_webui.hosts.forge.host import ForgeHost
 
         return Subject(ForgeHost(), lambda: networks_of_forge(model))
 
@@ -114,7 +114,7 @@ def reforge(kind: Any) -> Callable[[Path], Subject]:
         from tests.webui.program import load_reforge, networks_of_forge
 
         model = load_reforge(kind, folder)
-        from ti_webui.host_reforge import ReforgeHost
+        from ti_webui.hosts.reforge.host import ReforgeHost
 
         return Subject(ReforgeHost(), lambda: networks_of_forge(model))
 

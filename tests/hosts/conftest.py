@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkpoints import Family, tiny, write_folder, write_single_file
-from ti_core.hosts.diffusers import DiffusersHost
+from ti_core.hosts.standalone.host import DiffusersHost
 
 OpenHost = Callable[[str], DiffusersHost]
 

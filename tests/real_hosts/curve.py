@@ -75,7 +75,7 @@ def _train(program: str, kind: Any, folder: Path) -> None:
     from ti_core.cli.options import make_config
     from ti_core.train.config import TrainConfig
     from ti_core.train.loop import train
-    from ti_webui.hosts import current_host
+    from ti_webui.hosts.choose import current_host
 
     loads = {"a1111": load, "forge": load_forge, "reforge": load_reforge}
     loads[program](kind, folder)

@@ -130,7 +130,7 @@ def allowed(module: str, name: str) -> bool:
 
 def may_use_models(module: str) -> bool:
     """diffusers and transformers: in the diffusers host, and in optional captioning."""
-    return module.startswith("ti_core.hosts.diffusers") or "captioning" in module
+    return module.startswith("ti_core.hosts.standalone.host") or "captioning" in module
 
 
 def module_name(path: Path) -> str:
@@ -183,7 +183,7 @@ def test_the_rules_notice_a_violation(module: str, code: str) -> None:
         ("ti_core.tools.nearest", "from ..hosts.spelling import readable\nimport torch"),
         ("ti_core.tools.nearest", "from ..hosts.port import Host\nfrom .vocabulary import pieces"),
         ("ti_core.data.dataset", "from ..hosts.port import PictureSize\nfrom .images import cut"),
-        ("ti_core.hosts.diffusers_text", "from transformers import CLIPTextModel"),
+        ("ti_core.hosts.standalone.text", "from transformers import CLIPTextModel"),
         ("ti_core.data.captioning", "import transformers"),
         # a web UI imports both packages at the top level, out of the extension's folder
         ("ti_webui.panel", "from ti_core.port.session import Host\nfrom .job import jobs"),

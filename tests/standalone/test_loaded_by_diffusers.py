@@ -14,7 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from ti_core.files.embedding import Embedding
 from ti_core.files.writing import FORMATS, write_embedding
-from ti_core.hosts.diffusers_vocabulary import standard_vocabulary
+from ti_core.hosts.standalone.vocabulary import standard_vocabulary
 
 FILES = [(name, end) for name, kind in FORMATS.items() for end in kind.endings if name != "png"]
 

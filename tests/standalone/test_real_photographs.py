@@ -79,7 +79,7 @@ def assert_diffusers_loads(rows: dict[str, torch.Tensor], width: int) -> None:
     from diffusers.loaders import TextualInversionLoaderMixin
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    from ti_core.hosts.diffusers_vocabulary import standard_vocabulary
+    from ti_core.hosts.standalone.vocabulary import standard_vocabulary
 
     class Pipeline(TextualInversionLoaderMixin):
         """As much of a pipeline as the loader asks for."""

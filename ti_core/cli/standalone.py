@@ -9,7 +9,7 @@ from ..errors import ConfigError
 from ..options import check, option
 
 if TYPE_CHECKING:
-    from ..hosts.diffusers import DiffusersHost
+    from ..hosts.standalone.host import DiffusersHost
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def open_host(config: ModelConfig) -> DiffusersHost:
     if not name:
         raise ConfigError("no model is given", "", "add --pretrained_model_name_or_path")
     try:
-        from ..hosts.diffusers import DiffusersHost
+        from ..hosts.standalone.host import DiffusersHost
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"the package {error.name} is missing",

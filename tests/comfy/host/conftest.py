@@ -42,7 +42,7 @@ def host_of() -> Open:
     """MODEL, CLIP, VAE → our host."""
 
     def open_(loaded: program.Loaded, **options: Any) -> Any:
-        host = pack_module("comfy_nodes.host")
+        host = pack_module("comfy_nodes.host.host")
         return host.ComfyHost(loaded.model, loaded.clip, loaded.vae, **options)
 
     return open_

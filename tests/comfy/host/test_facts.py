@@ -34,14 +34,14 @@ def test_every_family_is_known_by_its_parts(load: Any, host_of: Any, kind: str) 
 
 
 def test_the_noise_schedule_is_that_of_the_core(load: Any, host_of: Any) -> None:
-    from ti_core.hosts.checkpoint.noise_schedule import stable_diffusion_alphas
+    from ti_core.hosts.standalone.checkpoint.noise_schedule import stable_diffusion_alphas
 
     ours = host_of(load("sd1")).describe().alphas_cumprod
     assert ours == pytest.approx(stable_diffusion_alphas().tolist(), rel=1e-6)
 
 
 def test_a_terminal_snr_of_zero_is_zero_again(load: Any, host_of: Any) -> None:
-    from ti_core.hosts.checkpoint.noise_schedule import stable_diffusion_alphas
+    from ti_core.hosts.standalone.checkpoint.noise_schedule import stable_diffusion_alphas
 
     ours = host_of(load("sdxl-v")).describe().alphas_cumprod
     assert ours[-1] == 0

@@ -14,11 +14,11 @@ from tests.comfy import program
 from tests.comfy.host.learning import gradients, loss, noise, some_rows
 from tests.comfy.pack import pack_module
 from ti_core.errors import HostError
-from ti_core.hosts.inference import renew_inference_tensors
+from ti_core.hosts.common.inference import renew_inference_tensors
 
 
 def autograd() -> Any:
-    return pack_module("comfy_nodes.host_autograd")
+    return pack_module("comfy_nodes.host.host.autograd")
 
 
 def manager() -> Any:
@@ -46,7 +46,7 @@ def _raises(ask: Any) -> bool:
 
 
 def test_a_text_encoder_spoils_what_its_normalisations_have_saved(load: Any) -> None:
-    """And silently where a block is computed anew; see host_autograd."""
+    """And silently where a block is computed anew; see host/autograd.py."""
     loaded = program.use(load("sd1", False))
     model = loaded.clip.cond_stage_model.clip_l
     renew_inference_tensors(model, freeze=True)

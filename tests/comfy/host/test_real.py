@@ -136,7 +136,7 @@ def test_the_same_seed_gives_the_same_curve_as_the_standalone_host(
     """One file, one config, two programs: twenty losses, and the vectors."""
     pytest.importorskip("diffusers")
     from tests.comfy.checkpoints import write
-    from ti_core.hosts.diffusers import DiffusersHost
+    from ti_core.hosts.standalone.host import DiffusersHost
 
     settings = {
         "max_train_steps": 20,

@@ -207,4 +207,4 @@ def every_node() -> dict[str, Any]:
     return {node.define_schema().node_id: node for node in nodes("extension").NODES}
 
 
-HOST_MODULE = f"{NAME}.comfy_nodes.host"
+HOST_MODULE = f"{NAME}.comfy_nodes.host.host"

@@ -233,7 +233,7 @@ def test_a_log_without_a_finite_loss_breaks_no_browser(tmp_path: Path) -> None:
 def test_the_grid_has_a_column_for_each_copy_and_for_the_result_once(
     pictures: str, monkeypatch: pytest.MonkeyPatch, every: int, columns: list[str]
 ) -> None:
-    using, told = program.nodes("nodes_using"), []
+    using, told = program.nodes("nodes.using"), []
     real = using.labelled
     monkeypatch.setattr(using, "labelled", lambda r, c, w: told.append(list(c)) or real(r, c, w))
     how = call("AdvancedSettings", settings=_settings(), save_every_n_steps=every).args[0]

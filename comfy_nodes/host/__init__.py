@@ -1,0 +1,1 @@
+"""ComfyUI's loaded model as a host."""

@@ -1,0 +1,100 @@
+"""Preview pictures by ComfyUI's own samplers, under A1111's names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import comfy.model_management as manager
+import comfy.sample
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...ti_core.errors import HostError
+from ...ti_core.port.session import Conditioning, PreviewRequest
+
+SAMPLERS = {
+    "Euler": ("euler", "normal"),
+    "Euler a": ("euler_ancestral", "normal"),
+    "DPM++ 2M": ("dpmpp_2m", "normal"),
+    "DPM++ 2M Karras": ("dpmpp_2m", "karras"),
+    "DDIM": ("ddim", "ddim_uniform"),
+    "UniPC": ("uni_pc", "normal"),
+    "LCM": ("lcm", "sgm_uniform"),
+}
+"""A1111's name → ComfyUI's sampler and scheduler."""
+
+
+def check_request(request: PreviewRequest) -> None:
+    """Raise HostError for a sampler, a size or a number of steps that cannot be."""
+    if request.sampler not in SAMPLERS:
+        why = f"this host has {', '.join(SAMPLERS)}"
+        raise HostError(f"the sampler '{request.sampler}' is unknown", why)
+    if request.width % 8 or request.height % 8:
+        why = f"{request.width}×{request.height} are not multiples of 8"
+        raise HostError("this preview size is not possible", why)
+    if request.steps < 1 or request.width < 8 or request.height < 8:
+        raise HostError("a preview needs at least one step and a size")
+
+
+def sample(
+    model: Any, request: PreviewRequest, seed: int, texts: tuple[Conditioning, Conditioning]
+) -> Tensor:
+    """A latent (1, 4, h, w) as ComfyUI's KSampler makes it; `texts` are positive and negative."""
+    latent = torch.zeros(1, 4, request.height // 8, request.width // 8)
+    noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(seed))
+    sampler, scheduler = SAMPLERS[request.sampler]
+    positive, negative = (_as_socket(text, request) for text in texts)
+    with own_random_state(model.load_device), interrupt_kept():
+        return comfy.sample.sample(
+            model,
+            noise,
+            request.steps,
+            request.cfg_scale,
+            sampler,
+            scheduler,
+            positive,
+            negative,
+            latent,
+            callback=_heed_interrupt,
+            disable_pbar=True,
+            seed=seed,
+        )
+
+
+def _heed_interrupt(*_step: Any) -> None:
+    """ComfyUI's samplers leave it to whoever listens to their steps."""
+    manager.throw_exception_if_processing_interrupted()
+
+
+def _as_socket(text: Conditioning, request: PreviewRequest) -> list[list[Any]]:
+    """A CONDITIONING value; sizes are those that CLIPTextEncodeSDXL would tell."""
+    width, height = request.width, request.height
+    told = {"width": width, "height": height, "target_width": width, "target_height": height}
+    return [[text.context, {"pooled_output": text.pooled, "crop_w": 0, "crop_h": 0, **told}]]
+
+
+@contextmanager
+def own_random_state(device: torch.device) -> Iterator[None]:
+    """Whatever is drawn or seeded inside does not show outside."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield
+
+
+@contextmanager
+def interrupt_kept() -> Iterator[None]:
+    """ComfyUI forgets an interrupt when it raises it, but a failed preview ends no training."""
+    try:
+        yield
+    except manager.InterruptProcessingException:
+        manager.interrupt_current_processing(True)
+        raise
+
+
+def to_images(pixels: Tensor) -> list[Image.Image]:
+    """(B, H, W, 3) in [0, 1] → RGB pictures, cut to whole numbers as ComfyUI saves them."""
+    levels = np.clip(pixels.float().nan_to_num().cpu().numpy() * 255.0, 0, 255)
+    return [Image.fromarray(level) for level in levels.astype(np.uint8)]

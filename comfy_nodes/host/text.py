@@ -1,0 +1,251 @@
+"""Prompts through ComfyUI's text encoders, differentiable in the vectors of embeddings.
+
+ComfyUI takes tensors in place of token numbers, so nothing is hooked and no table is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.sd1_clip
+import torch
+from torch import Tensor
+
+from ...ti_core.errors import HostError
+from ...ti_core.port.prompt import find_triggers, pack, read_prompt
+from ...ti_core.port.session import EncoderFacts, TextOptions, Vectors
+
+_KEYS = ("clip_l", "clip_g", "clip_h")
+_UNSPLIT = 8
+"""Groups of fewer tokens are not cut at a chunk border (SDTokenizer.max_word_length)."""
+
+Place = tuple["int | Tensor", float]
+"""A token number, or one vector of an embedding; and its weight."""
+Words = list[Place]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """One text encoder with its tokenizer."""
+
+    key: str
+    model: Any
+    """comfy.sd1_clip.SDClipModel"""
+    tokenizer: Any
+    """comfy.sd1_clip.SDTokenizer"""
+
+    @property
+    def table(self) -> Tensor:
+        """(tokens, width) vocabulary, in whatever precision it is stored."""
+        return self.model.transformer.get_input_embeddings().weight
+
+    @property
+    def width(self) -> int:
+        """Length of one vector."""
+        return int(self.table.shape[1])
+
+    @property
+    def room(self) -> int:
+        """Tokens in one chunk, without start and end mark."""
+        return int(self.tokenizer.max_length) - 2
+
+    def facts(self) -> EncoderFacts:
+        """As the port describes it."""
+        return EncoderFacts(self.key, self.width, int(self.table.shape[0]), self.room)
+
+    def tokenize(self, text: str) -> list[int]:
+        """Ids of a text, every character taken literally, without start and end marks."""
+        if not text.strip():
+            return []
+        read = self.tokenizer.tokenizer
+        return [int(n) for n in read(text, add_special_tokens=False, verbose=False)["input_ids"]]
+
+    def spelling(self, number: int) -> str:
+        """How a token is written in the vocabulary; `</w>` ends a word."""
+        return str(self.tokenizer.inv_vocab[number])
+
+    def check_ids(self, ids: Sequence[int]) -> None:
+        """Raise HostError unless every number is that of a token with a row."""
+        most = int(self.table.shape[0])
+        wrong = next((number for number in ids if not 0 <= number < most), None)
+        if wrong is not None:
+            why = f"the vocabulary has the numbers 0 to {most - 1}"
+            raise HostError(f"there is no token {wrong}", why)
+
+    def marked(self, words: Sequence[int | Tensor]) -> list[int | Tensor]:
+        """A chunk as the encoder wants it: start, words, end, padding."""
+        marks = self.model.special_tokens
+        whole = [marks["start"], *words, marks["end"]]
+        return [*whole, *[marks["pad"]] * (self.room + 2 - len(whole))]
+
+
+def encoders_of(clip: Any) -> tuple[Encoder, ...]:
+    """The text encoders of a CLIP, clip_l before clip_g.
+
+    Raises HostError for a CLIP with others than those of SD 1, SD 2 and SDXL.
+    """
+    parts = {} if clip is None else dict(clip.cond_stage_model.named_children())
+    kinds = [key for key, part in parts.items() if _is_clip(key, part)]
+    if not parts or len(kinds) < len(parts):
+        raise HostError(
+            "this CLIP cannot be taught a word here",
+            f"its text encoders are {', '.join(parts) or 'missing'}",
+            "use the CLIP of an SD 1.x, SD 2.x or SDXL checkpoint",
+        )
+    ordered = sorted(kinds, key=_KEYS.index)
+    return tuple(Encoder(key, parts[key], getattr(clip.tokenizer, key)) for key in ordered)
+
+
+def _is_clip(key: str, part: Any) -> bool:
+    return key in _KEYS and isinstance(part, comfy.sd1_clip.SDClipModel)
+
+
+def encode_text(
+    clip: Any,
+    encoders: Sequence[Encoder],
+    prompts: Sequence[str],
+    embeddings: Mapping[str, Vectors],
+    options: TextOptions,
+) -> tuple[Tensor, Tensor | None]:
+    """Context (P, 77 × chunks, width) and, for SDXL, the pooled text (P, width of clip_g)."""
+    if not prompts:
+        raise HostError("there is no prompt to encode")
+    plans = [_plan(encoder, prompts, embeddings, options) for encoder in encoders]
+    chunks = max(len(plan) for plans_of_one in plans for plan in plans_of_one)
+    contexts, pooled = [], None
+    for encoder, plan in zip(encoders, plans, strict=True):
+        padded = [chunk for one in plan for chunk in (*one, *([],) * (chunks - len(one)))]
+        with _layer_chosen(encoder, clip, options.clip_skip):
+            states, ends = _run(encoder, padded)
+        contexts.append(states.reshape(len(prompts), -1, states.shape[-1]))
+        if encoder.key == "clip_g":
+            pooled = ends[::chunks]
+    return torch.cat(contexts, dim=-1), pooled
+
+
+def _plan(
+    encoder: Encoder,
+    prompts: Sequence[str],
+    embeddings: Mapping[str, Vectors],
+    options: TextOptions,
+) -> list[list[Words]]:
+    """The chunks of every prompt."""
+    read = _read if options.emphasis else _take_literally
+    rows = {name: vectors[encoder.key] for name, vectors in embeddings.items()}
+    return [read(encoder, prompt, rows) for prompt in prompts]
+
+
+def _take_literally(encoder: Encoder, prompt: str, rows: Mapping[str, Tensor]) -> list[Words]:
+    """Laid out as the core does it everywhere, so that all hosts train alike."""
+    pieces = read_prompt(prompt, rows, emphasis=False)
+    lengths = {name: len(vectors) for name, vectors in rows.items()}
+    return [
+        [
+            (slot.token if slot.trigger is None else rows[slot.trigger][slot.row], 1.0)
+            for slot in one
+        ]
+        for one in pack(pieces, encoder.tokenize, lengths, encoder.room)
+    ]
+
+
+# --- as ComfyUI reads prompts -------------------------------------------------------------------
+
+
+def _read(encoder: Encoder, prompt: str, rows: Mapping[str, Tensor]) -> list[Words]:
+    """`(x)`, `(x:1.2)`, escapes and `embedding:name` as ComfyUI reads them; names by themselves."""
+    words = comfy.sd1_clip
+    groups: list[Words] = []
+    for span, weight in words.token_weights(words.escape_important(prompt), 1.0):
+        for piece in find_triggers(words.unescape_important(span), rows):
+            if piece.trigger is not None:
+                groups.append([(row, weight) for row in rows[piece.trigger]])
+            else:
+                groups += [
+                    [(word, weight) for word in group] for group in _words(encoder, piece.text)
+                ]
+    return _chunks(groups, encoder.room)
+
+
+def _words(encoder: Encoder, text: str) -> list[list[int | Tensor]]:
+    """Tokens of a text, with the vectors of embeddings on the disk, in ComfyUI's groups."""
+    escaped = text.replace("(", "\\(").replace(")", "\\)")
+    groups: dict[tuple[int, bool], list[int | Tensor]] = {}
+    chunks = encoder.tokenizer.tokenize_with_weights(escaped, return_word_ids=True)
+    for token, _, group in (place for chunk in chunks for place in chunk):
+        if group:  # 0 marks start, end and padding
+            groups.setdefault(group, []).append(token)
+    return list(groups.values())
+
+
+def _chunks(groups: Sequence[Words], room: int) -> list[Words]:
+    """As SDTokenizer lays out: short groups stay whole, long ones are cut where a chunk is full."""
+    chunks: list[Words] = [[]]
+    for group in groups:
+        left = group
+        while left:
+            free = room - len(chunks[-1])
+            if len(left) <= free:
+                chunks[-1] += left
+                break
+            if len(group) >= _UNSPLIT:
+                chunks[-1] += left[:free]
+                left = left[free:]
+            chunks.append([])
+    return chunks
+
+
+# --- through the encoder ------------------------------------------------------------------------
+
+
+@contextmanager
+def _layer_chosen(encoder: Encoder, clip: Any, clip_skip: int) -> Iterator[None]:
+    """While open, the encoder gives the states of the layer that is wanted.
+
+    Clip skip 1 leaves what the graph or the family's custom says; only SD 1 listens to another.
+    """
+    model = encoder.model
+    if not 1 <= clip_skip <= model.num_layers:
+        why = f"the text encoder has {model.num_layers} layers"
+        raise HostError(f"clip skip {clip_skip} is not possible", why)
+    found = {key: value for key, value in vars(model).items() if not key.startswith("_")}
+    options = {"execution_device": clip.patcher.load_device}  # newer ComfyUI computes there
+    if clip_skip > 1 and encoder.key == "clip_l" and not hasattr(clip.cond_stage_model, "clip_g"):
+        options["layer"] = -clip_skip
+    elif clip.layer_idx is not None:
+        options["layer"] = clip.layer_idx
+    try:
+        model.reset_clip_options()
+        model.set_clip_options(options)
+        yield
+    finally:
+        for key, value in found.items():
+            setattr(model, key, value)
+
+
+def _run(encoder: Encoder, chunks: Sequence[Words]) -> tuple[Tensor, Tensor]:
+    """States (N, 77, width) with the weights applied, and the pooled ends (N, width)."""
+    lists = [encoder.marked([word for word, _ in chunk]) for chunk in chunks]
+    weighted = [n for n, chunk in enumerate(chunks) if any(weight != 1 for _, weight in chunk)]
+    if weighted:
+        lists.append(encoder.marked([]))
+    states, pooled = encoder.model(lists)[:2]
+    if weighted:
+        states = _weigh(states[:-1], states[-1:], chunks, weighted)
+    return states.float(), pooled
+
+
+def _weigh(
+    states: Tensor, empty: Tensor, chunks: Sequence[Words], weighted: Sequence[int]
+) -> Tensor:
+    """Each position, seen from the empty prompt's, moves by its weight, as ComfyUI does it."""
+    factors = torch.ones(len(weighted), states.shape[1], 1)
+    for row, n in enumerate(weighted):
+        for i, (_, weight) in enumerate(chunks[n]):
+            factors[row, 1 + i] = weight
+    index = torch.tensor(weighted, device=states.device)
+    before, factors = states.index_select(0, index), factors.to(states.device)
+    after = torch.where(factors == 1, before, (before - empty) * factors + empty)
+    return states.index_copy(0, index, after)

@@ -1,0 +1,242 @@
+"""Embeddings: made from words, read from files, written to files."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from comfy_api.latest import io
+
+from ...ti_core.errors import ConfigError
+from ...ti_core.files.embedding import Embedding
+from ...ti_core.files.reading import read_embedding
+from ...ti_core.files.writing import FORMATS, write_embedding
+from ...ti_core.train.config import EmbeddingConfig
+from ...ti_core.train.plan import name_clashes
+from ...ti_core.train.vectors import described, starting_rows
+from ..lending import checkpoint_name, lent
+from ..node import Node, schema, shown
+from ..pictures import from_comfy
+from ..places import (
+    checked_for_prompts,
+    embedding_file,
+    embedding_files,
+    fingerprint,
+    new_embedding_file,
+    spoken,
+)
+from ..sockets import EmbeddingSocket
+from ..widgets import make, widget, widgets
+
+_NO_FILES = "(the embeddings folder is empty)"
+_WHEN_THERE = ("add a number", "stop", "overwrite")
+
+
+class CreateEmbedding(Node):
+    """Words of the loaded model become vectors, ready to be trained or used."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """See `io.ComfyNode`."""
+        return schema(
+            "CreateEmbedding",
+            "Create Embedding",
+            "Makes a new embedding from words of the loaded model. Training starts from them.",
+            search_aliases=["textual inversion", "TI", "new token", "init word", "embedding"],
+            inputs=[
+                io.Model.Input("model", tooltip="The model that the embedding is for."),
+                io.Clip.Input("clip", tooltip="Its text encoder: the words' vectors come from it."),
+                widget(EmbeddingConfig, "token_string", default="my-cat"),
+                widget(EmbeddingConfig, "init_word", default="cat"),
+                widget(EmbeddingConfig, "num_vectors_per_token", default=2),
+                widget(EmbeddingConfig, "init_rule"),
+                *widgets(EmbeddingConfig, "metadata_is_negative_embedding", "metadata_license"),
+            ],
+            outputs=[
+                EmbeddingSocket.Output(
+                    display_name="embedding", tooltip="The vectors under their name, untrained."
+                )
+            ],
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def validate_inputs(cls, token_string: str | None = None) -> bool | str:
+        """A name that no prompt could call is refused before anything is loaded."""
+        try:
+            return bool(token_string is None or checked_for_prompts(token_string))
+        except ConfigError as error:
+            return str(error)
+
+    @classmethod
+    def work(cls, model: Any, clip: Any, **options: Any) -> io.NodeOutput:
+        """See the class."""
+        config = EmbeddingConfig(**options)
+        checked_for_prompts(config.token_string)
+        host = lent(model, clip, None, checkpoint_name(cls.hidden.prompt, cls.hidden.unique_id))
+        with host.session() as session:
+            facts, start = host.describe(), starting_rows(config, host.describe(), session)
+        notices = (*name_clashes(config.token_string, host), *start.notices)
+        settings = {"init_word": config.init_word, "init_rule": config.init_rule}
+        made = described(config.token_string, start.rows, 0, facts, settings, config)
+        told = [
+            f"{made.name}: {made.count} vector(s) from {config.init_word!r}",
+            *map(str, notices),
+        ]
+        return io.NodeOutput(made, ui=shown("\n".join(told)))
+
+
+class LoadEmbedding(Node):
+    """An embedding file of any program, read anew whenever it changes."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """See `io.ComfyNode`."""
+        return schema(
+            "LoadEmbedding",
+            "Load Embedding",
+            "Reads an embedding of any program: .safetensors, .pt, .bin, and PNG or WebP cards. "
+            "Nothing in the file is executed. A file that changes is read again.",
+            search_aliases=["textual inversion", "TI", "open embedding", "read embedding"],
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=embedding_files() or [_NO_FILES],
+                    display_name="File",
+                    tooltip="A file in ComfyUI's embeddings folders, pictures that carry an "
+                    "embedding included.",
+                ),
+                make(
+                    io.String.Input,
+                    "term",
+                    display_name="Term",
+                    default="",
+                    optional=True,
+                    advanced=True,
+                    tooltip="Which one, in a file that holds several embeddings.",
+                ),
+            ],
+            outputs=[
+                EmbeddingSocket.Output(display_name="embedding", tooltip="What the file holds.")
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, file: str | None = None, **others: Any) -> str:
+        """Another file of the same name is another value: what hangs on it runs again."""
+        try:
+            return fingerprint(embedding_file(file or ""))
+        except ConfigError:
+            return ""
+
+    @classmethod
+    def work(cls, file: str, term: str = "") -> io.NodeOutput:
+        """See the class."""
+        found = read_embedding(embedding_file(file), term or None)
+        return io.NodeOutput(found, ui=shown(summary(found)))
+
+
+class SaveEmbedding(Node):
+    """An embedding becomes a file in the embeddings folder."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """See `io.ComfyNode`."""
+        return schema(
+            "SaveEmbedding",
+            "Save Embedding",
+            "Writes an embedding into ComfyUI's embeddings folder, for this and other programs. "
+            "An embedding that is there is never replaced unless you say so.",
+            is_output_node=True,
+            search_aliases=["textual inversion", "TI", "export embedding", "embedding card", "pt"],
+            inputs=[
+                EmbeddingSocket.Input("embedding", tooltip="What to write."),
+                io.String.Input(
+                    "name",
+                    display_name="Name",
+                    default="",
+                    tooltip="File name without ending, or folder/name. Prompts call it by this "
+                    "name. Empty: the embedding's own.",
+                ),
+                io.Combo.Input(
+                    "format",
+                    options=list(FORMATS),
+                    display_name="Format",
+                    default="safetensors",
+                    tooltip="; ".join(f"{key}: {kind.description}" for key, kind in FORMATS.items())
+                    + ". ComfyUI itself reads all but png.",
+                ),
+                io.Combo.Input(
+                    "when_there",
+                    options=list(_WHEN_THERE),
+                    display_name="If it exists",
+                    default=_WHEN_THERE[0],
+                    tooltip="What to do when there is another embedding of that name: write "
+                    "name-2, name-3…, stop with an error, or replace it.",
+                ),
+                io.Image.Input(
+                    "picture",
+                    optional=True,
+                    tooltip="What a PNG card shows; without it the card is plain.",
+                ),
+            ],
+            outputs=[
+                EmbeddingSocket.Output(
+                    display_name="embedding", tooltip="The same vectors under the file's name."
+                ),
+                io.String.Output(
+                    display_name="prompt",
+                    tooltip='How prompts call it: "embedding:name", to be joined with other text.',
+                ),
+            ],
+        )
+
+    @classmethod
+    def work(
+        cls, embedding: Embedding, name: str, format: str, when_there: str, picture: Any = None
+    ) -> io.NodeOutput:
+        """See the class."""
+        _require_choice("format", format, list(FORMATS))
+        _require_choice("when_there", when_there, _WHEN_THERE)
+        wanted, ending = name.strip() or spoken(embedding.name), FORMATS[format].endings[0]
+        path = _free(new_embedding_file(wanted, ending), when_there)
+        card = from_comfy(picture)[0] if picture is not None else None
+        saved = dataclasses.replace(embedding, name=path.stem)
+        write_embedding(path, saved, format, card)
+        folder = wanted.replace("\\", "/").rpartition("/")[0]
+        called = f"{folder}/{path.stem}" if folder else path.stem
+        told = f"saved as {called}{ending}\nin prompts: embedding:{called}"
+        return io.NodeOutput(saved, f"embedding:{called}", ui=shown(told))
+
+
+def _free(path: Path, when_there: str) -> Path:
+    """The path, or the next one that is free. Raises ConfigError when there is none to be had."""
+    if when_there == "overwrite" or not path.exists():
+        return path
+    if when_there == "stop":
+        fix = "choose another name, or what to do if it exists"
+        raise ConfigError(f"there is an embedding {path.name} already", "", fix)
+    for number in range(2, 10_000):
+        other = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        if not other.exists():
+            return other
+    raise ConfigError(
+        f"there are too many embeddings called {path.stem}", "", "choose another name"
+    )
+
+
+def _require_choice(name: str, value: str, choices: Any) -> None:
+    """Combo boxes of the first V3 versions let any text through."""
+    if value not in choices:
+        raise ConfigError(f"{name} is {value!r}", "", f"choose one of {', '.join(choices)}")
+
+
+def summary(embedding: Embedding) -> str:
+    """One line on what an embedding is."""
+    widths = ", ".join(f"{key} {rows.shape[1]}" for key, rows in embedding.vectors.items())
+    model = embedding.metadata.get("ti.base_model", "")
+    made_on = f", made on {model}" if model else ""
+    return (
+        f"{embedding.name}: {embedding.count} vector(s) ({widths}), step {embedding.step}{made_on}"
+    )

@@ -1,0 +1,135 @@
+"""What was learned, to be looked at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from comfy_api.latest import io
+from PIL import Image
+
+from ...ti_core.files.embedding import Embedding, for_encoders
+from ...ti_core.port.session import Host
+from ...ti_core.tools.nearest import Neighbour, nearest_tokens
+from ...ti_core.tools.strength import VERDICTS, strength_of, verdict
+from ...ti_core.tools.vocabulary import median_lengths
+from ...ti_core.train.plot import draw_loss
+from ...ti_core.train.vectors import norms
+from ..lending import lent
+from ..node import Node, schema, shown
+from ..pictures import shown_pictures, to_comfy
+from ..portrait import Row, portrait
+from ..sockets import EmbeddingSocket, LogSocket, RunLog
+from .embedding import summary
+
+
+class InspectEmbedding(Node):
+    """How strong an embedding is, and which words it is near to."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """See `io.ComfyNode`."""
+        return schema(
+            "InspectEmbedding",
+            "Inspect Embedding",
+            "Tells what is in an embedding: its vectors' lengths, where it comes from, and, with "
+            "MODEL and CLIP, how strong it is beside an ordinary word and which words are near.",
+            is_output_node=True,
+            search_aliases=["nearest words", "embedding info", "textual inversion", "norm"],
+            inputs=[
+                EmbeddingSocket.Input("embedding", tooltip="What to look at."),
+                io.Int.Input(
+                    "nearest",
+                    display_name="Nearest words",
+                    default=5,
+                    min=0,
+                    max=20,
+                    tooltip="How many words to name for each vector.",
+                ),
+                io.Model.Input("model", optional=True, tooltip="Whose vocabulary to compare with."),
+                io.Clip.Input("clip", optional=True, tooltip="Its text encoder."),
+            ],
+            outputs=[
+                io.String.Output(display_name="report", tooltip="Everything, as text."),
+                io.Image.Output(
+                    display_name="picture", tooltip="Strength of each vector, and near words."
+                ),
+            ],
+        )
+
+    @classmethod
+    def work(
+        cls, embedding: Embedding, nearest: int, model: Any = None, clip: Any = None
+    ) -> io.NodeOutput:
+        """See the class."""
+        nearest = max(0, min(20, nearest))
+        host = lent(model, clip) if model is not None and clip is not None else None
+        rows = list(_compared(embedding, host, nearest) if host else _alone(embedding))
+        text = "\n".join(_report(embedding, rows))
+        picture = portrait(summary(embedding), rows)
+        ui = shown(text, images=shown_pictures([picture]))
+        return io.NodeOutput(text, to_comfy([picture]), ui=ui)
+
+
+def _alone(embedding: Embedding) -> Iterator[Row]:
+    for key, lengths in norms(embedding.vectors).items():
+        for number, length in enumerate(lengths):
+            yield Row(f"{key} {number}", length, "", "")
+
+
+def _compared(embedding: Embedding, host: Host, nearest: int) -> Iterator[Row]:
+    vectors = for_encoders(embedding, host.describe().widths, embedding.name)
+    with host.session() as session:
+        found = strength_of(vectors, median_lengths(host.describe(), session))
+        near = nearest_tokens(vectors, host, session, max(1, nearest))
+    for key, ratios in found.ratios.items():
+        for number, ratio in enumerate(ratios):
+            words = _spelled(near[key][number][:nearest])
+            yield Row(f"{key} {number}", ratio, verdict(ratio), words)
+
+
+def _spelled(words: list[Neighbour]) -> str:
+    return ", ".join(f"{word.text} {word.cosine:.2f}" for word in words)
+
+
+def _report(embedding: Embedding, rows: list[Row]) -> Iterator[str]:
+    yield summary(embedding)
+    if all(row.verdict for row in rows):
+        loudest = verdict(max(row.value for row in rows))
+        yield f"strength {loudest}: {VERDICTS[loudest]}"
+        yield from (f"{r.label}: {r.value:.2f} of a word's length; {r.words}" for r in rows)
+    else:
+        yield from (f"{row.label}: length {row.value:.3g}" for row in rows)
+
+
+class LossPlot(Node):
+    """The curve of a run."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """See `io.ComfyNode`."""
+        return schema(
+            "LossPlot",
+            "Loss Plot",
+            "Draws the loss of every step, its moving average, and the learning rate.",
+            is_output_node=True,
+            search_aliases=["loss graph", "loss curve", "textual inversion", "training log"],
+            inputs=[LogSocket.Input("log", tooltip="Of the run.")],
+            outputs=[
+                io.Image.Output(display_name="picture", tooltip="The plot."),
+                io.Float.Output(
+                    display_name="loss", tooltip="Mean of the last tenth of the steps."
+                ),
+            ],
+        )
+
+    @classmethod
+    def work(cls, log: RunLog) -> io.NodeOutput:
+        """See the class."""
+        picture: Image.Image = draw_loss(log.losses, log.name)
+        last = [loss for _, loss, _ in log.losses[-max(1, len(log.losses) // 10) :]]
+        mean = sum(last) / len(last) if last else 0.0
+        text = f"{len(log.losses)} steps, loss {mean:.4f} at the end"
+        ui = shown(text, images=shown_pictures([picture]))
+        return io.NodeOutput(to_comfy([picture]), mean if math.isfinite(mean) else 0.0, ui=ui)

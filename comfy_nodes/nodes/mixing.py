@@ -1,0 +1,205 @@
+"""Finished embeddings become others: mixed, weaker, stronger."""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+from comfy_api.latest import io
+
+from ...ti_core.errors import ConfigError, EmbeddingError
+from ...ti_core.files.embedding import Embedding, file_keys, for_encoders
+from ...ti_core.port.session import ModelFacts, Session
+from ...ti_core.tools.expression import parsed
+from ...ti_core.tools.merging import merged
+from ...ti_core.tools.recording import recipe_before, recorded
+from ...ti_core.tools.sources import Rows
+from ...ti_core.tools.strength import factor_of_brackets, factors_to, scaled, strength_of
+from ...ti_core.tools.syntax import Name, Text, Token, printed, without_paths
+from ...ti_core.tools.vocabulary import median_lengths
+from ..lending import lent
+from ..node import Node, finite, schema, shown
+from ..places import checked_for_prompts
+from ..sockets import EmbeddingSocket
+from .embedding import summary
+
+_HOW = ("factor", "brackets", "strength")
+
+
+class MergeEmbeddings(Node):
+    """A new embedding from others and from words, by an expression."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """See `io.ComfyNode`."""
+        return schema(
+            "MergeEmbeddings",
+            "Merge Embeddings",
+            "Mixes embeddings, and words of the model, by an expression: a * 0.7 + b, "
+            "a - 'cat', (a, b) behind each other, a[0].",
+            search_aliases=["mix embeddings", "textual inversion", "combine", "add", "subtract"],
+            inputs=[
+                EmbeddingSocket.Input("a", tooltip="Called a in the expression, or by its name."),
+                io.String.Input(
+                    "expression",
+                    display_name="Expression",
+                    default="a * 0.5 + b * 0.5",
+                    tooltip="+ and - add and subtract vector by vector, a comma puts behind each "
+                    "other, * and / scale. Words of the model stand in 'quotes' and need MODEL "
+                    "and CLIP.",
+                ),
+                io.String.Input(
+                    "name",
+                    display_name="Name",
+                    default="merged",
+                    tooltip="What the new embedding is called.",
+                ),
+                EmbeddingSocket.Input("b", optional=True, tooltip="Called b in the expression."),
+                EmbeddingSocket.Input("c", optional=True, tooltip="Called c in the expression."),
+                io.Model.Input("model", optional=True, tooltip="For words in 'quotes'."),
+                io.Clip.Input("clip", optional=True, tooltip="For words in 'quotes'."),
+            ],
+            outputs=[
+                EmbeddingSocket.Output(display_name="embedding", tooltip="The result, not saved.")
+            ],
+        )
+
+    @classmethod
+    def work(
+        cls,
+        expression: str,
+        name: str,
+        model: Any = None,
+        clip: Any = None,
+        **embeddings: Embedding | None,
+    ) -> io.NodeOutput:
+        """See the class."""
+        tree, called = parsed(expression), checked_for_prompts(name)
+        with ExitStack() as stack:
+            host = lent(model, clip) if model is not None and clip is not None else None
+            session = stack.enter_context(host.session()) if host else None
+            sources = _Sources({k: v for k, v in embeddings.items() if v is not None}, session)
+            rows = merged(tree, sources.rows_of)
+        recipe = {"tool": "merge", "expression": printed(without_paths(tree))}
+        facts = host.describe() if host else None
+        made = recorded(Embedding(called, rows), recipe, sources.used, facts)
+        return io.NodeOutput(made, ui=shown(summary(made)))
+
+
+class _Sources:
+    """What the names in an expression mean: the node's inputs, never a file."""
+
+    def __init__(self, inputs: dict[str, Embedding], session: Session | None) -> None:
+        self._named = {value.name.lower(): value for value in inputs.values()}
+        self._named.update(inputs)
+        self._session = session
+        self.used: list[Embedding] = []
+
+    def rows_of(self, leaf: Text | Name | Token) -> Rows:
+        """Key in an embedding file → (k, width) rows of a name or of words."""
+        if isinstance(leaf, Name):
+            return self._named_rows(leaf.name)
+        if self._session is None:
+            raise ConfigError(
+                f"there is no model to look {printed(leaf)} up in", "", "connect MODEL and CLIP"
+            )
+        if isinstance(leaf, Text):
+            rows = self._session.rows_of(leaf.text)
+        else:
+            rows = self._session.rows_at([leaf.number])
+        return file_keys({key: value.cpu() for key, value in rows.items()})
+
+    def _named_rows(self, name: str) -> Rows:
+        found = self._named.get(name.lower())
+        if found is None:
+            known = ", ".join(self._named)
+            raise EmbeddingError(
+                f"there is no embedding {name!r}",
+                f"this node has {known}",
+                "connect it; words of the model stand in 'quotes'",
+            )
+        self.used.append(found)
+        return file_keys(found.vectors)
+
+
+class ScaleEmbedding(Node):
+    """An embedding weaker or stronger, for good."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """See `io.ComfyNode`."""
+        return schema(
+            "ScaleEmbedding",
+            "Scale Embedding",
+            "Makes an embedding weaker or stronger for good. The direction of its vectors stays.",
+            search_aliases=["embedding strength", "tame embedding", "weaken", "textual inversion"],
+            inputs=[
+                EmbeddingSocket.Input("embedding", tooltip="What to scale."),
+                io.Combo.Input(
+                    "how",
+                    options=list(_HOW),
+                    display_name="How",
+                    default=_HOW[0],
+                    tooltip="factor: multiply by the amount; brackets: as so many pairs of square "
+                    "brackets, each divides by 1.1; strength: make the loudest vector this many "
+                    "times as long as an ordinary word, which needs MODEL and CLIP.",
+                ),
+                io.Float.Input(
+                    "amount",
+                    display_name="Amount",
+                    default=0.8,
+                    min=-1000,
+                    max=1000,
+                    step=0.05,
+                    round=0.0001,
+                    tooltip="How much of it; see above.",
+                ),
+                io.Model.Input("model", optional=True, tooltip="Only for strength."),
+                io.Clip.Input("clip", optional=True, tooltip="Only for strength."),
+            ],
+            outputs=[
+                EmbeddingSocket.Output(display_name="embedding", tooltip="The result, not saved.")
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, amount: float | None = None) -> bool | str:
+        """NaN is refused before it comes into ComfyUI's history."""
+        return finite(amount=amount)
+
+    @classmethod
+    def work(
+        cls, embedding: Embedding, how: str, amount: float, model: Any = None, clip: Any = None
+    ) -> io.NodeOutput:
+        """See the class."""
+        if not math.isfinite(amount) or abs(amount) > 1000:
+            raise ConfigError(f"the amount is {amount}", "", "give a number from -1000 to 1000")
+        facts = None
+        if how == "strength":
+            factors, facts = _factors_to(amount, embedding, model, clip)
+        elif how in _HOW:
+            factor = factor_of_brackets(round(amount)) if how == "brackets" else amount
+            factors = dict.fromkeys(embedding.vectors, factor)
+        else:
+            raise ConfigError(f"how is {how!r}", "", f"choose one of {', '.join(_HOW)}")
+        recipe = {"tool": "scale", "factors": factors, "of": recipe_before(embedding)}
+        made = recorded(scaled(embedding, factors), recipe, [embedding], facts)
+        told = ", ".join(f"{key} × {factor:.4g}" for key, factor in factors.items())
+        return io.NodeOutput(replace(made, name=embedding.name), ui=shown(told))
+
+
+def _factors_to(
+    strength: float, embedding: Embedding, model: Any, clip: Any
+) -> tuple[dict[str, float], ModelFacts]:
+    if strength < 0:
+        raise ConfigError(f"the strength is {strength}", "", "give 0 or more")
+    host = lent(model, clip)
+    facts = host.describe()
+    vectors = for_encoders(embedding, facts.widths, embedding.name)
+    with host.session() as session:
+        found = factors_to(strength, strength_of(vectors, median_lengths(facts, session)))
+    if set(found) == set(embedding.vectors):
+        return found, facts
+    return dict(zip(embedding.vectors, found.values(), strict=True)), facts

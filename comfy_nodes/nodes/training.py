@@ -1,0 +1,207 @@
+"""How to train, and the training."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from comfy_api.latest import io
+
+from ...ti_core.errors import ConfigError
+from ...ti_core.files.embedding import Embedding
+from ...ti_core.train.config import OptimizerConfig, OutputConfig, PreviewConfig
+from ...ti_core.train.schedule import parse_schedule
+from ..bridge import Bridge
+from ..lending import checkpoint_name, lent
+from ..node import Node, finite, schema, shown
+from ..pictures import shown_outputs
+from ..runs import going_on
+from ..sockets import (
+    DatasetSocket,
+    DatasetValue,
+    EmbeddingSocket,
+    LogSocket,
+    Settings,
+    SettingsSocket,
+)
+from ..training import run
+from ..widgets import values_of, widget, widgets
+
+_MOST_STEPS = 1_000_000
+_LARGEST_BATCH = 64
+_PREVIEWS_SHOWN = 16
+
+
+class TrainingSettings(Node):
+    """What everybody wants to choose."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """See `io.ComfyNode`."""
+        return schema(
+            "TrainingSettings",
+            "Training Settings",
+            "How fast, how long and in what precision to train, and which previews to make.",
+            search_aliases=["learning rate", "steps", "textual inversion", "hyperparameters"],
+            inputs=[
+                widget(OptimizerConfig, "max_train_steps", high=_MOST_STEPS),
+                *widgets(OptimizerConfig, "learning_rate", "lr_scheduler", "lr_warmup_steps"),
+                widget(OptimizerConfig, "train_batch_size", high=_LARGEST_BATCH),
+                widget(OptimizerConfig, "gradient_accumulation_steps", high=_LARGEST_BATCH),
+                *widgets(OptimizerConfig, "mixed_precision", "seed"),
+                widget(PreviewConfig, "sample_every_n_steps", label="Preview every N steps"),
+                widget(
+                    PreviewConfig,
+                    "sample_prompts",
+                    multiline=True,
+                    help="prompts of the previews, one a line, [name] is the embedding; a line may "
+                    "end with kohya's --n negative --w width --h height --d seed --l scale --s "
+                    "steps",
+                ),
+            ],
+            outputs=[_settings_output()],
+        )
+
+    @classmethod
+    def validate_inputs(cls, learning_rate: str | None = None) -> bool | str:
+        """A schedule that cannot be read is refused before anything is loaded."""
+        try:
+            return bool(learning_rate is None or parse_schedule(learning_rate, _MOST_STEPS))
+        except ConfigError as error:
+            return str(error)
+
+    @classmethod
+    def work(cls, **options: Any) -> io.NodeOutput:
+        """See the class."""
+        _require_at_most("max_train_steps", options["max_train_steps"], _MOST_STEPS)
+        for name in ("train_batch_size", "gradient_accumulation_steps"):
+            _require_at_most(name, options[name], _LARGEST_BATCH)
+        return io.NodeOutput(_changed(Settings(), options))
+
+
+class AdvancedSettings(Node):
+    """What most people leave alone."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """See `io.ComfyNode`."""
+        return schema(
+            "AdvancedSettings",
+            "Training Settings (advanced)",
+            "Clipping, clip skip, how often to save, how previews are sampled. Goes between "
+            "Training Settings and Train Embedding.",
+            search_aliases=["gradient clipping", "clip skip", "textual inversion", "checkpoints"],
+            inputs=[
+                SettingsSocket.Input("settings", tooltip="The settings to be completed."),
+                *widgets(
+                    OptimizerConfig,
+                    "clip_grad_mode",
+                    "clip_grad_value",
+                    "clip_skip",
+                    "parse_emphasis",
+                ),
+                widget(OutputConfig, "save_every_n_steps", label="Save a copy every N steps"),
+                *widgets(OutputConfig, "save_state_every_n_steps"),
+                *widgets(
+                    PreviewConfig,
+                    "sample_at_first",
+                    "sample_steps",
+                    "sample_cfg_scale",
+                    "sample_seed",
+                    "sample_sampler",
+                ),
+            ],
+            outputs=[_settings_output()],
+        )
+
+    @classmethod
+    def validate_inputs(cls, sample_cfg_scale: float | None = None) -> bool | str:
+        """NaN is refused before it comes into ComfyUI's history."""
+        return finite(sample_cfg_scale=sample_cfg_scale)
+
+    @classmethod
+    def work(cls, settings: Settings, **options: Any) -> io.NodeOutput:
+        """See the class."""
+        return io.NodeOutput(_changed(settings, options))
+
+
+class TrainEmbedding(Node):
+    """The vectors of an embedding are taught what the pictures show."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """See `io.ComfyNode`."""
+        return schema(
+            "TrainEmbedding",
+            "Train Embedding",
+            "Teaches an embedding the pictures of a dataset, on the model that the graph has "
+            "loaded, LoRAs included. The model stays as it is. Interrupt keeps everything.",
+            is_output_node=True,
+            search_aliases=["textual inversion", "TI", "train token", "fine-tune", "learn word"],
+            inputs=[
+                io.Model.Input("model", tooltip="Trained on, and left as it is."),
+                io.Clip.Input("clip", tooltip="Its text encoder; clip skip counts."),
+                io.Vae.Input("vae", tooltip="Turns the pictures into latents, and shows previews."),
+                EmbeddingSocket.Input("embedding", tooltip="The vectors to start from."),
+                DatasetSocket.Input("dataset", tooltip="What they are to learn."),
+                SettingsSocket.Input("settings", tooltip="How to train."),
+                io.Combo.Input(
+                    "resume",
+                    options=["new", "latest"],
+                    display_name="Resume",
+                    default="new",
+                    tooltip="new: start from the embedding that is connected; latest: go on with "
+                    "the last run of this name, exactly where it ended.",
+                ),
+            ],
+            outputs=[
+                EmbeddingSocket.Output(
+                    display_name="embedding", tooltip="What was learned; save it, or apply it."
+                ),
+                LogSocket.Output(
+                    display_name="log", tooltip="Losses, copies and previews of the run."
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+        )
+
+    @classmethod
+    def work(
+        cls,
+        model: Any,
+        clip: Any,
+        vae: Any,
+        embedding: Embedding,
+        dataset: DatasetValue,
+        settings: Settings,
+        resume: str,
+    ) -> io.NodeOutput:
+        """See the class."""
+        node = str(cls.hidden.unique_id)
+        host = lent(model, clip, vae, checkpoint_name(cls.hidden.prompt, node))
+        with going_on(node, embedding.name) as going:
+            bridge = Bridge(going)
+            made = run(embedding, dataset, settings, host, resume, going.control, bridge)
+        pictures = shown_outputs(made.previews[-_PREVIEWS_SHOWN:])
+        ui = shown(bridge.told(), images=pictures)
+        return io.NodeOutput(made.embedding, made.log, ui=ui)
+
+
+def _settings_output() -> Any:
+    return SettingsSocket.Output(display_name="settings", tooltip="For Train Embedding.")
+
+
+def _changed(settings: Settings, options: dict[str, Any]) -> Settings:
+    """The settings with these values. Raises ConfigError for a value out of its range."""
+    parts = {
+        part.name: dataclasses.replace(
+            getattr(settings, part.name), **values_of(type(getattr(settings, part.name)), options)
+        )
+        for part in dataclasses.fields(settings)
+    }
+    return Settings(**parts)
+
+
+def _require_at_most(name: str, value: int, most: int) -> None:
+    if value > most:
+        raise ConfigError(f"{name} is {value}", "", f"the largest possible value is {most}")

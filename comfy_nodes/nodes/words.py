@@ -1,0 +1,147 @@
+"""What stands beside the pictures, and what would spoil a training."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management
+from comfy_api.latest import io
+
+from ...ti_core.data.captions import read_caption
+from ...ti_core.data.checkup.aim import Aim
+from ...ti_core.data.checkup.run import Report, check_folder
+from ...ti_core.errors import DataError
+from ...ti_core.files.embedding import Embedding
+from ...ti_core.train.aim import aim_of
+from ..lending import lent
+from ..node import Node, plain_text, schema, shown
+from ..places import embedding_files
+from ..sockets import DatasetSocket, DatasetValue, EmbeddingSocket, Settings, SettingsSocket
+from ..training import train_config
+from .dataset import pictures_of
+
+_MOST_SHOWN = 200
+
+
+class CaptionList(Node):
+    """The captions of a dataset, as a list for other nodes and to be read."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """See `io.ComfyNode`."""
+        return schema(
+            "CaptionList",
+            "Caption List",
+            "Shows the caption of every picture: its text file, else the words of its name.",
+            is_output_node=True,
+            search_aliases=["captions", "textual inversion", "filewords", "training text"],
+            inputs=[DatasetSocket.Input("dataset", tooltip="Whose captions.")],
+            outputs=[
+                io.String.Output(
+                    display_name="captions",
+                    is_output_list=True,
+                    tooltip="One text for each picture, in the order of their names.",
+                ),
+                io.String.Output(
+                    display_name="names",
+                    is_output_list=True,
+                    tooltip="The pictures' file names, in the same order.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def work(cls, dataset: DatasetValue) -> io.NodeOutput:
+        """See the class."""
+        data, names, captions, lines = dataset.data, [], [], []
+        for path in pictures_of(data):
+            caption = read_caption(path, data.caption_extension)
+            names.append(path.name)
+            captions.append(caption.text)
+            source = "" if caption.from_file else "  (from its name)"
+            lines.append(f"{path.name}: {caption.text}{source}")
+        more = len(lines) - _MOST_SHOWN
+        lines = lines[:_MOST_SHOWN] + ([f"… and {more} more"] if more > 0 else [])
+        return io.NodeOutput(captions, names, ui=shown("\n".join(lines)))
+
+
+class CheckDataset(Node):
+    """What would spoil a training, told in seconds."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """See `io.ComfyNode`."""
+        return schema(
+            "CheckDataset",
+            "Check Dataset",
+            "Looks at every picture and caption and tells what would spoil the training: blurred, "
+            "small and double pictures, captions without the new word, too many tokens.",
+            is_output_node=True,
+            search_aliases=["validate dataset", "textual inversion", "lint", "checkup"],
+            inputs=[
+                DatasetSocket.Input("dataset", tooltip="What to look at."),
+                io.Boolean.Input(
+                    "stop_on_errors",
+                    display_name="Stop on errors",
+                    default=True,
+                    tooltip="End the run here when something is wrong, so that what hangs on the "
+                    "dataset output does not start.",
+                ),
+                EmbeddingSocket.Input(
+                    "embedding", optional=True, tooltip="What is to be trained: its name counts."
+                ),
+                SettingsSocket.Input("settings", optional=True, tooltip="How it is to be trained."),
+                io.Model.Input(
+                    "model", optional=True, tooltip="With CLIP: tokens and memory are counted."
+                ),
+                io.Clip.Input("clip", optional=True, tooltip="With MODEL: tokens are counted."),
+            ],
+            outputs=[
+                DatasetSocket.Output(display_name="dataset", tooltip="The same dataset, checked."),
+                io.String.Output(display_name="report", tooltip="Everything that was found."),
+                io.Boolean.Output(display_name="ok", tooltip="Nothing in it is an error."),
+            ],
+        )
+
+    @classmethod
+    def work(
+        cls,
+        dataset: DatasetValue,
+        stop_on_errors: bool,
+        embedding: Embedding | None = None,
+        settings: Settings | None = None,
+        model: Any = None,
+        clip: Any = None,
+    ) -> io.NodeOutput:
+        """See the class."""
+        host = lent(model, clip) if model is not None and clip is not None else None
+        name, count = (embedding.name, embedding.count) if embedding else ("unnamed", 1)
+        config = train_config(name, count, dataset.data, settings or Settings())
+        taken = [Path(file).stem for file in embedding_files()]
+        aim = aim_of(config, host, taken, _free_memory())
+        report = check_folder(aim if embedding else _nameless(aim))
+        text = spelled(report)
+        if stop_on_errors and not report.ok:
+            raise DataError("the dataset cannot be trained on", text)
+        return io.NodeOutput(dataset, text, report.ok, ui=shown(text))
+
+
+def spelled(report: Report) -> str:
+    """A report for people: a line for each finding, what to do below it."""
+    lines = [f"{report.pictures} picture(s), {len(report.findings)} finding(s)"]
+    for finding in report.findings:
+        files = ", ".join(finding.files[:5])
+        where = f" ({files})" if files else ""
+        lines.append(f"{finding.severity}: {finding.what}{where}")
+        lines += [f"   {text}" for text in (finding.why, finding.fix) if text]
+    return plain_text("\n".join(lines))
+
+
+def _nameless(aim: Aim) -> Aim:
+    return dataclasses.replace(aim, name="")
+
+
+def _free_memory() -> int:
+    return int(comfy.model_management.get_free_memory())

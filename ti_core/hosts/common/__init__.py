@@ -1,0 +1,1 @@
+"""What every host of a real model needs: sampling, snapshots, attention, precision."""

@@ -1,0 +1,31 @@
+"""What a model can compute in on a device."""
+
+from __future__ import annotations
+
+import torch
+
+from ...errors import HostError
+from ...port.session import Precision
+
+HALF_DTYPES: dict[Precision, torch.dtype] = {"fp16": torch.float16, "bf16": torch.bfloat16}
+"""Precision → dtype; "no" is not among them: plain fp32."""
+
+
+def check_precision(precision: Precision, device: torch.device) -> None:
+    """Try a tiny layer forwards and backwards: support differs by device and torch version.
+
+    Raises HostError if the device cannot compute in `precision`.
+    """
+    if precision == "no":
+        return
+    if precision not in HALF_DTYPES:
+        raise HostError(f"'{precision}' is no precision", "known are no, fp16, bf16")
+    try:
+        with torch.autocast(device.type, dtype=HALF_DTYPES[precision]), torch.enable_grad():
+            pixels = torch.zeros(1, 4, 4, 4, device=device, requires_grad=True)
+            kernel = torch.zeros(4, 4, 3, 3, device=device)
+            torch.conv2d(pixels, kernel).sum().backward()
+    except RuntimeError as error:
+        why = str(error).splitlines()[0]
+        fix = "use precision 'no' or 'bf16'"
+        raise HostError(f"{device.type} cannot compute in {precision}", why, fix) from error

@@ -1,0 +1,1 @@
+"""The standalone host: checkpoints and diffusers folders, without any program around."""

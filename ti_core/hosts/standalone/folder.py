@@ -1,0 +1,172 @@
+"""A diffusers folder → a loaded model; its files are read by our own code, offline."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ...errors import CheckpointError, HostError
+from ...port.session import Family, Prediction
+from .checkpoint.keys_text import PROJECTION, convert_clip
+from .checkpoint.noise_schedule import alphas_from_config
+from .checkpoint.reading import read_state_dict
+from .models import (
+    Model,
+    TextEncoder,
+    build,
+    build_projection,
+    build_text_model,
+    text_from_config,
+    unet_from_config,
+    vae_from_config,
+)
+from .single_file import refuse_inpainting
+from .vocabulary import open_vocabulary
+
+_OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+"""Names in the autoencoders of early folders."""
+_HUB_FILES = (
+    "model_index.json scheduler/*.json tokenizer*/*.json tokenizer*/*.txt unet/*.json vae/*.json "
+    "text_encoder*/*.json unet/*.safetensors vae/*.safetensors text_encoder*/*.safetensors"
+).split()
+
+
+def open_folder(
+    folder: Path, tokenizer: Path | None = None, prediction: Prediction | None = None
+) -> Model:
+    """Open a diffusers folder of SD1, SD2 or SDXL. Raises CheckpointError, UnsafeFileError."""
+    if not (folder / "unet").is_dir():
+        why = "it has no folder 'unet'"
+        raise CheckpointError(f"{folder} is no diffusers folder", why, "check the path")
+    unet_config, vae_config = _config(folder / "unet"), _config(folder / "vae")
+    refuse_inpainting(int(unet_config.get("in_channels", 4)))
+    scheduler = _config(folder / "scheduler", "scheduler_config.json")
+    family = _family(folder, unet_config)
+    unet = build(unet_from_config(unet_config), _weights(folder / "unet"), "UNet")
+    vae = build(vae_from_config(vae_config), _vae_weights(folder / "vae"), "VAE")
+    return Model(
+        family=family,
+        prediction=prediction or _prediction(scheduler),
+        unet=unet,
+        vae=vae,
+        encoders=_encoders(folder, family, tokenizer),
+        alphas_cumprod=alphas_from_config(scheduler),
+        latent_scale=float(vae_config.get("scaling_factor", 0.18215)),
+        resolution=_resolution(unet_config, vae_config, family),
+        name=folder.resolve().name,
+        weights_file=_weight_files(folder / "unet")[0],
+    )
+
+
+def download(name: str) -> Path:
+    """Fetch a diffusers folder from the hub into its cache; the only use of the network."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
+    except Exception as error:  # the hub's client raises whatever its network layer does
+        raise HostError(f"'{name}' could not be fetched from the hub", str(error)) from error
+
+
+def _config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+    path = folder / name
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        why = f"{folder.name}/{name} is missing"
+        raise CheckpointError(f"{folder.parent} is no complete diffusers folder", why) from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read", str(error)) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} cannot be read", "it is not an object")
+    return content
+
+
+def _family(folder: Path, unet: dict[str, Any]) -> Family:
+    """SDXL tells the UNet sizes; SD2's text encoder is OpenCLIP, whose activation is plain gelu."""
+    if unet.get("addition_embed_type") == "text_time":
+        return "sdxl"
+    text = _config(folder / "text_encoder")
+    return "sd1" if text.get("hidden_act", "quick_gelu") == "quick_gelu" else "sd2"
+
+
+def _prediction(scheduler: dict[str, Any]) -> Prediction:
+    kind = scheduler.get("prediction_type", "epsilon")
+    if kind not in ("epsilon", "v_prediction"):
+        raise CheckpointError(f"a model that predicts '{kind}' is not supported")
+    return "v_prediction" if kind == "v_prediction" else "epsilon"
+
+
+def _resolution(unet: dict[str, Any], vae: dict[str, Any], family: Family) -> int:
+    size = unet.get("sample_size")
+    if not isinstance(size, int):
+        return 1024 if family == "sdxl" else 512
+    return size * int(2 ** (len(vae.get("block_out_channels", (1, 1, 1, 1))) - 1))
+
+
+def _encoders(folder: Path, family: Family, tokenizer: Path | None) -> tuple[TextEncoder, ...]:
+    if family == "sdxl":
+        first = _encoder(folder, "", "clip_l", 2, tokenizer)
+        second = _encoder(folder, "_2", "clip_g", 2, tokenizer)
+        if second.projection is None:
+            raise CheckpointError(f"{folder} is incomplete", "text_encoder_2 has no projection")
+        return (first, second)
+    return (_encoder(folder, "", "clip_l" if family == "sd1" else "clip_h", 1, tokenizer),)
+
+
+def _encoder(
+    folder: Path, suffix: str, key: str, layer: int, tokenizer: Path | None
+) -> TextEncoder:
+    """`layer` as in TextEncoder: the last one passes the final norm, earlier ones (SDXL) do not."""
+    place = folder / f"text_encoder{suffix}"
+    weights = convert_clip(_weights(place))
+    projection = weights.pop(PROJECTION, None)
+    model = build_text_model(text_from_config(_config(place)), weights)
+    vocabulary = open_vocabulary(folder / f"tokenizer{suffix}" if tokenizer is None else tokenizer)
+    pooled = build_projection(projection) if key == "clip_g" and projection is not None else None
+    return TextEncoder(key, model, vocabulary, layer, final_norm=layer == 1, projection=pooled)
+
+
+def _vae_weights(folder: Path) -> dict[str, Tensor]:
+    weights = {}
+    for key, tensor in _weights(folder).items():
+        parts = key.split(".")
+        if "attentions" in parts:
+            parts = [_OLD_ATTENTION.get(part, part) for part in parts]
+        weights[".".join(parts)] = tensor
+    return weights
+
+
+def _weights(folder: Path) -> dict[str, Tensor]:
+    weights: dict[str, Tensor] = {}
+    for path in _weight_files(folder):
+        weights.update(read_state_dict(path))
+    return weights
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The files of one variant: .safetensors before .bin, the plain one before fp16's."""
+    for suffix in (".safetensors", ".bin"):
+        variants: dict[str, list[Path]] = {}
+        for path in sorted(folder.glob(f"*{suffix}")):
+            shard = re.search(r"-\d+-of-(\d+)", path.name)
+            variant = path.name.replace(shard[0], "") if shard else path.name
+            variants.setdefault(variant, []).append(path)
+        if variants:
+            chosen = variants[min(variants, key=lambda name: (name.count("."), len(name)))]
+            _check_shards(folder, chosen)
+            return chosen
+    raise CheckpointError(
+        f"{folder.parent} is no complete diffusers folder", f"{folder.name} has no weights"
+    )
+
+
+def _check_shards(folder: Path, files: list[Path]) -> None:
+    shard = re.search(r"-\d+-of-(\d+)", files[0].name)
+    if shard and int(shard[1]) != len(files):
+        why = f"{folder.name} has {len(files)} of {int(shard[1])} files"
+        raise CheckpointError(f"{folder.parent} is no complete diffusers folder", why)

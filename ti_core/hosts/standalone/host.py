@@ -1,0 +1,167 @@
+"""The standalone host: a Stable Diffusion checkpoint opened with diffusers, offline.
+
+    host = DiffusersHost.open("models/v1-5.safetensors")
+    with host.session("bf16") as session:
+        ...
+
+Opens diffusers folders and single files (.safetensors, .ckpt) of SD1, SD2 and SDXL.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from ...errors import CheckpointError, HostError
+from ...port.memory import memory_errors
+from ...port.session import Features, ModelFacts, Precision, Prediction
+from ..common.precision import check_precision
+from .folder import download, open_folder
+from .models import Model, check_ids
+from .preview import SAMPLERS
+from .session import DiffusersSession
+from .single_file import open_single_file
+
+HUB_PREFIX = "hub:"
+"""Before a name of the Hugging Face hub; without it nothing ever touches a network."""
+
+
+class DiffusersHost:
+    """Fulfils `port.Host` for a checkpoint on disk."""
+
+    name = "diffusers"
+
+    def __init__(self, model: Model, device: torch.device, embeddings_dir: Path) -> None:
+        self._model, self._device, self._embeddings_dir = model, device, embeddings_dir
+        self._busy = threading.Lock()
+
+    @classmethod
+    def open(
+        cls,
+        model: str | Path,
+        *,
+        device: str | torch.device = "auto",
+        tokenizer: str | Path | None = None,
+        prediction: Prediction | None = None,
+        embeddings_dir: Path = Path("embeddings"),
+    ) -> DiffusersHost:
+        """Load a checkpoint.
+
+        Args:
+            model: a checkpoint file, a diffusers folder, or "hub:owner/name".
+            device: "auto" takes the first of CUDA, MPS and CPU that is there.
+            tokenizer: local folder with CLIP's vocabulary, instead of the usual one.
+            prediction: what the network predicts, if the checkpoint does not tell rightly.
+            embeddings_dir: where `embeddings_dir()` points to.
+
+        Raises:
+            CheckpointError: the model is missing, damaged, incomplete or of an unknown kind.
+            UnsafeFileError: a pickle asks for more than tensors.
+            HostError: the device or the vocabulary is not there, or the hub is out of reach.
+            HostMemoryError: the device has too little memory.
+        """
+        target = choose_device(device)
+        words = Path(tokenizer) if tokenizer is not None else None
+        loaded = _load(model, words, prediction)
+        with memory_errors():
+            for network in loaded.networks():
+                network.to(target)
+        return cls(loaded, target, embeddings_dir)
+
+    def features(self) -> Features:
+        """What can be asked of this host."""
+        return Features(exclusive=True, samplers=SAMPLERS)
+
+    def describe(self) -> ModelFacts:
+        """Facts about the model; the first call reads the whole file for its hash."""
+        return self._facts
+
+    def tokenize(self, text: str) -> list[tuple[int, str]]:
+        """(id, spelling) of every token, read literally, by the first text encoder."""
+        vocabulary = self._model.encoders[0].vocabulary
+        ids = vocabulary.tokenize(text)
+        return list(zip(ids, vocabulary.spell(ids), strict=True))
+
+    def spell(self, ids: Sequence[int]) -> list[str]:
+        """How tokens are written by the first text encoder's vocabulary; `</w>` ends a word."""
+        encoder = self._model.encoders[0]
+        check_ids(encoder, ids)
+        return encoder.vocabulary.spell(list(ids))
+
+    @contextmanager
+    def session(self, precision: Precision = "no") -> Iterator[DiffusersSession]:
+        """Lend the model; only one session at a time.
+
+        Raises HostError when a session is open, or the device cannot compute in `precision`.
+        """
+        check_precision(precision, self._device)
+        if not self._busy.acquire(blocking=False):
+            raise HostError("the model is busy", "another session is open", "wait for its end")
+        try:
+            session = DiffusersSession(self._model, self._device, precision)
+            try:
+                yield session
+            finally:
+                session.close()
+        finally:
+            self._busy.release()
+
+    def embeddings_dir(self) -> Path:
+        """Where embeddings are looked for."""
+        return self._embeddings_dir
+
+    def embedding_saved(self, path: Path) -> None:
+        """Nothing to refresh here: embeddings are passed to every call."""
+
+    @cached_property
+    def _facts(self) -> ModelFacts:
+        return self._model.facts(_short_hash(self._model.weights_file))
+
+
+def choose_device(device: str | torch.device) -> torch.device:
+    """The device meant; "auto" = CUDA, else MPS, else CPU. Raises HostError if it is not there."""
+    if str(device) != "auto":
+        return _checked_device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _checked_device(device: str | torch.device) -> torch.device:
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        why = str(error).splitlines()[0]
+        raise HostError(f"the device '{device}' cannot be used", why, "try 'auto'") from error
+    return chosen
+
+
+def _load(model: str | Path, tokenizer: Path | None, prediction: Prediction | None) -> Model:
+    path = Path(model)
+    if path.is_dir():
+        return open_folder(path, tokenizer, prediction)
+    if path.is_file():
+        return open_single_file(path, tokenizer, prediction)
+    if str(model).startswith(HUB_PREFIX):
+        return open_folder(download(str(model).removeprefix(HUB_PREFIX)), tokenizer, prediction)
+    raise CheckpointError(
+        f"there is no model '{model}'",
+        "it is neither a file nor a folder",
+        f"check the path; a name on the hub needs '{HUB_PREFIX}' before it",
+    )
+
+
+def _short_hash(path: Path) -> str:
+    """First 10 hex digits of the SHA-256, as A1111 shows it."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:10]

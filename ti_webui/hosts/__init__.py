@@ -1,0 +1,1 @@
+"""Web UIs whose loaded checkpoint can be trained with, a package each."""

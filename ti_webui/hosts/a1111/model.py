@@ -1,0 +1,193 @@
+"""AUTOMATIC1111's model objects: CompVis', Stability's and open_clip's networks, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from modules import devices, sd_emphasis, sd_models, shared
+from torch import Tensor, nn
+
+from ti_core.port.session import Family, ModelFacts
+
+from ..facts import family_of, refusal, resolution_of, short_hash
+from ..networks import Lent, Part, input_channels
+from ..text import Encoder, Reading
+
+
+def facts_of(model: Any) -> ModelFacts:
+    """Facts about the loaded model.
+
+    Raises HostError for a model that textual inversion as done here does not fit.
+    """
+    encoders = encoders_of(model)
+    family = _family(model, encoders)
+    prediction = "v_prediction" if model.parameterization == "v" else "epsilon"
+    info = model.sd_checkpoint_info
+    return ModelFacts(
+        family=family,
+        encoders=tuple(encoder.facts() for encoder in encoders),
+        prediction=prediction,  # type: ignore[arg-type]
+        alphas_cumprod=tuple(_alphas(model).tolist()),
+        latent_scale=float(model.scale_factor),
+        resolution=resolution_of(family, prediction),
+        checkpoint_name=str(info.name_for_extra),
+        checkpoint_hash=short_hash(info.sha256),
+    )
+
+
+def lent_by(model: Any, check: Callable[[], None]) -> Lent:
+    """The parts of the loaded model. Raises HostError as `facts_of`."""
+    encoders = encoders_of(model)
+    parts: dict[Part, list[nn.Module]] = {
+        "unet": [model.model.diffusion_model],
+        "vae": [model.first_stage_model],
+        "text_encoder": [encoder.network for encoder in encoders],
+    }
+
+    def ready(part: Part) -> None:
+        _move(parts[part], devices.device)
+
+    def release(part: Part) -> None:
+        _move(parts[part], devices.cpu)
+        devices.torch_gc()
+
+    return Lent(
+        facts=facts_of(model),
+        device=torch.device(devices.device),
+        unet=model.model.diffusion_model,
+        vae=model.first_stage_model,
+        encoders=encoders,
+        reading=reading,
+        check=check,
+        ready=ready,
+        release=release,
+        inside=lambda network: nullcontext(),
+    )
+
+
+def _move(networks: list[nn.Module], device: Any) -> None:
+    for network in networks:
+        if next(network.parameters()).device.type != torch.device(device).type:
+            network.to(device)
+
+
+def _family(model: Any, encoders: tuple[Encoder, ...]) -> Family:
+    family = family_of(encoders)
+    unet = model.model.diffusion_model
+    if input_channels(unet) not in (4, 9):
+        raise refusal(f"its network wants {input_channels(unet)} channels; it edits pictures")
+    if family != "sdxl" and getattr(unet, "num_classes", None) is not None:
+        raise refusal("its network wants pictures beside words (unCLIP)")
+    return family
+
+
+def _alphas(model: Any) -> Tensor:
+    """ᾱ of every timestep, with which the web UI makes pictures."""
+    kept: Tensor = getattr(model, "alphas_cumprod_original", model.alphas_cumprod)
+    kept = kept.detach().float().cpu()
+    if getattr(shared.opts, "sd_noise_schedule", "Default") == "Zero Terminal SNR":
+        return sd_models.rescale_zero_terminal_snr_abar(kept.clone())
+    return kept
+
+
+def reading() -> Reading:
+    """Settings > Stable Diffusion > Emphasis mode."""
+    name = getattr(shared.opts, "emphasis", "Original")
+
+    def weigh(states: Tensor, ids: list[list[int]], weights: list[list[float]]) -> Tensor:
+        emphasis = sd_emphasis.get_current_option(name)()
+        emphasis.tokens, emphasis.z = ids, states
+        emphasis.multipliers = torch.tensor(weights, device=states.device)
+        emphasis.after_transformers()
+        weighed: Tensor = emphasis.z
+        return weighed
+
+    return Reading(emphasis=name != "None", weigh=weigh)
+
+
+# --- text encoders ------------------------------------------------------------------------------
+
+
+def encoders_of(model: Any) -> tuple[Encoder, ...]:
+    """The text encoders with the web UI's own code around them, clip_l before clip_g."""
+    conditioner = getattr(model, "conditioner", None)
+    if conditioner is None:
+        return tuple(filter(None, [_encoder(model.cond_stage_model, "clip_h")]))
+    parts = (part for part in conditioner.embedders if hasattr(part, "encode_with_transformers"))
+    return tuple(filter(None, (_encoder(part, "clip_g") for part in parts)))
+
+
+def _encoder(words: Any, open_clip_key: str) -> Encoder | None:
+    """`words` is one of A1111's …EmbedderWithCustomWords."""
+    wrapped = getattr(words, "wrapped", None)
+    if hasattr(getattr(wrapped, "transformer", None), "text_model"):
+        return _clip(words, wrapped)
+    if hasattr(getattr(wrapped, "model", None), "token_embedding"):
+        return _open_clip(words, wrapped, open_clip_key)
+    return None
+
+
+def _clip(words: Any, wrapped: Any) -> Encoder:
+    """OpenAI's CLIP, in transformers' code."""
+    text_model = wrapped.transformer.text_model
+    return Encoder(
+        key="clip_l",
+        network=wrapped.transformer,
+        table=table_of(text_model.embeddings.token_embedding),
+        tokenize=lambda text: words.tokenize([text])[0],
+        spell=lambda number: str(wrapped.tokenizer.convert_ids_to_tokens(number)),
+        start=words.id_start,
+        end=words.id_end,
+        pad=words.id_pad,
+        layers=len(text_model.encoder.layers),
+        run=lambda ids, clip_skip: run_encoder(words, ids, clip_skip),
+    )
+
+
+def _open_clip(words: Any, wrapped: Any, key: str) -> Encoder:
+    """OpenCLIP; its vocabulary spells as CLIP's does."""
+    from open_clip import tokenizer
+
+    return Encoder(
+        key=key,
+        network=wrapped.model,
+        table=table_of(wrapped.model.token_embedding),
+        tokenize=lambda text: words.tokenize([text])[0],
+        spell=lambda number: str(tokenizer._tokenizer.decoder[number]),
+        start=words.id_start,
+        end=words.id_end,
+        pad=words.id_pad,
+        layers=len(wrapped.model.transformer.resblocks),
+        run=lambda ids, clip_skip: run_encoder(words, ids, clip_skip),
+    )
+
+
+def table_of(token_embedding: Any) -> nn.Embedding:
+    """Under the module that puts in the web UI's own embeddings."""
+    table = getattr(token_embedding, "wrapped", token_embedding)
+    assert isinstance(table, nn.Embedding)
+    return table
+
+
+def run_encoder(words: Any, ids: Tensor, clip_skip: int) -> tuple[Tensor, Tensor | None]:
+    """States (N, 77, width) of a shell around a text encoder, and SDXL's pooled text."""
+    with _clip_skip(clip_skip):
+        states = words.encode_with_transformers(ids)
+    return states, getattr(states, "pooled", None)
+
+
+@contextmanager
+def _clip_skip(layers: int) -> Iterator[None]:
+    """While open, the web UI's settings say so; SDXL's first encoder does not listen."""
+    wanted = {"CLIP_stop_at_last_layers": layers, "sdxl_clip_l_skip": False}
+    found = {key: shared.opts.data[key] for key in wanted if key in shared.opts.data}
+    try:
+        shared.opts.data.update(wanted)
+        yield
+    finally:
+        for key in wanted:
+            del shared.opts.data[key]
+        shared.opts.data.update(found)

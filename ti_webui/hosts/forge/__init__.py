@@ -1,0 +1,1 @@
+"""Forge as a host."""

@@ -1,0 +1,65 @@
+"""What a web UI lends to a session; each of them fills it in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ti_core.port.session import ModelFacts
+
+from .text import Encoder, Reading
+
+Part = Literal["unet", "vae", "text_encoder"]
+
+
+@dataclass(frozen=True)
+class Lent:
+    """The networks of the loaded checkpoint, and how the program wants them to be handled."""
+
+    facts: ModelFacts
+    device: torch.device
+    unet: nn.Module
+    """Called as CompVis' UNet: (x, timesteps, context=, y=, **unet_options)."""
+    vae: nn.Module
+    """With `encoder`, `quant_conv`, `post_quant_conv` and `decoder`, as CompVis' autoencoder."""
+    encoders: tuple[Encoder, ...]
+    reading: Callable[[], Reading]
+    """The user's settings for emphasis."""
+    check: Callable[[], None]
+    """Raises HostError if the program has another model loaded by now, or none."""
+    ready: Callable[[Part], None]
+    """Brings a part to the device."""
+    release: Callable[[Part], None]
+    """Sends a part to main memory."""
+    inside: Callable[[nn.Module], AbstractContextManager[None]]
+    """What must hold while the UNet or a text encoder computes."""
+    unet_options: Callable[[], dict[str, Any]] = field(default=dict)
+
+    def networks(self) -> tuple[nn.Module, ...]:
+        """Every network with weights."""
+        return (self.unet, self.vae, *(encoder.network for encoder in self.encoders))
+
+    @property
+    def inpaints(self) -> bool:
+        """Whether the UNet wants a mask and a masked picture beside the latent."""
+        return input_channels(self.unet) == 9
+
+
+def input_channels(unet: nn.Module) -> int:
+    """Channels that a UNet in CompVis' layout wants: 4, or 9 for inpainting."""
+    first: Any = unet.get_submodule("input_blocks.0.0")
+    return int(first.weight.shape[1])
+
+
+def split_moments(moments: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, 8, h, w) from the encoder → mean and standard deviation (B, 4, h, w) of the posterior.
+
+    The log variance is cut as in CompVis' code.
+    """
+    mean, log_variance = moments.float().chunk(2, dim=1)
+    return mean, (0.5 * log_variance.clamp(-30, 20)).exp()

@@ -1,0 +1,1 @@
+"""reForge as a host."""

@@ -1,0 +1,120 @@
+"""The panel inside of AUTOMATIC1111 and Forge: their tab, settings, API, queue and txt2img page."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
+from modules import call_queue, shared
+
+from .api import router
+from .hosts.choose import current_host
+from .panel import build_panel
+from .settings import add_settings, read_settings
+from .studio import Studio
+
+__all__ = ["add_routes", "add_settings", "notice", "studio", "tabs"]
+
+_FIELDS = {
+    "txt2img_prompt": "prompt",
+    "txt2img_neg_prompt": "negative_prompt",
+    "txt2img_steps": "steps",
+    "txt2img_sampling": "sampler",
+    "txt2img_cfg_scale": "cfg_scale",
+    "txt2img_seed": "seed",
+    "txt2img_width": "width",
+    "txt2img_height": "height",
+}
+"""Element on the web UI's page → one of studio.TXT2IMG_FIELDS."""
+_SEND = """(text) => {
+    const area = gradioApp().querySelector('#txt2img_prompt textarea');
+    const before = area.value.replace(/[\\s,]+$/, '');
+    area.value = before ? before + ', ' + text : text;
+    updateInput(area);
+    switch_to_txt2img();
+}"""
+
+_seen: dict[str, Any] = {}
+
+
+def notice(component: Any, **about: Any) -> None:
+    """Remember the fields of the txt2img page; called for every component of the whole page."""
+    name = _FIELDS.get(about.get("elem_id") or getattr(component, "elem_id", None) or "")
+    if name:
+        _seen[name] = component
+
+
+@cache
+def studio() -> Studio:
+    """This web UI as the panel's surroundings."""
+    return Studio(
+        host=current_host,
+        embeddings_dirs=lambda: [Path(shared.cmd_opts.embeddings_dir)],
+        settings=read_settings,
+        claim=lambda: call_queue.queue_lock,
+        run=_in_main_thread if find_spec("modules_forge") else _at_once,
+        txt2img_parameters=lambda: dict(_seen),
+        send_to_txt2img=_SEND,
+        templates_dir=_templates_dir,
+    )
+
+
+def tabs() -> list[tuple[Any, str, str]]:
+    """(page, title, id) as the web UI wants it."""
+    return [(build_panel(studio()), "Textual Inversion", "textual_inversion_studio")]
+
+
+def add_routes(demo: Any, app: FastAPI) -> None:
+    """`/ti/v1/…`, where the web UI's own API is on (`--api`), behind the same `--api-auth`."""
+    if not shared.cmd_opts.api:
+        return
+    checks = [Depends(_same_site)]
+    if shared.cmd_opts.api_auth:
+        checks.append(Depends(_password_check(shared.cmd_opts.api_auth)))
+    app.include_router(router(studio(), checks))
+
+
+def _templates_dir() -> Path | None:
+    folder = getattr(shared.cmd_opts, "textual_inversion_templates_dir", None)
+    return Path(folder) if folder and Path(folder).is_dir() else None
+
+
+def _at_once(work: Callable[[], None]) -> None:
+    work()
+
+
+def _in_main_thread(work: Callable[[], None]) -> None:
+    """Forge makes all its pictures there, and its networks may not change threads."""
+    from modules_forge import main_thread
+
+    main_thread.run_and_wait_result(work)
+
+
+def _same_site(request: Request) -> None:
+    """Another site's page cannot order anything in the name of the user's browser."""
+    origin = request.headers.get("origin")
+    allowed = (getattr(shared.cmd_opts, "cors_allow_origins", None) or "").split(",")
+    if origin is None or origin in allowed:
+        return
+    if urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
+        raise HTTPException(403, "asked for by the page of another site")
+
+
+def _password_check(known: str) -> Callable[..., None]:
+    """`user:password,user:password`, as the web UI reads it."""
+    passwords = dict(pair.split(":", 1) for pair in known.split(",") if ":" in pair)
+
+    def check(given: HTTPBasicCredentials = Depends(HTTPBasic())) -> None:  # noqa: B008
+        wanted = passwords.get(given.username, "")
+        if not wanted or not secrets.compare_digest(given.password.encode(), wanted.encode()):
+            headers = {"WWW-Authenticate": "Basic"}
+            raise HTTPException(401, "wrong name or password", headers)
+
+    return check
