@@ -20,8 +20,7 @@ from typing import Any, Literal
 from ti_core.errors import HostError, TIError
 from ti_core.events import Event
 from ti_core.train.control import Control
-
-from .standing import Standing, after
+from ti_core.train.progress import Standing, after
 
 Kind = Literal["create", "train", "preprocess", "compare", "other"]
 MOST_EVENTS = 20_000

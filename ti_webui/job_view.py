@@ -13,11 +13,11 @@ from typing import Any
 import gradio as gr
 
 from ti_core.errors import HostError, TIError
+from ti_core.train.progress import Standing
 
 from . import markup
 from .gradio_versions import on
 from .job import Job, Kind
-from .standing import Standing
 from .studio import Studio
 
 Seen = tuple[Any, ...]

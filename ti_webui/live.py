@@ -11,11 +11,11 @@ import gradio as gr
 from PIL import Image
 
 from ti_core.errors import HostError
+from ti_core.train.progress import Preview, Standing
 
 from . import markup
 from .gradio_versions import html, made, on
 from .job import Job
-from .standing import Preview, Standing
 from .studio import Studio
 
 POLL = "ti_poll"

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Any
 
-from ti_core.data.checkup.aim import Segment
-from ti_core.data.checkup.disk import spelled as bytes_spelled
-from ti_core.data.checkup.finding import Finding
+from ti_core.checkup.aim import Segment
+from ti_core.checkup.disk import spelled as bytes_spelled
+from ti_core.checkup.finding import Finding
 from ti_core.errors import TIError
 from ti_core.events import Notice
 from ti_core.options import about, leaves
 from ti_core.tools.strength import OVERTRAINED, VERDICTS, verdict
 from ti_core.train.config import TrainConfig
+from ti_core.train.progress import Standing
 
 from .curve import curve
 from .outlook import Outlook
-from .standing import Standing
 
 _LABELS = {path[-1]: about(item).label for path, item in leaves(TrainConfig)}
 _COLOURS = 5

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ti_core.data.checkup.aim import Segment
+from ti_core.checkup.aim import Segment
 from ti_core.errors import HostError, TIError
 from ti_core.port.prompt import TOKENS_PER_CHUNK
 from ti_core.port.session import Host, ModelFacts
-from ti_core.train.aim import aim_of
+from ti_core.train.checkup_input import aim_of
 from ti_core.train.config import TrainConfig
 
 from .studio import Studio

@@ -7,19 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ti_core.data.checkup.finding import Finding
-from ti_core.data.checkup.run import check_folder
+from ti_core.checkup.finding import Finding
+from ti_core.checkup.run import check_folder
 from ti_core.errors import ConfigError, DataError, TIError, TrainingError
 from ti_core.events import Event
 from ti_core.files.library import Library
 from ti_core.files.library_entry import Entry
 from ti_core.options import from_dict
 from ti_core.port.session import Host
-from ti_core.train.aim import aim_of
-from ti_core.train.beforehand import PICTURES
+from ti_core.train.checkup_input import aim_of
 from ti_core.train.config import TrainConfig
 from ti_core.train.events import Finished, Saved, Started
 from ti_core.train.loop import train
+from ti_core.train.preflight import PICTURES
 from ti_core.train.run_folder import RunFolder
 from ti_core.train.state import latest_state, read_state
 

@@ -9,8 +9,8 @@ from comfy_api.latest import io
 
 from ...ti_core.errors import ConfigError
 from ...ti_core.files.embedding import Embedding
+from ...ti_core.schedule import parse_schedule
 from ...ti_core.train.config import OptimizerConfig, OutputConfig, PreviewConfig
-from ...ti_core.train.schedule import parse_schedule
 from ..bridge import Bridge
 from ..lending import checkpoint_name, lent
 from ..node import Node, finite, schema, shown

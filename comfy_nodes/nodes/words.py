@@ -9,12 +9,12 @@ from typing import Any
 import comfy.model_management
 from comfy_api.latest import io
 
+from ...ti_core.checkup.aim import Aim
+from ...ti_core.checkup.run import Report, check_folder
 from ...ti_core.data.captions import read_caption
-from ...ti_core.data.checkup.aim import Aim
-from ...ti_core.data.checkup.run import Report, check_folder
 from ...ti_core.errors import DataError
 from ...ti_core.files.embedding import Embedding
-from ...ti_core.train.aim import aim_of
+from ...ti_core.train.checkup_input import aim_of
 from ..lending import lent
 from ..node import Node, plain_text, schema, shown
 from ..places import embedding_files

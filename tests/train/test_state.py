@@ -12,7 +12,7 @@ import torch
 
 from ti_core.errors import FileError, StorageError, TrainingError
 from ti_core.files.safetensors_file import write_safetensors
-from ti_core.train.optimizer import adamw, set_rate
+from ti_core.train.optimizers import adamw, set_rate
 from ti_core.train.state import (
     TrainState,
     latest_state,

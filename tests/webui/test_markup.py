@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ti_core.data.checkup.aim import Segment
-from ti_core.data.checkup.finding import Finding
+from ti_core.checkup.aim import Segment
+from ti_core.checkup.finding import Finding
 from ti_core.errors import ConfigError
 from ti_core.events import Notice
+from ti_core.train.progress import Standing
 from ti_webui import markup
 from ti_webui.curve import curve
 from ti_webui.outlook import Outlook
-from ti_webui.standing import Standing
 
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">"\'&'
 KNOWN_TAGS = set("div span b i p ul li details summary svg line text polyline".split())

@@ -7,8 +7,8 @@ import pytest
 from ti_core.cli.options import make_config
 from ti_core.data.templates import SHIPPED
 from ti_core.port.session import Family
+from ti_core.schedule import parse_schedule, require_reach
 from ti_core.train.config import TrainConfig
-from ti_core.train.schedule import parse_schedule, require_reach
 from ti_webui.presets import FIRST_GOAL, GOALS, template_for
 
 FAMILIES: tuple[Family | None, ...] = ("sd1", "sd2", "sdxl", None)

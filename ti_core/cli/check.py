@@ -19,9 +19,9 @@ from .plain import plain
 from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:
-    from ..data.checkup.aim import Aim
-    from ..data.checkup.finding import Finding
-    from ..data.checkup.run import Report
+    from ..checkup.aim import Aim
+    from ..checkup.finding import Finding
+    from ..checkup.run import Report
 
 _ABOUT = """Look at every picture and caption of a folder and tell what would spoil the training: it
 takes seconds and writes nothing. All options of ti train are understood, so that the same line can
@@ -66,7 +66,7 @@ def run(argv: Sequence[str]) -> int:
     typed = parser().read(argv)
     config = make_config(CheckConfig, typed)
     aim = _aim(typed, config)
-    from ..data.checkup.run import check_folder
+    from ..checkup.run import check_folder
 
     report = check_folder(aim)
     if config.json:
@@ -77,7 +77,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _aim(typed: dict[str, Any], config: CheckConfig) -> Aim:
-    from ..train.aim import aim_of
+    from ..train.checkup_input import aim_of
 
     folder = typed.pop("folder", None)
     if folder:

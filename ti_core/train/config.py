@@ -9,7 +9,7 @@ from ..data.latent_cache.config import CacheConfig
 from ..errors import ConfigError
 from ..files.names import checked_name
 from ..options import check, group, option
-from .schedule import parse_schedule
+from ..schedule import parse_schedule
 
 
 @dataclass(frozen=True)

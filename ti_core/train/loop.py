@@ -21,7 +21,6 @@ from ..files.writing import write_embedding
 from ..options import recorded, to_dict
 from ..port.session import Host, PreviewRequest, Session
 from .batches import Batches, batch_loss, encode_pictures
-from .beside import write_beside
 from .config import TrainConfig
 from .control import Control
 from .events import (
@@ -37,17 +36,11 @@ from .events import (
     Started,
     StepDone,
 )
-from .optimizer import (
-    LossScale,
-    adamw,
-    all_finite,
-    require_alive,
-    set_rate,
-    unscale,
-)
+from .optimizers import LossScale, adamw, all_finite, require_alive, set_rate, unscale
 from .plan import Plan, make_plan
 from .plot import save_loss_plot
 from .run_folder import RunFolder
+from .sidecars import write_beside
 from .state import TrainState, list_states, moments_of, restore_moments, save_state
 from .vectors import EmbeddingVectors, Start, described, norms, starting_rows
 

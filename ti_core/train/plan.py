@@ -15,12 +15,12 @@ from ..errors import ConfigError, HostError, TrainingError
 from ..events import Notice, notice_of
 from ..files.atomic import require_writable
 from ..port.session import Host, ModelFacts, PreviewRequest
-from .beforehand import checkup
+from ..schedule import Schedule, parse_schedule, require_reach, warmup_and_decay
 from .config import TrainConfig
-from .optimizer import Clipping, clipping
+from .optimizers import Clipping, clipping
+from .preflight import checkup
 from .previews import preview_requests
 from .run_folder import RunFolder
-from .schedule import Schedule, parse_schedule, require_reach, warmup_and_decay
 from .state import TrainState, latest_state
 from .vectors import rows_from_file
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from modules import shared
 
 from ti_core.errors import HostError
+from ti_core.hosts.common.sampling import SAMPLERS
 from ti_core.port.session import Features
 
-from ...ti_core.hosts.common.sampling import SAMPLERS
 from .text import Encoder
 
 _BUSY = threading.Lock()

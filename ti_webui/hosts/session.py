@@ -16,6 +16,8 @@ from ti_core.hosts.common.attention import hypernetwork_attached
 from ti_core.hosts.common.fitting import check_embeddings, time_ids
 from ti_core.hosts.common.guidance import guided_prompts
 from ti_core.hosts.common.precision import HALF_DTYPES
+from ti_core.hosts.common.sampling import check_request, sample
+from ti_core.hosts.common.snapshot import Found
 from ti_core.port.memory import memory_errors
 from ti_core.port.session import (
     Conditioning,
@@ -28,8 +30,6 @@ from ti_core.port.session import (
     Vectors,
 )
 
-from ...ti_core.hosts.common.sampling import check_request, sample
-from ...ti_core.hosts.common.snapshot import Found
 from .networks import Lent, Part, split_moments
 from .text import encode_text
 

@@ -21,6 +21,7 @@ from ti_core.events import Event
 from ti_core.files.reading import read_embedding
 from ti_core.port.session import Host, PreviewRequest, TextOptions
 from ti_core.tools.rescaling import factors_for, rescaled
+from ti_core.train.progress import Standing
 
 from .. import markup, tables
 from ..asking import ask
@@ -29,7 +30,6 @@ from ..gradio_versions import made, on
 from ..job import Job
 from ..job_view import bind_job_view, build_job_view, errors_first
 from ..saving import save_new
-from ..standing import Standing
 from ..studio import Studio
 from ..thumbnails import thumbnail
 

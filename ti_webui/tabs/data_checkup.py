@@ -7,12 +7,12 @@ from typing import Any
 
 import gradio as gr
 
-from ti_core.data.checkup.finding import Finding
-from ti_core.data.checkup.run import Report, check_folder
+from ti_core.checkup.finding import Finding
+from ti_core.checkup.run import Report, check_folder
 from ti_core.data.config import DataConfig
 from ti_core.errors import ConfigError, HostError, TIError
 from ti_core.port.session import Host
-from ti_core.train.aim import aim_of
+from ti_core.train.checkup_input import aim_of
 from ti_core.train.config import EmbeddingConfig, TrainConfig
 from ti_core.train.dry_run import training_prompts
 

@@ -18,13 +18,13 @@ from ti_core.data.preprocess.config import (
 from ti_core.data.preprocess.events import Finished, PictureDone, Skipped
 from ti_core.data.preprocess.job import preprocess
 from ti_core.errors import ConfigError
+from ti_core.train.progress import Standing
 
 from .. import markup, tables
 from ..forms import Form
 from ..gradio_versions import made, on
 from ..job import Job
 from ..job_view import bind_job_view, build_job_view
-from ..standing import Standing
 from ..studio import Studio
 from ..thumbnails import gallery
 

@@ -12,8 +12,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ti_core.errors import HostError
-from ti_core.port.session import ModelFacts, PreviewRequest
+from ...errors import HostError
+from ...port.session import ModelFacts, PreviewRequest
 
 _SMALLEST_ALPHA = 2.0**-24
 """With a zero terminal SNR the first sigma would be infinite."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..tags import holds_trigger
-from ..templates import fill, names_trigger
+from ..data.tags import holds_trigger
+from ..data.templates import fill, names_trigger
 from .aim import Aim
 from .finding import Finding, unchecked
 from .survey import Survey

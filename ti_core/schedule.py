@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..errors import ScheduleError
+from .errors import ScheduleError
 
 _HIGHEST_RATE = 1e6
 """Beyond it a single update could leave the range of fp32."""

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ti_core.errors import ScheduleError
-from ti_core.train.schedule import parse_schedule, require_reach, warmup_and_decay
+from ti_core.schedule import parse_schedule, require_reach, warmup_and_decay
 
 SEED_004 = "5e-2:100,5e-3:500,5e-4:1000, 5e-5:1500,5e-6"
 

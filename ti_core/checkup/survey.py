@@ -11,14 +11,14 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from PIL import Image
 
-from ...errors import DataError
-from ...files.regular_file import open_regular
-from ..buckets import Frame, frame_of
-from ..captions import Caption
-from ..dataset import caption_of, lasting, template_name
-from ..folders import Folder, folders_of
-from ..pictures import Box, list_images, open_picture, seen_box
-from ..templates import read_template
+from ..data.buckets import Frame, frame_of
+from ..data.captions import Caption
+from ..data.dataset import caption_of, lasting, template_name
+from ..data.folders import Folder, folders_of
+from ..data.pictures import Box, list_images, open_picture, seen_box
+from ..data.templates import read_template
+from ..errors import DataError
+from ..files.regular_file import open_regular
 from .aim import Aim
 from .measures import SIDE, Values, is_blurred
 

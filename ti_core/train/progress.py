@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from ti_core.data.checkup.finding import Finding
-from ti_core.data.preprocess import events as preprocessing
-from ti_core.events import Event, Notice
-from ti_core.train import events as training
+from ..checkup.finding import Finding
+from ..data.preprocess import events as preprocessing
+from ..events import Event, Notice
+from . import events as training
 
 State = Literal["waiting", "running", "paused", "done", "stopped", "failed"]
 """waiting: for pictures that are being made · stopped: by the user, what was learned is kept"""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from ..captions import FALLBACK
-from ..pictures import ENDINGS
+from ..data.captions import FALLBACK
+from ..data.pictures import ENDINGS
 from .aim import Aim
 from .finding import Finding
 from .survey import Survey

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from ti_core.errors import NoGradientError
+from ti_core.schedule import parse_schedule
 from ti_core.train.config import OptimizerConfig
-from ti_core.train.optimizer import (
+from ti_core.train.optimizers import (
     Clipping,
     LossScale,
     adamw,
@@ -18,7 +19,6 @@ from ti_core.train.optimizer import (
     set_rate,
     unscale,
 )
-from ti_core.train.schedule import parse_schedule
 
 
 def with_gradient(*values: float) -> Tensor:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ..data.checkup.finding import Finding
-from ..data.checkup.run import check_folder
+from ..checkup.finding import Finding
+from ..checkup.run import check_folder
 from ..errors import DataError
 from ..events import Notice
 from ..port.session import Host
-from .aim import aim_of
+from .checkup_input import aim_of
 from .config import TrainConfig
 
 PICTURES = 200

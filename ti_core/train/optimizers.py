@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..errors import NoGradientError
+from ..schedule import Schedule, parse_schedule
 from .config import OptimizerConfig
-from .schedule import Schedule, parse_schedule
 
 _LARGEST_SCALE = 2.0**16
 _STEPS_TO_GROW = 2000

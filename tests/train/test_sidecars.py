@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from ti_core.files.embedding import Embedding
-from ti_core.train.beside import write_beside
+from ti_core.train.sidecars import write_beside
 
 CAT = Embedding("cat", {"emb_params": torch.ones(1, 4)}, 5)
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ti_core.data.checkup.aim import Aim
-from ti_core.data.checkup.run import check_folder
-from ti_core.data.checkup.sameness import one_background, one_colour, one_layout, one_zoom
-from ti_core.data.checkup.survey import look
+from ti_core.checkup.aim import Aim
+from ti_core.checkup.run import check_folder
+from ti_core.checkup.sameness import one_background, one_colour, one_layout, one_zoom
+from ti_core.checkup.survey import look
 from ti_core.data.config import DataConfig
 
 from .conftest import SIZE, Save

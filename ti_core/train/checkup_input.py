@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..data.checkup.aim import Aim, Run, Segment
-from ..data.checkup.memory import estimate
+from ..checkup.aim import Aim, Run, Segment
+from ..checkup.memory import estimate
 from ..port.prompt import Tokenize
 from ..port.session import Host, ModelFacts
+from ..schedule import parse_schedule
 from .config import TrainConfig
 from .previews import preview_requests
-from .schedule import parse_schedule
 
 _FULL_SIZE = {"sd1": {768}, "sd2": {1024}, "sdxl": {768, 1280}}
 """Widths of the vectors by family; a smaller model needs less memory than can be told here."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...port.prompt import find_triggers
+from ..port.prompt import find_triggers
 from .aim import Aim
 from .finding import Finding
 from .survey import Survey

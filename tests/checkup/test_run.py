@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ti_core.data.checkup import run as module
-from ti_core.data.checkup.aim import Aim, Run, Segment
-from ti_core.data.checkup.disk import spelled
-from ti_core.data.checkup.memory import FAMILIES, estimate
-from ti_core.data.checkup.run import RULES, check_folder
+from ti_core.checkup import run as module
+from ti_core.checkup.aim import Aim, Run, Segment
+from ti_core.checkup.disk import spelled
+from ti_core.checkup.memory import FAMILIES, estimate
+from ti_core.checkup.run import RULES, check_folder
 from ti_core.data.config import DataConfig
 from ti_core.hosts.fake import FakeHost
-from ti_core.train.aim import aim_of
+from ti_core.train.checkup_input import aim_of
 
-from ...conftest import Configure
+from ..conftest import Configure
 from .conftest import Check, Save, noise
 
 Usage = namedtuple("Usage", "total used free")

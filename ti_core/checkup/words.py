@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from ...port.prompt import Piece, read_emphasis
-from ..templates import fill
+from ..data.templates import fill
+from ..port.prompt import Piece, read_emphasis
 from .aim import Aim
 from .finding import Finding, Severity
 from .survey import Picture, Survey

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ti_core.data.checkup.aim import Aim
-from ti_core.data.checkup.run import check_folder
+from ti_core.checkup.aim import Aim
+from ti_core.checkup.run import check_folder
 from ti_core.data.config import DataConfig
 from ti_core.errors import ConfigError
 

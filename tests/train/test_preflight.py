@@ -11,10 +11,10 @@ from ti_core.data.pictures import Opened, open_picture
 from ti_core.errors import DataError
 from ti_core.events import Notice
 from ti_core.hosts.fake import FakeHost
-from ti_core.train import beforehand
-from ti_core.train.beforehand import checkup
+from ti_core.train import preflight as beforehand
 from ti_core.train.loop import train
 from ti_core.train.plan import make_plan
+from ti_core.train.preflight import checkup
 
 from ..conftest import Configure
 
@@ -72,6 +72,6 @@ def test_of_very_many_pictures_only_some_are_opened(
         return open_picture(path, enough)
 
     monkeypatch.setattr(beforehand, "PICTURES", 2)
-    monkeypatch.setattr("ti_core.data.checkup.survey.open_picture", watched)
+    monkeypatch.setattr("ti_core.checkup.survey.open_picture", watched)
     checkup(configure(skip_checkup=False), FakeHost())
     assert len(opened) == 2

@@ -17,7 +17,7 @@ from ti_core.train.events import (
     Started,
     StepDone,
 )
-from ti_webui.standing import Standing, after
+from ti_core.train.progress import Standing, after
 
 STARTED = Started("word", Path("run"), 0, 100, 5, "subject", "model", 2, {}, [(0, 100, 0.005)])
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...port.prompt import find_triggers
-from ..templates import fill
+from ..data.templates import fill
+from ..port.prompt import find_triggers
 from .aim import Aim
 from .finding import Finding, unchecked
 from .survey import Survey

@@ -11,10 +11,10 @@ import pytest
 import skimage
 from PIL import Image
 
+from ti_core.checkup.aim import Aim
+from ti_core.checkup.finding import Finding
+from ti_core.checkup.run import check_folder
 from ti_core.cli.options import make_config
-from ti_core.data.checkup.aim import Aim
-from ti_core.data.checkup.finding import Finding
-from ti_core.data.checkup.run import check_folder
 from ti_core.data.config import DataConfig
 from ti_core.options import leaves
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
-from ti_core.data.checkup.duplicates import groups
-from ti_core.data.checkup.measures import alike, difference_hashes, near
+from ti_core.checkup.duplicates import groups
+from ti_core.checkup.measures import alike, difference_hashes, near
 
 from .conftest import Check, Save, noise, pasted, square
 

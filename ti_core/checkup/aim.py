@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from ...port.prompt import TOKENS_PER_CHUNK, Tokenize
-from ..config import DataConfig
+from ..data.config import DataConfig
+from ..port.prompt import TOKENS_PER_CHUNK, Tokenize
 
 
 class Segment(NamedTuple):
