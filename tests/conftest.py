@@ -10,8 +10,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from ti_core.cli.options import make_config
-from ti_core.options import leaves
+from ti_core.options import leaves, make_config
 from ti_core.train.config import TrainConfig
 
 COLOURS = ("red", "green", "blue", "orange", "purple")

@@ -154,6 +154,34 @@ def _from_json(hint: Any, value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def make_config(kind: type[T], typed: dict[str, Any], saved: dict[str, Any] | None = None) -> T:
+    """A config from typed options (flat) laid over saved settings (nested, as in a file)."""
+    values = _copied(saved or {})
+    for path, item in leaves(kind):
+        if item.name in typed:
+            place = values
+            for name in path[:-1]:
+                place = place.setdefault(name, {})
+            place[item.name] = _as_tuple(typed[item.name])
+    return from_dict(kind, _with_groups(kind, values))
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _copied(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: _copied(v) if isinstance(v, dict) else v for k, v in values.items()}
+
+
+def _with_groups(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Every group present, so that its checks run."""
+    for name, hint in get_type_hints(kind).items():
+        if is_dataclass(hint):
+            values.setdefault(name, {})
+    return values
+
+
 def recorded(config: Any) -> dict[str, Any]:
     """The settings that make the result, flat by name: no paths, no preview or log settings."""
     result = {}

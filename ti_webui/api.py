@@ -26,15 +26,14 @@ from fastapi import APIRouter, Body
 from fastapi.responses import FileResponse, JSONResponse
 
 from ti_core import __version__
-from ti_core.cli.options import make_config
 from ti_core.errors import ConfigError, HostError, StorageError, TIError
-from ti_core.options import about, from_dict, leaves, nearest, owner, value_type
+from ti_core.options import about, from_dict, leaves, make_config, nearest, owner, value_type
 from ti_core.train.config import EmbeddingConfig, TrainConfig
 
 from .creation import start_creation
 from .job import Job
 from .studio import Studio
-from .training import SETTLED, new_order, resumable, resume_order, settings_of_page, start
+from .training import SETTLED, new_request, resumable, resume_request, settings_of_page, start
 
 WISHES: dict[str, str] = {
     "stop": "finish",
@@ -118,9 +117,9 @@ class _Api:
         if body.get("resume"):
             name = str(body["resume"])
             found = resumable(self.studio, name, str(settings["logging_dir"]))
-            order = resume_order(found, name, _whole(settings.get("max_train_steps", 0)))
+            order = resume_request(found, name, _whole(settings.get("max_train_steps", 0)))
         else:
-            order = new_order(self.studio, make_config(TrainConfig, settings))
+            order = new_request(self.studio, make_config(TrainConfig, settings))
         return _stands(start(self.studio, order))
 
     @_answered

@@ -12,8 +12,7 @@ from typing import Any, get_origin
 
 import gradio as gr
 
-from ti_core.cli.options import make_config
-from ti_core.options import about, leaves, owner, value_type
+from ti_core.options import about, leaves, make_config, owner, value_type
 
 from .gradio_versions import made
 

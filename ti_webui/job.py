@@ -1,7 +1,7 @@
 """Long work in a thread of its own: it goes on when the browser is closed, and any page can look.
 
 One job at a time in a process, as there is one model. What a job does is told by events; pages
-read its `Standing`, the API reads the events themselves.
+read its `JobProgress`, the API reads the events themselves.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Literal
 from ti_core.errors import HostError, TIError
 from ti_core.events import Event
 from ti_core.train.control import Control
-from ti_core.train.progress import Standing, after
+from ti_core.train.progress import JobProgress, after
 
 Kind = Literal["create", "train", "preprocess", "compare", "other"]
 MOST_EVENTS = 20_000
@@ -38,7 +38,7 @@ class Job:
         self.control = Control()
         self.failure: TIError | None = None
         """The foreseen error that it ended with."""
-        self._standing = Standing()
+        self._standing = JobProgress()
         self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
         self._count = 0
         self._lock = threading.Lock()
@@ -47,7 +47,7 @@ class Job:
     # -- for pages -------------------------------------------------------------------------
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> JobProgress:
         """How it stands now."""
         return self._standing
 

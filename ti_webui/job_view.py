@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from ti_core.errors import HostError, TIError
-from ti_core.train.progress import Standing
+from ti_core.train.progress import JobProgress
 
 from . import markup
 from .gradio_versions import on
@@ -21,7 +21,7 @@ from .job import Job, Kind
 from .studio import Studio
 
 Seen = tuple[Any, ...]
-Show = Callable[[Job, Standing], list[Any]]
+Show = Callable[[Job, JobProgress], list[Any]]
 """What else a page shows of a job: an update for each of its components."""
 
 

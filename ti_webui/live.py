@@ -11,7 +11,7 @@ import gradio as gr
 from PIL import Image
 
 from ti_core.errors import HostError
-from ti_core.train.progress import Preview, Standing
+from ti_core.train.progress import JobProgress, Preview
 
 from . import markup
 from .gradio_versions import html, made, on
@@ -59,7 +59,7 @@ class Live:
     def look(self, seen: Seen | None) -> list[Any]:
         """What is new since `seen`: [what was seen now, an update for each of the outputs]."""
         job = self.studio.jobs.latest_of("train")
-        standing = job.standing if job else Standing()
+        standing = job.standing if job else JobProgress()
         now = _signature(job, standing)
         first = self.first_look() if seen is None else [gr.update() for _ in self.first]
         if job is None or now == seen:
@@ -78,7 +78,7 @@ class Live:
             *first,
         ]
 
-    def _buttons(self, job: Job, standing: Standing) -> list[Any]:
+    def _buttons(self, job: Job, standing: JobProgress) -> list[Any]:
         going = not standing.over
         training = standing.state in ("running", "paused")
         word = "Go on" if job.control.paused and going else "Pause"
@@ -125,7 +125,7 @@ class Live:
         return job
 
 
-def _signature(job: Job | None, standing: Standing) -> Seen:
+def _signature(job: Job | None, standing: JobProgress) -> Seen:
     """Changes when something on the page has to; the first two parts are the gallery's."""
     if job is None:
         return ("", 0)

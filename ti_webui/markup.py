@@ -15,7 +15,7 @@ from ti_core.events import Notice
 from ti_core.options import about, leaves
 from ti_core.tools.strength import OVERTRAINED, VERDICTS, verdict
 from ti_core.train.config import TrainConfig
-from ti_core.train.progress import Standing
+from ti_core.train.progress import JobProgress
 
 from .curve import curve
 from .outlook import Outlook
@@ -85,8 +85,8 @@ def _more(count: int) -> str:
 def outlook(known: Outlook) -> str:
     """Schedule, token allowance and memory of a run that has not begun."""
     parts = [_schedule(known.segments, known.max_steps)]
-    left = known.room - known.vectors
-    places = f"the word takes <b>{known.vectors}</b> of {known.room} places in a prompt"
+    left = known.capacity - known.vectors
+    places = f"the word takes <b>{known.vectors}</b> of {known.capacity} places in a prompt"
     parts.append(f"<p>Token allowance: {places}, {left} are left</p>")
     if known.memory:
         amount, formula = bytes_spelled(known.memory), escape(known.memory_formula)
@@ -110,7 +110,7 @@ def _schedule(segments: Iterable[Segment], last: int) -> str:
     return f'<div class="ti-schedule">{"".join(bars)}</div><ul class="ti-key">{"".join(rows)}</ul>'
 
 
-def progress(standing: Standing, name: str) -> str:
+def progress(standing: JobProgress, name: str) -> str:
     """A job as it stands: bar, figures, curve, strength, and what went wrong."""
     stage = _STATES.get(standing.state) or standing.stage or "at work"
     state = f'<span class="ti-state ti-is-{standing.state}">{escape(stage)}</span>'
@@ -126,7 +126,7 @@ def progress(standing: Standing, name: str) -> str:
     return f'<div class="ti-progress" data-state="{standing.state}">{"".join(parts)}</div>'
 
 
-def _figures(standing: Standing) -> str:
+def _figures(standing: JobProgress) -> str:
     found = []
     if standing.total:
         found.append(("step", f"{standing.step:,} of {standing.total:,}"))
@@ -155,7 +155,7 @@ def spelled_seconds(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
-def _meter(standing: Standing) -> str:
+def _meter(standing: JobProgress) -> str:
     """How loud the embedding is: 1 is an ordinary word."""
     if not standing.strengths:
         return ""
@@ -169,7 +169,7 @@ def _meter(standing: Standing) -> str:
     )
 
 
-def _result(standing: Standing) -> str:
+def _result(standing: JobProgress) -> str:
     if not standing.result:
         return ""
     name = standing.result.stem

@@ -8,7 +8,7 @@ from ti_core.checkup.aim import Segment
 from ti_core.errors import HostError, TIError
 from ti_core.port.prompt import TOKENS_PER_CHUNK
 from ti_core.port.session import Host, ModelFacts
-from ti_core.train.checkup_input import aim_of
+from ti_core.train.checkup_input import checkup_input
 from ti_core.train.config import TrainConfig
 
 from .studio import Studio
@@ -21,7 +21,7 @@ class Outlook:
     segments: tuple[Segment, ...] = ()
     max_steps: int = 0
     vectors: int = 0
-    room: int = TOKENS_PER_CHUNK
+    capacity: int = TOKENS_PER_CHUNK
     """Places for tokens in a prompt's chunk, this word's own among them."""
     memory: int = 0
     """Bytes of the device; 0 where it cannot be told."""
@@ -36,7 +36,7 @@ def outlook(studio: Studio, config: TrainConfig) -> Outlook:
     host, facts, trouble = _model(studio)
     vectors = config.embedding.num_vectors_per_token
     try:
-        run = aim_of(config, host).run
+        run = checkup_input(config, host).run
     except TIError as error:
         return Outlook(vectors=vectors, trouble=str(error))
     return Outlook(

@@ -6,7 +6,6 @@ seen; whatever a page shows of a running job comes by that button, in every vers
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -15,8 +14,15 @@ import gradio as gr
 
 from .gradio_versions import made
 from .studio import Shared, Studio
+from .tabs import compare, create, data, library, train
 
-TABS = ("create", "data", "train", "compare", "library")
+TABS = {
+    "create": create.build,
+    "data": data.build,
+    "train": train.build,
+    "compare": compare.build,
+    "library": library.build,
+}
 
 
 def build_panel(studio: Studio) -> gr.Blocks:
@@ -24,9 +30,9 @@ def build_panel(studio: Studio) -> gr.Blocks:
     with made(gr.Blocks, analytics_enabled=False, title="Textual Inversion Studio") as panel:
         studio = replace(studio, shared=shared_fields())
         with gr.Tabs(elem_id="ti_tabs"):
-            for name in TABS:
+            for name, build in TABS.items():
                 with gr.Tab(name.title(), elem_id=f"ti_tab_{name}"):
-                    importlib.import_module(f".tabs.{name}", __package__).build(studio)
+                    build(studio)
     _keep_out_of_saved_defaults(panel)
     return panel
 

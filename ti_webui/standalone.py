@@ -12,10 +12,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ti_core.cli.options import OptionParser, add_options, make_config
+from ti_core.cli.options import OptionParser, add_options
 from ti_core.cli.standalone import ModelConfig, open_host
 from ti_core.errors import ConfigError
-from ti_core.options import check, option
+from ti_core.options import check, make_config, option
 
 from .gate import is_this_machine
 

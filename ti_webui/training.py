@@ -15,7 +15,7 @@ from ti_core.files.library import Library
 from ti_core.files.library_entry import Entry
 from ti_core.options import from_dict
 from ti_core.port.session import Host
-from ti_core.train.checkup_input import aim_of
+from ti_core.train.checkup_input import checkup_input
 from ti_core.train.config import TrainConfig
 from ti_core.train.events import Finished, Saved, Started
 from ti_core.train.loop import train
@@ -39,14 +39,14 @@ SETTLED = (
 
 
 @dataclass(frozen=True)
-class Order:
+class TrainRequest:
     """A training that is asked for."""
 
     config: TrainConfig
     resume: RunFolder | None = None
 
 
-def new_order(studio: Studio, config: TrainConfig) -> Order:
+def new_request(studio: Studio, config: TrainConfig) -> TrainRequest:
     """A training of a new word, or of an embedding that is there, from where it is now.
 
     Whatever the config says about it, the file goes where the program looks for embeddings; one
@@ -56,7 +56,7 @@ def new_order(studio: Studio, config: TrainConfig) -> Order:
     found = embedding_named(studio, config.name)
     output = replace(config.output, output_dir=str(studio.save_dir()), output_name="")
     if found is None:
-        return Order(replace(config, output=replace(output, overwrite=False)))
+        return TrainRequest(replace(config, output=replace(output, overwrite=False)))
     path = _require_own_file(found)
     start = replace(
         config.embedding,
@@ -65,7 +65,7 @@ def new_order(studio: Studio, config: TrainConfig) -> Order:
         num_vectors_per_token=found.vectors,
     )
     output = replace(output, output_dir=str(path.parent), overwrite=True)
-    return Order(replace(config, embedding=start, output=output))
+    return TrainRequest(replace(config, embedding=start, output=output))
 
 
 def embedding_named(studio: Studio, name: str) -> Entry | None:
@@ -106,7 +106,7 @@ def resumable(studio: Studio, name: str, logging_dir: str) -> Resumable | None:
         return None  # a wreck, or none: either way there is nothing to go on with
 
 
-def resume_order(found: Resumable | None, name: str, max_steps: int = 0) -> Order:
+def resume_request(found: Resumable | None, name: str, max_steps: int = 0) -> TrainRequest:
     """Go on with a run, exactly where it stopped and with its own settings.
 
     `max_steps` counts if it is more than the run's own. Raises TrainingError when there is no run.
@@ -116,16 +116,16 @@ def resume_order(found: Resumable | None, name: str, max_steps: int = 0) -> Orde
         raise TrainingError(f"there is no run of {name or 'this name'} to go on with", "", fix)
     steps = max(max_steps, found.config.optimizer.max_train_steps)
     optimizer = replace(found.config.optimizer, max_train_steps=steps)
-    return Order(replace(found.config, optimizer=optimizer), found.folder)
+    return TrainRequest(replace(found.config, optimizer=optimizer), found.folder)
 
 
-def start(studio: Studio, order: Order) -> Job:
+def start(studio: Studio, request: TrainRequest) -> Job:
     """Begin. Raises HostError while another job goes on."""
 
     def work(job: Job) -> Path:
-        return _work(studio, order, job)
+        return _work(studio, request, job)
 
-    return studio.jobs.start("train", order.config.name, work, studio.claim, studio.run)
+    return studio.jobs.start("train", request.config.name, work, studio.claim, studio.run)
 
 
 def findings_of(studio: Studio, config: TrainConfig, host: Host) -> tuple[Finding, ...]:
@@ -133,12 +133,12 @@ def findings_of(studio: Studio, config: TrainConfig, host: Host) -> tuple[Findin
     library = Library(studio.embeddings_dirs())
     library.refresh()
     taken = [entry.name for entry in library.entries if entry.name != config.name]
-    return check_folder(aim_of(config, host, taken, at_most=PICTURES)).findings
+    return check_folder(checkup_input(config, host, taken, at_most=PICTURES)).findings
 
 
-def _work(studio: Studio, order: Order, job: Job) -> Path:
-    host, config = studio.host(), order.config
-    if order.resume is None and not config.data.skip_checkup:
+def _work(studio: Studio, request: TrainRequest, job: Job) -> Path:
+    host, config = studio.host(), request.config
+    if request.resume is None and not config.data.skip_checkup:
         job.change(stage="looking at the pictures")
         found = findings_of(studio, config, host)
         job.change(findings=found)
@@ -147,7 +147,7 @@ def _work(studio: Studio, order: Order, job: Job) -> Path:
         config = replace(config, data=replace(config.data, skip_checkup=True))
     job.change(stage="getting ready")
     listener = _Listener(job, _lengths(studio, host))
-    return train(config, host, listener, job.control, order.resume, {"host": host.name})
+    return train(config, host, listener, job.control, request.resume, {"host": host.name})
 
 
 def _require_no_errors(found: tuple[Finding, ...]) -> None:

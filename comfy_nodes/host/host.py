@@ -70,9 +70,9 @@ class ComfyHost:
     def tokenize(self, text: str) -> list[tuple[int, str]]:
         """(id, spelling) of every token, read literally, by the first text encoder."""
         ids = self._encoders[0].tokenize(text)
-        return list(zip(ids, self.spell(ids), strict=True))
+        return list(zip(ids, self.token_strings(ids), strict=True))
 
-    def spell(self, ids: Sequence[int]) -> list[str]:
+    def token_strings(self, ids: Sequence[int]) -> list[str]:
         """How tokens are written by the first text encoder's vocabulary; `</w>` ends a word."""
         encoder = self._encoders[0]
         encoder.check_ids(ids)

@@ -68,11 +68,11 @@ class ComfySession:
         self._open = False
         self._loading.close()
 
-    def rows_of(self, text: str) -> dict[str, Tensor]:
+    def token_embeddings_of(self, text: str) -> dict[str, Tensor]:
         """Vocabulary rows of a text: encoder key → (n, width) fp32 copies."""
         return self._rows({e.key: e.tokenize(text) for e in self._encoders})
 
-    def rows_at(self, ids: Sequence[int]) -> dict[str, Tensor]:
+    def token_embeddings_at(self, ids: Sequence[int]) -> dict[str, Tensor]:
         """Vocabulary rows by number: encoder key → (len(ids), width) fp32 copies."""
         for encoder in self._encoders:
             encoder.check_ids(ids)

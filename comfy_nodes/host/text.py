@@ -48,13 +48,13 @@ class Encoder:
         return int(self.table.shape[1])
 
     @property
-    def room(self) -> int:
+    def capacity(self) -> int:
         """Tokens in one chunk, without start and end mark."""
         return int(self.tokenizer.max_length) - 2
 
     def facts(self) -> EncoderFacts:
         """As the port describes it."""
-        return EncoderFacts(self.key, self.width, int(self.table.shape[0]), self.room)
+        return EncoderFacts(self.key, self.width, int(self.table.shape[0]), self.capacity)
 
     def tokenize(self, text: str) -> list[int]:
         """Ids of a text, every character taken literally, without start and end marks."""
@@ -79,7 +79,7 @@ class Encoder:
         """A chunk as the encoder wants it: start, words, end, padding."""
         marks = self.model.special_tokens
         whole = [marks["start"], *words, marks["end"]]
-        return [*whole, *[marks["pad"]] * (self.room + 2 - len(whole))]
+        return [*whole, *[marks["pad"]] * (self.capacity + 2 - len(whole))]
 
 
 def encoders_of(clip: Any) -> tuple[Encoder, ...]:
@@ -147,7 +147,7 @@ def _take_literally(encoder: Encoder, prompt: str, rows: Mapping[str, Tensor]) -
             (slot.token if slot.trigger is None else rows[slot.trigger][slot.row], 1.0)
             for slot in one
         ]
-        for one in pack(pieces, encoder.tokenize, lengths, encoder.room)
+        for one in pack(pieces, encoder.tokenize, lengths, encoder.capacity)
     ]
 
 
@@ -166,7 +166,7 @@ def _read(encoder: Encoder, prompt: str, rows: Mapping[str, Tensor]) -> list[Wor
                 groups += [
                     [(word, weight) for word in group] for group in _words(encoder, piece.text)
                 ]
-    return _chunks(groups, encoder.room)
+    return _chunks(groups, encoder.capacity)
 
 
 def _words(encoder: Encoder, text: str) -> list[list[int | Tensor]]:
@@ -180,13 +180,13 @@ def _words(encoder: Encoder, text: str) -> list[list[int | Tensor]]:
     return list(groups.values())
 
 
-def _chunks(groups: Sequence[Words], room: int) -> list[Words]:
+def _chunks(groups: Sequence[Words], capacity: int) -> list[Words]:
     """As SDTokenizer lays out: short groups stay whole, long ones are cut where a chunk is full."""
     chunks: list[Words] = [[]]
     for group in groups:
         left = group
         while left:
-            free = room - len(chunks[-1])
+            free = capacity - len(chunks[-1])
             if len(left) <= free:
                 chunks[-1] += left
                 break

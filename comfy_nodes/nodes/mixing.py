@@ -81,7 +81,7 @@ class MergeEmbeddings(Node):
             host = lent(model, clip) if model is not None and clip is not None else None
             session = stack.enter_context(host.session()) if host else None
             sources = _Sources({k: v for k, v in embeddings.items() if v is not None}, session)
-            rows = merged(tree, sources.rows_of)
+            rows = merged(tree, sources.token_embeddings_of)
         recipe = {"tool": "merge", "expression": printed(without_paths(tree))}
         facts = host.describe() if host else None
         made = recorded(Embedding(called, rows), recipe, sources.used, facts)
@@ -97,7 +97,7 @@ class _Sources:
         self._session = session
         self.used: list[Embedding] = []
 
-    def rows_of(self, leaf: Text | Name | Token) -> Rows:
+    def token_embeddings_of(self, leaf: Text | Name | Token) -> Rows:
         """Key in an embedding file → (k, width) rows of a name or of words."""
         if isinstance(leaf, Name):
             return self._named_rows(leaf.name)
@@ -106,9 +106,9 @@ class _Sources:
                 f"there is no model to look {printed(leaf)} up in", "", "connect MODEL and CLIP"
             )
         if isinstance(leaf, Text):
-            rows = self._session.rows_of(leaf.text)
+            rows = self._session.token_embeddings_of(leaf.text)
         else:
-            rows = self._session.rows_at([leaf.number])
+            rows = self._session.token_embeddings_at([leaf.number])
         return file_keys({key: value.cpu() for key, value in rows.items()})
 
     def _named_rows(self, name: str) -> Rows:

@@ -9,12 +9,12 @@ from typing import Any
 import comfy.model_management
 from comfy_api.latest import io
 
-from ...ti_core.checkup.aim import Aim
+from ...ti_core.checkup.aim import CheckupInput
 from ...ti_core.checkup.run import Report, check_folder
 from ...ti_core.data.captions import read_caption
 from ...ti_core.errors import DataError
 from ...ti_core.files.embedding import Embedding
-from ...ti_core.train.checkup_input import aim_of
+from ...ti_core.train.checkup_input import checkup_input
 from ..lending import lent
 from ..node import Node, plain_text, schema, shown
 from ..places import embedding_files
@@ -120,7 +120,7 @@ class CheckDataset(Node):
         name, count = (embedding.name, embedding.count) if embedding else ("unnamed", 1)
         config = train_config(name, count, dataset.data, settings or Settings())
         taken = [Path(file).stem for file in embedding_files()]
-        aim = aim_of(config, host, taken, _free_memory())
+        aim = checkup_input(config, host, taken, _free_memory())
         report = check_folder(aim if embedding else _nameless(aim))
         text = spelled(report)
         if stop_on_errors and not report.ok:
@@ -139,7 +139,7 @@ def spelled(report: Report) -> str:
     return plain_text("\n".join(lines))
 
 
-def _nameless(aim: Aim) -> Aim:
+def _nameless(aim: CheckupInput) -> CheckupInput:
     return dataclasses.replace(aim, name="")
 
 

@@ -11,12 +11,11 @@ import pytest
 import skimage
 from PIL import Image
 
-from ti_core.checkup.aim import Aim
+from ti_core.checkup.aim import CheckupInput
 from ti_core.checkup.finding import Finding
 from ti_core.checkup.run import check_folder
-from ti_core.cli.options import make_config
 from ti_core.data.config import DataConfig
-from ti_core.options import leaves
+from ti_core.options import leaves, make_config
 
 BUNDLED = Path(skimage.__file__).parent / "data"
 NAMES = (
@@ -98,7 +97,7 @@ def check(tmp_path: Path) -> Check:
 
     def ask(**changes: Any) -> dict[str, Finding]:
         data = {key: changes.pop(key) for key in list(changes) if key in of_data}
-        aim = Aim(
+        aim = CheckupInput(
             make_config(DataConfig, {"train_data_dir": str(tmp_path), **data}),
             **{"name": "zz-cat", "size": SIZE, **changes},
         )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ti_core.checkup.aim import Aim
+from ti_core.checkup.aim import CheckupInput
 from ti_core.checkup.run import check_folder
 from ti_core.checkup.sameness import one_background, one_colour, one_layout, one_zoom
 from ti_core.checkup.survey import look
@@ -20,10 +20,10 @@ from .conftest import SIZE, Save
 
 
 @pytest.fixture
-def clean(save: Save, photographs: dict[str, Image.Image]) -> Aim:
+def clean(save: Save, photographs: dict[str, Image.Image]) -> CheckupInput:
     """Fourteen different photographs with captions of their own, as they are in their files."""
     folder = save(*photographs.values(), caption="a [name] in place #, seen from side #")
-    return Aim(
+    return CheckupInput(
         DataConfig(train_data_dir=str(folder)),
         "zz-cat",
         size=SIZE,
@@ -33,7 +33,9 @@ def clean(save: Save, photographs: dict[str, Image.Image]) -> Aim:
     )
 
 
-def test_a_varied_set_of_photographs_gets_no_error_no_warning_and_no_hint(clean: Aim) -> None:
+def test_a_varied_set_of_photographs_gets_no_error_no_warning_and_no_hint(
+    clean: CheckupInput,
+) -> None:
     report = check_folder(clean)
     counts = Counter(finding.severity for finding in report.findings)
     assert report.pictures == 14
@@ -50,11 +52,13 @@ def test_compression_is_not_taken_for_blur(
 ) -> None:
     for name, image in photographs.items():
         image.save(tmp_path / f"{name}.jpg", quality=quality)
-    survey = look(Aim(DataConfig(train_data_dir=str(tmp_path)), size=SIZE))
+    survey = look(CheckupInput(DataConfig(train_data_dir=str(tmp_path)), size=SIZE))
     assert survey.which(lambda picture: picture.blurred) == ()
 
 
-def test_of_three_hundred_varied_sets_at_most_two_of_a_hundred_are_called_alike(clean: Aim) -> None:
+def test_of_three_hundred_varied_sets_at_most_two_of_a_hundred_are_called_alike(
+    clean: CheckupInput,
+) -> None:
     """Sets of 4 to 12 of the photographs; small ones may be alike by chance."""
     survey, source = look(clean), np.random.default_rng(0)
     alarms = 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ti_core.checkup.aim import Aim
+from ti_core.checkup.aim import CheckupInput
 from ti_core.checkup.run import check_folder
 from ti_core.data.config import DataConfig
 from ti_core.errors import ConfigError
@@ -98,4 +98,6 @@ def test_flips_in_training_are_judged_as_mirrored_copies_are(save: Save, check: 
 def test_a_dataset_file_that_is_wrong_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "data.toml").write_text("[datasets]")
     with pytest.raises(ConfigError, match="datasets is no list"):
-        check_folder(Aim(DataConfig(dataset_config=str(tmp_path / "data.toml")), size=SIZE))
+        check_folder(
+            CheckupInput(DataConfig(dataset_config=str(tmp_path / "data.toml")), size=SIZE)
+        )

@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from ti_core.checkup import run as module
-from ti_core.checkup.aim import Aim, Run, Segment
+from ti_core.checkup.aim import CheckupInput, Run, Segment
 from ti_core.checkup.disk import spelled
 from ti_core.checkup.memory import FAMILIES, estimate
 from ti_core.checkup.run import RULES, check_folder
 from ti_core.data.config import DataConfig
 from ti_core.hosts.fake import FakeHost
-from ti_core.train.checkup_input import aim_of
+from ti_core.train.checkup_input import checkup_input
 
 from ..conftest import Configure
 from .conftest import Check, Save, noise
@@ -128,7 +128,7 @@ def test_a_training_tells_the_checkup_what_it_needs_to_know(
         sample_every_n_steps=5,
         parse_emphasis=True,
     )
-    aim = aim_of(config, FakeHost(tmp_path), ("dog",), 7, mirrored=True)
+    aim = checkup_input(config, FakeHost(tmp_path), ("dog",), 7, mirrored=True)
     assert (aim.name, aim.vectors, aim.emphasis, aim.mirrored) == ("zz-thing", 3, True, True)
     assert aim.run.segments == (Segment(0.1, 0, 4), Segment(0.01, 4, 10))
     assert (aim.run.max_steps, aim.run.memory_free, aim.taken) == (10, 7, ("dog",))
@@ -141,16 +141,16 @@ def test_a_training_tells_the_checkup_what_it_needs_to_know(
 
 
 def test_without_a_model_a_training_has_sd1_s_size_and_no_estimate(configure: Configure) -> None:
-    aim = aim_of(configure())
+    aim = checkup_input(configure())
     assert (aim.size, aim.run.memory, aim.tokenize) == ((512, 512), 0, None)
-    assert aim_of(configure(resolution=(64, 128))).size == (64, 128)
+    assert checkup_input(configure(resolution=(64, 128))).size == (64, 128)
 
 
 def test_a_small_model_of_a_known_family_gets_no_estimate(
     configure: Configure, tmp_path: Path
 ) -> None:
     assert FakeHost(tmp_path).describe().family in FAMILIES
-    assert aim_of(configure(), FakeHost(tmp_path)).run.memory == 0
+    assert checkup_input(configure(), FakeHost(tmp_path)).run.memory == 0
 
 
 # --- the report ---------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def test_a_small_model_of_a_known_family_gets_no_estimate(
 def test_the_worst_comes_first_and_everything_is_json(tmp_path: Path) -> None:
     (tmp_path / "broken.png").touch()
     (tmp_path / "IMG.heic").touch()
-    report = check_folder(Aim(DataConfig(train_data_dir=str(tmp_path)), size=(64, 64)))
+    report = check_folder(CheckupInput(DataConfig(train_data_dir=str(tmp_path)), size=(64, 64)))
     kinds = [finding.severity for finding in report.findings]
     order = ["error", "warning", "hint", "note", "unchecked"]
     assert kinds == sorted(kinds, key=order.index)
@@ -179,7 +179,7 @@ def test_every_rule_is_called_and_progress_is_told(
     called, seen = [], []
     watched = tuple(lambda survey, aim, rule=rule: called.append(rule) or () for rule in RULES)
     monkeypatch.setattr(module, "RULES", watched)
-    aim = Aim(DataConfig(train_data_dir=str(tmp_path)))
+    aim = CheckupInput(DataConfig(train_data_dir=str(tmp_path)))
     assert check_folder(aim, lambda done, all_: seen.append((done, all_))).ok
     assert tuple(called) == RULES
     assert seen == [(1, 1)]

@@ -41,7 +41,7 @@ def test_words_and_embeddings_are_mixed(ti: Ti, fake_host: FakeHost, style: torc
     assert (code, out) == (0, "mix.safetensors\n"), err
     assert "'cat' * 0.7 + my-style: 2 vector(s)" in err
     with fake_host.session() as session:
-        cat = session.rows_of("cat")["clip_l"]
+        cat = session.token_embeddings_of("cat")["clip_l"]
     assert torch.equal(rows("mix"), torch.cat([cat * 0.7, torch.zeros(1, 12)]) + style)
 
 
@@ -130,7 +130,7 @@ def test_a_prompt_becomes_an_embedding_that_is_the_prompt(ti: Ti, fake_host: Fak
     code, out, err = ti("from-text", "a tall tree", "--out", "tall.safetensors", *MODEL)
     assert (code, out) == (0, "tall.safetensors\n"), err
     with fake_host.session() as session:
-        assert torch.equal(rows("tall"), session.rows_of("a tall tree")["clip_l"])
+        assert torch.equal(rows("tall"), session.token_embeddings_of("a tall tree")["clip_l"])
         embedding = {"tall": {"clip_l": rows("tall")}}
         assert torch.equal(
             session.encode_prompts(["a tall tree"], {}).context,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ti_core.cli.options import make_config
 from ti_core.cli.train import RunConfig, parser
 from ti_core.errors import ConfigError
-from ti_core.options import about, leaves
+from ti_core.options import about, leaves, make_config
 from ti_core.train.config import TrainConfig
 
 KOHYA = """

@@ -129,9 +129,9 @@ def test_only_one_session_is_open_at_a_time(host: Host) -> None:
     with host.session() as one:
         with pytest.raises(HostError), host.session():
             pass
-        one.rows_of("a cat")
+        one.token_embeddings_of("a cat")
     with host.session() as two:
-        two.rows_of("a cat")
+        two.token_embeddings_of("a cat")
 
 
 # --- vocabulary rows --------------------------------------------------------------------------
@@ -139,7 +139,7 @@ def test_only_one_session_is_open_at_a_time(host: Host) -> None:
 
 @pytest.mark.parametrize("text", ["", "cat", "a cat, sitting (here)"])
 def test_every_token_has_a_row_in_every_encoder(host: Host, session: Session, text: str) -> None:
-    rows = session.rows_of(text)
+    rows = session.token_embeddings_of(text)
     count = len(host.tokenize(text))
     assert {key: tuple(value.shape) for key, value in rows.items()} == {
         key: (count, width) for key, width in host.describe().widths.items()
@@ -149,16 +149,19 @@ def test_every_token_has_a_row_in_every_encoder(host: Host, session: Session, te
 
 
 def test_rows_are_copies(session: Session, word: str) -> None:
-    before = session.rows_of(word)
-    for value in session.rows_of(word).values():
+    before = session.token_embeddings_of(word)
+    for value in session.token_embeddings_of(word).values():
         value.zero_()
-    again = session.rows_of(word)
+    again = session.token_embeddings_of(word)
     assert all(torch.equal(before[key], again[key]) and before[key].any() for key in before)
 
 
 def test_rows_by_number_are_the_rows_of_the_tokens(host: Host, session: Session) -> None:
     ids = [token for token, _ in host.tokenize("a cat")]
-    by_text, by_number = session.rows_of("a cat"), session.rows_at(ids[::-1])
+    by_text, by_number = (
+        session.token_embeddings_of("a cat"),
+        session.token_embeddings_at(ids[::-1]),
+    )
     for key, rows in by_text.items():
         assert torch.equal(by_number[key], rows.flip(0))
         assert by_number[key].dtype == torch.float32
@@ -169,28 +172,30 @@ def test_the_whole_vocabulary_can_be_asked_for_and_not_a_row_more(
     host: Host, session: Session
 ) -> None:
     count = min(encoder.vocabulary for encoder in host.describe().encoders)
-    assert {key: tuple(rows.shape) for key, rows in session.rows_at(range(count)).items()} == {
-        key: (count, width) for key, width in host.describe().widths.items()
-    }
+    assert {
+        key: tuple(rows.shape) for key, rows in session.token_embeddings_at(range(count)).items()
+    } == {key: (count, width) for key, width in host.describe().widths.items()}
     for numbers in ([count], [0, -1]):
         with pytest.raises(HostError, match="there is no token"):
-            session.rows_at(numbers)
+            session.token_embeddings_at(numbers)
         with pytest.raises(HostError, match="there is no token"):
-            host.spell(numbers)
+            host.token_strings(numbers)
 
 
 def test_rows_by_number_are_copies(session: Session) -> None:
-    before = session.rows_at([5])
-    for value in session.rows_at([5]).values():
+    before = session.token_embeddings_at([5])
+    for value in session.token_embeddings_at([5]).values():
         value.zero_()
-    after = session.rows_at([5])
+    after = session.token_embeddings_at([5])
     assert all(torch.equal(before[key], after[key]) and before[key].any() for key in before)
 
 
 def test_tokens_are_spelled_by_number_as_they_are_in_a_text(host: Host) -> None:
     tokens = host.tokenize("a cat, sitting (here)")
-    assert host.spell([number for number, _ in tokens]) == [spelling for _, spelling in tokens]
-    assert all(host.spell([number])[0] for number in range(20))
+    assert host.token_strings([number for number, _ in tokens]) == [
+        spelling for _, spelling in tokens
+    ]
+    assert all(host.token_strings([number])[0] for number in range(20))
 
 
 # --- prompts ----------------------------------------------------------------------------------
@@ -200,7 +205,7 @@ def test_an_embedding_with_the_rows_of_a_word_is_that_word(
     host: Host, session: Session, word: str
 ) -> None:
     """The identity that A1111's wiki promises, bit for bit, down to the picture."""
-    rows = session.rows_of(word)
+    rows = session.token_embeddings_of(word)
     as_word = session.encode_prompts([f"a picture of {word}"], {})
     as_name = session.encode_prompts([f"a picture of {NAME}"], {NAME: rows})
     assert torch.equal(as_word.context, as_name.context)
@@ -584,8 +589,8 @@ Use = Callable[[Host, Session], None]
 def use_all(host: Host, session: Session) -> None:
     for use in USES:
         use(host, session)
-    session.rows_of("a cat")
-    session.rows_at(range(100))
+    session.token_embeddings_of("a cat")
+    session.token_embeddings_at(range(100))
     session.release("vae")
     session.release("text_encoder")
 

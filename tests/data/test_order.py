@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ti_core.data.order import Alike, Order, balanced, batch_items, epoch_order
+from ti_core.data.order import Order, SizeGroup, balanced, batch_items, epoch_order
 
 counts = st.integers(1, 12)
 seeds = st.integers(0, 2**63 - 1)
@@ -47,11 +47,11 @@ def test_epochs_differ_and_so_do_seeds() -> None:
 SIZES = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 4)), min_size=2, max_size=4)
 
 
-def groups_of(sizes: list[tuple[int, int]]) -> tuple[Alike, ...]:
+def groups_of(sizes: list[tuple[int, int]]) -> tuple[SizeGroup, ...]:
     """Groups of so many pictures, with such batch sizes; numbers go on from group to group."""
     starts = [sum(count for count, _ in sizes[:i]) for i in range(len(sizes))]
     return tuple(
-        Alike(tuple(range(start, start + count)), batch)
+        SizeGroup(tuple(range(start, start + count)), batch)
         for start, (count, batch) in zip(starts, sizes, strict=True)
     )
 
@@ -73,7 +73,7 @@ def test_with_several_sizes_every_picture_comes_once_an_epoch_and_batches_hold_o
 
 
 def test_with_one_size_the_order_is_the_one_it_always_was() -> None:
-    order = Order((Alike(tuple(range(5)), 2),), seed=3, passes=2)
+    order = Order((SizeGroup(tuple(range(5)), 2),), seed=3, passes=2)
     for step in range(9):
         batches = order.of_step(step)
         assert [len(batch) for batch in batches] == [2, 2]
@@ -81,13 +81,13 @@ def test_with_one_size_the_order_is_the_one_it_always_was() -> None:
 
 
 def test_repeated_pictures_come_as_often_as_told() -> None:
-    order = Order((Alike((0, 0, 0, 1), 1),), seed=0)
+    order = Order((SizeGroup((0, 0, 0, 1), 1),), seed=0)
     seen = [order.of_step(step)[0][0] for step in range(8)]
     assert (seen.count(0), seen.count(1)) == (6, 2)
 
 
 def test_epochs_are_counted_in_updates() -> None:
-    assert [Order((Alike((0, 1, 2, 3), 2),), 0).epoch(step) for step in range(4)] == [
+    assert [Order((SizeGroup((0, 1, 2, 3), 2),), 0).epoch(step) for step in range(4)] == [
         (0, 0),
         (0, 1),
         (1, 0),

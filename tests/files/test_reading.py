@@ -36,7 +36,7 @@ def table(count: int = 2, width: int = 768, seed: int = 0) -> Tensor:
 L, G = table(2, 768), table(2, 1280, 1)
 
 
-def rows_of(embedding: Embedding) -> Tensor:
+def token_embeddings_of(embedding: Embedding) -> Tensor:
     (rows,) = embedding.vectors.values()
     return rows
 
@@ -132,13 +132,13 @@ def test_the_vectors_of_every_program_are_read_bit_for_bit(
     found = read_embedding(tmp_path / "cat.x")
     assert found.name == "cat"
     assert found.vectors.keys() == {"emb_params"}
-    assert torch.equal(rows_of(found), rows)
-    assert not rows_of(found).requires_grad
+    assert torch.equal(token_embeddings_of(found), rows)
+    assert not token_embeddings_of(found).requires_grad
 
 
 def test_a_row_without_the_outer_dimension_is_one_vector(tmp_path: Path) -> None:
     old_diffusers(tmp_path / "cat.bin", L)
-    assert torch.equal(rows_of(read_embedding(tmp_path / "cat.bin")), L[:1])
+    assert torch.equal(token_embeddings_of(read_embedding(tmp_path / "cat.bin")), L[:1])
 
 
 @pytest.mark.parametrize("save", [a1111, ldm, kohya, diffusers], ids=lambda save: save.__name__)
@@ -152,14 +152,14 @@ def test_files_of_old_torch_are_read(
     )
     save(tmp_path / "cat.pt", L)
     assert (tmp_path / "cat.pt").read_bytes()[:2] == b"\x80\x02"
-    assert torch.equal(rows_of(read_embedding(tmp_path / "cat.pt")), L)
+    assert torch.equal(token_embeddings_of(read_embedding(tmp_path / "cat.pt")), L)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.float32])
 @pytest.mark.parametrize("save", [kohya, invoke], ids=lambda save: save.__name__)
 def test_every_precision_becomes_fp32(tmp_path: Path, save: Any, dtype: torch.dtype) -> None:
     save(tmp_path / "cat", L.to(dtype))
-    rows = rows_of(read_embedding(tmp_path / "cat"))
+    rows = token_embeddings_of(read_embedding(tmp_path / "cat"))
     assert rows.dtype == torch.float32
     assert torch.equal(rows, L.to(dtype).float())
 
@@ -177,7 +177,7 @@ def test_sdxl_files_have_both_tables(tmp_path: Path, save: Any, names: tuple[str
 def test_the_file_and_the_card_of_the_real_a1111_are_equal() -> None:
     file = read_embedding(GOLDEN / "my-ref-15.pt")
     picture = read_embedding(GOLDEN / "my-ref-15-card.png")
-    assert torch.equal(rows_of(file), rows_of(picture))
+    assert torch.equal(token_embeddings_of(file), token_embeddings_of(picture))
     assert (file.step, file.metadata) == (picture.step, picture.metadata)
 
 
@@ -243,7 +243,7 @@ def test_the_terms_of_a_file_are_listed_and_one_is_chosen(tmp_path: Path) -> Non
     assert [each.name for each in read_embeddings(tmp_path / "merged.pt")] == ["<a>", "<b>"]
     chosen = read_embedding(tmp_path / "merged.pt", "<b>")
     assert chosen.metadata["modelspec.trigger_phrase"] == "<b>"
-    assert torch.equal(rows_of(chosen), L + 1)
+    assert torch.equal(token_embeddings_of(chosen), L + 1)
 
 
 def test_a_file_of_several_asks_which_and_names_them(tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_halves_of_different_numbers_of_vectors_are_refused(tmp_path: Path) -> N
 def test_the_ending_means_nothing(tmp_path: Path, save: Any, ending: str) -> None:
     path = tmp_path / f"cat{ending}"
     save(path, L)
-    assert torch.equal(rows_of(read_embedding(path)), L)
+    assert torch.equal(token_embeddings_of(read_embedding(path)), L)
 
 
 def test_a_pickle_in_a_safe_name_is_still_only_read(tmp_path: Path) -> None:
@@ -422,7 +422,7 @@ def test_many_names_for_one_table_are_not_copied(tmp_path: Path, names: list[str
 
 def test_turned_tables_are_in_order_in_memory(tmp_path: Path) -> None:
     torch.save({"emb_params": table(8, 3).T}, tmp_path / "x")
-    assert rows_of(read_embedding(tmp_path / "x")).is_contiguous()
+    assert token_embeddings_of(read_embedding(tmp_path / "x")).is_contiguous()
 
 
 def test_of_the_notes_in_a_file_of_several_each_gets_the_essentials(tmp_path: Path) -> None:
@@ -484,7 +484,7 @@ def test_any_size_from_any_program_makes_the_journey(
 ) -> None:
     rows = table(count, width, seed)
     save(tmp_path / "cat", rows)
-    assert torch.equal(rows_of(read_embedding(tmp_path / "cat")), rows)
+    assert torch.equal(token_embeddings_of(read_embedding(tmp_path / "cat")), rows)
 
 
 @settings(same_folder, max_examples=60)
@@ -498,7 +498,7 @@ def test_damage_is_an_error_of_files_whatever_the_program(
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     (tmp_path / "cat").write_bytes(content[: data.draw(st.integers(0, len(content)))])
     try:
-        rows = rows_of(read_embedding(tmp_path / "cat"))
+        rows = token_embeddings_of(read_embedding(tmp_path / "cat"))
     except FileError:
         return
     assert torch.isfinite(rows).all()

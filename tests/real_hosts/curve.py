@@ -72,7 +72,7 @@ def _losses(log: Path) -> list[float]:
 
 def _train(program: str, kind: Any, folder: Path) -> None:
     from tests.webui.program import load, load_forge, load_reforge
-    from ti_core.cli.options import make_config
+    from ti_core.options import make_config
     from ti_core.train.config import TrainConfig
     from ti_core.train.loop import train
     from ti_webui.hosts.choose import current_host

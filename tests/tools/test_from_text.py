@@ -16,15 +16,15 @@ from .conftest import Save
 
 
 def test_a_text_is_its_tokens(session: FakeSession) -> None:
-    rows = merged(tree_of_text("a (red:1.2) cat"), Sources(session=session).rows_of)
-    assert torch.equal(rows["emb_params"], session.rows_of("a (red:1.2) cat")["clip_l"])
+    rows = merged(tree_of_text("a (red:1.2) cat"), Sources(session=session).vectors_of)
+    assert torch.equal(rows["emb_params"], session.token_embeddings_of("a (red:1.2) cat")["clip_l"])
 
 
 def test_whole_names_stand_for_embeddings(session: FakeSession, save: Save) -> None:
     tree = tree_of_text("a My-Style cat, my-styles", ["my-style"])
     assert tree == Join(Join(Text("a "), Name("my-style")), Text(" cat, my-styles"))
-    rows = merged(tree, Sources([save("my-style", 5, 6)], session=session).rows_of)["emb_params"]
-    words = session.rows_of("a cat, my-styles")["clip_l"]
+    rows = merged(tree, Sources([save("my-style", 5, 6)], session=session).vectors_of)["emb_params"]
+    words = session.token_embeddings_of("a cat, my-styles")["clip_l"]
     assert rows[1:3, 0].tolist() == [5, 6]
     assert torch.equal(torch.cat([rows[:1], rows[3:]]), words)
 

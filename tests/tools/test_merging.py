@@ -19,7 +19,7 @@ from .expressions import TREES
 WIDTHS = {"clip_l": 3, "clip_g": 5}
 
 
-def rows_of(leaf: Text | Name | Token) -> Rows:
+def vectors_of(leaf: Text | Name | Token) -> Rows:
     """A row of whole numbers for every letter; an empty text has none."""
     letters = str(leaf.number) if isinstance(leaf, Token) else getattr(leaf, "text", None)
     if isinstance(leaf, Name):
@@ -30,7 +30,7 @@ def rows_of(leaf: Text | Name | Token) -> Rows:
 
 
 def of(expression: str) -> Tensor:
-    return merged(parsed(expression), rows_of)["clip_g"]
+    return merged(parsed(expression), vectors_of)["clip_g"]
 
 
 def first(expression: str) -> list[float]:
@@ -90,7 +90,7 @@ def test_what_we_add_to_the_language(expression: str, numbers: list[float]) -> N
 
 
 def test_all_text_encoders_are_treated_alike() -> None:
-    found = merged(parsed("'bc' * 0.5 + <d>, 'e'"), rows_of)
+    found = merged(parsed("'bc' * 0.5 + <d>, 'e'"), vectors_of)
     assert {key: tuple(rows.shape) for key, rows in found.items()} == {
         "clip_l": (2, 3),
         "clip_g": (2, 5),
@@ -133,7 +133,7 @@ def test_slices_of_a_concatenation_are_its_parts(a: str, b: str) -> None:
 @given(TREES)
 def test_any_tree_gives_finite_vectors_or_the_named_error(tree: Tree) -> None:
     try:
-        found = merged(tree, rows_of)
+        found = merged(tree, vectors_of)
     except EmbeddingError:
         return
     assert len({len(rows) for rows in found.values()}) == 1
@@ -155,7 +155,7 @@ def test_any_tree_gives_finite_vectors_or_the_named_error(tree: Tree) -> None:
 )
 def test_an_unusable_result_is_told(expression: str, message: str) -> None:
     with pytest.raises(EmbeddingError) as caught:
-        merged(parsed(expression), rows_of)
+        merged(parsed(expression), vectors_of)
     assert message in str(caught.value)
 
 

@@ -19,7 +19,7 @@ def piece(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
 
 @pytest.mark.usefixtures("piece")
 def test_a_word_is_nearest_to_itself(host: FakeHost, session: FakeSession) -> None:
-    found = nearest_tokens(session.rows_of("a cat"), host, session, 3)
+    found = nearest_tokens(session.token_embeddings_of("a cat"), host, session, 3)
     assert list(found) == ["clip_l"]
     assert [row[0].text for row in found["clip_l"]] == ["a…", "cat…"]
     for row in found["clip_l"]:
@@ -31,7 +31,7 @@ def test_a_word_is_nearest_to_itself(host: FakeHost, session: FakeSession) -> No
 @pytest.mark.usefixtures("piece")
 def test_the_result_is_that_of_looking_at_all_at_once(host: FakeHost, session: FakeSession) -> None:
     vector = torch.randn(1, 12, generator=torch.Generator().manual_seed(3))
-    table = session.rows_at(range(997))["clip_l"]
+    table = session.token_embeddings_at(range(997))["clip_l"]
     cosines = torch.nn.functional.cosine_similarity(vector, table)
     best = cosines.topk(7)
     found = nearest_tokens({"clip_l": vector}, host, session, 7)["clip_l"][0]
@@ -45,12 +45,12 @@ def test_of_equal_tokens_the_lower_number_comes_first(host: FakeHost) -> None:
     with torch.no_grad():
         weight[500:520] = weight[7]
     with host.session() as session:
-        found = nearest_tokens(session.rows_at([7]), host, session, 4)["clip_l"][0]
+        found = nearest_tokens(session.token_embeddings_at([7]), host, session, 4)["clip_l"][0]
     assert [each.number for each in found] == [7, 500, 501, 502]
 
 
 def test_length_does_not_matter_and_opposites_are_far(host: FakeHost, session: FakeSession) -> None:
-    rows = session.rows_of("cat")
+    rows = session.token_embeddings_of("cat")
     for factor in (1e-6, 1, 1e6):
         (near,) = nearest_tokens({k: v * factor for k, v in rows.items()}, host, session, 1)[
             "clip_l"
@@ -62,7 +62,7 @@ def test_length_does_not_matter_and_opposites_are_far(host: FakeHost, session: F
 
 
 def test_zeros_have_no_neighbours(host: FakeHost, session: FakeSession) -> None:
-    rows = torch.cat([torch.zeros(1, 12), session.rows_of("cat")["clip_l"]])
+    rows = torch.cat([torch.zeros(1, 12), session.token_embeddings_of("cat")["clip_l"]])
     found = nearest_tokens({"clip_l": rows}, host, session, 2)["clip_l"]
     assert found[0] == []
     assert len(found[1]) == 2
@@ -71,7 +71,7 @@ def test_zeros_have_no_neighbours(host: FakeHost, session: FakeSession) -> None:
 def test_both_encoders_of_sdxl_are_searched() -> None:
     host = FakeHost(family="sdxl")
     with host.session() as session:
-        found = nearest_tokens(session.rows_of("cat"), host, session, 1)
+        found = nearest_tokens(session.token_embeddings_of("cat"), host, session, 1)
     assert {key: rows[0][0].text for key, rows in found.items()} == {
         "clip_l": "cat…",
         "clip_g": "cat…",
@@ -82,13 +82,13 @@ def test_no_more_than_a_piece_is_asked_for(
     host: FakeHost, session: FakeSession, piece: int
 ) -> None:
     sizes: list[int] = []
-    whole = session.rows_at
+    whole = session.token_embeddings_at
 
     def counted(ids: range) -> dict[str, torch.Tensor]:
         sizes.append(len(ids))
         return whole(ids)
 
-    session.rows_at = counted  # type: ignore[assignment, method-assign]
+    session.token_embeddings_at = counted  # type: ignore[assignment, method-assign]
     nearest_tokens({"clip_l": torch.ones(1, 12)}, host, session, 2)
     assert max(sizes) <= piece
     assert sum(sizes) == 997

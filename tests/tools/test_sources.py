@@ -16,7 +16,7 @@ from .conftest import Save
 
 
 def first(sources: Sources, name: str) -> float:
-    return float(sources.rows_of(Name(name))["emb_params"][0, 0])
+    return float(sources.vectors_of(Name(name))["emb_params"][0, 0])
 
 
 def test_listed_files_come_before_paths_and_folders(save: Save, tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_an_unknown_name_gets_advice(save: Save) -> None:
         (Sources([save("y", 1)]), "y-z", "a difference is written with spaces: a - b"),
     ):
         with pytest.raises(EmbeddingError) as caught:
-            sources.rows_of(Name(name))
+            sources.vectors_of(Name(name))
         assert f"there is no embedding {name!r}" in str(caught.value)
         assert advice in str(caught.value)
 
@@ -49,20 +49,20 @@ def test_two_listed_files_of_one_name_are_refused(save: Save) -> None:
 
 def test_words_are_rows_of_the_vocabulary(host: FakeHost, session: FakeSession) -> None:
     sources = Sources(session=session)
-    by_text = sources.rows_of(Text("a cat"))
-    assert torch.equal(by_text["emb_params"], session.rows_of("a cat")["clip_l"])
+    by_text = sources.vectors_of(Text("a cat"))
+    assert torch.equal(by_text["emb_params"], session.token_embeddings_of("a cat")["clip_l"])
     (token, _), *_ = host.tokenize("a")
-    assert torch.equal(sources.rows_of(Token(token))["emb_params"], by_text["emb_params"][:1])
-    assert len(sources.rows_of(Text(""))["emb_params"]) == 0
+    assert torch.equal(sources.vectors_of(Token(token))["emb_params"], by_text["emb_params"][:1])
+    assert len(sources.vectors_of(Text(""))["emb_params"]) == 0
     assert sources.used == []
     with pytest.raises(HostError):
-        sources.rows_of(Token(10**6))
+        sources.vectors_of(Token(10**6))
 
 
 def test_sdxl_has_rows_for_both_encoders() -> None:
     host = FakeHost(family="sdxl")
     with host.session() as session:
-        rows = Sources(session=session).rows_of(Text("a cat"))
+        rows = Sources(session=session).vectors_of(Text("a cat"))
     assert {key: tuple(value.shape) for key, value in rows.items()} == {
         "clip_l": (2, 12),
         "clip_g": (2, 20),
@@ -72,4 +72,4 @@ def test_sdxl_has_rows_for_both_encoders() -> None:
 @pytest.mark.parametrize("leaf", [Text("cat"), Token(5)])
 def test_words_need_a_model(leaf: Text | Token) -> None:
     with pytest.raises(ConfigError, match="add --pretrained_model_name_or_path"):
-        Sources().rows_of(leaf)
+        Sources().vectors_of(leaf)

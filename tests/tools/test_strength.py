@@ -114,4 +114,4 @@ def test_zeros_cannot_be_made_louder() -> None:
 def test_words_of_the_model_are_normal(host: FakeHost, session: FakeSession) -> None:
     medians = median_lengths(host.describe(), session)
     for word in ("tree", "cat", "a tall house"):
-        assert strength_of(session.rows_of(word), medians).verdict == "normal"
+        assert strength_of(session.token_embeddings_of(word), medians).verdict == "normal"

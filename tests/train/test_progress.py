@@ -17,19 +17,19 @@ from ti_core.train.events import (
     Started,
     StepDone,
 )
-from ti_core.train.progress import Standing, after
+from ti_core.train.progress import JobProgress, after
 
 STARTED = Started("word", Path("run"), 0, 100, 5, "subject", "model", 2, {}, [(0, 100, 0.005)])
 
 
-def stepped(standing: Standing, first: int, last: int, seconds: float = 2.0) -> Standing:
+def stepped(standing: JobProgress, first: int, last: int, seconds: float = 2.0) -> JobProgress:
     for step in range(first, last + 1):
         standing = after(standing, StepDone(step, 0, step, 1.0 / step, 0.005, seconds))
     return standing
 
 
 def test_progress_and_the_time_that_is_left() -> None:
-    standing = after(Standing(), STARTED)
+    standing = after(JobProgress(), STARTED)
     assert standing.seconds_left is None
     standing = stepped(standing, 1, 25)
     assert (standing.step, standing.total, standing.share) == (25, 100, 0.25)
@@ -38,32 +38,32 @@ def test_progress_and_the_time_that_is_left() -> None:
 
 
 def test_the_time_per_step_follows_a_change_of_speed() -> None:
-    standing = stepped(stepped(after(Standing(), STARTED), 1, 20, 1.0), 21, 80, 3.0)
+    standing = stepped(stepped(after(JobProgress(), STARTED), 1, 20, 1.0), 21, 80, 3.0)
     assert 2.9 < standing.seconds_per_step <= 3.0
 
 
 def test_a_pause_is_a_state_and_ends() -> None:
-    paused = after(after(Standing(), STARTED), Paused(3))
+    paused = after(after(JobProgress(), STARTED), Paused(3))
     assert paused.state == "paused"
     assert not paused.over
     assert after(paused, Resumed(3)).state == "running"
 
 
 def test_encoding_is_a_stage_until_the_first_step() -> None:
-    encoding = after(after(Standing(), STARTED), Encoding(300, 10_000))
+    encoding = after(after(JobProgress(), STARTED), Encoding(300, 10_000))
     assert encoding.stage == "encoding pictures: 300 of 10000"
     assert stepped(encoding, 1, 1).stage == "training"
 
 
 def test_drawing_is_a_stage_that_takes_the_place_of_encoding() -> None:
-    encoding = after(after(Standing(), STARTED), Encoding(4, 5))
+    encoding = after(after(JobProgress(), STARTED), Encoding(4, 5))
     drawing = after(encoding, Previewing(0, 1, 2))
     assert drawing.stage == "drawing previews: 1 of 2"
     assert after(drawing, PreviewReady(0, Path("0.png"), "a word")).stage == "training"
 
 
 def test_pictures_notices_and_the_result_are_collected() -> None:
-    standing = after(Standing(), STARTED)
+    standing = after(JobProgress(), STARTED)
     for event in (
         PreviewReady(0, Path("0.png"), "a word"),
         Notice("warning", "odd"),
@@ -77,7 +77,7 @@ def test_pictures_notices_and_the_result_are_collected() -> None:
 
 
 def test_a_long_curve_stays_small_and_keeps_its_ends() -> None:
-    standing = stepped(after(Standing(), STARTED), 1, 9000)
+    standing = stepped(after(JobProgress(), STARTED), 1, 9000)
     assert len(standing.losses) < 2000
     steps = [step for step, _, _ in standing.losses]
     assert (steps[0], steps[-1]) == (1, 9000)
@@ -86,12 +86,12 @@ def test_a_long_curve_stays_small_and_keeps_its_ends() -> None:
 
 def test_steps_that_are_made_again_replace_those_before() -> None:
     """After a loss that is no number, a run goes back to its last state."""
-    standing = stepped(stepped(after(Standing(), STARTED), 1, 10), 6, 7)
+    standing = stepped(stepped(after(JobProgress(), STARTED), 1, 10), 6, 7)
     assert [step for step, _, _ in standing.losses] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_preprocessing_is_counted_too() -> None:
-    standing = after(Standing(), preprocessing.Started(Path("from"), Path("to"), 4))
+    standing = after(JobProgress(), preprocessing.Started(Path("from"), Path("to"), 4))
     standing = after(standing, preprocessing.PictureDone(0, Path("a.png"), (), ("it is small",)))
     standing = after(standing, preprocessing.Skipped(1, Path("b.txt"), "no picture"))
     assert (standing.step, standing.total) == (2, 4)

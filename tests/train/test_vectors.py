@@ -72,7 +72,7 @@ def test_every_rule_gives_as_many_rows_as_asked_for_and_keeps_the_first(
 def test_one_word_gives_its_own_row() -> None:
     host = FakeHost()
     with host.session() as session:
-        expected = session.rows_of("tree")["clip_l"]
+        expected = session.token_embeddings_of("tree")["clip_l"]
     found = start(host, init_word="tree")
     assert torch.equal(found.rows["clip_l"], expected)
     assert found.notices == ()

@@ -94,7 +94,9 @@ def test_errors_go_into_the_first_output_and_the_others_stay() -> None:
 
 
 def test_a_question_is_answered_where_jobs_work(studio: Studio) -> None:
-    found = ask(studio, "words", lambda host, session: session.rows_of("cat")["clip_l"].shape)
+    found = ask(
+        studio, "words", lambda host, session: session.token_embeddings_of("cat")["clip_l"].shape
+    )
     assert tuple(found) == (1, 12)
     with studio.host().session():
         pass  # it was closed

@@ -13,7 +13,7 @@ from ti_core.checkup.aim import Segment
 from ti_core.checkup.finding import Finding
 from ti_core.errors import ConfigError
 from ti_core.events import Notice
-from ti_core.train.progress import Standing
+from ti_core.train.progress import JobProgress
 from ti_webui import markup
 from ti_webui.curve import curve
 from ti_webui.outlook import Outlook
@@ -48,7 +48,7 @@ def read(html: str) -> _Reader:
 
 def everywhere(text: str) -> str:
     """Every place of the panel's HTML into which a foreign text can come."""
-    standing = Standing(
+    standing = JobProgress(
         state="failed",
         stage=text,
         error=text,
@@ -111,7 +111,7 @@ def test_the_schedule_is_told_in_steps_that_people_count() -> None:
 
 
 def test_a_running_job_tells_where_it_is_and_how_long_it_takes() -> None:
-    standing = Standing(
+    standing = JobProgress(
         state="running",
         stage="training",
         step=50,

@@ -27,7 +27,7 @@ def test_schedule_tokens_and_model_are_told(studio: Studio, configure: Configure
     config = configure(learning_rate="0.1:10, 0.01", max_train_steps=40, num_vectors_per_token=5)
     told = outlook(studio, config)
     assert [(s.rate, s.start, s.until) for s in told.segments] == [(0.1, 0, 10), (0.01, 10, 40)]
-    assert (told.vectors, told.room, told.model, told.trouble) == (5, 75, "fake", "")
+    assert (told.vectors, told.capacity, told.model, told.trouble) == (5, 75, "fake", "")
 
 
 def test_memory_grows_with_the_pictures_of_a_pass(studio: Studio, configure: Configure) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ti_core.cli.options import make_config
 from ti_core.data.templates import SHIPPED
+from ti_core.options import make_config
 from ti_core.port.session import Family
 from ti_core.schedule import parse_schedule, require_reach
 from ti_core.train.config import TrainConfig

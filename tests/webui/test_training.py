@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 import torch
 
-from ti_core.cli.options import make_config
 from ti_core.errors import ConfigError, HostError, TrainingError
 from ti_core.files.embedding import Embedding
 from ti_core.files.reading import read_embedding
 from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
+from ti_core.options import make_config
 from ti_core.train.config import TrainConfig
 from ti_core.train.events import StepDone
 from ti_core.train.loop import train
 from ti_webui.job import Job
 from ti_webui.studio import Studio
-from ti_webui.training import embedding_named, new_order, resumable, resume_order, start
+from ti_webui.training import embedding_named, new_request, resumable, resume_request, start
 
 from .conftest import finished
 
@@ -30,7 +30,7 @@ def config_of(settings: dict[str, Any], **changes: Any) -> TrainConfig:
 
 
 def run(studio: Studio, settings: dict[str, Any], **changes: Any) -> Job:
-    job = finished(start(studio, new_order(studio, config_of(settings, **changes))))
+    job = finished(start(studio, new_request(studio, config_of(settings, **changes))))
     assert job.standing.error == ""
     return job
 
@@ -74,7 +74,7 @@ def test_an_embedding_that_is_there_goes_on_from_its_own_vectors(
     rows = torch.full((3, 12), 0.5)
     path = folder / "zz-thing.safetensors"
     write_embedding(path, Embedding("zz-thing", {"emb_params": rows}))
-    order = new_order(studio, config_of(settings, token_string="ZZ-Thing", max_train_steps=1))
+    order = new_request(studio, config_of(settings, token_string="ZZ-Thing", max_train_steps=1))
     assert order.config.embedding.weights == str(path)
     assert order.config.embedding.num_vectors_per_token == 3
     finished(start(studio, order))
@@ -90,7 +90,7 @@ def test_a_pt_file_is_not_given_a_second_file_of_its_name(
     path = tmp_path / "embeddings" / "zz-thing.pt"
     write_embedding(path, Embedding("zz-thing", {"emb_params": torch.ones(1, 12)}), "pt")
     with pytest.raises(ConfigError, match=r"zz-thing\.pt"):
-        new_order(studio, config_of(settings))
+        new_request(studio, config_of(settings))
 
 
 def test_an_interrupted_run_goes_on_to_the_same_bytes(
@@ -112,7 +112,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
     found = resumable(studio, "zz-whole-2", str(tmp_path / "log"))
     assert found is not None
     assert found.step == 3
-    job = finished(start(studio, resume_order(found, "zz-whole-2")))
+    job = finished(start(studio, resume_request(found, "zz-whole-2")))
     assert (job.standing.state, job.standing.first_step, job.standing.step) == ("done", 3, 8)
     results = [read_embedding(done.standing.result) for done in (whole, job)]  # type: ignore[arg-type]
     one, two = (result.vectors["emb_params"] for result in results)
@@ -124,8 +124,8 @@ def test_resuming_takes_the_runs_settings_and_more_steps_if_asked(
 ) -> None:
     run(studio, settings)
     found = resumable(studio, "zz-thing", str(tmp_path / "log"))
-    assert resume_order(found, "zz-thing", 4).config.optimizer.max_train_steps == 6
-    order = resume_order(found, "zz-thing", 9)
+    assert resume_request(found, "zz-thing", 4).config.optimizer.max_train_steps == 6
+    order = resume_request(found, "zz-thing", 9)
     assert order.config.optimizer.max_train_steps == 9
     assert finished(start(studio, order)).standing.step == 9
 
@@ -133,14 +133,14 @@ def test_resuming_takes_the_runs_settings_and_more_steps_if_asked(
 def test_nothing_to_resume_is_said(studio: Studio, tmp_path: Path) -> None:
     assert resumable(studio, "zz-thing", str(tmp_path / "log")) is None
     with pytest.raises(TrainingError, match="no run of zz-thing"):
-        resume_order(None, "zz-thing")
+        resume_request(None, "zz-thing")
 
 
 def test_no_model_is_an_error_on_the_page(studio: Studio, settings: dict[str, Any]) -> None:
     def missing() -> FakeHost:
         raise HostError("no model is loaded", "", "choose a checkpoint")
 
-    order = new_order(studio, config_of(settings))
+    order = new_request(studio, config_of(settings))
     studio.host = missing
     job = finished(start(studio, order))
     assert job.standing.error == "no model is loaded; choose a checkpoint"
@@ -159,7 +159,7 @@ def test_the_checkup_is_shown_and_its_errors_end_the_run(
     studio: Studio, settings: dict[str, Any], tmp_path: Path
 ) -> None:
     changes = {"train_data_dir": str(tmp_path / "nothing here"), "skip_checkup": False}
-    order = new_order(studio, config_of(settings, **changes))
+    order = new_request(studio, config_of(settings, **changes))
     job = finished(start(studio, order))
     assert job.standing.state == "failed"
     assert "the checkup found an error" in job.standing.error

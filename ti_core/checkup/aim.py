@@ -36,7 +36,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Aim:
+class CheckupInput:
     """Folders of pictures (those of `data`), and what shall be learned from them."""
 
     data: DataConfig
@@ -51,7 +51,7 @@ class Aim:
     """Brackets in prompts are to be read as the web UIs read them."""
     tokenize: Tokenize | None = None
     """Text → token ids of the model; without it nothing is said about tokens."""
-    room: int = TOKENS_PER_CHUNK
+    capacity: int = TOKENS_PER_CHUNK
     """Places for tokens in one chunk."""
     taken: tuple[str, ...] = ()
     """Names of the embeddings that are there already."""

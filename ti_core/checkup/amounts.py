@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .aim import Aim
+from .aim import CheckupInput
 from .finding import Finding
 from .survey import Survey
 
@@ -12,7 +12,7 @@ FEWEST = 3
 """The paper trains with 3 to 5 pictures (Gal et al. 2022)."""
 
 
-def pictures_per_vector(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def pictures_per_vector(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """More vectors can hold more, but also learn single pictures by heart."""
     count = len(survey.pictures)
     if not count:

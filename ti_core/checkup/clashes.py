@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..port.prompt import find_triggers
-from .aim import Aim
+from .aim import CheckupInput
 from .finding import Finding
 from .survey import Survey
 
 
-def vocabulary(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def vocabulary(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """A trigger that the model knows as a word; kohya refuses it, A1111 says nothing."""
     if aim.name and aim.tokenize and len(aim.tokenize(aim.name)) == 1:
         yield Finding(
@@ -22,7 +22,7 @@ def vocabulary(survey: Survey, aim: Aim) -> Iterator[Finding]:
         )
 
 
-def other_embeddings(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def other_embeddings(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """A trigger that another embedding has, or that is a part of another's."""
     same = [name for name in aim.taken if name.casefold() == aim.name.casefold() and aim.name]
     if same:
@@ -44,7 +44,7 @@ def other_embeddings(survey: Survey, aim: Aim) -> Iterator[Finding]:
         )
 
 
-def spaces(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def spaces(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """A trigger with spaces, which ComfyUI cannot name."""
     if " " in aim.name:
         yield Finding(

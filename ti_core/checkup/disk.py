@@ -7,12 +7,12 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from .aim import Aim
+from .aim import CheckupInput
 from .finding import Finding, unchecked
 from .survey import Survey
 
 
-def disk_space(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def disk_space(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Free bytes against what the run will write, one sum for each disk."""
     try:
         for folder, size in _by_disk(aim.run.writes):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..data.captions import FALLBACK
 from ..data.pictures import ENDINGS
-from .aim import Aim
+from .aim import CheckupInput
 from .finding import Finding
 from .survey import Survey
 
@@ -18,7 +18,7 @@ _ENTRIES_LOOKED_AT = 1000
 """In a folder below; enough to tell whether it holds pictures."""
 
 
-def unreadable(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def unreadable(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Pictures that cannot be opened."""
     if survey.unreadable:
         path, error = survey.unreadable[0]
@@ -32,7 +32,7 @@ def unreadable(survey: Survey, aim: Aim) -> Iterator[Finding]:
         )
 
 
-def ignored(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def ignored(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Pictures of other kinds, and pictures in folders below."""
     entries = [path for folder in survey.folders for path in sorted(folder.iterdir())]
     names = [path.name for path in entries if path.suffix.lower() in _UNREAD]
@@ -48,7 +48,7 @@ def ignored(survey: Survey, aim: Aim) -> Iterator[Finding]:
         )
 
 
-def not_looked_at(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def not_looked_at(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Of very many pictures some are looked at."""
     if survey.left_out:
         count = len(survey.pictures) + len(survey.unreadable)
@@ -70,7 +70,7 @@ def _holds_pictures(folder: Path) -> bool:
         return False
 
 
-def stray_captions(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def stray_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Caption files that belong to no picture, such as those of misspelt names."""
     entries = [path for folder in survey.folders for path in folder.iterdir()]
     stems = {(p.parent, p.stem) for p in entries if p.suffix.lower() in ENDINGS}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .aim import Aim
+from .aim import CheckupInput
 from .duplicates import MOST_BITS
 from .finding import Finding
 from .measures import alike, difference_hashes, leaning, near
@@ -22,7 +22,7 @@ _ONE_SIDED = re.compile(
 )
 
 
-def flips(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def flips(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Speaks only when copies are planned, or when there are some in the folder already."""
     copies = _mirrored(survey)
     if not aim.mirrored and not copies:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .aim import Aim
+from .aim import CheckupInput
 from .disk import spelled
 from .finding import Finding, unchecked
 from .survey import Survey
@@ -52,7 +52,7 @@ def estimate(family: str, pixels: int, batch: int, half: bool) -> tuple[int, str
     return weights + copies + kept + OTHER, " + ".join(parts)
 
 
-def memory(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def memory(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """The estimate beside what is free."""
     run = aim.run
     if not run.memory:

@@ -25,11 +25,11 @@ from . import (
     turned,
     words,
 )
-from .aim import Aim
+from .aim import CheckupInput
 from .finding import SEVERITIES, Finding
 from .survey import Progress, Survey, look
 
-Rule = Callable[[Survey, Aim], Iterator[Finding]]
+Rule = Callable[[Survey, CheckupInput], Iterator[Finding]]
 
 RULES: tuple[Rule, ...] = (
     files.unreadable,
@@ -89,7 +89,7 @@ class Report:
         }
 
 
-def check_folder(aim: Aim, progress: Progress | None = None) -> Report:
+def check_folder(aim: CheckupInput, progress: Progress | None = None) -> Report:
     """Look at every picture to train on, without a model.
 
     Nothing is written. A folder that is missing, closed or without pictures is a finding too.
@@ -105,7 +105,7 @@ def check_folder(aim: Aim, progress: Progress | None = None) -> Report:
     return Report(where, len(survey.pictures), tuple(found))
 
 
-def _no_pictures(aim: Aim, error: DataError | OSError) -> Finding:
+def _no_pictures(aim: CheckupInput, error: DataError | OSError) -> Finding:
     folder = Path(aim.data.train_data_dir)
     if isinstance(error, OSError):
         what, why = f"cannot read the folder {folder}", error.strerror or str(error)

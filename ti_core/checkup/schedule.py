@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .aim import Aim, Segment
+from .aim import CheckupInput, Segment
 from .finding import Finding
 from .survey import Survey
 
 
-def schedule(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def schedule(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Which rate applies to which steps, and whether the schedule reaches the last one."""
     segments, last = aim.run.segments, aim.run.max_steps
     if not segments:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .aim import Aim
+from .aim import CheckupInput
 from .finding import Finding
 from .survey import Picture, Survey
 
@@ -18,7 +18,7 @@ CUT_OFF = 0.5
 """Share of a picture."""
 
 
-def too_small(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def too_small(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Pictures that training has to enlarge."""
     size = f"{aim.size[0]}x{aim.size[1]}"
     most = max((picture.scale for picture in survey.pictures), default=0)
@@ -44,7 +44,7 @@ def too_small(survey: Survey, aim: Aim) -> Iterator[Finding]:
         )
 
 
-def distorted(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def distorted(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Pictures of another shape, with `resize_mode` stretch. One that was distorted before it
     came here cannot be told from one that was not."""
     if aim.data.resize_mode != "stretch":
@@ -62,7 +62,7 @@ def distorted(survey: Survey, aim: Aim) -> Iterator[Finding]:
         )
 
 
-def cut_off(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def cut_off(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Pictures of which covering the training size leaves less than half."""
     if aim.data.resize_mode != "cover":
         return

@@ -19,7 +19,7 @@ from ..data.pictures import Box, list_images, open_picture, seen_box
 from ..data.templates import read_template
 from ..errors import DataError
 from ..files.regular_file import open_regular
-from .aim import Aim
+from .aim import CheckupInput
 from .measures import SIDE, Values, is_blurred
 
 T = TypeVar("T")
@@ -92,7 +92,7 @@ class Survey:
         return tuple(picture.path.name for picture in self.pictures if fits(picture))
 
 
-def look(aim: Aim, progress: Progress | None = None) -> Survey:
+def look(aim: CheckupInput, progress: Progress | None = None) -> Survey:
     """Look at the pictures to train on, at some of them where the aim says so.
 
     Raises DataError when there are none, ConfigError for a dataset file that is wrong.
@@ -133,7 +133,7 @@ def _spread(paths: list[T], most: int) -> list[T]:
     return [paths[i * len(paths) // most] for i in range(most)]
 
 
-def _note(path: Path, folder: Folder, aim: Aim, notes: _Notes) -> None:
+def _note(path: Path, folder: Folder, aim: CheckupInput, notes: _Notes) -> None:
     try:
         picture, small = _look_at(path, folder, aim, notes.wordless)
     except DataError as error:
@@ -144,7 +144,7 @@ def _note(path: Path, folder: Folder, aim: Aim, notes: _Notes) -> None:
 
 
 def _look_at(
-    path: Path, folder: Folder, aim: Aim, wordless: list[tuple[Path, DataError]]
+    path: Path, folder: Folder, aim: CheckupInput, wordless: list[tuple[Path, DataError]]
 ) -> tuple[Picture, Values]:
     resolution = folder.config.resolution or aim.size
     own = folder.config.sizes.enable_bucket or folder.config.sizes.varsize
@@ -195,7 +195,7 @@ def _tiles(image: Image.Image, seen: Box, size: tuple[int, int]) -> Iterator[Val
 
 
 def _with_templates(
-    found: list[tuple[Picture, Folder]], aim: Aim
+    found: list[tuple[Picture, Folder]], aim: CheckupInput
 ) -> tuple[list[Picture], DataError | None]:
     """Each picture with the lines and the caption that `load_dataset` would give it."""
     lines: dict[Path, tuple[str, ...]] = {}
@@ -214,7 +214,7 @@ def _template(folder: Folder, name: str, captions: list[Caption]) -> tuple[str, 
     return ("[filewords]",) if chosen == "captions" else tuple(read_template(chosen))
 
 
-def _told(picture: Picture, folder: Folder, lines: tuple[str, ...], aim: Aim) -> Picture:
+def _told(picture: Picture, folder: Folder, lines: tuple[str, ...], aim: CheckupInput) -> Picture:
     if picture.caption is None:
         return replace(picture, lines=lines)
     tags = folder.config.tags

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from ..data.templates import fill
 from ..port.prompt import find_triggers
-from .aim import Aim
+from .aim import CheckupInput
 from .finding import Finding, unchecked
 from .survey import Survey
 
 
-def token_allowance(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def token_allowance(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Prompts that do not fit into one chunk of 75 tokens, the new word's vectors included."""
     if aim.tokenize is None:
         yield unchecked(
@@ -21,26 +21,26 @@ def token_allowance(survey: Survey, aim: Aim) -> Iterator[Finding]:
         )
         return
     lengths = prompt_lengths(survey, aim)
-    names = survey.names(i for i, length in enumerate(lengths) if length > aim.room)
+    names = survey.names(i for i, length in enumerate(lengths) if length > aim.capacity)
     if names:
         yield Finding(
             "too_long",
             "warning",
-            f"{len(names)} prompt(s) take more than {aim.room} places, up to {max(lengths)}",
+            f"{len(names)} prompt(s) take more than {aim.capacity} places, up to {max(lengths)}",
             "the rest is read apart from the beginning, in a chunk of its own",
-            f"shorten captions; {aim.vectors} vector(s) leave {aim.room - aim.vectors} places",
+            f"shorten captions; {aim.vectors} vector(s) leave {aim.capacity - aim.vectors} places",
             names,
         )
     elif lengths:
         yield Finding(
             "token_count",
             "note",
-            f"the longest prompt takes {max(lengths)} of {aim.room} places, "
+            f"the longest prompt takes {max(lengths)} of {aim.capacity} places, "
             f"{aim.vectors} of them for the new word",
         )
 
 
-def prompt_lengths(survey: Survey, aim: Aim) -> list[int]:
+def prompt_lengths(survey: Survey, aim: CheckupInput) -> list[int]:
     """Places that the longest prompt of each picture takes.
 
     The words of a line and of a caption are counted apart: tokens do not reach over spaces.
@@ -57,7 +57,7 @@ def prompt_lengths(survey: Survey, aim: Aim) -> list[int]:
     return lengths
 
 
-def _places(text: str, aim: Aim) -> int:
+def _places(text: str, aim: CheckupInput) -> int:
     assert aim.tokenize is not None
     pieces = find_triggers(fill(text, aim.name, ""), [aim.name])
     return sum(aim.vectors if p.trigger else len(aim.tokenize(p.text)) for p in pieces)

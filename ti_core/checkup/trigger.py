@@ -6,19 +6,19 @@ from collections.abc import Iterator
 
 from ..data.tags import holds_trigger
 from ..data.templates import fill, names_trigger
-from .aim import Aim
+from .aim import CheckupInput
 from .finding import Finding, unchecked
 from .survey import Survey
 
 
-def template(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def template(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """A template that cannot be read."""
     if survey.template_error:
         error = survey.template_error
         yield Finding("template", "error", error.what, error.why, error.fix)
 
 
-def trigger(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def trigger(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Every prompt must name the embedding; twice is once too often."""
     if not aim.name:
         yield unchecked("trigger", "whether the captions hold the new word", "add --token_string")
@@ -38,11 +38,11 @@ def trigger(survey: Survey, aim: Aim) -> Iterator[Finding]:
         yield _doubled(aim, named, others)
 
 
-def _names(line: str, caption: str, aim: Aim) -> bool:
+def _names(line: str, caption: str, aim: CheckupInput) -> bool:
     return names_trigger(fill(line, aim.name, caption), aim.name)
 
 
-def _missing(aim: Aim, names: tuple[str, ...]) -> Finding:
+def _missing(aim: CheckupInput, names: tuple[str, ...]) -> Finding:
     return Finding(
         "trigger_missing",
         "error",
@@ -53,7 +53,7 @@ def _missing(aim: Aim, names: tuple[str, ...]) -> Finding:
     )
 
 
-def _doubled(aim: Aim, named: tuple[str, ...], others: tuple[str, ...]) -> Finding:
+def _doubled(aim: CheckupInput, named: tuple[str, ...], others: tuple[str, ...]) -> Finding:
     """With "auto", one caption without the word makes the template say it for all of them."""
     what = f"{len(named)} caption(s) hold {aim.name!r}, and so does every line of the template"
     if others and aim.data.prompt_template == "auto":

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from ..data.templates import fill
 from ..port.prompt import Piece, read_emphasis
-from .aim import Aim
+from .aim import CheckupInput
 from .finding import Finding, Severity
 from .survey import Picture, Survey
 
 FEWEST_SAME = 3
 
 
-def unreadable_captions(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def unreadable_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Caption files that are no text."""
     if survey.wordless:
         path, error = survey.wordless[0]
@@ -28,7 +28,7 @@ def unreadable_captions(survey: Survey, aim: Aim) -> Iterator[Finding]:
         )
 
 
-def empty_captions(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def empty_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Captions without a word, where captions are used."""
     names = survey.which(lambda p: p.caption and not p.caption.text)
     if names and survey.uses_captions:
@@ -42,7 +42,7 @@ def empty_captions(survey: Survey, aim: Aim) -> Iterator[Finding]:
         )
 
 
-def missing_captions(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def missing_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Pictures without caption file, where others have one and captions are used."""
     names = survey.which(lambda p: p.caption and not p.caption.from_file)
     if names and len(names) < len(survey.pictures) and survey.uses_captions:
@@ -56,7 +56,7 @@ def missing_captions(survey: Survey, aim: Aim) -> Iterator[Finding]:
         )
 
 
-def identical_captions(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def identical_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """One text under most of the pictures."""
     texts = Counter(p.caption.text.casefold() for p in survey.pictures if p.caption)
     text, count = max(texts.items(), key=lambda item: (item[1], item[0]), default=("", 0))
@@ -72,7 +72,7 @@ def identical_captions(survey: Survey, aim: Aim) -> Iterator[Finding]:
         )
 
 
-def brackets(survey: Survey, aim: Aim) -> Iterator[Finding]:
+def brackets(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Brackets, backslashes and BREAK, which web UIs do not take literally."""
     names = survey.which(lambda picture: _is_special(picture, aim))
     if not names or not survey.uses_captions:
@@ -87,7 +87,7 @@ def brackets(survey: Survey, aim: Aim) -> Iterator[Finding]:
     yield Finding("emphasis", severity, what, why, fix, names)
 
 
-def _is_special(picture: Picture, aim: Aim) -> bool:
+def _is_special(picture: Picture, aim: CheckupInput) -> bool:
     """The brackets of `[name]` are none. Where emphasis is read, escaped ones are as they should
     be."""
     if not picture.caption:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..data.latent_cache.config import default_folder
-from ..options import check, option
-from .options import OptionParser, add_options, make_config
+from ..options import check, make_config, option
+from .options import OptionParser, add_options
 
 _ABOUT = """Tell how much space the latents take that --cache_latents_to_disk keeps for later runs.
 The folder may be deleted at any time; runs that need what was in it encode their pictures anew."""

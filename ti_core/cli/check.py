@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
-from ..options import check, option
+from ..options import check, make_config, option
 from ..train.config import TrainConfig
-from .options import OptionParser, add_options, make_config
+from .options import OptionParser, add_options
 from .plain import plain
 from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:
-    from ..checkup.aim import Aim
+    from ..checkup.aim import CheckupInput
     from ..checkup.finding import Finding
     from ..checkup.run import Report
 
@@ -76,8 +76,8 @@ def run(argv: Sequence[str]) -> int:
     return 0 if report.ok else 1
 
 
-def _aim(typed: dict[str, Any], config: CheckConfig) -> Aim:
-    from ..train.checkup_input import aim_of
+def _aim(typed: dict[str, Any], config: CheckConfig) -> CheckupInput:
+    from ..train.checkup_input import checkup_input
 
     folder = typed.pop("folder", None)
     if folder:
@@ -90,7 +90,7 @@ def _aim(typed: dict[str, Any], config: CheckConfig) -> Aim:
     free = _free_memory(model.device)
     host = open_host(model) if model.pretrained_model_name_or_path else None
     taken = () if plan.output.overwrite else _embeddings_in(Path(plan.output.output_dir))
-    aim = aim_of(plan, host, taken, free, config.mirrored)
+    aim = checkup_input(plan, host, taken, free, config.mirrored)
     return aim if named else dataclasses.replace(aim, name="")
 
 

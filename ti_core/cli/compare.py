@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, DataError
-from ..options import check, option
+from ..options import check, make_config, option
 from .interrupt import stop_on_signals
-from .options import OptionParser, add_options, make_config
+from .options import OptionParser, add_options
 from .plain import plain
 from .standalone import ModelConfig, open_host
 

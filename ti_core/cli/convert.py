@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
-from ..options import check, option
-from .options import OptionParser, add_options, make_config
+from ..options import check, make_config, option
+from .options import OptionParser, add_options
 from .output import OutputConfig, Target, checked_target, save
 
 if TYPE_CHECKING:

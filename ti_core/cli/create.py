@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..options import check, option
+from ..options import check, make_config, option
 from ..train.config import EmbeddingConfig
-from .options import OptionParser, add_options, make_config
+from .options import OptionParser, add_options
 from .standalone import ModelConfig, open_host
 
 _ABOUT = """Make an embedding that means what the initialization text means. With one vector and

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .options import OptionParser, add_options, make_config
+from ..options import make_config
+from .options import OptionParser, add_options
 from .standalone import ModelConfig, open_host
 
 _ABOUT = """See textual inversion work, without a graphics card or a download: a small model that

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
-from ..options import check, option
-from .options import OptionParser, add_options, make_config
+from ..options import check, make_config, option
+from .options import OptionParser, add_options
 from .plain import plain
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import ConfigError
+from ..options import make_config
 from .collection import CollectionConfig, open_sources
-from .options import OptionParser, add_options, make_config
+from .options import OptionParser, add_options
 from .output import OutputConfig, save, target
 from .standalone import ModelConfig, open_host
 
@@ -41,7 +42,7 @@ def run(argv: Sequence[str]) -> int:
 
     with host.session() as session:
         sources = open_sources(make_config(CollectionConfig, typed), session)
-        rows = merged(tree_of_text(typed["text"], sources.names()), sources.rows_of)
+        rows = merged(tree_of_text(typed["text"], sources.names()), sources.vectors_of)
     recipe = {"tool": "from-text", "text": typed["text"]}
     save(made, recorded(Embedding(made.name, rows), recipe, sources.used, host.describe()))
     return 0

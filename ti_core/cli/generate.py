@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, EmbeddingError
-from ..options import check, option
+from ..options import check, make_config, option
 from .collection import CollectionConfig
-from .options import OptionParser, add_options, make_config
+from .options import OptionParser, add_options
 from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:

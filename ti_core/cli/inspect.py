@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, EmbeddingError
-from ..options import check, option
-from .options import OptionParser, add_options, make_config
+from ..options import check, make_config, option
+from .options import OptionParser, add_options
 from .plain import plain
 from .standalone import ModelConfig, open_host
 

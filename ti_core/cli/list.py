@@ -13,8 +13,8 @@ from typing import Any
 from ..errors import ConfigError
 from ..files.library import Library
 from ..files.library_entry import Clash, Entry
-from ..options import check, option
-from .options import OptionParser, add_options, make_config
+from ..options import check, make_config, option
+from .options import OptionParser, add_options
 from .plain import plain
 
 _ABOUT = """List the embeddings in folders and their sub-folders, whichever program wrote them, and

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from ..errors import ConfigError
+from ..options import make_config
 from .collection import CollectionConfig, open_sources
-from .options import OptionParser, add_options, make_config
+from .options import OptionParser, add_options
 from .output import OutputConfig, save, target
 from .plain import plain
 from .standalone import ModelConfig, open_host

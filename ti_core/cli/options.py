@@ -1,4 +1,4 @@
-"""Command-line options made from config dataclasses, and configs made from what was typed.
+"""Command-line options made from config dataclasses.
 
 Names are kohya's; other programs' names are accepted as well, and so are hyphens for underscores.
 An option that was not typed is absent from the result, so that typed options can be laid over
@@ -10,13 +10,11 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from dataclasses import Field, is_dataclass
-from typing import Any, NoReturn, TypeVar, get_type_hints
+from dataclasses import Field
+from typing import Any, NoReturn
 
 from ..errors import ConfigError
-from ..options import about, from_dict, leaves, nearest, owner, value_type
-
-T = TypeVar("T")
+from ..options import about, leaves, nearest, owner, value_type
 
 
 class OptionParser(argparse.ArgumentParser):
@@ -117,31 +115,3 @@ def _help(item: Field[Any]) -> str:
     if item.default not in (None, "", False, ()):
         notes.append(f"default {item.default}".replace("%", "%%"))
     return f"{text} [{', '.join(notes)}]" if notes else text
-
-
-def make_config(kind: type[T], typed: dict[str, Any], saved: dict[str, Any] | None = None) -> T:
-    """A config from typed options (flat) laid over saved settings (nested, as in a file)."""
-    values = _copied(saved or {})
-    for path, item in leaves(kind):
-        if item.name in typed:
-            place = values
-            for name in path[:-1]:
-                place = place.setdefault(name, {})
-            place[item.name] = _plain(typed[item.name])
-    return from_dict(kind, _with_groups(kind, values))
-
-
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _copied(values: dict[str, Any]) -> dict[str, Any]:
-    return {k: _copied(v) if isinstance(v, dict) else v for k, v in values.items()}
-
-
-def _with_groups(kind: type, values: dict[str, Any]) -> dict[str, Any]:
-    """Every group present, so that its checks run."""
-    for name, hint in get_type_hints(kind).items():
-        if is_dataclass(hint):
-            values.setdefault(name, {})
-    return values

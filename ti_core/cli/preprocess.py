@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
-from ..options import check, option
+from ..options import check, make_config, option
 from .interrupt import stop_on_signals
-from .options import OptionParser, add_options, make_config
+from .options import OptionParser, add_options
 
 _ABOUT = """Make pictures of one size of the photographs in SOURCE, upright and cropped to their
 centre, and write them to DESTINATION. SOURCE is never written to. The names, settings and defaults

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
-from ..options import check, option, to_dict
+from ..options import check, make_config, option, to_dict
 from ..train.config import OutputConfig, TrainConfig
-from .options import OptionParser, add_options, make_config
+from .options import OptionParser, add_options
 from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:
@@ -123,7 +123,9 @@ def _show_dataset(config: TrainConfig, host: Any) -> int:
     for shown in training_prompts(config, host):
         sizes[shown.size] += shown.repeats
         print(f"{shown.path.name}\n  {shown.prompt}\n  {' '.join(map(str, shown.token_ids))}")
-        print(f"  {' '.join(shown.tokens)}\n  {len(shown.token_ids)} of {shown.room} places taken")
+        print(
+            f"  {' '.join(shown.tokens)}\n  {len(shown.token_ids)} of {shown.capacity} places taken"
+        )
         print(f"  {', '.join(_facts(shown))}")
     print(f"{sum(sizes.values())} pictures in an epoch")
     for (width, height), count in sorted(sizes.items()):

@@ -20,7 +20,7 @@ from .folders import Folder, folders_of
 from .images import list_images
 from .item import Item as Item
 from .item import read_item
-from .order import Alike, Order, balanced
+from .order import Order, SizeGroup, balanced
 from .picture_facts import Look, facts_of
 from .pictures import entries_of, masks_among, open_mask
 from .tags import holds_trigger, vary_caption
@@ -92,7 +92,7 @@ class Dataset:
         for index, (item, times) in enumerate(zip(self.items, self.repeats, strict=True)):
             size = self.source(index).folder.batch_size or batch_size
             groups.setdefault((item.size.target, size), []).extend([index] * times)
-        alike = (Alike(tuple(numbers), size) for (_, size), numbers in groups.items())
+        alike = (SizeGroup(tuple(numbers), size) for (_, size), numbers in groups.items())
         return Order(tuple(alike), seed, passes)
 
     def sizes(self) -> dict[tuple[int, int], int]:

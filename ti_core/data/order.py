@@ -35,7 +35,7 @@ def batch_items(count: int, seed: int, step: int, per_step: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Alike:
+class SizeGroup:
     """Pictures that may be in one batch: all of one size."""
 
     pictures: tuple[int, ...]
@@ -52,7 +52,7 @@ class Order:
     smaller, and all of them are shuffled (as in kohya's scripts).
     """
 
-    groups: tuple[Alike, ...]
+    groups: tuple[SizeGroup, ...]
     seed: int
     passes: int = 1
     """Batches of one update."""
@@ -82,7 +82,7 @@ class Order:
             return len(self.groups[0].pictures)
         return sum(-(-len(each.pictures) // each.batch_size) for each in self.groups)
 
-    def _walk(self, group: Alike, step: int) -> list[list[int]]:
+    def _walk(self, group: SizeGroup, step: int) -> list[list[int]]:
         places = batch_items(len(group.pictures), self.seed, step, self._per_step)
         found = [group.pictures[place] for place in places]
         return _portions(found, group.batch_size)
@@ -93,7 +93,7 @@ class Order:
 
 
 @functools.lru_cache(maxsize=2)
-def _epoch_batches(groups: tuple[Alike, ...], seed: int, epoch: int) -> list[list[int]]:
+def _epoch_batches(groups: tuple[SizeGroup, ...], seed: int, epoch: int) -> list[list[int]]:
     """All batches of an epoch, shuffled."""
     batches: list[list[int]] = []
     for number, group in enumerate(groups):

@@ -133,7 +133,7 @@ class FakeHost:
         self.spellings.update(tokens)
         return tokens
 
-    def spell(self, ids: Sequence[int]) -> list[str]:
+    def token_strings(self, ids: Sequence[int]) -> list[str]:
         """The words that it has met; a token of no word yet is its number."""
         _check_ids(ids)
         return [self.spellings.get(number, f"#{number}") for number in ids]
@@ -176,12 +176,12 @@ class FakeSession:
         self.host = host
         self._autocast = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
 
-    def rows_of(self, text: str) -> dict[str, Tensor]:
-        """See `Session.rows_of`."""
-        return self.rows_at(self._ids(text))
+    def token_embeddings_of(self, text: str) -> dict[str, Tensor]:
+        """See `Session.token_embeddings_of`."""
+        return self.token_embeddings_at(self._ids(text))
 
-    def rows_at(self, ids: Sequence[int]) -> dict[str, Tensor]:
-        """See `Session.rows_at`."""
+    def token_embeddings_at(self, ids: Sequence[int]) -> dict[str, Tensor]:
+        """See `Session.token_embeddings_at`."""
         _check_ids(ids)
         index = torch.tensor(list(ids), dtype=torch.long)
         return {k: e.tokens.weight.detach()[index].clone() for k, e in self._encoders()}

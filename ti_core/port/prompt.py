@@ -188,9 +188,9 @@ def pack(
     pieces: Iterable[Piece],
     tokenize: Tokenize,
     vectors: Mapping[str, int],
-    room: int = TOKENS_PER_CHUNK,
+    capacity: int = TOKENS_PER_CHUNK,
 ) -> list[Chunk]:
-    """Lay out pieces in chunks of at most `room` slots; there is always at least one chunk.
+    """Lay out pieces in chunks of at most `capacity` slots; there is always at least one chunk.
 
     `vectors` says how many rows each trigger's embedding has. An embedding is never split over
     a chunk border; a text that overflows is cut after a comma if one is among the last 20 tokens.
@@ -198,7 +198,7 @@ def pack(
     Raises:
         HostError: an embedding has more vectors than a chunk has room.
     """
-    packer = _Packer(room, list(tokenize(",")))
+    packer = _Packer(capacity, list(tokenize(",")))
     for piece in pieces:
         if piece.ends_chunk:
             packer.close_chunk()
@@ -211,8 +211,8 @@ def pack(
 
 
 class _Packer:
-    def __init__(self, room: int, comma: list[int]) -> None:
-        self.room = room
+    def __init__(self, capacity: int, comma: list[int]) -> None:
+        self.capacity = capacity
         self.comma = comma[0] if len(comma) == 1 else None
         self.chunks: list[Chunk] = []
         self.slots: list[Slot] = []
@@ -221,20 +221,20 @@ class _Packer:
 
     def add_token(self, slot: Slot) -> None:
         is_comma = slot.token == self.comma
-        if len(self.slots) == self.room:
+        if len(self.slots) == self.capacity:
             self._overflow(may_backtrack=not is_comma)
         self.slots.append(slot)
         if is_comma:
             self.after_comma = len(self.slots)
 
     def add_embedding(self, piece: Piece, count: int) -> None:
-        if count > self.room:
+        if count > self.capacity:
             raise HostError(
                 f"the embedding '{piece.trigger}' cannot be used in a prompt",
-                f"it has {count} vectors and must fit whole into one chunk of {self.room} tokens",
-                f"use at most {self.room} vectors",
+                f"it has {count} vectors and must fit into one chunk of {self.capacity} tokens",
+                f"use at most {self.capacity} vectors",
             )
-        if len(self.slots) + count > self.room:
+        if len(self.slots) + count > self.capacity:
             self.close_chunk()
         self.slots += [Slot(0, piece.weight, piece.trigger, row) for row in range(count)]
 

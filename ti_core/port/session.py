@@ -155,13 +155,13 @@ class Session(Protocol):
     def device(self) -> torch.device:
         """Where the results of the methods lie."""
 
-    def rows_of(self, text: str) -> dict[str, Tensor]:
+    def token_embeddings_of(self, text: str) -> dict[str, Tensor]:
         """Vocabulary rows of a text, without start and end marks.
 
         Returns encoder key → (n, width) fp32 copies; n = 0 for an empty text.
         """
 
-    def rows_at(self, ids: Sequence[int]) -> dict[str, Tensor]:
+    def token_embeddings_at(self, ids: Sequence[int]) -> dict[str, Tensor]:
         """Vocabulary rows by token number, in the order asked for; the whole table goes in pieces.
 
         Returns encoder key → (len(ids), width) fp32 copies. Raises HostError for a number that
@@ -226,7 +226,7 @@ class Host(Protocol):
     def tokenize(self, text: str) -> list[tuple[int, str]]:
         """(id, spelling) of every token of a text, literally, without start and end marks."""
 
-    def spell(self, ids: Sequence[int]) -> list[str]:
+    def token_strings(self, ids: Sequence[int]) -> list[str]:
         """How tokens are spelled in the vocabulary, as `tokenize` tells it.
 
         Raises HostError for a number that the vocabulary does not have.

@@ -21,7 +21,7 @@ def merge(
     Raises ExpressionError for what cannot be read, and what `merging.merged` raises.
     """
     tree = parsed(expression)
-    rows = merged(tree, sources.rows_of)
+    rows = merged(tree, sources.vectors_of)
     recipe = {"tool": "merge", "expression": printed(without_paths(tree))}
     return recorded(Embedding(name, rows), recipe, sources.used, facts)
 

@@ -21,13 +21,13 @@ from .syntax import Join, Name, Pick, Resize, Scale, Sum, Text, Token, Tree, Tur
 Lookup = Callable[[Text | Name | Token], Rows]
 
 
-def merged(tree: Tree, rows_of: Lookup) -> Rows:
+def merged(tree: Tree, vectors_of: Lookup) -> Rows:
     """The vectors of an expression, at least one and finite.
 
     Raises EmbeddingError when parts do not fit together or nothing usable is left; what
-    `rows_of` raises goes through.
+    `vectors_of` raises goes through.
     """
-    rows = evaluated(tree, rows_of)
+    rows = evaluated(tree, vectors_of)
     count = len(next(iter(rows.values())))
     if count == 0:
         raise EmbeddingError(f"{printed(tree)} has no vectors", "", "use text with a word in it")
@@ -36,15 +36,18 @@ def merged(tree: Tree, rows_of: Lookup) -> Rows:
     return rows
 
 
-def evaluated(tree: Tree, rows_of: Lookup) -> Rows:
+def evaluated(tree: Tree, vectors_of: Lookup) -> Rows:
     """As `merged`, for a part of an expression: there may be no vectors."""
     if isinstance(tree, (Text, Name, Token)):
-        return rows_of(tree)
+        return vectors_of(tree)
     if isinstance(tree, (Join, Sum)):
-        left, right = evaluated(tree.left, rows_of), evaluated(tree.right, rows_of)
+        left, right = (
+            evaluated(tree.left, vectors_of),
+            evaluated(tree.right, vectors_of),
+        )
         _check_kinds(tree, left, right)
         return {key: _combined(tree, left[key], right[key]) for key in left}
-    inside = evaluated(tree.of, rows_of)
+    inside = evaluated(tree.of, vectors_of)
     return {key: _changed(tree, rows) for key, rows in inside.items()}
 
 

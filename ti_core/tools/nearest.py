@@ -59,7 +59,7 @@ def _neighbours(
 ) -> list[list[Neighbour]]:
     found = []
     for unit, near, ids in zip(units, cosines.tolist(), numbers.tolist(), strict=True):
-        texts = [readable(spelling) for spelling in host.spell(ids)]
+        texts = [readable(spelling) for spelling in host.token_strings(ids)]
         row = [
             Neighbour(number, text, max(-1.0, min(1.0, cosine)))
             for number, text, cosine in zip(ids, texts, near, strict=True)

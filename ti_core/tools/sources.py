@@ -39,7 +39,7 @@ class Sources:
         self.used: list[Embedding] = []
         """The embeddings that were asked for, in that order."""
 
-    def rows_of(self, leaf: Text | Name | Token) -> Rows:
+    def vectors_of(self, leaf: Text | Name | Token) -> Rows:
         """The vectors that a leaf stands for.
 
         Raises ConfigError for words without a model, EmbeddingError for an unknown name or a bad
@@ -56,9 +56,9 @@ class Sources:
                 "add --pretrained_model_name_or_path; the name of an embedding has no quotes",
             )
         if isinstance(leaf, Text):
-            rows = self._session.rows_of(leaf.text)
+            rows = self._session.token_embeddings_of(leaf.text)
         else:
-            rows = self._session.rows_at([leaf.number])
+            rows = self._session.token_embeddings_at([leaf.number])
         return file_keys({key: value.cpu() for key, value in rows.items()})
 
     def embedding(self, name: str) -> Embedding:

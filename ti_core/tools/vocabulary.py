@@ -23,7 +23,7 @@ def pieces(facts: ModelFacts, session: Session) -> Iterator[tuple[int, dict[str,
     """
     count = min(encoder.vocabulary for encoder in facts.encoders)
     for start in range(0, count, PIECE):
-        rows = session.rows_at(range(start, min(start + PIECE, count)))
+        rows = session.token_embeddings_at(range(start, min(start + PIECE, count)))
         yield start, {key: value.cpu() for key, value in rows.items()}
 
 

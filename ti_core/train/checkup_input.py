@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..checkup.aim import Aim, Run, Segment
+from ..checkup.aim import CheckupInput, Run, Segment
 from ..checkup.memory import estimate
 from ..port.prompt import Tokenize
 from ..port.session import Host, ModelFacts
@@ -23,14 +23,14 @@ _STATES = 3
 """Two are kept, and a third is being written."""
 
 
-def aim_of(
+def checkup_input(
     config: TrainConfig,
     host: Host | None = None,
     taken: Sequence[str] = (),
     memory_free: int | None = None,
     mirrored: bool = False,
     at_most: int = 0,
-) -> Aim:
+) -> CheckupInput:
     """What `check_folder` needs to know about a run; without a host, nothing about tokens.
 
     `taken` are the names of the embeddings that are there, `memory_free` the bytes of the device
@@ -40,7 +40,7 @@ def aim_of(
     facts = host.describe() if host else None
     side = facts.resolution if facts else _RESOLUTION
     size = config.data.resolution or (side, side)
-    return Aim(
+    return CheckupInput(
         config.data,
         config.name,
         config.embedding.num_vectors_per_token,

@@ -25,7 +25,7 @@ class TrainingPrompt:
     """Without start and end marks; the vectors have ids from the vocabulary's size up."""
     tokens: list[str]
     """Their spelling."""
-    room: int
+    capacity: int
     """Places in one chunk."""
     size: tuple[int, int]
     """Width and height that the picture is trained at, in pixels."""
@@ -51,14 +51,14 @@ def training_prompts(config: TrainConfig, host: Host) -> Iterator[TrainingPrompt
     for index, item in enumerate(dataset.items):
         prompt = dataset.prompt(index, config.name, config.optimizer.seed, 0, index)
         ids, spelled = _tokens(prompt, config, host, facts.encoders[0], count)
-        room = facts.encoders[0].tokens_per_chunk
+        capacity = facts.encoders[0].tokens_per_chunk
         folder = dataset.source(index).folder
         yield TrainingPrompt(
             item.path,
             prompt,
             ids,
             spelled,
-            room,
+            capacity,
             item.size.target[::-1],
             item.size.original[::-1],
             dataset.repeats[index],

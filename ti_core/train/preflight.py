@@ -7,7 +7,7 @@ from ..checkup.run import check_folder
 from ..errors import DataError
 from ..events import Notice
 from ..port.session import Host
-from .checkup_input import aim_of
+from .checkup_input import checkup_input
 from .config import TrainConfig
 
 PICTURES = 200
@@ -18,7 +18,7 @@ _TOLD_ELSEWHERE = ("unreadable", "caption_unreadable", "trigger_is_word")
 
 def checkup(config: TrainConfig, host: Host) -> list[Notice]:
     """What the checkup warns of. Raises DataError for what would spoil the training."""
-    report = check_folder(aim_of(config, host, at_most=PICTURES))
+    report = check_folder(checkup_input(config, host, at_most=PICTURES))
     found = [finding for finding in report.findings if finding.rule not in _TOLD_ELSEWHERE]
     errors = [finding for finding in found if finding.severity == "error"]
     if errors:

@@ -31,7 +31,7 @@ class Preview:
 
 
 @dataclass(frozen=True)
-class Standing:
+class JobProgress:
     """A job at one moment; all of it is made for showing."""
 
     state: State = "waiting"
@@ -80,7 +80,7 @@ class Standing:
         return min(1.0, self.step / self.total) if self.total else 0.0
 
 
-def after(standing: Standing, event: Event) -> Standing:
+def after(standing: JobProgress, event: Event) -> JobProgress:
     """How the job stands after one more event."""
     if isinstance(event, training.StepDone):
         return _stepped(standing, event)
@@ -104,7 +104,7 @@ def after(standing: Standing, event: Event) -> Standing:
     return _after_preprocessing(standing, event)
 
 
-def _started(standing: Standing, event: training.Started) -> Standing:
+def _started(standing: JobProgress, event: training.Started) -> JobProgress:
     return replace(
         standing,
         stage="training",
@@ -116,7 +116,7 @@ def _started(standing: Standing, event: training.Started) -> Standing:
     )
 
 
-def _stepped(standing: Standing, event: training.StepDone) -> Standing:
+def _stepped(standing: JobProgress, event: training.StepDone) -> JobProgress:
     losses = [*(point for point in standing.losses if point[0] < event.step)]
     losses.append((event.step, event.loss, event.rate))
     if len(losses) >= 2 * _MOST_POINTS:
@@ -132,7 +132,7 @@ def _stepped(standing: Standing, event: training.StepDone) -> Standing:
     )
 
 
-def _after_preprocessing(standing: Standing, event: Event) -> Standing:
+def _after_preprocessing(standing: JobProgress, event: Event) -> JobProgress:
     if isinstance(event, preprocessing.Started):
         return replace(standing, stage="preprocessing", total=event.total)
     if isinstance(event, preprocessing.PictureDone):

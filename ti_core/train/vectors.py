@@ -86,8 +86,8 @@ def rows_from_text(config: EmbeddingConfig, session: Session) -> Start:
     An empty text gives zeros (A1111 since PR #6667).
     """
     count, notices = config.num_vectors_per_token, []
-    found = session.rows_of(config.init_word)
-    padding = session.rows_of("*")
+    found = session.token_embeddings_of(config.init_word)
+    padding = session.token_embeddings_of("*")
     for rows in found.values():
         if len(rows) > count:
             notices.append(_dropped(len(rows), count))

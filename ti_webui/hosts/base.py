@@ -30,13 +30,13 @@ class WebUIHost(ABC):
     def tokenize(self, text: str) -> list[tuple[int, str]]:
         """(id, spelling) of every token, read literally, by the first text encoder."""
         encoder = self._encoder()
-        return [(number, encoder.spell(number)) for number in encoder.ids_of(text)]
+        return [(number, encoder.token_string(number)) for number in encoder.ids_of(text)]
 
-    def spell(self, ids: Sequence[int]) -> list[str]:
+    def token_strings(self, ids: Sequence[int]) -> list[str]:
         """How tokens are written by the first text encoder's vocabulary; `</w>` ends a word."""
         encoder = self._encoder()
         encoder.check_ids(ids)
-        return [encoder.spell(number) for number in ids]
+        return [encoder.token_string(number) for number in ids]
 
     def embeddings_dir(self) -> Path:
         """The program's `--embeddings-dir`."""
@@ -48,7 +48,7 @@ class WebUIHost(ABC):
 
 
 @contextmanager
-def alone() -> Iterator[None]:
+def exclusive_session() -> Iterator[None]:
     """Nobody else has a session meanwhile. Raises HostError when one is open."""
     if not _BUSY.acquire(blocking=False):
         raise HostError("the model is busy", "another session is open", "wait for its end")

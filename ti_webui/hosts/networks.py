@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from ti_core.port.session import ModelFacts
 
-from .text import Encoder, Reading
+from .text import EmphasisSettings, Encoder
 
 Part = Literal["unet", "vae", "text_encoder"]
 
 
 @dataclass(frozen=True)
-class Lent:
+class HostNetworks:
     """The networks of the loaded checkpoint, and how the program wants them to be handled."""
 
     facts: ModelFacts
@@ -28,7 +28,7 @@ class Lent:
     vae: nn.Module
     """With `encoder`, `quant_conv`, `post_quant_conv` and `decoder`, as CompVis' autoencoder."""
     encoders: tuple[Encoder, ...]
-    reading: Callable[[], Reading]
+    emphasis_settings: Callable[[], EmphasisSettings]
     """The user's settings for emphasis."""
     check: Callable[[], None]
     """Raises HostError if the program has another model loaded by now, or none."""

@@ -17,7 +17,7 @@ from ti_core.hosts.common.fitting import check_embeddings, time_ids
 from ti_core.hosts.common.guidance import guided_prompts
 from ti_core.hosts.common.precision import HALF_DTYPES
 from ti_core.hosts.common.sampling import check_request, sample
-from ti_core.hosts.common.snapshot import Found
+from ti_core.hosts.common.snapshot import ModelSnapshot
 from ti_core.port.memory import memory_errors
 from ti_core.port.session import (
     Conditioning,
@@ -30,7 +30,7 @@ from ti_core.port.session import (
     Vectors,
 )
 
-from .networks import Lent, Part, split_moments
+from .networks import HostNetworks, Part, split_moments
 from .text import encode_text
 
 _LITERALLY = TextOptions()
@@ -43,11 +43,11 @@ class WebUISession:
     full precision the other networks are widened to fp32 for the time, too, which is exact.
     """
 
-    def __init__(self, lent: Lent, precision: Precision, moves: bool = True) -> None:
+    def __init__(self, lent: HostNetworks, precision: Precision, moves: bool = True) -> None:
         """`moves`: networks go back to where they were; off where the program sees to that."""
         self._lent, self._precision, self._open = lent, precision, True
         self._beside: dict[tuple[int, int], Tensor] = {}
-        self._found = Found(lent.networks(), moves)
+        self._found = ModelSnapshot(lent.networks(), moves)
         with ExitStack() as undo:
             undo.callback(self._found.restore)
             with memory_errors():
@@ -64,11 +64,11 @@ class WebUISession:
         self._open = False
         self._found.restore()
 
-    def rows_of(self, text: str) -> dict[str, Tensor]:
+    def token_embeddings_of(self, text: str) -> dict[str, Tensor]:
         """Vocabulary rows of a text: encoder key → (n, width) fp32 copies."""
         return self._rows({e.key: e.ids_of(text) for e in self._lent.encoders})
 
-    def rows_at(self, ids: Sequence[int]) -> dict[str, Tensor]:
+    def token_embeddings_at(self, ids: Sequence[int]) -> dict[str, Tensor]:
         """Vocabulary rows by number: encoder key → (len(ids), width) fp32 copies."""
         for encoder in self._lent.encoders:
             encoder.check_ids(ids)
@@ -112,7 +112,9 @@ class WebUISession:
         with self._computing("text_encoder"), ExitStack() as stack:
             for encoder in lent.encoders:
                 stack.enter_context(lent.inside(encoder.network))
-            context, pooled = encode_text(lent.encoders, distinct, embeddings, text, lent.reading())
+            context, pooled = encode_text(
+                lent.encoders, distinct, embeddings, text, lent.emphasis_settings()
+            )
         pooled = None if pooled is None else pooled.to(self.device)
         index = torch.tensor([distinct.index(prompt) for prompt in prompts], device=self.device)
         encoded = Conditioning(context.to(self.device), pooled).rows(index)

@@ -35,7 +35,7 @@ class Encoder:
     table: nn.Embedding
     tokenize: Callable[[str], Sequence[int]]
     """Literally, without start and end marks."""
-    spell: Callable[[int], str]
+    token_string: Callable[[int], str]
     start: int
     end: int
     pad: int
@@ -63,7 +63,7 @@ class Encoder:
 
 
 @dataclass(frozen=True)
-class Reading:
+class EmphasisSettings:
     """How the program's user has set it up to read emphasis."""
 
     emphasis: bool = True
@@ -77,20 +77,20 @@ def encode_text(
     prompts: Sequence[str],
     embeddings: Mapping[str, Vectors],
     options: TextOptions,
-    reading: Reading,
+    emphasis_settings: EmphasisSettings,
 ) -> tuple[Tensor, Tensor | None]:
     """Context (P, 77 × chunks, width) and, for SDXL, the pooled text (P, width of clip_g)."""
     if not prompts:
         raise HostError("there is no prompt to encode")
     _check_clip_skip(encoders[0], options.clip_skip)
-    emphasis = options.emphasis and reading.emphasis
+    emphasis = options.emphasis and emphasis_settings.emphasis
     plans = [_plan(encoder, prompts, embeddings, emphasis) for encoder in encoders]
     chunks = max(len(plan) for plans_of_one in plans for plan in plans_of_one)
     contexts, pooled = [], None
     for encoder, plan in zip(encoders, plans, strict=True):
         padded = [chunk for one in plan for chunk in (*one, *((),) * (chunks - len(one)))]
         states, ends = _run(encoder, padded, embeddings, options.clip_skip)
-        states = _weighed(encoder, states, padded, reading.weigh).float()
+        states = _weighed(encoder, states, padded, emphasis_settings.weigh).float()
         contexts.append(states.reshape(len(prompts), -1, states.shape[-1]))
         pooled = pooled if ends is None else ends[::chunks].float()
     return torch.cat(contexts, dim=-1), pooled

@@ -21,7 +21,7 @@ from ti_core.events import Event
 from ti_core.files.reading import read_embedding
 from ti_core.port.session import Host, PreviewRequest, TextOptions
 from ti_core.tools.rescaling import factors_for, rescaled
-from ti_core.train.progress import Standing
+from ti_core.train.progress import JobProgress
 
 from .. import markup, tables
 from ..asking import ask
@@ -164,7 +164,7 @@ class Page:
             files, host, folder, sheets, questions, tell, lambda: control.finishing
         )
 
-    def show(self, job: Job, standing: Standing) -> list[Any]:
+    def show(self, job: Job, standing: JobProgress) -> list[Any]:
         """[ratings, sheets, update of the copy to be used]"""
         made = self.memory.sheets.get(job.id, [])
         sheets = [(thumbnail(e.path, side=_SHEET_SIDE), e.prompt) for e in made]

@@ -12,7 +12,7 @@ from ti_core.checkup.run import Report, check_folder
 from ti_core.data.config import DataConfig
 from ti_core.errors import ConfigError, HostError, TIError
 from ti_core.port.session import Host
-from ti_core.train.checkup_input import aim_of
+from ti_core.train.checkup_input import checkup_input
 from ti_core.train.config import EmbeddingConfig, TrainConfig
 from ti_core.train.dry_run import training_prompts
 
@@ -48,7 +48,7 @@ def checked(studio: Studio, folder: str, name: Any) -> str:
     config = TrainConfig(EmbeddingConfig(token_string=name or _UNNAMED), data)
     host = _host(studio)
     taken = [other for other in all_names(studio) if other != name]
-    aim = aim_of(config, host, taken)
+    aim = checkup_input(config, host, taken)
     report = check_folder(aim if name else replace(aim, name=""))
     return _head(report) + markup.findings(_apart_from_the_run(report)) + _prompts(config, host)
 
@@ -83,7 +83,7 @@ def _prompts(config: TrainConfig, host: Host | None) -> str:
     rows = []
     try:
         for shown in training_prompts(config, host):
-            places = f"{len(shown.token_ids)} of {shown.room}"
+            places = f"{len(shown.token_ids)} of {shown.capacity}"
             rows.append((shown.path.name, shown.prompt, " ".join(shown.tokens), places))
             if len(rows) == _PROMPTS:
                 break

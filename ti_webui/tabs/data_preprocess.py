@@ -18,7 +18,7 @@ from ti_core.data.preprocess.config import (
 from ti_core.data.preprocess.events import Finished, PictureDone, Skipped
 from ti_core.data.preprocess.job import preprocess
 from ti_core.errors import ConfigError
-from ti_core.train.progress import Standing
+from ti_core.train.progress import JobProgress
 
 from .. import markup, tables
 from ..forms import Form
@@ -135,7 +135,7 @@ def beside(source: Path) -> Path:
 def shown(trained: int) -> Any:
     """What a page shows of the job: result, pictures, and the folder in as many fields."""
 
-    def show(job: Job, standing: Standing) -> list[Any]:
+    def show(job: Job, standing: JobProgress) -> list[Any]:
         if not standing.over:
             return [gr.update(value=""), *(gr.update() for _ in range(2 + trained))]
         events, _ = job.events()

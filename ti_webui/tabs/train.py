@@ -25,9 +25,9 @@ from ..studio import Studio
 from ..training import (
     SETTLED,
     embedding_named,
-    new_order,
+    new_request,
     resumable,
-    resume_order,
+    resume_request,
     settings_of_page,
     start,
 )
@@ -69,7 +69,7 @@ class TrainPage:
     def press_train(self, *values: Any) -> str:
         """Begin a training, of a new word or of the embedding that is chosen."""
         config = self.form.config(self.settings(values))
-        start(self.studio, new_order(self.studio, config))
+        start(self.studio, new_request(self.studio, config))
         return ""
 
     def press_resume(self, *values: Any) -> str:
@@ -77,7 +77,7 @@ class TrainPage:
         settings = self.settings(values)
         name = settings["token_string"]
         found = resumable(self.studio, name, settings["logging_dir"])
-        start(self.studio, resume_order(found, name, int(settings["max_train_steps"] or 0)))
+        start(self.studio, resume_request(found, name, int(settings["max_train_steps"] or 0)))
         return ""
 
     def choose_goal(self, goal: str, folder: str) -> list[Any]:

@@ -144,7 +144,7 @@ def test_without_a_vae_words_can_be_encoded_and_pictures_not(load: Any, host_of:
     loaded = load("sd1")
     host = host_of(program.Loaded(loaded.model, loaded.clip, None))
     with host.session() as session:
-        session.rows_of("a cat")
+        session.token_embeddings_of("a cat")
         session.release("vae")
         for use in (
             lambda: session.encode_images(noise(1, 3, 64, 64)),
@@ -188,7 +188,7 @@ def test_one_session_in_the_whole_process(load: Any, host_of: Any) -> None:
     with two.session() as session:
         pass
     with pytest.raises(HostError, match="closed"):
-        session.rows_of("cat")
+        session.token_embeddings_of("cat")
 
 
 def test_what_was_loaded_before_is_loaded_afterwards(load: Any, host_of: Any) -> None:

@@ -66,7 +66,7 @@ def test_the_pooled_text_is_what_comfyui_makes_of_it(load: Any, host_of: Any) ->
 def test_names_are_found_within_emphasis(load: Any, host_of: Any) -> None:
     host = host_of(load("sd1"))
     with host.session() as session:
-        rows = {NAME: session.rows_of("cat")}
+        rows = {NAME: session.token_embeddings_of("cat")}
         for prompt in ("a ({}:1.3) here", "{}, a dog", "((big {}))"):
             by_name = ours(session, prompt.format(NAME.upper()), rows)
             assert torch.allclose(by_name, ours(session, prompt.format("cat")), atol=1e-6)

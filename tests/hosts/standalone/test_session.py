@@ -57,7 +57,7 @@ def test_predictions_are_differentiable_in_any_precision(
     open_host: OpenHost, name: str, precision: Any
 ) -> None:
     with open_host(name).session(precision) as session:
-        vectors = {k: v.requires_grad_() for k, v in session.rows_of("cat").items()}
+        vectors = {k: v.requires_grad_() for k, v in session.token_embeddings_of("cat").items()}
         encoded = session.encode_prompts(["a x", "x"], {"x": vectors})
         output = session.predict(noise(2, 4, 8, 8), torch.tensor([3, 999]), encoded)
         assert (output.shape, output.dtype) == ((2, 4, 8, 8), torch.float32)
@@ -134,7 +134,7 @@ def test_an_untrained_embedding_gives_the_words_picture(
     assert sampler in host.features().samplers
     request = replace(REQUEST, sampler=sampler)
     with host.session() as session:
-        vectors = session.rows_of("cat")
+        vectors = session.token_embeddings_of("cat")
         word = session.preview(request, {})[0]
         trigger = session.preview(replace(request, prompt="a MyCat"), {"mycat": vectors})[0]
         other = session.preview(replace(request, prompt="a house"), {})[0]
@@ -236,7 +236,7 @@ def test_nothing_disturbs_the_global_random_state(open_host: OpenHost) -> None:
 
 
 def use_everything(session: DiffusersSession) -> None:
-    vectors = {k: v.requires_grad_() for k, v in session.rows_of("cat").items()}
+    vectors = {k: v.requires_grad_() for k, v in session.token_embeddings_of("cat").items()}
     latent = session.encode_images(torch.zeros(1, 3, 32, 32)).mean
     encoded = session.encode_prompts(["a x"], {"x": vectors})
     session.release("text_encoder")
@@ -343,7 +343,7 @@ def test_only_one_session_is_open_at_a_time(open_host: OpenHost) -> None:
     with host.session() as session:
         with pytest.raises(HostError, match="busy"), host.session():
             pass
-        session.rows_of("cat")
+        session.token_embeddings_of("cat")
     with host.session():
         pass
 
@@ -352,7 +352,7 @@ def test_a_closed_session_cannot_be_used(open_host: OpenHost) -> None:
     with open_host("sd1").session() as session:
         pass
     with pytest.raises(HostError, match="closed"):
-        session.rows_of("cat")
+        session.token_embeddings_of("cat")
 
 
 def test_an_unknown_precision_is_refused(open_host: OpenHost) -> None:
@@ -362,7 +362,7 @@ def test_an_unknown_precision_is_refused(open_host: OpenHost) -> None:
 
 def test_rows_are_copies(open_host: OpenHost) -> None:
     with open_host("sd1").session() as session:
-        rows = session.rows_of("red cat")["clip_l"]
+        rows = session.token_embeddings_of("red cat")["clip_l"]
         rows.zero_()
-        assert session.rows_of("red cat")["clip_l"].abs().sum() > 0
-        assert session.rows_of("")["clip_l"].shape == (0, 32)
+        assert session.token_embeddings_of("red cat")["clip_l"].abs().sum() > 0
+        assert session.token_embeddings_of("")["clip_l"].shape == (0, 32)

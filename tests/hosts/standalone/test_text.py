@@ -34,7 +34,7 @@ def encode(
 
 def rows(open_host: OpenHost, name: str, text: str) -> dict[str, Tensor]:
     with open_host(name).session() as session:
-        return session.rows_of(text)
+        return session.token_embeddings_of(text)
 
 
 def test_sd1_is_the_last_state_after_the_norm(

@@ -40,7 +40,7 @@ def test_open_clip_pads_with_zero() -> None:
 )
 def test_text_is_cut_as_clip_does(text: str, spelling: list[str]) -> None:
     words = standard_vocabulary(None, open_clip=False)
-    assert words.spell(words.tokenize(text)) == spelling
+    assert words.token_strings(words.tokenize(text)) == spelling
 
 
 def test_long_texts_are_not_cut() -> None:

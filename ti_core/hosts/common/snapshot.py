@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Found:
+class ModelSnapshot:
     """Freezes networks, and restores them: flags, gradients, precision and place."""
 
     def __init__(self, networks: Sequence[nn.Module], moves: bool = True) -> None:

@@ -86,13 +86,13 @@ class DiffusersHost:
         """(id, spelling) of every token, read literally, by the first text encoder."""
         vocabulary = self._model.encoders[0].vocabulary
         ids = vocabulary.tokenize(text)
-        return list(zip(ids, vocabulary.spell(ids), strict=True))
+        return list(zip(ids, vocabulary.token_strings(ids), strict=True))
 
-    def spell(self, ids: Sequence[int]) -> list[str]:
+    def token_strings(self, ids: Sequence[int]) -> list[str]:
         """How tokens are written by the first text encoder's vocabulary; `</w>` ends a word."""
         encoder = self._model.encoders[0]
         check_ids(encoder, ids)
-        return encoder.vocabulary.spell(list(ids))
+        return encoder.vocabulary.token_strings(list(ids))
 
     @contextmanager
     def session(self, precision: Precision = "no") -> Iterator[DiffusersSession]:

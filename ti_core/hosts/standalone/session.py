@@ -36,7 +36,7 @@ class DiffusersSession:
 
     def __init__(self, model: Model, device: torch.device, precision: Precision) -> None:
         self._model, self._device, self._precision = model, device, precision
-        self._found = _Found(model.networks())
+        self._found = ModelSnapshot(model.networks())
         self._open = True
         for network in model.networks():
             network.eval().requires_grad_(False)
@@ -51,12 +51,12 @@ class DiffusersSession:
         self._open = False
         self._found.restore()
 
-    def rows_of(self, text: str) -> dict[str, Tensor]:
+    def token_embeddings_of(self, text: str) -> dict[str, Tensor]:
         """Vocabulary rows of a text: encoder key → (n, width) fp32 copies."""
         self._check_open()
         return {e.key: self._rows(e, e.vocabulary.tokenize(text)) for e in self._model.encoders}
 
-    def rows_at(self, ids: Sequence[int]) -> dict[str, Tensor]:
+    def token_embeddings_at(self, ids: Sequence[int]) -> dict[str, Tensor]:
         """Vocabulary rows by number: encoder key → (len(ids), width) fp32 copies."""
         self._check_open()
         for encoder in self._model.encoders:
@@ -198,7 +198,7 @@ class DiffusersSession:
         return to_images(pixels)[0]
 
 
-class _Found:
+class ModelSnapshot:
     """How the networks were found: flags of modules and parameters, and the device."""
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:

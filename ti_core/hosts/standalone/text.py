@@ -45,9 +45,9 @@ def _plan(
 ) -> list[list[Chunk]]:
     """The chunks of every prompt."""
     lengths = {name: vectors[encoder.key].shape[0] for name, vectors in embeddings.items()}
-    tokenize, room = encoder.vocabulary.tokenize, encoder.positions - 2
+    tokenize, capacity = encoder.vocabulary.tokenize, encoder.positions - 2
     pieces = (read_prompt(prompt, embeddings, options.emphasis) for prompt in prompts)
-    return [pack(piece, tokenize, lengths, room) for piece in pieces]
+    return [pack(piece, tokenize, lengths, capacity) for piece in pieces]
 
 
 def _skipped(model: Model, encoder: TextEncoder, clip_skip: int) -> int:

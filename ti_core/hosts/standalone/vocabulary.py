@@ -59,7 +59,7 @@ class Vocabulary:
         ids = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         return [int(i) for i in ids]
 
-    def spell(self, ids: list[int]) -> list[str]:
+    def token_strings(self, ids: list[int]) -> list[str]:
         """How tokens are written in the vocabulary; `</w>` ends a word."""
         return [str(token) for token in self.tokenizer.convert_ids_to_tokens(ids)]
 

@@ -18,12 +18,12 @@ from ti_core.errors import HostError
 from ti_core.hosts.common.precision import HALF_DTYPES, check_precision
 from ti_core.port.session import ModelFacts, Precision
 
-from ..base import WebUIHost, alone
+from ..base import WebUIHost, exclusive_session
 from ..session import WebUISession
 from ..text import Encoder
 from .embeddings import refresh
-from .model import facts_of, lent_by
-from .state import made_ready
+from .model import facts_of, host_networks
+from .state import prepared_for_training
 
 
 class A1111Host(WebUIHost):
@@ -44,10 +44,10 @@ class A1111Host(WebUIHost):
         """
         check_precision(precision, devices.device)
         with ExitStack() as stack:
-            stack.enter_context(alone())
+            stack.enter_context(exclusive_session())
             model = loaded_model()
-            lent = lent_by(model, lambda: _check_loaded(model))
-            stack.enter_context(made_ready(model, HALF_DTYPES.get(precision)))
+            lent = host_networks(model, lambda: _check_loaded(model))
+            stack.enter_context(prepared_for_training(model, HALF_DTYPES.get(precision)))
             session = WebUISession(lent, precision)
             stack.callback(session.close)
             yield session
@@ -57,7 +57,7 @@ class A1111Host(WebUIHost):
         refresh(path)
 
     def _encoder(self) -> Encoder:
-        return lent_by(loaded_model(), lambda: None).encoders[0]
+        return host_networks(loaded_model(), lambda: None).encoders[0]
 
 
 def loaded_model() -> Any:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from ti_core.port.session import Family, ModelFacts
 
 from ..facts import family_of, refusal, resolution_of, short_hash
-from ..networks import Lent, Part, input_channels
-from ..text import Encoder, Reading
+from ..networks import HostNetworks, Part, input_channels
+from ..text import EmphasisSettings, Encoder
 
 
 def facts_of(model: Any) -> ModelFacts:
@@ -38,7 +38,7 @@ def facts_of(model: Any) -> ModelFacts:
     )
 
 
-def lent_by(model: Any, check: Callable[[], None]) -> Lent:
+def host_networks(model: Any, check: Callable[[], None]) -> HostNetworks:
     """The parts of the loaded model. Raises HostError as `facts_of`."""
     encoders = encoders_of(model)
     parts: dict[Part, list[nn.Module]] = {
@@ -54,13 +54,13 @@ def lent_by(model: Any, check: Callable[[], None]) -> Lent:
         _move(parts[part], devices.cpu)
         devices.torch_gc()
 
-    return Lent(
+    return HostNetworks(
         facts=facts_of(model),
         device=torch.device(devices.device),
         unet=model.model.diffusion_model,
         vae=model.first_stage_model,
         encoders=encoders,
-        reading=reading,
+        emphasis_settings=emphasis_settings,
         check=check,
         ready=ready,
         release=release,
@@ -93,7 +93,7 @@ def _alphas(model: Any) -> Tensor:
     return kept
 
 
-def reading() -> Reading:
+def emphasis_settings() -> EmphasisSettings:
     """Settings > Stable Diffusion > Emphasis mode."""
     name = getattr(shared.opts, "emphasis", "Original")
 
@@ -105,7 +105,7 @@ def reading() -> Reading:
         weighed: Tensor = emphasis.z
         return weighed
 
-    return Reading(emphasis=name != "None", weigh=weigh)
+    return EmphasisSettings(emphasis=name != "None", weigh=weigh)
 
 
 # --- text encoders ------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def _clip(words: Any, wrapped: Any) -> Encoder:
         network=wrapped.transformer,
         table=table_of(text_model.embeddings.token_embedding),
         tokenize=lambda text: words.tokenize([text])[0],
-        spell=lambda number: str(wrapped.tokenizer.convert_ids_to_tokens(number)),
+        token_string=lambda number: str(wrapped.tokenizer.convert_ids_to_tokens(number)),
         start=words.id_start,
         end=words.id_end,
         pad=words.id_pad,
@@ -156,7 +156,7 @@ def _open_clip(words: Any, wrapped: Any, key: str) -> Encoder:
         network=wrapped.model,
         table=table_of(wrapped.model.token_embedding),
         tokenize=lambda text: words.tokenize([text])[0],
-        spell=lambda number: str(tokenizer._tokenizer.decoder[number]),
+        token_string=lambda number: str(tokenizer._tokenizer.decoder[number]),
         start=words.id_start,
         end=words.id_end,
         pad=words.id_pad,

@@ -12,7 +12,7 @@ from torch import nn
 
 
 @contextmanager
-def made_ready(model: Any, half: torch.dtype | None) -> Iterator[None]:
+def prepared_for_training(model: Any, half: torch.dtype | None) -> Iterator[None]:
     """While open, the networks are those of the checkpoint and compute in `half`, or in fp32.
 
     Pictures leave LoRAs in the weights, hypernetworks and seamless tiling behind; --medvram moves

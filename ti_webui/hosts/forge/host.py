@@ -21,13 +21,13 @@ from ti_core.errors import HostError
 from ti_core.hosts.common.precision import check_precision
 from ti_core.port.session import ModelFacts, Precision
 
-from ..base import WebUIHost, alone
+from ..base import WebUIHost, exclusive_session
 from ..loading import Loading
 from ..session import WebUISession
 from ..text import Encoder
 from .embeddings import refresh
-from .model import encoders_of, facts_of, lent_by
-from .state import made_ready
+from .model import encoders_of, facts_of, host_networks
+from .state import prepared_for_training
 
 
 class ForgeHost(WebUIHost):
@@ -52,14 +52,14 @@ class ForgeHost(WebUIHost):
         """
         check_precision(precision, memory_management.get_torch_device())
         with ExitStack() as stack:
-            stack.enter_context(alone())
+            stack.enter_context(exclusive_session())
             if torch.is_inference_mode_enabled():
                 stack.enter_context(torch.inference_mode(False))
             model = loaded_model()
             facts_of(model)  # refuses at once what cannot be trained
             loading = Loading(memory_management, model.forge_objects_original)
-            stack.enter_context(made_ready(model))
-            lent = lent_by(model, loading, lambda: _check_loaded(model))
+            stack.enter_context(prepared_for_training(model))
+            lent = host_networks(model, loading, lambda: _check_loaded(model))
             session = WebUISession(lent, precision, moves=False)
             stack.callback(session.close)
             yield session

@@ -15,8 +15,8 @@ from ti_core.port.session import Family, ModelFacts
 
 from ..facts import alphas_of, family_of, refusal, resolution_of, short_hash
 from ..loading import Loading
-from ..networks import Lent, input_channels
-from ..text import Encoder, Reading
+from ..networks import HostNetworks, input_channels
+from ..text import EmphasisSettings, Encoder
 from .state import inputs_kept
 
 _PREDICTIONS = ("epsilon", "v_prediction")
@@ -61,16 +61,16 @@ def _prediction(predictor: Any) -> str:
     return kind
 
 
-def lent_by(model: Any, loading: Loading, check: Callable[[], None]) -> Lent:
+def host_networks(model: Any, loading: Loading, check: Callable[[], None]) -> HostNetworks:
     """The parts of the loaded model, without the patches of LoRAs."""
     original = model.forge_objects_original
-    return Lent(
+    return HostNetworks(
         facts=facts_of(model),
         device=torch.device(original.unet.load_device),
         unet=original.unet.model.diffusion_model,
         vae=original.vae.first_stage_model,
         encoders=encoders_of(model),
-        reading=_reading,
+        emphasis_settings=_reading,
         check=check,
         ready=loading.ready,
         release=loading.release,
@@ -79,7 +79,7 @@ def lent_by(model: Any, loading: Loading, check: Callable[[], None]) -> Lent:
     )
 
 
-def _reading() -> Reading:
+def _reading() -> EmphasisSettings:
     """Settings > Emphasis mode."""
     name = getattr(shared.opts, "emphasis", "Original")
 
@@ -91,7 +91,7 @@ def _reading() -> Reading:
         weighed: Tensor = mode.z
         return weighed
 
-    return Reading(emphasis=name != "None", weigh=weigh)
+    return EmphasisSettings(emphasis=name != "None", weigh=weigh)
 
 
 def encoders_of(model: Any) -> tuple[Encoder, ...]:
@@ -116,7 +116,7 @@ def _encoder(engine: Any, skips: bool) -> Encoder:
         network=engine.text_encoder,
         table=text_model.embeddings.token_embedding.wrapped,
         tokenize=lambda text: engine.tokenize([text])[0],
-        spell=lambda number: str(engine.tokenizer.convert_ids_to_tokens(number)),
+        token_string=lambda number: str(engine.tokenizer.convert_ids_to_tokens(number)),
         start=engine.id_start,
         end=engine.id_end,
         pad=engine.id_pad,

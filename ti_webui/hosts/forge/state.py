@@ -15,7 +15,7 @@ from ti_core.hosts.common.inference import renew_inference_tensors
 
 
 @contextmanager
-def made_ready(model: Any) -> Iterator[None]:
+def prepared_for_training(model: Any) -> Iterator[None]:
     """While open, the networks are those of the checkpoint, and autograd can pass them.
 
     The attention is torch's own: that for processors works in place once it is cut into pieces.

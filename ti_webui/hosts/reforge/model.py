@@ -12,10 +12,10 @@ from torch import Tensor
 
 from ti_core.port.session import Family, ModelFacts, Prediction
 
-from ..a1111.model import reading, run_encoder, table_of
+from ..a1111.model import emphasis_settings, run_encoder, table_of
 from ..facts import alphas_of, family_of, refusal, resolution_of, short_hash
 from ..loading import Loading
-from ..networks import Lent, input_channels
+from ..networks import HostNetworks, input_channels
 from ..text import Encoder
 
 _PREDICTIONS: dict[str, Prediction] = {"EPS": "epsilon", "V_PREDICTION": "v_prediction"}
@@ -68,16 +68,16 @@ def _base() -> type:
     return kind
 
 
-def lent_by(model: Any, loading: Loading, check: Callable[[], None]) -> Lent:
+def host_networks(model: Any, loading: Loading, check: Callable[[], None]) -> HostNetworks:
     """The parts of the loaded model, without the patches of LoRAs."""
     original = model.forge_objects_original
-    return Lent(
+    return HostNetworks(
         facts=facts_of(model),
         device=torch.device(original.unet.load_device),
         unet=original.unet.model.diffusion_model,
         vae=original.vae.first_stage_model,
         encoders=encoders_of(model),
-        reading=reading,
+        emphasis_settings=emphasis_settings,
         check=check,
         ready=loading.ready,
         release=loading.release,
@@ -117,7 +117,7 @@ def _encoder(words: Any, key: str, networks: Any, skips: bool) -> Encoder:
         network=getattr(networks, key),
         table=table_of(text_model.embeddings.token_embedding),
         tokenize=lambda text: words.tokenize([text])[0],
-        spell=lambda number: str(wrapped.tokenizer.convert_ids_to_tokens(number)),
+        token_string=lambda number: str(wrapped.tokenizer.convert_ids_to_tokens(number)),
         start=words.id_start,
         end=words.id_end,
         pad=words.id_pad,

@@ -12,7 +12,7 @@ _ATTENTION = ("optimized_attention", "optimized_attention_masked")
 
 
 @contextmanager
-def made_ready(model: Any) -> Iterator[None]:
+def prepared_for_training(model: Any) -> Iterator[None]:
     """While open, what computes is the checkpoint alone, and autograd can pass it.
 
     The text encoders load what the last picture has used whenever they are called, LoRAs included.
