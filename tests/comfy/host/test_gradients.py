@@ -18,7 +18,7 @@ from ti_core.hosts.common.inference import renew_inference_tensors
 
 
 def autograd() -> Any:
-    return pack_module("comfy_nodes.host.host.autograd")
+    return pack_module("comfy_nodes.host.autograd")
 
 
 def manager() -> Any:

@@ -106,7 +106,7 @@ def test_the_spread_of_the_posterior_is_that_of_the_moments(load: Any, host_of: 
 
 
 def test_in_tiles_and_without_moments_the_spread_is_zero(load: Any, host_of: Any) -> None:
-    encode = pack_module("comfy_nodes.host.host.latents").encode
+    encode = pack_module("comfy_nodes.host.latents").encode
     network = torch.nn.Module()
     plain = SimpleNamespace(
         first_stage_model=network, encode=lambda p: torch.full((len(p), 4, 8, 8), 0.5)

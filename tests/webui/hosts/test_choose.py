@@ -15,7 +15,7 @@ from ti_webui.hosts.choose import current_host
 
 from ..program import STAND_IN, start
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
