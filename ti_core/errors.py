@@ -11,6 +11,9 @@
     │   └── EmbeddingError   an embedding file does not fit, or holds no embedding
     ├── StorageError         a folder cannot be written, or the disk is full
     ├── HostError            the host cannot do what was asked of it
+    │   ├── HostBusyError    the model, or the place for jobs, is in use; it may work later
+    │   ├── NoModelError     no model is loaded, or it was changed or unloaded meanwhile
+    │   ├── UnsupportedModelError  the model cannot be trained here, or not in this precision
     │   └── HostMemoryError  the model ran out of memory
     └── TrainingError        the run cannot go on
         ├── NoGradientError  the picture does not depend on the vectors: nothing can be learned
@@ -85,6 +88,18 @@ class StorageError(TIError):
 
 class HostError(TIError):
     """The host cannot do what was asked of it."""
+
+
+class HostBusyError(HostError):
+    """The model, or the only place for a job, is in use. The same request may succeed later."""
+
+
+class NoModelError(HostError):
+    """No model is loaded, or the one that was in use has been changed or unloaded."""
+
+
+class UnsupportedModelError(HostError):
+    """The model is of a kind that cannot be trained here, or not in this precision."""
 
 
 class HostMemoryError(HostError):
