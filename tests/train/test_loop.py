@@ -302,16 +302,48 @@ def test_an_interrupt_within_the_update_keeps_the_last_state(
     assert latest_state(run_folder(log).state).step == 5
 
 
-def test_out_of_memory_is_an_error_with_a_remedy_and_nothing_is_lost(configure: Configure) -> None:
+OUT_OF_MEMORY = {
+    "CUDA": torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate…\nmore"),
+    "MPS": RuntimeError("MPS backend out of memory (MPS allocated: 18.13 GB, max allowed: …)"),
+    "CPU": RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 1 bytes."),
+    "CPU, Linux": RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to …"),
+    "Python": MemoryError(),
+}
+
+
+@pytest.mark.parametrize("stage", ["forward", "backward"])
+@pytest.mark.parametrize("backend", OUT_OF_MEMORY)
+def test_out_of_memory_is_an_error_with_a_remedy_and_nothing_is_lost(
+    configure: Configure, backend: str, stage: str
+) -> None:
+    def run_out(*_: object) -> None:
+        raise OUT_OF_MEMORY[backend]
+
     def fail(number: int, output: Tensor, _: Conditioning) -> Tensor:
-        if number == 4:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried…\nmore")
+        if number == 4 and stage == "backward":
+            output.register_hook(run_out)
+        elif number == 4:
+            run_out()
         return output
 
     log = Log()
-    with pytest.raises(HostMemoryError, match="lower the resolution"):
+    with pytest.raises(HostMemoryError, match="use a smaller batch size") as caught:
         train(configure(), SpoiledHost(fail), log)
+    assert caught.value.__cause__ is OUT_OF_MEMORY[backend]
     assert latest_state(run_folder(log).state).step == 4
+    assert "smaller batch size" in log.of(Failed)[0].error
+
+
+def test_another_error_in_the_backward_pass_stays_what_it_is(configure: Configure) -> None:
+    def fail(number: int, output: Tensor, _: Conditioning) -> Tensor:
+        def broken(gradient: Tensor) -> Tensor:
+            raise RuntimeError("element 0 of tensors does not require grad")
+
+        output.register_hook(broken)
+        return output
+
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        train(configure(), SpoiledHost(fail))
 
 
 # --- previews ---------------------------------------------------------------------------------

@@ -10,15 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import torch
-
 from ..data.latent_cache.latents import Latents
-from ..errors import HostMemoryError, NotFiniteError, TIError
+from ..errors import NotFiniteError, TIError
 from ..events import Event, Notice
 from ..files.embedding import Embedding
 from ..files.infotext import infotext, save_png
 from ..files.writing import write_embedding
 from ..options import recorded, to_dict
+from ..port.memory import memory_errors
 from ..port.session import Host, PreviewRequest, Session
 from .batches import Batches, batch_loss, encode_pictures
 from .config import TrainConfig
@@ -66,14 +65,11 @@ def train(
     Raises TIError; what was learned until then lies in the run folder.
     """
     plan = make_plan(config, host, resume)
-    try:
-        with host.session(config.optimizer.mixed_precision) as session:  # type: ignore[arg-type]
-            folder = resume or folder or _new_folder(config)
-            folder.csv_every = config.output.loss_csv_every
-            folder.write_settings({"train": to_dict(config), **(extra_settings or {})})
-            path = Run(plan, session, folder, on_event).go(control or Control())
-    except torch.cuda.OutOfMemoryError as error:  # its name in every version of torch
-        raise _memory_error(error) from error
+    with host.session(config.optimizer.mixed_precision) as session:  # type: ignore[arg-type]
+        folder = resume or folder or _new_folder(config)
+        folder.csv_every = config.output.loss_csv_every
+        folder.write_settings({"train": to_dict(config), **(extra_settings or {})})
+        path = Run(plan, session, folder, on_event).go(control or Control())
     host.embedding_saved(path)
     return path
 
@@ -115,7 +111,8 @@ class Run:
             self.session.release("vae")
             self._make_first_previews()
             while self.step < self.config.optimizer.max_train_steps and self._goes_on(control):
-                self._update()
+                with memory_errors():
+                    self._update()
                 self._milestones()
             return self._finish(time.perf_counter() - began)
         except BaseException as error:
@@ -351,11 +348,3 @@ class Run:
     def _emit(self, event: Event) -> None:
         self.folder.record(event)
         self.listener(event)
-
-
-def _memory_error(error: BaseException) -> HostMemoryError:
-    return HostMemoryError(
-        "the model ran out of memory",
-        str(error).split("\n")[0],
-        "lower the resolution or the batch size, or choose --mixed_precision bf16",
-    )
