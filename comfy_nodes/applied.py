@@ -10,20 +10,24 @@ from __future__ import annotations
 import copy
 import math
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from ..ti_core.errors import ConfigError, HostError
 from ..ti_core.files.embedding import Embedding, for_encoders
+from .lending import Clip
 from .places import spoken
+
+if TYPE_CHECKING:
+    from comfy.sd1_clip import SD1Tokenizer, SDTokenizer
 
 _IDENTIFIER = "embedding:"
 _STRONGEST = 10.0
 
 
-def with_embedding(clip: Any, embedding: Embedding, weight: float = 1.0) -> Any:
+def with_embedding(clip: Clip, embedding: Embedding, weight: float = 1.0) -> Clip:
     """A CLIP for which `embedding:NAME` stands for these vectors; the given one stays as it is.
 
     `weight` is what `(embedding:NAME:weight)` would do, wherever the name stands.
@@ -46,7 +50,7 @@ def with_embedding(clip: Any, embedding: Embedding, weight: float = 1.0) -> Any:
     return taught
 
 
-def _tokenizers(tokenizer: Any) -> dict[str, Any]:
+def _tokenizers(tokenizer: SD1Tokenizer) -> dict[str, SDTokenizer]:
     """Name of the attribute ("clip_l", "clip_g", "clip_h") → tokenizer of one text encoder."""
     found = {
         name: part for name, part in vars(tokenizer).items() if hasattr(part, "_try_get_embedding")
@@ -60,11 +64,11 @@ def _tokenizers(tokenizer: Any) -> dict[str, Any]:
     return found
 
 
-def _knowing(part: Any, name: str, rows: Tensor) -> Any:
+def _knowing(part: SDTokenizer, name: str, rows: Tensor) -> SDTokenizer:
     """A copy of the tokenizer that finds `name` before it looks at the disk."""
     knowing, ask_disk = copy.copy(part), part._try_get_embedding
 
-    def look_up(text: str, *more: Any, **options: Any) -> tuple[Tensor | None, str]:
+    def look_up(text: str, *more: object, **options: object) -> tuple[Tensor | None, str]:
         first, *others = text.split()
         bare = re.sub(r"\.(safetensors|pt|bin)$", "", first.rstrip(","))
         if bare != name:
@@ -78,15 +82,15 @@ def _knowing(part: Any, name: str, rows: Tensor) -> Any:
     return knowing
 
 
-def _weigh(tokenizer: Any, name: str, weight: float) -> None:
+def _weigh(tokenizer: SD1Tokenizer, name: str, weight: float) -> None:
     """Put every mention of the name into brackets with the weight."""
     mention = re.compile(
         rf"(?:(?<=[\s(])|(?<![\s\S])){_IDENTIFIER}{re.escape(name)}"
         r"(?:\.(?:safetensors|pt|bin))?(?![\w.-])"
     )
-    plain: Callable[..., Any] = tokenizer.tokenize_with_weights
+    plain = tokenizer.tokenize_with_weights
 
-    def weighed(text: str, *more: Any, **options: Any) -> Any:
+    def weighed(text: str, *more: object, **options: object) -> Mapping[str, object]:
         return plain(mention.sub(lambda m: f"({m[0]}:{weight:.6g})", text), *more, **options)
 
     tokenizer.tokenize_with_weights = weighed

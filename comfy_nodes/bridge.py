@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
 
 import comfy.utils
 from comfy.model_management import InterruptProcessingException
@@ -41,7 +40,7 @@ class Bridge:
         self.going, self.node = going, going.node
         self.lines: list[str] = []
         """Notices, for the user to read when all is done."""
-        self.bar: Any = None
+        self.bar: comfy.utils.ProgressBar | None = None
         self.finished: Finished | None = None
         self._rate: float | None = None
         """Running mean of the seconds for a step."""
@@ -100,7 +99,7 @@ class Bridge:
         with Image.open(event.path) as picture:
             self._advance(("JPEG", picture.convert("RGB"), _PREVIEW_SIDE))
 
-    def _advance(self, preview: Any = None) -> None:
+    def _advance(self, preview: tuple[str, Image.Image, int] | None = None) -> None:
         """ComfyUI's bar raises when Interrupt was pressed; a run ends between two updates only."""
         if self.bar is None or self.going.control.interrupted:
             return

@@ -6,29 +6,34 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from comfy.model_patcher import ModelPatcher
+from comfy.sd import CLIP, VAE
+
 from ..ti_core.errors import HostError
 from ..ti_core.port.session import Host
 from .places import embeddings_dirs
 
+Model = ModelPatcher
+Clip = CLIP
+Vae = VAE
+"""What ComfyUI's own cables carry; a part that the checkpoint does not hold is None."""
 _LOADER_INPUTS = ("ckpt_name", "unet_name", "model_name", "config_name")
 
 
-def lent(model: Any, clip: Any, vae: Any = None, name: str = "") -> Host:
+def lent(model: Model | None, clip: Clip | None, vae: Vae | None = None, name: str = "") -> Host:
     """The loaded model as a host; without a VAE nothing can be trained or shown.
 
     Raises HostError for what cannot be trained.
     """
-    for value, what in ((model, "MODEL"), (clip, "CLIP")):
-        if value is None:
-            raise HostError(
-                f"the {what} input is empty",
-                "the checkpoint holds none, or the loader could not find it",
-                "connect the loader of a whole checkpoint",
-            )
+    if model is None or clip is None:
+        raise HostError(
+            f"the {'MODEL' if model is None else 'CLIP'} input is empty",
+            "the checkpoint holds none, or the loader could not find it",
+            "connect the loader of a whole checkpoint",
+        )
     from .host.host import ComfyHost  # its half of ComfyUI is needed only when a model is at hand
 
-    host: Host = ComfyHost(model, clip, vae, name, embeddings_dirs()[0])
-    return host
+    return ComfyHost(model, clip, vae, name, embeddings_dirs()[0])
 
 
 def checkpoint_name(prompt: Mapping[str, Any] | None, node: str | None) -> str:

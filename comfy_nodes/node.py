@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import ClassVar
 
 import torch
 from comfy_api.latest import io
@@ -26,7 +27,7 @@ class Node(io.ComfyNode):
     """
 
     @classmethod
-    def execute(cls, **inputs: Any) -> io.NodeOutput:
+    def execute(cls, **inputs: object) -> io.NodeOutput:
         """See `work`."""
         try:
             with torch.inference_mode(False):
@@ -34,13 +35,11 @@ class Node(io.ComfyNode):
         except TIError as error:
             raise worded(error) from None
 
-    @classmethod
-    def work(cls, **inputs: Any) -> io.NodeOutput:
-        """What the node does; the inputs are those of its schema. Raises TIError."""
-        raise NotImplementedError
+    work: ClassVar[Callable[..., io.NodeOutput]]
+    """What the node does; the inputs are those of its schema. Raises TIError."""
 
 
-def schema(node_id: str, display_name: str, description: str, **more: Any) -> io.Schema:
+def schema(node_id: str, display_name: str, description: str, **more: object) -> io.Schema:
     """A schema in our category, under our prefix."""
     return make(
         io.Schema,
@@ -83,6 +82,6 @@ def _labels() -> dict[str, str]:
     return {**found, "pretrained_model_name_or_path": "MODEL and CLIP"}
 
 
-def shown(text: str, **more: Any) -> dict[str, Any]:
+def shown(text: str, **more: object) -> dict[str, object]:
     """What the node shows below its inputs: text, and whatever else the front end knows."""
     return {"text": (plain_text(text),), **more}

@@ -6,7 +6,6 @@ import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import folder_paths
 import numpy as np
@@ -49,7 +48,7 @@ def png(picture: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def shown_pictures(pictures: Sequence[Image.Image]) -> list[dict[str, Any]]:
+def shown_pictures(pictures: Sequence[Image.Image]) -> list[dict[str, str]]:
     """Pictures as the front end wants them, from temporary files."""
     found = []
     for picture in pictures:
@@ -61,11 +60,11 @@ def shown_pictures(pictures: Sequence[Image.Image]) -> list[dict[str, Any]]:
     return found
 
 
-def shown_outputs(paths: Sequence[Path]) -> list[dict[str, Any]]:
+def shown_outputs(paths: Sequence[Path]) -> list[dict[str, str]]:
     """Pictures that lie in the output folder already."""
     return [_entry(path, Path(folder_paths.get_output_directory()), "output") for path in paths]
 
 
-def _entry(path: Path, root: Path, kind: str) -> dict[str, Any]:
+def _entry(path: Path, root: Path, kind: str) -> dict[str, str]:
     folder = path.parent.relative_to(root).as_posix()
     return {"filename": path.name, "subfolder": "" if folder == "." else folder, "type": kind}

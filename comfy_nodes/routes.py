@@ -8,8 +8,6 @@ ComfyUI serves both under /api as well. Without "node" every run is meant.
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 from server import PromptServer
 
@@ -33,7 +31,7 @@ async def tell(request: web.Request) -> web.Response:
 async def ask(request: web.Request) -> web.Response:
     """Pass a wish on; 400 for what is none, 404 when nothing is being trained."""
     try:
-        wish: Any = await request.json()
+        wish: object = await request.json()
     except ValueError:
         wish = None
     if not isinstance(wish, dict) or wish.get("action") not in ACTIONS:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from comfy.model_management import throw_exception_if_processing_interrupted
 
@@ -143,7 +142,7 @@ def _require_modest(prompts: str, requests: Sequence[PreviewRequest]) -> None:
             raise ConfigError(f"a preview has {request.steps} sampling steps", "", fix)
 
 
-def _recipe(embedding: Embedding) -> dict[str, Any]:
+def _recipe(embedding: Embedding) -> dict[str, object]:
     """What made the starting vectors, if that is known."""
     found = recipe_before(embedding)
     return found if isinstance(found, dict) else {}

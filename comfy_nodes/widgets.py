@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from comfy_api.latest import io
 
 from ..ti_core.options import Option, about, value_type
 
+T = TypeVar("T")
 MOST_STEPS_IN_A_FORM = 2**53 - 1
 """Browsers count no further."""
 
 
-def widgets(kind: type, *names: str) -> list[Any]:
+def widgets(kind: type, *names: str) -> list[io.Input]:
     """The inputs for these fields of a config class: label, help, default, limits and choices are
     the field's; its name is the input's id."""
     return [widget(kind, name) for name in names]
 
 
-def widget(kind: type, name: str, *, multiline: bool = False, **changes: Any) -> Any:
+def widget(kind: type, name: str, *, multiline: bool = False, **changes: Any) -> io.Input:
     """One such input; `changes` replace what the description says (`help`, `label`, `default`,
     `low`, `high`, `choices`)."""
     field = next(field for field in dataclasses.fields(kind) if field.name == name)
@@ -42,7 +44,7 @@ def widget(kind: type, name: str, *, multiline: bool = False, **changes: Any) ->
     return _number(name, wanted, known, told)
 
 
-def _number(name: str, wanted: type, known: Option, told: dict[str, Any]) -> Any:
+def _number(name: str, wanted: type, known: Option, told: Mapping[str, object]) -> io.Input:
     """`control_after_generate`: a seed that changes by itself would train again at each run."""
     low = None if known.low is None else wanted(known.low)
     high = None if known.high is None else wanted(min(known.high, MOST_STEPS_IN_A_FORM))
@@ -58,13 +60,13 @@ def _tooltip(known: Option) -> str:
     return f"{known.help[:1].upper()}{known.help[1:]}{unit}."
 
 
-def make(kind: Any, *args: Any, **told: Any) -> Any:
+def make(kind: Callable[..., T], *args: object, **told: object) -> T:
     """An object of ComfyUI's API, without what this version of it does not know yet."""
     known = inspect.signature(kind).parameters
     return kind(*args, **{key: value for key, value in told.items() if key in known})
 
 
-def values_of(kind: type, given: dict[str, Any]) -> dict[str, Any]:
+def values_of(kind: type, given: Mapping[str, object]) -> dict[str, Any]:
     """Those of the given inputs that are fields of a config class."""
     names = {field.name for field in dataclasses.fields(kind)}
     return {key: value for key, value in given.items() if key in names}

@@ -70,11 +70,13 @@ def _heed_interrupt(*_step: Any) -> None:
     manager.throw_exception_if_processing_interrupted()
 
 
-def _as_socket(text: Conditioning, request: PreviewRequest) -> list[list[Any]]:
+def _as_socket(
+    text: Conditioning, request: PreviewRequest
+) -> list[tuple[Tensor, dict[str, object]]]:
     """A CONDITIONING value; sizes are those that CLIPTextEncodeSDXL would tell."""
     width, height = request.width, request.height
     told = {"width": width, "height": height, "target_width": width, "target_height": height}
-    return [[text.context, {"pooled_output": text.pooled, "crop_w": 0, "crop_h": 0, **told}]]
+    return [(text.context, {"pooled_output": text.pooled, "crop_w": 0, "crop_h": 0, **told})]
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 
 from comfy_api.latest import io
 from PIL import Image
+from torch import Tensor
 
 from ...ti_core.data.config import BucketConfig, DataConfig, TagConfig
 from ...ti_core.data.folders import folders_of
@@ -32,7 +33,7 @@ _NO_FOLDERS = "(make a folder with pictures in input)"
 _TEMPLATES = ("auto", "captions", *SHIPPED)
 
 
-def _reading_inputs() -> list[Any]:
+def _reading_inputs() -> list[io.Input]:
     """How pictures and captions are read: the same for every node that makes a dataset."""
     side = {"step": 8, "min": 0, "max": 2048, "default": 0}
     told = "of the training pictures; 0 is the size that the model was made for (px)."
@@ -61,7 +62,7 @@ def _reading_inputs() -> list[Any]:
     ]
 
 
-def _optional(inputs: list[Any]) -> list[Any]:
+def _optional(inputs: list[io.Input]) -> list[io.Input]:
     """Prompts sent to the API may leave them out."""
     for each in inputs:
         each.optional = True
@@ -137,7 +138,7 @@ class DatasetFromFolder(Node):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, folder: str | None = None, **others: Any) -> str:
+    def fingerprint_inputs(cls, folder: str | None = None, **others: object) -> str:
         """A picture or caption that changes makes another dataset."""
         try:
             return fingerprint(picture_folder(folder or ""))
@@ -180,7 +181,7 @@ class DatasetFromImages(Node):
 
     @classmethod
     def work(
-        cls, images: list[Any], captions: list[str] | None = None, **options: list[Any]
+        cls, images: list[Tensor], captions: list[str] | None = None, **options: list[Any]
     ) -> io.NodeOutput:
         """See the class."""
         pictures = list(_pictures(images))
@@ -190,7 +191,7 @@ class DatasetFromImages(Node):
         return io.NodeOutput(made, ui=shown(f"{made.pictures} picture(s)"))
 
 
-def _pictures(images: Sequence[Any]) -> Iterator[Image.Image]:
+def _pictures(images: Sequence[Tensor]) -> Iterator[Image.Image]:
     count = 0
     for batch in images:
         count += len(batch)
@@ -203,7 +204,7 @@ def _pictures(images: Sequence[Any]) -> Iterator[Image.Image]:
         yield from from_comfy(batch)
 
 
-def _captions_for(pictures: Sequence[Any], captions: Sequence[str]) -> list[str]:
+def _captions_for(pictures: Sequence[object], captions: Sequence[str]) -> list[str]:
     if len(captions) <= 1:
         return [*captions, *[""] * (1 - len(captions))] * len(pictures)
     if len(captions) != len(pictures):
@@ -294,7 +295,7 @@ class DatasetOptions(Node):
         return io.NodeOutput(dataclasses.replace(dataset, data=data))
 
 
-def dataset_output() -> Any:
+def dataset_output() -> io.Output:
     """The output of every node that makes a dataset."""
     return DatasetSocket.Output(
         display_name="dataset", tooltip="Pictures and captions to train on."

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from comfy_api.latest import io
+from torch import Tensor
 
 from ...ti_core.errors import ConfigError
 from ...ti_core.files.embedding import Embedding
@@ -15,7 +17,7 @@ from ...ti_core.files.writing import FORMATS, write_embedding
 from ...ti_core.train.config import EmbeddingConfig
 from ...ti_core.train.plan import name_clashes
 from ...ti_core.train.vectors import described, starting_rows
-from ..lending import checkpoint_name, lent
+from ..lending import Clip, Model, checkpoint_name, lent
 from ..node import Node, schema, shown
 from ..pictures import from_comfy
 from ..places import (
@@ -70,7 +72,7 @@ class CreateEmbedding(Node):
             return str(error)
 
     @classmethod
-    def work(cls, model: Any, clip: Any, **options: Any) -> io.NodeOutput:
+    def work(cls, model: Model | None, clip: Clip | None, **options: Any) -> io.NodeOutput:
         """See the class."""
         config = EmbeddingConfig(**options)
         checked_for_prompts(config.token_string)
@@ -123,7 +125,7 @@ class LoadEmbedding(Node):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, file: str | None = None, **others: Any) -> str:
+    def fingerprint_inputs(cls, file: str | None = None, **others: object) -> str:
         """Another file of the same name is another value: what hangs on it runs again."""
         try:
             return fingerprint(embedding_file(file or ""))
@@ -194,7 +196,12 @@ class SaveEmbedding(Node):
 
     @classmethod
     def work(
-        cls, embedding: Embedding, name: str, format: str, when_there: str, picture: Any = None
+        cls,
+        embedding: Embedding,
+        name: str,
+        format: str,
+        when_there: str,
+        picture: Tensor | None = None,
     ) -> io.NodeOutput:
         """See the class."""
         _require_choice("format", format, list(FORMATS))
@@ -226,7 +233,7 @@ def _free(path: Path, when_there: str) -> Path:
     )
 
 
-def _require_choice(name: str, value: str, choices: Any) -> None:
+def _require_choice(name: str, value: str, choices: Sequence[str]) -> None:
     """Combo boxes of the first V3 versions let any text through."""
     if value not in choices:
         raise ConfigError(f"{name} is {value!r}", "", f"choose one of {', '.join(choices)}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 from comfy_api.latest import io
 from PIL import Image
@@ -16,7 +15,7 @@ from ...ti_core.tools.strength import VERDICTS, strength_of, verdict
 from ...ti_core.tools.vocabulary import median_lengths
 from ...ti_core.train.plot import draw_loss
 from ...ti_core.train.vectors import norms
-from ..lending import lent
+from ..lending import Clip, Model, lent
 from ..node import Node, schema, shown
 from ..pictures import shown_pictures, to_comfy
 from ..portrait import Row, portrait
@@ -60,7 +59,11 @@ class InspectEmbedding(Node):
 
     @classmethod
     def work(
-        cls, embedding: Embedding, nearest: int, model: Any = None, clip: Any = None
+        cls,
+        embedding: Embedding,
+        nearest: int,
+        model: Model | None = None,
+        clip: Clip | None = None,
     ) -> io.NodeOutput:
         """See the class."""
         nearest = max(0, min(20, nearest))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
 
 from comfy_api.latest import io
 
@@ -19,7 +18,7 @@ from ...ti_core.tools.sources import Rows
 from ...ti_core.tools.strength import factor_of_brackets, factors_to, scaled, strength_of
 from ...ti_core.tools.syntax import Name, Text, Token, printed, without_paths
 from ...ti_core.tools.vocabulary import median_lengths
-from ..lending import lent
+from ..lending import Clip, Model, lent
 from ..node import Node, finite, schema, shown
 from ..places import checked_for_prompts
 from ..sockets import EmbeddingSocket
@@ -71,8 +70,8 @@ class MergeEmbeddings(Node):
         cls,
         expression: str,
         name: str,
-        model: Any = None,
-        clip: Any = None,
+        model: Model | None = None,
+        clip: Clip | None = None,
         **embeddings: Embedding | None,
     ) -> io.NodeOutput:
         """See the class."""
@@ -171,7 +170,12 @@ class ScaleEmbedding(Node):
 
     @classmethod
     def work(
-        cls, embedding: Embedding, how: str, amount: float, model: Any = None, clip: Any = None
+        cls,
+        embedding: Embedding,
+        how: str,
+        amount: float,
+        model: Model | None = None,
+        clip: Clip | None = None,
     ) -> io.NodeOutput:
         """See the class."""
         if not math.isfinite(amount) or abs(amount) > 1000:
@@ -191,7 +195,7 @@ class ScaleEmbedding(Node):
 
 
 def _factors_to(
-    strength: float, embedding: Embedding, model: Any, clip: Any
+    strength: float, embedding: Embedding, model: Model | None, clip: Clip | None
 ) -> tuple[dict[str, float], ModelFacts]:
     if strength < 0:
         raise ConfigError(f"the strength is {strength}", "", "give 0 or more")

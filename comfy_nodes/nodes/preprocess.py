@@ -119,7 +119,7 @@ class _Told:
 
     def __init__(self, node: str | None) -> None:
         self.node, self.lines = node, list[str]()
-        self.bar: Any = None
+        self.bar: comfy.utils.ProgressBar | None = None
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, PreprocessStarted):
@@ -127,5 +127,5 @@ class _Told:
         elif isinstance(event, (PictureDone, Skipped)):
             if isinstance(event, Skipped) or event.notes:
                 self.lines.append(str(event))
-            if not _interrupted():
+            if self.bar is not None and not _interrupted():
                 self.bar.update_absolute(event.index + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from comfy_api.latest import io
@@ -12,7 +13,7 @@ from ...ti_core.files.embedding import Embedding
 from ...ti_core.schedule import parse_schedule
 from ...ti_core.train.config import OptimizerConfig, OutputConfig, PreviewConfig
 from ..bridge import Bridge
-from ..lending import checkpoint_name, lent
+from ..lending import Clip, Model, Vae, checkpoint_name, lent
 from ..node import Node, finite, schema, shown
 from ..pictures import shown_outputs
 from ..runs import going_on
@@ -168,9 +169,9 @@ class TrainEmbedding(Node):
     @classmethod
     def work(
         cls,
-        model: Any,
-        clip: Any,
-        vae: Any,
+        model: Model | None,
+        clip: Clip | None,
+        vae: Vae | None,
         embedding: Embedding,
         dataset: DatasetValue,
         settings: Settings,
@@ -187,11 +188,11 @@ class TrainEmbedding(Node):
         return io.NodeOutput(made.embedding, made.log, ui=ui)
 
 
-def _settings_output() -> Any:
+def _settings_output() -> io.Output:
     return SettingsSocket.Output(display_name="settings", tooltip="For Train Embedding.")
 
 
-def _changed(settings: Settings, options: dict[str, Any]) -> Settings:
+def _changed(settings: Settings, options: Mapping[str, object]) -> Settings:
     """The settings with these values. Raises ConfigError for a value out of its range."""
     parts = {
         part.name: dataclasses.replace(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from ...ti_core.port.session import Host, PreviewRequest, Vectors
 from ...ti_core.train.config import PreviewConfig
 from ..applied import with_embedding
 from ..grid import labelled
-from ..lending import checkpoint_name, lent
+from ..lending import Clip, Model, Vae, checkpoint_name, lent
 from ..node import Node, finite, schema, shown
 from ..pictures import shown_pictures, to_comfy
 from ..places import spoken
@@ -87,7 +87,9 @@ class ApplyEmbedding(Node):
         return finite(weight=weight)
 
     @classmethod
-    def work(cls, clip: Any, embedding: Embedding, weight: float, text: str) -> io.NodeOutput:
+    def work(
+        cls, clip: Clip | None, embedding: Embedding, weight: float, text: str
+    ) -> io.NodeOutput:
         """See the class."""
         if clip is None:
             raise ConfigError("the CLIP input is empty", "the checkpoint holds none", "connect one")
@@ -160,9 +162,9 @@ class PreviewGrid(Node):
     @classmethod
     def work(
         cls,
-        model: Any,
-        clip: Any,
-        vae: Any,
+        model: Model | None,
+        clip: Clip | None,
+        vae: Vae | None,
         embedding: Embedding,
         prompts: str,
         negative_prompt: str,
@@ -212,13 +214,13 @@ def _copies(log: RunLog | None, most: int, last: int) -> dict[str, Embedding]:
     return {f"step {copy.step}": copy for copy in copies[:most]}
 
 
-def _side(name: str) -> Any:
-    about = {"default": 512, "min": 64, "max": _LARGEST, "step": 8}
-    told = f"{name.capitalize()} of a picture (px)."
-    return io.Int.Input(name, display_name=name.capitalize(), tooltip=told, **about)
+def _side(name: str) -> io.Input:
+    label = name.capitalize()
+    told = f"{label} of a picture (px)."
+    return io.Int.Input(name, label, False, told, default=512, min=64, max=_LARGEST, step=8)
 
 
-def _request(line: str, negative: str, name: str, sampling: dict[str, Any]) -> PreviewRequest:
+def _request(line: str, negative: str, name: str, sampling: Mapping[str, Any]) -> PreviewRequest:
     """Raises ConfigError for numbers that no form would send."""
     chosen = PreviewConfig(**values_of(PreviewConfig, sampling))
     sides = sampling["width"], sampling["height"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import comfy.model_management
 from comfy_api.latest import io
@@ -15,7 +14,7 @@ from ...ti_core.data.captions import read_caption
 from ...ti_core.errors import DataError
 from ...ti_core.files.embedding import Embedding
 from ...ti_core.train.checkup_input import checkup_input
-from ..lending import lent
+from ..lending import Clip, Model, lent
 from ..node import Node, plain_text, schema, shown
 from ..places import embedding_files
 from ..sockets import DatasetSocket, DatasetValue, EmbeddingSocket, Settings, SettingsSocket
@@ -112,8 +111,8 @@ class CheckDataset(Node):
         stop_on_errors: bool,
         embedding: Embedding | None = None,
         settings: Settings | None = None,
-        model: Any = None,
-        clip: Any = None,
+        model: Model | None = None,
+        clip: Clip | None = None,
     ) -> io.NodeOutput:
         """See the class."""
         host = lent(model, clip) if model is not None and clip is not None else None

@@ -1,0 +1,9 @@
+from typing import Literal
+
+from torch import Tensor, nn
+
+class AbstractPrediction(nn.Module):
+    prediction_type: Literal["epsilon", "const", "v_prediction", "edm"]
+
+class Prediction(AbstractPrediction):
+    sigmas: Tensor

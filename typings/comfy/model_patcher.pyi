@@ -1,0 +1,21 @@
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+
+from .model_base import BaseModel
+from .model_sampling import ModelSamplingDiscrete
+
+class ModelPatcher:
+    """What goes along a MODEL cable; CLIP and VAE have one each, too."""
+
+    model: BaseModel
+    """Of a MODEL; those of CLIP and VAE are only `nn.Module`s."""
+    load_device: torch.device
+    offload_device: torch.device
+
+    def clone(self, disable_dynamic: bool = ...) -> ModelPatcher: ...
+    def is_clone(self, other: object) -> bool: ...
+    def get_model_object(self, name: Literal["model_sampling"]) -> ModelSamplingDiscrete: ...
+    def set_model_compute_dtype(self, dtype: torch.dtype) -> None: ...
+    def memory_required(self, input_shape: Sequence[int]) -> float: ...

@@ -1,0 +1,16 @@
+from collections.abc import Sequence
+
+import torch
+
+from .model_patcher import ModelPatcher
+
+class LoadedModel:
+    @property
+    def model(self) -> ModelPatcher | None: ...
+    def model_unload(self) -> bool: ...
+
+current_loaded_models: list[LoadedModel]
+
+def get_torch_device() -> torch.device: ...
+def load_models_gpu(models: Sequence[ModelPatcher], memory_required: float = ...) -> None: ...
+def soft_empty_cache() -> None: ...
