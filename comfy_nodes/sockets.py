@@ -17,7 +17,13 @@ from pathlib import Path
 from comfy_api.latest import io
 
 from ..ti_core.data.config import DataConfig
-from ..ti_core.train.config import OptimizerConfig, OutputConfig, PreviewConfig
+from ..ti_core.train.config import (
+    ComputeConfig,
+    OptimizerConfig,
+    OutputConfig,
+    PreviewConfig,
+    TextConfig,
+)
 
 CATEGORY = "Textual Inversion"
 
@@ -33,6 +39,8 @@ class Settings:
     nor the pictures. `preview.sample_prompts` holds the prompts themselves, one a line."""
 
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
+    text: TextConfig = field(default_factory=TextConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     preview: PreviewConfig = field(default_factory=PreviewConfig)
 

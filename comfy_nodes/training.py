@@ -50,6 +50,8 @@ def train_config(name: str, count: int, data: DataConfig, settings: Settings) ->
         EmbeddingConfig(token_string=name, num_vectors_per_token=count),
         data,
         settings.optimizer,
+        settings.compute,
+        settings.text,
         replace(settings.output, output_dir=str(runs_dir()), logging_dir=str(runs_dir())),
         replace(settings.preview, sample_prompts=str(text_file(prompts))),
     )

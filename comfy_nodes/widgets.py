@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from comfy_api.latest import io
 
-from ..ti_core.options import Option, about, value_type
+from ..ti_core.options import Option, about, choices_of, value_type
 
 T = TypeVar("T")
 MOST_STEPS_IN_A_FORM = 2**53 - 1
@@ -22,9 +22,11 @@ def widgets(kind: type, *names: str) -> list[io.Input]:
     return [widget(kind, name) for name in names]
 
 
-def widget(kind: type, name: str, *, multiline: bool = False, **changes: Any) -> io.Input:
+def widget(
+    kind: type, name: str, *, multiline: bool = False, choices: Sequence[str] = (), **changes: Any
+) -> io.Input:
     """One such input; `changes` replace what the description says (`help`, `label`, `default`,
-    `low`, `high`, `choices`)."""
+    `low`, `high`), `choices` those of the type."""
     field = next(field for field in dataclasses.fields(kind) if field.name == name)
     default = changes.pop("default", field.default)
     known = dataclasses.replace(about(field), **changes)
@@ -35,8 +37,9 @@ def widget(kind: type, name: str, *, multiline: bool = False, **changes: Any) ->
         "default": default,
         "advanced": known.advanced or None,
     }
-    if known.choices:
-        return make(io.Combo.Input, name, options=list(known.choices), **told)
+    choices = choices or choices_of(kind, field)
+    if choices:
+        return make(io.Combo.Input, name, options=list(choices), **told)
     if wanted is str:
         return make(io.String.Input, name, multiline=multiline, **told)
     if wanted is bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -15,13 +15,16 @@ from ti_core.errors import ConfigError
 from ti_core.options import (
     about,
     check,
+    choices_of,
     from_dict,
     group,
     leaves,
+    make_config,
     nearest,
     option,
     owner,
     recorded,
+    title_of,
     to_dict,
     value_type,
 )
@@ -29,11 +32,12 @@ from ti_core.options import (
 
 @dataclass(frozen=True)
 class Inner:
-    """A group"""
+    """A group."""
 
+    title = "Amounts"
     amount: int = option(3, "how many", label="Amount", low=1, high=9, unit="px")
     factor: float = option(0.5, "how much", label="Factor", low=0)
-    kind: str = option("a", "which", label="Kind", choices=("a", "b"))
+    kind: Literal["a", "b"] = option("a", "which", label="Kind")
     on: bool = option(False, "whether", label="On", recorded=False)
     size: tuple[int, int] | None = option(None, "size", label="Size", aliases=("dimensions",))
 
@@ -42,16 +46,25 @@ class Inner:
 
 
 @dataclass(frozen=True)
-class Outer:
-    """All"""
+class Place:
+    """Another group."""
 
+    title = "Place"
+    name: str = option("", "name", label="Name", recorded=False)
+
+
+@dataclass(frozen=True)
+class Outer:
+    """All."""
+
+    moved = (("name", "inner", "place"),)
     inner: Inner = group(Inner)
-    title: str = option("", "title", label="Title", recorded=False)
+    place: Place = group(Place)
 
 
 def test_leaves_are_all_settings_in_order_with_their_path() -> None:
     paths = [path for path, _ in leaves(Outer)]
-    assert paths == [("inner", f.name) for f in dataclasses.fields(Inner)] + [("title",)]
+    assert paths == [("inner", f.name) for f in dataclasses.fields(Inner)] + [("place", "name")]
 
 
 def test_a_field_says_everything_about_itself() -> None:
@@ -69,7 +82,31 @@ def test_the_type_of_a_field_comes_without_none() -> None:
 
 def test_the_owner_of_a_path_is_the_group_it_ends_in() -> None:
     assert owner(Outer, ("inner", "amount")) is Inner
-    assert owner(Outer, ("title",)) is Outer
+    assert owner(Outer, ("place", "name")) is Place
+
+
+def test_choices_are_those_of_the_type() -> None:
+    found = {item.name: choices_of(Inner, item) for item in dataclasses.fields(Inner)}
+    assert found == {**dict.fromkeys(found, ()), "kind": ("a", "b")}
+    assert value_type(Inner, next(f for f in dataclasses.fields(Inner) if f.name == "kind")) == (
+        str,
+        False,
+    )
+
+
+def test_a_group_has_a_title_that_is_no_setting() -> None:
+    assert (title_of(Inner), title_of(Outer)) == ("Amounts", "")
+    assert "title" not in {path[-1] for path, _ in leaves(Outer)}
+
+
+@pytest.mark.parametrize("old", [{"name": "x"}, {"name": "x", "amount": 4}])
+def test_a_setting_of_an_older_version_is_read_from_the_group_it_was_in(
+    old: dict[str, Any],
+) -> None:
+    assert from_dict(Outer, {"inner": old}).place == Place("x")
+    assert from_dict(Outer, {"inner": old}).inner.amount == old.get("amount", 3)
+    assert make_config(Outer, {"name": "typed"}, {"inner": old}).place == Place("typed")
+    assert from_dict(Outer, {"inner": old, "place": {"name": "new"}}).place == Place("new")
 
 
 @pytest.mark.parametrize("value", [1, 9, 5])
@@ -119,8 +156,8 @@ def test_a_form_may_give_whole_numbers_as_fractions() -> None:
 
 def test_a_number_may_be_given_where_a_text_is_kept() -> None:
     """Learning rates are texts, as they may be schedules."""
-    assert from_dict(Outer, {"title": 0.005}).title == "0.005"
-    assert from_dict(Outer, {"title": 1e-5}).title == "1e-05"
+    assert from_dict(Place, {"name": 0.005}).name == "0.005"
+    assert from_dict(Place, {"name": 1e-5}).name == "1e-05"
 
 
 @given(
@@ -134,7 +171,7 @@ def test_a_number_may_be_given_where_a_text_is_kept() -> None:
             on=st.booleans(),
             size=st.none() | st.tuples(st.integers(), st.integers()),
         ),
-        title=st.text(),
+        place=st.builds(Place, name=st.text()),
     )
 )
 def test_settings_survive_the_way_through_json(config: Outer) -> None:
@@ -142,5 +179,5 @@ def test_settings_survive_the_way_through_json(config: Outer) -> None:
 
 
 def test_recorded_settings_are_flat_and_leave_out_what_is_not_part_of_the_result() -> None:
-    found = recorded(Outer(Inner(amount=4), "x"))
+    found = recorded(Outer(Inner(amount=4), Place("x")))
     assert found == {"amount": 4, "factor": 0.5, "kind": "a", "size": None}

@@ -1,8 +1,9 @@
 """Settings as frozen dataclasses whose fields say everything that an interface needs.
 
-A field made by `option()` carries its help text, label, unit, range, choices and the names that
-other programs use for it. Command lines, forms, node widgets and saved settings are all made
-from that, so a setting is described in one place only.
+A field made by `option()` carries its help text, label, unit, range and the names that other
+programs use for it; its type says which values there are, a `Literal` which choices. Command lines,
+forms, node widgets and saved settings are all made from that, so a setting is described in one
+place only. A class attribute `title` names a group of settings in interfaces.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import math
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import ConfigError
 
@@ -29,7 +30,6 @@ class Option:
     unit: str = ""
     low: float | None = None
     high: float | None = None
-    choices: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     """The names that other programs (diffusers, A1111) use for the same thing."""
     advanced: bool = False
@@ -67,7 +67,18 @@ def leaves(kind: type, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
 
 
 def value_type(kind: type, item: Field[Any]) -> tuple[Any, bool]:
-    """(type without None, whether None is allowed) of a field."""
+    """(type without None, whether None is allowed) of a field; `str` for a field with choices."""
+    hint, optional = _hint(kind, item)
+    return (str if get_origin(hint) is Literal else hint), optional
+
+
+def choices_of(kind: type, item: Field[Any]) -> tuple[str, ...]:
+    """The values of a field whose type is a `Literal`, in order; empty for others."""
+    hint, _ = _hint(kind, item)
+    return get_args(hint) if get_origin(hint) is Literal else ()
+
+
+def _hint(kind: type, item: Field[Any]) -> tuple[Any, bool]:
     hint = get_type_hints(kind)[item.name]
     if get_origin(hint) in (Union, types.UnionType):
         inner = [arg for arg in get_args(hint) if arg is not type(None)]
@@ -82,6 +93,11 @@ def owner(kind: type, path: Sequence[str]) -> type:
     return kind
 
 
+def title_of(kind: type) -> str:
+    """What interfaces write above a group of settings."""
+    return str(getattr(kind, "title", ""))
+
+
 def check(config: Any) -> None:
     """Raise ConfigError for the first value out of its type, range or choices."""
     for item in fields(config):
@@ -94,10 +110,9 @@ def _check_value(kind: type, item: Field[Any], value: Any) -> None:
     wanted, optional = value_type(kind, item)
     if value is None and optional:
         return
-    if known.choices and value not in known.choices:
-        raise ConfigError(
-            f"{item.name} is {value!r}", "", f"choose one of {', '.join(known.choices)}"
-        )
+    choices = choices_of(kind, item)
+    if choices and value not in choices:
+        raise ConfigError(f"{item.name} is {value!r}", "", f"choose one of {', '.join(choices)}")
     if wanted in (int, float):
         _check_number(item.name, known, value, wanted)
     elif wanted in (bool, str) and not isinstance(value, wanted):
@@ -135,11 +150,22 @@ def from_dict(kind: type[T], values: dict[str, Any]) -> T:
 
     Raises ConfigError for an unknown key (with the nearest known one) or a bad value.
     """
-    hints = get_type_hints(kind)
+    values, hints = _in_place(kind, values), get_type_hints(kind)
     unknown = [key for key in values if key not in hints]
     if unknown:
         raise ConfigError(f"unknown setting {unknown[0]!r}", "", nearest(unknown[0], list(hints)))
     return kind(**{key: _from_json(hints[key], value) for key, value in values.items()})
+
+
+def _in_place(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Settings that an older version kept in another group, in the group where they are now.
+    A class may list them as `moved`: (name, old group, new group)."""
+    for name, old, new in getattr(kind, "moved", ()):
+        group = values.get(old)
+        if isinstance(group, dict) and name in group:
+            rest = {key: value for key, value in group.items() if key != name}
+            values = {**values, old: rest, new: {name: group[name], **values.get(new, {})}}
+    return values
 
 
 def _from_json(hint: Any, value: Any) -> Any:
@@ -156,7 +182,7 @@ def _from_json(hint: Any, value: Any) -> Any:
 
 def make_config(kind: type[T], typed: dict[str, Any], saved: dict[str, Any] | None = None) -> T:
     """A config from typed options (flat) laid over saved settings (nested, as in a file)."""
-    values = _copied(saved or {})
+    values = _copied(_in_place(kind, saved or {}))
     for path, item in leaves(kind):
         if item.name in typed:
             place = values

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from .errors import ScheduleError
 
 _HIGHEST_RATE = 1e6
 """Beyond it a single update could leave the range of fp32."""
+Decay = Literal["constant", "linear", "cosine"]
 EXAMPLE = "write it like '0.005:100, 1e-3:1000, 1e-5'"
 
 
@@ -122,7 +124,7 @@ def require_reach(schedule: Schedule, first: int, last: int, what: str = "learni
         )
 
 
-def warmup_and_decay(kind: str, step: int, warmup_steps: int, max_steps: int) -> float:
+def warmup_and_decay(kind: Decay, step: int, warmup_steps: int, max_steps: int) -> float:
     """Factor in [0, 1] for the update after `step` finished ones.
 
     The same shapes as diffusers' `get_scheduler` ("constant_with_warmup", "linear", "cosine"),

@@ -12,7 +12,15 @@ from typing import Any, get_origin
 
 import gradio as gr
 
-from ti_core.options import about, leaves, make_config, owner, value_type
+from ti_core.options import (
+    about,
+    choices_of,
+    leaves,
+    make_config,
+    owner,
+    title_of,
+    value_type,
+)
 
 from .gradio_versions import made
 
@@ -60,7 +68,7 @@ class Form:
         for name, (holder, item) in self._fields.items():
             there = name in self.components or (name == "resolution" and "width" in self.components)
             if not there and name not in leave_out and shown_as(holder, item):
-                found.setdefault((holder.__doc__ or "").split("\n")[0], []).append(name)
+                found.setdefault(title_of(holder), []).append(name)
         return found
 
     @property
@@ -132,9 +140,8 @@ def shown_as(holder: type, item: Field[Any]) -> tuple[Any, dict[str, Any]] | Non
     known, (wanted, optional) = about(item), value_type(holder, item)
     if wanted is bool:
         return gr.Checkbox, {}
-    if known.choices:
-        kind = gr.Radio if len(known.choices) <= _FEW else gr.Dropdown
-        return kind, {"choices": list(known.choices)}
+    if choices := choices_of(holder, item):
+        return gr.Radio if len(choices) <= _FEW else gr.Dropdown, {"choices": list(choices)}
     if wanted in (int, float):
         return _number(wanted, known.low, known.high, optional)
     if wanted is str:

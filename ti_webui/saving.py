@@ -8,8 +8,9 @@ from PIL import Image
 
 from ti_core.errors import ConfigError
 from ti_core.files.embedding import Embedding
+from ti_core.files.formats import FORMATS
 from ti_core.files.names import checked_name
-from ti_core.files.writing import FORMATS, write_embedding
+from ti_core.files.writing import write_embedding
 
 from .embeddings import all_names
 from .studio import Studio

@@ -11,7 +11,7 @@ import torch
 from modules import devices, shared
 
 from ti_core.errors import ConfigError
-from ti_core.options import about
+from ti_core.options import about, choices_of
 
 from .studio import Settings
 
@@ -24,7 +24,7 @@ def add_settings() -> None:
     """Declare them; called once at start and at every reload of the page."""
     for field in dataclasses.fields(Settings):
         described = about(field)
-        choices = list(described.choices or ())
+        choices = list(choices_of(Settings, field))
         component, arguments = (gr.Radio, {"choices": choices}) if choices else (gr.Textbox, {})
         info = shared.OptionInfo(
             _default(field), described.label, component, arguments, section=_SECTION

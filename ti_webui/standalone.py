@@ -33,8 +33,9 @@ _SECONDS_TO_SAVE = 120.0
 
 @dataclass(frozen=True)
 class PageConfig:
-    """Page"""
+    """Where the page is served."""
 
+    title = "Page"
     listen: str = option(
         "127.0.0.1",
         "address to listen at; anything but this machine's own needs a token",

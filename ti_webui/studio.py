@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ti_core.options import check, option
+from ti_core.port.precision import Precision
 from ti_core.port.session import Host
 
 from .job import Jobs, jobs
@@ -32,8 +33,9 @@ TXT2IMG_FIELDS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """Textual Inversion Studio"""
+    """The user's settings: a section of a web UI's Settings page."""
 
+    title = "Textual Inversion Studio"
     logging_dir: str = option(
         "textual_inversion",
         "where runs keep copies, previews, logs and what is needed to resume",
@@ -44,11 +46,10 @@ class Settings:
         "prompt of the preview pictures; [name] stands for the new word",
         label="Preview prompt",
     )
-    mixed_precision: str = option(
+    mixed_precision: Precision = option(
         "no",
         "what the model computes in while it trains; the vectors stay fp32",
         label="Precision",
-        choices=("no", "fp16", "bf16"),
     )
 
     def __post_init__(self) -> None:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ...ti_core.errors import ConfigError
 from ...ti_core.files.embedding import Embedding
+from ...ti_core.files.formats import FORMATS
 from ...ti_core.files.reading import read_embedding
-from ...ti_core.files.writing import FORMATS, write_embedding
+from ...ti_core.files.writing import write_embedding
 from ...ti_core.train.config import EmbeddingConfig
 from ...ti_core.train.plan import name_clashes
 from ...ti_core.train.vectors import described, starting_rows

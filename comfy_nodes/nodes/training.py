@@ -11,7 +11,13 @@ from comfy_api.latest import io
 from ...ti_core.errors import ConfigError
 from ...ti_core.files.embedding import Embedding
 from ...ti_core.schedule import parse_schedule
-from ...ti_core.train.config import OptimizerConfig, OutputConfig, PreviewConfig
+from ...ti_core.train.config import (
+    ComputeConfig,
+    OptimizerConfig,
+    OutputConfig,
+    PreviewConfig,
+    TextConfig,
+)
 from ..bridge import Bridge
 from ..lending import Clip, Model, Vae, checkpoint_name, lent
 from ..node import Node, finite, schema, shown
@@ -49,7 +55,7 @@ class TrainingSettings(Node):
                 *widgets(OptimizerConfig, "learning_rate", "lr_scheduler", "lr_warmup_steps"),
                 widget(OptimizerConfig, "train_batch_size", high=_LARGEST_BATCH),
                 widget(OptimizerConfig, "gradient_accumulation_steps", high=_LARGEST_BATCH),
-                *widgets(OptimizerConfig, "mixed_precision", "seed"),
+                *widgets(ComputeConfig, "mixed_precision", "seed"),
                 widget(PreviewConfig, "sample_every_n_steps", label="Preview every N steps"),
                 widget(
                     PreviewConfig,
@@ -94,13 +100,8 @@ class AdvancedSettings(Node):
             search_aliases=["gradient clipping", "clip skip", "textual inversion", "checkpoints"],
             inputs=[
                 SettingsSocket.Input("settings", tooltip="The settings to be completed."),
-                *widgets(
-                    OptimizerConfig,
-                    "clip_grad_mode",
-                    "clip_grad_value",
-                    "clip_skip",
-                    "parse_emphasis",
-                ),
+                *widgets(OptimizerConfig, "clip_grad_mode", "clip_grad_value"),
+                *widgets(TextConfig, "clip_skip", "parse_emphasis"),
                 widget(OutputConfig, "save_every_n_steps", label="Save a copy every N steps"),
                 *widgets(OutputConfig, "save_state_every_n_steps"),
                 *widgets(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 from PIL import Image
 
-from ti_core.cli import output
 from ti_core.cli.main import main
 from ti_core.files.embedding import Embedding
+from ti_core.files.formats import FORMATS, FormatName
 from ti_core.files.reading import read_embedding
 from ti_core.files.safetensors_file import write_safetensors
-from ti_core.files.writing import FORMATS, write_embedding
+from ti_core.files.writing import write_embedding
 
 Ti = Callable[..., tuple[int, str, str]]
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -31,7 +32,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_formats_are_those_that_can_be_written() -> None:
-    assert tuple(FORMATS) == output.FORMATS
+    assert tuple(FORMATS) == get_args(FormatName)
 
 
 @pytest.mark.parametrize("kind", ["pt", "bin", "png"])

@@ -40,6 +40,16 @@ def test_help_of_a_command_loads_neither_torch_nor_diffusers(verb: str) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
 
 
+def test_help_needs_no_docstrings() -> None:
+    code = "from ti_core.cli.main import main; main(['train', '--help'])"
+    plain, stripped = (
+        subprocess.run([sys.executable, *flags, "-c", code], capture_output=True, text=True).stdout
+        for flags in ([], ["-OO"])
+    )
+    assert stripped == plain
+    assert "\nLearning:\n" in plain
+
+
 def test_every_command_has_a_module_with_run() -> None:
     import importlib
 

@@ -56,6 +56,24 @@ def test_resume_needs_nothing_but_the_run(ti: Ti, pictures: Path) -> None:
     assert Path("embeddings/my-cat.safetensors").read_bytes() != first
 
 
+def test_a_run_folder_of_version_0_1_goes_on_to_the_same_bytes(ti: Ti, pictures: Path) -> None:
+    """Four settings have moved to other groups of settings.json since."""
+    made = {}
+    for old in (False, True):
+        typed = options(pictures, mixed_precision="bf16", seed=5, clip_skip=2)
+        ti("train", *typed, "--overwrite")
+        path = sorted(Path("textual_inversion").glob("*/my-cat*/settings.json"))[-1]
+        settings = json.loads(path.read_text())
+        if old:
+            train = settings["train"]
+            train["optimizer"] |= {**train.pop("compute"), **train.pop("text")}
+            path.write_text(json.dumps(settings))
+        assert ti("train", "--resume", path.parent, "--max_train_steps", 6)[0] == 0
+        made[old] = Path("embeddings/my-cat.safetensors").read_bytes()
+        assert json.loads(path.read_text())["train"]["compute"]["seed"] == 5
+    assert made[False] == made[True]
+
+
 def test_settings_of_another_run_can_be_used(ti: Ti, pictures: Path) -> None:
     ti("train", *options(pictures))
     settings = next(Path("textual_inversion").glob("*/my-cat/settings.json"))

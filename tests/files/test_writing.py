@@ -16,8 +16,9 @@ from torch import Tensor
 
 from ti_core.errors import EmbeddingError, StorageError
 from ti_core.files.embedding import Embedding, describe
+from ti_core.files.formats import FORMATS
 from ti_core.files.reading import read_embedding
-from ti_core.files.writing import FORMATS, write_card, write_embedding
+from ti_core.files.writing import write_card, write_embedding
 
 ROWS = torch.arange(8.0).reshape(2, 4) / 7
 SDXL = {"clip_l": ROWS, "clip_g": torch.ones(2, 6)}

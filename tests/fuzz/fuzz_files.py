@@ -26,8 +26,9 @@ from tests.files.hostile.assembler import legacy, table
 from tests.files.hostile.promises import Peak, described, forbidden_events
 from ti_core.errors import EmbeddingError, UnsafeFileError
 from ti_core.files.embedding import Embedding
+from ti_core.files.formats import FORMATS
 from ti_core.files.reading import read_embeddings
-from ti_core.files.writing import FORMATS, write_embedding
+from ti_core.files.writing import write_embedding
 
 _SLOWEST = 10.0
 """Seconds of processor time for one file; most take a millisecond."""

@@ -13,7 +13,8 @@ from diffusers.loaders import TextualInversionLoaderMixin
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from ti_core.files.embedding import Embedding
-from ti_core.files.writing import FORMATS, write_embedding
+from ti_core.files.formats import FORMATS
+from ti_core.files.writing import write_embedding
 from ti_core.hosts.standalone.vocabulary import standard_vocabulary
 
 FILES = [(name, end) for name, kind in FORMATS.items() for end in kind.endings if name != "png"]

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ti_core.errors import ConfigError, ScheduleError
-from ti_core.options import about, from_dict, leaves, recorded, to_dict
+from ti_core.options import (
+    about,
+    choices_of,
+    from_dict,
+    leaves,
+    make_config,
+    owner,
+    recorded,
+    to_dict,
+)
 from ti_core.train.config import EmbeddingConfig, OptimizerConfig, TrainConfig
 
 from ..conftest import Configure
@@ -31,7 +41,8 @@ def test_every_setting_explains_itself() -> None:
         known = about(item)
         assert known.help, path
         assert known.label, path
-        assert not known.choices or item.default in known.choices, path
+        choices = choices_of(owner(TrainConfig, path), item)
+        assert not choices or item.default in choices, path
 
 
 def test_no_path_is_recorded_in_the_embedding(configure: Configure) -> None:
@@ -43,6 +54,18 @@ def test_no_path_is_recorded_in_the_embedding(configure: Configure) -> None:
 def test_settings_survive_the_way_through_a_file(configure: Configure) -> None:
     config = configure(resolution=(64, 128), learning_rate="1e-3:5, 1e-4", num_vectors_per_token=3)
     assert from_dict(TrainConfig, json.loads(json.dumps(to_dict(config)))) == config
+
+
+def test_settings_of_version_0_1_are_read_from_where_they_were(configure: Configure) -> None:
+    changes = {"mixed_precision": "bf16", "seed": 7, "clip_skip": 2, "parse_emphasis": True}
+    config = configure(**changes, learning_rate="1e-3")
+    old = to_dict(config)
+    old["optimizer"] |= {**old.pop("compute"), **old.pop("text")}
+    assert list(old) == ["embedding", "data", "optimizer", "output", "preview", "cache"]
+    assert from_dict(TrainConfig, old) == config
+    assert make_config(TrainConfig, {"seed": 8}, old) == replace(
+        config, compute=replace(config.compute, seed=8)
+    )
 
 
 def test_a_learning_rate_may_be_a_number_in_a_settings_file() -> None:

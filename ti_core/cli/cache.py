@@ -16,8 +16,9 @@ The folder may be deleted at any time; runs that need what was in it encode thei
 
 @dataclass(frozen=True)
 class CacheOptions:
-    """Cache"""
+    """The cache folder, and what to remove from it."""
 
+    title = "Cache"
     latent_cache_dir: str = option(
         "",
         "the folder; the one that is used if nothing else is said, if not given",

@@ -33,8 +33,9 @@ _FINDINGS_SHOWN = 3
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """Checkup"""
+    """How the dataset is checked, and how the report is printed."""
 
+    title = "Checkup"
     json: bool = option(False, "print one JSON object", label="JSON", recorded=False)
     mirrored: bool = option(
         False,

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CollectionConfig:
-    """Embeddings"""
+    """The folders whose embeddings may be named."""
 
+    title = "Embeddings"
     textual_inversion_embeddings: tuple[str, ...] = option(
         (),
         "embedding files, each used by the name of its file",

@@ -32,8 +32,9 @@ the folder of a run, or several embedding files. --use_best puts the best copy i
 
 @dataclass(frozen=True)
 class CompareConfig:
-    """What is compared"""
+    """The copies, prompts and seeds of a comparison."""
 
+    title = "What is compared"
     prompts: tuple[str, ...] = option(
         (), "prompts of the sheets, with [name] for the word; none, no sheets", label="Prompts"
     )
@@ -64,8 +65,9 @@ class CompareConfig:
 
 @dataclass(frozen=True)
 class PictureConfig:
-    """Pictures"""
+    """How the pictures of a comparison are made."""
 
+    title = "Pictures"
     negative_prompt: str = option("", "what shall not be seen", label="Negative prompt")
     seed: int = option(0, "the first seed", label="Seed", low=0)
     images_per_prompt: int = option(1, "seeds in each place", label="Pictures", low=1, high=16)
@@ -79,8 +81,9 @@ class PictureConfig:
 
 @dataclass(frozen=True)
 class UseConfig:
-    """The best copy"""
+    """Which copy becomes the embedding."""
 
+    title = "The best copy"
     use_best: bool = option(False, "use the best copy under the word's name", label="Use the best")
     embeddings_dir: str = option(
         "embeddings", "where the embedding goes", label="Embeddings directory"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
+from ..files.formats import FORMATS
 from ..options import check, make_config, option
 from .options import OptionParser, add_options
 from .output import OutputConfig, Target, checked_target, save
@@ -23,8 +24,9 @@ to --out. Nothing in the files is run, and no file is overwritten unless asked f
 
 @dataclass(frozen=True)
 class ConvertConfig:
-    """What"""
+    """Which embedding of a file is converted, and its new metadata."""
 
+    title = "What"
     term: str = option("", "which one, in a file of several", label="Term")
     second: str = option(
         "", "the other half of an SDXL embedding that diffusers' script wrote", label="Second file"
@@ -80,7 +82,6 @@ def _targets(
     files: Sequence[Path], config: ConvertConfig, output: OutputConfig
 ) -> Iterator[Target]:
     """Where each file goes; all are looked at before anything is written."""
-    from ..files.writing import FORMATS
 
     taken: set[Path] = set()
     for path in files:

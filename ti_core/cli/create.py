@@ -18,8 +18,9 @@ one word, pictures made with it are the word's, bit for bit, until it is trained
 
 @dataclass(frozen=True)
 class PlaceConfig:
-    """File"""
+    """Where the new file goes."""
 
+    title = "File"
     output_dir: str = option("embeddings", "where it goes", label="Embeddings directory")
     overwrite: bool = option(
         False, "replace an embedding of that name", label="Overwrite Old Embedding"

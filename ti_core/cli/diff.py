@@ -25,8 +25,9 @@ _MOST_SHOWN = 60
 
 @dataclass(frozen=True)
 class DiffConfig:
-    """Output"""
+    """How the comparison is printed."""
 
+    title = "Output"
     json: bool = option(False, "print one JSON object", label="JSON")
     terms: tuple[str, ...] = option(
         (), "which one of each, in files of several", label="Terms", aliases=("term",)

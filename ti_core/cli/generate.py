@@ -25,8 +25,9 @@ negative prompt, as many as you like. (x) strengthens, [x] weakens, (x:1.2) sets
 
 @dataclass(frozen=True)
 class GenerateConfig:
-    """Pictures"""
+    """The pictures to make."""
 
+    title = "Pictures"
     prompt: str = option("", "what to show", label="Prompt")
     negative_prompt: str = option("", "what not to show", label="Negative prompt")
     outdir: str = option("outputs", "where the pictures go", label="Output directory")

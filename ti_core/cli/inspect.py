@@ -26,8 +26,9 @@ With a model: how strong each vector is beside an ordinary word, and which words
 
 @dataclass(frozen=True)
 class InspectConfig:
-    """Output"""
+    """What is printed of each file."""
 
+    title = "Output"
     json: bool = option(False, "print JSON, one object for each embedding", label="JSON")
     nearest: int = option(
         5, "how many words to name for each vector", label="Nearest words", low=0, high=100

@@ -24,8 +24,9 @@ _HEAD = ("name", "for", "vectors", "step", "trigger", "file")
 
 @dataclass(frozen=True)
 class ListConfig:
-    """Output"""
+    """Which embeddings are listed, and how."""
 
+    title = "Output"
     json: bool = option(False, "print one JSON object", label="JSON")
     hashes: bool = option(
         False,

@@ -14,7 +14,7 @@ from dataclasses import Field
 from typing import Any, NoReturn
 
 from ..errors import ConfigError
-from ..options import about, leaves, nearest, owner, value_type
+from ..options import about, choices_of, leaves, nearest, owner, title_of, value_type
 
 
 class OptionParser(argparse.ArgumentParser):
@@ -66,22 +66,22 @@ def add_options(parser: argparse.ArgumentParser, kind: type) -> None:
     for path, item in leaves(kind):
         holder = owner(kind, path)
         if holder not in titles:
-            titles[holder] = parser.add_argument_group((holder.__doc__ or "").split("\n")[0])
+            titles[holder] = parser.add_argument_group(title_of(holder))
         _add_option(titles[holder], holder, item)
 
 
 def _add_option(group: Any, holder: type, item: Field[Any]) -> None:
     known = about(item)
     names = [f"--{name}" for name in (item.name, *known.aliases)]
-    wanted, _ = value_type(holder, item)
+    wanted, choices = value_type(holder, item)[0], choices_of(holder, item)
     common: dict[str, Any] = {"dest": item.name, "default": argparse.SUPPRESS}
     if wanted is bool:
         group.add_argument(*names, action="store_true", help=_help(item), **common)
         negative = [f"--no_{name[2:]}" for name in names]
         shown = f"switch --{item.name} off" if item.default else argparse.SUPPRESS
         group.add_argument(*negative, action="store_false", help=shown, **common)
-    elif known.choices:
-        group.add_argument(*names, choices=known.choices, help=_help(item), **common)
+    elif choices:
+        group.add_argument(*names, choices=choices, help=_help(item), **common)
     elif wanted == tuple[str, ...]:
         group.add_argument(*names, nargs="+", metavar="FILE", help=_help(item), **common)
     else:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
+from ..files.formats import FORMATS, FormatName
 from ..files.names import checked_name
 from ..options import check, option
 
@@ -15,26 +16,23 @@ if TYPE_CHECKING:
 
     from ..files.embedding import Embedding
 
-FORMATS = ("safetensors", "pt", "bin", "kohya", "png")
-"""The keys of `writing.FORMATS`, which loads torch."""
-
 
 @dataclass(frozen=True)
 class OutputConfig:
-    """Result"""
+    """The file that a tool writes."""
 
+    title = "Result"
     out: str = option(
         "",
         "the file to write; its name, without the ending, is the embedding's",
         label="Output file",
         recorded=False,
     )
-    to: str | None = option(
+    to: FormatName | None = option(
         None,
         "safetensors: for every program; pt: AUTOMATIC1111's; bin: diffusers'; kohya: "
         "sd-scripts' keys; png: a card. The ending of the file's name decides if not given",
         label="Format",
-        choices=FORMATS,
         aliases=("save_model_as",),
         recorded=False,
     )
@@ -71,15 +69,13 @@ def target(config: OutputConfig) -> Target:
 
 def checked_target(path: Path, config: OutputConfig) -> Target:
     """The same for a path of the tool's choice; an ending is added where there is none."""
-    from ..files.writing import FORMATS as KINDS
-
     ending = path.suffix.lower()
-    fitting = [name for name, kind in KINDS.items() if ending in kind.endings]
+    fitting = [name for name, kind in FORMATS.items() if ending in kind.endings]
     chosen = config.to or (fitting[0] if fitting else "safetensors")
     if not fitting:
-        path = path.with_name(path.name + KINDS[chosen].endings[0])
+        path = path.with_name(path.name + FORMATS[chosen].endings[0])
     elif chosen not in fitting:
-        ending = KINDS[chosen].endings[0]
+        ending = FORMATS[chosen].endings[0]
         raise ConfigError(
             f"{path.name} is no name for {chosen}", "", f"name it {path.stem}{ending}"
         )

@@ -20,8 +20,9 @@ are those of A1111's "Preprocess images"."""
 
 @dataclass(frozen=True)
 class OutputConfig:
-    """Output"""
+    """How the outcome is printed."""
 
+    title = "Output"
     json: bool = option(False, "print every event as a line of JSON", label="JSON")
 
     def __post_init__(self) -> None:

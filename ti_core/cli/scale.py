@@ -23,8 +23,9 @@ of its vectors stays."""
 
 @dataclass(frozen=True)
 class ScaleConfig:
-    """How much (one of these)"""
+    """The factor, given in one of several ways."""
 
+    title = "How much (one of these)"
     factor: float | None = option(
         None, "multiply every vector by this", label="Factor", low=-1000, high=1000
     )

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Model"""
+    """The model of the standalone host, and the device it runs on."""
 
+    title = "Model"
     pretrained_model_name_or_path: str = option(
         "",
         "a checkpoint (.safetensors, .ckpt), a diffusers folder, hub:owner/name to download one, "

@@ -26,8 +26,9 @@ style, into a folder, and choose a name that is no word."""
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Run"""
+    """Which run is resumed, or what a new one takes its settings from."""
 
+    title = "Run"
     resume: str = option(
         "",
         "go on with a run: its folder, or 'latest'; settings are taken from it, and options "

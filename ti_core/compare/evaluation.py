@@ -161,5 +161,5 @@ def questions_of(
     dataset = load_dataset(data, name, host.describe().resolution)
     if trained is None:
         return Questions(dataset, name, draws)
-    text = TextOptions(trained.optimizer.parse_emphasis, trained.optimizer.clip_skip)
+    text = TextOptions(trained.text.parse_emphasis, trained.text.clip_skip)
     return Questions(dataset, name, draws, text=text)

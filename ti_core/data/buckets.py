@@ -12,7 +12,7 @@ import math
 from typing import NamedTuple
 
 from ..errors import ConfigError, DataError
-from .config import BucketConfig, DataConfig
+from .config import BucketConfig, DataConfig, ResizeMode
 
 _LATENT = 8
 """Pixels a side that one value of a latent stands for."""
@@ -27,7 +27,7 @@ class Frame(NamedTuple):
 
     width: int
     height: int
-    mode: str = "cover"
+    mode: ResizeMode = "cover"
     resized: Size | None = None
 
 

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from ..errors import ConfigError
 from ..options import check, group, option
 
+ResizeMode = Literal["cover", "stretch", "pad"]
+TemplateChoice = Literal["step", "once"]
+LatentSampling = Literal["once", "deterministic", "random"]
+CaptionLines = Literal["auto", "all", "first"]
+MaskScale = Literal["mean", "none"]
+
 
 @dataclass(frozen=True)
 class BucketConfig:
-    """Sizes"""
+    """The sizes that pictures are trained at."""
 
+    title = "Sizes"
     enable_bucket: bool = option(
         False,
         "keep each picture's shape: it goes into the bucket of sizes that fits it best, with about "
@@ -81,8 +89,9 @@ class BucketConfig:
 
 @dataclass(frozen=True)
 class TagConfig:
-    """Caption variation"""
+    """What changes in captions from step to step."""
 
+    title = "Caption variation"
     shuffle_caption: bool = option(
         False,
         "put the comma-separated parts of captions in a new order at each step",
@@ -144,8 +153,9 @@ class TagConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Dataset"""
+    """Where pictures and captions are, and how they are read."""
 
+    title = "Dataset"
     train_data_dir: str = option(
         "",
         "folder with the pictures; captions lie beside them as .txt files",
@@ -160,12 +170,11 @@ class DataConfig:
         label="Width, Height",
         unit="px",
     )
-    resize_mode: str = option(
+    resize_mode: ResizeMode = option(
         "cover",
         "cover fills the size and crops what sticks out, stretch distorts (as A1111 does), "
         "pad adds a border",
         label="Resize mode",
-        choices=("cover", "stretch", "pad"),
     )
     caption_extension: str = option(
         ".txt",
@@ -191,11 +200,10 @@ class DataConfig:
     use_style_template: bool = option(
         False, "learn a style: the style template, captions ignored", label="Use style template"
     )
-    template_choice: str = option(
+    template_choice: TemplateChoice = option(
         "step",
         "draw a template line anew at each step, or once for each picture (as A1111 does)",
         label="Template line drawn",
-        choices=("step", "once"),
         advanced=True,
     )
     filename_word_regex: str = option(
@@ -207,12 +215,11 @@ class DataConfig:
     filename_join_string: str = option(
         " ", "what joins those parts", label="Filename join string", advanced=True
     )
-    latent_sampling_method: str = option(
+    latent_sampling_method: LatentSampling = option(
         "once",
         "once draws each picture's latent at the start, deterministic takes the mean, "
         "random draws it anew at each step",
         label="Latent sampling method",
-        choices=("once", "deterministic", "random"),
         advanced=True,
     )
 
@@ -241,13 +248,12 @@ class DataConfig:
         advanced=True,
         recorded=False,
     )
-    caption_lines: str = option(
+    caption_lines: CaptionLines = option(
         "auto",
         "what is read of a caption file with several lines: all of it, as in A1111, or the first "
         "line, as in kohya's scripts; 'auto' is 'first' for kohya's numbered folders and dataset "
         "files, and else 'all'",
         label="Lines of a caption file",
-        choices=("auto", "all", "first"),
         advanced=True,
         quiet=True,
     )
@@ -274,12 +280,11 @@ class DataConfig:
         aliases=("alpha_mask", "use_weight"),
         quiet=True,
     )
-    mask_scale: str = option(
+    mask_scale: MaskScale = option(
         "mean",
         "mean stretches each mask so that its darkest part counts nothing and the mean is 1, as in "
         "A1111; none takes black as 0 and white as 1, as in kohya's scripts",
         label="Scale of masks",
-        choices=("mean", "none"),
         advanced=True,
         quiet=True,
     )

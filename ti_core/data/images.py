@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..port.session import PictureSize
+from .config import ResizeMode
 from .pictures import cover_box, fitted
 from .pictures import list_images as list_images
 from .pictures import open_image as open_image
@@ -28,7 +29,7 @@ def cut(
     image: Image.Image,
     width: int,
     height: int,
-    mode: str = "cover",
+    mode: ResizeMode = "cover",
     resized: tuple[int, int] | None = None,
 ) -> Cut:
     """Bring an RGB picture to the training size; for the modes see `pictures.fitted`."""
@@ -40,7 +41,7 @@ def placed(
     size: tuple[int, int],
     width: int,
     height: int,
-    mode: str = "cover",
+    mode: ResizeMode = "cover",
     resized: tuple[int, int] | None = None,
 ) -> PictureSize:
     """What `cut` tells about a picture of `size` (width, height), without its pixels."""

@@ -16,6 +16,7 @@ from ..errors import DataError
 from ..port.session import PictureSize
 from .buckets import Frame
 from .captions import Caption
+from .config import ResizeMode
 from .images import cut, open_image, placed
 from .masks import cut_mask, read_mask
 from .picture_facts import Look, facts_of
@@ -36,7 +37,7 @@ class Item:
     """BLAKE2b of the file's bytes, 32 hexadecimal digits."""
     size: PictureSize
     """Where its pixels come from."""
-    mode: str = "cover"
+    mode: ResizeMode = "cover"
     """How it is brought to its size; see `pictures.fitted`."""
     flipped: bool = False
     """Mirrored, left to right."""

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..port.session import PictureSize
+from .config import MaskScale, ResizeMode
 from .pictures import fitted, open_alpha, open_mask, seen_box
 
 _LATENT = 8
@@ -33,7 +34,7 @@ def read_mask(picture: Path, mask: Path | None) -> Image.Image | None:
 def cut_mask(
     mask: Image.Image,
     size: PictureSize,
-    mode: str = "cover",
+    mode: ResizeMode = "cover",
     resized: tuple[int, int] | None = None,
 ) -> Tensor:
     """(H/8, W/8) uint8: the part of a mask that belongs to what is seen of its picture.
@@ -61,7 +62,7 @@ def cut_mask(
     return torch.from_numpy(np.array(small))
 
 
-def weights_of(mask: Tensor, scale: str = "mean") -> Tensor:
+def weights_of(mask: Tensor, scale: MaskScale = "mean") -> Tensor:
     """(h, w) fp32: what each place of the loss is multiplied by.
 
     "mean" shifts the darkest to 0 and makes the mean 1 (A1111), "none" takes 0 to 255 as 0 to 1

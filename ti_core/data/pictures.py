@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DataError, FileError
 from ..files.regular_file import open_regular
+from .config import ResizeMode
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jxl")
 """File endings that are tried as pictures; A1111 tries every file."""
@@ -213,7 +214,7 @@ def fitted(
     image: Image.Image,
     width: int,
     height: int,
-    mode: str = "cover",
+    mode: ResizeMode = "cover",
     resized: tuple[int, int] | None = None,
 ) -> Image.Image:
     """An RGB picture, or a grey mask, brought to a size.
@@ -250,7 +251,7 @@ def seen_box(
     size: tuple[int, int],
     width: int,
     height: int,
-    mode: str = "cover",
+    mode: ResizeMode = "cover",
     resized: tuple[int, int] | None = None,
 ) -> Box:
     """The part of a picture of `size` (width, height) that `fitted` leaves."""

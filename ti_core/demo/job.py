@@ -20,6 +20,7 @@ from ..files.reading import read_embedding
 from ..options import check, nearest, option
 from ..port.session import Host, PreviewRequest, Session, Vectors
 from ..train.config import (
+    ComputeConfig,
     EmbeddingConfig,
     OptimizerConfig,
     OutputConfig,
@@ -51,8 +52,9 @@ OWN_PICTURES = Concept(
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """Demonstration"""
+    """The folder and the length of the demonstration."""
 
+    title = "Demonstration"
     out: str = option("ti-demo", "folder for the result", label="Output directory")
     concept: str = option(
         "lily",
@@ -115,15 +117,15 @@ def _training(config: DemoConfig, concept: Concept, folder: Path) -> TrainConfig
             lr_scheduler="cosine",
             max_train_steps=config.max_train_steps,
             train_batch_size=10,
-            seed=config.seed,
         ),
-        OutputConfig(
+        ComputeConfig(seed=config.seed),
+        output=OutputConfig(
             output_dir=str(folder / "embedding"),
             logging_dir=str(folder / "run"),
             overwrite=True,
             save_every_n_steps=100,
         ),
-        PreviewConfig(sample_every_n_steps=0),
+        preview=PreviewConfig(sample_every_n_steps=0),
     )
 
 
@@ -188,7 +190,7 @@ def _reported(
         pictures=len(after),
         steps=embedding.step,
         seconds=0.0,
-        seed=training.optimizer.seed,
+        seed=training.compute.seed,
         vectors=embedding.count,
         embedding=str(path.relative_to(folder)),
     )

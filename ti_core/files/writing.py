@@ -5,8 +5,6 @@ Programs choose their reader by a file's ending, so a format is only written und
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
@@ -17,26 +15,7 @@ from .atomic import write_bytes
 from .card import card_bytes
 from .card_drawing import plain_picture
 from .embedding import Embedding
-
-
-@dataclass(frozen=True)
-class Format:
-    """A kind of file that can be written."""
-
-    endings: tuple[str, ...]
-    """Of the file's name; the first is the usual one."""
-    description: str
-    """For people: whose it is and what it holds."""
-
-
-FORMATS: Mapping[str, Format] = {
-    "safetensors": Format((".safetensors",), "every program; holds everything"),
-    "pt": Format((".pt",), "AUTOMATIC1111's pickle"),
-    "bin": Format((".bin",), "diffusers' pickle; one text encoder only"),
-    "kohya": Format((".safetensors", ".pt"), "sd-scripts' keys; .pt is a pickle"),
-    "png": Format((".png", ".webp"), "a card: a picture that carries the embedding"),
-}
-"""Name of the format → what it is."""
+from .formats import FORMATS
 
 _ALL_ENDINGS = {ending for kind in FORMATS.values() for ending in kind.endings}
 

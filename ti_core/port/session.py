@@ -24,10 +24,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from .precision import Precision as Precision
+
 Family = Literal["sd1", "sd2", "sdxl"]
 Prediction = Literal["epsilon", "v_prediction"]
-Precision = Literal["no", "fp16", "bf16"]
-"""What the model computes in: kohya's and accelerate's names; "no" is plain fp32."""
 
 Vectors = Mapping[str, Tensor]
 """One embedding: encoder key → (k, width) fp32, k rows that stand for one word."""

@@ -63,7 +63,7 @@ class Batches:
 
     def _batch(self, step: int, places: list[tuple[int, int]]) -> Batch:
         config, dataset = self.plan.config, self.plan.dataset
-        seed, count = config.optimizer.seed, len(self.alphas_cumprod)
+        seed, count = config.compute.seed, len(self.alphas_cumprod)
         views = [dataset.view(index, seed, step, slot) for slot, index in places]
         latents = torch.stack(
             [self._latent(v, i, step, slot) for v, (slot, i) in zip(views, places, strict=True)]
@@ -81,7 +81,7 @@ class Batches:
 
     def _latent(self, view: Item, index: int, step: int, slot: int) -> Tensor:
         """(4, h, w)"""
-        seed, method = self.plan.config.optimizer.seed, self.plan.config.data.latent_sampling_method
+        seed, method = self.plan.config.compute.seed, self.plan.config.data.latent_sampling_method
         return draw_latent(
             self._posterior(view, index, step, slot), index, method, seed, step, slot
         )
@@ -90,7 +90,7 @@ class Batches:
         """(2, 4, h, w): that of the picture in other colours where it is its turn to change."""
         change = None
         if self.plan.dataset.source(index).folder.config.color_aug:
-            change = draws_colour(self.plan.config.optimizer.seed, step, slot)
+            change = draws_colour(self.plan.config.compute.seed, step, slot)
         if change is None or self.session is None:
             return self.latents[view.key]
         found = self.session.encode_images(coloured(view.pixels(), *change)[None])
@@ -125,7 +125,7 @@ class Batches:
 
 def batch_loss(batch: Batch, session: Session, vectors: EmbeddingVectors, plan: Plan) -> Tensor:
     """Mean squared error of the network's output, a scalar with a graph back to the vectors."""
-    options = plan.config.optimizer
+    options = plan.config.text
     text = TextOptions(options.parse_emphasis, options.clip_skip)
     conditioning = _conditioning(batch, session, vectors, text, plan.facts.family == "sdxl")
     output = session.predict(batch.noisy.noisy, batch.noisy.timesteps, conditioning)

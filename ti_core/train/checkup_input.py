@@ -46,7 +46,7 @@ def checkup_input(
         config.embedding.num_vectors_per_token,
         size,
         mirrored or config.data.flip_aug,
-        config.optimizer.parse_emphasis,
+        config.text.parse_emphasis,
         _tokenize(host) if host else None,
         taken=tuple(taken),
         run=_run(config, facts, size, memory_free),
@@ -80,7 +80,7 @@ def _memory(
     """(0, "") where it cannot be told."""
     if facts is None or set(facts.widths.values()) != _FULL_SIZE[facts.family]:
         return 0, ""
-    half = config.optimizer.mixed_precision != "no"
+    half = config.compute.mixed_precision != "no"
     batch = config.optimizer.train_batch_size
     return estimate(facts.family, size[0] * size[1], batch, half)
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ..data.config import DataConfig
 from ..data.latent_cache.config import CacheConfig
 from ..errors import ConfigError
 from ..files.names import checked_name
 from ..options import check, group, option
-from ..schedule import parse_schedule
+from ..port.precision import Precision
+from ..schedule import Decay, parse_schedule
+
+FillRule = Literal["stretch", "cycle", "pad"]
+ClipMode = Literal["disabled", "value", "norm"]
 
 
 @dataclass(frozen=True)
 class EmbeddingConfig:
-    """Embedding"""
+    """The word: its name, its number of vectors and what they start from."""
 
+    title = "Embedding"
     token_string: str = option(
         "",
         "the new word: name of the embedding, of its file, and its trigger in prompts",
@@ -36,12 +42,11 @@ class EmbeddingConfig:
         high=75,
         aliases=("num_vectors",),
     )
-    init_rule: str = option(
+    init_rule: FillRule = option(
         "stretch",
         "when the words give more or fewer vectors than asked for: stretch them evenly as A1111 "
         "does, cycle through them as kohya does, or pad with '*'",
         label="Filling rule",
-        choices=("stretch", "cycle", "pad"),
         advanced=True,
     )
     weights: str = option(
@@ -71,19 +76,19 @@ class EmbeddingConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """Learning"""
+    """How the vectors are learned: rate, length, batches and gradient clipping."""
 
+    title = "Learning"
     learning_rate: str = option(
         "0.005",
         "a number, or a schedule 'rate:until, rate:until, rate', such as '0.005:100, 1e-3:1000, "
         "1e-5' (step numbers count from the embedding's first)",
         label="Embedding Learning rate",
     )
-    lr_scheduler: str = option(
+    lr_scheduler: Decay = option(
         "constant",
         "what the rate is multiplied by: nothing, or a fall to 0 at the last step",
         label="Learning rate decay",
-        choices=("constant", "linear", "cosine"),
     )
     lr_warmup_steps: int = option(
         0, "steps over which the rate rises from 0", label="Warm-up steps", unit="steps", low=0
@@ -100,11 +105,10 @@ class OptimizerConfig:
     gradient_accumulation_steps: int = option(
         1, "passes that make one update", label="Gradient accumulation steps", low=1, high=1024
     )
-    clip_grad_mode: str = option(
+    clip_grad_mode: ClipMode = option(
         "disabled",
         "limit each number of the gradient (value) or its length (norm)",
         label="Gradient Clipping",
-        choices=("disabled", "value", "norm"),
         advanced=True,
     )
     clip_grad_value: str = option(
@@ -120,13 +124,35 @@ class OptimizerConfig:
         low=0,
         advanced=True,
     )
-    mixed_precision: str = option(
-        "no",
-        "what the model computes in; the vectors stay fp32",
-        label="Precision",
-        choices=("no", "fp16", "bf16"),
+
+    def __post_init__(self) -> None:
+        check(self)
+        parse_schedule(self.learning_rate, self.max_train_steps)
+        if self.clip_grad_mode != "disabled":
+            parse_schedule(self.clip_grad_value, self.max_train_steps, "clip_grad_value")
+            if self.max_grad_norm:
+                raise ConfigError("clip_grad_mode and max_grad_norm are both set", "", "choose one")
+
+
+@dataclass(frozen=True)
+class ComputeConfig:
+    """What the model computes in, and where randomness begins."""
+
+    title = "Precision and seed"
+    mixed_precision: Precision = option(
+        "no", "what the model computes in; the vectors stay fp32", label="Precision"
     )
     seed: int = option(0, "same seed, same embedding", label="Seed", low=0, high=2**63 - 1)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """How training prompts are read."""
+
+    title = "Reading of prompts"
     clip_skip: int = option(
         1,
         "text encoder layer to use, counted from the last; 1 = none skipped, as in A1111",
@@ -144,17 +170,13 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        parse_schedule(self.learning_rate, self.max_train_steps)
-        if self.clip_grad_mode != "disabled":
-            parse_schedule(self.clip_grad_value, self.max_train_steps, "clip_grad_value")
-            if self.max_grad_norm:
-                raise ConfigError("clip_grad_mode and max_grad_norm are both set", "", "choose one")
 
 
 @dataclass(frozen=True)
 class OutputConfig:
-    """Files"""
+    """What a run writes, and where."""
 
+    title = "Files"
     output_dir: str = option(
         "embeddings", "where the embedding goes", label="Embeddings directory", recorded=False
     )
@@ -220,8 +242,9 @@ class OutputConfig:
 
 @dataclass(frozen=True)
 class PreviewConfig:
-    """Previews"""
+    """The preview pictures of a run."""
 
+    title = "Previews"
     sample_every_n_steps: int = option(
         500,
         "make preview pictures every so many steps; 0 is never",
@@ -266,9 +289,18 @@ class PreviewConfig:
 class TrainConfig:
     """Everything about a run, except for the model, which the host has."""
 
+    moved = (
+        ("mixed_precision", "optimizer", "compute"),
+        ("seed", "optimizer", "compute"),
+        ("clip_skip", "optimizer", "text"),
+        ("parse_emphasis", "optimizer", "text"),
+    )
+    """Version 0.1 kept them so in settings.json; see `options.from_dict`."""
     embedding: EmbeddingConfig = group(EmbeddingConfig)
     data: DataConfig = group(DataConfig)
     optimizer: OptimizerConfig = group(OptimizerConfig)
+    compute: ComputeConfig = group(ComputeConfig)
+    text: TextConfig = group(TextConfig)
     output: OutputConfig = group(OutputConfig)
     preview: PreviewConfig = group(PreviewConfig)
     cache: CacheConfig = group(CacheConfig)

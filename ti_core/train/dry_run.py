@@ -49,7 +49,7 @@ def training_prompts(config: TrainConfig, host: Host) -> Iterator[TrainingPrompt
     if config.embedding.weights:
         count = len(next(iter(rows_from_file(config.embedding, facts).values())))
     for index, item in enumerate(dataset.items):
-        prompt = dataset.prompt(index, config.name, config.optimizer.seed, 0, index)
+        prompt = dataset.prompt(index, config.name, config.compute.seed, 0, index)
         ids, spelled = _tokens(prompt, config, host, facts.encoders[0], count)
         capacity = facts.encoders[0].tokens_per_chunk
         folder = dataset.source(index).folder
@@ -76,7 +76,7 @@ def _tokens(
     prompt: str, config: TrainConfig, host: Host, encoder: EncoderFacts, count: int
 ) -> tuple[list[int], list[str]]:
     found: list[tuple[int, str]] = []
-    for piece in read_prompt(prompt, [config.name], config.optimizer.parse_emphasis):
+    for piece in read_prompt(prompt, [config.name], config.text.parse_emphasis):
         if piece.trigger is None:
             found += host.tokenize(piece.text)
         else:

@@ -65,7 +65,7 @@ def train(
     Raises TIError; what was learned until then lies in the run folder.
     """
     plan = make_plan(config, host, resume)
-    with host.session(config.optimizer.mixed_precision) as session:  # type: ignore[arg-type]
+    with host.session(config.compute.mixed_precision) as session:
         folder = resume or folder or _new_folder(config)
         folder.csv_every = config.output.loss_csv_every
         folder.write_settings({"train": to_dict(config), **(extra_settings or {})})
@@ -91,7 +91,7 @@ class Run:
         self.notices = (*plan.notices, *start.notices)
         self.vectors = EmbeddingVectors(self.config.name, start.rows, session.device)
         self.optimizer = adamw(self.vectors.parameters())
-        self.scale = LossScale.for_precision(self.config.optimizer.mixed_precision)
+        self.scale = LossScale.for_precision(self.config.compute.mixed_precision)
         self.step, self.rate_factor, self.recoveries = 0, 1.0, 0
         self.alive, self.updating = False, False
         self.latest_preview: Path | None = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..data.config import LatentSampling
 from ..port.session import Prediction
 from ..randomness import generator
 
@@ -37,7 +38,7 @@ def draw_timestep(count: int, seed: int, step: int, slot: int) -> int:
 
 
 def draw_latent(
-    posterior: Tensor, index: int, method: str, seed: int, step: int, slot: int
+    posterior: Tensor, index: int, method: LatentSampling, seed: int, step: int, slot: int
 ) -> Tensor:
     """The latent (4, h, w) of picture `index`: A1111's "once", "deterministic" or "random".
 

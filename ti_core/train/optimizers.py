@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import NoGradientError
 from ..schedule import Schedule, parse_schedule
-from .config import OptimizerConfig
+from .config import ClipMode, OptimizerConfig
 
 _LARGEST_SCALE = 2.0**16
 _STEPS_TO_GROW = 2000
@@ -71,7 +71,7 @@ def all_finite(tensors: Iterable[Tensor | None]) -> bool:
 class Clipping:
     """Limit on the unscaled gradients, A1111's "Gradient Clipping"."""
 
-    mode: str
+    mode: ClipMode
     limit: Schedule
 
     def apply(self, parameters: Sequence[Tensor], step: int) -> None:
@@ -84,10 +84,9 @@ class Clipping:
 
 def clipping(config: OptimizerConfig) -> Clipping:
     """What the two spellings in the config mean."""
+    mode, text = config.clip_grad_mode, config.clip_grad_value
     if config.max_grad_norm:
         mode, text = "norm", repr(config.max_grad_norm)
-    else:
-        mode, text = config.clip_grad_mode, config.clip_grad_value
     return Clipping(mode, parse_schedule(text, config.max_train_steps, "clip_grad_value"))
 
 

@@ -43,9 +43,9 @@ class Plan:
     @functools.cached_property
     def order(self) -> Order:
         """Which pictures each update sees."""
-        options = self.config.optimizer
+        options, seed = self.config.optimizer, self.config.compute.seed
         return self.dataset.order(
-            options.seed, options.train_batch_size, options.gradient_accumulation_steps
+            seed, options.train_batch_size, options.gradient_accumulation_steps
         )
 
     def rate(self, step: int) -> float:

@@ -15,7 +15,7 @@ from ..events import Notice
 from ..files.embedding import Embedding, describe, for_encoders
 from ..files.reading import read_embedding
 from ..port.session import ModelFacts, Session
-from .config import EmbeddingConfig
+from .config import EmbeddingConfig, FillRule
 
 
 class EmbeddingVectors:
@@ -102,7 +102,7 @@ def rows_from_text(config: EmbeddingConfig, session: Session) -> Start:
     return Start(filled, tuple(notices))
 
 
-def fill_rows(rows: Tensor, count: int, rule: str, padding: Tensor) -> Tensor:
+def fill_rows(rows: Tensor, count: int, rule: FillRule, padding: Tensor) -> Tensor:
     """(n, width) rows → (count, width).
 
     "stretch": row i is rows[i * n // count], so t0 t0 t1 t1 for 2 rows and 4 vectors (A1111);

@@ -12,8 +12,8 @@ import gradio as gr
 from ti_core.data.pictures import open_image
 from ti_core.errors import DataError
 from ti_core.files.embedding import Embedding, for_encoders
+from ti_core.files.formats import FORMATS
 from ti_core.files.library_entry import Entry
-from ti_core.files.writing import FORMATS
 from ti_core.port.session import Host, Session
 from ti_core.tools.making import converted, merge
 from ti_core.tools.nearest import Neighbour, nearest_tokens

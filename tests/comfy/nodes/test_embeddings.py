@@ -14,7 +14,8 @@ from PIL import Image
 from tests.comfy.nodes import program
 from tests.comfy.nodes.graph import call, created, trained
 from ti_core.errors import ConfigError, DataError, EmbeddingError, HostError, TIError
-from ti_core.files.writing import FORMATS, write_embedding
+from ti_core.files.formats import FORMATS
+from ti_core.files.writing import write_embedding
 
 
 def load(file: str, **more: Any) -> Any:

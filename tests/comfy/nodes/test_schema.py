@@ -14,7 +14,14 @@ import pytest
 from tests.comfy.nodes import program
 from tests.comfy.nodes.locales import LOCALES, english, written
 from ti_core.options import about
-from ti_core.train.config import EmbeddingConfig, OptimizerConfig, OutputConfig, PreviewConfig
+from ti_core.train.config import (
+    ComputeConfig,
+    EmbeddingConfig,
+    OptimizerConfig,
+    OutputConfig,
+    PreviewConfig,
+    TextConfig,
+)
 
 ROOT = Path(__file__).parents[3]
 WORKFLOWS = sorted((ROOT / "example_workflows").glob("*.json"))
@@ -58,7 +65,14 @@ def test_a_seed_never_changes_by_itself() -> None:
 
 
 def test_widgets_say_what_the_settings_say() -> None:
-    kinds = (OptimizerConfig, OutputConfig, PreviewConfig, EmbeddingConfig)
+    kinds = (
+        OptimizerConfig,
+        ComputeConfig,
+        TextConfig,
+        OutputConfig,
+        PreviewConfig,
+        EmbeddingConfig,
+    )
     fields = {field.name: field for kind in kinds for field in dataclasses.fields(kind)}
     seen = 0
     for name in ("TI_TrainingSettings", "TI_AdvancedSettings"):

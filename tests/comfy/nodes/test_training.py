@@ -33,7 +33,7 @@ def test_what_comes_out_is_what_the_core_makes_of_the_same_settings(
             EmbeddingConfig("my-cat", "cat", 2),
             dataset(pictures).data,
             OptimizerConfig(max_train_steps=6),
-            OutputConfig(str(tmp_path / "there"), logging_dir=str(tmp_path / "logs")),
+            output=OutputConfig(str(tmp_path / "there"), logging_dir=str(tmp_path / "logs")),
         )
         path = train(config, FakeHost(tmp_path))
     assert same(made, read_embedding(path))
@@ -221,8 +221,8 @@ def test_a_preview_prompt_is_never_a_file(pictures: str, tmp_path: Path) -> None
 def test_advanced_settings_change_only_what_they_name() -> None:
     plain = settings(seed=5)
     changed = call("AdvancedSettings", settings=plain, clip_skip=2).args[0]
-    assert changed.optimizer.seed == 5
-    assert changed.optimizer.clip_skip == 2
+    assert changed.compute.seed == 5
+    assert changed.text.clip_skip == 2
     assert changed.preview.sample_prompts == plain.preview.sample_prompts
 
 

@@ -11,8 +11,9 @@ from ...options import check, option
 
 @dataclass(frozen=True)
 class CacheConfig:
-    """Latents"""
+    """Where latents are kept."""
 
+    title = "Latents"
     cache_latents: bool = option(
         True,
         "encode every picture once, before the first step; otherwise at each step, which is slower "

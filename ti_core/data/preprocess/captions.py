@@ -11,7 +11,7 @@ from PIL import Image
 
 from ...errors import ConfigError
 from ..captions import caption_file, read_text
-from .config import CaptionConfig
+from .config import CaptionConfig, ExistingCaption
 
 Describer = Callable[[Image.Image, Path], str]
 """(RGB picture, the file that it was made of) → words, or "" when there are none"""
@@ -72,7 +72,7 @@ def tidy_tags(text: str, config: CaptionConfig) -> str:
     return ", ".join(tags)
 
 
-def existing_caption(source: Path, action: str) -> str:
+def existing_caption(source: Path, action: ExistingCaption) -> str:
     """The caption beside a source picture, "" when there is none or it is to be ignored.
 
     Raises DataError for a file that is not text.
@@ -83,7 +83,7 @@ def existing_caption(source: Path, action: str) -> str:
     return read_text(path) if isfile(path) else ""
 
 
-def joined(new: str, existing: str, action: str) -> str:
+def joined(new: str, existing: str, action: ExistingCaption) -> str:
     """A1111's "Existing Caption txt Action": the two joined by a space, or one of them. To copy
     where nothing exists keeps the new one."""
     if not existing or action == "ignore":

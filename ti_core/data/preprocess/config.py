@@ -6,27 +6,33 @@ A1111 removed the tab in December 2023 (commit 11d23e8c); its argument names are
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from ...errors import ConfigError
 from ...options import check, group, option
+from ..config import ResizeMode
+
+SplitRule = Literal["tiles", "two"]
+Objective = Literal["Maximize area", "Minimize error"]
+ExistingCaption = Literal["ignore", "copy", "prepend", "append"]
 
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """Split oversized images"""
+    """How long pictures are split into tiles."""
 
+    title = "Split oversized images"
     split: bool = option(
         False,
         "cut long pictures into several that overlap",
         label="Split oversized images",
         aliases=("process_split",),
     )
-    split_rule: str = option(
+    split_rule: SplitRule = option(
         "tiles",
         "tiles: as many as needed, evenly spaced; two: the start and the end of pictures longer "
         "than 1.35 to 1, as A1111 did in 2022",
         label="Split rule",
-        choices=("tiles", "two"),
         advanced=True,
     )
     split_threshold: float = option(
@@ -51,8 +57,9 @@ class SplitConfig:
 
 @dataclass(frozen=True)
 class FocalConfig:
-    """Auto focal point crop"""
+    """What the focal point of a picture is found by."""
 
+    title = "Auto focal point crop"
     focal_crop: bool = option(
         False,
         "crop around what is interesting, not around the centre; for pictures that are not square",
@@ -96,8 +103,9 @@ class FocalConfig:
 
 @dataclass(frozen=True)
 class AutosizeConfig:
-    """Auto-sized crop"""
+    """Which sizes an auto-sized crop may have."""
 
+    title = "Auto-sized crop"
     multicrop: bool = option(
         False,
         "crop each picture to a size that is near to its own shape, sides multiples of 64",
@@ -140,11 +148,10 @@ class AutosizeConfig:
         high=2048 * 2048,
         aliases=("process_multicrop_maxarea",),
     )
-    multicrop_objective: str = option(
+    multicrop_objective: Objective = option(
         "Maximize area",
         "what is best among the sizes that are near enough",
         label="Resizing objective",
-        choices=("Maximize area", "Minimize error"),
         aliases=("process_multicrop_objective",),
     )
     multicrop_threshold: float = option(
@@ -170,14 +177,14 @@ class AutosizeConfig:
 
 @dataclass(frozen=True)
 class CaptionConfig:
-    """Captions"""
+    """Where the captions of the new pictures come from."""
 
-    existing_caption: str = option(
+    title = "Captions"
+    existing_caption: ExistingCaption = option(
         "ignore",
         "a caption file beside the source picture: ignore it, copy it in place of a new caption, "
         "or put it before or after the new one",
         label="Existing Caption txt Action",
-        choices=("ignore", "copy", "prepend", "append"),
         aliases=("preprocess_txt_action",),
     )
     blip_model: str = option(
@@ -250,8 +257,9 @@ class CaptionConfig:
 
 @dataclass(frozen=True)
 class PreprocessConfig:
-    """Pictures"""
+    """Everything about preprocessing, except for its folders."""
 
+    title = "Pictures"
     width: int = option(
         512,
         "of the result, a multiple of 8",
@@ -270,12 +278,11 @@ class PreprocessConfig:
         high=2048,
         aliases=("process_height",),
     )
-    resize_mode: str = option(
+    resize_mode: ResizeMode = option(
         "cover",
         "where nothing else was asked for: cover fills the size and crops what sticks out, "
         "stretch distorts, pad adds a border",
         label="Resize mode",
-        choices=("cover", "stretch", "pad"),
     )
     keep_original_size: bool = option(
         False,

@@ -1,0 +1,30 @@
+"""The formats that embeddings are written in; free of torch, so that a command line starts at
+once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+FormatName = Literal["safetensors", "pt", "bin", "kohya", "png"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file that can be written."""
+
+    endings: tuple[str, ...]
+    """Of the file's name; the first is the usual one."""
+    description: str
+    """For people: whose it is and what it holds."""
+
+
+FORMATS: Mapping[str, Format] = {
+    "safetensors": Format((".safetensors",), "every program; holds everything"),
+    "pt": Format((".pt",), "AUTOMATIC1111's pickle"),
+    "bin": Format((".bin",), "diffusers' pickle; one text encoder only"),
+    "kohya": Format((".safetensors", ".pt"), "sd-scripts' keys; .pt is a pickle"),
+    "png": Format((".png", ".webp"), "a card: a picture that carries the embedding"),
+}
+"""Name of the format → what it is."""
