@@ -177,8 +177,8 @@ class _Listener:
         if isinstance(event, (Started, Finished)):
             self._measured(event.step, event.norms)
         elif isinstance(event, Saved) and event.kind == "state":
-            vectors = read_state(event.path).vectors
-            lengths = {key: rows.norm(dim=1).tolist() for key, rows in vectors.items()}
+            tensors = read_state(event.path).tensors
+            lengths = {key: rows.norm(dim=1).tolist() for key, rows in tensors.items()}
             self._measured(event.step, lengths)
 
     def _measured(self, step: int, lengths: Mapping[str, list[float]]) -> None:

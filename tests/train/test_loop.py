@@ -166,48 +166,6 @@ def test_the_rate_of_each_step_is_the_schedule_s_and_is_what_moves_the_vectors(
     assert [event.rate for event in log.of(StepDone)] == [rate for rate, _ in used]
 
 
-def test_a_toy_inversion_converges(configure: Configure, tmp_path: Path) -> None:
-    """The loss at fixed noise falls: A16's "trains but learns nothing" would stay level."""
-    (tmp_path / "one.txt").write_text("[name]")
-    template = {"prompt_template": str(tmp_path / "one.txt")}
-    losses: dict[int, float] = {}
-    for steps, rate in ((1, "1e-9"), (150, "0.05")):
-        name = f"zz-{steps}"
-        path = train(
-            configure(
-                token_string=name, max_train_steps=steps, learning_rate=rate, **template,
-                num_vectors_per_token=4, train_batch_size=2,
-            ),
-            FakeHost(),
-        )  # fmt: skip
-        losses[steps] = fixed_loss(configure(token_string=name, **template), vectors_of(path))
-    assert losses[150] < losses[1] * 0.97
-
-
-def fixed_loss(config: Any, rows: dict[str, Tensor]) -> float:
-    """Mean loss of 100 updates' noise, none of it seen in training."""
-    from ti_core.train.batches import Batches, batch_loss, encode_pictures
-    from ti_core.train.vectors import EmbeddingVectors
-
-    host = FakeHost()
-    plan = make_plan(_elsewhere(config), host)
-    with host.session() as session, torch.no_grad():
-        batches = Batches(plan, encode_pictures(plan, session))
-        vectors = EmbeddingVectors(config.name, {"clip_l": rows["emb_params"]}, session.device)
-        losses = [
-            batch_loss(batch, session, vectors, plan).item()
-            for step in range(1000, 1100)
-            for batch in batches.of_step(step)
-        ]
-    return sum(losses) / len(losses)
-
-
-def _elsewhere(config: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(config, output=replace(config.output, overwrite=True))
-
-
 def test_training_starts_from_a_weights_file(configure: Configure, tmp_path: Path) -> None:
     rows = torch.full((3, 12), 0.25)
     write_embedding(tmp_path / "w.safetensors", Embedding("w", {"emb_params": rows}, 70))

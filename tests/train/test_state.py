@@ -2,96 +2,142 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from ti_core.errors import FileError, StorageError, TrainingError
 from ti_core.files.safetensors_file import write_safetensors
-from ti_core.train.optimizers import adamw, set_rate
+from ti_core.train.optimizers import OPTIMIZERS, set_rate
 from ti_core.train.state import (
+    OptimizerMemory,
     TrainState,
     latest_state,
     list_states,
-    moments_of,
     read_state,
-    restore_moments,
     save_state,
 )
 
+from .growing import Growing
+
 
 def state(step: int = 5) -> TrainState:
-    vectors = {"clip_l": torch.randn(2, 3, generator=torch.Generator().manual_seed(step))}
-    moments = {"0.step": torch.tensor(float(step)), "0.exp_avg": torch.ones(2, 3)}
-    return TrainState(step, vectors, moments, 512.0, 7, 0.5, 1, 5, {"model": "käse", "hash": "1"})
+    tensors = {"clip_l": torch.randn(2, 3, generator=torch.Generator().manual_seed(step))}
+    moments = {"0.step": torch.tensor(float(step)), "0.k": 3, "group0.d": 1e-7, "group0.on": None}
+    facts = {"model": "käse", "hash": "1"}
+    return TrainState(step, tensors, moments, "AdamW", 512.0, 7, 0.5, 1, 5, facts)
 
 
-def update(vector: torch.Tensor, optimizer: torch.optim.Optimizer, times: int) -> None:
-    for i in range(times):
-        vector.grad = torch.tensor([float(i + 1), -2.0])
-        optimizer.step()
+def same(one: object, two: object) -> bool:
+    if isinstance(one, torch.Tensor):
+        return isinstance(two, torch.Tensor) and one.dtype == two.dtype and torch.equal(one, two)
+    if isinstance(one, dict) and isinstance(two, dict):
+        return one.keys() == two.keys() and all(same(one[key], two[key]) for key in one)
+    return type(one) is type(two) and one == two
 
 
 def test_a_state_is_read_back_bit_for_bit(tmp_path: Path) -> None:
     kept = state()
     found = read_state(save_state(tmp_path, kept))
     for item in dataclasses.fields(TrainState):
-        one, two = getattr(kept, item.name), getattr(found, item.name)
-        if item.name in ("vectors", "moments"):
-            assert one.keys() == two.keys()
-            assert all(torch.equal(one[key], two[key]) for key in one)
-        else:
-            assert one == two, item.name
+        assert same(getattr(kept, item.name), getattr(found, item.name)), item.name
 
 
-def test_an_optimizer_with_restored_moments_goes_on_as_if_never_stopped() -> None:
-    vector = torch.zeros(2, requires_grad=True)
-    optimizer = adamw([vector])
-    set_rate(optimizer, 0.1)
-    update(vector, optimizer, 5)
-    moments, values = moments_of(optimizer), vector.detach().clone()
-    update(vector, optimizer, 5)
-
-    other = values.clone().requires_grad_()
-    fresh = adamw([other])
-    restore_moments(fresh, moments)
-    set_rate(fresh, 0.1)
-    update(other, fresh, 5)
-    assert torch.equal(vector, other)
+# --- what an optimiser remembers --------------------------------------------------------------
 
 
-def test_restored_moments_do_not_bring_back_the_old_rate() -> None:
+class Trained:
+    """One vector with its optimiser, AdamW unless another one is given."""
+
+    def __init__(self, values: list[float], optimizer: Any = None) -> None:
+        self.vector = torch.tensor(values, requires_grad=True)
+        self.optimizer = (optimizer or OPTIMIZERS["AdamW"].make)([self.vector])
+        self.memory = OptimizerMemory(self.optimizer)
+        set_rate(self.optimizer, 0.1)
+
+    def update(self, times: int) -> None:
+        for i in range(times):
+            self.vector.grad = torch.tensor([float(i + 1), -2.0])
+            self.optimizer.step()
+
+
+@pytest.mark.parametrize("optimizer", [None, Growing])
+def test_an_optimizer_with_its_memory_continues_as_if_never_stopped(
+    tmp_path: Path, optimizer: Any
+) -> None:
+    one = Trained([0.0, 0.0], optimizer)
+    one.update(5)
+    saved = TrainState(5, {"v": one.vector.detach()}, one.memory.save())
+    values = one.vector.tolist()
+    found = read_state(save_state(tmp_path, saved))
+    one.update(5)
+
+    other = Trained(values, optimizer)
+    other.memory.restore(found.moments)
+    other.update(5)
+    assert torch.equal(one.vector, other.vector)
+    assert same(one.memory.save(), other.memory.save())
+
+
+def test_values_of_a_group_that_have_changed_are_remembered_and_no_others() -> None:
+    one = Trained([0.0, 0.0], Growing)
+    assert one.memory.save() == {}
+    one.update(3)
+    assert {key for key in one.memory.save() if key.startswith("group")} == {
+        "group0.d",
+        "group0.total",
+        "group0.k",
+    }
+
+
+def test_a_group_returns_to_what_it_was_as_well() -> None:
+    """As when training returns to a state because of NaN."""
+    one = Trained([0.0, 0.0], Growing)
+    first = one.memory.save()
+    one.update(3)
+    one.memory.restore(first)
+    (group,) = one.optimizer.param_groups
+    assert (group["d"], "total" in group, group["factor"]) == (1e-3, False, 2.0)
+    assert group["params"][0] is one.vector
+
+
+def test_restored_memory_brings_back_neither_the_old_rate_nor_old_settings() -> None:
     """A1111's optimizer state overrides the learning rate that the user has just changed."""
-    vector = torch.zeros(2, requires_grad=True)
-    optimizer = adamw([vector])
-    set_rate(optimizer, 0.1)
-    update(vector, optimizer, 1)
-    moments = moments_of(optimizer)
-    set_rate(optimizer, 0.25)
-    restore_moments(optimizer, moments)
-    assert optimizer.param_groups[0]["lr"] == 0.25
+    one = Trained([0.0, 0.0], Growing)
+    one.update(1)
+    other = Trained([0.0, 0.0], lambda given: Growing(given, factor=3.0))
+    set_rate(other.optimizer, 0.25)
+    other.memory.restore(one.memory.save())
+    assert other.optimizer.param_groups[0]["lr"] == 0.25
+    assert other.optimizer.param_groups[0]["factor"] == 3.0
 
 
-def test_moments_are_copies() -> None:
-    vector = torch.zeros(2, requires_grad=True)
-    optimizer = adamw([vector])
-    update(vector, optimizer, 1)
-    moments = moments_of(optimizer)
-    before = {key: value.clone() for key, value in moments.items()}
-    update(vector, optimizer, 1)
-    assert all(torch.equal(before[key], moments[key]) for key in moments)
+def test_what_is_remembered_are_copies() -> None:
+    one = Trained([0.0, 0.0])
+    one.update(1)
+    memory = one.memory.save()
+    before = copy.deepcopy(memory)
+    one.update(1)
+    assert same(memory, before)
+    one.memory.restore(memory)
+    one.update(1)
+    assert same(memory, before)
 
 
 def test_restoring_nothing_forgets_everything() -> None:
-    vector = torch.zeros(2, requires_grad=True)
-    optimizer = adamw([vector])
-    update(vector, optimizer, 1)
-    restore_moments(optimizer, {})
-    assert moments_of(optimizer) == {}
+    one = Trained([0.0, 0.0])
+    one.update(1)
+    one.memory.restore({})
+    assert one.memory.save() == {}
+
+
+# --- files ------------------------------------------------------------------------------------
 
 
 def test_the_newest_state_and_the_one_before_it_are_kept(tmp_path: Path) -> None:
@@ -128,7 +174,15 @@ def test_nothing_to_resume_is_said_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "metadata", [{}, {"state": "["}, {"state": "[]"}, {"state": "{}"}, {"state": '{"unknown": 1}'}]
+    "metadata",
+    [
+        {},
+        {"state": "["},
+        {"state": "[]"},
+        {"state": "{}"},
+        {"state": '{"unknown": 1}'},
+        {"state": '{"step": 1, "moments": 7}'},
+    ],
 )
 def test_another_safetensors_file_is_no_state(tmp_path: Path, metadata: dict[str, str]) -> None:
     path = tmp_path / "state-000001.safetensors"

@@ -11,6 +11,7 @@ from ..port.prompt import Tokenize
 from ..port.session import Host, ModelFacts
 from ..schedule import parse_schedule
 from .config import TrainConfig
+from .optimizers import OPTIMIZERS
 from .previews import preview_requests
 
 _FULL_SIZE = {"sd1": {768}, "sd2": {1024}, "sdxl": {768, 1280}}
@@ -88,7 +89,7 @@ def _memory(
 def _writes(
     config: TrainConfig, facts: ModelFacts | None, size: tuple[int, int]
 ) -> tuple[tuple[Path, int], ...]:
-    """The embedding in its folder; copies, states (with two moments) and previews in the other."""
+    """The embedding in its folder; copies, states and previews in the other."""
     output, preview = config.output, config.preview
     width = sum(facts.widths.values()) if facts else _WIDTH
     vectors = 4 * width * config.embedding.num_vectors_per_token
@@ -98,7 +99,8 @@ def _writes(
     if preview.sample_every_n_steps:
         shown = _times(config, preview.sample_every_n_steps) + preview.sample_at_first
         pictures = shown * len(preview_requests(config, size, "")) * size[0] * size[1]
-    run = copies * file + _STATES * 3 * file + pictures * _BYTES_PER_PIXEL
+    state = file * (1 + OPTIMIZERS[config.optimizer.optimizer_type].kept)
+    run = copies * file + _STATES * state + pictures * _BYTES_PER_PIXEL
     return (Path(output.output_dir), file), (Path(output.logging_dir), run)
 
 

@@ -12,6 +12,7 @@ from ..files.names import checked_name
 from ..options import check, group, option
 from ..port.precision import Precision
 from ..schedule import Decay, parse_schedule
+from .optimizers import OptimizerName
 
 FillRule = Literal["stretch", "cycle", "pad"]
 ClipMode = Literal["disabled", "value", "norm"]
@@ -104,6 +105,13 @@ class OptimizerConfig:
     train_batch_size: int = option(1, "pictures in one pass", label="Batch size", low=1, high=1024)
     gradient_accumulation_steps: int = option(
         1, "passes that make one update", label="Gradient accumulation steps", low=1, high=1024
+    )
+    optimizer_type: OptimizerName = option(
+        "AdamW",
+        "the rule by which gradients change the vectors",
+        label="Optimizer",
+        advanced=True,
+        quiet=True,
     )
     clip_grad_mode: ClipMode = option(
         "disabled",

@@ -35,12 +35,13 @@ from .events import (
     Started,
     StepDone,
 )
-from .optimizers import LossScale, adamw, all_finite, require_alive, set_rate, unscale
+from .gradients import LossScale, all_finite, require_alive, unscale
+from .optimizers import OPTIMIZERS, set_rate
 from .plan import Plan, make_plan
 from .plot import save_loss_plot
 from .run_folder import RunFolder
 from .sidecars import write_beside
-from .state import TrainState, list_states, moments_of, restore_moments, save_state
+from .state import OptimizerMemory, TrainState, list_states, save_state
 from .vectors import EmbeddingVectors, Start, described, norms, starting_rows
 
 _MOST_RECOVERIES = 3
@@ -85,12 +86,14 @@ class Run:
         self.plan, self.session, self.folder, self.listener = plan, session, folder, listener
         self.config = plan.config
         if plan.state:
-            start = Start(plan.state.vectors)
+            start = Start(plan.state.tensors)
         else:
             start = starting_rows(self.config.embedding, plan.facts, session)
         self.notices = (*plan.notices, *start.notices)
         self.vectors = EmbeddingVectors(self.config.name, start.rows, session.device)
-        self.optimizer = adamw(self.vectors.parameters())
+        entry = OPTIMIZERS[self.config.optimizer.optimizer_type]
+        self.optimizer = entry.make(self.vectors.parameters())
+        self.memory = OptimizerMemory(self.optimizer)
         self.scale = LossScale.for_precision(self.config.compute.mixed_precision)
         self.step, self.rate_factor, self.recoveries = 0, 1.0, 0
         self.alive, self.updating = False, False
@@ -328,8 +331,9 @@ class Run:
         facts = self.plan.facts
         return TrainState(
             step=self.step,
-            vectors=self.vectors.snapshot(),
-            moments=moments_of(self.optimizer),
+            tensors=self.vectors.snapshot(),
+            moments=self.memory.save(),
+            optimizer=self.config.optimizer.optimizer_type,
             loss_scale=self.scale.value,
             good_updates=self.scale.good_updates,
             rate_factor=self.rate_factor,
@@ -340,8 +344,8 @@ class Run:
 
     def _restore(self, state: TrainState) -> None:
         self.step = state.step
-        self.vectors.restore(state.vectors)
-        restore_moments(self.optimizer, state.moments)
+        self.vectors.restore(state.tensors)
+        self.memory.restore(state.moments)
         self.scale = LossScale(state.loss_scale, state.good_updates)
         self.rate_factor, self.recoveries = state.rate_factor, state.recoveries
 

@@ -1,105 +1,44 @@
-"""One update of the vectors: AdamW without weight decay, loss scale, clipping, checks."""
+"""The optimisers that a run can use: one entry each.
+
+This module is imported by the settings, so an entry imports its package only when it is used.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
 
-from ..errors import NoGradientError
-from ..schedule import Schedule, parse_schedule
-from .config import ClipMode, OptimizerConfig
-
-_LARGEST_SCALE = 2.0**16
-_STEPS_TO_GROW = 2000
-"""As in PyTorch's GradScaler."""
-
-
-def adamw(parameters: Sequence[Tensor]) -> torch.optim.AdamW:
-    """AdamW on exactly these tensors. Weight decay would pull the vectors to zero (A1111 before
-    November 2022, diffusers), so there is none. The rate is set before each update."""
-    return torch.optim.AdamW(parameters, lr=0.0, weight_decay=0.0)
-
-
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of every group; nothing of a restored state overrides it."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-@dataclass
-class LossScale:
-    """Keeps fp16 gradients in range: halves at an overflow, doubles after many good updates."""
-
-    value: float
-    good_updates: int = 0
-
-    @classmethod
-    def for_precision(cls, precision: str) -> LossScale:
-        """65,536 for fp16; 1, and so no scaling at all, for others."""
-        return cls(_LARGEST_SCALE if precision == "fp16" else 1.0)
-
-    def shrink(self) -> bool:
-        """Halve after an overflow; False when there is nothing left to halve."""
-        if self.value <= 1.0:
-            return False
-        self.value, self.good_updates = self.value / 2, 0
-        return True
-
-    def count_good(self) -> None:
-        """Count an update; grow now and then, unless nothing is scaled."""
-        self.good_updates += 1
-        if self.value > 1.0 and self.good_updates >= _STEPS_TO_GROW:
-            self.value, self.good_updates = min(self.value * 2, _LARGEST_SCALE), 0
-
-
-def unscale(parameters: Sequence[Tensor], scale: float) -> None:
-    """Bring gradients back to their true size, before anything looks at it."""
-    for parameter in parameters:
-        if parameter.grad is not None and scale != 1.0:
-            parameter.grad.div_(scale)
-
-
-def all_finite(tensors: Iterable[Tensor | None]) -> bool:
-    """Whether no tensor holds NaN or infinity; None holds nothing."""
-    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors if tensor is not None)
+OptimizerName = Literal["AdamW"]
+"""kohya's names; the choices of the setting `optimizer_type`."""
 
 
 @dataclass(frozen=True)
-class Clipping:
-    """Limit on the unscaled gradients, A1111's "Gradient Clipping"."""
+class OptimizerEntry:
+    """One optimiser. Whatever it keeps, for parameters or in groups, is saved with the run."""
 
-    mode: ClipMode
-    limit: Schedule
-
-    def apply(self, parameters: Sequence[Tensor], step: int) -> None:
-        """Clip in place; `step` updates are done."""
-        if self.mode == "value":
-            torch.nn.utils.clip_grad_value_(parameters, self.limit.rate(step))
-        elif self.mode == "norm":
-            torch.nn.utils.clip_grad_norm_(parameters, self.limit.rate(step))
+    make: Callable[[Sequence[Tensor]], Optimizer]
+    """A new one on exactly these tensors; the learning rate is set before each update."""
+    kept: int
+    """Numbers that it keeps for each trained number, for estimates of disk space."""
 
 
-def clipping(config: OptimizerConfig) -> Clipping:
-    """What the two spellings in the config mean."""
-    mode, text = config.clip_grad_mode, config.clip_grad_value
-    if config.max_grad_norm:
-        mode, text = "norm", repr(config.max_grad_norm)
-    return Clipping(mode, parse_schedule(text, config.max_train_steps, "clip_grad_value"))
+def adamw(parameters: Sequence[Tensor]) -> Optimizer:
+    """AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) without weight decay, which would pull
+    the vectors to zero (A1111 before November 2022, diffusers)."""
+    from torch.optim import AdamW
+
+    return AdamW(parameters, lr=0.0, weight_decay=0.0)
 
 
-def require_alive(names: Sequence[str], parameters: Sequence[Tensor]) -> None:
-    """After the first backward pass: every trained tensor has a finite, non-zero gradient.
+OPTIMIZERS: dict[OptimizerName, OptimizerEntry] = {"AdamW": OptimizerEntry(adamw, kept=2)}
 
-    Raises NoGradientError with the likely cause. A1111 trains on for hours instead.
-    """
-    for name, parameter in zip(names, parameters, strict=True):
-        if parameter.grad is None or not bool(parameter.grad.any()):
-            raise NoGradientError(
-                f"the vectors for {name} get no gradient",
-                "the picture does not depend on them: an attention optimisation that cannot be "
-                "trained through, or a model whose output layers are zero",
-                "switch such optimisations off, or use another model",
-            )
+
+def set_rate(optimizer: Optimizer, rate: float) -> None:
+    """Set the learning rate of every group."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate

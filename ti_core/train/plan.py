@@ -17,7 +17,7 @@ from ..files.atomic import require_writable
 from ..port.session import Host, ModelFacts, PreviewRequest
 from ..schedule import Schedule, parse_schedule, require_reach, warmup_and_decay
 from .config import TrainConfig
-from .optimizers import Clipping, clipping
+from .gradients import Clipping, clipping
 from .preflight import checkup
 from .previews import preview_requests
 from .run_folder import RunFolder
@@ -74,6 +74,7 @@ def make_plan(config: TrainConfig, host: Host, resume: RunFolder | None = None) 
     if not (state or config.data.skip_checkup):
         notices += checkup(config, host)
     if state:
+        _require_same_optimizer(config, state)
         _require_same_vectors(config, state, facts)
         notices += _changes(state, facts, len(dataset.items))
     return Plan(
@@ -176,15 +177,25 @@ def name_clashes(name: str, host: Host) -> list[Notice]:
     ]
 
 
+def _require_same_optimizer(config: TrainConfig, state: TrainState) -> None:
+    chosen = config.optimizer.optimizer_type
+    if chosen != state.optimizer:
+        raise TrainingError(
+            "the run cannot continue with another optimiser",
+            f"it was made with {state.optimizer}, and optimizer_type is {chosen}",
+            "leave that setting as it was, or start a new run",
+        )
+
+
 def _require_same_vectors(config: TrainConfig, state: TrainState, facts: ModelFacts) -> None:
-    widths = {key: rows.shape[1] for key, rows in state.vectors.items()}
+    widths = {key: rows.shape[1] for key, rows in state.tensors.items()}
     if widths != facts.widths:
         raise TrainingError(
             "the run cannot go on with this model",
             f"its vectors are {widths} wide, the model wants {facts.widths}",
             "give the model that the run was started with",
         )
-    wanted, count = config.embedding.num_vectors_per_token, len(next(iter(state.vectors.values())))
+    wanted, count = config.embedding.num_vectors_per_token, len(next(iter(state.tensors.values())))
     if wanted != count and not (config.embedding.weights and wanted == 1):
         raise TrainingError(
             "the run cannot go on with another number of vectors",

@@ -1,15 +1,16 @@
-"""What a run needs to go on as if it had never stopped: one file, whole or not there.
+"""What a run needs to continue as if it had never stopped: one file, whole or not there.
 
-Vectors and optimiser tensors lie in a safetensors file, the rest as JSON in its metadata. Nothing
-random is stored, because randomness is a function of the step.
+Trained tensors and those of the optimiser are in a safetensors file, the rest is JSON in its
+metadata. Nothing random is stored, because randomness is a function of the step.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,54 +24,88 @@ _KEPT = 2
 """The newest state and the one before it."""
 
 
+Remembered = Tensor | float | str | list[object] | None
+"""A value of an optimiser that can be saved."""
+
+
 @dataclass
 class TrainState:
     """A run after `step` updates."""
 
     step: int
-    vectors: dict[str, Tensor]
-    moments: dict[str, Tensor]
-    """The optimiser's tensors, under "<parameter number>.<name>"."""
+    tensors: dict[str, Tensor]
+    """The learnable's, under their names, on the CPU."""
+    moments: dict[str, Remembered]
+    """Everything that the optimiser remembers; see `OptimizerMemory`."""
+    optimizer: str = "AdamW"
+    """Its name in `OPTIMIZERS`; version 0.1 had this one only."""
     loss_scale: float = 1.0
     good_updates: int = 0
     rate_factor: float = 1.0
-    """Halved each time the run fell back because of NaN."""
+    """Halved each time the run returned to its last state because of NaN."""
     recoveries: int = 0
     pictures: int = 0
     facts: dict[str, str] = field(default_factory=dict)
     """Model name and hash, to notice a resume on another one."""
 
 
-def moments_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Copies of the optimiser's tensors on the CPU."""
-    state = optimizer.state_dict()["state"]
-    return {
-        f"{number}.{name}": torch.as_tensor(value).detach().cpu().clone()
-        for number, entries in state.items()
-        for name, value in entries.items()
-    }
+class OptimizerMemory:
+    """Reads and restores everything that an optimiser remembers, for parameters and for groups.
+
+    "0.exp_avg" belongs to parameter 0, "group0.d" to group 0. Of a group, what has changed since
+    the optimiser was made counts: its other values are settings, which a resumed run may change,
+    and so is its rate.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        """`optimizer` has made no update yet."""
+        self._optimizer = optimizer
+        self._made = copy.deepcopy(optimizer.state_dict()["param_groups"])
+
+    def save(self) -> dict[str, Remembered]:
+        """Copies, tensors on the CPU."""
+        return {key: _copied(value) for key, value in self._values()}
+
+    def _values(self) -> Iterator[tuple[str, Remembered]]:
+        found = self._optimizer.state_dict()
+        for number, values in found["state"].items():
+            yield from ((f"{number}.{name}", value) for name, value in values.items())
+        for number, (made, now) in enumerate(zip(self._made, found["param_groups"], strict=True)):
+            for name in now.keys() - {"lr", "params"}:
+                value = now[name]
+                if name not in made or isinstance(value, Tensor) or value != made[name]:
+                    yield f"group{number}.{name}", value
+
+    def restore(self, values: Mapping[str, Remembered]) -> None:
+        """Put saved values back; what is not among them is as in a new optimiser."""
+        now = self._optimizer.param_groups
+        groups = [{**made, "lr": g["lr"]} for made, g in zip(self._made, now, strict=True)]
+        state: dict[int, dict[str, Remembered]] = {}
+        for key, value in values.items():
+            owner, name = key.split(".", 1)
+            if owner.startswith("group"):
+                groups[int(owner.removeprefix("group"))][name] = _copied(value)
+            else:
+                state.setdefault(int(owner), {})[name] = _copied(value)
+        self._optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def restore_moments(optimizer: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
-    """Put saved tensors back; groups keep their present settings."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in moments.items():
-        number, name = key.split(".", 1)
-        state.setdefault(int(number), {})[name] = value.clone()
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+def _copied(value: Remembered) -> Remembered:
+    return value.detach().cpu().clone() if isinstance(value, Tensor) else copy.copy(value)
 
 
 def save_state(folder: Path, state: TrainState) -> Path:
     """Write `state-000500.safetensors`; the one before it is kept, older ones are removed."""
     path = folder / f"state-{state.step:06d}.safetensors"
-    tensors = {f"vectors.{key}": value for key, value in state.vectors.items()}
-    tensors |= {f"moments.{key}": value for key, value in state.moments.items()}
-    values = {
-        item.name: getattr(state, item.name)
-        for item in dataclasses.fields(state)
-        if item.name not in ("vectors", "moments")
-    }
+    tensors = {f"tensors.{key}": value for key, value in state.tensors.items()}
+    values = {item.name: getattr(state, item.name) for item in dataclasses.fields(state)}
+    del values["tensors"]
+    values["moments"] = {}
+    for key, value in state.moments.items():
+        if isinstance(value, Tensor):
+            tensors[f"moments.{key}"] = value
+        else:
+            values["moments"][key] = value
     write_safetensors(path, tensors, {"state": json.dumps(values)})
     for old in list_states(folder)[:-_KEPT]:
         old.unlink(missing_ok=True)
@@ -84,17 +119,18 @@ def list_states(folder: Path) -> list[Path]:
 
 
 def read_state(path: Path) -> TrainState:
-    """Read one state file. Raises FileError when it is damaged."""
-    tensors, metadata = read_safetensors(path)
-    parts: dict[str, dict[str, Tensor]] = {"vectors": {}, "moments": {}}
-    for key, value in tensors.items():
+    """Read one state file, also of version 0.1. Raises FileError when it is damaged."""
+    found, metadata = read_safetensors(path)
+    parts: dict[str, dict[str, Tensor]] = {"tensors": {}, "vectors": {}, "moments": {}}
+    for key, value in found.items():
         part, _, name = key.partition(".")
         parts.setdefault(part, {})[name] = value
     try:
-        return TrainState(
-            vectors=parts["vectors"], moments=parts["moments"], **json.loads(metadata["state"])
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        values = json.loads(metadata["state"])
+        moments = parts["moments"] | values.pop("moments", {})
+        # "vectors." was the prefix in version 0.1, where groups were not saved
+        return TrainState(tensors=parts["vectors"] | parts["tensors"], moments=moments, **values)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise FileError(f"{path} is no saved state", str(error)) from error
 
 

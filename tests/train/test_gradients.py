@@ -1,0 +1,116 @@
+"""Loss scale, clipping, checks."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from ti_core.errors import NoGradientError
+from ti_core.schedule import parse_schedule
+from ti_core.train.config import OptimizerConfig
+from ti_core.train.gradients import (
+    Clipping,
+    LossScale,
+    all_finite,
+    clipping,
+    require_alive,
+    unscale,
+)
+
+
+def with_gradient(*values: float) -> Tensor:
+    tensor = torch.zeros(len(values), requires_grad=True)
+    tensor.grad = torch.tensor(values)
+    return tensor
+
+
+# --- loss scale -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("precision", "value"), [("no", 1.0), ("bf16", 1.0), ("fp16", 65536.0)])
+def test_only_fp16_is_scaled(precision: str, value: float) -> None:
+    assert LossScale.for_precision(precision).value == value
+
+
+def test_the_scale_halves_down_to_one_and_no_further() -> None:
+    scale = LossScale(4.0, good_updates=9)
+    assert [scale.shrink() for _ in range(3)] == [True, True, False]
+    assert (scale.value, scale.good_updates) == (1.0, 0)
+
+
+def test_the_scale_grows_after_many_good_updates_but_never_from_one() -> None:
+    scale, plain, full = LossScale(2.0), LossScale(1.0), LossScale(65536.0)
+    for _ in range(2000):
+        for each in (scale, plain, full):
+            each.count_good()
+    assert (scale.value, plain.value, full.value) == (4.0, 1.0, 65536.0)
+
+
+def test_clipping_sees_the_true_size_of_the_gradient() -> None:
+    """A1111 clips the scaled one, so that its number does not mean what it says."""
+    vector, scale = with_gradient(0.0), 1024.0
+    (vector * 3.0 * scale).sum().backward()
+    unscale([vector], scale)
+    clipping(OptimizerConfig(clip_grad_mode="value", clip_grad_value="5")).apply([vector], 0)
+    assert vector.grad is not None
+    assert vector.grad.tolist() == [3.0]
+
+
+# --- clipping ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [("disabled", [3.0, -4.0]), ("value", [1.0, -1.0]), ("norm", [0.6, -0.8])],
+)
+def test_clipping_limits_each_number_or_the_length(mode: str, expected: list[float]) -> None:
+    vector = with_gradient(3.0, -4.0)
+    Clipping(mode, parse_schedule("1", 10)).apply([vector], 0)
+    assert vector.grad is not None
+    assert vector.grad.tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_length_is_that_of_all_vectors_together() -> None:
+    """kohya looks at the last text encoder only."""
+    one, two = with_gradient(3.0), with_gradient(4.0)
+    Clipping("norm", parse_schedule("1", 10)).apply([one, two], 0)
+    assert one.grad is not None
+    assert two.grad is not None
+    assert [one.grad.item(), two.grad.item()] == pytest.approx([0.6, 0.8], rel=1e-4)
+
+
+def test_the_limit_may_be_a_schedule() -> None:
+    limit = clipping(OptimizerConfig(clip_grad_mode="value", clip_grad_value="2:5, 1"))
+    for step, expected in ((4, 2.0), (5, 1.0)):
+        vector = with_gradient(3.0)
+        limit.apply([vector], step)
+        assert vector.grad is not None
+        assert vector.grad.item() == expected
+
+
+def test_kohya_s_spelling_clips_by_length() -> None:
+    found = clipping(OptimizerConfig(max_grad_norm=0.25))
+    assert (found.mode, found.limit.rate(0)) == ("norm", 0.25)
+    assert clipping(OptimizerConfig()).mode == "disabled"
+
+
+# --- checks -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "finite"), [(1.0, True), (float("nan"), False), (float("inf"), False)]
+)
+def test_a_gradient_that_is_not_finite_is_noticed(value: float, finite: bool) -> None:
+    vectors = [with_gradient(1.0), with_gradient(0.0, value), torch.zeros(1)]
+    assert all_finite(vector.grad for vector in vectors) is finite
+
+
+@pytest.mark.parametrize("dead", [torch.zeros(2, requires_grad=True), with_gradient(0.0, 0.0)])
+def test_a_dead_tensor_is_named_with_a_cause_and_a_remedy(dead: Tensor) -> None:
+    require_alive(["clip_l"], [with_gradient(0.0, 1e-30)])
+    with pytest.raises(NoGradientError) as caught:
+        require_alive(["clip_l", "clip_g"], [with_gradient(1.0), dead])
+    assert "clip_g" in caught.value.what
+    assert "attention optimisation" in caught.value.why
+    assert caught.value.fix

@@ -1,0 +1,93 @@
+"""Gradients on their way to an update: loss scale, checks, clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import NoGradientError
+from ..schedule import Schedule, parse_schedule
+from .config import ClipMode, OptimizerConfig
+
+_LARGEST_SCALE = 2.0**16
+_STEPS_TO_GROW = 2000
+"""As in PyTorch's GradScaler."""
+
+
+@dataclass
+class LossScale:
+    """Keeps fp16 gradients in range: halves at an overflow, doubles after many good updates."""
+
+    value: float
+    good_updates: int = 0
+
+    @classmethod
+    def for_precision(cls, precision: str) -> LossScale:
+        """65,536 for fp16; 1, and so no scaling at all, for others."""
+        return cls(_LARGEST_SCALE if precision == "fp16" else 1.0)
+
+    def shrink(self) -> bool:
+        """Halve after an overflow; False when there is nothing left to halve."""
+        if self.value <= 1.0:
+            return False
+        self.value, self.good_updates = self.value / 2, 0
+        return True
+
+    def count_good(self) -> None:
+        """Count an update; grow now and then, unless nothing is scaled."""
+        self.good_updates += 1
+        if self.value > 1.0 and self.good_updates >= _STEPS_TO_GROW:
+            self.value, self.good_updates = min(self.value * 2, _LARGEST_SCALE), 0
+
+
+def unscale(parameters: Sequence[Tensor], scale: float) -> None:
+    """Bring gradients back to their true size, before anything looks at it."""
+    for parameter in parameters:
+        if parameter.grad is not None and scale != 1.0:
+            parameter.grad.div_(scale)
+
+
+def all_finite(tensors: Iterable[Tensor | None]) -> bool:
+    """Whether no tensor holds NaN or infinity; None holds nothing."""
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors if tensor is not None)
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """Limit on the unscaled gradients, A1111's "Gradient Clipping"."""
+
+    mode: ClipMode
+    limit: Schedule
+
+    def apply(self, parameters: Sequence[Tensor], step: int) -> None:
+        """Clip in place; `step` updates are done."""
+        if self.mode == "value":
+            torch.nn.utils.clip_grad_value_(parameters, self.limit.rate(step))
+        elif self.mode == "norm":
+            torch.nn.utils.clip_grad_norm_(parameters, self.limit.rate(step))
+
+
+def clipping(config: OptimizerConfig) -> Clipping:
+    """What the two spellings in the config mean."""
+    mode, text = config.clip_grad_mode, config.clip_grad_value
+    if config.max_grad_norm:
+        mode, text = "norm", repr(config.max_grad_norm)
+    return Clipping(mode, parse_schedule(text, config.max_train_steps, "clip_grad_value"))
+
+
+def require_alive(names: Sequence[str], parameters: Sequence[Tensor]) -> None:
+    """After the first backward pass: every trained tensor has a finite, non-zero gradient.
+
+    Raises NoGradientError with the likely cause. A1111 trains on for hours instead.
+    """
+    for name, parameter in zip(names, parameters, strict=True):
+        if parameter.grad is None or not bool(parameter.grad.any()):
+            raise NoGradientError(
+                f"{name} gets no gradient",
+                "the picture does not depend on it: an attention optimisation that cannot be "
+                "trained through, or a model whose output layers are zero",
+                "switch such optimisations off, or use another model",
+            )
