@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from ..ti_core.errors import ConfigError, HostError
+from ..ti_core.families import ENCODER_KEYS, SUPPORTED
 from ..ti_core.files.embedding import Embedding, for_encoders
 from .lending import Clip
 from .places import spoken
@@ -51,15 +52,15 @@ def with_embedding(clip: Clip, embedding: Embedding, weight: float = 1.0) -> Cli
 
 
 def _tokenizers(tokenizer: SD1Tokenizer) -> dict[str, SDTokenizer]:
-    """Name of the attribute ("clip_l", "clip_g", "clip_h") → tokenizer of one text encoder."""
+    """Name of the attribute (an encoder key) → tokenizer of one text encoder."""
     found = {
         name: part for name, part in vars(tokenizer).items() if hasattr(part, "_try_get_embedding")
     }
-    if not found or not all(name in ("clip_l", "clip_g", "clip_h") for name in found):
+    if not found or not set(found) <= set(ENCODER_KEYS):
         raise HostError(
             "this CLIP takes no embeddings",
             f"its text encoders are {', '.join(found) or 'of an unknown kind'}",
-            "use the CLIP of an SD 1.x, SD 2.x or SDXL checkpoint",
+            f"use the CLIP of a checkpoint of {SUPPORTED}",
         )
     return found
 

@@ -222,8 +222,8 @@ def _model(studio: Studio) -> dict[str, Any] | None:
     except HostError:
         return None
     return {
-        "family": facts.family,
-        "prediction": facts.prediction,
+        "family": facts.family.id,
+        "prediction": facts.diffusion.prediction,
         "resolution": facts.resolution,
         "name": facts.checkpoint_name,
         "hash": facts.checkpoint_hash,

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ti_core.port.session import Family
+from ti_core.families import SDXL, Family
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Goal:
     about: str
     """For whom, and why these settings."""
     settings: Mapping[str, Any]
-    by_family: Mapping[Family, Mapping[str, Any]] = field(default_factory=dict)
-    """Where a family of models differs."""
+    by_family: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """`Family.id` → settings that differ for it."""
 
     def settings_for(self, family: Family | None) -> dict[str, Any]:
         """Setting → value."""
-        return {**self.settings, **(self.by_family.get(family, {}) if family else {})}
+        return {**self.settings, **(self.by_family.get(family.id, {}) if family else {})}
 
 
 _COMMON = {
@@ -56,7 +56,7 @@ GOALS: dict[str, Goal] = {
         "10 to 30 pictures with different clothes, light and expression. Small differences make "
         "a face: four vectors, and longer at the low rate.",
         {**_COMMON, "num_vectors_per_token": 4, "max_train_steps": 2500},
-        {"sdxl": {"num_vectors_per_token": 3}},
+        {SDXL.id: {"num_vectors_per_token": 3}},
     ),
     "style": Goal(
         "Style",
@@ -69,7 +69,7 @@ GOALS: dict[str, Goal] = {
             "prompt_template": "style",
             "latent_sampling_method": "random",
         },
-        {"sdxl": {"num_vectors_per_token": 4}},
+        {SDXL.id: {"num_vectors_per_token": 4}},
     ),
     "negative": Goal(
         "Negative",

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import comfy.model_base
 import torch
 
-from ...ti_core.errors import HostError
-from ...ti_core.port.session import Family, ModelFacts, Prediction
+from ...ti_core.diffusion import Ddpm, Prediction
+from ...ti_core.errors import HostError, UnsupportedModelError
+from ...ti_core.families import Family, by_encoders, unsupported
+from ...ti_core.port.session import ModelFacts
 from .text import Encoder
 
-_FAMILIES: dict[tuple[str, ...], Family] = {
-    ("clip_l",): "sd1",
-    ("clip_h",): "sd2",
-    ("clip_l", "clip_g"): "sdxl",
-}
-_INPUT_CHANNELS = {4: "a text-to-image model", 9: "an inpainting model"}
 _ALMOST_ZERO = 6e-8
-_FIX = "use a checkpoint of SD 1.x, SD 2.x or SDXL"
+"""ComfyUI writes an ᾱ of zero at the end as 5e-8, so that σ stays finite."""
 
 
 def facts_of(model: Any, encoders: Sequence[Encoder], name: str) -> ModelFacts:
@@ -29,44 +26,52 @@ def facts_of(model: Any, encoders: Sequence[Encoder], name: str) -> ModelFacts:
     Raises HostError for a model that textual inversion as done here does not fit.
     """
     family = _family(model.model, encoders)
-    sampling = model.get_model_object("model_sampling")
-    prediction = _prediction(sampling)
+    diffusion = _diffusion(model.get_model_object("model_sampling"))
     return ModelFacts(
         family=family,
         encoders=tuple(encoder.facts() for encoder in encoders),
-        prediction=prediction,
-        alphas_cumprod=_alphas(sampling),
-        latent_scale=float(model.model.latent_format.scale_factor),
-        resolution=_resolution(family, prediction),
+        diffusion=diffusion,
+        latent=replace(family.latent, scale=float(model.model.latent_format.scale_factor)),
+        resolution=family.release(diffusion.prediction).resolution,
         checkpoint_name=name or type(model.model.model_config).__name__,
         checkpoint_hash="",
     )
 
 
 def _family(network: Any, encoders: Sequence[Encoder]) -> Family:
-    family = _FAMILIES.get(tuple(encoder.key for encoder in encoders))
+    family = by_encoders(encoder.key for encoder in encoders)
     unet: Any = getattr(network, "diffusion_model", None)
-    if family is None or not hasattr(unet, "input_blocks"):
-        raise _refusal(network, "its network or its text encoders are of another kind")
+    if not hasattr(unet, "input_blocks"):
+        raise _unsupported(network, "its network is of another kind")
     is_sdxl = isinstance(network, comfy.model_base.SDXL)
     width = sum(encoder.width for encoder in encoders)
     wanted = network.model_config.unet_config.get("context_dim", width)
-    if is_sdxl != (family == "sdxl") or wanted != width:
+    if is_sdxl != family.sized or wanted != width:
         raise HostError(
             "MODEL and CLIP do not belong together",
             f"the MODEL wants texts of width {wanted}, the CLIP gives {width}",
             "take both from one checkpoint",
         )
     if not is_sdxl and network.adm_channels:
-        raise _refusal(network, "it wants a second input beside words, as unCLIP does")
-    if unet.in_channels not in _INPUT_CHANNELS:
-        raise _refusal(network, f"it wants {unet.in_channels} channels; it edits other pictures")
+        raise _unsupported(network, "it wants a second input beside words, as unCLIP does")
+    if unet.in_channels not in (family.latent.channels, family.latent.inpaint_channels):
+        raise _unsupported(
+            network, f"it wants {unet.in_channels} channels; it edits other pictures"
+        )
     return family
 
 
-def _refusal(network: Any, why: str) -> HostError:
-    kind = type(network.model_config).__name__
-    return HostError(f"a {kind} model cannot be taught a word here", why, _FIX)
+def _unsupported(network: Any, why: str) -> UnsupportedModelError:
+    return unsupported(f"{type(network.model_config).__name__}: {why}")
+
+
+def _diffusion(sampling: Any) -> Ddpm:
+    """The training noise, from σ of every timestep."""
+    prediction = _prediction(sampling)
+    sigmas = getattr(sampling, "sigmas", None)
+    if sigmas is None or not _is_every_timestep(sampling, sigmas):
+        raise unsupported("its noise schedule has no timesteps from 0 on, one for each σ")
+    return Ddpm.from_sigmas(sigmas, prediction, _ALMOST_ZERO)
 
 
 def _prediction(sampling: Any) -> Prediction:
@@ -88,29 +93,8 @@ def _prediction(sampling: Any) -> Prediction:
     )
 
 
-def _alphas(sampling: Any) -> tuple[float, ...]:
-    """ᾱ = 1/(1 + σ²) for every timestep.
-
-    A zero at the end is written as 5e-8 in ComfyUI, so that σ stays finite; here it is zero again.
-    """
-    sigmas = getattr(sampling, "sigmas", None)
-    if sigmas is None or not _is_every_timestep(sampling, sigmas):
-        why = "its noise schedule has no timesteps from 0 on, one for each σ"
-        raise HostError("this MODEL's sampling cannot be trained with", why, _FIX)
-    with torch.no_grad():
-        alphas = (1 / (1 + sigmas.detach().cpu().double() ** 2)).tolist()
-    return tuple(0.0 if alpha < _ALMOST_ZERO else alpha for alpha in alphas)
-
-
 def _is_every_timestep(sampling: Any, sigmas: Any) -> bool:
     """Schedules of distilled models leave some out."""
     last = len(sigmas) - 1
     with torch.no_grad():
         return [int(n) for n in sampling.timestep(sigmas[[0, last]])] == [0, last]
-
-
-def _resolution(family: Family, prediction: Prediction) -> int:
-    """SD 2's v-models were trained at 768."""
-    if family == "sdxl":
-        return 1024
-    return 768 if family == "sd2" and prediction == "v_prediction" else 512

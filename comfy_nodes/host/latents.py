@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 def encode(vae: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (B, 4, H/8, W/8), unscaled, of (B, 3, H, W) in [-1, 1].
+    """Mean and standard deviation (B, C, h, w), unscaled, of (B, 3, H, W) in [-1, 1].
 
     The spread is zero where there is none to be had: in TAESD, and in the tiles that ComfyUI falls
     back to when memory is short (they add in place, which works in inference mode only).

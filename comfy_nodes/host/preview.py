@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...ti_core.errors import HostError
+from ...ti_core.families import LatentFormat
 from ...ti_core.port.session import Conditioning, PreviewRequest
 
 SAMPLERS = {
@@ -28,23 +29,27 @@ SAMPLERS = {
 """A1111's name → ComfyUI's sampler and scheduler."""
 
 
-def check_request(request: PreviewRequest) -> None:
+def check_request(request: PreviewRequest, stride: int) -> None:
     """Raise HostError for a sampler, a size or a number of steps that cannot be."""
     if request.sampler not in SAMPLERS:
         why = f"this host has {', '.join(SAMPLERS)}"
         raise HostError(f"the sampler '{request.sampler}' is unknown", why)
-    if request.width % 8 or request.height % 8:
-        why = f"{request.width}×{request.height} are not multiples of 8"
+    if request.width % stride or request.height % stride:
+        why = f"{request.width}×{request.height} are not multiples of {stride}"
         raise HostError("this preview size is not possible", why)
-    if request.steps < 1 or request.width < 8 or request.height < 8:
+    if request.steps < 1 or min(request.width, request.height) < stride:
         raise HostError("a preview needs at least one step and a size")
 
 
 def sample(
-    model: Any, request: PreviewRequest, seed: int, texts: tuple[Conditioning, Conditioning]
+    model: Any,
+    form: LatentFormat,
+    request: PreviewRequest,
+    seed: int,
+    texts: tuple[Conditioning, Conditioning],
 ) -> Tensor:
-    """A latent (1, 4, h, w) as ComfyUI's KSampler makes it; `texts` are positive and negative."""
-    latent = torch.zeros(1, 4, request.height // 8, request.width // 8)
+    """A latent (1, channels, h, w) as ComfyUI's KSampler makes it; `texts`: positive, negative."""
+    latent = torch.zeros(1, *form.shape(request.height, request.width))
     noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(seed))
     sampler, scheduler = SAMPLERS[request.sampler]
     positive, negative = (_as_socket(text, request) for text in texts)

@@ -90,18 +90,22 @@ class ComfySession:
         return found
 
     def encode_images(self, pixels: Tensor) -> LatentDistribution:
-        """(B, 3, H, W) in [-1, 1] → scaled latents (B, 4, H/8, W/8).
+        """(B, 3, H, W) in [-1, 1] → the posterior of the scaled latents.
 
         Where ComfyUI falls back to tiles for lack of memory, the spread is given as zero.
         """
         self._check_open()
-        if pixels.dim() != 4 or pixels.shape[1] != 3 or any(n % 8 for n in pixels.shape[2:]):
-            why = f"{tuple(pixels.shape)} is not (B, 3, H, W) with multiples of 8"
+        latent = self._facts.latent
+        if (
+            pixels.dim() != 4
+            or pixels.shape[1] != 3
+            or any(n % latent.stride for n in pixels.shape[2:])
+        ):
+            why = f"{tuple(pixels.shape)} is not (B, 3, H, W) with multiples of {latent.stride}"
             raise HostError("these pixels cannot be encoded", why)
         with memory_errors(), self._loading.others():
-            mean, std = encode(self._checked_vae(), pixels)
-            scale = self._facts.latent_scale
-            return LatentDistribution(*(part.to(self.device) * scale for part in (mean, std)))
+            mean, std = (part.to(self.device) for part in encode(self._checked_vae(), pixels))
+            return LatentDistribution(latent.scaled(mean), std * latent.scale)
 
     def encode_prompts(
         self,
@@ -133,7 +137,7 @@ class ComfySession:
         conditioning: Conditioning,
         hypernetwork: Hypernetwork | None = None,
     ) -> Tensor:
-        """The UNet's own output (B, 4, h, w)."""
+        """The UNet's own output, in the shape of `noisy`."""
         self._check_open()
 
         def attached(part: nn.Module) -> AbstractContextManager[None]:
@@ -162,7 +166,7 @@ class ComfySession:
     ) -> list[Image.Image]:
         """Pictures one after the other, each with its own seed: count does not matter."""
         self._check_open()
-        check_request(request)
+        check_request(request, self._facts.latent.stride)
         vae, unet = self._checked_vae(), self._model.model.diffusion_model
         with torch.no_grad():
             prompts = [request.prompt, request.negative_prompt]
@@ -172,7 +176,7 @@ class ComfySession:
             for seed in range(request.seed, request.seed + request.count):
                 with memory_errors(), self._loading.others(), torch.inference_mode():
                     with hypernetwork_attached(unet, hypernetwork):
-                        latent = sample(self._model, request, seed, texts)
+                        latent = sample(self._model, self._facts.latent, request, seed, texts)
                     pictures += to_images(vae.decode(latent))
         return pictures
 
@@ -208,7 +212,7 @@ class ComfySession:
         return torch.cat([pooled, embedded.reshape(len(sizes), -1)], dim=1).to(self._dtype)
 
     def _time_ids(self, count: int, sizes: Sequence[PictureSize] | None) -> Tensor | None:
-        if self._facts.family != "sdxl":
+        if not self._facts.family.sized:
             return None
         return time_ids(count, sizes, self._facts.resolution).to(self.device)
 

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from ...ti_core.errors import HostError
+from ...ti_core.families import ENCODER_KEYS, SUPPORTED, by_encoders
 from ...ti_core.port.prompt import find_triggers, pack, read_prompt
 from ...ti_core.port.session import EncoderFacts, TextOptions, Vectors
 
-_KEYS = ("clip_l", "clip_g", "clip_h")
 _UNSPLIT = 8
 """Groups of fewer tokens are not cut at a chunk border (SDTokenizer.max_word_length)."""
 
@@ -36,6 +36,10 @@ class Encoder:
     """comfy.sd1_clip.SDClipModel"""
     tokenizer: Any
     """comfy.sd1_clip.SDTokenizer"""
+    pooled: bool
+    """As `EncoderSpec.pooled`."""
+    skips: bool
+    """As `Family.clip_skip`."""
 
     @property
     def table(self) -> Tensor:
@@ -83,9 +87,9 @@ class Encoder:
 
 
 def encoders_of(clip: Any) -> tuple[Encoder, ...]:
-    """The text encoders of a CLIP, clip_l before clip_g.
+    """The text encoders of a CLIP, in the order of their family.
 
-    Raises HostError for a CLIP with others than those of SD 1, SD 2 and SDXL.
+    Raises HostError for a CLIP with others than those of the families.
     """
     parts = {} if clip is None else dict(clip.cond_stage_model.named_children())
     kinds = [key for key, part in parts.items() if _is_clip(key, part)]
@@ -93,14 +97,17 @@ def encoders_of(clip: Any) -> tuple[Encoder, ...]:
         raise HostError(
             "this CLIP cannot be taught a word here",
             f"its text encoders are {', '.join(parts) or 'missing'}",
-            "use the CLIP of an SD 1.x, SD 2.x or SDXL checkpoint",
+            f"use the CLIP of a checkpoint of {SUPPORTED}",
         )
-    ordered = sorted(kinds, key=_KEYS.index)
-    return tuple(Encoder(key, parts[key], getattr(clip.tokenizer, key)) for key in ordered)
+    family, tokenizer = by_encoders(kinds), clip.tokenizer
+    return tuple(
+        Encoder(key, parts[key], getattr(tokenizer, key), spec.pooled, family.clip_skip)
+        for key, spec in ((spec.key, spec) for spec in family.encoders)
+    )
 
 
 def _is_clip(key: str, part: Any) -> bool:
-    return key in _KEYS and isinstance(part, comfy.sd1_clip.SDClipModel)
+    return key in ENCODER_KEYS and isinstance(part, comfy.sd1_clip.SDClipModel)
 
 
 def encode_text(
@@ -110,7 +117,7 @@ def encode_text(
     embeddings: Mapping[str, Vectors],
     options: TextOptions,
 ) -> tuple[Tensor, Tensor | None]:
-    """Context (P, 77 × chunks, width) and, for SDXL, the pooled text (P, width of clip_g)."""
+    """Context (P, 77 × chunks, width) and the pooled text (P, width) if an encoder gives one."""
     if not prompts:
         raise HostError("there is no prompt to encode")
     plans = [_plan(encoder, prompts, embeddings, options) for encoder in encoders]
@@ -121,7 +128,7 @@ def encode_text(
         with _layer_chosen(encoder, clip, options.clip_skip):
             states, ends = _run(encoder, padded)
         contexts.append(states.reshape(len(prompts), -1, states.shape[-1]))
-        if encoder.key == "clip_g":
+        if encoder.pooled:
             pooled = ends[::chunks]
     return torch.cat(contexts, dim=-1), pooled
 
@@ -204,7 +211,7 @@ def _chunks(groups: Sequence[Words], capacity: int) -> list[Words]:
 def _layer_chosen(encoder: Encoder, clip: Any, clip_skip: int) -> Iterator[None]:
     """While open, the encoder gives the states of the layer that is wanted.
 
-    Clip skip 1 leaves what the graph or the family's custom says; only SD 1 listens to another.
+    Clip skip 1 leaves what the graph or the family's custom says.
     """
     model = encoder.model
     if not 1 <= clip_skip <= model.num_layers:
@@ -212,7 +219,7 @@ def _layer_chosen(encoder: Encoder, clip: Any, clip_skip: int) -> Iterator[None]
         raise HostError(f"clip skip {clip_skip} is not possible", why)
     found = {key: value for key, value in vars(model).items() if not key.startswith("_")}
     options = {"execution_device": clip.patcher.load_device}  # newer ComfyUI computes there
-    if clip_skip > 1 and encoder.key == "clip_l" and not hasattr(clip.cond_stage_model, "clip_g"):
+    if clip_skip > 1 and encoder.skips:
         options["layer"] = -clip_skip
     elif clip.layer_idx is not None:
         options["layer"] = clip.layer_idx

@@ -14,9 +14,10 @@ from PIL import Image
 from ti_core.checkup import run as module
 from ti_core.checkup.aim import CheckupInput, Run, Segment
 from ti_core.checkup.disk import spelled
-from ti_core.checkup.memory import FAMILIES, estimate
+from ti_core.checkup.memory import estimate
 from ti_core.checkup.run import RULES, check_folder
 from ti_core.data.config import DataConfig
+from ti_core.families import SD1, SDXL, Family
 from ti_core.hosts.fake import FakeHost
 from ti_core.train.checkup_input import checkup_input
 
@@ -82,15 +83,16 @@ def test_a_disk_that_gives_no_answer_is_left_unchecked(
 @pytest.mark.parametrize(
     ("family", "pixels", "batch", "half", "gigabytes"),
     [
-        ("sd1", 512 * 512, 1, False, 4.265 + 1.468 + 1),
-        ("sd1", 512 * 512, 4, True, 4.265 + 1.719 + 2.936 + 1),
-        ("sdxl", 1024 * 1024, 1, True, 13.875 + 5.135 + 5.190 + 1),
+        (SD1, 512 * 512, 1, False, 4.265 + 1.468 + 1),
+        (SD1, 512 * 512, 4, True, 4.265 + 1.719 + 2.936 + 1),
+        (SDXL, 1024 * 1024, 1, True, 13.875 + 5.135 + 5.190 + 1),
     ],
 )
 def test_memory_is_a_sum_of_weights_copies_pictures_and_the_rest(
-    family: str, pixels: int, batch: int, half: bool, gigabytes: float
+    family: Family, pixels: int, batch: int, half: bool, gigabytes: float
 ) -> None:
-    size, words = estimate(family, pixels, batch, half)
+    assert family.memory is not None
+    size, words = estimate(family.memory, pixels, batch, half)
     assert size / 1e9 == pytest.approx(gigabytes, abs=0.01)
     assert f"{batch} picture(s) of {pixels:,} pixels" in words
     assert ("copies" in words) == half
@@ -149,7 +151,7 @@ def test_without_a_model_a_training_has_sd1_s_size_and_no_estimate(configure: Co
 def test_a_small_model_of_a_known_family_gets_no_estimate(
     configure: Configure, tmp_path: Path
 ) -> None:
-    assert FakeHost(tmp_path).describe().family in FAMILIES
+    assert FakeHost(tmp_path).describe().family.memory is not None
     assert checkup_input(configure(), FakeHost(tmp_path)).run.memory == 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from ti_core.families import FAMILIES
 from ti_core.files.embedding import Embedding
 from ti_core.files.reading import read_embedding
 from ti_core.files.writing import write_embedding
@@ -74,7 +75,7 @@ def test_scaled_to_strength_one_it_is_as_loud_as_a_word(
 ) -> None:
     from ti_core.cli import scale
 
-    host = FakeHost(family=family)  # type: ignore[arg-type]
+    host = FakeHost(family=FAMILIES[family])
     monkeypatch.setattr(scale, "open_host", lambda config: host)
     vectors = {key: torch.full((2, width), 9.0) for key, width in host.widths.items()}
     write_embedding(tmp_path / "x.safetensors", Embedding("x", vectors))

@@ -9,6 +9,7 @@ import pytest
 
 from ti_core.compare.copies import config_of, copy_files, list_runs, read_copies, some_of
 from ti_core.errors import DataError, EmbeddingError, TrainingError
+from ti_core.families import SD2
 from ti_core.hosts.fake import FakeHost
 
 
@@ -44,7 +45,7 @@ def test_any_folder_of_embeddings_will_do(run_folder: Path) -> None:
 
 def test_copies_of_another_family_of_models_are_refused(run_folder: Path) -> None:
     with pytest.raises(EmbeddingError, match="does not fit this model"):
-        read_copies(copy_files(run_folder), FakeHost(family="sd2").describe())
+        read_copies(copy_files(run_folder), FakeHost(family=SD2).describe())
 
 
 def test_nothing_chosen_is_an_error(host: FakeHost) -> None:

@@ -9,9 +9,12 @@ import torch
 
 from ti_core.compare.copies import Copy, config_of, copy_files, read_copies
 from ti_core.compare.evaluation import losses_of, questions_of, timesteps
+from ti_core.diffusion import Ddpm, NoisyBatch, Prediction
 from ti_core.errors import DataError
-from ti_core.hosts.fake import FakeHost
-from ti_core.port.session import Prediction
+from ti_core.families import SDXL
+from ti_core.hosts.fake import NOISE, FakeHost
+
+THOUSAND = Ddpm((0.5,) * 1000)
 
 
 def losses(run_folder: Path, host: FakeHost, draws: int = 8, **more: object) -> torch.Tensor:
@@ -53,19 +56,17 @@ def test_a_perfect_network_has_no_loss(
     run_folder: Path, prediction: Prediction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The target that is compared with is the one of the model's own kind."""
-    host = FakeHost(prediction=prediction)
+    host = FakeHost(diffusion=Ddpm(NOISE.alphas_cumprod, prediction))
     truths: list[torch.Tensor] = []
-    from ti_core.compare import evaluation
+    noised = Ddpm.noised
 
-    diffuse = evaluation.diffuse
-
-    def remembered(*given: object) -> object:
-        found = diffuse(*given)  # type: ignore[arg-type]
-        assert given[-1] == prediction
+    def remembered(self: Ddpm, *given: torch.Tensor) -> NoisyBatch:
+        found = noised(self, *given)
+        assert self.prediction == prediction
         truths.append(found.target)
         return found
 
-    monkeypatch.setattr(evaluation, "diffuse", remembered)
+    monkeypatch.setattr(Ddpm, "noised", remembered)
     monkeypatch.setattr(
         "ti_core.hosts.fake.FakeSession.predict", lambda self, *given: truths[-1].clone()
     )
@@ -89,10 +90,10 @@ def test_copies_that_have_not_answered_everything_are_left_out(
 
 
 def test_timesteps_cover_the_whole_range_evenly() -> None:
-    found = timesteps(1000, 10, seed=0, item=3)
+    found = timesteps(THOUSAND, 10, seed=0, item=3)
     assert [int(t) // 100 for t in found] == list(range(10))
-    assert not torch.equal(found, timesteps(1000, 10, seed=0, item=4))
-    assert timesteps(10, 100, 0, 0).max() <= 9
+    assert not torch.equal(found, timesteps(THOUSAND, 10, seed=0, item=4))
+    assert timesteps(Ddpm((0.5,) * 10), 100, 0, 0).max() <= 9
 
 
 def test_without_pictures_nothing_can_be_judged(host: FakeHost, tmp_path: Path) -> None:
@@ -105,7 +106,7 @@ def test_without_pictures_nothing_can_be_judged(host: FakeHost, tmp_path: Path) 
 def test_sdxl_copies_are_rated_as_well(configure, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     from ti_core.train.loop import train
 
-    host = FakeHost(family="sdxl")
+    host = FakeHost(family=SDXL)
     path = train(configure(max_train_steps=2), host)
     config = configure()
     questions = questions_of(config.data, config.name, host, 4, config)

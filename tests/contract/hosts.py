@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from torch import nn
 
-from ti_core.hosts.fake import FakeHost
+from ti_core.families import FAMILIES
+from ti_core.hosts.fake import NOISE, FakeHost
 from ti_core.port.session import Host
 
 
@@ -35,7 +36,7 @@ def fake(family: Any, prediction: Any = "epsilon") -> Callable[[Path], Subject]:
     """The fake host of `ti_core`."""
 
     def open_(folder: Path) -> Subject:
-        host = FakeHost(folder, family, prediction)
+        host = FakeHost(folder, FAMILIES[family], replace(NOISE, prediction=prediction))
         return Subject(host, lambda: [host.model], skips_layers=False)
 
     return open_

@@ -91,19 +91,19 @@ def pixels_of(pictures: list[Image.Image]) -> list[bytes]:
 def test_the_facts_fit_together(host: Host) -> None:
     facts = host.describe()
     assert facts == host.describe()
-    assert tuple(encoder.key for encoder in facts.encoders) == ENCODERS[facts.family]
+    assert tuple(encoder.key for encoder in facts.encoders) == ENCODERS[facts.family.id]
     assert facts.widths == {encoder.key: encoder.width for encoder in facts.encoders}
     assert all(encoder.tokens_per_chunk == 75 for encoder in facts.encoders)
-    assert facts.prediction in ("epsilon", "v_prediction")
-    assert facts.resolution % 8 == 0
-    assert facts.latent_scale > 0
+    assert facts.diffusion.prediction in ("epsilon", "v_prediction")
+    assert facts.resolution % facts.latent.stride == 0
+    assert facts.latent.scale > 0
     assert re.fullmatch(r"[0-9a-f]{10}|", facts.checkpoint_hash)
     assert facts.checkpoint_name
     assert host.name
 
 
 def test_the_noise_schedule_falls_from_one_to_nothing(host: Host) -> None:
-    kept = host.describe().alphas_cumprod
+    kept = host.describe().diffusion.alphas_cumprod  # type: ignore[attr-defined]
     assert all(one > two for one, two in itertools.pairwise(kept))
     assert 0.9 < kept[0] < 1
     assert 0 <= kept[-1] < 0.1
@@ -279,7 +279,7 @@ def test_the_width_is_that_of_the_encoders_and_the_numbers_are_fp32(
     assert found.context.shape == (2, 77, sum(widths.values()))
     assert found.context.dtype == torch.float32
     assert torch.isfinite(found.context).all()
-    if host.describe().family == "sdxl":
+    if host.describe().family.id == "sdxl":
         assert found.pooled is not None
         assert found.time_ids is not None
         assert found.pooled.shape == (2, widths["clip_g"])
@@ -345,12 +345,12 @@ def test_clip_skip_takes_another_layer(subject: Subject, session: Session) -> No
         pytest.skip("its text encoders have a single layer")
     one, two = encode(session, "a cat"), encode(session, "a cat", clip_skip=2)
     assert one.shape == two.shape
-    fixed = subject.host.describe().family != "sd1"  # SD2 and SDXL are made for one layer
+    fixed = subject.host.describe().family.id != "sd1"  # SD2 and SDXL are made for one layer
     assert torch.equal(one, two) == fixed
 
 
 def test_sdxl_is_told_the_sizes(host: Host, session: Session) -> None:
-    if host.describe().family != "sdxl":
+    if host.describe().family.id != "sdxl":
         pytest.skip("other families know no sizes")
     sizes = [PictureSize((100, 200), (1, 2), (64, 128)), PictureSize((8, 8), (0, 0), (8, 8))]
     found = session.encode_prompts(["a", "a"], {}, sizes).time_ids

@@ -20,6 +20,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ti_core.errors import EmbeddingError, FileError
+from ti_core.families import FAMILIES
 from ti_core.files.card import KEYWORD, card_bytes, read_card
 from ti_core.files.card_pixels import with_margins
 from ti_core.files.embedding import Embedding, describe
@@ -33,8 +34,14 @@ PICTURE = Image.new("RGB", (256, 256), (90, 40, 160))
 def cat(vectors: dict[str, torch.Tensor] | None = None) -> Embedding:
     """Described as a trained one is."""
     vectors = vectors or {"clip_l": ROWS}
-    family = "sdxl" if len(vectors) > 1 else "sd1"
-    return describe(Embedding("my cat.v2", vectors, 10**9), family, "v1-5", "e1441589a6", {})
+    family = FAMILIES["sdxl" if len(vectors) > 1 else "sd1"]
+    return describe(
+        Embedding("my cat.v2", vectors, 10**9),
+        family.release().architecture,
+        "v1-5",
+        "e1441589a6",
+        {},
+    )
 
 
 def put(folder: Path, data: bytes, name: str = "card.png") -> Path:

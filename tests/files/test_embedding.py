@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ti_core.errors import EmbeddingError, FileError
+from ti_core.families import SD1, SD2, Release
 from ti_core.files.embedding import (
     Embedding,
     describe,
@@ -29,8 +30,10 @@ ROWS = torch.arange(8.0).reshape(2, 4) / 7
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
-def described(vectors: dict[str, Tensor], family: str = "sd1") -> Embedding:
-    return describe(Embedding("cat", vectors, 500), family, "model", "0123456789", {"seed": 7})
+def described(vectors: dict[str, Tensor], release: Release = SD1.releases[0]) -> Embedding:
+    return describe(
+        Embedding("cat", vectors, 500), release.architecture, "model", "0123456789", {"seed": 7}
+    )
 
 
 # --- written ----------------------------------------------------------------------------------
@@ -63,7 +66,7 @@ def test_what_was_written_is_read_back_bit_for_bit(tmp_path: Path) -> None:
 
 def test_the_metadata_is_modelspec_and_ours(tmp_path: Path) -> None:
     path = tmp_path / "cat.safetensors"
-    write_embedding(path, described({"clip_h": ROWS}, "sd2-v"))
+    write_embedding(path, described({"clip_h": ROWS}, SD2.release("v_prediction")))
     found = read_embedding(path).metadata
     assert found["modelspec.architecture"] == "stable-diffusion-v2-768-v/textual-inversion"
     assert found["modelspec.trigger_phrase"] == "cat"
@@ -100,7 +103,7 @@ def test_any_embedding_makes_the_round_trip(
 ) -> None:
     rows = torch.randn(count, width, generator=torch.Generator().manual_seed(step))
     path = tmp_path / f"{name}.safetensors"
-    write_embedding(path, describe(Embedding(name, {"clip_l": rows}, step), "sd1", "", "", {}))
+    write_embedding(path, describe(Embedding(name, {"clip_l": rows}, step), "", "", "", {}))
     found = read_embedding(path)
     assert (found.name, found.step) == (name, step)
     assert torch.equal(found.vectors["emb_params"], rows)

@@ -38,7 +38,7 @@ def plain(tensors: dict[str, Tensor], **metadata: str) -> bytes:
     return safetensors.torch.save(apart, metadata or None)
 
 
-OURS = describe(Embedding("x", {"clip_l": ROWS}, 500), "sd1", "model", "0123", {})
+OURS = describe(Embedding("x", {"clip_l": ROWS}, 500), "stable-diffusion-v1", "model", "0123", {})
 FILES: dict[str, bytes] = {
     "ours.safetensors": to_bytes({"emb_params": ROWS}, OURS.metadata),
     "sdxl.safetensors": plain({"clip_l": ROWS, "clip_g": WIDE}),

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from ti_core.errors import StorageError
+from ti_core.families import SD1, SD2, SDXL, Release
 from ti_core.files.embedding import Embedding, describe
 from ti_core.files.sidecars import kept_notice, write_notes, write_preview
 
@@ -23,10 +24,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "my.cat.safetensors"
 
 
-def cat(step: int = 500, family: str = "sd1") -> Embedding:
-    vectors = {"clip_l": ROWS, "clip_g": ROWS} if family == "sdxl" else {"clip_l": ROWS}
+def cat(step: int = 500, release: Release = SD1.releases[0]) -> Embedding:
+    vectors = {"clip_l": ROWS, "clip_g": ROWS} if release in SDXL.releases else {"clip_l": ROWS}
     plain = Embedding("my.cat", vectors, step)
-    return describe(plain, family, "v1-5-pruned", "e1441589a6", {}, licence="CC0-1.0")
+    return describe(plain, release.architecture, "v1-5-pruned", "e1441589a6", {}, licence="CC0-1.0")
 
 
 def notes(path: Path) -> dict[str, str]:
@@ -35,10 +36,11 @@ def notes(path: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("family", "version"), [("sd1", "SD1"), ("sd2", "SD2"), ("sd2-v", "SD2"), ("sdxl", "SDXL")]
+    ("release", "version"),
+    [(r, v) for f, v in ((SD1, "SD1"), (SD2, "SD2"), (SDXL, "SDXL")) for r in f.releases],
 )
-def test_the_notes_are_those_that_a1111_shows(path: Path, family: str, version: str) -> None:
-    assert write_notes(path, cat(family=family), "a cat")
+def test_the_notes_are_those_that_a1111_shows(path: Path, release: Release, version: str) -> None:
+    assert write_notes(path, cat(release=release), "a cat")
     found = notes(path)
     assert found["description"] == "a cat"
     assert found["activation text"] == "my.cat"

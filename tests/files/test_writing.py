@@ -15,22 +15,25 @@ from PIL import Image
 from torch import Tensor
 
 from ti_core.errors import EmbeddingError, StorageError
+from ti_core.families import SD1, SDXL, Family
 from ti_core.files.embedding import Embedding, describe
 from ti_core.files.formats import FORMATS
 from ti_core.files.reading import read_embedding
 from ti_core.files.writing import write_card, write_embedding
 
 ROWS = torch.arange(8.0).reshape(2, 4) / 7
-SDXL = {"clip_l": ROWS, "clip_g": torch.ones(2, 6)}
+HALVES = {"clip_l": ROWS, "clip_g": torch.ones(2, 6)}
 FILES = [(name, ending) for name, kind in FORMATS.items() for ending in kind.endings]
 PICTURE = Image.new("RGB", (64, 64), (90, 40, 160))
 
 
-def described(vectors: dict[str, Tensor], family: str = "sd1") -> Embedding:
+def described(vectors: dict[str, Tensor], family: Family = SD1) -> Embedding:
     """With everything that can be told about it."""
     plain = Embedding("cat", vectors, 500)
     more: dict[str, Any] = {"licence": "CC0-1.0", "negative": True}
-    return describe(plain, family, "v1-5, pruned", "e1441589a6", {"seed": 7}, **more)
+    return describe(
+        plain, family.release().architecture, "v1-5, pruned", "e1441589a6", {"seed": 7}, **more
+    )
 
 
 def values(found: Embedding) -> list[Tensor]:
@@ -54,16 +57,16 @@ def test_vectors_steps_and_all_metadata_come_back_from_every_format(
 def test_sdxl_comes_back_from_every_format_that_can_hold_it(
     tmp_path: Path, format: str, ending: str
 ) -> None:
-    cat = described(SDXL, "sdxl")
+    cat = described(HALVES, SDXL)
     write_embedding(tmp_path / f"cat{ending}", cat, format, PICTURE)
     found = read_embedding(tmp_path / f"cat{ending}")
-    assert all(torch.equal(found.vectors[key], rows) for key, rows in SDXL.items())
+    assert all(torch.equal(found.vectors[key], rows) for key, rows in HALVES.items())
     assert (found.step, found.metadata) == (500, cat.metadata)
 
 
 def test_a_format_for_one_text_encoder_refuses_two_and_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(EmbeddingError, match=r"has two \(SDXL\).*write .safetensors"):
-        write_embedding(tmp_path / "cat.bin", described(SDXL, "sdxl"), "bin")
+        write_embedding(tmp_path / "cat.bin", described(HALVES, SDXL), "bin")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -105,7 +108,7 @@ def test_any_embedding_makes_the_round_trip_through_every_format_bit_for_bit(
     table = torch.from_numpy(rows)
     cat = Embedding(name, {"emb_params": table}, step)
     if described_fully:
-        cat = describe(cat, "sd1", "", "", {})
+        cat = describe(cat, "", "", "", {})
     path = tmp_path / f"{name}{file[1]}"
     write_embedding(path, cat, file[0], PICTURE)
     found = read_embedding(path)
@@ -182,8 +185,8 @@ def test_a_pickle_holds_exactly_what_its_program_writes(
 def test_for_sdxl_both_programs_take_two_tables_and_nothing_else(
     tmp_path: Path, format: str
 ) -> None:
-    write_embedding(tmp_path / "cat.pt", described(SDXL, "sdxl"), format)
-    assert torch.load(tmp_path / "cat.pt", weights_only=True).keys() == SDXL.keys()
+    write_embedding(tmp_path / "cat.pt", described(HALVES, SDXL), format)
+    assert torch.load(tmp_path / "cat.pt", weights_only=True).keys() == HALVES.keys()
 
 
 def test_what_is_not_known_is_none_as_in_a1111(tmp_path: Path) -> None:

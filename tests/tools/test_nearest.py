@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from ti_core.families import SDXL
 from ti_core.hosts.fake import FakeHost, FakeSession
 from ti_core.tools import vocabulary
 from ti_core.tools.nearest import nearest_tokens
@@ -69,7 +70,7 @@ def test_zeros_have_no_neighbours(host: FakeHost, session: FakeSession) -> None:
 
 
 def test_both_encoders_of_sdxl_are_searched() -> None:
-    host = FakeHost(family="sdxl")
+    host = FakeHost(family=SDXL)
     with host.session() as session:
         found = nearest_tokens(session.token_embeddings_of("cat"), host, session, 1)
     assert {key: rows[0][0].text for key, rows in found.items()} == {

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from ti_core.errors import EmbeddingError
+from ti_core.families import SD2
 from ti_core.files.embedding import Embedding
-from ti_core.hosts.fake import FakeHost
+from ti_core.hosts.fake import NOISE, FakeHost
 from ti_core.tools.recording import recipe_before, recorded
 
 
@@ -29,7 +30,7 @@ def test_recipe_and_model_are_in_the_metadata() -> None:
 
 
 def test_a_v_model_is_told_apart() -> None:
-    facts = FakeHost(family="sd2", prediction="v_prediction").describe()
+    facts = FakeHost(family=SD2, diffusion=replace(NOISE, prediction="v_prediction")).describe()
     found = recorded(made(16), {}, [], facts)
     assert "768-v" in found.metadata["modelspec.architecture"]
 

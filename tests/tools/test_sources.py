@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ti_core.errors import ConfigError, EmbeddingError, HostError
+from ti_core.families import SDXL
 from ti_core.hosts.fake import FakeHost, FakeSession
 from ti_core.tools.sources import Sources
 from ti_core.tools.syntax import Name, Text, Token
@@ -60,7 +61,7 @@ def test_words_are_rows_of_the_vocabulary(host: FakeHost, session: FakeSession) 
 
 
 def test_sdxl_has_rows_for_both_encoders() -> None:
-    host = FakeHost(family="sdxl")
+    host = FakeHost(family=SDXL)
     with host.session() as session:
         rows = Sources(session=session).vectors_of(Text("a cat"))
     assert {key: tuple(value.shape) for key, value in rows.items()} == {

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ti_core.errors import ConfigError, EmbeddingError
+from ti_core.families import FAMILIES
 from ti_core.files.embedding import Embedding
 from ti_core.hosts.fake import FakeHost, FakeSession
 from ti_core.port.prompt import read_emphasis
@@ -63,7 +64,7 @@ def test_strength_is_length_beside_the_vocabularys_median() -> None:
 
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
 def test_the_median_is_that_of_the_whole_table(family: str) -> None:
-    host = FakeHost(family=family)  # type: ignore[arg-type]
+    host = FakeHost(family=FAMILIES[family])
     with host.session() as session:
         found = median_lengths(host.describe(), session)
     tables = {key: host.encoders[key].tokens.weight for key in host.widths}  # type: ignore[union-attr]

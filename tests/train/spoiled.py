@@ -11,10 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from ti_core.events import Event
+from ti_core.families import SD1, Family
 from ti_core.hosts.fake import FakeHost, FakeSession
 from ti_core.port.session import (
     Conditioning,
-    Family,
     Hypernetwork,
     Precision,
     PreviewRequest,
@@ -34,7 +34,7 @@ class SpoiledHost(FakeHost):
         self,
         change: Change | None = None,
         preview_error: BaseException | None = None,
-        family: Family = "sd1",
+        family: Family = SD1,
     ) -> None:
         super().__init__(Path("embeddings"), family)
         self.change, self.preview_error = change, preview_error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ti_core.hosts.fake import FakeHost
+from ti_core.families import FAMILIES, SD2
+from ti_core.hosts.fake import NOISE, FakeHost
 from ti_core.train.batches import Batch, Batches, batch_loss, encode_pictures
 from ti_core.train.config import TrainConfig
 from ti_core.train.plan import make_plan
@@ -43,7 +45,7 @@ def test_accumulating_small_batches_equals_one_large_batch(
 ) -> None:
     one = configure(train_batch_size=4)
     two = configure(train_batch_size=2, gradient_accumulation_steps=2)
-    large, small = (gradients(config, FakeHost(family=family)) for config in (one, two))
+    large, small = (gradients(config, FakeHost(family=FAMILIES[family])) for config in (one, two))
     for key in large:
         assert large[key].abs().max() > 0
         assert torch.allclose(large[key], small[key], rtol=1e-5, atol=1e-7)
@@ -73,8 +75,10 @@ def test_batches_are_a_function_of_the_step(configure: Configure) -> None:
 
 def test_v_prediction_changes_the_target_only(configure: Configure) -> None:
     config = configure()
-    (eps,) = batches_of(config, FakeHost(family="sd2"), 0)
-    (v,) = batches_of(config, FakeHost(family="sd2", prediction="v_prediction"), 0)
+    (eps,) = batches_of(config, FakeHost(family=SD2), 0)
+    (v,) = batches_of(
+        config, FakeHost(family=SD2, diffusion=replace(NOISE, prediction="v_prediction")), 0
+    )
     assert torch.equal(eps.noisy.noisy, v.noisy.noisy)
     assert not torch.equal(eps.noisy.target, v.noisy.target)
 

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from ti_core.events import Notice
+from ti_core.families import FAMILIES, SDXL
 from ti_core.hosts.fake import FakeHost
 from ti_core.train.batches import Batch, Batches, batch_loss, encode_pictures
 from ti_core.train.config import TrainConfig
@@ -97,11 +98,13 @@ def test_a_stopped_run_on_buckets_goes_on_bit_for_bit(
     settings = {**everything(many), "max_train_steps": 12, "latent_sampling_method": "random"}
     config = configure(**settings)
     log = Log()
-    train(config, FakeHost(family=family), log, StopAfter(log, steps))
+    train(config, FakeHost(family=FAMILIES[family]), log, StopAfter(log, steps))
     folder = RunFolder(log.of(Started)[0].run_folder)
-    path = train(config, FakeHost(family=family), resume=folder)
+    path = train(config, FakeHost(family=FAMILIES[family]), resume=folder)
     resumed = path.read_bytes()
-    whole = train(configure(overwrite=True, **settings), FakeHost(family=family)).read_bytes()
+    whole = train(
+        configure(overwrite=True, **settings), FakeHost(family=FAMILIES[family])
+    ).read_bytes()
     assert resumed == whole
 
 
@@ -147,7 +150,7 @@ def test_sdxl_is_told_bucket_crop_and_source_of_each_picture(
     config = configure(**BUCKETS, train_data_dir=str(many / "train"), flip_aug=True)
     told = {
         (size.original, size.target, size.crop)
-        for batch in batches_of(config, 30, FakeHost(family="sdxl"))
+        for batch in batches_of(config, 30, FakeHost(family=SDXL))
         for size in batch.sizes
     }
     assert told == {

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from ti_core.events import Notice
+from ti_core.families import FAMILIES
 from ti_core.hosts.fake import FakeHost, FakeSession
 from ti_core.train import loop
 from ti_core.train.control import Control
@@ -34,7 +35,7 @@ def test_every_way_gives_the_same_bytes(
     settings = {"latent_sampling_method": method, "train_batch_size": 3, "overwrite": True}
     cache = {"latent_cache_dir": str(tmp_path / "cache")}
     found = [
-        train(configure(**settings, **cache, **way), FakeHost(family=family)).read_bytes()
+        train(configure(**settings, **cache, **way), FakeHost(family=FAMILIES[family])).read_bytes()
         for way in WAYS
     ]
     assert len(set(found)) == 1

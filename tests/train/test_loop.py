@@ -21,6 +21,7 @@ from ti_core.errors import (
     StorageError,
 )
 from ti_core.events import Event, Notice
+from ti_core.families import FAMILIES, SDXL
 from ti_core.files.embedding import Embedding
 from ti_core.files.reading import read_embedding
 from ti_core.files.writing import write_embedding
@@ -131,9 +132,9 @@ def test_epochs_count_as_in_a1111(configure: Configure) -> None:
 @pytest.mark.parametrize("family", ["sd1", "sd2", "sdxl"])
 def test_every_family_trains_all_its_encoders(configure: Configure, family: Any) -> None:
     config = configure(num_vectors_per_token=2, max_train_steps=1, learning_rate="1e-9")
-    before = vectors_of(train(config, FakeHost(family=family)))
+    before = vectors_of(train(config, FakeHost(family=FAMILIES[family])))
     after = vectors_of(
-        train(configure(num_vectors_per_token=2, overwrite=True), FakeHost(family=family))
+        train(configure(num_vectors_per_token=2, overwrite=True), FakeHost(family=FAMILIES[family]))
     )
     assert set(after) == ({"clip_l", "clip_g"} if family == "sdxl" else {"emb_params"})
     for key, rows in after.items():
@@ -472,7 +473,7 @@ def test_one_encoder_without_gradient_is_enough_to_stop(configure: Configure) ->
         return conditioning.context[..., :12].mean() * torch.ones_like(output)
 
     with pytest.raises(NoGradientError, match="clip_g"):
-        train(configure(), SpoiledHost(half, family="sdxl"))
+        train(configure(), SpoiledHost(half, family=SDXL))
 
 
 def test_a_zero_gradient_is_no_gradient(configure: Configure) -> None:

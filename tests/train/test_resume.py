@@ -15,6 +15,7 @@ import torch
 
 from ti_core.errors import TrainingError
 from ti_core.events import Notice
+from ti_core.families import FAMILIES, SDXL
 from ti_core.files.reading import read_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.options import make_config, to_dict
@@ -31,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 KILLED_RUN = """
 import json, os, signal, sys
 import torch
+from ti_core.families import FAMILIES
 from ti_core.hosts.fake import FakeHost
 from ti_core.options import from_dict
 from ti_core.train.config import TrainConfig
@@ -43,7 +45,8 @@ def listen(event):
     if isinstance(event, StepDone) and event.step == int(sys.argv[2]):
         os.kill(os.getpid(), signal.SIGKILL)
 
-train(from_dict(TrainConfig, json.loads(sys.argv[1])), FakeHost(family=sys.argv[3]), listen)
+host = FakeHost(family=FAMILIES[sys.argv[3]])
+train(from_dict(TrainConfig, json.loads(sys.argv[1])), host, listen)
 """
 
 
@@ -83,9 +86,11 @@ def test_a_killed_run_goes_on_bit_for_bit(configure: Configure, family: Any) -> 
     folder = killed(config, 47, family)
     assert [path.name for path in list_states(folder.state)][-1] == "state-000040.safetensors"
     log = Log()
-    resumed = train(config, FakeHost(family=family), log, resume=folder).read_bytes()
+    resumed = train(config, FakeHost(family=FAMILIES[family]), log, resume=folder).read_bytes()
     assert log.steps == list(range(41, 101))
-    whole = train(configure(**settings, overwrite=True), FakeHost(family=family)).read_bytes()
+    whole = train(
+        configure(**settings, overwrite=True), FakeHost(family=FAMILIES[family])
+    ).read_bytes()
     assert resumed == whole
 
 
@@ -178,7 +183,7 @@ def test_no_saved_state_is_an_error(configure: Configure, tmp_path: Path) -> Non
 def test_another_kind_of_model_is_an_error(configure: Configure) -> None:
     folder = stopped(configure(), 5)
     with pytest.raises(TrainingError, match="cannot go on with this model"):
-        train(configure(), FakeHost(family="sdxl"), resume=folder)
+        train(configure(), FakeHost(family=SDXL), resume=folder)
 
 
 def test_another_number_of_vectors_is_an_error(configure: Configure) -> None:

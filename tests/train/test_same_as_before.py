@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ti_core.families import FAMILIES
 from ti_core.files.reading import read_embedding
 from ti_core.files.safetensors_file import read_directory
 from ti_core.hosts.fake import FakeHost
@@ -61,7 +62,7 @@ of the vectors and the hash that is made of them."""
 def test_a_plain_folder_with_default_settings_gives_the_embedding_that_it_gave(
     configure: Configure, family: Any, expected: dict[str, list[float]]
 ) -> None:
-    found = read_embedding(train(configure(), FakeHost(family=family))).vectors
+    found = read_embedding(train(configure(), FakeHost(family=FAMILIES[family]))).vectors
     assert found.keys() == expected.keys()
     for key, values in expected.items():
         assert found[key].flatten().tolist() == pytest.approx(values, abs=5e-5)

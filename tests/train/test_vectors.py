@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ti_core.errors import ConfigError, EmbeddingError
+from ti_core.families import SDXL
 from ti_core.files.embedding import Embedding
 from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
@@ -91,7 +92,7 @@ def test_words_without_a_vector_are_told() -> None:
 
 
 def test_sdxl_starts_with_both_tables() -> None:
-    rows = start(FakeHost(family="sdxl"), init_word="tree", num_vectors_per_token=3).rows
+    rows = start(FakeHost(family=SDXL), init_word="tree", num_vectors_per_token=3).rows
     assert {key: tuple(value.shape) for key, value in rows.items()} == {
         "clip_l": (3, 12),
         "clip_g": (3, 20),
@@ -118,7 +119,7 @@ def test_a_weights_file_with_another_number_of_vectors_is_an_error(tmp_path: Pat
 def test_a_weights_file_for_another_model_is_an_error(tmp_path: Path) -> None:
     from_file(tmp_path)
     with pytest.raises(EmbeddingError, match="12 wide"):
-        start(FakeHost(family="sdxl"), weights=str(tmp_path / "w.safetensors"))
+        start(FakeHost(family=SDXL), weights=str(tmp_path / "w.safetensors"))
 
 
 def test_only_the_vectors_are_learned_as_fp32_leaves() -> None:

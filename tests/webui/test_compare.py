@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ti_core.errors import ConfigError, DataError, EmbeddingError
+from ti_core.families import SDXL
 from ti_core.files.reading import read_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.train.loop import train
@@ -166,7 +167,7 @@ def test_a_copy_is_written_as_strong_as_wanted_under_a_new_name(page: Page, tmp_
 def test_copies_for_another_family_of_models_are_told(
     page: Page, studio: Studio, tmp_path: Path
 ) -> None:
-    other = FakeHost(tmp_path / "embeddings", family="sdxl")
+    other = FakeHost(tmp_path / "embeddings", family=SDXL)
     studio.host = lambda: other
     assert "does not fit this model" in compared(page).standing.error
     with pytest.raises(EmbeddingError):

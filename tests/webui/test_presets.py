@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from ti_core.data.templates import SHIPPED
+from ti_core.families import FAMILIES, SD1, Family
 from ti_core.options import make_config
-from ti_core.port.session import Family
 from ti_core.schedule import parse_schedule, require_reach
 from ti_core.train.config import TrainConfig
 from ti_webui.presets import FIRST_GOAL, GOALS, template_for
 
-FAMILIES: tuple[Family | None, ...] = ("sd1", "sd2", "sdxl", None)
+KINDS = (*FAMILIES.values(), None)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", KINDS)
 @pytest.mark.parametrize("goal", GOALS)
 def test_every_goal_is_a_config_for_every_family(goal: str, family: Family | None) -> None:
     settings = GOALS[goal].settings_for(family)
@@ -26,7 +26,7 @@ def test_every_goal_is_a_config_for_every_family(goal: str, family: Family | Non
 
 
 def test_going_from_one_goal_to_another_leaves_nothing_behind() -> None:
-    keys = {frozenset(goal.settings_for(f)) for goal in GOALS.values() for f in FAMILIES}
+    keys = {frozenset(goal.settings_for(f)) for goal in GOALS.values() for f in KINDS}
     assert len(keys) == 1
 
 
@@ -37,7 +37,7 @@ def test_what_the_user_has_typed_is_no_goals_business() -> None:
 
 def test_a1111s_defaults_are_those_of_its_train_tab() -> None:
     """modules/ui.py of v1.10.1."""
-    settings = GOALS["a1111"].settings_for("sd1")
+    settings = GOALS["a1111"].settings_for(SD1)
     assert settings["learning_rate"] == "0.005"
     assert settings["max_train_steps"] == 100_000
     assert settings["prompt_template"] == "style_filewords"

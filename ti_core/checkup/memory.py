@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from ..families import MemoryNeeds
 from .aim import CheckupInput
 from .disk import spelled
 from .finding import Finding, unchecked
@@ -14,34 +14,11 @@ OTHER = 1_000_000_000
 """The program itself, the device's own libraries, and what is needed for a moment."""
 
 
-@dataclass(frozen=True)
-class Needs:
-    """What a family of models needs."""
-
-    network: int
-    """Parameters of the U-Net."""
-    rest: int
-    """Parameters of text encoders and VAE."""
-    kept: int
-    """Bytes for each pixel that the backward pass needs, in fp32; half as many otherwise."""
-
-
-FAMILIES = {
-    "sd1": Needs(859_520_964, 206_714_343, 5_600),
-    "sd2": Needs(865_910_724, 424_041_703, 5_300),
-    "sdxl": Needs(2_567_463_684, 901_374_183, 9_900),
-}
-"""`kept` was counted with torch's saved_tensors_hooks on diffusers' U-Nets, 512 to 1024 pixels,
-with an attention that keeps no matrix of weights. It grows with the pixels: within 4 %."""
-
-
-def estimate(family: str, pixels: int, batch: int, half: bool) -> tuple[int, str]:
+def estimate(needs: MemoryNeeds, pixels: int, batch: int, half: bool) -> tuple[int, str]:
     """(bytes, the sum in words) for training with `batch` pictures of `pixels` each at once.
 
     The standalone host keeps weights in fp32; at half precision it makes copies of the U-Net's.
-    Raises KeyError for an unknown family.
     """
-    needs = FAMILIES[family]
     weights = 4 * (needs.network + needs.rest)
     copies = 2 * needs.network if half else 0
     kept = needs.kept * pixels * batch // (2 if half else 1)

@@ -82,7 +82,7 @@ def inspected(files: Sequence[Path], model: ModelConfig, nearest: int) -> Iterat
 
 def facts_of(embedding: Embedding, path: Path) -> dict[str, Any]:
     """Name, shape, step, norms and origin of an embedding, as JSON values."""
-    from ..files.embedding import family_of
+    from ..files.embedding import family_label
     from ..train.vectors import norms
 
     widths = {key: rows.shape[1] for key, rows in embedding.vectors.items()}
@@ -91,7 +91,7 @@ def facts_of(embedding: Embedding, path: Path) -> dict[str, Any]:
         "file": str(path),
         "vectors": embedding.count,
         "widths": widths,
-        "family": family_of(widths.values()) or "unknown",
+        "family": family_label(widths.values()) or "unknown",
         "step": embedding.step,
         "norms": norms(embedding.vectors),
         "trigger": embedding.metadata.get("modelspec.trigger_phrase", ""),

@@ -20,11 +20,11 @@ from torch import Tensor
 
 from ..data.config import DataConfig
 from ..data.dataset import Dataset, load_dataset
+from ..diffusion import Diffusion
 from ..errors import DataError
 from ..port.session import Conditioning, Host, ModelFacts, Session, TextOptions, Vectors
 from ..randomness import generator
 from ..train.config import TrainConfig
-from ..train.noise import diffuse
 from .copies import Copy
 from .events import Listener, Progress
 
@@ -51,7 +51,8 @@ class Questions:
 
 @dataclass(frozen=True)
 class _Question:
-    """One picture under all its noises: latent (4, h, w), noise (n, 4, h, w), timesteps (n,)."""
+    """One picture under all its noises: latent (channels, h, w), noise (n, channels, h, w),
+    timesteps (n,)."""
 
     latent: Tensor
     noise: Tensor
@@ -102,16 +103,15 @@ def _question(questions: Questions, item: int, session: Session, facts: ModelFac
         for draw in draws
     ]
     prompts = [questions.dataset.prompt(item, name, seed, item, draw) for draw in draws]
-    times = timesteps(len(facts.alphas_cumprod), questions.draws, seed, item)
+    times = timesteps(facts.diffusion, questions.draws, seed, item)
     return _Question(latent, torch.stack(noise), times, prompts, item)
 
 
-def timesteps(count: int, draws: int, seed: int, item: int) -> Tensor:
-    """(draws,) timesteps in [0, count): one from each of `draws` equal parts of the range, which
-    scatters less than as many from all of it."""
+def timesteps(diffusion: Diffusion, draws: int, seed: int, item: int) -> Tensor:
+    """(draws,) timesteps: one from each of `draws` equal parts of the range, which scatters less
+    than as many from all of it."""
     luck = torch.rand(draws, generator=generator(seed, "evaluation timestep", item))
-    places = (torch.arange(draws) + luck) * count / draws
-    return places.long().clamp(max=count - 1)
+    return diffusion.timesteps_at(torch.arange(draws) + luck, draws)
 
 
 @torch.no_grad()
@@ -123,13 +123,12 @@ def _answers(
     facts: ModelFacts,
 ) -> list[float]:
     """The loss at each draw."""
-    kept = torch.tensor(facts.alphas_cumprod, dtype=torch.float64).float()
     losses: list[float] = []
     for first in range(0, len(question.noise), _AT_ONCE):
         part = slice(first, first + _AT_ONCE)
         noise, times = question.noise[part], question.timesteps[part]
         latents = question.latent.expand_as(noise)
-        batch = diffuse(latents, noise, times, kept, facts.prediction)
+        batch = facts.diffusion.noised(latents, noise, times)
         words = _encoded(question.prompts[part], question, questions, embeddings, session)
         output = session.predict(batch.noisy, batch.timesteps, words).float().cpu()
         losses += (output - batch.target).double().square().flatten(1).mean(dim=1).tolist()

@@ -14,24 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EmbeddingError
+from ..families import SDXL, by_widths
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 ONE_ENCODER = "emb_params"
-_ARCHITECTURE = {
-    "sd1": "stable-diffusion-v1/textual-inversion",
-    "sd2": "stable-diffusion-v2-512/textual-inversion",
-    "sd2-v": "stable-diffusion-v2-768-v/textual-inversion",
-    "sdxl": "stable-diffusion-xl-v1-base/textual-inversion",
-}
-_FAMILIES = {
-    (768,): ("sd1", "SD 1.x"),
-    (1024,): ("sd2", "SD 2.x"),
-    (768, 1280): ("sdxl", "SDXL"),
-    (1280,): ("", "half of SDXL, or LDM"),
-}
-"""Sorted widths → the family's name in `ModelFacts`, and how it is spelled for people."""
 
 
 @dataclass(frozen=True)
@@ -70,21 +58,20 @@ def for_encoders(embedding: Embedding, widths: Mapping[str, int], origin: str) -
     return dict(vectors)
 
 
-def family_id(widths: Iterable[int]) -> str:
-    """sd1, sd2 or sdxl, by the widths of the vectors; "" for widths that none of them has."""
-    return _FAMILIES.get(tuple(sorted(widths)), ("", ""))[0]
-
-
-def family_of(widths: Iterable[int]) -> str:
-    """The models that have text encoders of these widths, spelled for people; "" for unknown ones.
+def family_label(widths: Iterable[int]) -> str:
+    """The family whose vectors have these widths, for people; "" for an unknown one.
 
     1280 alone is the second half of SDXL, or the text encoder of the first latent diffusion model.
     """
-    return _FAMILIES.get(tuple(sorted(widths)), ("", ""))[1]
+    widths = list(widths)
+    family = by_widths(widths)
+    if family is not None:
+        return family.label
+    return f"half of {SDXL.label}, or LDM" if widths == [SDXL.encoders[1].width] else ""
 
 
 def _spelled(widths: Mapping[str, int]) -> str:
-    family = family_of(widths.values())
+    family = family_label(widths.values())
     numbers = " and ".join(
         f"{key} {width} wide" if len(widths) > 1 else f"{width} wide"
         for key, width in widths.items()
@@ -107,7 +94,7 @@ def file_keys(vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def describe(
     embedding: Embedding,
-    family: str,
+    architecture: str,
     base_model: str,
     base_hash: str,
     config: Mapping[str, Any],
@@ -116,12 +103,11 @@ def describe(
     negative: bool = False,
 ) -> Embedding:
     """The same embedding with metadata for its file; no date and no path, so that equal runs
-    give equal files. `family` is a key of ModelSpec's architectures: sd1, sd2, sd2-v, sdxl.
-    `negative`: it is meant for the negative prompt."""
+    give equal files. `architecture` is `Release.architecture`; empty: not known. `negative`: it is
+    meant for the negative prompt."""
     rows = file_keys(embedding.vectors)
     metadata = {
         "modelspec.sai_model_spec": "1.0.1",
-        "modelspec.architecture": _ARCHITECTURE[family],
         "modelspec.implementation": "textual-inversion-studio",
         "modelspec.title": embedding.name,
         "modelspec.trigger_phrase": embedding.name,
@@ -133,6 +119,8 @@ def describe(
         "ti.base_model_hash": base_hash,
         "ti.config": json.dumps(dict(config), sort_keys=True),
     }
+    if architecture:
+        metadata["modelspec.architecture"] = f"{architecture}/textual-inversion"
     if licence:
         metadata["modelspec.license"] = licence
     if negative:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .embedding import family_id
+from ..families import by_widths
 from .library_index import Facts, Index, Record
 from .library_walk import CARDS, preview_of
 
@@ -53,8 +53,9 @@ class Entry:
 
     @property
     def family(self) -> str:
-        """sd1, sd2 or sdxl; nothing for widths that none of them has."""
-        return family_id(self.widths)
+        """`Family.id`; empty for widths that no family has."""
+        family = by_widths(self.widths)
+        return family.id if family else ""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """A host with a tiny deterministic model: for tests, for documentation, to try an idea.
 
 It is small enough to read in one go, and real enough to train: words have vectors, a text encoder
-mixes them, a network denoises 4-channel latents with the text as its condition, and the latent is
-a linear picture of 8x8 pixels. Everything follows from one seed.
+mixes them, a network denoises latents with the text as its condition, and the latent is a linear
+picture of the pixels. It takes any family and any diffusion. Everything follows from one seed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,19 +21,19 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention as attention
 
 from ..data.images import to_image
+from ..diffusion import Ddpm, Diffusion
 from ..errors import HostError
+from ..families import SD1, Family
 from ..port.prompt import Chunk, pack, read_prompt
 from ..port.session import (
     Conditioning,
     EncoderFacts,
-    Family,
     Features,
     Hypernetwork,
     LatentDistribution,
     ModelFacts,
     PictureSize,
     Precision,
-    Prediction,
     PreviewRequest,
     TextOptions,
     Vectors,
@@ -40,8 +41,9 @@ from ..port.session import (
 from ..randomness import generator
 
 _VOCABULARY = 997
-_WIDTHS = {"sd1": {"clip_l": 12}, "sd2": {"clip_h": 16}, "sdxl": {"clip_l": 12, "clip_g": 20}}
-_STEPS = 100
+_SMALLER = 64
+"""Times that vectors are shorter than those of the family."""
+NOISE = Ddpm(tuple(torch.linspace(0.999, 0.01, 100).tolist()))
 
 
 class FakeEncoder(nn.Module):
@@ -61,18 +63,18 @@ class FakeEncoder(nn.Module):
 
 
 class FakeNetwork(nn.Module):
-    """(B, 4, h, w) noisy latents, (B,) timesteps in [0, 1), (B, n, width) context → (B, 4, h, w)"""
+    """(B, C, h, w) noisy latents, (B,) timesteps in [0, 1), (B, n, width) context → (B, C, h, w)"""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, channels: int) -> None:
         super().__init__()
-        self.into = nn.Conv2d(4, 16, 3, padding=1)
+        self.into = nn.Conv2d(channels, 16, 3, padding=1)
         self.time = nn.Linear(1, 16)
         self.query, self.key, self.value = (
             nn.Linear(16, 16),
             nn.Linear(width, 16),
             nn.Linear(width, 16),
         )
-        self.out = nn.Conv2d(16, 4, 3, padding=1)
+        self.out = nn.Conv2d(16, channels, 3, padding=1)
 
     def forward(
         self, noisy: Tensor, time: Tensor, context: Tensor, hypernetwork: Hypernetwork | None
@@ -86,26 +88,28 @@ class FakeNetwork(nn.Module):
 
 
 class FakeHost:
-    """Implements `Host`; `family` decides how many text encoders there are."""
+    """Implements `Host` for a reduced model of a family."""
 
     name = "fake"
 
     def __init__(
         self,
         folder: Path = Path("embeddings"),
-        family: Family = "sd1",
-        prediction: Prediction = "epsilon",
+        family: Family = SD1,
+        diffusion: Diffusion = NOISE,
         seed: int = 0,
     ) -> None:
-        self.folder, self.family, self.prediction = folder, family, prediction
+        self.folder, self.family, self.diffusion = folder, family, diffusion
         self.saved: list[Path] = []
         self.spellings: dict[int, str] = {}
-        self.widths = _WIDTHS[family]
+        self.widths = {key: width // _SMALLER for key, width in family.widths.items()}
+        self.latent = replace(family.latent, scale=1.0, shift=0.0)
+        channels, stride = self.latent.channels, self.latent.stride
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.encoders = nn.ModuleDict({k: FakeEncoder(w) for k, w in self.widths.items()})
-            self.network = FakeNetwork(sum(self.widths.values()))
-            self.vae = nn.Conv2d(3, 4, 8, stride=8)
+            self.network = FakeNetwork(sum(self.widths.values()), channels)
+            self.vae = nn.Conv2d(3, channels, stride, stride=stride)
         self.model = nn.ModuleList([self.encoders, self.network, self.vae])
         self._open = False
 
@@ -114,13 +118,12 @@ class FakeHost:
         return Features(samplers=("DDIM",))
 
     def describe(self) -> ModelFacts:
-        """A model for pictures of 64 pixels with 100 timesteps."""
+        """A model for pictures of 64 pixels."""
         return ModelFacts(
             family=self.family,
             encoders=tuple(EncoderFacts(k, w, _VOCABULARY) for k, w in self.widths.items()),
-            prediction=self.prediction,
-            alphas_cumprod=tuple(torch.linspace(0.999, 0.01, _STEPS).tolist()),
-            latent_scale=1.0,
+            diffusion=self.diffusion,
+            latent=self.latent,
             resolution=64,
             checkpoint_name="fake",
             checkpoint_hash="0" * 10,
@@ -174,6 +177,7 @@ class FakeSession:
 
     def __init__(self, host: FakeHost, precision: Precision) -> None:
         self.host = host
+        self._end = host.diffusion.timestep_of(host.diffusion.sigmas()[-1]) + 1
         self._autocast = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
 
     def token_embeddings_of(self, text: str) -> dict[str, Tensor]:
@@ -209,9 +213,14 @@ class FakeSession:
         with self._autocast:
             rows = [self._encode(c + [()] * (longest - len(c)), embeddings) for c in chunked]
         context = torch.stack(rows).float()
-        if self.host.family != "sdxl":
-            return Conditioning(context)
-        return Conditioning(context, context[:, 76, 12:], self._time_ids(prompts, sizes))
+        time_ids = self._time_ids(prompts, sizes) if self.host.family.sized else None
+        return Conditioning(context, self._pooled(context), time_ids)
+
+    def _pooled(self, context: Tensor) -> Tensor | None:
+        """The states at the first chunk's last place, of an encoder that gives pooled text."""
+        states = context[:, 76].split(list(self.host.widths.values()), dim=1)
+        pooled = [s for s, e in zip(states, self.host.family.encoders, strict=True) if e.pooled]
+        return torch.cat(pooled, dim=1) if pooled else None
 
     def _encode(self, chunks: Sequence[Chunk], embeddings: Mapping[str, Vectors]) -> Tensor:
         """(chunks * 77, sum of widths)"""
@@ -239,7 +248,7 @@ class FakeSession:
         if conditioning.pooled is not None and conditioning.time_ids is not None:
             more = conditioning.pooled.mean(dim=1) + conditioning.time_ids.mean(dim=1) / 1e4
             context = context + more[:, None, None]
-        time = timesteps.float() / _STEPS
+        time = timesteps.float() / self._end
         with self._autocast:
             return self.host.network(noisy, time, context, hypernetwork).float()
 
@@ -250,15 +259,18 @@ class FakeSession:
         hypernetwork: Hypernetwork | None = None,
     ) -> list[Image.Image]:
         """See `Session.preview`: one look at noise, decoded by the encoder's transpose."""
-        size = (4, request.height // 8, request.width // 8)
+        latent, diffusion = self.host.latent, self.host.diffusion
+        size, sigma = latent.shape(request.height, request.width), diffusion.sigmas()[-1]
         pictures = []
         with torch.no_grad():
             prompt = self.encode_prompts([request.prompt], embeddings, None, request.text)
             for i in range(request.count):
                 noise = torch.randn(size, generator=generator(request.seed + i, "preview"))
-                out = self.predict(noise[None], torch.tensor([_STEPS - 1]), prompt, hypernetwork)
+                last = diffusion.timestep_of(sigma)
+                out = self.predict(noise[None], last, prompt, hypernetwork)
+                found = diffusion.clean(noise[None] * diffusion.spread(sigma), out, sigma)
                 weight = self.host.vae.weight
-                pixels = nn.functional.conv_transpose2d(noise - out, weight, stride=8)
+                pixels = nn.functional.conv_transpose2d(found, weight, stride=latent.stride)
                 pictures.append(to_image(pixels[0] * 2))
         return pictures
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -24,10 +24,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..diffusion import Diffusion
+from ..families import Family, LatentFormat
 from .precision import Precision as Precision
-
-Family = Literal["sd1", "sd2", "sdxl"]
-Prediction = Literal["epsilon", "v_prediction"]
 
 Vectors = Mapping[str, Tensor]
 """One embedding: encoder key → (k, width) fp32, k rows that stand for one word."""
@@ -38,16 +37,16 @@ Hypernetwork = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class EncoderFacts:
-    """One text encoder of the model."""
+    """One text encoder of the model, which may be smaller than its family's `EncoderSpec`."""
 
     key: str
-    """Its name in embedding files: "clip_l" (SD1, SDXL), "clip_h" (SD2) or "clip_g" (SDXL)."""
+    """As in `EncoderSpec`."""
     width: int
-    """Length of one vector: 768, 1024 or 1280 in full-size models."""
+    """Length of one vector."""
     vocabulary: int
-    """Number of known tokens (49,408 for CLIP); ids from here up can name placeholders."""
+    """Number of known tokens; ids from here up can name placeholders."""
     tokens_per_chunk: int = 75
-    """Room for tokens between the start and the end mark."""
+    """Places for tokens between the start and the end mark."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +55,9 @@ class ModelFacts:
 
     family: Family
     encoders: tuple[EncoderFacts, ...]
-    prediction: Prediction
-    alphas_cumprod: tuple[float, ...] = field(repr=False)
-    """ᾱ_t for every training timestep, falling from nearly 1 (Ho et al. 2020, eq. 4)."""
-    latent_scale: float
-    """Factor from the VAE's latent to the one that the network sees (0.18215 for SD1)."""
+    diffusion: Diffusion
+    latent: LatentFormat
+    """As the checkpoint says, where it differs from its family."""
     resolution: int
     """Side in pixels of the square pictures that the model was trained on."""
     checkpoint_name: str
@@ -71,6 +68,11 @@ class ModelFacts:
     def widths(self) -> dict[str, int]:
         """Encoder key → vector width."""
         return {encoder.key: encoder.width for encoder in self.encoders}
+
+    @property
+    def architecture(self) -> str:
+        """`modelspec.architecture` of the base model."""
+        return self.family.release(self.diffusion.prediction).architecture
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class TextOptions:
 
 @dataclass(frozen=True)
 class PictureSize:
-    """Where a training picture comes from, in pixels, (height, width); SDXL is told all of it."""
+    """Where a training picture comes from, in pixels, (height, width); for a sized family."""
 
     original: tuple[int, int]
     crop: tuple[int, int]
@@ -112,9 +114,9 @@ class Conditioning:
     context: Tensor
     """(B, n, width): input of the cross-attention; n is 77 for each chunk of 75 tokens."""
     pooled: Tensor | None = None
-    """(B, width of clip_g): SDXL only."""
+    """(B, width): for a family with a pooled encoder (SDXL)."""
     time_ids: Tensor | None = None
-    """(B, 6): original size, crop, target size; SDXL only."""
+    """(B, 6): original size, crop, target size; for a sized family (SDXL)."""
 
     def rows(self, index: Tensor) -> Conditioning:
         """Rows picked by a (N,) index tensor; a row may be picked several times."""
@@ -124,12 +126,12 @@ class Conditioning:
 
 @dataclass(frozen=True)
 class LatentDistribution:
-    """The VAE's posterior, already multiplied by the latent scale."""
+    """The VAE's posterior, in the network's `LatentFormat`."""
 
     mean: Tensor
-    """(B, 4, H/8, W/8)"""
+    """(B, channels, H/stride, W/stride)"""
     std: Tensor
-    """(B, 4, H/8, W/8)"""
+    """In the same shape."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ class Session(Protocol):
         """
 
     def encode_images(self, pixels: Tensor) -> LatentDistribution:
-        """Encode (B, 3, H, W) pixels in [-1, 1]; H and W are multiples of 8."""
+        """Encode (B, 3, H, W) pixels in [-1, 1]; H and W are multiples of the stride."""
 
     def encode_prompts(
         self,
@@ -182,7 +184,8 @@ class Session(Protocol):
 
         Words are found case-insensitively and only whole. The result is differentiable in the
         vectors, if gradients are enabled. All rows are padded to the longest prompt's chunks.
-        `sizes` (one per prompt) is used by SDXL only; without it the model's own size is meant.
+        `sizes` (one per prompt) is used by sized families only; without it the model's native
+        resolution is used.
         """
 
     def predict(
@@ -192,10 +195,10 @@ class Session(Protocol):
         conditioning: Conditioning,
         hypernetwork: Hypernetwork | None = None,
     ) -> Tensor:
-        """The network's own output, epsilon or v as `ModelFacts.prediction` says.
+        """The network's own output, which means what `ModelFacts.diffusion` says.
 
-        (B, 4, h, w) latents and (B,) integer timesteps → (B, 4, h, w); differentiable in the
-        conditioning and in whatever the hypernetwork closes over.
+        (B, channels, h, w) latents and (B,) timesteps → (B, channels, h, w); differentiable in
+        the conditioning and in whatever the hypernetwork closes over.
         """
 
     def preview(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError
-from ..files.embedding import family_of
+from ..files.embedding import family_label
 from .expression import MOST_VECTORS
 from .sources import Rows
 from .syntax import Join, Name, Pick, Resize, Scale, Sum, Text, Token, Tree, Turn, printed
@@ -96,4 +96,4 @@ def _widths(rows: Rows) -> dict[str, int]:
 
 def _kind(rows: Rows) -> str:
     widths = _widths(rows).values()
-    return family_of(widths) or f"vectors {' and '.join(map(str, widths))} wide"
+    return family_label(widths) or f"vectors {' and '.join(map(str, widths))} wide"

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..files.embedding import Embedding, describe, family_id, for_encoders
+from ..families import by_widths
+from ..files.embedding import Embedding, describe, for_encoders
 from ..port.session import ModelFacts
 
 _MODEL = ("ti.base_model", "ti.base_model_hash")
@@ -32,12 +33,9 @@ def recorded(
         model = (facts.checkpoint_name, facts.checkpoint_hash)
     else:
         model = (agreed.get(_MODEL[0], ""), agreed.get(_MODEL[1], ""))
-    family = _family(embedding, facts)
-    described = describe(embedding, family or "sd1", *model, recipe).metadata
+    described = describe(embedding, _architecture(embedding, facts), *model, recipe).metadata
     if _ARCHITECTURE in agreed:
         described[_ARCHITECTURE] = agreed[_ARCHITECTURE]
-    elif not family:
-        del described[_ARCHITECTURE]
     return replace(embedding, metadata={**agreed, **described})
 
 
@@ -56,8 +54,8 @@ def _agreed(used: Sequence[Embedding]) -> dict[str, str]:
     return {k: v for k, v in first.items() if all(other.get(k) == v for other in others)}
 
 
-def _family(embedding: Embedding, facts: ModelFacts | None) -> str:
-    if facts is None:
-        return family_id(rows.shape[1] for rows in embedding.vectors.values())
-    is_v = facts.family == "sd2" and facts.prediction == "v_prediction"
-    return "sd2-v" if is_v else facts.family
+def _architecture(embedding: Embedding, facts: ModelFacts | None) -> str:
+    if facts is not None:
+        return facts.architecture
+    family = by_widths(rows.shape[1] for rows in embedding.vectors.values())
+    return family.release().architecture if family else ""

@@ -15,9 +15,10 @@ from ..data.item import Item
 from ..data.latent_cache.latents import Latents, Progress, latents_of
 from ..data.masks import weights_of
 from ..data.templates import names_trigger
+from ..diffusion import NoisyBatch
 from ..events import Notice
 from ..port.session import Conditioning, PictureSize, Session, TextOptions
-from .noise import NoisyBatch, diffuse, draw_latent, draw_timestep, noise_like
+from .noise import draw_latent, noise_like
 from .plan import Plan
 from .vectors import EmbeddingVectors
 
@@ -51,7 +52,6 @@ class Batches:
     def __init__(self, plan: Plan, latents: Latents, session: Session | None = None) -> None:
         """`session` encodes pictures whose colours change; without it there may be none."""
         self.plan, self.latents, self.session = plan, latents, session
-        self.alphas_cumprod = torch.tensor(plan.facts.alphas_cumprod, dtype=torch.float64).float()
         self._masks: dict[tuple[str, Path], Tensor | None] = {}
 
     def of_step(self, step: int) -> Iterator[Batch]:
@@ -63,16 +63,16 @@ class Batches:
 
     def _batch(self, step: int, places: list[tuple[int, int]]) -> Batch:
         config, dataset = self.plan.config, self.plan.dataset
-        seed, count = config.compute.seed, len(self.alphas_cumprod)
+        seed, diffusion = config.compute.seed, self.plan.facts.diffusion
         views = [dataset.view(index, seed, step, slot) for slot, index in places]
         latents = torch.stack(
             [self._latent(v, i, step, slot) for v, (slot, i) in zip(views, places, strict=True)]
         )
         noise = torch.stack([noise_like(latents[0], seed, step, slot) for slot, _ in places])
-        timesteps = torch.tensor([draw_timestep(count, seed, step, slot) for slot, _ in places])
+        timesteps = torch.stack([diffusion.draw_timestep(seed, step, slot) for slot, _ in places])
         prompts = [dataset.prompt(item, config.name, seed, step, slot) for slot, item in places]
         return Batch(
-            diffuse(latents, noise, timesteps, self.alphas_cumprod, self.plan.facts.prediction),
+            diffusion.noised(latents, noise, timesteps),
             prompts,
             [view.size for view in views],
             self._weights(views, [index for _, index in places]),
@@ -80,14 +80,14 @@ class Batches:
         )
 
     def _latent(self, view: Item, index: int, step: int, slot: int) -> Tensor:
-        """(4, h, w)"""
+        """(channels, h, w)"""
         seed, method = self.plan.config.compute.seed, self.plan.config.data.latent_sampling_method
         return draw_latent(
             self._posterior(view, index, step, slot), index, method, seed, step, slot
         )
 
     def _posterior(self, view: Item, index: int, step: int, slot: int) -> Tensor:
-        """(2, 4, h, w): that of the picture in other colours where it is its turn to change."""
+        """(2, channels, h, w): that of the picture, in other colours where it is its turn."""
         change = None
         if self.plan.dataset.source(index).folder.config.color_aug:
             change = draws_colour(self.plan.config.compute.seed, step, slot)
@@ -127,7 +127,7 @@ def batch_loss(batch: Batch, session: Session, vectors: EmbeddingVectors, plan: 
     """Mean squared error of the network's output, a scalar with a graph back to the vectors."""
     options = plan.config.text
     text = TextOptions(options.parse_emphasis, options.clip_skip)
-    conditioning = _conditioning(batch, session, vectors, text, plan.facts.family == "sdxl")
+    conditioning = _conditioning(batch, session, vectors, text, plan.facts.family.sized)
     output = session.predict(batch.noisy.noisy, batch.noisy.timesteps, conditioning)
     target = batch.noisy.target.to(output.device)
     if batch.weights is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..checkup.aim import CheckupInput, Run, Segment
 from ..checkup.memory import estimate
+from ..families import SD1
 from ..port.prompt import Tokenize
 from ..port.session import Host, ModelFacts
 from ..schedule import parse_schedule
@@ -14,10 +15,8 @@ from .config import TrainConfig
 from .optimizers import OPTIMIZERS
 from .previews import preview_requests
 
-_FULL_SIZE = {"sd1": {768}, "sd2": {1024}, "sdxl": {768, 1280}}
-"""Widths of the vectors by family; a smaller model needs less memory than can be told here."""
-_WIDTH, _RESOLUTION = 768, 512
-"""SD1's, where no model is given."""
+_ASSUMED = SD1
+"""Where no model is given."""
 _BYTES_PER_PIXEL = 2
 """Of a photograph as PNG."""
 _STATES = 3
@@ -39,7 +38,7 @@ def checkup_input(
     for a schedule or preview prompts that cannot be read.
     """
     facts = host.describe() if host else None
-    side = facts.resolution if facts else _RESOLUTION
+    side = facts.resolution if facts else _ASSUMED.release().resolution
     size = config.data.resolution or (side, side)
     return CheckupInput(
         config.data,
@@ -78,12 +77,12 @@ def _run(
 def _memory(
     config: TrainConfig, facts: ModelFacts | None, size: tuple[int, int]
 ) -> tuple[int, str]:
-    """(0, "") where it cannot be told."""
-    if facts is None or set(facts.widths.values()) != _FULL_SIZE[facts.family]:
+    """(0, "") where it is not known: for reduced models, which need less than their family."""
+    if facts is None or facts.family.memory is None or facts.widths != facts.family.widths:
         return 0, ""
     half = config.compute.mixed_precision != "no"
     batch = config.optimizer.train_batch_size
-    return estimate(facts.family, size[0] * size[1], batch, half)
+    return estimate(facts.family.memory, size[0] * size[1], batch, half)
 
 
 def _writes(
@@ -91,7 +90,7 @@ def _writes(
 ) -> tuple[tuple[Path, int], ...]:
     """The embedding in its folder; copies, states and previews in the other."""
     output, preview = config.output, config.preview
-    width = sum(facts.widths.values()) if facts else _WIDTH
+    width = sum((facts or _ASSUMED).widths.values())
     vectors = 4 * width * config.embedding.num_vectors_per_token
     file = vectors + 4000
     copies = _times(config, output.save_every_n_steps)

@@ -130,12 +130,10 @@ def described(
     config: EmbeddingConfig,
 ) -> Embedding:
     """Rows as an embedding with the metadata for its file; `settings` are what made it."""
-    is_v = facts.family == "sd2" and facts.prediction == "v_prediction"
-    kind = "sd2-v" if is_v else facts.family
     plain = Embedding(name, {key: value.detach().cpu() for key, value in rows.items()}, step)
     return describe(
         plain,
-        kind,
+        facts.architecture,
         facts.checkpoint_name,
         facts.checkpoint_hash,
         settings,

@@ -1,50 +1,47 @@
-"""What the hosts of the web UIs tell of a checkpoint in the same way."""
+"""Facts about a checkpoint that the hosts of all web UIs find out in the same way."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
-from torch import Tensor
+from ti_core.diffusion import Ddpm
+from ti_core.families import Family, by_encoders, unsupported
+from ti_core.port.session import ModelFacts
 
-from ti_core.errors import HostError
-from ti_core.port.session import Family
-
+from .networks import input_channels
 from .text import Encoder
 
-_FAMILIES: dict[tuple[str, ...], Family] = {
-    ("clip_l",): "sd1",
-    ("clip_h",): "sd2",
-    ("clip_l", "clip_g"): "sdxl",
-}
-_FIX = "choose a checkpoint of SD 1.x, SD 2.x or SDXL"
 _SHORT_HASH = 10
 
 
-def family_of(encoders: Sequence[Encoder]) -> Family:
-    """The family with these text encoders. Raises HostError when there is none."""
-    family = _FAMILIES.get(tuple(encoder.key for encoder in encoders))
-    if family is None:
-        raise refusal("its text encoders are of another kind")
+def family_in_use(encoders: Sequence[Encoder], unet: Any) -> Family:
+    """The family of a checkpoint with these text encoders and this UNet in CompVis' layout.
+
+    Raises UnsupportedModelError for one that textual inversion as done here does not fit.
+    """
+    family = by_encoders(encoder.key for encoder in encoders)
+    if not hasattr(unet, "input_blocks"):
+        raise unsupported("its network is of another kind")
+    channels = input_channels(unet)
+    if channels not in (family.latent.channels, family.latent.inpaint_channels):
+        raise unsupported(f"its network wants {channels} channels; it edits pictures")
+    if not family.sized and getattr(unet, "num_classes", None) is not None:
+        raise unsupported("its network wants pictures beside words (unCLIP)")
     return family
 
 
-def refusal(why: str) -> HostError:
-    """The checkpoint in use does not fit."""
-    return HostError("the loaded checkpoint cannot be taught a word here", why, _FIX)
-
-
-def resolution_of(family: Family, prediction: str) -> int:
-    """What the family was trained at; SD 2's v-models at 768."""
-    if family == "sdxl":
-        return 1024
-    return 768 if family == "sd2" and prediction == "v_prediction" else 512
-
-
-def alphas_of(sigmas: Tensor) -> tuple[float, ...]:
-    """ᾱ = 1/(1 + σ²) for every timestep."""
-    return tuple((1 / (1 + sigmas.detach().cpu().double() ** 2)).tolist())
-
-
-def short_hash(sha256: str | None) -> str:
-    """As the web UIs show it."""
-    return str(sha256 or "")[:_SHORT_HASH]
+def model_facts(
+    family: Family, encoders: Sequence[Encoder], diffusion: Ddpm, latent_scale: float, info: Any
+) -> ModelFacts:
+    """As the port describes a checkpoint; `info` is the web UI's CheckpointInfo."""
+    return ModelFacts(
+        family=family,
+        encoders=tuple(encoder.facts() for encoder in encoders),
+        diffusion=diffusion,
+        latent=replace(family.latent, scale=latent_scale),
+        resolution=family.release(diffusion.prediction).resolution,
+        checkpoint_name=str(info.name_for_extra),
+        checkpoint_hash=str(info.sha256 or "")[:_SHORT_HASH],  # as the web UIs show it
+    )

@@ -47,17 +47,17 @@ class HostNetworks:
     @property
     def inpaints(self) -> bool:
         """Whether the UNet wants a mask and a masked picture beside the latent."""
-        return input_channels(self.unet) == 9
+        return input_channels(self.unet) == self.facts.latent.inpaint_channels
 
 
 def input_channels(unet: nn.Module) -> int:
-    """Channels that a UNet in CompVis' layout wants: 4, or 9 for inpainting."""
+    """Channels that a UNet in CompVis' layout wants."""
     first: Any = unet.get_submodule("input_blocks.0.0")
     return int(first.weight.shape[1])
 
 
 def split_moments(moments: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, 8, h, w) from the encoder → mean and standard deviation (B, 4, h, w) of the posterior.
+    """(B, 2C, h, w) from the encoder → mean and standard deviation (B, C, h, w) of the posterior.
 
     The log variance is cut as in CompVis' code.
     """

@@ -84,10 +84,15 @@ class WebUISession:
         return found
 
     def encode_images(self, pixels: Tensor) -> LatentDistribution:
-        """(B, 3, H, W) in [-1, 1] → scaled latents (B, 4, H/8, W/8); always in fp32."""
+        """(B, 3, H, W) in [-1, 1] → the posterior of the scaled latents; always in fp32."""
         self._check_open()
-        if pixels.dim() != 4 or pixels.shape[1] != 3 or any(n % 8 for n in pixels.shape[2:]):
-            why = f"{tuple(pixels.shape)} is not (B, 3, H, W) with multiples of 8"
+        latent = self._lent.facts.latent
+        if (
+            pixels.dim() != 4
+            or pixels.shape[1] != 3
+            or any(n % latent.stride for n in pixels.shape[2:])
+        ):
+            why = f"{tuple(pixels.shape)} is not (B, 3, H, W) with multiples of {latent.stride}"
             raise HostError("these pixels cannot be encoded", why)
         with self._computing("vae"), torch.no_grad():
             vae: Any = self._lent.vae
@@ -95,8 +100,7 @@ class WebUISession:
             if vae.quant_conv is not None:
                 moments = vae.quant_conv(moments)
             mean, std = split_moments(moments)
-        scale = self._lent.facts.latent_scale
-        return LatentDistribution(mean * scale, std * scale)
+        return LatentDistribution(latent.scaled(mean), std * latent.scale)
 
     def encode_prompts(
         self,
@@ -127,7 +131,7 @@ class WebUISession:
         conditioning: Conditioning,
         hypernetwork: Hypernetwork | None = None,
     ) -> Tensor:
-        """The UNet's own output (B, 4, h, w)."""
+        """The UNet's own output, in the shape of `noisy`."""
         self._check_open()
         lent, noisy = self._lent, noisy.to(self.device, torch.float32)
         whole = torch.cat([noisy, self._nothing(noisy)], dim=1) if lent.inpaints else noisy
@@ -153,7 +157,7 @@ class WebUISession:
     ) -> list[Image.Image]:
         """Pictures one after the other, each from its own generator: count does not matter."""
         self._check_open()
-        check_request(request)
+        check_request(request, self._lent.facts.latent.stride)
         with torch.no_grad():
             conditioning = guided_prompts(self, request, embeddings)
             return [
@@ -187,13 +191,14 @@ class WebUISession:
         return torch.autocast(kind, dtype=dtype)
 
     def _nothing(self, noisy: Tensor) -> Tensor:
-        """(B, 5, h, w) for an inpainting network: all of a grey picture is masked.
+        """What an inpainting network sees beside the latent: all of a grey picture is masked.
 
         So A1111 uses such a model in txt2img.
         """
         height, width = noisy.shape[-2:]
         if (height, width) not in self._beside:
-            grey = torch.zeros(1, 3, height * 8, width * 8)
+            stride = self._lent.facts.latent.stride
+            grey = torch.zeros(1, 3, height * stride, width * stride)
             self._beside[height, width] = self.encode_images(grey).mean
         latent = self._beside[height, width]
         rows = torch.cat([torch.ones_like(latent[:, :1]), latent], dim=1)
@@ -211,7 +216,7 @@ class WebUISession:
 
     def _time_ids(self, count: int, sizes: Sequence[PictureSize] | None) -> Tensor | None:
         facts = self._lent.facts
-        if facts.family != "sdxl":
+        if not facts.family.sized:
             return None
         return time_ids(count, sizes, facts.resolution).to(self.device)
 
@@ -228,7 +233,7 @@ class WebUISession:
             return self.predict(noisy, times, conditioning, hypernetwork)
 
         facts = self._lent.facts
-        latent = sample(facts, request, seed, self.device, network) / facts.latent_scale
+        latent = facts.latent.unscaled(sample(facts, request, seed, self.device, network))
         with self._computing("vae"):
             vae: Any = self._lent.vae
             if vae.post_quant_conv is not None:

@@ -79,7 +79,7 @@ def encode_text(
     options: TextOptions,
     emphasis_settings: EmphasisSettings,
 ) -> tuple[Tensor, Tensor | None]:
-    """Context (P, 77 × chunks, width) and, for SDXL, the pooled text (P, width of clip_g)."""
+    """Context (P, 77 × chunks, width) and the pooled text (P, width) if an encoder gives one."""
     if not prompts:
         raise HostError("there is no prompt to encode")
     _check_clip_skip(encoders[0], options.clip_skip)

@@ -12,6 +12,7 @@ import gradio as gr
 from ti_core.data.pictures import list_images
 from ti_core.data.templates import SHIPPED
 from ti_core.errors import TIError
+from ti_core.families import Family
 from ti_core.train.config import TrainConfig
 
 from .. import markup
@@ -120,7 +121,7 @@ class TrainPage:
         told = markup.outlook(outlook(self.studio, self.form.config(settings)))
         return [refreshed(self.studio), gr.update(value=told)]
 
-    def _family(self) -> Any:
+    def _family(self) -> Family | None:
         try:
             return self.studio.host().describe().family
         except TIError:

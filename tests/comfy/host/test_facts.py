@@ -28,22 +28,23 @@ KINDS = {
 def test_every_family_is_known_by_its_parts(load: Any, host_of: Any, kind: str) -> None:
     facts = host_of(load(kind), name="my-model").describe()
     keys = tuple(encoder.key for encoder in facts.encoders)
-    assert (facts.family, facts.prediction, facts.resolution, keys) == KINDS[kind]
+    found = facts.family.id, facts.diffusion.prediction, facts.resolution, keys
+    assert found == KINDS[kind]
     assert (facts.checkpoint_name, facts.checkpoint_hash) == ("my-model", "")
-    assert len(facts.alphas_cumprod) == 1000
+    assert len(facts.diffusion.alphas_cumprod) == 1000
 
 
 def test_the_noise_schedule_is_that_of_the_core(load: Any, host_of: Any) -> None:
     from ti_core.hosts.standalone.checkpoint.noise_schedule import stable_diffusion_alphas
 
-    ours = host_of(load("sd1")).describe().alphas_cumprod
+    ours = host_of(load("sd1")).describe().diffusion.alphas_cumprod
     assert ours == pytest.approx(stable_diffusion_alphas().tolist(), rel=1e-6)
 
 
 def test_a_terminal_snr_of_zero_is_zero_again(load: Any, host_of: Any) -> None:
     from ti_core.hosts.standalone.checkpoint.noise_schedule import stable_diffusion_alphas
 
-    ours = host_of(load("sdxl-v")).describe().alphas_cumprod
+    ours = host_of(load("sdxl-v")).describe().diffusion.alphas_cumprod
     assert ours[-1] == 0
     theirs = stable_diffusion_alphas(zero_terminal_snr=True).tolist()
     assert ours[:-1] == pytest.approx(theirs[:-1], rel=1e-2, abs=1e-8)
@@ -61,7 +62,7 @@ def test_a_patched_sampling_counts(load: Any, host_of: Any) -> None:
     else:
         patched.object_patches["model_sampling"] = v.model.model.model_sampling
     told = host_of(program.Loaded(patched, loaded.clip, loaded.vae)).describe()
-    assert told.prediction == "v_prediction"
+    assert told.diffusion.prediction == "v_prediction"
 
 
 def test_model_and_clip_of_different_families_are_refused(load: Any, host_of: Any) -> None:

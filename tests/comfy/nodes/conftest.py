@@ -14,6 +14,7 @@ from PIL import Image
 
 from tests.comfy import program as model_program
 from tests.comfy.nodes import program
+from ti_core.families import SD1, SDXL
 from ti_core.hosts.fake import FakeHost
 
 if model_program.is_real():
@@ -24,7 +25,7 @@ class FakeComfyHost(FakeHost):
     """The fake model, whatever is connected."""
 
     def __init__(self, model: Any, clip: Any, vae: Any, name: str, folder: Path) -> None:
-        super().__init__(folder, family=model if model in ("sd1", "sdxl") else "sd1")
+        super().__init__(folder, SDXL if model == "sdxl" else SD1)
 
 
 @pytest.fixture(autouse=True)

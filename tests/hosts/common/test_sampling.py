@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ti_core.diffusion import Ddpm
 from ti_core.errors import HostError
 from ti_core.hosts.common.sampling import SAMPLERS, check_request, sample
 from ti_core.hosts.fake import FakeHost
@@ -24,12 +25,17 @@ def facts(request: Any, tmp_path_factory: pytest.TempPathFactory) -> ModelFacts:
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
     kept = tuple(torch.cumprod(1 - betas, 0).tolist())
     known = FakeHost(tmp_path_factory.mktemp("x")).describe()
-    return replace(known, alphas_cumprod=kept, prediction=request.param)
+    return replace(known, diffusion=Ddpm(kept, request.param))
+
+
+def alphas_of(facts: ModelFacts) -> tuple[float, ...]:
+    assert isinstance(facts.diffusion, Ddpm)
+    return facts.diffusion.alphas_cumprod
 
 
 def ideal(facts: ModelFacts) -> Any:
     """The best network for latents that are normal numbers times `SPREAD`."""
-    kept = torch.tensor(facts.alphas_cumprod)
+    kept = torch.tensor(alphas_of(facts))
     logs = ((1 - kept) / kept).sqrt().log()
 
     def network(scaled: Tensor, timestep: Tensor) -> Tensor:
@@ -37,7 +43,7 @@ def ideal(facts: ModelFacts) -> Any:
         sigma = torch.lerp(logs[low], logs[low + 1], timestep - low).exp()
         x = scaled * (1 + sigma**2).sqrt()
         clean = x * SPREAD**2 / (SPREAD**2 + sigma**2)
-        if facts.prediction == "epsilon":
+        if facts.diffusion.prediction == "epsilon":
             return (x - clean) / sigma
         return (scaled / (1 + sigma**2).sqrt() - clean) * (1 + sigma**2).sqrt() / sigma
 
@@ -54,7 +60,8 @@ def test_samplers_solve_the_equation(facts: ModelFacts, sampler: str) -> None:
     device = torch.device("cpu")
     found = sample(facts, request(sampler=sampler), 7, device, ideal(facts))
     noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(7))
-    sigma = ((1 - facts.alphas_cumprod[-1]) / facts.alphas_cumprod[-1]) ** 0.5
+    last = alphas_of(facts)[-1]
+    sigma = ((1 - last) / last) ** 0.5
     start = noise * (1 + sigma**2) ** 0.5
     answer = start * SPREAD / (SPREAD**2 + sigma**2) ** 0.5
     assert torch.allclose(found, answer, rtol=0.05, atol=0.01)
@@ -77,4 +84,4 @@ def test_guidance_goes_away_from_the_negative_prompt(facts: ModelFacts) -> None:
 @pytest.mark.parametrize("changes", [{"sampler": "x"}, {"width": 65}, {"steps": 0}, {"height": 0}])
 def test_pictures_that_cannot_be_made_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(HostError):
-        check_request(request(**changes))
+        check_request(request(**changes), 8)

@@ -11,10 +11,12 @@ import torch
 
 from tests.checkpoints import tiny, write_folder, write_single_file
 from tests.hosts.conftest import OpenHost
+from ti_core.diffusion import Prediction
 from ti_core.errors import HostError, HostMemoryError
+from ti_core.families import FAMILIES
 from ti_core.hosts.standalone import folder as folder_module
 from ti_core.hosts.standalone.host import DiffusersHost
-from ti_core.port.session import Host, Prediction
+from ti_core.port.session import Host
 
 WIDTHS = {"sd1": {"clip_l": 32}, "sd2": {"clip_h": 64}, "sdxl": {"clip_l": 32, "clip_g": 64}}
 
@@ -24,12 +26,12 @@ WIDTHS = {"sd1": {"clip_l": 32}, "sd2": {"clip_h": 64}, "sdxl": {"clip_l": 32, "
 def test_every_family_is_recognised(open_host: OpenHost, family: str, kind: str) -> None:
     host: Host = open_host(family + kind)
     facts = host.describe()
-    assert facts.family == family
+    assert facts.family.id == family
     assert facts.widths == WIDTHS[family]
     assert [e.vocabulary for e in facts.encoders] == [49408] * len(facts.encoders)
-    assert facts.prediction == "epsilon"
-    assert facts.latent_scale == (0.13025 if family == "sdxl" else 0.18215)
-    assert len(facts.alphas_cumprod) == 1000
+    assert facts.diffusion.prediction == "epsilon"
+    assert facts.latent == FAMILIES[family].latent
+    assert len(facts.diffusion.alphas_cumprod) == 1000
     assert facts.checkpoint_name == family + kind
     if not kind:
         assert facts.resolution == (1024 if family == "sdxl" else 512)
@@ -84,12 +86,12 @@ def test_opening_draws_no_random_number(models: Callable[[str], Path]) -> None:
 def test_a_yaml_beside_an_sd2_file_tells_v_prediction(tmp_path: Path) -> None:
     path = write_single_file(tmp_path / "x.safetensors", tiny("sd2"), v_yaml=True)
     facts = DiffusersHost.open(path, device="cpu").describe()
-    assert (facts.prediction, facts.resolution) == ("v_prediction", 768)
+    assert (facts.diffusion.prediction, facts.resolution) == ("v_prediction", 768)
 
 
 def test_a_marker_in_the_file_tells_v_prediction(tmp_path: Path) -> None:
     path = write_single_file(tmp_path / "x.safetensors", tiny("sdxl"), v_pred=True)
-    assert DiffusersHost.open(path, device="cpu").describe().prediction == "v_prediction"
+    assert DiffusersHost.open(path, device="cpu").describe().diffusion.prediction == "v_prediction"
 
 
 def test_an_sd2_file_is_probed_as_a1111_does(tmp_path: Path) -> None:
@@ -99,19 +101,21 @@ def test_an_sd2_file_is_probed_as_a1111_does(tmp_path: Path) -> None:
     state = load_file(path)
     state["model.diffusion_model.out.2.bias"] -= 3  # answers far below its input
     save_file(state, path)
-    assert DiffusersHost.open(path, device="cpu").describe().prediction == "v_prediction"
+    assert DiffusersHost.open(path, device="cpu").describe().diffusion.prediction == "v_prediction"
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
 def test_the_user_has_the_last_word(tmp_path: Path, prediction: Prediction) -> None:
     path = write_single_file(tmp_path / "x.safetensors", tiny("sd2"), v_yaml=True)
     host = DiffusersHost.open(path, device="cpu", prediction=prediction)
-    assert host.describe().prediction == prediction
+    assert host.describe().diffusion.prediction == prediction
 
 
 def test_a_folder_tells_its_prediction(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "x", "sd2", prediction="v_prediction")
-    assert DiffusersHost.open(folder, device="cpu").describe().prediction == "v_prediction"
+    assert (
+        DiffusersHost.open(folder, device="cpu").describe().diffusion.prediction == "v_prediction"
+    )
 
 
 def test_an_sdxl_file_with_zero_terminal_snr_is_read_so(tmp_path: Path) -> None:
@@ -119,7 +123,7 @@ def test_an_sdxl_file_with_zero_terminal_snr_is_read_so(tmp_path: Path) -> None:
 
     path = write_single_file(tmp_path / "x.safetensors", tiny("sdxl"), v_pred=True)
     save_file(load_file(path) | {"ztsnr": torch.empty(0)}, path)
-    assert DiffusersHost.open(path, device="cpu").describe().alphas_cumprod[-1] == 0
+    assert DiffusersHost.open(path, device="cpu").describe().diffusion.alphas_cumprod[-1] == 0
 
 
 # --- the rest of the port ---------------------------------------------------------------------

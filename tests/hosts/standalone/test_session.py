@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tests.checkpoints import tiny, write_single_file
 from tests.hosts.conftest import OpenHost
+from ti_core.diffusion import Ddpm
 from ti_core.errors import HostError, HostMemoryError
 from ti_core.hosts.standalone.host import DiffusersHost
 from ti_core.hosts.standalone.session import DiffusersSession
@@ -39,8 +40,8 @@ def test_images_become_the_autoencoders_scaled_posterior(open_host: OpenHost, na
     with host.session() as session:
         latent = session.encode_images(pixels)
     assert latent.mean.shape == (2, 4, 8, 4)
-    assert torch.equal(latent.mean, posterior.mean * host.describe().latent_scale)
-    assert torch.equal(latent.std, posterior.std * host.describe().latent_scale)
+    assert torch.equal(latent.mean, posterior.mean * host.describe().latent.scale)
+    assert torch.equal(latent.std, posterior.std * host.describe().latent.scale)
     assert not latent.mean.requires_grad
 
 
@@ -207,14 +208,13 @@ def test_guidance_and_prediction_type_matter(tmp_path: Path, prediction: Any) ->
 
 def test_zero_terminal_snr_gives_finite_pictures(open_host: OpenHost) -> None:
     model = open_host("sdxl")._model
-    before, last = model.alphas_cumprod, model.alphas_cumprod.clone()
-    last[-1] = 0
-    model.alphas_cumprod, model.prediction = last, "v_prediction"
+    before = model.diffusion
+    model.diffusion = Ddpm((*before.alphas_cumprod[:-1], 0.0), "v_prediction")
     try:
         with open_host("sdxl").session() as session:
             assert session.preview(REQUEST, {})[0].getextrema() != ((0, 0),) * 3
     finally:
-        model.alphas_cumprod, model.prediction = before, "epsilon"
+        model.diffusion = before
 
 
 @pytest.mark.parametrize(

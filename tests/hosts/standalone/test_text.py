@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tests.hosts.conftest import OpenHost
 from ti_core.errors import HostError
+from ti_core.families import SD2, SDXL
 from ti_core.hosts.standalone.checkpoint.architecture import TextShape
 from ti_core.hosts.standalone.single_file import layers_in_use
 from ti_core.port.session import Conditioning, PictureSize, TextOptions
@@ -87,9 +88,9 @@ def test_sd2_is_the_state_before_the_last_layer(open_host: OpenHost) -> None:
 
 def test_an_sd2_file_that_lacks_its_last_layer_loses_no_other() -> None:
     shape = TextShape(49408, 77, 1024, 4096, 24, 16, "gelu")
-    assert layers_in_use(shape, "sd2") == 23
-    assert layers_in_use(replace(shape, layers=23), "sd2") == 23
-    assert layers_in_use(shape, "sdxl") == 24
+    assert layers_in_use(shape, SD2.encoders[0]) == 23
+    assert layers_in_use(replace(shape, layers=23), SD2.encoders[0]) == 23
+    assert layers_in_use(shape, SDXL.encoders[1]) == 24
 
 
 def test_sdxl_is_what_diffusers_pipeline_encodes(

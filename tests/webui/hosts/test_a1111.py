@@ -237,11 +237,11 @@ def test_models_of_other_kinds_are_refused(host: Any, model: Any) -> None:
 def test_the_schedule_is_the_one_that_pictures_are_made_with(
     host: Any, model: Any, opts: dict[str, Any]
 ) -> None:
-    kept = host.describe().alphas_cumprod
+    kept = host.describe().diffusion.alphas_cumprod
     model.alphas_cumprod = model.alphas_cumprod / 2  # overridden by somebody for one picture
-    assert host.describe().alphas_cumprod == kept
+    assert host.describe().diffusion.alphas_cumprod == kept
     opts["sd_noise_schedule"] = "Zero Terminal SNR"
-    assert host.describe().alphas_cumprod[-1] < 1e-7 < kept[-1]
+    assert host.describe().diffusion.alphas_cumprod[-1] < 1e-7 < kept[-1]
 
 
 def test_an_inpainting_model_is_shown_a_masked_grey_picture(host: Any, tmp_path: Path) -> None:

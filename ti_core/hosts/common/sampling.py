@@ -1,7 +1,7 @@
 """Preview pictures: the samplers that everybody knows, under A1111's names.
 
-In Karras' variables (Karras et al. 2022): x = latent + σ·noise, and a model that tells the latent.
-The steps are those of k-diffusion, from which the web UIs have theirs.
+In the variables of Karras et al. 2022: x = latent + σ·noise, and a model that tells the latent,
+whatever the diffusion. The steps are those of k-diffusion, from which the web UIs have theirs.
 """
 
 from __future__ import annotations
@@ -15,85 +15,55 @@ from torch import Tensor
 from ...errors import HostError
 from ...port.session import ModelFacts, PreviewRequest
 
-_SMALLEST_ALPHA = 2.0**-24
-"""With a zero terminal SNR the first sigma would be infinite."""
-_LATENT_PIXEL = 8
-
 Network = Callable[[Tensor, Tensor], Tensor]
-"""(1, 4, h, w) scaled for the network, (1,) timestep → its output, (1, …) or with guidance
+"""(1, channels, h, w) as the network wants it, (1,) timestep → its output, (1, …) or with guidance
 (2, …), the negative prompt's first."""
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """x and σ → the clean latent."""
 
 
-def check_request(request: PreviewRequest) -> None:
-    """Raise HostError for a picture that cannot be made."""
+def check_request(request: PreviewRequest, stride: int) -> None:
+    """Raise HostError for a picture that cannot be made; `stride` is `LatentFormat.stride`."""
     if request.sampler not in SAMPLERS:
         why = f"there are {', '.join(SAMPLERS)}"
         raise HostError(f"the sampler '{request.sampler}' is unknown", why)
-    if request.width % _LATENT_PIXEL or request.height % _LATENT_PIXEL:
-        why = f"{request.width}×{request.height} are not multiples of {_LATENT_PIXEL}"
+    if request.width % stride or request.height % stride:
+        why = f"{request.width}×{request.height} are not multiples of {stride}"
         raise HostError("this preview size is not possible", why)
-    if request.steps < 1 or min(request.width, request.height) < _LATENT_PIXEL:
+    if request.steps < 1 or min(request.width, request.height) < stride:
         raise HostError("a preview needs at least one step and a size")
 
 
 def sample(
     facts: ModelFacts, request: PreviewRequest, seed: int, device: torch.device, network: Network
 ) -> Tensor:
-    """A clean latent (1, 4, h, w); noise comes from a CPU generator of its own."""
+    """A clean latent (1, channels, h, w); noise comes from a CPU generator of its own."""
     generator = torch.Generator("cpu").manual_seed(seed)
-    shape = (1, 4, request.height // _LATENT_PIXEL, request.width // _LATENT_PIXEL)
+    shape = (1, *facts.latent.shape(request.height, request.width))
+    diffusion = facts.diffusion
 
     def noise() -> Tensor:
         return torch.randn(shape, generator=generator).to(device)
 
-    known = _sigmas(facts)
+    def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+        scaled, timestep = x / diffusion.spread(sigma), diffusion.timestep_of(sigma)
+        return diffusion.clean(x, _guided(network(scaled, timestep), request.cfg_scale), sigma)
+
     step, spaced = _SAMPLERS[request.sampler]
-    sigmas = torch.cat([spaced(known, request.steps), torch.zeros(1)]).to(device)
-    denoise = _Denoiser(facts, known.to(device), network, request.cfg_scale)
-    x: Tensor = noise() * (1 + sigmas[0] ** 2).sqrt()
+    sigmas = torch.cat([spaced(diffusion.sigmas(), request.steps), torch.zeros(1)]).to(device)
+    x: Tensor = noise() * diffusion.spread(sigmas[0])
     return step(denoise, x, sigmas, noise)
 
 
-class _Denoiser:
-    """The network's epsilon or v, with guidance, turned into a clean latent."""
-
-    def __init__(
-        self, facts: ModelFacts, sigmas: Tensor, network: Network, cfg_scale: float
-    ) -> None:
-        self._is_v = facts.prediction == "v_prediction"
-        self._logs, self._network, self._scale = sigmas.log(), network, cfg_scale
-
-    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
-        spread = (1 + sigma**2).sqrt()
-        output = self._guided(self._network(x / spread, self._timestep(sigma)))
-        if self._is_v:  # Salimans & Ho 2022, appendix D
-            return x / spread**2 - output * sigma / spread
-        return x - output * sigma
-
-    def _guided(self, output: Tensor) -> Tensor:
-        """Away from the negative prompt (Ho & Salimans 2022)."""
-        if len(output) == 1:
-            return output
-        negative, positive = output.chunk(2)
-        return negative + self._scale * (positive - negative)
-
-    def _timestep(self, sigma: Tensor) -> Tensor:
-        """(1,), between two timesteps where σ is between theirs."""
-        logs, wanted = self._logs, sigma.log()
-        low = (torch.searchsorted(logs, wanted) - 1).clamp(0, len(logs) - 2)
-        share = (wanted - logs[low]) / (logs[low + 1] - logs[low])
-        return (low + share.clamp(0, 1)).reshape(1)
+def _guided(output: Tensor, cfg_scale: float) -> Tensor:
+    """Away from the negative prompt (Ho & Salimans 2022)."""
+    if len(output) == 1:
+        return output
+    negative, positive = output.chunk(2)
+    return negative + cfg_scale * (positive - negative)
 
 
 # --- σ, step by step -----------------------------------------------------------------------------
-
-
-def _sigmas(facts: ModelFacts) -> Tensor:
-    """σ of every timestep, rising."""
-    kept = torch.tensor(facts.alphas_cumprod, dtype=torch.float64).clamp(min=_SMALLEST_ALPHA)
-    return ((1 - kept) / kept).sqrt().float()
 
 
 def _even(known: Tensor, steps: int) -> Tensor:

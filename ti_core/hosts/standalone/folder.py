@@ -9,8 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
+from ...diffusion import Ddpm, Prediction
 from ...errors import CheckpointError, HostError
-from ...port.session import Family, Prediction
+from ...families import SD1, SD2, SDXL, EncoderSpec, Family
 from .checkpoint.keys_text import PROJECTION, convert_clip
 from .checkpoint.noise_schedule import alphas_from_config
 from .checkpoint.reading import read_state_dict
@@ -43,20 +44,19 @@ def open_folder(
         why = "it has no folder 'unet'"
         raise CheckpointError(f"{folder} is no diffusers folder", why, "check the path")
     unet_config, vae_config = _config(folder / "unet"), _config(folder / "vae")
-    refuse_inpainting(int(unet_config.get("in_channels", 4)))
-    scheduler = _config(folder / "scheduler", "scheduler_config.json")
     family = _family(folder, unet_config)
+    refuse_inpainting(int(unet_config.get("in_channels", family.latent.channels)), family)
+    scheduler = _config(folder / "scheduler", "scheduler_config.json")
+    kind = prediction or _prediction(scheduler)
     unet = build(unet_from_config(unet_config), _weights(folder / "unet"), "UNet")
     vae = build(vae_from_config(vae_config), _vae_weights(folder / "vae"), "VAE")
     return Model(
         family=family,
-        prediction=prediction or _prediction(scheduler),
+        diffusion=Ddpm(tuple(alphas_from_config(scheduler).tolist()), kind),
         unet=unet,
         vae=vae,
         encoders=_encoders(folder, family, tokenizer),
-        alphas_cumprod=alphas_from_config(scheduler),
-        latent_scale=float(vae_config.get("scaling_factor", 0.18215)),
-        resolution=_resolution(unet_config, vae_config, family),
+        resolution=_resolution(unet_config, vae_config) or family.release(kind).resolution,
         name=folder.resolve().name,
         weights_file=_weight_files(folder / "unet")[0],
     )
@@ -89,9 +89,9 @@ def _config(folder: Path, name: str = "config.json") -> dict[str, Any]:
 def _family(folder: Path, unet: dict[str, Any]) -> Family:
     """SDXL tells the UNet sizes; SD2's text encoder is OpenCLIP, whose activation is plain gelu."""
     if unet.get("addition_embed_type") == "text_time":
-        return "sdxl"
+        return SDXL
     text = _config(folder / "text_encoder")
-    return "sd1" if text.get("hidden_act", "quick_gelu") == "quick_gelu" else "sd2"
+    return SD1 if text.get("hidden_act", "quick_gelu") == "quick_gelu" else SD2
 
 
 def _prediction(scheduler: dict[str, Any]) -> Prediction:
@@ -101,34 +101,32 @@ def _prediction(scheduler: dict[str, Any]) -> Prediction:
     return "v_prediction" if kind == "v_prediction" else "epsilon"
 
 
-def _resolution(unet: dict[str, Any], vae: dict[str, Any], family: Family) -> int:
+def _resolution(unet: dict[str, Any], vae: dict[str, Any]) -> int:
+    """0 if the folder does not say it."""
     size = unet.get("sample_size")
     if not isinstance(size, int):
-        return 1024 if family == "sdxl" else 512
+        return 0
     return size * int(2 ** (len(vae.get("block_out_channels", (1, 1, 1, 1))) - 1))
 
 
 def _encoders(folder: Path, family: Family, tokenizer: Path | None) -> tuple[TextEncoder, ...]:
-    if family == "sdxl":
-        first = _encoder(folder, "", "clip_l", 2, tokenizer)
-        second = _encoder(folder, "_2", "clip_g", 2, tokenizer)
-        if second.projection is None:
-            raise CheckpointError(f"{folder} is incomplete", "text_encoder_2 has no projection")
-        return (first, second)
-    return (_encoder(folder, "", "clip_l" if family == "sd1" else "clip_h", 1, tokenizer),)
+    return tuple(
+        _encoder(folder, f"_{n}" if n > 1 else "", spec, tokenizer)
+        for n, spec in enumerate(family.encoders, 1)
+    )
 
 
-def _encoder(
-    folder: Path, suffix: str, key: str, layer: int, tokenizer: Path | None
-) -> TextEncoder:
-    """`layer` as in TextEncoder: the last one passes the final norm, earlier ones (SDXL) do not."""
+def _encoder(folder: Path, suffix: str, spec: EncoderSpec, tokenizer: Path | None) -> TextEncoder:
     place = folder / f"text_encoder{suffix}"
     weights = convert_clip(_weights(place))
     projection = weights.pop(PROJECTION, None)
     model = build_text_model(text_from_config(_config(place)), weights)
     vocabulary = open_vocabulary(folder / f"tokenizer{suffix}" if tokenizer is None else tokenizer)
-    pooled = build_projection(projection) if key == "clip_g" and projection is not None else None
-    return TextEncoder(key, model, vocabulary, layer, final_norm=layer == 1, projection=pooled)
+    if spec.pooled and projection is None:
+        raise CheckpointError(f"{folder} is incomplete", f"text_encoder{suffix} has no projection")
+    pooled = build_projection(projection) if spec.pooled and projection is not None else None
+    last = spec.layer == 1
+    return TextEncoder(spec.key, model, vocabulary, spec.layer, last, projection=pooled)
 
 
 def _vae_weights(folder: Path) -> dict[str, Tensor]:

@@ -18,9 +18,10 @@ from pathlib import Path
 
 import torch
 
+from ...diffusion import Prediction
 from ...errors import CheckpointError, HostError
 from ...port.memory import memory_errors
-from ...port.session import Features, ModelFacts, Precision, Prediction
+from ...port.session import Features, ModelFacts, Precision
 from ..common.precision import check_precision
 from .folder import download, open_folder
 from .models import Model, check_ids

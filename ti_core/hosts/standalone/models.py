@@ -14,8 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...diffusion import Ddpm
 from ...errors import CheckpointError, HostError
-from ...port.session import EncoderFacts, Family, ModelFacts, Prediction
+from ...families import Family, LatentFormat
+from ...port.session import EncoderFacts, ModelFacts
 from .checkpoint.architecture import TextShape, UNetShape, VAEShape
 from .vocabulary import Vocabulary
 
@@ -81,12 +83,10 @@ class Model:
     """A loaded Stable Diffusion."""
 
     family: Family
-    prediction: Prediction
+    diffusion: Ddpm
     unet: nn.Module
     vae: nn.Module
     encoders: tuple[TextEncoder, ...]
-    alphas_cumprod: Tensor
-    latent_scale: float
     resolution: int
     name: str
     weights_file: Path
@@ -98,19 +98,20 @@ class Model:
         return (self.unet, self.vae, *(e.model for e in self.encoders), *projections)
 
     @property
-    def latent_factor(self) -> int:
-        """Pixels for each latent pixel: 8, unless the autoencoder is reduced."""
+    def latent(self) -> LatentFormat:
+        """As the autoencoder's configuration has it; a reduced one has another stride."""
         config: Any = self.vae.config
-        return int(2 ** (len(config.block_out_channels) - 1))
+        scale, shift = float(config.scaling_factor), float(config.get("shift_factor") or 0)
+        stride = 2 ** (len(config.block_out_channels) - 1)
+        return LatentFormat(scale, shift, int(config.latent_channels), stride)
 
     def facts(self, checkpoint_hash: str) -> ModelFacts:
         """As the port describes it."""
         return ModelFacts(
             family=self.family,
             encoders=tuple(encoder.facts() for encoder in self.encoders),
-            prediction=self.prediction,
-            alphas_cumprod=tuple(self.alphas_cumprod.tolist()),
-            latent_scale=self.latent_scale,
+            diffusion=self.diffusion,
+            latent=self.latent,
             resolution=self.resolution,
             checkpoint_name=self.name,
             checkpoint_hash=checkpoint_hash,
@@ -197,22 +198,23 @@ def _materialise_buffers(network: nn.Module) -> None:
 
 
 def unet_from_shape(
-    shape: UNetShape, resolution: int, pooled_width: int | None = None
+    shape: UNetShape, side: int, pooled_width: int | None = None
 ) -> Callable[[], nn.Module]:
-    """Creates diffusers' UNet of this shape; `pooled_width` of the text is needed for SDXL."""
-    config = _unet_config(shape, resolution)
+    """Creates diffusers' UNet of this shape for latents of `side`; `pooled_width` of the text is
+    needed for SDXL."""
+    config = _unet_config(shape, side)
     if pooled_width is not None:
         config |= _added_input(shape, pooled_width)
     return lambda: _unet_class()(**config)
 
 
-def _unet_config(shape: UNetShape, resolution: int) -> dict[str, Any]:
+def _unet_config(shape: UNetShape, side: int) -> dict[str, Any]:
     if shape.depths[-1] not in (0, shape.middle_depth) or not shape.middle_depth:
         raise CheckpointError("the UNet has an unknown layout", "its middle differs in depth")
     down = ("CrossAttnDownBlock2D" if depth else "DownBlock2D" for depth in shape.depths)
     up = ("CrossAttnUpBlock2D" if depth else "UpBlock2D" for depth in reversed(shape.depths))
     return {
-        "sample_size": resolution // 8,
+        "sample_size": side,
         "in_channels": shape.in_channels,
         "out_channels": shape.out_channels,
         "down_block_types": tuple(down),

@@ -38,7 +38,7 @@ class Sampling:
 
     def __init__(self, model: Model, request: PreviewRequest) -> None:
         self._model, self._request = model, request
-        factor = model.latent_factor
+        factor = model.latent.stride
         if request.sampler not in _SAMPLERS:
             why = f"this host has {', '.join(SAMPLERS)}"
             raise HostError(f"the sampler '{request.sampler}' is unknown", why)
@@ -47,7 +47,7 @@ class Sampling:
             raise HostError("this preview size is not possible", why)
         if request.steps < 1 or request.width < factor or request.height < factor:
             raise HostError("a preview needs at least one step and a size")
-        self._shape = (1, 4, request.height // factor, request.width // factor)
+        self._shape = (1, *model.latent.shape(request.height, request.width))
 
     def run(self, seed: int, device: torch.device, predict: Predict) -> Tensor:
         """A denoised latent (1, 4, h, w); noise comes from a CPU generator of its own."""
@@ -73,14 +73,15 @@ class Sampling:
         import diffusers
 
         name, options = _SAMPLERS[self._request.sampler]
-        alphas = self._model.alphas_cumprod.clamp(min=_SMALLEST_ALPHA)
+        diffusion = self._model.diffusion
+        alphas = torch.tensor(diffusion.alphas_cumprod).double().clamp(min=_SMALLEST_ALPHA)
         ratios = alphas / torch.cat([torch.ones(1, dtype=alphas.dtype), alphas[:-1]])
         with warnings.catch_warnings():  # diffusers gives tensors to numpy in a way it dislikes
             warnings.simplefilter("ignore", DeprecationWarning)
             scheduler = getattr(diffusers, name)(
                 num_train_timesteps=len(alphas),
                 trained_betas=(1 - ratios).tolist(),
-                prediction_type=self._model.prediction,
+                prediction_type=diffusion.prediction,
                 **options,
             )
             scheduler.set_timesteps(self._request.steps, device=device)

@@ -71,16 +71,19 @@ class DiffusersSession:
     def encode_images(self, pixels: Tensor) -> LatentDistribution:
         """(B, 3, H, W) in [-1, 1] → scaled latents (B, 4, H/8, W/8); always in fp32."""
         self._check_open()
-        factor = self._model.latent_factor
-        if pixels.dim() != 4 or pixels.shape[1] != 3 or any(n % factor for n in pixels.shape[2:]):
-            why = f"{tuple(pixels.shape)} is not (B, 3, H, W) with multiples of {factor}"
+        latent = self._model.latent
+        if (
+            pixels.dim() != 4
+            or pixels.shape[1] != 3
+            or any(n % latent.stride for n in pixels.shape[2:])
+        ):
+            why = f"{tuple(pixels.shape)} is not (B, 3, H, W) with multiples of {latent.stride}"
             raise HostError("these pixels cannot be encoded", why)
         # SDXL's VAE overflows in half precision.
         with memory_errors(), torch.no_grad(), self._computing(half=False):
             vae: Any = self._ready(self._model.vae)
             posterior = vae.encode(pixels.to(self._device, torch.float32)).latent_dist
-            scale = self._model.latent_scale
-            return LatentDistribution(posterior.mean * scale, posterior.std * scale)
+            return LatentDistribution(latent.scaled(posterior.mean), posterior.std * latent.scale)
 
     def encode_prompts(
         self,
@@ -167,7 +170,7 @@ class DiffusersSession:
         return torch.autocast(kind, dtype=dtype)
 
     def _time_ids(self, count: int, sizes: Sequence[PictureSize] | None) -> Tensor | None:
-        if self._model.family != "sdxl":
+        if not self._model.family.sized:
             return None
         return time_ids(count, sizes, self._model.resolution).to(self._device)
 
@@ -194,7 +197,7 @@ class DiffusersSession:
         latent = sampling.run(seed, self._device, predict)
         with memory_errors(), self._computing(half=False):
             vae: Any = self._ready(self._model.vae)
-            pixels = vae.decode(latent / self._model.latent_scale).sample
+            pixels = vae.decode(self._model.latent.unscaled(latent)).sample
         return to_images(pixels)[0]
 
 

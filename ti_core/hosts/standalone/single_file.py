@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ...diffusion import Ddpm, Prediction
 from ...errors import CheckpointError
-from ...port.session import Family, Prediction
+from ...families import EncoderSpec, Family
 from .checkpoint.architecture import (
     TextShape,
     UNetShape,
@@ -23,7 +24,7 @@ from .checkpoint.keys_unet import convert_unet
 from .checkpoint.keys_vae import convert_vae
 from .checkpoint.noise_schedule import stable_diffusion_alphas
 from .checkpoint.reading import read_state_dict
-from .checkpoint.recognition import TEXT_PREFIXES, UNET, VAE, family_of, prediction_marker
+from .checkpoint.recognition import TEXT_PREFIXES, UNET, VAE, prediction_marker, recognised
 from .models import (
     Model,
     TextEncoder,
@@ -36,8 +37,6 @@ from .models import (
 )
 from .vocabulary import standard_vocabulary
 
-_RESOLUTION: dict[Family, int] = {"sd1": 512, "sd2": 512, "sdxl": 1024}
-_LATENT_SCALE: dict[Family, float] = {"sd1": 0.18215, "sd2": 0.18215, "sdxl": 0.13025}
 _NOT_WEIGHTS = ("loss.", "model_ema.")
 """Left over from training, inside the VAE of some files."""
 
@@ -50,23 +49,21 @@ def open_single_file(
     `prediction` overrules what the file says of itself. Raises CheckpointError, UnsafeFileError.
     """
     state = read_state_dict(path)
-    family = family_of(state, path)
+    family = recognised(state, path)
     encoders = tuple(
-        _text_encoder(key, _under(state, prefix), family, tokenizer)
-        for key, prefix in TEXT_PREFIXES[family].items()
+        _text_encoder(spec, _under(state, prefix), tokenizer)
+        for spec, prefix in zip(family.encoders, TEXT_PREFIXES[family], strict=True)
     )
     unet, shape = _unet(_under(state, UNET), family, encoders)
     kind = prediction or prediction_marker(state, path) or _probe(unet, shape, family)
-    v_768 = family == "sd2" and kind == "v_prediction"
+    alphas = stable_diffusion_alphas(zero_terminal_snr="ztsnr" in state)
     return Model(
         family=family,
-        prediction=kind,
+        diffusion=Ddpm(tuple(alphas.tolist()), kind),
         unet=unet,
         vae=_vae(_under(state, VAE), family),
         encoders=encoders,
-        alphas_cumprod=stable_diffusion_alphas(zero_terminal_snr="ztsnr" in state),
-        latent_scale=_LATENT_SCALE[family],
-        resolution=768 if v_768 else _RESOLUTION[family],
+        resolution=family.release(kind).resolution,
         name=path.stem,
         weights_file=path,
     )
@@ -81,7 +78,7 @@ def _unet(
     state: dict[str, Tensor], family: Family, encoders: tuple[TextEncoder, ...]
 ) -> tuple[nn.Module, UNetShape]:
     shape = unet_shape(state, family)
-    refuse_inpainting(shape.in_channels)
+    refuse_inpainting(shape.in_channels, family)
     context_width = sum(encoder.token_embedding.embedding_dim for encoder in encoders)
     if shape.context_width != context_width:
         why = f"the UNet expects width {shape.context_width}, the text has {context_width}"
@@ -90,13 +87,14 @@ def _unet(
     if pooled is not None and shape.added_width is None:
         raise CheckpointError("the checkpoint is incomplete", "'label_emb' is missing")
     pooled_width = pooled.out_features if isinstance(pooled, nn.Linear) else None
-    create = unet_from_shape(shape, _RESOLUTION[family], pooled_width)
+    side = family.release().resolution // family.latent.stride
+    create = unet_from_shape(shape, side, pooled_width)
     return build(create, convert_unet(state, shape), "UNet"), shape
 
 
-def refuse_inpainting(channels: int) -> None:
+def refuse_inpainting(channels: int, family: Family) -> None:
     """Only UNets that see nothing but the noisy picture can be trained against."""
-    if channels != 4:
+    if channels != family.latent.channels:
         kind = {9: "an inpainting model", 8: "an instruct-pix2pix model"}.get(channels, "unknown")
         raise CheckpointError(
             "this checkpoint cannot be trained against",
@@ -108,58 +106,51 @@ def refuse_inpainting(channels: int) -> None:
 def _vae(state: dict[str, Tensor], family: Family) -> nn.Module:
     weights = {k: v for k, v in state.items() if not k.startswith(_NOT_WEIGHTS)}
     shape = vae_shape(weights)
-    create = vae_from_shape(shape, _RESOLUTION[family], _LATENT_SCALE[family])
+    create = vae_from_shape(shape, family.release().resolution, family.latent.scale)
     return build(create, convert_vae(weights, shape), "VAE")
 
 
 def _text_encoder(
-    key: str, state: dict[str, Tensor], family: Family, tokenizer: Path | None
+    spec: EncoderSpec, state: dict[str, Tensor], tokenizer: Path | None
 ) -> TextEncoder:
-    if key == "clip_l":
-        return _clip(state, family, tokenizer)
-    return _open_clip(key, state, family, tokenizer)
-
-
-def _clip(state: dict[str, Tensor], family: Family, tokenizer: Path | None) -> TextEncoder:
-    """OpenAI's: last layer and final norm in SD1, the raw layer before it in SDXL."""
-    weights = convert_clip(state)
-    shape = clip_shape(weights)
-    model = build_text_model(text_from_shape(shape, shape.layers), weights)
-    vocabulary = standard_vocabulary(tokenizer, open_clip=False)
-    sdxl = family == "sdxl"
-    return TextEncoder("clip_l", model, vocabulary, 2 if sdxl else 1, final_norm=not sdxl)
-
-
-def _open_clip(
-    key: str, state: dict[str, Tensor], family: Family, tokenizer: Path | None
-) -> TextEncoder:
-    """OpenCLIP's: last state in use and final norm in SD2, the raw one before it in SDXL."""
-    shape = open_clip_shape(state)
-    sdxl = family == "sdxl"
-    layers = layers_in_use(shape, family)
-    weights = convert_open_clip(state, layers)
-    projection = weights.pop(PROJECTION, None)
-    if sdxl and projection is None:
-        raise CheckpointError("the checkpoint is incomplete", "'text_projection' is missing")
-    model = build_text_model(text_from_shape(shape, layers), weights)
+    model, projection = (_open_clip if spec.open_clip else _clip)(spec, state)
     return TextEncoder(
-        key,
+        spec.key,
         model,
-        standard_vocabulary(tokenizer, open_clip=True),
-        layer=2 if sdxl else 1,
-        final_norm=not sdxl,
-        projection=build_projection(projection) if sdxl and projection is not None else None,
+        standard_vocabulary(tokenizer, spec.open_clip),
+        spec.layer,
+        final_norm=spec.layer == 1,
+        projection=projection,
     )
 
 
-def layers_in_use(shape: TextShape, family: Family) -> int:
+def _clip(spec: EncoderSpec, state: dict[str, Tensor]) -> tuple[nn.Module, None]:
+    """OpenAI's network."""
+    weights = convert_clip(state)
+    shape = clip_shape(weights)
+    return build_text_model(text_from_shape(shape, shape.layers), weights), None
+
+
+def _open_clip(spec: EncoderSpec, state: dict[str, Tensor]) -> tuple[nn.Module, nn.Module | None]:
+    """OpenCLIP's network and, where it is used, the projection of the pooled text."""
+    shape = open_clip_shape(state)
+    layers = layers_in_use(shape, spec)
+    weights = convert_open_clip(state, layers)
+    projection = weights.pop(PROJECTION, None)
+    if spec.pooled and projection is None:
+        raise CheckpointError("the checkpoint is incomplete", "'text_projection' is missing")
+    model = build_text_model(text_from_shape(shape, layers), weights)
+    return model, build_projection(projection) if spec.pooled and projection is not None else None
+
+
+def layers_in_use(shape: TextShape, spec: EncoderSpec) -> int:
     """How many layers of an OpenCLIP encoder to load.
 
     SD2 never uses the last one, and files made from diffusers folders do not have it; SDXL's
     pooled output uses all.
     """
-    already_cut = (shape.width, shape.layers) == (1024, 23)
-    return shape.layers if family == "sdxl" or already_cut else shape.layers - 1
+    already_cut = (shape.width, shape.layers) == (spec.width, spec.layers)
+    return shape.layers if spec.pooled or already_cut else shape.layers - 1
 
 
 def _probe(unet: nn.Module, shape: UNetShape, family: Family) -> Prediction:
@@ -168,9 +159,9 @@ def _probe(unet: nn.Module, shape: UNetShape, family: Family) -> Prediction:
     At the last timestep an epsilon network returns about its input, since that is nearly all
     noise; a v network returns something far below a constant input.
     """
-    if family != "sd2":
+    if len(family.releases) == 1:
         return "epsilon"
-    constant = torch.full((1, 4, 8, 8), 0.5)
+    constant = torch.full((1, shape.in_channels, 8, 8), 0.5)
     context = torch.full((1, 2, shape.context_width), 0.5)
     with torch.no_grad():
         output = unet(constant, torch.tensor([999]), encoder_hidden_states=context).sample

@@ -21,7 +21,7 @@ def encode_text(
     embeddings: Mapping[str, Vectors],
     options: TextOptions,
 ) -> tuple[Tensor, Tensor | None]:
-    """Context (P, 77 × chunks, width) and, for SDXL, the pooled text (P, width of clip_g)."""
+    """Context (P, 77 × chunks, width) and the pooled text (P, width) if an encoder gives one."""
     if not prompts:
         raise HostError("there is no prompt to encode")
     plans = [_plan(encoder, prompts, embeddings, options) for encoder in model.encoders]
@@ -51,13 +51,13 @@ def _plan(
 
 
 def _skipped(model: Model, encoder: TextEncoder, clip_skip: int) -> int:
-    """Layers to leave out beyond the family's custom; only SD1 listens, as in A1111."""
+    """Layers to leave out beyond the family's custom; only where the family listens."""
     layers = encoder.core.get_submodule("encoder.layers")
     assert isinstance(layers, nn.ModuleList)
     if not 1 <= clip_skip <= len(layers):
         why = f"the text encoder has {len(layers)} layers"
         raise HostError(f"clip skip {clip_skip} is not possible", why)
-    return clip_skip - 1 if model.family == "sd1" else 0
+    return clip_skip - 1 if model.family.clip_skip else 0
 
 
 def _run(

@@ -10,32 +10,26 @@ import torch
 from modules import devices, sd_emphasis, sd_models, shared
 from torch import Tensor, nn
 
-from ti_core.port.session import Family, ModelFacts
+from ti_core.diffusion import Ddpm
+from ti_core.families import SD1, SD2, SDXL, Family
+from ti_core.port.session import ModelFacts
 
-from ..facts import family_of, refusal, resolution_of, short_hash
-from ..networks import HostNetworks, Part, input_channels
+from ..facts import family_in_use, model_facts
+from ..networks import HostNetworks, Part
 from ..text import EmphasisSettings, Encoder
 
 
 def facts_of(model: Any) -> ModelFacts:
     """Facts about the loaded model.
 
-    Raises HostError for a model that textual inversion as done here does not fit.
+    Raises UnsupportedModelError for one that textual inversion as done here does not fit.
     """
     encoders = encoders_of(model)
-    family = _family(model, encoders)
-    prediction = "v_prediction" if model.parameterization == "v" else "epsilon"
-    info = model.sd_checkpoint_info
-    return ModelFacts(
-        family=family,
-        encoders=tuple(encoder.facts() for encoder in encoders),
-        prediction=prediction,  # type: ignore[arg-type]
-        alphas_cumprod=tuple(_alphas(model).tolist()),
-        latent_scale=float(model.scale_factor),
-        resolution=resolution_of(family, prediction),
-        checkpoint_name=str(info.name_for_extra),
-        checkpoint_hash=short_hash(info.sha256),
-    )
+    family = family_in_use(encoders, model.model.diffusion_model)
+    is_v = model.parameterization == "v"
+    diffusion = Ddpm(tuple(_alphas(model).tolist()), "v_prediction" if is_v else "epsilon")
+    scale = float(model.scale_factor)
+    return model_facts(family, encoders, diffusion, scale, model.sd_checkpoint_info)
 
 
 def host_networks(model: Any, check: Callable[[], None]) -> HostNetworks:
@@ -74,16 +68,6 @@ def _move(networks: list[nn.Module], device: Any) -> None:
             network.to(device)
 
 
-def _family(model: Any, encoders: tuple[Encoder, ...]) -> Family:
-    family = family_of(encoders)
-    unet = model.model.diffusion_model
-    if input_channels(unet) not in (4, 9):
-        raise refusal(f"its network wants {input_channels(unet)} channels; it edits pictures")
-    if family != "sdxl" and getattr(unet, "num_classes", None) is not None:
-        raise refusal("its network wants pictures beside words (unCLIP)")
-    return family
-
-
 def _alphas(model: Any) -> Tensor:
     """ᾱ of every timestep, with which the web UI makes pictures."""
     kept: Tensor = getattr(model, "alphas_cumprod_original", model.alphas_cumprod)
@@ -112,29 +96,30 @@ def emphasis_settings() -> EmphasisSettings:
 
 
 def encoders_of(model: Any) -> tuple[Encoder, ...]:
-    """The text encoders with the web UI's own code around them, clip_l before clip_g."""
+    """The text encoders with the web UI's own code around them, in the order of their family."""
     conditioner = getattr(model, "conditioner", None)
     if conditioner is None:
-        return tuple(filter(None, [_encoder(model.cond_stage_model, "clip_h")]))
+        return tuple(filter(None, [_encoder(model.cond_stage_model, SD1, SD2)]))
     parts = (part for part in conditioner.embedders if hasattr(part, "encode_with_transformers"))
-    return tuple(filter(None, (_encoder(part, "clip_g") for part in parts)))
+    return tuple(filter(None, (_encoder(part, SDXL) for part in parts)))
 
 
-def _encoder(words: Any, open_clip_key: str) -> Encoder | None:
+def _encoder(words: Any, *families: Family) -> Encoder | None:
     """`words` is one of A1111's …EmbedderWithCustomWords."""
+    specs = {spec.open_clip: spec for family in families for spec in family.encoders}
     wrapped = getattr(words, "wrapped", None)
     if hasattr(getattr(wrapped, "transformer", None), "text_model"):
-        return _clip(words, wrapped)
+        return _clip(words, wrapped, specs[False].key)
     if hasattr(getattr(wrapped, "model", None), "token_embedding"):
-        return _open_clip(words, wrapped, open_clip_key)
+        return _open_clip(words, wrapped, specs[True].key)
     return None
 
 
-def _clip(words: Any, wrapped: Any) -> Encoder:
+def _clip(words: Any, wrapped: Any, key: str) -> Encoder:
     """OpenAI's CLIP, in transformers' code."""
     text_model = wrapped.transformer.text_model
     return Encoder(
-        key="clip_l",
+        key=key,
         network=wrapped.transformer,
         table=table_of(text_model.embeddings.token_embedding),
         tokenize=lambda text: words.tokenize([text])[0],

@@ -11,54 +11,37 @@ from backend.text_processing import emphasis
 from modules import shared
 from torch import Tensor
 
-from ti_core.port.session import Family, ModelFacts
+from ti_core.diffusion import Ddpm
+from ti_core.families import by_encoders, unsupported
+from ti_core.port.session import ModelFacts
 
-from ..facts import alphas_of, family_of, refusal, resolution_of, short_hash
+from ..facts import family_in_use, model_facts
 from ..loading import Loading
-from ..networks import HostNetworks, input_channels
+from ..networks import HostNetworks
 from ..text import EmphasisSettings, Encoder
 from .state import inputs_kept
 
-_PREDICTIONS = ("epsilon", "v_prediction")
 _ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
 
 
 def facts_of(model: Any) -> ModelFacts:
     """Facts about the loaded model.
 
-    Raises HostError for a model that textual inversion as done here does not fit.
+    Raises UnsupportedModelError for one that textual inversion as done here does not fit.
     """
     encoders = encoders_of(model)
     network = model.forge_objects_original.unet.model
-    family = _family(encoders, network.diffusion_model)
-    prediction = _prediction(network.predictor)
-    info = model.sd_checkpoint_info
-    return ModelFacts(
-        family=family,
-        encoders=tuple(encoder.facts() for encoder in encoders),
-        prediction=prediction,  # type: ignore[arg-type]
-        alphas_cumprod=alphas_of(network.predictor.sigmas),
-        latent_scale=float(model.forge_objects_original.vae.first_stage_model.scaling_factor),
-        resolution=resolution_of(family, prediction),
-        checkpoint_name=str(info.name_for_extra),
-        checkpoint_hash=short_hash(info.sha256),
-    )
+    family = family_in_use(encoders, network.diffusion_model)
+    scale = float(model.forge_objects_original.vae.first_stage_model.scaling_factor)
+    diffusion = _diffusion(network.predictor)
+    return model_facts(family, encoders, diffusion, scale, model.sd_checkpoint_info)
 
 
-def _family(encoders: tuple[Encoder, ...], unet: Any) -> Family:
-    family = family_of(encoders)
-    if not hasattr(unet, "input_blocks"):
-        raise refusal("its network is of another kind")
-    if input_channels(unet) not in (4, 9):
-        raise refusal(f"its network wants {input_channels(unet)} channels; it edits pictures")
-    return family
-
-
-def _prediction(predictor: Any) -> str:
-    kind = str(getattr(predictor, "prediction_type", ""))
-    if kind not in _PREDICTIONS or not hasattr(predictor, "sigmas"):
-        raise refusal("its network predicts neither noise (eps) nor v")
-    return kind
+def _diffusion(predictor: Any) -> Ddpm:
+    kind: Any = getattr(predictor, "prediction_type", "")
+    if kind not in ("epsilon", "v_prediction") or not hasattr(predictor, "sigmas"):
+        raise unsupported("its network predicts neither noise (eps) nor v")
+    return Ddpm.from_sigmas(predictor.sigmas, kind)
 
 
 def host_networks(model: Any, loading: Loading, check: Callable[[], None]) -> HostNetworks:
@@ -95,19 +78,19 @@ def _reading() -> EmphasisSettings:
 
 
 def encoders_of(model: Any) -> tuple[Encoder, ...]:
-    """The text encoders with Forge's own code around them, clip_l before clip_g."""
+    """The text encoders with Forge's own code around them, in the order of their family."""
     engines = [getattr(model, name) for name in _ENGINES if hasattr(model, name)]
     if not engines or not all(hasattr(engine, "embedding_key") for engine in engines):
-        raise refusal("its text encoders are of another kind")
-    return tuple(_encoder(engine, skips=len(engines) == 1) for engine in engines)
+        raise unsupported("its text encoders are of another kind")
+    family = by_encoders(engine.embedding_key for engine in engines)
+    return tuple(_encoder(engine, family.clip_skip) for engine in engines)
 
 
 def _encoder(engine: Any, skips: bool) -> Encoder:
     text_model = engine.text_encoder.transformer.text_model
-    listens = skips and engine.embedding_key == "clip_l"
 
     def run(ids: Tensor, clip_skip: int) -> tuple[Tensor, Tensor | None]:
-        with _clip_skip(engine, clip_skip if listens else 1):
+        with _clip_skip(engine, clip_skip if skips else 1):
             states = engine.encode_with_transformers(ids)
         return states, getattr(states, "pooled", None)
 

@@ -10,12 +10,14 @@ import torch
 from ldm_patched.modules import model_sampling
 from torch import Tensor
 
-from ti_core.port.session import Family, ModelFacts, Prediction
+from ti_core.diffusion import Ddpm, Prediction
+from ti_core.families import by_encoders, unsupported
+from ti_core.port.session import ModelFacts
 
 from ..a1111.model import emphasis_settings, run_encoder, table_of
-from ..facts import alphas_of, family_of, refusal, resolution_of, short_hash
+from ..facts import family_in_use, model_facts
 from ..loading import Loading
-from ..networks import HostNetworks, input_channels
+from ..networks import HostNetworks
 from ..text import Encoder
 
 _PREDICTIONS: dict[str, Prediction] = {"EPS": "epsilon", "V_PREDICTION": "v_prediction"}
@@ -24,43 +26,23 @@ _PREDICTIONS: dict[str, Prediction] = {"EPS": "epsilon", "V_PREDICTION": "v_pred
 def facts_of(model: Any) -> ModelFacts:
     """Facts about the loaded model.
 
-    Raises HostError for a model that textual inversion as done here does not fit.
+    Raises UnsupportedModelError for one that textual inversion as done here does not fit.
     """
     encoders = encoders_of(model)
     network = model.forge_objects_original.unet.model
-    family = _family(encoders, network)
-    prediction = _prediction(network.model_sampling)
-    info = model.sd_checkpoint_info
-    return ModelFacts(
-        family=family,
-        encoders=tuple(encoder.facts() for encoder in encoders),
-        prediction=prediction,
-        alphas_cumprod=alphas_of(network.model_sampling.sigmas),
-        latent_scale=float(network.latent_format.scale_factor),
-        resolution=resolution_of(family, prediction),
-        checkpoint_name=str(info.name_for_extra),
-        checkpoint_hash=short_hash(info.sha256),
-    )
+    family = family_in_use(encoders, network.diffusion_model)
+    scale = float(network.latent_format.scale_factor)
+    diffusion = _diffusion(network.model_sampling)
+    return model_facts(family, encoders, diffusion, scale, model.sd_checkpoint_info)
 
 
-def _family(encoders: tuple[Encoder, ...], network: Any) -> Family:
-    family, unet = family_of(encoders), network.diffusion_model
-    if not hasattr(unet, "input_blocks"):
-        raise refusal("its network is of another kind")
-    if input_channels(unet) not in (4, 9):
-        raise refusal(f"its network wants {input_channels(unet)} channels; it edits pictures")
-    if family != "sdxl" and getattr(unet, "num_classes", None) is not None:
-        raise refusal("its network wants pictures beside words (unCLIP)")
-    return family
-
-
-def _prediction(sampling: Any) -> Prediction:
+def _diffusion(sampling: Any) -> Ddpm:
     """By the class that is mixed in; others (EDM, flow, x0) are made of these two."""
     kinds = [kind.__name__ for kind in type(sampling).__mro__ if issubclass(kind, _base())]
     known = _PREDICTIONS.get(kinds[1]) if len(kinds) > 1 else None
     if known is None or not isinstance(sampling, model_sampling.ModelSamplingDiscrete):
-        raise refusal("its network predicts neither noise (eps) nor v")
-    return known
+        raise unsupported("its network predicts neither noise (eps) nor v")
+    return Ddpm.from_sigmas(sampling.sigmas, known)
 
 
 def _base() -> type:
@@ -87,13 +69,16 @@ def host_networks(model: Any, loading: Loading, check: Callable[[], None]) -> Ho
 
 
 def encoders_of(model: Any) -> tuple[Encoder, ...]:
-    """The text encoders with the web UI's own code around them, clip_l before clip_g."""
+    """The text encoders with the web UI's own code around them, in the order of their family."""
     networks = model.forge_objects_original.clip.cond_stage_model
     conditioner = getattr(model, "conditioner", None)
     parts = [model.cond_stage_model] if conditioner is None else conditioner.embedders
     words = [part for part in parts if hasattr(part, "encode_with_transformers")]
-    skips = conditioner is None
-    return tuple(_encoder(part, _key(part, networks), networks, skips) for part in words)
+    keys = [_key(part, networks) for part in words]
+    skips = by_encoders(keys).clip_skip
+    return tuple(
+        _encoder(part, key, networks, skips) for part, key in zip(words, keys, strict=True)
+    )
 
 
 def _key(words: Any, networks: Any) -> str:
@@ -101,16 +86,15 @@ def _key(words: Any, networks: Any) -> str:
     for key, network in networks.named_children():
         if getattr(network, "transformer", None) is words.wrapped.transformer:
             return str(key)
-    raise refusal("its text encoders are of another kind")
+    raise unsupported("its text encoders are of another kind")
 
 
 def _encoder(words: Any, key: str, networks: Any, skips: bool) -> Encoder:
     wrapped = words.wrapped
     text_model = wrapped.transformer.text_model
-    listens = skips and key == "clip_l"
 
     def run(ids: Tensor, clip_skip: int) -> tuple[Tensor, Tensor | None]:
-        return run_encoder(words, ids, clip_skip if listens else 1)
+        return run_encoder(words, ids, clip_skip if skips else 1)
 
     return Encoder(
         key=key,

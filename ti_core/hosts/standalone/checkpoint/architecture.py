@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ....errors import CheckpointError
-from ....port.session import Family
+from ....families import Family
 
 StateDict = Mapping[str, Tensor]
 
@@ -136,8 +136,8 @@ def open_clip_shape(state: StateDict) -> TextShape:
 
 
 def unet_heads(width: int, family: Family) -> int:
-    """Attention heads of a UNet level: 8 in SD1, else one for each 64 channels."""
-    return _divisor(width, 8) if family == "sd1" else heads_of_width(width)
+    """Attention heads of a UNet level; see `Family.heads`."""
+    return _divisor(width, family.heads) if family.heads else heads_of_width(width)
 
 
 def heads_of_width(width: int) -> int:

@@ -8,21 +8,19 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ....diffusion import Prediction
 from ....errors import CheckpointError
-from ....port.session import Family, Prediction
+from ....families import SD1, SD2, SDXL, Family
 
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
-TEXT_PREFIXES: dict[Family, dict[str, str]] = {
-    "sd1": {"clip_l": "cond_stage_model.transformer."},
-    "sd2": {"clip_h": "cond_stage_model.model."},
-    "sdxl": {
-        "clip_l": "conditioner.embedders.0.transformer.",
-        "clip_g": "conditioner.embedders.1.model.",
-    },
+TEXT_PREFIXES = {
+    SD1: ("cond_stage_model.transformer.",),
+    SD2: ("cond_stage_model.model.",),
+    SDXL: ("conditioner.embedders.0.transformer.", "conditioner.embedders.1.model."),
 }
-"""Where the original files keep each text encoder; this alone tells the families apart, since
-reduced networks may have any width."""
+"""Where the original files keep the text encoders of `Family.encoders`; this alone tells the
+families apart, since reduced networks may have any width."""
 
 _LOOKS_LIKE = (
     (r"model\.diffusion_model\.joint_blocks\.", "an SD3 checkpoint"),
@@ -39,7 +37,7 @@ _LOOKS_LIKE = (
 )
 
 
-def family_of(state: Mapping[str, Tensor], path: Path) -> Family:
+def recognised(state: Mapping[str, Tensor], path: Path) -> Family:
     """The family of a checkpoint with a UNet, a VAE and text encoders.
 
     Raises CheckpointError that names what the file looks like, or what it lacks.
@@ -47,7 +45,7 @@ def family_of(state: Mapping[str, Tensor], path: Path) -> Family:
     families = [
         family
         for family, prefixes in TEXT_PREFIXES.items()
-        if all(_has(state, prefix) for prefix in prefixes.values())
+        if all(_has(state, prefix) for prefix in prefixes)
     ]
     missing = [name for name, prefix in (("UNet", UNET), ("VAE", VAE)) if not _has(state, prefix)]
     if not families:
