@@ -8,7 +8,7 @@ from pathlib import Path
 
 from comfy.model_management import throw_exception_if_processing_interrupted
 
-from ..ti_core.data.config import DataConfig
+from ..ti_core.data.config import DataConfig, check_sides
 from ..ti_core.errors import ConfigError
 from ..ti_core.files.atomic import write_bytes
 from ..ti_core.files.embedding import Embedding
@@ -133,12 +133,8 @@ def _require_modest(prompts: str, requests: Sequence[PreviewRequest]) -> None:
         )
     for request in requests:
         sides = (request.width, request.height)
-        if max(sides) > _LARGEST_PREVIEW or min(sides) < 64 or any(side % 8 for side in sides):
-            raise ConfigError(
-                f"a preview of {sides[0]}x{sides[1]} pixels cannot be made",
-                "",
-                f"give multiples of 8 from 64 to {_LARGEST_PREVIEW}",
-            )
+        what = f"a preview of {sides[0]}x{sides[1]} pixels cannot be made"
+        check_sides(what, sides, _LARGEST_PREVIEW)
         if not 1 <= request.steps <= _MOST_SAMPLING_STEPS:
             fix = f"choose 1 to {_MOST_SAMPLING_STEPS}"
             raise ConfigError(f"a preview has {request.steps} sampling steps", "", fix)

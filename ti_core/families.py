@@ -192,6 +192,14 @@ def by_widths(widths: Iterable[int]) -> Family | None:
     return next(found, None)
 
 
+def by_architecture(architecture: str) -> Family | None:
+    """The family with a release of this `modelspec.architecture`; None if there is none."""
+    for family in FAMILIES.values():
+        if architecture in [release.architecture for release in family.releases]:
+            return family
+    return None
+
+
 def unsupported(why: str) -> UnsupportedModelError:
     """The error for a checkpoint that belongs to no family, or is used in another way."""
     what = "textual inversion is not supported for this checkpoint"

@@ -12,6 +12,8 @@ from typing import Any, get_origin
 
 import gradio as gr
 
+from ti_core.data.config import LONGEST_SIDE
+from ti_core.families import SIDE_STEP
 from ti_core.options import (
     about,
     choices_of,
@@ -28,7 +30,7 @@ _WIDEST_SLIDER = 200
 """From end to end; a number is easier to write then."""
 _FEW = 3
 """As many choices as fit beside each other."""
-SIZES = {"minimum": 0, "maximum": 2048, "step": 8}
+SIZES = {"minimum": 0, "maximum": LONGEST_SIDE, "step": SIDE_STEP}
 """Width and height; 0 is the size that the model was made for."""
 
 

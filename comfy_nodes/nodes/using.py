@@ -13,8 +13,10 @@ from comfy_api.latest import io
 from PIL import Image
 
 from ...ti_core.compare.copies import copy_files, some_of
+from ...ti_core.data.config import SHORTEST_SIDE, check_sides
 from ...ti_core.data.templates import fill
 from ...ti_core.errors import ConfigError
+from ...ti_core.families import SIDE_STEP
 from ...ti_core.files.embedding import Embedding, for_encoders
 from ...ti_core.files.reading import read_embedding
 from ...ti_core.port.session import Host, PreviewRequest, Vectors
@@ -217,16 +219,16 @@ def _copies(log: RunLog | None, most: int, last: int) -> dict[str, Embedding]:
 def _side(name: str) -> io.Input:
     label = name.capitalize()
     told = f"{label} of a picture (px)."
-    return io.Int.Input(name, label, False, told, default=512, min=64, max=_LARGEST, step=8)
+    return io.Int.Input(
+        name, label, False, told, default=512, min=SHORTEST_SIDE, max=_LARGEST, step=SIDE_STEP
+    )
 
 
 def _request(line: str, negative: str, name: str, sampling: Mapping[str, Any]) -> PreviewRequest:
     """Raises ConfigError for numbers that no form would send."""
     chosen = PreviewConfig(**values_of(PreviewConfig, sampling))
     sides = sampling["width"], sampling["height"]
-    if any(side % 8 or not 64 <= side <= _LARGEST for side in sides):
-        what = f"a picture of {sides[0]}x{sides[1]} pixels cannot be made"
-        raise ConfigError(what, "", f"give multiples of 8 from 64 to {_LARGEST}")
+    check_sides(f"a picture of {sides[0]}x{sides[1]} pixels cannot be made", sides, _LARGEST)
     return PreviewRequest(
         fill(line, name, ""),
         fill(negative, name, ""),

@@ -48,7 +48,7 @@ def only(folder: Path, **options: Any) -> Item:
 
 
 def seen(item: Item) -> torch.Tensor:
-    found = item.seen_mask()
+    found = item.seen_mask(8)
     assert found is not None
     return found
 
@@ -161,7 +161,7 @@ def test_a_mirrored_picture_has_its_mask_mirrored(tmp_path: Path) -> None:
 
 def test_a_picture_without_mask_has_none(tmp_path: Path) -> None:
     Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
-    assert only(tmp_path).seen_mask() is None
+    assert only(tmp_path).seen_mask(8) is None
     assert open_alpha(tmp_path / "a.png") is None
 
 
@@ -193,7 +193,7 @@ def test_a_mask_is_upright_like_its_picture(tmp_path: Path) -> None:
 def test_without_the_option_no_mask_is_read(tmp_path: Path) -> None:
     with_alpha(tmp_path / "a.png", corner(64, 64))
     config = DataConfig(train_data_dir=str(tmp_path))
-    assert load_dataset(config, "cat", 64).items[0].seen_mask() is None
+    assert load_dataset(config, "cat", 64).items[0].seen_mask(8) is None
 
 
 def test_a_bucket_s_crop_is_the_mask_s_too(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_bucket_s_crop_is_the_mask_s_too(tmp_path: Path) -> None:
     item = only(tmp_path, sizes=BucketConfig(varsize=True))
     assert item.size.target == (64, 144)
     assert seen(item)[:, 2:].max() == 0
-    assert cut_mask(mask, item.size, item.mode, item.resized).shape == (8, 18)
+    assert cut_mask(mask, item.size, 8, item.mode, item.resized).shape == (8, 18)
 
 
 def test_a_mask_that_cannot_be_read_is_told_before_training(tmp_path: Path) -> None:

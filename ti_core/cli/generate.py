@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, EmbeddingError
+from ..families import SIDE_STEP
 from ..options import check, make_config, option
 from .collection import CollectionConfig
 from .options import OptionParser, add_options
@@ -35,11 +36,11 @@ class GenerateConfig:
         1, "number of pictures; each has the next seed", label="Batch count", low=1, high=1000
     )
     W: int | None = option(
-        None, "width; the model's own if not given", label="Width", low=8, high=4096,
+        None, "width; the model's own if not given", label="Width", low=SIDE_STEP, high=4096,
         unit="px", aliases=("width",),
     )  # fmt: skip
     H: int | None = option(
-        None, "height; the model's own if not given", label="Height", low=8, high=4096,
+        None, "height; the model's own if not given", label="Height", low=SIDE_STEP, high=4096,
         unit="px", aliases=("height",),
     )  # fmt: skip
     steps: int = option(20, "sampling steps", label="Sampling steps", low=1, high=1000)
@@ -57,8 +58,8 @@ class GenerateConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        if any(side and side % 8 for side in (self.W, self.H)):
-            raise ConfigError(f"the size is {self.W}x{self.H}", "", "use multiples of 8")
+        if any(side and side % SIDE_STEP for side in (self.W, self.H)):
+            raise ConfigError(f"the size is {self.W}x{self.H}", "", f"use multiples of {SIDE_STEP}")
 
 
 def parser() -> OptionParser:

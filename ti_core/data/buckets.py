@@ -12,12 +12,8 @@ import math
 from typing import NamedTuple
 
 from ..errors import ConfigError, DataError
-from .config import BucketConfig, DataConfig, ResizeMode
-
-_LATENT = 8
-"""Pixels a side that one value of a latent stands for."""
-_SHORTEST, _LONGEST = 64, 2048
-"""Sides that can be trained at."""
+from ..families import SIDE_STEP
+from .config import LONGEST_SIDE, SHORTEST_SIDE, BucketConfig, DataConfig, ResizeMode
 
 Size = tuple[int, int]
 
@@ -45,11 +41,11 @@ def frame_of(size: Size, config: DataConfig, resolution: Size) -> Frame:
 
 
 def _own_size(size: Size) -> Frame:
-    width, height = (side - side % _LATENT for side in size)
-    if min(width, height) < _SHORTEST or max(width, height) > _LONGEST:
+    width, height = (side - side % SIDE_STEP for side in size)
+    if min(width, height) < SHORTEST_SIDE or max(width, height) > LONGEST_SIDE:
         raise DataError(
             f"a picture of {size[0]}x{size[1]} pixels cannot be trained at its own size",
-            f"sides from {_SHORTEST} to {_LONGEST} pixels are possible",
+            f"sides from {SHORTEST_SIDE} to {LONGEST_SIDE} pixels are possible",
             "resize it, or leave varsize off",
         )
     return Frame(width, height, resized=size)
@@ -60,7 +56,7 @@ def _bucket(size: Size, config: DataConfig, resolution: Size) -> Frame:
     if options.bucket_no_upscale:
         resized = _shrunk(size, resolution, options.bucket_reso_steps)
         bucket = _floored(resized[0], options), _floored(resized[1], options)
-        if min(bucket) < _SHORTEST:
+        if min(bucket) < SHORTEST_SIDE:
             what = f"a picture of {size[0]}x{size[1]} pixels is too small for a bucket"
             raise DataError(what, "none is enlarged", "leave bucket_no_upscale off")
         return Frame(*bucket, resized=resized)

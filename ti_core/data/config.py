@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import ConfigError
+from ..families import SIDE_STEP
 from ..options import check, group, option
+
+SHORTEST_SIDE, LONGEST_SIDE = 64, 2048
+"""Sides in pixels that can be trained at."""
 
 ResizeMode = Literal["cover", "stretch", "pad"]
 TemplateChoice = Literal["step", "once"]
@@ -50,10 +54,10 @@ class BucketConfig:
     )
     bucket_reso_steps: int = option(
         64,
-        "sides of buckets are multiples of this, and it is one of 8",
+        f"sides of buckets are multiples of this, and it is one of {SIDE_STEP}",
         label="Bucket side steps",
         unit="px",
-        low=8,
+        low=SIDE_STEP,
         high=512,
         advanced=True,
         quiet=True,
@@ -68,7 +72,8 @@ class BucketConfig:
     )
     varsize: bool = option(
         False,
-        "train each picture at its own size, cut to multiples of 8; one batch holds one size",
+        f"train each picture at its own size, cut to multiples of {SIDE_STEP}; one batch holds one "
+        "size",
         label="Do not resize images",
         quiet=True,
     )
@@ -77,11 +82,11 @@ class BucketConfig:
         check(self)
         if self.enable_bucket and self.varsize:
             raise ConfigError("enable_bucket and varsize are both set", "", "choose one")
-        if self.bucket_reso_steps % 8:
+        if self.bucket_reso_steps % SIDE_STEP:
             raise ConfigError(
                 f"bucket_reso_steps is {self.bucket_reso_steps}",
-                "one value of a latent stands for 8 pixels",
-                "give a multiple of 8",
+                f"one value of a latent stands for {SIDE_STEP} pixels",
+                f"give a multiple of {SIDE_STEP}",
             )
         if self.min_bucket_reso > self.max_bucket_reso:
             raise ConfigError("min_bucket_reso is larger than max_bucket_reso", "", "swap them")
@@ -165,7 +170,7 @@ class DataConfig:
     )
     resolution: tuple[int, int] | None = option(
         None,
-        "size to train at: one number, or width,height; multiples of 8; "
+        f"size to train at: one number, or width,height; multiples of {SIDE_STEP}; "
         "without it, the size that the model was made for",
         label="Width, Height",
         unit="px",
@@ -314,9 +319,13 @@ class DataConfig:
 def _check_resolution(size: object) -> None:
     if size is None:
         return
+    text = "x".join(map(str, size)) if isinstance(size, tuple) else repr(size)
     whole = isinstance(size, tuple) and len(size) == 2 and all(type(side) is int for side in size)
-    if not whole or any(side % 8 or not 64 <= side <= 2048 for side in size):  # type: ignore[attr-defined]
-        text = "x".join(map(str, size)) if isinstance(size, tuple) else repr(size)
-        raise ConfigError(
-            f"resolution is {text}", "", "give width and height, multiples of 8 from 64 to 2048"
-        )
+    check_sides(f"resolution is {text}", size if isinstance(size, tuple) and whole else (0, 0))
+
+
+def check_sides(what: str, sides: tuple[int, int], longest: int = LONGEST_SIDE) -> None:
+    """Raise ConfigError, which begins with `what`, unless a picture can have these sides."""
+    if any(side % SIDE_STEP or not SHORTEST_SIDE <= side <= longest for side in sides):
+        fix = f"give width and height, multiples of {SIDE_STEP} from {SHORTEST_SIDE} to {longest}"
+        raise ConfigError(what, "", fix)

@@ -81,17 +81,17 @@ class Item:
         pixels = cut(image, width, height, self.mode, self.resized).pixels
         return torch.flip(pixels, (2,)) if self.flipped else pixels
 
-    def seen_mask(self) -> Tensor | None:
-        """(H/8, W/8) uint8: how much each part counts; None where all count alike.
+    def seen_mask(self, stride: int) -> Tensor | None:
+        """(H/stride, W/stride) uint8: how much each part counts; None where all count alike.
 
-        Raises DataError when the mask cannot be read.
+        `stride` is `LatentFormat.stride`. Raises DataError when the mask cannot be read.
         """
         if self.mask is None:
             return None
         whole = read_mask(self.path, self.mask if self.mask != self.path else None)
         if whole is None:
             return None
-        found = cut_mask(whole, self.size, self.mode, self.resized)
+        found = cut_mask(whole, self.size, stride, self.mode, self.resized)
         return torch.flip(found, (1,)) if self.flipped else found
 
 

@@ -19,9 +19,6 @@ from ..port.session import PictureSize
 from .config import MaskScale, ResizeMode
 from .pictures import fitted, open_alpha, open_mask, seen_box
 
-_LATENT = 8
-"""Pixels a side that one value of a latent stands for."""
-
 
 def read_mask(picture: Path, mask: Path | None) -> Image.Image | None:
     """The mask of a picture, grey: the file `mask`, else its own alpha channel, if it has one.
@@ -34,10 +31,11 @@ def read_mask(picture: Path, mask: Path | None) -> Image.Image | None:
 def cut_mask(
     mask: Image.Image,
     size: PictureSize,
+    stride: int,
     mode: ResizeMode = "cover",
     resized: tuple[int, int] | None = None,
 ) -> Tensor:
-    """(H/8, W/8) uint8: the part of a mask that belongs to what is seen of its picture.
+    """(H/stride, W/stride) uint8: the part of a mask that belongs to what is seen of its picture.
 
     A mask of another size than its picture's is stretched over it. A border counts nothing.
     """
@@ -45,7 +43,7 @@ def cut_mask(
     if resized is None and mode == "pad":
         whole = mask.resize((size.original[1], size.original[0]), Image.Resampling.BICUBIC)
         small = fitted(whole, width, height, "pad").resize(
-            (width // _LATENT, height // _LATENT), Image.Resampling.BOX
+            (width // stride, height // stride), Image.Resampling.BOX
         )
     else:
         box = seen_box((size.original[1], size.original[0]), width, height, mode, resized)
@@ -56,9 +54,7 @@ def cut_mask(
             min(mask.width, box[2] * wide),
             min(mask.height, box[3] * high),
         )
-        small = mask.resize(
-            (width // _LATENT, height // _LATENT), Image.Resampling.BICUBIC, box=part
-        )
+        small = mask.resize((width // stride, height // stride), Image.Resampling.BICUBIC, box=part)
     return torch.from_numpy(np.array(small))
 
 

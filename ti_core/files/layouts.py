@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError
+from ..families import ENCODER_KEYS, FAMILIES, SDXL
 from .embedding import ONE_ENCODER
 
 BUNDLE = "bundle_emb."
@@ -31,17 +32,18 @@ MOST_NUMBERS = 16 * 2**20
 cost a file nothing, but each would be copied."""
 
 _PARAMETERS = "string_to_param"
-_SDXL = ("clip_l", "clip_g")
-_ALONE = (ONE_ENCODER, "emp_params", "clip_h", "clip_l", "clip_g")
+_SDXL = tuple(SDXL.widths)
+_ALONE = (ONE_ENCODER, "emp_params", *ENCODER_KEYS)
 """Keys of the only table. OneTrainer writes "emp_params" for SD1."""
-_NOT_CLIP = re.compile(r"(emb_params|emp_params|clip_[lgh]|t5|t5xxl)_out|t5|t5xxl|gemma|llama")
+_TOGETHER = tuple(set(family.widths) for family in FAMILIES.values())
+"""Keys of several tables."""
+_TABLES = "|".join((*_ALONE, "t5", "t5xxl"))
+_NOT_CLIP = re.compile(rf"({_TABLES})_out|t5|t5xxl|gemma|llama")
 """Tables that belong to an embedding and that SD1, SD2 and SDXL cannot use: the T5 of newer models,
 and OneTrainer's `_out`, which are put behind the text encoder instead of before it."""
-_WIDEST_CLIP = 1280
+_WIDEST_CLIP = max(width for family in FAMILIES.values() for width in family.widths.values())
 """Numbers in a vector of CLIP-G; T5, Gemma and Llama are wider. Somebody's cat is called Gemma."""
-_BUNDLED = re.compile(
-    re.escape(BUNDLE) + r"(.+)\.((?:emb_params|emp_params|clip_[lgh]|t5|t5xxl)(?:_out)?)"
-)
+_BUNDLED = re.compile(re.escape(BUNDLE) + rf"(.+)\.((?:{_TABLES})(?:_out)?)")
 _BUNDLED_PARAMETER = re.compile(re.escape(BUNDLE) + rf"(.+)\.{_PARAMETERS}\.(.+)")
 _NETWORK = re.compile(r"^(lora|lycoris|unet|transformer|model|te\d?)[._]|\.(weight|bias|alpha)$")
 _CHECKPOINTS = ("state_dict", "model_state_dict", "module")
@@ -109,7 +111,7 @@ def _known_keys(content: object) -> list[Term] | None:
     if not isinstance(content, Mapping):
         return None
     used = {key: content[key] for key in _ALONE if key in content}
-    if len(used) != 1 and set(used) != set(_SDXL):
+    if len(used) != 1 and set(used) not in _TOGETHER:
         return None
     left_out = {key: rows for key, rows in _tensors(content) if key not in used}
     if not all(map(_NOT_CLIP.fullmatch, left_out)):

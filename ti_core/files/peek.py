@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import EmbeddingError, FileError
+from ..families import FAMILIES
 from .card import KEYWORD
 from .embedding import ONE_ENCODER
 from .library_index import Facts
@@ -16,7 +17,7 @@ from .reading import read_embeddings
 from .regular_file import open_regular
 from .safetensors_file import read_header, text_metadata
 
-_PLAIN = ({ONE_ENCODER}, {"clip_l", "clip_g"})
+_PLAIN = ({ONE_ENCODER}, *(set(one.widths) for one in FAMILIES.values() if len(one.widths) > 1))
 """What most files hold: layouts that the names of the tensors tell by themselves."""
 _FLOATS = frozenset(("F64", "F32", "F16", "BF16"))
 _MOST_VECTORS = 1024

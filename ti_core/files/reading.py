@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError, FileError, UnsafeFileError
+from ..families import SDXL
 from .card import read_card
 from .embedding import Embedding
 from .layouts import BUNDLE, MOST_NUMBERS, Term, joined, recognised
@@ -93,7 +94,8 @@ def read_pair(path: Path, other: Path | None = None) -> Embedding:
     widths = {rows.shape[1] for half in (one, two) for rows in half.vectors.values()}
     words = {half.metadata.get(TRIGGER, "") for half in (one, two)}
     if len(one.vectors) + len(two.vectors) != 2 or len(widths) != 2 or len(words) != 1:
-        why = "an SDXL embedding has the same word in both, 768 and 1280 wide"
+        wide = " and ".join(map(str, SDXL.widths.values()))
+        why = f"an SDXL embedding has the same word in both, {wide} wide"
         raise EmbeddingError(f"{path} and {other} are no two halves", why, "give other files")
     term = joined(Term("", {**one.vectors}, {}), Term("", {**two.vectors}, {}))
     notes = {**two.metadata, **one.metadata}

@@ -19,6 +19,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import FileError
+from ..families import by_architecture
 from .atomic import write_bytes
 from .dictionaries import trigger
 from .embedding import Embedding
@@ -28,8 +29,6 @@ _MARK = "ti.mark"
 _END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
 _MOST_BYTES = 64 * 2**20
 """What is larger was not written here."""
-_SD_VERSIONS = {"-xl-": "SDXL", "-v1/": "SD1", "-v2-": "SD2"}
-"""Part of ModelSpec's architecture → A1111's word."""
 
 
 def write_notes(path: Path, embedding: Embedding, description: str = "") -> bool:
@@ -84,8 +83,10 @@ def _write_ours(target: Path, data: bytes, is_ours: Callable[[bytes], bool]) -> 
 
 
 def _sd_version(embedding: Embedding) -> str:
-    kind = embedding.metadata.get("modelspec.architecture", "")
-    return next((word for part, word in _SD_VERSIONS.items() if part in kind), "Unknown")
+    """A1111's word: SD1, SD2, SDXL or Unknown."""
+    architecture = embedding.metadata.get("modelspec.architecture", "").partition("/")[0]
+    family = by_architecture(architecture)
+    return family.id.upper() if family else "Unknown"
 
 
 def _spelled(embedding: Embedding) -> str:

@@ -119,7 +119,7 @@ class Batches:
             return None
         key = view.key, view.mask
         if key not in self._masks:
-            self._masks[key] = view.seen_mask()
+            self._masks[key] = view.seen_mask(self.plan.facts.latent.stride)
         return self._masks[key]
 
 

@@ -64,7 +64,7 @@ def training_prompts(config: TrainConfig, host: Host) -> Iterator[TrainingPrompt
             dataset.repeats[index],
             folder.weight,
             folder.regular,
-            _range(item.seen_mask()),
+            _range(item.seen_mask(facts.latent.stride)),
         )
 
 

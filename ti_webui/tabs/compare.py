@@ -16,6 +16,7 @@ from ti_core.compare.events import Progress, SheetReady
 from ti_core.compare.ranking import MEASURED, Rated, best
 from ti_core.compare.run import Comparison, compare
 from ti_core.compare.sheet import Sheets, read_weights
+from ti_core.data.config import check_sides
 from ti_core.errors import ConfigError, DataError
 from ti_core.events import Event
 from ti_core.files.reading import read_embedding
@@ -230,8 +231,7 @@ def sheets_of(asked: Asked, name: str, host: Host) -> Sheets:
 
 def _side(asked: float, usual: int) -> int:
     side = int(asked or 0) or usual
-    if side % 8 or not 64 <= side <= 2048:
-        raise ConfigError(f"a side is {side}", "", "give a multiple of 8 from 64 to 2048")
+    check_sides(f"a side is {side}", (side, side))
     return side
 
 

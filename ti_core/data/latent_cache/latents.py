@@ -41,7 +41,7 @@ class Picture(Protocol):
 
 
 Latents = Mapping[str, Tensor]
-"""A picture's key → mean and standard deviation of its latent, (2, 4, h, w) fp32 on the CPU."""
+"""A picture's key → mean and standard deviation of its latent, (2, channels, h, w) fp32, CPU."""
 
 Progress = Callable[[int, int], bool]
 """Told how many pictures are encoded, of how many; False ends the work, and what is asked for later
@@ -69,7 +69,7 @@ def latents_of(
 
 
 def encoded(picture: Picture, session: Session) -> Tensor:
-    """(2, 4, h, w) of one picture. Raises DataError when it has changed."""
+    """(2, channels, h, w) of one picture. Raises DataError when it has changed."""
     found = session.encode_images(picture.pixels()[None])
     return torch.stack([found.mean[0], found.std[0]]).float().cpu()
 

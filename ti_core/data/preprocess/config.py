@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...errors import ConfigError
+from ...families import SIDE_STEP
 from ...options import check, group, option
 from ..config import ResizeMode
 
@@ -262,7 +263,7 @@ class PreprocessConfig:
     title = "Pictures"
     width: int = option(
         512,
-        "of the result, a multiple of 8",
+        f"of the result, a multiple of {SIDE_STEP}",
         label="Width",
         unit="px",
         low=64,
@@ -271,7 +272,7 @@ class PreprocessConfig:
     )
     height: int = option(
         512,
-        "of the result, a multiple of 8",
+        f"of the result, a multiple of {SIDE_STEP}",
         label="Height",
         unit="px",
         low=64,
@@ -305,9 +306,9 @@ class PreprocessConfig:
     def __post_init__(self) -> None:
         check(self)
         for name in ("width", "height"):
-            if getattr(self, name) % 8:
+            if getattr(self, name) % SIDE_STEP:
                 raise ConfigError(
                     f"{name} is {getattr(self, name)}",
-                    "the model needs multiples of 8",
-                    f"try {getattr(self, name) // 8 * 8}",
+                    f"the model needs multiples of {SIDE_STEP}",
+                    f"try {getattr(self, name) // SIDE_STEP * SIDE_STEP}",
                 )

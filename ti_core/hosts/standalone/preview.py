@@ -30,7 +30,7 @@ _SMALLEST_ALPHA = 2.0**-24
 """With a zero terminal SNR the first sigma would be infinite."""
 
 Predict = Callable[[Tensor, Tensor], Tensor]
-"""(1, 4, h, w) and a timestep → the network's output, (1, …) or with guidance (2, …)."""
+"""(1, channels, h, w) and a timestep → the network's output, (1, …) or with guidance (2, …)."""
 
 
 class Sampling:
@@ -50,7 +50,7 @@ class Sampling:
         self._shape = (1, *model.latent.shape(request.height, request.width))
 
     def run(self, seed: int, device: torch.device, predict: Predict) -> Tensor:
-        """A denoised latent (1, 4, h, w); noise comes from a CPU generator of its own."""
+        """A denoised latent (1, channels, h, w); noise comes from a CPU generator of its own."""
         generator = torch.Generator("cpu").manual_seed(seed)
         scheduler = self._scheduler(device)
         noise = torch.randn(self._shape, generator=generator).to(device)

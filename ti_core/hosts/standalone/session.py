@@ -69,7 +69,7 @@ class DiffusersSession:
         return table.detach()[index].to(self._device)
 
     def encode_images(self, pixels: Tensor) -> LatentDistribution:
-        """(B, 3, H, W) in [-1, 1] → scaled latents (B, 4, H/8, W/8); always in fp32."""
+        """(B, 3, H, W) in [-1, 1] → the posterior of the scaled latents; always in fp32."""
         self._check_open()
         latent = self._model.latent
         if (
@@ -115,7 +115,7 @@ class DiffusersSession:
         conditioning: Conditioning,
         hypernetwork: Hypernetwork | None = None,
     ) -> Tensor:
-        """The UNet's own output (B, 4, h, w)."""
+        """The UNet's own output, in the shape of `noisy`."""
         self._check_open()
         with memory_errors(), self._computing():
             unet = self._ready(self._model.unet)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ....diffusion import Prediction
 from ....errors import CheckpointError
-from ....families import SD1, SD2, SDXL, Family
+from ....families import ENCODER_KEYS, SD1, SD2, SDXL, Family
 
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
@@ -32,7 +32,7 @@ _LOOKS_LIKE = (
     (r"(encoder|decoder)\.(down|up)_blocks\.", "a diffusers VAE without its folder"),
     (r"control_model\.|input_hint_block\.", "a ControlNet"),
     (r"(text_model\.)?encoder\.layers\.\d+\.self_attn", "a text encoder"),
-    (r"(emb_params|clip_l|clip_g|string_to_param)$", "an embedding"),
+    (rf"(emb_params|{'|'.join(ENCODER_KEYS)}|string_to_param)$", "an embedding"),
     (r"linear\.\d+\.weight$", "a hypernetwork"),
 )
 
