@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from functools import cache
 from typing import ClassVar
@@ -11,8 +10,9 @@ from typing import ClassVar
 import torch
 from comfy_api.latest import io
 
+from ..ti_core.data.preprocess.config import PreprocessConfig
 from ..ti_core.errors import TIError
-from ..ti_core.options import about, leaves
+from ..ti_core.options import setting_names, with_names
 from ..ti_core.train.config import TrainConfig
 from .places import without_paths
 from .sockets import CATEGORY
@@ -33,7 +33,7 @@ class Node(io.ComfyNode):
             with torch.inference_mode(False):
                 return cls.work(**inputs)
         except TIError as error:
-            raise worded(error) from None
+            raise error.reworded(plain_text) from None
 
     work: ClassVar[Callable[..., io.NodeOutput]]
     """What the node does; the inputs are those of its schema. Raises TIError."""
@@ -62,23 +62,15 @@ def _is_finite(value: object) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 
-def worded(error: TIError) -> TIError:
-    """The same error for whoever looks at a node: settings by their labels and no paths, since
-    the server may be somebody else's machine."""
-    told = TIError.__new__(type(error))  # some classes of errors are made in a way of their own
-    TIError.__init__(told, *map(plain_text, (error.what, error.why, error.fix)))
-    return told
-
-
 def plain_text(text: str) -> str:
-    """`--max_train_steps` is what a command line calls it; a node shows "Max steps"."""
-    spoken = re.sub(r"--(\w+)", lambda found: _labels().get(found[1], found[0]), text)
-    return without_paths(spoken)
+    """A text for whoever looks at a node: settings by their labels and no paths, since the server
+    may be somebody else's machine."""
+    return without_paths(with_names(text, _labels()))
 
 
 @cache
 def _labels() -> dict[str, str]:
-    found = {path[-1]: f'"{about(item).label}"' for path, item in leaves(TrainConfig)}
+    found = setting_names(lambda _, known: f'"{known.label}"', TrainConfig, PreprocessConfig)
     return {**found, "pretrained_model_name_or_path": "MODEL and CLIP"}
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 import re
 
 import pytest
 
 from ti_core import errors
 from ti_core.errors import TIError
+
+from .errors import TEXTS, error_classes
 
 
 def real_tree() -> dict[str, str]:
@@ -49,9 +53,22 @@ def test_an_error_says_what_happened_why_and_what_to_do(parts: tuple[str, ...], 
     assert str(TIError(*parts)) == text
 
 
-def test_errors_survive_pickling() -> None:
-    """They cross process borders in progress bars and job queues."""
-    import pickle
+@pytest.mark.parametrize("kind", error_classes())
+def test_every_error_can_be_shown_copied_pickled_and_reworded(kind: type[TIError]) -> None:
+    """They cross process borders, and hosts show them by means of their own."""
+    error = kind(*TEXTS)
+    assert repr(error) == f"{kind.__name__}{TEXTS!r}"
+    for other in (copy.copy(error), copy.deepcopy(error), pickle.loads(pickle.dumps(error))):
+        assert type(other) is kind
+        assert str(other) == str(error) == ": ".join(TEXTS[:2]) + f"; {TEXTS[2]}\n{TEXTS[3]}"
+    loud = error.reworded(str.upper)
+    assert type(loud) is kind
+    assert loud.args == (*map(str.upper, TEXTS[:3]), TEXTS[3])
+    assert str(pickle.loads(pickle.dumps(loud))) == str(loud)
 
-    error = pickle.loads(pickle.dumps(errors.ScheduleError("a", "b", "c")))
-    assert (error.what, error.why, error.fix) == ("a", "b", "c")
+
+@pytest.mark.parametrize("kind", error_classes())
+def test_no_error_is_made_or_shown_in_a_way_of_its_own(kind: type[TIError]) -> None:
+    """What needs more than its texts is lost where an error is copied, pickled or reworded."""
+    own = {"__init__", "__new__", "__str__", "__repr__", "__reduce__", "reworded"}
+    assert kind is TIError or not own & set(vars(kind))

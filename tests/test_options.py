@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ti_core.errors import ConfigError
+from ti_core.errors import ConfigError, setting
 from ti_core.options import (
     about,
     check,
@@ -24,9 +24,11 @@ from ti_core.options import (
     option,
     owner,
     recorded,
+    setting_names,
     title_of,
     to_dict,
     value_type,
+    with_names,
 )
 
 
@@ -138,7 +140,7 @@ def test_a_refusal_says_what_is_possible() -> None:
 def test_an_unknown_key_is_an_error_with_the_nearest_known_one() -> None:
     with pytest.raises(ConfigError, match=r"'amuont'.*did you mean amount\?"):
         from_dict(Outer, {"inner": {"amuont": 1}})
-    assert nearest("xyz", ["amount"]) == "see --help for what there is"
+    assert nearest("xyz", ["amount"]) == ""
 
 
 @pytest.mark.parametrize("values", [{"inner": 5}, {"inner": None}, {"inner": {"amount": "x"}}])
@@ -176,6 +178,16 @@ def test_a_number_may_be_given_where_a_text_is_kept() -> None:
 )
 def test_settings_survive_the_way_through_json(config: Outer) -> None:
     assert from_dict(Outer, json.loads(json.dumps(to_dict(config)))) == config
+
+
+def test_each_surface_has_names_of_its_own_for_settings() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Inner(amount=0)
+    flags = setting_names(lambda name, _: f"--{name}", Outer)
+    labels = setting_names(lambda _, known: f"“{known.label}”", Outer)
+    assert with_names(str(caught.value), flags).startswith("--amount is 0;")
+    assert with_names(str(caught.value), labels).startswith("“Amount” is 0;")
+    assert with_names(f"{setting('other')} and `two words`", flags) == "`other` and `two words`"
 
 
 def test_recorded_settings_are_flat_and_leave_out_what_is_not_part_of_the_result() -> None:

@@ -24,20 +24,40 @@ Everything else (TypeError, AssertionError…) is a defect of ours and is shown 
 
 from __future__ import annotations
 
-_SHOWN = 72
-"""Characters of the expression that an error shows."""
+from collections.abc import Callable
+from typing import TypeVar, final
+
+E = TypeVar("E", bound="TIError")
+
+
+def setting(name: str) -> str:
+    """A setting, in the text of an error, notice or finding. Each surface writes its own name for
+    it (`options.with_names`): a command line `--name`, a form its label."""
+    return f"`{name}`"
 
 
 class TIError(Exception):
-    """Base of all errors meant for users: what happened, why, and what to do about it."""
+    """Base of all errors meant for users: what happened, why, and what to do about it.
 
-    def __init__(self, what: str, why: str = "", fix: str = "") -> None:
-        self.what, self.why, self.fix = what, why, fix
-        super().__init__(what, why, fix)
+    `excerpt` is quoted below that, line by line. Every class is made in the same way, so that
+    copies, pickles and rewordings of each hold everything that its text needs.
+    """
 
+    @final
+    def __init__(self, what: str, why: str = "", fix: str = "", excerpt: str = "") -> None:
+        self.what, self.why, self.fix, self.excerpt = what, why, fix, excerpt
+        super().__init__(what, why, fix, excerpt)
+
+    @final
     def __str__(self) -> str:
         text = f"{self.what}: {self.why}" if self.why else self.what
-        return f"{text}; {self.fix}" if self.fix else text
+        text = f"{text}; {self.fix}" if self.fix else text
+        return f"{text}\n{self.excerpt}" if self.excerpt else text
+
+    @final
+    def reworded(self: E, word: Callable[[str], str]) -> E:
+        """The same error in the words of a surface; what is quoted stays as it is."""
+        return type(self)(word(self.what), word(self.why), word(self.fix), self.excerpt)
 
 
 class ConfigError(TIError):
@@ -49,17 +69,7 @@ class ScheduleError(ConfigError):
 
 
 class ExpressionError(ConfigError):
-    """A merge expression cannot be read; the message points at the place with a caret."""
-
-    def __init__(self, why: str, expression: str, column: int, fix: str = "") -> None:
-        super().__init__(f"the expression cannot be read at column {column + 1}", why, fix)
-        self.expression, self.column = expression, column
-
-    def __str__(self) -> str:
-        start = max(0, min(self.column - _SHOWN // 2, len(self.expression) - _SHOWN))
-        line = self.expression[start : start + _SHOWN]
-        shown = "".join(c if c.isprintable() else " " for c in line)
-        return f"{super().__str__()}\n    {shown}\n    {' ' * (self.column - start)}^"
+    """A merge expression cannot be read; the excerpt points at the place with a caret."""
 
 
 class DataError(TIError):

@@ -11,12 +11,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from .errors import ConfigError
+from .errors import ConfigError, setting
 
 T = TypeVar("T")
 
@@ -105,6 +106,12 @@ def check(config: Any) -> None:
             _check_value(type(config), item, getattr(config, item.name))
 
 
+def require_one(config: Any, one: str, other: str) -> None:
+    """Raise ConfigError when both of two settings are on."""
+    if getattr(config, one) and getattr(config, other):
+        raise ConfigError(f"{setting(one)} and {setting(other)} are both set", "", "choose one")
+
+
 def _check_value(kind: type, item: Field[Any], value: Any) -> None:
     known = about(item)
     wanted, optional = value_type(kind, item)
@@ -112,22 +119,28 @@ def _check_value(kind: type, item: Field[Any], value: Any) -> None:
         return
     choices = choices_of(kind, item)
     if choices and value not in choices:
-        raise ConfigError(f"{item.name} is {value!r}", "", f"choose one of {', '.join(choices)}")
+        raise ConfigError(
+            f"{setting(item.name)} is {value!r}", "", f"choose one of {', '.join(choices)}"
+        )
     if wanted in (int, float):
         _check_number(item.name, known, value, wanted)
     elif wanted in (bool, str) and not isinstance(value, wanted):
         expected = "text" if wanted is str else "true or false"
-        raise ConfigError(f"{item.name} is {value!r}", "", f"give {expected}")
+        raise ConfigError(f"{setting(item.name)} is {value!r}", "", f"give {expected}")
 
 
 def _check_number(name: str, known: Option, value: Any, wanted: type) -> None:
     kinds = (int,) if wanted is int else (int, float)
     if not isinstance(value, kinds) or isinstance(value, bool) or not math.isfinite(value):
-        raise ConfigError(f"{name} is {value!r}", "", f"give {_kind_of_number(wanted)}")
+        raise ConfigError(f"{setting(name)} is {value!r}", "", f"give {_kind_of_number(wanted)}")
     if known.low is not None and value < known.low:
-        raise ConfigError(f"{name} is {value}", "", f"the smallest possible value is {known.low:g}")
+        raise ConfigError(
+            f"{setting(name)} is {value}", "", f"the smallest possible value is {known.low:g}"
+        )
     if known.high is not None and value > known.high:
-        raise ConfigError(f"{name} is {value}", "", f"the largest possible value is {known.high:g}")
+        raise ConfigError(
+            f"{setting(name)} is {value}", "", f"the largest possible value is {known.high:g}"
+        )
 
 
 def _kind_of_number(wanted: type) -> str:
@@ -135,9 +148,21 @@ def _kind_of_number(wanted: type) -> str:
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """A remedy for an unknown name: "did you mean …?" with the closest known one."""
+    """A remedy for an unknown name: "did you mean …?" with the closest known one, if any is."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else "see --help for what there is"
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def setting_names(spelled: Callable[[str, Option], str], *kinds: type) -> dict[str, str]:
+    """What a surface calls each setting of some config classes, for `with_names`."""
+    every = (leaf for kind in kinds for leaf in leaves(kind))
+    return {path[-1]: spelled(path[-1], about(item)) for path, item in every}
+
+
+def with_names(text: str, names: Mapping[str, str]) -> str:
+    """The text of an error, notice or finding with a surface's names in place of `setting()`s; a
+    setting that the surface does not know stays as it is."""
+    return re.sub(r"`(\w+)`", lambda found: names.get(found[1], found[0]), text)
 
 
 def to_dict(config: Any) -> dict[str, Any]:

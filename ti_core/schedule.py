@@ -15,7 +15,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from .errors import ScheduleError
+from .errors import ScheduleError, setting
 
 _HIGHEST_RATE = 1e6
 """Beyond it a single update could leave the range of fp32."""
@@ -67,7 +67,7 @@ def parse_schedule(text: str, max_steps: int, what: str = "learning_rate") -> Sc
             continue
         if segments and segments[-1].until < 0:
             raise ScheduleError(
-                f"{what} {text!r} goes on after an open-ended rate",
+                f"{setting(what)} {text!r} goes on after an open-ended rate",
                 f"{part!r} would never apply",
                 EXAMPLE,
             )
@@ -75,12 +75,14 @@ def parse_schedule(text: str, max_steps: int, what: str = "learning_rate") -> Sc
         last = _last_until(segments)
         if until is not None and until <= last:
             raise ScheduleError(
-                f"the steps of {what} {text!r} do not rise", f"{until} comes after {last}", EXAMPLE
+                f"the steps of {setting(what)} {text!r} do not rise",
+                f"{until} comes after {last}",
+                EXAMPLE,
             )
         segments.append(Segment(rate, start, -1 if until is None else until))
         start = max_steps if until is None else until
     if not segments:
-        raise ScheduleError(f"{what} is empty", "", EXAMPLE)
+        raise ScheduleError(f"{setting(what)} is empty", "", EXAMPLE)
     return Schedule(_cut(segments, max_steps))
 
 
@@ -98,7 +100,7 @@ def _read_part(part: str, text: str, what: str) -> tuple[float, int | None]:
         if until < 1 and until != -1:
             raise ValueError
     except ValueError:
-        raise ScheduleError(f"{what} {text!r}: {part!r} is no rate", "", EXAMPLE) from None
+        raise ScheduleError(f"{setting(what)} {text!r}: {part!r} is no rate", "", EXAMPLE) from None
     return rate, None if until == -1 else until
 
 
@@ -118,9 +120,10 @@ def require_reach(schedule: Schedule, first: int, last: int, what: str = "learni
     if schedule.end < last:
         missed = first if schedule.end <= first else last
         raise ScheduleError(
-            f"the {what} schedule ends at step {schedule.end}, before step {missed}",
+            f"the schedule {setting(what)} ends at step {schedule.end}, before step {missed}",
             "",
-            f"add a last rate without a step number, or set max_train_steps to {schedule.end}",
+            "add a last rate without a step number, or set "
+            f"{setting('max_train_steps')} to {schedule.end}",
         )
 
 

@@ -26,8 +26,17 @@ from fastapi import APIRouter, Body
 from fastapi.responses import FileResponse, JSONResponse
 
 from ti_core import __version__
-from ti_core.errors import ConfigError, HostError, StorageError, TIError
-from ti_core.options import about, from_dict, leaves, make_config, nearest, owner, value_type
+from ti_core.errors import ConfigError, HostError, StorageError, TIError, setting
+from ti_core.options import (
+    about,
+    choices_of,
+    from_dict,
+    leaves,
+    make_config,
+    nearest,
+    owner,
+    value_type,
+)
 from ti_core.train.config import EmbeddingConfig, TrainConfig
 
 from .creation import start_creation
@@ -194,7 +203,7 @@ def _only(given: Mapping[str, Any], known: Sequence[str]) -> None:
 
 def _whole(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ConfigError(f"max_train_steps is {value!r}", "", "give a whole number")
+        raise ConfigError(f"{setting('max_train_steps')} is {value!r}", "", "give a whole number")
     return value
 
 
@@ -208,6 +217,7 @@ def _described(path: tuple[str, ...]) -> dict[str, Any]:
         "type": getattr(wanted, "__name__", str(wanted)) if wanted in _SIMPLE else str(wanted),
         "optional": optional,
         "default": item.default,
+        "choices": choices_of(holder, item),
         **dataclasses.asdict(about(item)),
     }
 

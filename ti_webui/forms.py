@@ -25,6 +25,7 @@ from ti_core.options import (
 )
 
 from .gradio_versions import made
+from .markup import in_words
 
 _WIDEST_SLIDER = 200
 """From end to end; a number is easier to write then."""
@@ -106,7 +107,7 @@ class Form:
         value = self.defaults.get(item.name, item.default)
         wishes |= {
             "label": known.label,
-            "info": known.help,
+            "info": in_words(known.help),
             "value": "\n".join(value) if isinstance(value, tuple) else value,
             "elem_id": f"{self.prefix}_{item.name}",
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Any
@@ -10,9 +9,10 @@ from typing import Any
 from ti_core.checkup.aim import Segment
 from ti_core.checkup.disk import spelled as bytes_spelled
 from ti_core.checkup.finding import Finding
+from ti_core.data.preprocess.config import PreprocessConfig
 from ti_core.errors import TIError
 from ti_core.events import Notice
-from ti_core.options import about, leaves
+from ti_core.options import setting_names, with_names
 from ti_core.tools.strength import OVERTRAINED, VERDICTS, verdict
 from ti_core.train.config import TrainConfig
 from ti_core.train.progress import JobProgress
@@ -20,7 +20,7 @@ from ti_core.train.progress import JobProgress
 from .curve import curve
 from .outlook import Outlook
 
-_LABELS = {path[-1]: about(item).label for path, item in leaves(TrainConfig)}
+_NAMES = setting_names(lambda _, known: f"“{known.label}”", TrainConfig, PreprocessConfig)
 _COLOURS = 5
 """Of the schedule's segments, in style.css."""
 _SHOWN = 40
@@ -35,13 +35,8 @@ _STATES = {
 
 
 def in_words(text: str) -> str:
-    """The text of an error as people of a web page know it: labels instead of option names."""
-    named = re.sub(r"--(\w+)", lambda found: _quoted(found[1]) or found[0], text)
-    return re.sub(r"\b\w+_\w+\b", lambda found: _quoted(found[0]) or found[0], named)
-
-
-def _quoted(name: str) -> str:
-    return f"“{_LABELS[name]}”" if name in _LABELS else ""
+    """The text of an error, notice or finding, with settings by the labels of the form."""
+    return with_names(text, _NAMES)
 
 
 def box(kind: str, text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ti_core.checkup.finding import Finding
 from ti_core.checkup.run import check_folder
-from ti_core.errors import ConfigError, DataError, TIError, TrainingError
+from ti_core.errors import ConfigError, DataError, TIError, TrainingError, setting
 from ti_core.events import Event
 from ti_core.files.library import Library
 from ti_core.files.library_entry import Entry
@@ -155,7 +155,7 @@ def _require_no_errors(found: tuple[Finding, ...]) -> None:
     if errors:
         first, more = errors[0], len(errors) - 1
         count = f" (and {more} more, see below)" if more else ""
-        fix = f"{first.fix or 'see below'} (--skip_checkup trains all the same)"
+        fix = f"{first.fix or 'see below'} ({setting('skip_checkup')} trains without it)"
         raise DataError(f"the checkup found an error{count}: {first.what}", first.why, fix)
 
 

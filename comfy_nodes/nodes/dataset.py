@@ -16,7 +16,7 @@ from ...ti_core.data.config import BucketConfig, DataConfig, TagConfig
 from ...ti_core.data.folders import folders_of
 from ...ti_core.data.pictures import list_images
 from ...ti_core.data.templates import SHIPPED
-from ...ti_core.errors import ConfigError, DataError
+from ...ti_core.errors import ConfigError, DataError, setting
 from ...ti_core.files.atomic import write_bytes
 from ..node import Node, finite, schema, shown
 from ..pictures import from_comfy, png
@@ -282,7 +282,7 @@ class DatasetOptions(Node):
     def work(cls, dataset: DatasetValue, **options: Any) -> io.NodeOutput:
         """See the class."""
         if options["max_bucket_reso"] > _LARGEST_BUCKET:
-            what = f"max_bucket_reso is {options['max_bucket_reso']}"
+            what = f"{setting('max_bucket_reso')} is {options['max_bucket_reso']}"
             raise ConfigError(what, "", f"the largest possible value is {_LARGEST_BUCKET}")
         if any(len(options[key]) > _MOST_TEXT for key in ("caption_prefix", "caption_suffix")):
             raise ConfigError("what is put around captions is too long", "", "shorten it")

@@ -8,7 +8,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ...ti_core.errors import ConfigError
+from ...ti_core.errors import ConfigError, setting
 from ...ti_core.files.embedding import Embedding
 from ...ti_core.schedule import parse_schedule
 from ...ti_core.train.config import (
@@ -206,4 +206,6 @@ def _changed(settings: Settings, options: Mapping[str, object]) -> Settings:
 
 def _require_at_most(name: str, value: int, most: int) -> None:
     if value > most:
-        raise ConfigError(f"{name} is {value}", "", f"the largest possible value is {most}")
+        raise ConfigError(
+            f"{setting(name)} is {value}", "", f"the largest possible value is {most}"
+        )

@@ -148,7 +148,7 @@ def test_other_modes_fill_a_bucket_in_their_own_way() -> None:
     [
         ({"enable_bucket": True, "varsize": True}, "both set"),
         ({"bucket_reso_steps": 12}, "bucket_reso_steps"),
-        ({"min_bucket_reso": 512, "max_bucket_reso": 256}, "larger than max"),
+        ({"min_bucket_reso": 512, "max_bucket_reso": 256}, "larger than .max_bucket_reso"),
     ],
 )
 def test_sizes_that_contradict_each_other_are_errors(options: dict[str, Any], text: str) -> None:

@@ -130,7 +130,7 @@ def test_a_caption_extension_may_lack_its_dot_as_in_kohya(folder: Path) -> None:
         (subset("num_repeats = 'two'"), "num_repeats is 'two'"),
         (subset("num_repeats = -1"), "num_repeats is -1"),
         (subset("batch_size = 0"), "batch_size is 0"),
-        (subset("keep_tokens = 'x'"), "keep_tokens is 'x'"),
+        (subset("keep_tokens = 'x'"), "`keep_tokens` is 'x'"),
         (subset("resolution = [512]"), "resolution"),
         (subset("metadata_file = 'x.json'"), "metadata_file cannot be used"),
         (subset("conditioning_data_dir = 'x'"), "masks are read from"),

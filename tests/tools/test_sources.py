@@ -33,7 +33,7 @@ def test_listed_files_come_before_paths_and_folders(save: Save, tmp_path: Path) 
 
 def test_an_unknown_name_gets_advice(save: Save) -> None:
     for sources, name, advice in (
-        (Sources(), "x", "--embeddings_dir"),
+        (Sources(), "x", "`embeddings_dir`"),
         (Sources([save("y", 1)]), "x", "words of the model stand in 'quotes'"),
         (Sources([save("y", 1)]), "y-z", "a difference is written with spaces: a - b"),
     ):
@@ -72,5 +72,5 @@ def test_sdxl_has_rows_for_both_encoders() -> None:
 
 @pytest.mark.parametrize("leaf", [Text("cat"), Token(5)])
 def test_words_need_a_model(leaf: Text | Token) -> None:
-    with pytest.raises(ConfigError, match="add --pretrained_model_name_or_path"):
+    with pytest.raises(ConfigError, match="give `pretrained_model_name_or_path`"):
         Sources().vectors_of(leaf)

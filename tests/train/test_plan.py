@@ -42,7 +42,7 @@ def bad_weights(folder: Path) -> dict[str, Any]:
         (
             {"clip_grad_mode": "norm", "clip_grad_value": "1:5"},
             ScheduleError,
-            "clip_grad_value schedule ends at step 5",
+            "schedule `clip_grad_value` ends at step 5",
         ),
         ({"prompt_template": "captions"}, DataError, "does not hold 'zz-thing'"),
         ({"prompt_template": "no-such"}, DataError, "no-such"),

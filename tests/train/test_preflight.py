@@ -49,7 +49,7 @@ def test_an_error_stops_before_anything_is_written(
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=0))
     with pytest.raises(DataError, match="are free") as caught:
         train(configure(skip_checkup=False), FakeHost())
-    assert "--skip_checkup" in caught.value.fix
+    assert "`skip_checkup`" in caught.value.fix
     assert not (tmp_path / "embeddings").exists()
     assert not (tmp_path / "log").exists()
 

@@ -148,7 +148,9 @@ def test_the_schema_tells_every_setting_and_the_model(api: TestClient) -> None:
     names = {setting["name"]: setting for setting in told["train"]}
     assert names["num_vectors_per_token"]["high"] == 75
     assert names["learning_rate"]["label"] == "Embedding Learning rate"
-    assert names["learning_rate"]["type"] == "str"
+    assert names["learning_rate"]["type"] == names["mixed_precision"]["type"] == "str"
+    assert names["mixed_precision"]["choices"] == ["no", "fp16", "bf16"]
+    assert names["learning_rate"]["choices"] == []
     assert names["resolution"]["optional"] is True
     assert not set(names) & set(training.SETTLED)
     assert told["model"]["family"] == "sd1"

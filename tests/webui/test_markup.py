@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 
 from ti_core.checkup.aim import Segment
 from ti_core.checkup.finding import Finding
-from ti_core.errors import ConfigError
+from ti_core.errors import ConfigError, TIError
 from ti_core.events import Notice
+from ti_core.schedule import parse_schedule
 from ti_core.train.progress import JobProgress
 from ti_webui import markup
 from ti_webui.curve import curve
 from ti_webui.outlook import Outlook
+
+from ..errors import TEXTS, error_classes
 
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">"\'&'
 KNOWN_TAGS = set("div span b i p ul li details summary svg line text polyline".split())
@@ -81,9 +84,16 @@ def test_no_text_whatever_becomes_a_tag(text: str) -> None:
 
 
 def test_errors_speak_of_labels_not_of_options() -> None:
-    error = ConfigError("learning_rate 'x' is no rate", "", "or set --max_train_steps to 10")
-    text = read(markup.error_box(error)).text
-    assert "“Embedding Learning rate” 'x' is no rate; or set “Max steps” to 10" in text
+    with pytest.raises(ConfigError) as caught:
+        parse_schedule("0.1:3, x", 10)
+    text = read(markup.error_box(caught.value)).text
+    assert "“Embedding Learning rate” '0.1:3, x': 'x' is no rate" in text
+
+
+@pytest.mark.parametrize("kind", error_classes())
+def test_every_error_can_be_shown(kind: type[TIError]) -> None:
+    text = read(markup.error_box(kind(*TEXTS))).text
+    assert "“Max steps” is 0: “Seed” too; use “Overwrite Old Embedding”" in text
 
 
 @pytest.mark.parametrize(

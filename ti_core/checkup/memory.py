@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..errors import setting
 from ..families import MemoryNeeds
 from .aim import CheckupInput
 from .disk import spelled
@@ -34,7 +35,7 @@ def memory(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     run = aim.run
     if not run.memory:
         if run.max_steps:
-            fix = "" if aim.tokenize else "add --pretrained_model_name_or_path"
+            fix = "" if aim.tokenize else f"give {setting('pretrained_model_name_or_path')}"
             yield unchecked("memory", "memory; that can be told of full-size models only", fix)
         return
     yield Finding("memory", "note", f"needs about {spelled(run.memory)}: {run.memory_formula}")
@@ -44,5 +45,5 @@ def memory(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
             "warning",
             f"about {spelled(run.memory)} are needed, and {spelled(run.memory_free)} are free",
             "training may end with an out-of-memory error; the estimate is rough",
-            "use a smaller batch or resolution, or --mixed_precision fp16",
+            f"use a smaller batch or resolution, or {setting('mixed_precision')} fp16",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..errors import setting
 from .aim import CheckupInput
 from .finding import Finding
 from .survey import Picture, Survey
@@ -57,7 +58,7 @@ def distorted(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
             "warning",
             f"{len(names)} picture(s) are not of the training's shape, stretched up to {most:.2f}x",
             "the word learns the distorted shape",
-            "use --resize_mode cover, or cut the pictures first",
+            f"use {setting('resize_mode')} cover, or cut the pictures first",
             names,
         )
 
@@ -73,7 +74,7 @@ def cut_off(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
             "hint",
             f"of {len(names)} picture(s) more than half is cut off",
             "only the middle is seen; the subject may be elsewhere",
-            "cut them by hand, or use --resize_mode pad",
+            f"cut them by hand, or use {setting('resize_mode')} pad",
             names,
         )
 

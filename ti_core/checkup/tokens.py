@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..data.templates import fill
+from ..errors import setting
 from ..port.prompt import find_triggers
 from .aim import CheckupInput
 from .finding import Finding, unchecked
@@ -17,7 +18,7 @@ def token_allowance(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
         yield unchecked(
             "tokens",
             "lengths of captions in tokens, and whether the new word is in the vocabulary",
-            "add --pretrained_model_name_or_path",
+            f"give {setting('pretrained_model_name_or_path')}",
         )
         return
     lengths = prompt_lengths(survey, aim)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..data.tags import holds_trigger
 from ..data.templates import fill, names_trigger
+from ..errors import setting
 from .aim import CheckupInput
 from .finding import Finding, unchecked
 from .survey import Survey
@@ -21,7 +22,9 @@ def template(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
 def trigger(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Every prompt must name the embedding; twice is once too often."""
     if not aim.name:
-        yield unchecked("trigger", "whether the captions hold the new word", "add --token_string")
+        yield unchecked(
+            "trigger", "whether the captions hold the new word", f"give {setting('token_string')}"
+        )
         return
     bare = {line for line in survey.lines if not _names(line, "", aim)}
     missing = survey.which(
@@ -62,4 +65,6 @@ def _doubled(aim: CheckupInput, named: tuple[str, ...], others: tuple[str, ...])
         )
         return Finding("trigger_twice", "warning", what, why, "put [name] into those too", others)
     why = "the prompt says it twice"
-    return Finding("trigger_twice", "warning", what, why, "use --prompt_template captions", named)
+    return Finding(
+        "trigger_twice", "warning", what, why, f"use {setting('prompt_template')} captions", named
+    )

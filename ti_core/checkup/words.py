@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ..data.templates import fill
+from ..errors import setting
 from ..port.prompt import Piece, read_emphasis
 from .aim import CheckupInput
 from .finding import Finding, Severity
@@ -67,7 +68,7 @@ def identical_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
             "hint",
             f"{count} of {len(survey.pictures)} captions are the same",
             "captions help only by telling what differs from picture to picture",
-            "describe each picture, or add --use_object_template and do without captions",
+            f"describe each picture, or do without captions: {setting('use_object_template')}",
             survey.which(lambda p: p.caption and p.caption.text.casefold() == text),
         )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..options import check, make_config, option
 from ..train.config import EmbeddingConfig
 from .options import OptionParser, add_options
+from .plain import said
 from .standalone import ModelConfig, open_host
 
 _ABOUT = """Make an embedding that means what the initialization text means. With one vector and
@@ -54,7 +55,7 @@ def run(argv: Sequence[str]) -> int:
         host,
         Path(place.output_dir),
         place.overwrite,
-        lambda notice: print(f"{notice.level}: {notice}", file=sys.stderr),
+        lambda notice: print(said(f"{notice.level}: {notice}"), file=sys.stderr),
     )
     print(path)
     return 0

@@ -16,7 +16,7 @@ from typing import Any
 from .. import __version__
 from ..errors import ConfigError, TIError
 from ..options import nearest
-from .plain import plain
+from .plain import said
 
 VERBS = {
     "create": "make an embedding from words, ready to be trained or used",
@@ -75,7 +75,9 @@ def _module(verb: str) -> Any:
     others = _others()
     if verb not in others:
         known = [*VERBS, *others]
-        raise ConfigError(f"there is no command {verb!r}", "", nearest(verb, known))
+        raise ConfigError(
+            f"there is no command {verb!r}", "", nearest(verb, known) or "see ti --help"
+        )
     return others[verb].load()
 
 
@@ -85,7 +87,7 @@ def _others() -> dict[str, EntryPoint]:
 
 
 def _fail(error: TIError, code: int) -> int:
-    print("ti:", plain(str(error), keep="\n"), file=sys.stderr)
+    print("ti:", error.reworded(said), file=sys.stderr)
     return code
 
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from ..errors import ConfigError
 from ..options import about, choices_of, leaves, nearest, owner, title_of, value_type
+from .plain import said
 
 
 class OptionParser(argparse.ArgumentParser):
@@ -36,7 +37,9 @@ class OptionParser(argparse.ArgumentParser):
             names = [n for action in self._actions for n in action.option_strings if n[:2] == "--"]
             what = "unknown option" if extra[0].startswith("-") else "unexpected word"
             name = extra[0].split("=")[0]
-            raise ConfigError(f"{what} {name}", "", nearest(name, names))
+            raise ConfigError(
+                f"{what} {name}", "", nearest(name, names) or f"see {self.prog} --help"
+            )
         return vars(found)
 
 
@@ -110,7 +113,7 @@ def read_resolution(text: str) -> tuple[int, int]:
 
 def _help(item: Field[Any]) -> str:
     known = about(item)
-    text = known.help.replace("%", "%%")
+    text = said(known.help).replace("%", "%%")
     notes = [known.unit] if known.unit else []
     if item.default not in (None, "", False, ()):
         notes.append(f"default {item.default}".replace("%", "%%"))

@@ -12,6 +12,7 @@ from ..errors import ConfigError
 from ..options import check, make_config, option
 from .interrupt import stop_on_signals
 from .options import OptionParser, add_options
+from .plain import said
 
 _ABOUT = """Make pictures of one size of the photographs in SOURCE, upright and cropped to their
 centre, and write them to DESTINATION. SOURCE is never written to. The names, settings and defaults
@@ -88,7 +89,7 @@ class Report:
         if kind == "Started":
             self.bar = _bar(event.total)
         elif kind == "Notice":
-            self._say(f"{event.level}: {event}")
+            self._say(said(f"{event.level}: {event}"))
         elif kind == "Skipped" or (kind == "PictureDone" and event.notes):
             self._say(str(event))
         elif kind == "Finished":

@@ -17,6 +17,7 @@ from ..train.events import (
     Started,
     StepDone,
 )
+from .plain import said
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -51,7 +52,7 @@ class Progress:
         elif isinstance(event, Failed):
             self._say(f"failed at step {event.step}; what was learned is in {event.run_folder}")
         elif isinstance(event, Notice):
-            self._say(f"{event.level}: {event}")
+            self._say(said(f"{event.level}: {event}"))
         elif isinstance(event, PreviewReady) or (isinstance(event, Saved) and event.kind == "copy"):
             self._say(f"step {event.step}: {event.path}")
 

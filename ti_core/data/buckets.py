@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, setting
 from ..families import SIDE_STEP
 from .config import LONGEST_SIDE, SHORTEST_SIDE, BucketConfig, DataConfig, ResizeMode
 
@@ -46,7 +46,7 @@ def _own_size(size: Size) -> Frame:
         raise DataError(
             f"a picture of {size[0]}x{size[1]} pixels cannot be trained at its own size",
             f"sides from {SHORTEST_SIDE} to {LONGEST_SIDE} pixels are possible",
-            "resize it, or leave varsize off",
+            f"resize it, or leave {setting('varsize')} off",
         )
     return Frame(width, height, resized=size)
 
@@ -58,7 +58,7 @@ def _bucket(size: Size, config: DataConfig, resolution: Size) -> Frame:
         bucket = _floored(resized[0], options), _floored(resized[1], options)
         if min(bucket) < SHORTEST_SIDE:
             what = f"a picture of {size[0]}x{size[1]} pixels is too small for a bucket"
-            raise DataError(what, "none is enlarged", "leave bucket_no_upscale off")
+            raise DataError(what, "none is enlarged", f"leave {setting('bucket_no_upscale')} off")
         return Frame(*bucket, resized=resized)
     bucket = nearest_bucket(size, bucket_sizes(resolution, options))
     if config.resize_mode != "cover":
@@ -75,7 +75,7 @@ def bucket_sizes(resolution: Size, options: BucketConfig) -> list[Size]:
         raise ConfigError(
             f"the resolution {resolution[0]}x{resolution[1]} is outside of the buckets' limits",
             f"their sides go from {low} to {high}",
-            "change min_bucket_reso or max_bucket_reso",
+            f"change {setting('min_bucket_reso')} or {setting('max_bucket_reso')}",
         )
     area = resolution[0] * resolution[1]
     square = int(math.sqrt(area) // step) * step

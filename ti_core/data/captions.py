@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, setting
 
 _LEADING_NUMBER = re.compile(r"^[-\d]+\s*")
 """A1111 drops the running number that its preprocessing puts first."""
@@ -107,7 +107,7 @@ def file_words(stem: str, regex: str = "", join: str = " ") -> str:
         return join.join(_whole(match) for match in re.findall(regex, words))
     except re.error as error:
         raise ConfigError(
-            f"filename_word_regex {regex!r} is no regular expression", str(error)
+            f"{setting('filename_word_regex')} {regex!r} is no regular expression", str(error)
         ) from error
 
 

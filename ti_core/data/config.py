@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from ..errors import ConfigError
+from ..errors import ConfigError, setting
 from ..families import SIDE_STEP
-from ..options import check, group, option
+from ..options import check, group, option, require_one
 
 SHORTEST_SIDE, LONGEST_SIDE = 64, 2048
 """Sides in pixels that can be trained at."""
@@ -80,16 +80,16 @@ class BucketConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.enable_bucket and self.varsize:
-            raise ConfigError("enable_bucket and varsize are both set", "", "choose one")
+        require_one(self, "enable_bucket", "varsize")
         if self.bucket_reso_steps % SIDE_STEP:
             raise ConfigError(
-                f"bucket_reso_steps is {self.bucket_reso_steps}",
+                f"{setting('bucket_reso_steps')} is {self.bucket_reso_steps}",
                 f"one value of a latent stands for {SIDE_STEP} pixels",
                 f"give a multiple of {SIDE_STEP}",
             )
         if self.min_bucket_reso > self.max_bucket_reso:
-            raise ConfigError("min_bucket_reso is larger than max_bucket_reso", "", "swap them")
+            low, high = setting("min_bucket_reso"), setting("max_bucket_reso")
+            raise ConfigError(f"{low} is larger than {high}", "", "swap them")
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,8 @@ class TagConfig:
     keep_tokens_separator: str = option(
         "",
         "what divides tags that stay from those that move, such as '|||'; a second one begins "
-        "tags that stay at the end; where a caption has it, keep_tokens does not count",
+        "tags that stay at the end; where a caption has it, "
+        f"{setting('keep_tokens')} does not count",
         label="Keep tokens separator",
         advanced=True,
         quiet=True,
@@ -153,7 +154,7 @@ class TagConfig:
     def __post_init__(self) -> None:
         check(self)
         if not self.caption_separator:
-            raise ConfigError("caption_separator is empty", "", "leave it at ','")
+            raise ConfigError(f"{setting('caption_separator')} is empty", "", "leave it at ','")
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,8 @@ class DataConfig:
     dataset_config: str = option(
         "",
         "kohya's dataset file (.toml or .json): several folders, each with settings of its own, "
-        "which replace those given here; train_data_dir and reg_data_dir are not read then",
+        f"which replace those given here; {setting('train_data_dir')} and "
+        f"{setting('reg_data_dir')} are not read then",
         label="Dataset file",
         advanced=True,
         recorded=False,
@@ -305,13 +307,12 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.use_object_template and self.use_style_template:
-            raise ConfigError(
-                "use_object_template and use_style_template are both set", "", "choose one"
-            )
+        require_one(self, "use_object_template", "use_style_template")
         if not re.fullmatch(r"\.[^/\\]+", self.caption_extension):
             raise ConfigError(
-                f"caption_extension is {self.caption_extension!r}", "", "write it like '.txt'"
+                f"{setting('caption_extension')} is {self.caption_extension!r}",
+                "",
+                "write it like '.txt'",
             )
         _check_resolution(self.resolution)
 
@@ -321,7 +322,9 @@ def _check_resolution(size: object) -> None:
         return
     text = "x".join(map(str, size)) if isinstance(size, tuple) else repr(size)
     whole = isinstance(size, tuple) and len(size) == 2 and all(type(side) is int for side in size)
-    check_sides(f"resolution is {text}", size if isinstance(size, tuple) and whole else (0, 0))
+    check_sides(
+        f"{setting('resolution')} is {text}", size if isinstance(size, tuple) and whole else (0, 0)
+    )
 
 
 def check_sides(what: str, sides: tuple[int, int], longest: int = LONGEST_SIDE) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ..errors import DataError
+from ..errors import DataError, setting
 from ..events import Notice
 from ..randomness import generator
 from .augment import draws_flip
@@ -249,5 +249,6 @@ def _require_trigger(lines: list[str], name: str, items: list[Item], tags: TagCo
                 raise DataError(
                     f"the prompt {prompt!r} of {item.path.name} does not hold {name!r}",
                     "nothing would be learned from it",
-                    "put [name] into the caption or the template, or add --use_object_template",
+                    "put [name] into the caption or the template, or use "
+                    f"{setting('use_object_template')}",
                 )

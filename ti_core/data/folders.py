@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, setting
 from ..events import Notice
 from .config import DataConfig
 from .pictures import ENDINGS, entries_of
@@ -62,7 +62,9 @@ def folders_of(config: DataConfig) -> Folders:
     regular = []
     if config.reg_data_dir:
         if not Path(config.reg_data_dir).is_dir():
-            raise DataError(f"there is no folder {config.reg_data_dir}", "", "check --reg_data_dir")
+            raise DataError(
+                f"there is no folder {config.reg_data_dir}", "", f"check {setting('reg_data_dir')}"
+            )
         regular = list(_of(Path(config.reg_data_dir), config, regular=True))
     return Folders((*train, *regular), tuple(_notices(config)))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ..errors import DataError, FileError
+from ..errors import DataError, FileError, setting
 from ..files.regular_file import open_regular
 from .config import ResizeMode
 
@@ -63,7 +63,7 @@ def list_images(folder: Path) -> list[Path]:
     Raises DataError when there is no such folder, when it cannot be read, or holds no picture.
     """
     if not folder.is_dir():
-        raise DataError(f"there is no folder {folder}", "", "check --train_data_dir")
+        raise DataError(f"there is no folder {folder}", "", f"check {setting('train_data_dir')}")
     found = [p for p in entries_of(folder) if p.suffix.lower() in ENDINGS and p.is_file()]
     masks = set(masks_among(found).values())
     found = [path for path in found if path not in masks]

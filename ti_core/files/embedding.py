@@ -81,7 +81,7 @@ def _spelled(widths: Mapping[str, int]) -> str:
 
 def _advice(has: set[int], wanted: set[int]) -> str:
     if has < wanted:
-        return "if it is one half of two files, join them: ti convert FILE --second FILE"
+        return "if it is one half of two files, join them with ti convert"
     return "use an embedding made for this family of models"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..errors import ConfigError
+from ..errors import ConfigError, setting
 
 _ALLOWED = re.compile(r"[^A-Za-z0-9._\- ]+")
 """A1111 drops every other character (`create_embedding`)."""
@@ -17,7 +17,7 @@ def checked_name(name: str) -> str:
     would drop, and names that loaders treat specially. Nothing is changed silently.
     """
     if not name.strip():
-        raise ConfigError("the embedding has no name", "", "give one with --token_string")
+        raise ConfigError("the embedding has no name", "", f"give {setting('token_string')}")
     if re.search(r"[/\\]", name) or name.strip(".") == "":
         raise ConfigError(
             f"the name {name!r} has path parts", "", "give a plain name, and a folder separately"

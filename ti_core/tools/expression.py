@@ -45,6 +45,8 @@ from .syntax import (
 MOST_VECTORS = 1024
 """No embedding file has more."""
 _MOST_CHARACTERS = 20_000
+_SHOWN = 72
+"""Characters of the expression that an error shows."""
 _MOST_OPERATIONS = 200
 _MOST_BRACKETS = 40
 """The reader, and everyone who walks the tree, calls itself that often at most."""
@@ -71,8 +73,18 @@ def parsed(expression: str) -> Tree:
     """
     if len(expression) > _MOST_CHARACTERS:
         why = f"it has {len(expression)} characters, {_MOST_CHARACTERS} are possible"
-        raise ExpressionError(why, expression, _MOST_CHARACTERS)
+        raise _refusal(why, expression, _MOST_CHARACTERS)
     return _Reader(expression).whole()
+
+
+def _refusal(why: str, expression: str, column: int, fix: str = "") -> ExpressionError:
+    """With the part of the expression around the place, and a caret below it."""
+    start = max(0, min(column - _SHOWN // 2, len(expression) - _SHOWN))
+    line = expression[start : start + _SHOWN]
+    shown = "".join(c if c.isprintable() else " " for c in line)
+    what = f"the expression cannot be read at column {column + 1}"
+    caret = " " * (column - start) + "^"
+    return ExpressionError(what, why, fix, f"    {shown}\n    {caret}")
 
 
 # --- words ------------------------------------------------------------------------------------
@@ -98,20 +110,20 @@ def _next_word(expression: str, at: int) -> tuple[_Word, int]:
         return _Word("name", match[1] or match[2], at), match.end()
     if sign in "<`":
         fix = "write <name>, with the name of an embedding between the brackets"
-        raise ExpressionError("this bracket is not closed, or empty", expression, at, fix)
+        raise _refusal("this bracket is not closed, or empty", expression, at, fix)
     if match := BARE_NAME.match(expression, at):
         return _Word("name", match.group(), at), match.end()
     if match := _NUMBER.match(expression, at):
         return _Word("number", match.group(), at), _end_of_number(expression, match)
     if sign in "+-*/,:=[]()":
         return _Word(sign, sign, at), at + 1
-    raise ExpressionError(f"{sign!r} has no meaning here", expression, at)
+    raise _refusal(f"{sign!r} has no meaning here", expression, at)
 
 
 def _quoted(expression: str, at: int) -> tuple[_Word, int]:
     match = _QUOTED.match(expression, at)
     if match is None:
-        raise ExpressionError("this quote is not closed", expression, at)
+        raise _refusal("this quote is not closed", expression, at)
     quote = expression[at]
     text = match.group()[1:-1].replace(quote * 2, quote)
     return _Word("text", text, at), match.end()
@@ -122,7 +134,7 @@ def _end_of_number(expression: str, match: re.Match[str]) -> int:
     end = match.end()
     if end < len(expression) and (expression[end].isalpha() or expression[end] in "_."):
         fix = "write a name that begins with a digit as <4k>"
-        raise ExpressionError("this is neither a number nor a name", expression, match.start(), fix)
+        raise _refusal("this is neither a number nor a name", expression, match.start(), fix)
     return end
 
 
@@ -156,7 +168,7 @@ class _Reader:
 
     def fail(self, why: str, at: int | None = None, fix: str = "") -> ExpressionError:
         place = self.word.at if at is None else at
-        return ExpressionError(why, self.expression, place, fix)
+        return _refusal(why, self.expression, place, fix)
 
     def expected(self, what: str) -> ExpressionError:
         word = self.word

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..errors import ConfigError, EmbeddingError
+from ..errors import ConfigError, EmbeddingError, setting
 from ..files.embedding import Embedding, file_keys
 from ..files.library import Library
 from ..files.reading import read_embedding, read_embeddings
@@ -53,7 +53,7 @@ class Sources:
             raise ConfigError(
                 f"there is no model to look {printed(leaf)} up in",
                 "the vectors of words are in a model's vocabulary",
-                "add --pretrained_model_name_or_path; the name of an embedding has no quotes",
+                f"give {setting('pretrained_model_name_or_path')}; names have no quotes",
             )
         if isinstance(leaf, Text):
             rows = self._session.token_embeddings_of(leaf.text)
@@ -86,7 +86,7 @@ class Sources:
         if "-" in name:
             return "a difference is written with spaces: a - b"
         if not self._folders and not self._listed:
-            return "name its file with --embeddings, or its folder with --embeddings_dir"
+            return f"name the file, or its folder as {setting('embeddings_dir')}"
         return "check the spelling; words of the model stand in 'quotes'"
 
 

@@ -7,9 +7,8 @@ from typing import Literal
 
 from ..data.config import DataConfig
 from ..data.latent_cache.config import CacheConfig
-from ..errors import ConfigError
 from ..files.names import checked_name
-from ..options import check, group, option
+from ..options import check, group, option, require_one
 from ..port.precision import Precision
 from ..schedule import Decay, parse_schedule
 from .optimizers import OptimizerName
@@ -138,8 +137,7 @@ class OptimizerConfig:
         parse_schedule(self.learning_rate, self.max_train_steps)
         if self.clip_grad_mode != "disabled":
             parse_schedule(self.clip_grad_value, self.max_train_steps, "clip_grad_value")
-            if self.max_grad_norm:
-                raise ConfigError("clip_grad_mode and max_grad_norm are both set", "", "choose one")
+            require_one(self, "clip_grad_mode", "max_grad_norm")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import ConfigError
+from ..errors import ConfigError, setting
 from ..events import Notice
 from ..files.atomic import require_writable
 from ..files.names import checked_name
@@ -29,7 +29,9 @@ def create_embedding(
     """
     path = folder / f"{checked_name(config.token_string)}.safetensors"
     if path.exists() and not overwrite:
-        raise ConfigError(f"{path} exists already", "", "choose another name, or add --overwrite")
+        raise ConfigError(
+            f"{path} exists already", "", f"choose another name, or use {setting('overwrite')}"
+        )
     require_writable(folder)
     with host.session() as session:
         facts = host.describe()

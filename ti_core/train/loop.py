@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..data.latent_cache.latents import Latents
-from ..errors import NotFiniteError, TIError
+from ..errors import NotFiniteError, TIError, setting
 from ..events import Event, Notice
 from ..files.embedding import Embedding
 from ..files.infotext import infotext, save_png
@@ -250,7 +250,7 @@ class Run:
             raise NotFiniteError(
                 f"the loss is not a finite number at step {at + 1}",
                 f"it stayed so after {_MOST_RECOVERIES} attempts with lower learning rates",
-                "try another precision (--mixed_precision no), a lower learning rate, other "
+                f"try {setting('mixed_precision')} no, a lower learning rate, other "
                 "pictures or another VAE",
             )
         factor, count = self.rate_factor / 2, self.recoveries + 1

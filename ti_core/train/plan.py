@@ -11,7 +11,7 @@ from ..data.dataset import Dataset, load_dataset
 from ..data.latent_cache.remembered import RememberedPictures
 from ..data.order import Order
 from ..data.tags import holds_trigger
-from ..errors import ConfigError, HostError, TrainingError
+from ..errors import ConfigError, HostError, TrainingError, setting
 from ..events import Notice, notice_of
 from ..files.atomic import require_writable
 from ..port.session import Host, ModelFacts, PreviewRequest
@@ -137,9 +137,9 @@ def _schedule(config: TrainConfig, done: int) -> Schedule:
     last = config.optimizer.max_train_steps
     if done >= last:
         raise TrainingError(
-            f"{config.name} has {done} steps already, and max_train_steps is {last}",
-            "max_train_steps counts over the embedding's life",
-            f"give --max_train_steps more than {done}",
+            f"{config.name} has {done} steps already, and {setting('max_train_steps')} is {last}",
+            "steps count over the embedding's life",
+            "give more",
         )
     schedule = parse_schedule(config.optimizer.learning_rate, last)
     require_reach(schedule, done, last)
@@ -158,7 +158,9 @@ def _check_start(
     require_writable(resume.path if resume else Path(config.output.logging_dir))
     if final_path.exists() and not resume and not config.output.overwrite:
         raise ConfigError(
-            f"{final_path} exists already", "", "choose another name, or add --overwrite"
+            f"{final_path} exists already",
+            "",
+            f"choose another name, or use {setting('overwrite')}",
         )
 
 
@@ -182,7 +184,7 @@ def _require_same_optimizer(config: TrainConfig, state: TrainState) -> None:
     if chosen != state.optimizer:
         raise TrainingError(
             "the run cannot continue with another optimiser",
-            f"it was made with {state.optimizer}, and optimizer_type is {chosen}",
+            f"it was made with {state.optimizer}, and {setting('optimizer_type')} is {chosen}",
             "leave that setting as it was, or start a new run",
         )
 
@@ -199,7 +201,7 @@ def _require_same_vectors(config: TrainConfig, state: TrainState, facts: ModelFa
     if wanted != count and not (config.embedding.weights and wanted == 1):
         raise TrainingError(
             "the run cannot go on with another number of vectors",
-            f"it has {count}, and num_vectors_per_token is {wanted}",
+            f"it has {count}, and {setting('num_vectors_per_token')} is {wanted}",
             "leave that setting as it was, or train anew",
         )
 

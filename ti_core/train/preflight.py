@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..checkup.finding import Finding
 from ..checkup.run import check_folder
-from ..errors import DataError
+from ..errors import DataError, setting
 from ..events import Notice
 from ..port.session import Host
 from .checkup_input import checkup_input
@@ -25,7 +25,7 @@ def checkup(config: TrainConfig, host: Host) -> list[Notice]:
         raise DataError(
             "; ".join(error.what for error in errors),
             "; ".join(error.why for error in errors if error.why),
-            f"{errors[0].fix or 'see ti check'} (--skip_checkup trains all the same)",
+            f"{errors[0].fix or 'see ti check'} ({setting('skip_checkup')} trains without it)",
         )
     return [_notice(finding) for finding in found if finding.severity == "warning"]
 

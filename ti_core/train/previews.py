@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..data.templates import fill
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, setting
 from ..port.session import PreviewRequest, TextOptions
 from .config import TrainConfig
 
@@ -56,7 +56,9 @@ def _request(line: str, base: PreviewRequest, name: str) -> PreviewRequest:
 
 class _LineParser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
-        raise ConfigError("a preview prompt cannot be read", message, "see --sample_prompts")
+        raise ConfigError(
+            "a preview prompt cannot be read", message, f"see {setting('sample_prompts')}"
+        )
 
 
 def _line_parser() -> argparse.ArgumentParser:

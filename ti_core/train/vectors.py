@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import ConfigError
+from ..errors import ConfigError, setting
 from ..events import Notice
 from ..files.embedding import Embedding, describe, for_encoders
 from ..files.reading import read_embedding
@@ -75,7 +75,7 @@ def rows_from_file(config: EmbeddingConfig, facts: ModelFacts) -> dict[str, Tens
         raise ConfigError(
             f"{config.weights} holds {embedding.count} vectors, not {wanted}",
             "",
-            "leave out --num_vectors_per_token",
+            f"leave {setting('num_vectors_per_token')} at 1",
         )
     return for_encoders(embedding, facts.widths, config.weights)
 

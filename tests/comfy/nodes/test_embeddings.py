@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import pickle
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 
 from tests.comfy.nodes import program
 from tests.comfy.nodes.graph import call, created, trained
+from tests.errors import TEXTS, error_classes
 from ti_core.errors import ConfigError, DataError, EmbeddingError, HostError, TIError
 from ti_core.files.formats import FORMATS
 from ti_core.files.writing import write_embedding
@@ -179,6 +181,31 @@ def test_embeddings_and_words_are_mixed_by_an_expression() -> None:
 def test_an_expression_reaches_only_what_is_connected(expression: str) -> None:
     with pytest.raises(TIError):
         call("MergeEmbeddings", a=created(), expression=expression)
+
+
+@pytest.mark.parametrize("expression", ["'a' * 0.5 +", "a*1e400", "(", "`seed` ; 1"])
+def test_a_typing_error_is_shown_and_not_more(expression: str) -> None:
+    """ComfyUI's worker calls str() and repr() of it, outside of any `try`."""
+    with pytest.raises(TIError) as caught:
+        call("MergeEmbeddings", a=created(), expression=expression)
+    assert str(caught.value)
+    assert repr(caught.value)
+
+
+@pytest.mark.parametrize("kind", error_classes())
+def test_an_error_of_any_class_leaves_a_node_with_its_labels(
+    kind: type[TIError], comfy: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(**inputs: Any) -> None:
+        raise kind(f"{comfy['input']}/x: {TEXTS[0]}", *TEXTS[1:])
+
+    node = program.every_node()["TI_SaveEmbedding"]
+    monkeypatch.setattr(node, "work", work)
+    with pytest.raises(TIError) as caught:
+        node.execute()
+    assert type(caught.value).__name__ == kind.__name__
+    assert str(caught.value).startswith('input/x: "Max steps" is 0: "Seed" too; use "Overwrite')
+    assert str(copy.copy(caught.value)) == str(caught.value)
 
 
 def test_an_embedding_is_scaled_by_factor_brackets_and_strength() -> None:

@@ -148,7 +148,7 @@ def test_much_memory_is_mentioned_with_the_remedy(
     latents_of(pictures, session(), CacheConfig(), tell=told.append)
     (notice,) = told
     assert "latents of 3 pictures" in notice.what
-    assert "--cache_latents_to_disk" in notice.fix
+    assert "`cache_latents_to_disk`" in notice.fix
 
 
 @pytest.mark.parametrize("to_disk", [False, True])

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ... import __version__
+from ...errors import setting
 from ...events import Notice, notice_of
 from ...port.session import PictureSize, Session
 from .config import CacheConfig
@@ -121,7 +122,7 @@ class InMemory(EachTime):
             what = (
                 f"the latents of {len(self.pictures)} pictures take {size / 1e9:.1f} GB of memory"
             )
-            fix = "add --cache_latents_to_disk, which also makes the next start quick"
+            fix = f"use {setting('cache_latents_to_disk')}, which also makes the next start quick"
             tell(Notice("info", what, "", fix))
 
 

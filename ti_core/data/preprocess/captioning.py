@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from ...errors import HostError
+from ...errors import HostError, setting
 from .config import CaptionConfig
 
 
@@ -24,7 +24,7 @@ def blip(config: CaptionConfig) -> Any:
         raise HostError(
             "BLIP cannot describe the pictures",
             f"transformers is not installed ({error})",
-            "pip install transformers, or leave blip_model out",
+            f"pip install transformers, or leave {setting('blip_model')} out",
         ) from error
     processor = _loaded(BlipProcessor, config.blip_model)
     model = _loaded(BlipForConditionalGeneration, config.blip_model, use_safetensors=True).eval()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ...errors import ConfigError
+from ...errors import ConfigError, setting
 from ..captions import caption_file, read_text
 from .config import CaptionConfig, ExistingCaption
 
@@ -50,7 +50,7 @@ def tagger(config: CaptionConfig) -> Describer:
     """
     folder = Path(config.tags_dir)
     if not folder.is_dir():
-        raise ConfigError(f"there is no folder {folder}", "", "check tags_dir")
+        raise ConfigError(f"there is no folder {folder}", "", f"check {setting('tags_dir')}")
 
     def describe(image: Image.Image, source: Path) -> str:
         path = folder / f"{source.stem}.txt"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ...errors import ConfigError
+from ...errors import ConfigError, setting
 from ...families import SIDE_STEP
 from ...options import check, group, option
 from ..config import ResizeMode
@@ -170,8 +170,8 @@ class AutosizeConfig:
             low, high = (getattr(self, f"multicrop_{end}{what}") for end in ("min", "max"))
             if low > high:
                 raise ConfigError(
-                    f"multicrop_min{what} is {low}",
-                    f"that is more than multicrop_max{what}, {high}",
+                    f"{setting(f'multicrop_min{what}')} is {low}",
+                    f"that is more than {setting(f'multicrop_max{what}')}, {high}",
                     "exchange them",
                 )
 
@@ -250,8 +250,8 @@ class CaptionConfig:
         check(self)
         if self.blip_min_length > self.blip_max_length:
             raise ConfigError(
-                f"blip_min_length is {self.blip_min_length}",
-                f"that is more than blip_max_length, {self.blip_max_length}",
+                f"{setting('blip_min_length')} is {self.blip_min_length}",
+                f"that is more than {setting('blip_max_length')}, {self.blip_max_length}",
                 "exchange them",
             )
 
@@ -308,7 +308,7 @@ class PreprocessConfig:
         for name in ("width", "height"):
             if getattr(self, name) % SIDE_STEP:
                 raise ConfigError(
-                    f"{name} is {getattr(self, name)}",
+                    f"{setting(name)} is {getattr(self, name)}",
                     f"the model needs multiples of {SIDE_STEP}",
                     f"try {getattr(self, name) // SIDE_STEP * SIDE_STEP}",
                 )
