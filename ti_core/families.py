@@ -34,10 +34,6 @@ class EncoderSpec:
     earlier ones without. (SD2 never uses its last layer, which is not counted here.)"""
     pooled: bool = False
     """Whether the network is also given this encoder's pooled text."""
-    vocabulary: int = 49_408
-    """Number of tokens; that of CLIP."""
-    tokens_per_chunk: int = 75
-    """Places for tokens between the start and the end mark."""
 
 
 @dataclass(frozen=True)

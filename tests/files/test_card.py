@@ -23,7 +23,7 @@ from ti_core.errors import EmbeddingError, FileError
 from ti_core.families import FAMILIES
 from ti_core.files.card import KEYWORD, card_bytes, read_card
 from ti_core.files.card_pixels import with_margins
-from ti_core.files.embedding import Embedding, describe
+from ti_core.files.embedding import Embedding, with_metadata
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "my-ref-15-card.png"
 ROWS = torch.tensor([[0.1, -2.5e-39, 3.4e38, -0.0], [1 / 3, 1e-45, 7.0, -1.5]])
@@ -35,7 +35,7 @@ def cat(vectors: dict[str, torch.Tensor] | None = None) -> Embedding:
     """Described as a trained one is."""
     vectors = vectors or {"clip_l": ROWS}
     family = FAMILIES["sdxl" if len(vectors) > 1 else "sd1"]
-    return describe(
+    return with_metadata(
         Embedding("my cat.v2", vectors, 10**9),
         family.release().architecture,
         "v1-5",

@@ -19,8 +19,8 @@ from ti_core.errors import EmbeddingError, FileError
 from ti_core.families import SD1, SD2, Release
 from ti_core.files.embedding import (
     Embedding,
-    describe,
     for_encoders,
+    with_metadata,
 )
 from ti_core.files.reading import read_embedding
 from ti_core.files.writing import write_embedding
@@ -31,7 +31,7 @@ same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixtur
 
 
 def described(vectors: dict[str, Tensor], release: Release = SD1.releases[0]) -> Embedding:
-    return describe(
+    return with_metadata(
         Embedding("cat", vectors, 500), release.architecture, "model", "0123456789", {"seed": 7}
     )
 
@@ -103,7 +103,7 @@ def test_any_embedding_makes_the_round_trip(
 ) -> None:
     rows = torch.randn(count, width, generator=torch.Generator().manual_seed(step))
     path = tmp_path / f"{name}.safetensors"
-    write_embedding(path, describe(Embedding(name, {"clip_l": rows}, step), "", "", "", {}))
+    write_embedding(path, with_metadata(Embedding(name, {"clip_l": rows}, step), "", "", "", {}))
     found = read_embedding(path)
     assert (found.name, found.step) == (name, step)
     assert torch.equal(found.vectors["emb_params"], rows)

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ti_core.errors import EmbeddingError, FileError
-from ti_core.files.embedding import Embedding, describe
+from ti_core.files.embedding import Embedding, with_metadata
 from ti_core.files.library_index import Facts
 from ti_core.files.peek import peek
 from ti_core.files.reading import read_embeddings
@@ -38,7 +38,9 @@ def plain(tensors: dict[str, Tensor], **metadata: str) -> bytes:
     return safetensors.torch.save(apart, metadata or None)
 
 
-OURS = describe(Embedding("x", {"clip_l": ROWS}, 500), "stable-diffusion-v1", "model", "0123", {})
+OURS = with_metadata(
+    Embedding("x", {"clip_l": ROWS}, 500), "stable-diffusion-v1", "model", "0123", {}
+)
 FILES: dict[str, bytes] = {
     "ours.safetensors": to_bytes({"emb_params": ROWS}, OURS.metadata),
     "sdxl.safetensors": plain({"clip_l": ROWS, "clip_g": WIDE}),

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ti_core.errors import StorageError
 from ti_core.families import SD1, SD2, SDXL, Release
-from ti_core.files.embedding import Embedding, describe
+from ti_core.files.embedding import Embedding, with_metadata
 from ti_core.files.sidecars import kept_notice, write_notes, write_preview
 
 ROWS = torch.ones(2, 4)
@@ -27,7 +27,9 @@ def path(tmp_path: Path) -> Path:
 def cat(step: int = 500, release: Release = SD1.releases[0]) -> Embedding:
     vectors = {"clip_l": ROWS, "clip_g": ROWS} if release in SDXL.releases else {"clip_l": ROWS}
     plain = Embedding("my.cat", vectors, step)
-    return describe(plain, release.architecture, "v1-5-pruned", "e1441589a6", {}, licence="CC0-1.0")
+    return with_metadata(
+        plain, release.architecture, "v1-5-pruned", "e1441589a6", {}, licence="CC0-1.0"
+    )
 
 
 def notes(path: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ti_core.errors import EmbeddingError, StorageError
 from ti_core.families import SD1, SDXL, Family
-from ti_core.files.embedding import Embedding, describe
+from ti_core.files.embedding import Embedding, with_metadata
 from ti_core.files.formats import FORMATS
 from ti_core.files.reading import read_embedding
 from ti_core.files.writing import write_card, write_embedding
@@ -31,7 +31,7 @@ def described(vectors: dict[str, Tensor], family: Family = SD1) -> Embedding:
     """With everything that can be told about it."""
     plain = Embedding("cat", vectors, 500)
     more: dict[str, Any] = {"licence": "CC0-1.0", "negative": True}
-    return describe(
+    return with_metadata(
         plain, family.release().architecture, "v1-5, pruned", "e1441589a6", {"seed": 7}, **more
     )
 
@@ -108,7 +108,7 @@ def test_any_embedding_makes_the_round_trip_through_every_format_bit_for_bit(
     table = torch.from_numpy(rows)
     cat = Embedding(name, {"emb_params": table}, step)
     if described_fully:
-        cat = describe(cat, "", "", "", {})
+        cat = with_metadata(cat, "", "", "", {})
     path = tmp_path / f"{name}{file[1]}"
     write_embedding(path, cat, file[0], PICTURE)
     found = read_embedding(path)

@@ -92,7 +92,7 @@ def file_keys(vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return dict(vectors)
 
 
-def describe(
+def with_metadata(
     embedding: Embedding,
     architecture: str,
     base_model: str,

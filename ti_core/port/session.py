@@ -27,6 +27,7 @@ from torch import Tensor
 from ..diffusion import Diffusion
 from ..families import Family, LatentFormat
 from .precision import Precision as Precision
+from .prompt import TOKENS_PER_CHUNK
 
 Vectors = Mapping[str, Tensor]
 """One embedding: encoder key → (k, width) fp32, k rows that stand for one word."""
@@ -45,7 +46,7 @@ class EncoderFacts:
     """Length of one vector."""
     vocabulary: int
     """Number of known tokens; ids from here up can name placeholders."""
-    tokens_per_chunk: int = 75
+    tokens_per_chunk: int = TOKENS_PER_CHUNK
     """Places for tokens between the start and the end mark."""
 
 

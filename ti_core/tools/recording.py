@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..families import by_widths
-from ..files.embedding import Embedding, describe, for_encoders
+from ..files.embedding import Embedding, for_encoders, with_metadata
 from ..port.session import ModelFacts
 
 _MODEL = ("ti.base_model", "ti.base_model_hash")
@@ -33,7 +33,7 @@ def recorded(
         model = (facts.checkpoint_name, facts.checkpoint_hash)
     else:
         model = (agreed.get(_MODEL[0], ""), agreed.get(_MODEL[1], ""))
-    described = describe(embedding, _architecture(embedding, facts), *model, recipe).metadata
+    described = with_metadata(embedding, _architecture(embedding, facts), *model, recipe).metadata
     if _ARCHITECTURE in agreed:
         described[_ARCHITECTURE] = agreed[_ARCHITECTURE]
     return replace(embedding, metadata={**agreed, **described})

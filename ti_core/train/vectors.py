@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import ConfigError, setting
 from ..events import Notice
-from ..files.embedding import Embedding, describe, for_encoders
+from ..files.embedding import Embedding, for_encoders, with_metadata
 from ..files.reading import read_embedding
 from ..port.session import ModelFacts, Session
 from .config import EmbeddingConfig, FillRule
@@ -131,7 +131,7 @@ def described(
 ) -> Embedding:
     """Rows as an embedding with the metadata for its file; `settings` are what made it."""
     plain = Embedding(name, {key: value.detach().cpu() for key, value in rows.items()}, step)
-    return describe(
+    return with_metadata(
         plain,
         facts.architecture,
         facts.checkpoint_name,

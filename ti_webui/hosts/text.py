@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from ti_core.errors import HostError
 from ti_core.hosts.common.slots import chunk_ids, emphasise, slot_weights, vectors_inserted
-from ti_core.port.prompt import Chunk, pack, read_prompt
+from ti_core.port.prompt import TOKENS_PER_CHUNK, Chunk, pack, read_prompt
 from ti_core.port.session import EncoderFacts, TextOptions, Vectors
 
-POSITIONS = 77
-"""Of every CLIP text encoder: 75 tokens, a start and an end mark."""
+POSITIONS = TOKENS_PER_CHUNK + 2
+"""Of every CLIP text encoder, with a start and an end mark."""
 
 Weigh = Callable[[Tensor, list[list[int]], list[list[float]]], Tensor]
 """States (1, 77, width), token numbers and weights of one chunk → weighted states."""
@@ -51,7 +51,7 @@ class Encoder:
     def facts(self) -> EncoderFacts:
         """As the port describes it."""
         table = self.table
-        return EncoderFacts(self.key, table.embedding_dim, table.num_embeddings, POSITIONS - 2)
+        return EncoderFacts(self.key, table.embedding_dim, table.num_embeddings)
 
     def check_ids(self, ids: Sequence[int]) -> None:
         """Raise HostError unless every number is that of a token with a row."""
@@ -108,7 +108,7 @@ def _plan(
     """The chunks of every prompt."""
     lengths = {name: len(vectors[encoder.key]) for name, vectors in embeddings.items()}
     pieces = (read_prompt(prompt, embeddings, emphasis) for prompt in prompts)
-    return [pack(piece, encoder.ids_of, lengths, POSITIONS - 2) for piece in pieces]
+    return [pack(piece, encoder.ids_of, lengths) for piece in pieces]
 
 
 def _run(
