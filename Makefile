@@ -20,6 +20,7 @@ lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/stand_ins.toml
 
 format: $(VENV)/.ready-dev
 	$(BIN)/ruff format .

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -30,7 +31,7 @@ GROUNDS = ("white", "yellow", "gray", "orange", "pink")
 
 def scenes(concept: Concept) -> list[Scene]:
     """The five scenes of a concept."""
-    wanted = concept.wanted
+    wanted: dict[str, Any] = dict(concept.wanted)
     if concept.kind == "combination":
         return [
             replace(scene, background=ground, **wanted)

@@ -22,17 +22,21 @@ sys.path.insert(0, str(ROOT))
 from ti_core.cli.standalone import ModelConfig, open_host  # noqa: E402
 from ti_core.demo.job import DemoConfig, run_demo  # noqa: E402
 from ti_core.demo.world import HELD_OUT  # noqa: E402
+from ti_core.port.session import Host  # noqa: E402
 from ti_core.train.control import Control  # noqa: E402
 
 
-def taught(host, concept: str, seed: int, folder: Path) -> tuple[float, float, float]:
+def taught(host: Host, concept: str, seed: int, folder: Path) -> tuple[float, float, float]:
     """Score before, score after, seconds."""
     config = DemoConfig(out=str(folder / f"{concept}-{seed}"), concept=concept, seed=seed)
     report = run_demo(config, host, lambda _event: None, Control(), lambda _text: None)
+    assert report is not None
+    assert report.score_before is not None
+    assert report.score_after is not None
     return report.score_before, report.score_after, report.seconds
 
 
-def over_seeds(host, concept: str, seeds: list[int], folder: Path) -> dict[str, object]:
+def over_seeds(host: Host, concept: str, seeds: list[int], folder: Path) -> dict[str, object]:
     """The scores of every seed and their means."""
     runs = [taught(host, concept, seed, folder) for seed in seeds]
     before, after, seconds = (list(values) for values in zip(*runs, strict=True))

@@ -7,6 +7,8 @@ biases and the first and last layers have no business with directions: they keep
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -34,15 +36,15 @@ class MuonAndAdam:
             for group in optimiser.param_groups:
                 group["lr"] = rate
         for matrix, parameter in zip(self.muon.param_groups[0]["params"], self.inner, strict=True):
-            matrix.grad = as_matrix(parameter.grad)
+            matrix.grad = None if parameter.grad is None else as_matrix(parameter.grad)
         self.muon.step()
         self.adam.step()
 
-    def state_dict(self) -> dict[str, dict]:
+    def state_dict(self) -> dict[str, dict[str, Any]]:
         """The state of both."""
         return {"muon": self.muon.state_dict(), "adam": self.adam.state_dict()}
 
-    def load_state_dict(self, state: dict[str, dict]) -> None:
+    def load_state_dict(self, state: dict[str, dict[str, Any]]) -> None:
         """Goes on from `state_dict`."""
         self.muon.load_state_dict(state["muon"])
         self.adam.load_state_dict(state["adam"])
@@ -60,7 +62,7 @@ def _is_inner(name: str, parameter: nn.Parameter) -> bool:
     return parameter.ndim > 1 and not any(part in name for part in _OUTER)
 
 
-def _decayed_apart(named: list[tuple[str, nn.Parameter]]) -> list[dict]:
+def _decayed_apart(named: list[tuple[str, nn.Parameter]]) -> list[dict[str, Any]]:
     """Groups for AdamW: no decay for biases, norms and the table of words."""
     free = [p for name, p in named if p.ndim <= 1 or "token_embedding" in name]
     kept = [p for name, p in named if not (p.ndim <= 1 or "token_embedding" in name)]

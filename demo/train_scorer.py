@@ -73,7 +73,9 @@ def _uneven(rng: random.Random) -> list[tuple[tuple[int, ...], tuple[float, ...]
 
 
 @torch.no_grad()
-def through_vae(pictures: list[Image.Image], rng: random.Random, share: float = 0.33) -> list:
+def through_vae(
+    pictures: list[Image.Image], rng: random.Random, share: float = 0.33
+) -> list[Image.Image]:
     """A share of the pictures as the model's VAE gives them back."""
     vae = AutoencoderKL.from_pretrained(ROOT / "demo/model/vae", torch_dtype=torch.float32)
     chosen = rng.sample(range(len(pictures)), int(share * len(pictures)))
@@ -137,7 +139,8 @@ def _twin(head: str, name: str) -> bool:
 def train(pictures: np.ndarray, labels: dict[str, np.ndarray]) -> Eye:
     """Cross-entropy on the four answers; AdamW with a cosine rate."""
     torch.manual_seed(3)
-    eye, steps = Eye().to(memory_format=torch.channels_last), EPOCHS * (len(pictures) // BATCH)
+    eye, steps = Eye(), EPOCHS * (len(pictures) // BATCH)
+    eye.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch knows it
     optimiser = torch.optim.AdamW(eye.parameters(), RATE, weight_decay=0.02)
     rates = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE * 1.5, steps)
     order, began = np.random.default_rng(3), time.time()
@@ -152,7 +155,7 @@ def train(pictures: np.ndarray, labels: dict[str, np.ndarray]) -> Eye:
             for head in HEADS
         ]  # fmt: skip
         optimiser.zero_grad()
-        sum(losses).backward()
+        torch.stack(losses).sum().backward()
         optimiser.step()
         rates.step()
         if step % 200 == 0:

@@ -21,6 +21,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from ti_core.demo import lexicon
 from ti_core.demo.world import Scene, caption
 
+Tensors = tuple[torch.Tensor, ...]
 WIDTH, PICTURES, STEPS = 128, 24, 7_200
 #: The rate falls linearly to 0 over the last part of the way.
 RATE, WARM_UP, FALL = 2e-3, 150, 0.7
@@ -57,9 +58,11 @@ def new_text_encoder(vocabulary: dict[str, int]) -> CLIPTextModel:
     return model
 
 
-def word_table(text: nn.Module) -> nn.Embedding:
+def word_table(text: CLIPTextModel) -> nn.Embedding:
     """The table of word vectors inside a CLIPTextModel."""
-    return text.get_input_embeddings()
+    table = text.get_input_embeddings()
+    assert isinstance(table, nn.Embedding)
+    return table
 
 
 def schedule() -> DDIMScheduler:
@@ -75,7 +78,8 @@ class Student(nn.Module):
 
     def __init__(self, vocabulary: dict[str, int]) -> None:
         super().__init__()
-        self.unet = new_unet().to(memory_format=torch.channels_last)
+        self.unet = new_unet()
+        self.unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch knows it
         self.text = new_text_encoder(vocabulary)
         self.shapes, self.textures = Describer(WIDTH), Describer(WIDTH)
 
@@ -112,7 +116,7 @@ _TEXTURES = {*lexicon.NAMED_TEXTURES, *lexicon.TEXTURE_NAMES}
 def encode(student: Student, sentences: list[Sentence]) -> torch.Tensor:
     """The hidden states (n, 77, 128) of sentences whose glyphs become word vectors."""
 
-    def insert(_module: nn.Module, _given: tuple, vectors: torch.Tensor) -> torch.Tensor:
+    def insert(_module: nn.Module, _given: Tensors, vectors: torch.Tensor) -> torch.Tensor:
         for describer, kind in ((student.shapes, "shape"), (student.textures, "texture")):
             slots = [
                 (row, *getattr(s, kind)) for row, s in enumerate(sentences) if getattr(s, kind)
@@ -129,7 +133,9 @@ def encode(student: Student, sentences: list[Sentence]) -> torch.Tensor:
         hook.remove()
 
 
-def _placed(vectors: torch.Tensor, slots: list, describer: Describer) -> torch.Tensor:
+def _placed(
+    vectors: torch.Tensor, slots: list[tuple[int, int, np.ndarray]], describer: Describer
+) -> torch.Tensor:
     glyphs = torch.from_numpy(np.stack([glyph for _, _, glyph in slots]))[:, None].float() / 127.5
     made = describer(glyphs - 1)
     made = made + JITTER * torch.randn_like(made)

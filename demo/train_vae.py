@@ -32,7 +32,8 @@ def new_vae() -> AutoencoderKL:
 def train_vae(run: Path, steps: int, crop: int = 64) -> AutoencoderKL:
     """Trains on crops, the last third on whole pictures; resumes from run/vae.pt if it exists."""
     torch.manual_seed(1)
-    vae = new_vae().to(memory_format=torch.channels_last)
+    vae = new_vae()
+    vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch knows it
     average = copy.deepcopy(vae)
     optimiser = torch.optim.AdamW(vae.parameters(), RATE, betas=(0.9, 0.99), weight_decay=1e-3)
     first = _resume(run / "vae.pt", vae, average, optimiser)
@@ -61,7 +62,9 @@ def _cosine(progress: float) -> float:
     return 0.5 + 0.5 * float(np.cos(np.pi * progress))
 
 
-def _resume(path: Path, vae: torch.nn.Module, average: torch.nn.Module, optimiser) -> int:
+def _resume(
+    path: Path, vae: torch.nn.Module, average: torch.nn.Module, optimiser: torch.optim.Optimizer
+) -> int:
     if not path.exists():
         return 0
     state = torch.load(path)

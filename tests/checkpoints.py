@@ -139,7 +139,8 @@ def write_folder(
     unet = UNet2DConditionModel(**_unet_config(layout))
     vae = AutoencoderKL(**_vae_config(layout))
     for network, name in ((unet, "unet"), (vae, "vae")):
-        _randomise(network, seed).to(dtype).save_pretrained(folder / name)
+        _randomise(network, seed)
+        network.to(dtype).save_pretrained(folder / name)
     for i, (width, layers) in enumerate(zip(layout.text_widths, layout.text_layers, strict=True)):
         _write_text_encoder(folder, layout, i, width, layers, seed, dtype)
     DDIMScheduler(
@@ -459,7 +460,9 @@ def _write_text_encoder(
         projection_dim=width,
     )
     model = (CLIPTextModelWithProjection if index else CLIPTextModel)(config)
-    _randomise(model, seed).to(dtype).save_pretrained(folder / f"text_encoder{suffix}")
+    _randomise(model, seed)
+    torch.nn.Module.to(model, dtype)  # transformers' own hides its signature
+    model.save_pretrained(folder / f"text_encoder{suffix}")
     place = folder / f"tokenizer{suffix}"
     place.mkdir()
     for name, text in _vocabulary_files().items():
@@ -478,10 +481,9 @@ def _vocabulary_files() -> dict[str, str]:
     return {"vocab.json": json.dumps(vocabulary), "merges.txt": lines}
 
 
-def _randomise(network: torch.nn.Module, seed: int) -> torch.nn.Module:
+def _randomise(network: torch.nn.Module, seed: int) -> None:
     """Fill every parameter as in the single files."""
     fill = _filler(torch.float32, seed)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
             parameter.copy_(fill(name, tuple(parameter.shape)))
-    return network

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ti_core.errors import ScheduleError
-from ti_core.schedule import parse_schedule, require_reach, warmup_and_decay
+from ti_core.schedule import Decay, parse_schedule, require_reach, warmup_and_decay
 
 SEED_004 = "5e-2:100,5e-3:500,5e-4:1000, 5e-5:1500,5e-6"
 
@@ -188,7 +188,7 @@ def test_warm_up_rises_evenly_and_never_gives_zero() -> None:
 
 
 @pytest.mark.parametrize("kind", ["linear", "cosine"])
-def test_a_decay_falls_from_one_towards_zero(kind: str) -> None:
+def test_a_decay_falls_from_one_towards_zero(kind: Decay) -> None:
     factors = [warmup_and_decay(kind, step, 2, 12) for step in range(2, 13)]
     assert factors[0] == 1.0
     assert factors[5] == pytest.approx(0.5)
@@ -203,7 +203,7 @@ def test_a_decay_falls_from_one_towards_zero(kind: str) -> None:
     st.integers(1, 200),
 )
 def test_the_factor_is_always_between_zero_and_one(
-    kind: str, step: int, warmup: int, max_steps: int
+    kind: Decay, step: int, warmup: int, max_steps: int
 ) -> None:
     if step < max_steps:
         assert 0 < warmup_and_decay(kind, step, warmup, max_steps) <= 1

@@ -28,7 +28,7 @@ def clean(save: Save, photographs: dict[str, Image.Image]) -> CheckupInput:
         "zz-cat",
         size=SIZE,
         mirrored=True,
-        tokenize=list,
+        tokenize=lambda text: [*range(len(text))],
         taken=("dog", "my-style"),
     )
 

@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 from collections import namedtuple
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,10 @@ from PIL import Image
 from ti_core.checkup import run as module
 from ti_core.checkup.aim import CheckupInput, Run, Segment
 from ti_core.checkup.disk import spelled
+from ti_core.checkup.finding import Finding
 from ti_core.checkup.memory import estimate
-from ti_core.checkup.run import RULES, check_folder
+from ti_core.checkup.run import RULES, Rule, check_folder
+from ti_core.checkup.survey import Survey
 from ti_core.data.config import DataConfig
 from ti_core.families import SD1, SDXL, Family
 from ti_core.hosts.fake import FakeHost
@@ -178,9 +182,14 @@ def test_the_worst_comes_first_and_everything_is_json(tmp_path: Path) -> None:
 def test_every_rule_is_called_and_progress_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    called, seen = [], []
-    watched = tuple(lambda survey, aim, rule=rule: called.append(rule) or () for rule in RULES)
-    monkeypatch.setattr(module, "RULES", watched)
+    called: list[Rule] = []
+    seen = []
+
+    def watched(rule: Rule, survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+        called.append(rule)
+        return iter(())
+
+    monkeypatch.setattr(module, "RULES", tuple(partial(watched, rule) for rule in RULES))
     aim = CheckupInput(DataConfig(train_data_dir=str(tmp_path)))
     assert check_folder(aim, lambda done, all_: seen.append((done, all_))).ok
     assert tuple(called) == RULES

@@ -3,27 +3,28 @@
 import sys
 import time
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from ti_core.cli import train
 from ti_core.cli.main import main
-from ti_core.hosts.fake import FakeHost, FakeSession
+from ti_core.hosts import fake
 
 PAUSE = 0.02
 """Seconds a prediction takes, so that there is time to interrupt."""
 
 
-class SlowSession(FakeSession):
+class SlowSession(fake.FakeSession):
     """A session that leaves time for a signal."""
 
-    def predict(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+    def predict(self, *args: Any, **kwargs: Any) -> Tensor:
         """See FakeSession."""
         time.sleep(PAUSE)
         return super().predict(*args, **kwargs)
 
 
 if __name__ == "__main__":
-    import ti_core.hosts.fake as module
-
-    module.FakeSession = SlowSession
-    train.open_host = lambda config: FakeHost(Path("embeddings"))
+    vars(fake).update(FakeSession=SlowSession)
+    vars(train).update(open_host=lambda config: fake.FakeHost(Path("embeddings")))
     sys.exit(main())

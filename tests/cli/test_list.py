@@ -20,7 +20,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     root = tmp_path / "embeddings"
-    put(root / "cat.safetensors", content(1, **{"modelspec.trigger_phrase": "<cat>"}))
+    put(root / "cat.safetensors", content(1, metadata={"modelspec.trigger_phrase": "<cat>"}))
     put(root / "sub" / "cat.safetensors", content(2))
     put(root / "wide.safetensors", content(count=5, width=1024))
     put(root / "page.pt", RUBBISH)
@@ -72,7 +72,7 @@ def test_names_and_triggers_of_strangers_cannot_steer_the_terminal(
     folder: Path, capsys: Captured
 ) -> None:
     evil = "\x1b]0;gotcha\x07\n"
-    put(folder / f"{evil}.safetensors", content(**{"modelspec.trigger_phrase": evil}))
+    put(folder / f"{evil}.safetensors", content(metadata={"modelspec.trigger_phrase": evil}))
     assert main(["list", str(folder)]) == 0
     out = capsys.readouterr().out
     assert "gotcha" in out

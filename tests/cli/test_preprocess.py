@@ -13,6 +13,7 @@ from PIL import Image
 
 from ti_core.cli import preprocess as verb
 from ti_core.cli.main import main
+from ti_core.data.pictures import open_picture
 from ti_core.data.preprocess import job
 
 
@@ -105,11 +106,9 @@ def test_ctrl_c_stops_before_the_next_picture(
     import os
     import signal
 
-    picture = job.open_picture
-
     def interrupting(path: Path) -> object:
         os.kill(os.getpid(), signal.SIGINT)
-        return picture(path)
+        return open_picture(path)
 
     monkeypatch.setattr(job, "open_picture", interrupting)
     code, out, _ = ti("in", "out", *SMALL)

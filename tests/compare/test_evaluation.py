@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,12 +18,12 @@ from ti_core.hosts.fake import NOISE, FakeHost
 THOUSAND = Ddpm((0.5,) * 1000)
 
 
-def losses(run_folder: Path, host: FakeHost, draws: int = 8, **more: object) -> torch.Tensor:
+def losses(run_folder: Path, host: FakeHost, draws: int = 8, **more: Any) -> torch.Tensor:
     config = config_of(run_folder)
     questions = questions_of(config.data, config.name, host, draws, config)
     copies = read_copies(copy_files(run_folder), host.describe())
     with host.session() as session:
-        return losses_of(copies, questions, session, host.describe(), **more)  # type: ignore[arg-type]
+        return losses_of(copies, questions, session, host.describe(), **more)
 
 
 def test_what_was_learned_lowers_the_loss_copy_by_copy(run_folder: Path, host: FakeHost) -> None:

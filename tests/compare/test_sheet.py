@@ -15,7 +15,7 @@ from ti_core.compare.sheet import LARGEST_CELL, Sheets, draw_sheets, read_weight
 from ti_core.errors import ConfigError
 from ti_core.events import Event
 from ti_core.hosts.fake import FakeHost
-from ti_core.port.session import PreviewRequest
+from ti_core.port.session import PreviewRequest, Vectors
 
 BASE = PreviewRequest(prompt="", width=64, height=64, seed=5, count=2)
 
@@ -59,7 +59,7 @@ def test_a_row_of_the_sheet_is_a_copy_and_shows_its_pictures(
         assert _contains(np.asarray(sheet), np.asarray(first))
 
 
-def _words(copy: Copy) -> dict[str, object]:
+def _words(copy: Copy) -> dict[str, Vectors]:
     return {"zz-thing": copy.vectors}
 
 

@@ -102,7 +102,7 @@ def _tensor_state(tensor: Tensor | None) -> tuple[Any, ...]:
 
 def _digest(tensor: Tensor) -> str:
     flat = tensor.detach().cpu().contiguous().reshape(-1)
-    data = flat.view(torch.uint8).numpy() if flat.numel() else b""
+    data = flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 

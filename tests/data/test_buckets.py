@@ -14,7 +14,7 @@ from ti_core.data.images import placed
 from ti_core.data.pictures import seen_box
 from ti_core.errors import ConfigError, DataError
 
-SD1 = {"enable_bucket": True}
+SD1: dict[str, Any] = {"enable_bucket": True}
 SDXL = {"enable_bucket": True, "max_bucket_reso": 2048, "bucket_reso_steps": 32}
 SIDES = st.tuples(st.integers(1, 5000), st.integers(1, 5000))
 

@@ -56,4 +56,4 @@ def test_two_templates_at_once_are_a_config_error() -> None:
 @pytest.mark.parametrize("name", ["resize_mode", "template_choice", "latent_sampling_method"])
 def test_a_choice_that_does_not_exist_is_a_config_error(name: str) -> None:
     with pytest.raises(ConfigError, match="choose one of"):
-        DataConfig(**{name: "else"})
+        from_dict(DataConfig, {name: "else"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ti_core.data import pictures
+from ti_core.data.config import ResizeMode
 from ti_core.data.images import cut, list_images, open_image, to_image, to_tensor
 from ti_core.errors import DataError
 
@@ -22,7 +24,7 @@ same_folder = settings(
 )
 
 
-def save(path: Path, image: Image.Image, **options: object) -> Path:
+def save(path: Path, image: Image.Image, **options: Any) -> Path:
     image.save(path, **options)
     return path
 
@@ -167,7 +169,7 @@ def test_a_cut_off_picture_is_opened_or_skipped_but_never_crashes(
 @example((1, 200), (128, 64), "cover")
 @example((200, 1), (64, 128), "pad")
 def test_every_picture_comes_out_at_the_training_size(
-    given_: tuple[int, int], wanted: tuple[int, int], mode: str
+    given_: tuple[int, int], wanted: tuple[int, int], mode: ResizeMode
 ) -> None:
     found = cut(gradient(*given_), *wanted, mode)
     width, height = wanted
@@ -208,6 +210,6 @@ def test_values_become_minus_one_to_one_and_back() -> None:
     image = gradient(64, 64)
     pixels = to_tensor(image)
     assert pixels.dtype == torch.float32
-    assert (pixels.min(), pixels.max()) == (-1, 1)
+    assert (pixels.min().item(), pixels.max().item()) == (-1, 1)
     assert to_image(pixels).tobytes() == image.tobytes()
     assert to_image(torch.full((3, 8, 8), 9.0)).getpixel((0, 0)) == (255, 255, 255)

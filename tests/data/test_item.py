@@ -12,6 +12,7 @@ from PIL import Image
 
 from ti_core.data.buckets import Frame
 from ti_core.data.captions import Caption
+from ti_core.data.config import ResizeMode
 from ti_core.data.images import cut, open_image
 from ti_core.data.item import Item, read_item
 from ti_core.data.pictures import upright_size
@@ -27,7 +28,7 @@ def drawn(path: Path, size: tuple[int, int] = (96, 64), orientation: int = 1) ->
     return path
 
 
-def item(path: Path, width: int = 64, height: int = 64, mode: str = "cover") -> Item:
+def item(path: Path, width: int = 64, height: int = 64, mode: ResizeMode = "cover") -> Item:
     caption = Caption("a thing", from_file=True)
     return read_item(path, caption, lambda size: Frame(width, height, mode))
 
@@ -35,7 +36,7 @@ def item(path: Path, width: int = 64, height: int = 64, mode: str = "cover") -> 
 @pytest.mark.parametrize("mode", ["cover", "stretch", "pad"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_an_item_tells_the_size_that_the_opened_picture_has(
-    tmp_path: Path, orientation: int, mode: str
+    tmp_path: Path, orientation: int, mode: ResizeMode
 ) -> None:
     path = drawn(tmp_path / "a.png", orientation=orientation)
     image = open_image(path)

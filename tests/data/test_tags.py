@@ -40,10 +40,10 @@ def test_without_a_rule_every_caption_stays_as_it_is(caption: str, seed: int, st
 
 
 def test_a_draw_depends_on_seed_step_and_slot_and_on_nothing_else() -> None:
-    rules = {"shuffle_caption": True, "caption_tag_dropout_rate": 0.3}
-    for place in ({"step": 1}, {"seed": 1}, {"slot": 1}):
+    rules: dict[str, Any] = {"shuffle_caption": True, "caption_tag_dropout_rate": 0.3}
+    for later, seed, slot in ((1, 0, 0), (0, 1, 0), (0, 0, 1)):
         assert any(
-            vary(**{**place, "step": place.get("step", 0) + i}, **rules) != vary(step=i, **rules)
+            vary(step=later + i, seed=seed, slot=slot, **rules) != vary(step=i, **rules)
             for i in range(5)
         )
     assert vary(step=7, **rules) == vary(step=7, **rules)
@@ -120,7 +120,11 @@ def test_another_separator_of_tags_is_read_and_commas_are_written() -> None:
 
 def test_prefix_and_suffix_are_joined_by_a_space_and_count_as_tags() -> None:
     assert vary("red, blue", caption_prefix="photo", caption_suffix="new") == "photo red, blue new"
-    rules = {"caption_prefix": "zz,", "keep_tokens": 1, "caption_tag_dropout_rate": 1.0}
+    rules: dict[str, Any] = {
+        "caption_prefix": "zz,",
+        "keep_tokens": 1,
+        "caption_tag_dropout_rate": 1.0,
+    }
     assert vary("red, blue", **rules) == "zz"
     assert vary("", caption_prefix="photo") == "photo"
 

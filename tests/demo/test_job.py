@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ FILES = {"sheet.png", "loss.png", "report.html", "report.json"}
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A demonstration with few steps and pictures."""
     folder = tmp_path_factory.mktemp("demo") / "out"
     options = ["--out", str(folder), "--max_train_steps", "3", "--pictures", "4"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ def scorer() -> Scorer:
     return Scorer.load(WEIGHTS)
 
 
-def _drawings(wanted: dict[str, str], count: int = 12) -> list[Image.Image]:
+def _drawings(wanted: Mapping[str, Any], count: int = 12) -> list[Image.Image]:
     """Plain scenes that show what is wanted, with everything else varied."""
     rng = random.Random(str(wanted))
     scenes = (
@@ -38,35 +40,35 @@ def _drawings(wanted: dict[str, str], count: int = 12) -> list[Image.Image]:
 
 
 @pytest.mark.parametrize("concept", HELD_OUT.values(), ids=list(HELD_OUT))
-def test_drawings_of_a_concept_score_high(scorer: Scorer, concept: Concept):
+def test_drawings_of_a_concept_score_high(scorer: Scorer, concept: Concept) -> None:
     assert scorer.concept_score(_drawings(concept.wanted), concept) > 0.8
 
 
 @pytest.mark.parametrize("concept", HELD_OUT.values(), ids=list(HELD_OUT))
-def test_drawings_of_other_things_score_low(scorer: Scorer, concept: Concept):
+def test_drawings_of_other_things_score_low(scorer: Scorer, concept: Concept) -> None:
     others = [c for c in HELD_OUT.values() if c.name != concept.name]
     pictures = [picture for other in others for picture in _drawings(other.wanted, 4)]
     assert scorer.concept_score(pictures, concept) < 0.1
 
 
-def test_plain_readings(scorer: Scorer):
+def test_plain_readings(scorer: Scorer) -> None:
     reading = scorer.read(draw(Scene("star", "purple", "yellow", texture="checkered", size="big")))
     assert (reading.colour, reading.background) == ("purple", "yellow")
     assert (reading.shape, reading.texture, reading.style) == ("star", "checkered", "flat")
     assert 0 < reading.sure <= 1
 
 
-def test_bigger_pictures_are_read_too(scorer: Scorer):
+def test_bigger_pictures_are_read_too(scorer: Scorer) -> None:
     assert scorer.read(draw(Scene("ring", "green", size="big"), 256)).shape == "ring"
 
 
-def test_noise_is_no_concept(scorer: Scorer):
+def test_noise_is_no_concept(scorer: Scorer) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (8, 96, 96, 3), dtype=np.uint8)
     pictures = [Image.fromarray(one) for one in noise]
     assert all(scorer.concept_score(pictures, concept) < 0.5 for concept in HELD_OUT.values())
 
 
-def test_matches_takes_plain_fields(scorer: Scorer):
+def test_matches_takes_plain_fields(scorer: Scorer) -> None:
     picture = draw(Scene("triangle", "red", size="big"))
     assert scorer.matches(picture, {"shape": "triangle", "colour": "red"})
     assert not scorer.matches(picture, {"shape": "triangle", "colour": "blue"})

@@ -34,7 +34,7 @@ class Model(nn.Module):
         self.inner = nn.Conv2d(8, 8, 3, padding=1)
         self.mix = nn.Linear(8, 8)
         self.conv_out = nn.Conv2d(8, 4, 3, padding=1)
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch knows it
 
     def forward(self, words: torch.Tensor) -> torch.Tensor:
         seen = self.token_embedding(words)[..., None, None].expand(-1, -1, 6, 6)

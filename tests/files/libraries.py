@@ -14,10 +14,12 @@ from ti_core.files.library import Library
 RUBBISH = b"<!DOCTYPE html><title>404</title>"
 
 
-def content(seed: int = 0, count: int = 2, width: int = 768, **metadata: str) -> bytes:
+def content(
+    seed: int = 0, count: int = 2, width: int = 768, metadata: dict[str, str] | None = None
+) -> bytes:
     """A `.safetensors` file; equal arguments give equal bytes."""
     rows = torch.randn(count, width, generator=torch.Generator().manual_seed(seed))
-    return safetensors.torch.save({"emb_params": rows}, metadata or None)
+    return safetensors.torch.save({"emb_params": rows}, metadata)
 
 
 def put(path: Path, data: bytes | None = None, *, old: bool = True) -> Path:

@@ -35,7 +35,7 @@ def forbid_opening(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_embedding_is_known_by_its_file(tmp_path: Path) -> None:
     facts = {"ti.step": "500", "modelspec.trigger_phrase": "zz", "ti.base_model": "v1-5"}
-    path = put(tmp_path / "sub" / "my cat.v2.safetensors", content(count=3, **facts))
+    path = put(tmp_path / "sub" / "my cat.v2.safetensors", content(count=3, metadata=facts))
     (entry,) = scanned(tmp_path).entries
     assert (entry.name, entry.path, entry.family) == ("my cat.v2", path, "sd1")
     assert (entry.shapes, entry.vectors) == ({"emb_params": (3, 768)}, 3)
@@ -228,7 +228,7 @@ def test_the_next_start_opens_nothing_and_tells_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root, cache = tmp_path / "root", tmp_path / "cache"
-    put(root / "cat.safetensors", content(1, **{"ti.step": "7"}))
+    put(root / "cat.safetensors", content(1, metadata={"ti.step": "7"}))
     put(root / "döner\n.pt", RUBBISH)
     first = scanned(root, cache=cache)
     forbid_opening(monkeypatch)

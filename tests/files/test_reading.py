@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import json
 import os
@@ -146,10 +147,8 @@ def test_files_of_old_torch_are_read(
     tmp_path: Path, save: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before torch 1.6: a row of pickles instead of a zip."""
-    new = torch.save
-    monkeypatch.setattr(
-        torch, "save", lambda *what: new(*what, _use_new_zipfile_serialization=False)
-    )
+    old = functools.partial(torch.save, _use_new_zipfile_serialization=False)
+    monkeypatch.setattr(torch, "save", old)
     save(tmp_path / "cat.pt", L)
     assert (tmp_path / "cat.pt").read_bytes()[:2] == b"\x80\x02"
     assert torch.equal(token_embeddings_of(read_embedding(tmp_path / "cat.pt")), L)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from ti_core.errors import FileError
-from ti_core.files import regular_file
 from ti_core.files.regular_file import open_regular
 
 unix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
@@ -42,7 +41,7 @@ def test_a_file_that_turns_into_a_pipe_while_it_is_opened_is_refused_at_once(
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "pipe")
     before = os.stat(tmp_path / "file")
-    monkeypatch.setattr(regular_file.os, "stat", lambda path: before)
+    monkeypatch.setattr("ti_core.files.regular_file.os.stat", lambda path: before)
     with pytest.raises(FileError, match="it is a pipe"):
         open_regular(tmp_path / "pipe")
 

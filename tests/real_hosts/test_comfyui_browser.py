@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 )
 _OPEN, _RUN = 120_000, 1_200_000
 """Milliseconds for the front end to open and for a graph to run, on a machine with other work."""
-_SMALL = {
+_SMALL: dict[str, dict[str, Any]] = {
     "CheckpointLoaderSimple": {"ckpt_name": "sd1-0.safetensors"},
     "TI_DatasetFromFolder": {"folder": "cats", "width": 64, "height": 64},
     "TI_TrainingSettings": {

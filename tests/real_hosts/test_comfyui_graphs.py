@@ -91,8 +91,11 @@ def test_a_training_goes_through_the_loras_of_the_graph_and_leaves_them_as_they_
     applied = shown(comfy, comfy.run(graph))
     assert shown(comfy, comfy.run(patched(picture(prompt, at=40))), 40) == applied
     assert comfy.run(training(name="without-lora")).status == "success"
-    two = [read_embedding(comfy.embeddings / f"{n}-lora.safetensors") for n in ("with", "without")]
-    assert not torch.allclose(*(one.vectors["emb_params"] for one in two), atol=1e-4)
+    one, other = (
+        read_embedding(comfy.embeddings / f"{n}-lora.safetensors").vectors["emb_params"]
+        for n in ("with", "without")
+    )
+    assert not torch.allclose(one, other, atol=1e-4)
     again = comfy.run(patched(picture("a photo of a cat", at=60)))
     assert "63" not in again.cached
     assert shown(comfy, again, 60) == before

@@ -6,8 +6,10 @@ with. Nothing may be imported that is not listed here.
 
 from __future__ import annotations
 
-GROUND = ("ti_core.errors", "ti_core.options", "ti_core.events", "ti_core.randomness")
-GROUND += ("ti_core.families", "ti_core.diffusion", "ti_core.schedule")
+GROUND = (
+    *("ti_core.errors", "ti_core.options", "ti_core.events", "ti_core.randomness"),
+    *("ti_core.families", "ti_core.diffusion", "ti_core.schedule"),
+)
 """What everything else stands on."""
 
 

@@ -62,7 +62,7 @@ def bare_names_in(text: str) -> Iterator[str]:
 def settings_in(text: str) -> list[str]:
     """Names in calls of `setting("…")`."""
     return [
-        node.args[0].value
+        str(node.args[0].value)
         for node in tree(text)
         if isinstance(node, ast.Call)
         and getattr(node.func, "id", "") == "setting"

@@ -47,7 +47,9 @@ def loaded(source: Any, token: str | None, width: int) -> torch.Tensor:
         source, token=token, tokenizer=tokenizer, text_encoder=encoder, local_files_only=True
     )
     ids = tokenizer.convert_tokens_to_ids(["zz-new", "zz-new_1"])
-    return encoder.get_input_embeddings().weight[ids].detach()
+    table = encoder.get_input_embeddings()
+    assert isinstance(table, torch.nn.Embedding)
+    return table.weight[ids].detach()
 
 
 @pytest.mark.parametrize(("format", "ending"), FILES)

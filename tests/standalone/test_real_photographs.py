@@ -96,9 +96,10 @@ def assert_diffusers_loads(rows: dict[str, torch.Tensor], width: int) -> None:
     encoder = CLIPTextModel(config)
     pipeline = Pipeline()
     pipeline.load_textual_inversion(rows, token="zz-new", tokenizer=tokenizer, text_encoder=encoder)
-    table = encoder.get_input_embeddings().weight
+    table = encoder.get_input_embeddings()
+    assert isinstance(table, torch.nn.Embedding)
     ids = tokenizer.convert_tokens_to_ids(["zz-new", "zz-new_1"])
-    assert torch.equal(table[ids], next(iter(rows.values())))
+    assert torch.equal(table.weight[ids], next(iter(rows.values())))
 
 
 @pytest.mark.parametrize(

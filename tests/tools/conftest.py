@@ -10,7 +10,7 @@ import torch
 
 from ti_core.files.embedding import Embedding
 from ti_core.files.writing import write_embedding
-from ti_core.hosts.fake import FakeHost, FakeSession
+from ti_core.hosts.fake import FakeEncoder, FakeHost, FakeSession
 
 Save = Callable[..., Path]
 
@@ -26,6 +26,13 @@ def session(host: FakeHost) -> Iterator[FakeSession]:
     """An open session of it."""
     with host.session() as opened:
         yield opened
+
+
+def vocabulary_of(host: FakeHost, key: str) -> torch.Tensor:
+    """The table of a text encoder, not a copy."""
+    encoder = host.encoders[key]
+    assert isinstance(encoder, FakeEncoder)
+    return encoder.tokens.weight
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from ti_core.hosts.fake import FakeHost, FakeSession
 from ti_core.tools import vocabulary
 from ti_core.tools.nearest import nearest_tokens
 
+from .conftest import vocabulary_of
+
 
 @pytest.fixture(params=[4096, 100, 1])
 def piece(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -42,7 +44,7 @@ def test_the_result_is_that_of_looking_at_all_at_once(host: FakeHost, session: F
 
 @pytest.mark.usefixtures("piece")
 def test_of_equal_tokens_the_lower_number_comes_first(host: FakeHost) -> None:
-    weight = host.encoders["clip_l"].tokens.weight  # type: ignore[union-attr]
+    weight = vocabulary_of(host, "clip_l")
     with torch.no_grad():
         weight[500:520] = weight[7]
     with host.session() as session:

@@ -15,8 +15,8 @@ from ti_core.hosts.fake import NOISE, FakeHost
 from ti_core.tools.recording import recipe_before, recorded
 
 
-def made(width: int = 12, **metadata: str) -> Embedding:
-    return Embedding("mix", {"emb_params": torch.ones(2, width)}, 5, metadata)
+def made(width: int = 12, metadata: dict[str, str] | None = None) -> Embedding:
+    return Embedding("mix", {"emb_params": torch.ones(2, width)}, 5, metadata or {})
 
 
 def test_recipe_and_model_are_in_the_metadata() -> None:
@@ -47,7 +47,7 @@ def test_without_a_model_the_width_tells_the_family(width: int, part: str | None
 def test_what_all_sources_agree_on_is_kept() -> None:
     about = {"modelspec.license": "CC0", "ti.base_model": "m", "ti.base_model_hash": "12"}
     about["modelspec.architecture"] = "a/textual-inversion"
-    one, two = made(**about, other="1"), made(**about, other="2")
+    one, two = (made(metadata={**about, "other": value}) for value in "12")
     found = recorded(made(), {}, [one, two]).metadata
     assert {key: found[key] for key in about} == about
     assert "other" not in found
@@ -62,4 +62,4 @@ def test_vectors_that_do_not_fit_the_model_are_refused() -> None:
 
 @pytest.mark.parametrize("config", ["", "{", "[" * 100_000, "null"])
 def test_a_strangers_recipe_may_be_anything(config: str) -> None:
-    assert recipe_before(made(**{"ti.config": config})) is None
+    assert recipe_before(made(metadata={"ti.config": config})) is None

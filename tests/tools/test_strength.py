@@ -23,6 +23,8 @@ from ti_core.tools.strength import (
 )
 from ti_core.tools.vocabulary import median_lengths
 
+from .conftest import vocabulary_of
+
 
 @pytest.mark.parametrize(
     ("ratio", "word"),
@@ -67,7 +69,7 @@ def test_the_median_is_that_of_the_whole_table(family: str) -> None:
     host = FakeHost(family=FAMILIES[family])
     with host.session() as session:
         found = median_lengths(host.describe(), session)
-    tables = {key: host.encoders[key].tokens.weight for key in host.widths}  # type: ignore[union-attr]
+    tables = {key: vocabulary_of(host, key) for key in host.widths}
     assert found == {k: pytest.approx(t.norm(dim=1).median().item()) for k, t in tables.items()}
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ti_core.errors import NoGradientError
 from ti_core.schedule import parse_schedule
-from ti_core.train.config import OptimizerConfig
+from ti_core.train.config import ClipMode, OptimizerConfig
 from ti_core.train.gradients import (
     Clipping,
     LossScale,
@@ -64,7 +64,7 @@ def test_clipping_sees_the_true_size_of_the_gradient() -> None:
     ("mode", "expected"),
     [("disabled", [3.0, -4.0]), ("value", [1.0, -1.0]), ("norm", [0.6, -0.8])],
 )
-def test_clipping_limits_each_number_or_the_length(mode: str, expected: list[float]) -> None:
+def test_clipping_limits_each_number_or_the_length(mode: ClipMode, expected: list[float]) -> None:
     vector = with_gradient(3.0, -4.0)
     Clipping(mode, parse_schedule("1", 10)).apply([vector], 0)
     assert vector.grad is not None

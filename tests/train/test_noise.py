@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ti_core.data.config import LatentSampling
 from ti_core.train.noise import draw_latent, noise_like
 
 
@@ -16,7 +17,7 @@ def test_noise_is_normal() -> None:
 def test_a_latent_is_drawn_once_always_or_never() -> None:
     posterior = torch.stack((torch.zeros(4, 2, 2), torch.ones(4, 2, 2)))
 
-    def draw(method: str, index: int, step: int, slot: int = 0) -> torch.Tensor:
+    def draw(method: LatentSampling, index: int, step: int, slot: int = 0) -> torch.Tensor:
         return draw_latent(posterior, index, method, 0, step, slot)
 
     assert draw("deterministic", 0, 0).any().item() is False

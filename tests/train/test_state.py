@@ -17,6 +17,7 @@ from ti_core.files.safetensors_file import write_safetensors
 from ti_core.train.optimizers import OPTIMIZERS, set_rate
 from ti_core.train.state import (
     OptimizerMemory,
+    Remembered,
     TrainState,
     latest_state,
     list_states,
@@ -29,7 +30,12 @@ from .growing import Growing
 
 def state(step: int = 5) -> TrainState:
     tensors = {"clip_l": torch.randn(2, 3, generator=torch.Generator().manual_seed(step))}
-    moments = {"0.step": torch.tensor(float(step)), "0.k": 3, "group0.d": 1e-7, "group0.on": None}
+    moments: dict[str, Remembered] = {
+        "0.step": torch.tensor(float(step)),
+        "0.k": 3,
+        "group0.d": 1e-7,
+        "group0.on": None,
+    }
     facts = {"model": "käse", "hash": "1"}
     return TrainState(step, tensors, moments, "AdamW", 512.0, 7, 0.5, 1, 5, facts)
 

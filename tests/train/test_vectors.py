@@ -15,7 +15,7 @@ from ti_core.families import SDXL
 from ti_core.files.embedding import Embedding
 from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
-from ti_core.train.config import EmbeddingConfig
+from ti_core.train.config import EmbeddingConfig, FillRule
 from ti_core.train.vectors import (
     EmbeddingVectors,
     Start,
@@ -35,7 +35,7 @@ def start(host: FakeHost | None = None, **changes: Any) -> Start:
         return starting_rows(EmbeddingConfig(**changes), host.describe(), session)
 
 
-def order(rule: str, given_: int, count: int) -> list[int]:
+def order(rule: FillRule, given_: int, count: int) -> list[int]:
     """Which of `given_` rows lies where; -1 is padding."""
     rows = torch.arange(float(given_))[:, None]
     return [int(v) for v in fill_rows(rows, count, rule, torch.tensor([-1.0]))[:, 0]]
@@ -55,14 +55,14 @@ def order(rule: str, given_: int, count: int) -> list[int]:
     ],
 )
 def test_words_are_fitted_to_the_number_of_vectors(
-    rule: str, given_: int, count: int, expected: list[int]
+    rule: FillRule, given_: int, count: int, expected: list[int]
 ) -> None:
     assert order(rule, given_, count) == expected
 
 
 @given(st.sampled_from(["stretch", "cycle", "pad"]), st.integers(1, 80), st.integers(1, 75))
 def test_every_rule_gives_as_many_rows_as_asked_for_and_keeps_the_first(
-    rule: str, given_: int, count: int
+    rule: FillRule, given_: int, count: int
 ) -> None:
     found = order(rule, given_, count)
     assert len(found) == count

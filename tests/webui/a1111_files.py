@@ -43,7 +43,7 @@ def write_checkpoint(kind: str, path: Path, checkout: Path, seed: int = 0) -> Pa
 def family_of(kind: str) -> Family:
     """sd1-inpaint is an sd1."""
     family: Any = kind.split("-")[0]
-    return family  # type: ignore[no-any-return]
+    return family
 
 
 def _reduce(params: dict[str, Any], layout: Layout) -> None:

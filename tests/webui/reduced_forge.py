@@ -38,7 +38,7 @@ def write_checkpoint(path: Path, kind: str, seed: int = 0) -> Path:
 
 def reduce(home: Path) -> None:
     """Change the sizes in Forge's code, and in copies of its configs below `home`."""
-    loader = importlib.import_module("backend.loader")
+    loader: Any = importlib.import_module("backend.loader")
     configs = Path(os.environ["FORGE_PATH"]) / "backend" / "huggingface"
     for family in _GUESSES:
         guess = getattr(importlib.import_module("huggingface_guess.model_list"), _GUESSES[family])

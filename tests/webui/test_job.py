@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,15 @@ from ti_webui import job as module
 from ti_webui.job import Job, Jobs
 
 from .conftest import finished
+
+
+def until(free: threading.Event) -> Callable[[Job], None]:
+    """Work that ends when told to."""
+
+    def work(job: Job) -> None:
+        free.wait(30)
+
+    return work
 
 
 def test_a_job_works_in_a_thread_and_keeps_its_result() -> None:
@@ -32,7 +41,7 @@ def test_a_job_works_in_a_thread_and_keeps_its_result() -> None:
 
 def test_there_is_one_job_at_a_time_and_the_refusal_names_the_other() -> None:
     jobs, free = Jobs(), threading.Event()
-    first = jobs.start("train", "first", lambda job: free.wait(30) and None)
+    first = jobs.start("train", "first", until(free))
     with pytest.raises(HostError, match="first is at work already"):
         jobs.start("train", "second", lambda job: None)
     assert jobs.running is first
@@ -47,7 +56,7 @@ def test_a_hundred_starts_at_once_begin_one_job() -> None:
 
     def start() -> None:
         try:
-            begun.append(jobs.start("train", "word", lambda job: free.wait(30) and None))
+            begun.append(jobs.start("train", "word", until(free)))
         except HostError:
             return
 

@@ -15,6 +15,8 @@ from ti_webui.job import Job
 from ti_webui.job_view import JobView, errors_first
 from ti_webui.studio import Studio
 
+from .test_job import until
+
 
 @pytest.fixture
 def view(studio: Studio) -> JobView:
@@ -117,7 +119,7 @@ def test_what_a_question_raises_reaches_the_page(studio: Studio) -> None:
 
 def test_a_question_waits_for_no_other_job(studio: Studio) -> None:
     go = Event()
-    job = studio.jobs.start("train", "long", lambda job: go.wait(30) and None)
+    job = studio.jobs.start("train", "long", until(go))
     with pytest.raises(HostError, match="long is at work"):
         ask(studio, "x", lambda host, session: 1)
     go.set()

@@ -20,10 +20,16 @@ EVIL = "<img src=x onerror=alert(1)>"
 HOSTILE = b"cposix\nsystem\n(S'touch hacked'\ntR."
 
 
-def write(folder: Path, name: str, width: int = 12, size: float = 1.0, **about: str) -> None:
+def write(
+    folder: Path,
+    name: str,
+    width: int = 12,
+    size: float = 1.0,
+    about: dict[str, str] | None = None,
+) -> None:
     rows = torch.linspace(-1, 1, 2 * width).reshape(2, width) * size
     path = folder / f"{name}.safetensors"
-    write_embedding(path, Embedding(name, {"emb_params": rows}, 500, about))
+    write_embedding(path, Embedding(name, {"emb_params": rows}, 500, about or {}))
 
 
 @pytest.fixture
@@ -31,9 +37,9 @@ def folder(tmp_path: Path, host: FakeHost) -> Path:
     """Embeddings of several kinds, and what only looks like one."""
     made = tmp_path / "embeddings"
     write(made, "calm")
-    write(made, "loud", size=20.0, **{"ti.base_model": EVIL})
+    write(made, "loud", size=20.0, about={"ti.base_model": EVIL})
     write(made, "other", width=768)
-    write(made, EVIL, **{"modelspec.title": EVIL})
+    write(made, EVIL, about={"modelspec.title": EVIL})
     (made / "bad.pt").write_bytes(HOSTILE)
     (made / "empty.pt").write_bytes(b"")
     return made

@@ -44,7 +44,7 @@ def test_no_name_is_one_of_a1111s_own_train_tab(panel: gr.Blocks) -> None:
 
 def test_no_default_is_frozen_into_ui_config(panel: gr.Blocks) -> None:
     """A1111 saves the defaults of a page at its first start; better ones would never arrive."""
-    assert all(block.do_not_save_to_config for block in panel.blocks.values())
+    assert all(vars(block).get("do_not_save_to_config") for block in panel.blocks.values())
 
 
 def test_no_event_is_an_endpoint_of_gradios_own_api(panel: gr.Blocks) -> None:

@@ -46,7 +46,7 @@ def sampled(loaded: program.Loaded, noise_seed: int = 0) -> bytes:
             disable_pbar=True,
             seed=3,
         )
-        return loaded.vae.decode(latent).clone().numpy().tobytes()  # type: ignore[no-any-return]
+        return loaded.vae.decode(latent).clone().numpy().tobytes()
 
 
 def train_a_little(host: Any, precision: Any = "no") -> None:

@@ -95,7 +95,9 @@ def test_emphasis_can_be_learned_through(load: Any, host_of: Any) -> None:
             text = f"a ({NAME}:{weight}) here"
             context = session.encode_prompts([text], {NAME: rows}, None, READ).context
             context[0, 2].square().sum().backward()
-            found.append(rows["clip_l"].grad)
+            gradient = rows["clip_l"].grad
+            assert gradient is not None
+            found.append(gradient)
     assert torch.isfinite(found[1]).all()
     assert not torch.allclose(found[0], found[1])
 

@@ -179,8 +179,7 @@ def start() -> None:
     _module("aiohttp", web=SimpleNamespace(**vars(web), Request=object, Response=object))
 
 
-_SOCKETS = ("Model", "Clip", "Vae", "Image", "Conditioning")
-_SOCKETS += ("Int", "Float", "String", "Boolean", "Combo")
+_SOCKETS = "Model Clip Vae Image Conditioning Int Float String Boolean Combo".split()
 
 
 def _module(name: str, **content: Any) -> None:

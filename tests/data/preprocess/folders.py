@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -12,6 +13,8 @@ from ti_core.data.preprocess.events import Finished, PictureDone, Skipped
 from ti_core.data.preprocess.job import preprocess
 from ti_core.events import Event, Notice
 
+E = TypeVar("E", bound=Event)
+
 
 def gradient(width: int, height: int) -> Image.Image:
     """Red grows to the right, green downwards, both by the pixel's place in a 256th."""
@@ -20,7 +23,7 @@ def gradient(width: int, height: int) -> Image.Image:
     return Image.fromarray(values.round().astype(np.uint8))
 
 
-def put(path: Path, image: Image.Image | None = None, **how: object) -> Path:
+def put(path: Path, image: Image.Image | None = None, **how: Any) -> Path:
     """Save a picture, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     (image or gradient(96, 64)).save(path, **how)
@@ -37,7 +40,7 @@ def loaded(path: Path) -> Image.Image:
 class Run:
     """`preprocess` from tmp/in to tmp/out, and everything it told."""
 
-    def __init__(self, tmp: Path, config: PreprocessConfig | None = None, **how: object) -> None:
+    def __init__(self, tmp: Path, config: PreprocessConfig | None = None, **how: Any) -> None:
         self.source, self.out = tmp / "in", tmp / "out"
         self.events: list[Event] = []
         small = config or PreprocessConfig(width=64, height=64)
@@ -49,7 +52,7 @@ class Run:
         """Everything in the destination."""
         return sorted(path.name for path in self.out.iterdir())
 
-    def all(self, kind: type) -> list[object]:
+    def all(self, kind: type[E]) -> list[E]:
         """The events of a kind."""
         return [event for event in self.events if isinstance(event, kind)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 
 from tests.data.preprocess.folders import Run, put
 from ti_core.data.preprocess.captions import describer, joined, tagger, tidy_tags
-from ti_core.data.preprocess.config import CaptionConfig, PreprocessConfig
+from ti_core.data.preprocess.config import CaptionConfig, ExistingCaption, PreprocessConfig
 from ti_core.errors import ConfigError, HostError
 
 
@@ -32,12 +33,12 @@ from ti_core.errors import ConfigError, HostError
     ],
 )
 def test_existing_captions_are_joined_as_in_a1111(
-    action: str, new: str, existing: str, wanted: str
+    action: ExistingCaption, new: str, existing: str, wanted: str
 ) -> None:
     assert joined(new, existing, action) == wanted
 
 
-def config(**how: object) -> PreprocessConfig:
+def config(**how: Any) -> PreprocessConfig:
     return PreprocessConfig(width=64, height=64, captions=CaptionConfig(**how))
 
 

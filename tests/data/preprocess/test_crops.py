@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.data.preprocess.folders import gradient
+from ti_core.data.config import ResizeMode
 from ti_core.data.preprocess.autosize import auto_sized, best_size
 from ti_core.data.preprocess.config import (
     AutosizeConfig,
     FocalConfig,
+    Objective,
     PreprocessConfig,
     SplitConfig,
 )
@@ -108,7 +111,7 @@ def test_stretch_shows_everything_distorted_and_pad_shows_everything_with_a_bord
     ("settings_", "told"),
     [({"width": 500}, "multiples of 8"), ({"width": 32}, "64"), ({"height": 4096}, "2048")],
 )
-def test_a_size_that_the_model_cannot_take_is_refused(settings_: dict[str, int], told: str) -> None:
+def test_a_size_that_the_model_cannot_take_is_refused(settings_: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         PreprocessConfig(**settings_)
 
@@ -116,7 +119,7 @@ def test_a_size_that_the_model_cannot_take_is_refused(settings_: dict[str, int],
 # --- split ------------------------------------------------------------------------------------
 
 
-def tiles(image: Image.Image, width: int, height: int, **how: object) -> list[Image.Image]:
+def tiles(image: Image.Image, width: int, height: int, **how: Any) -> list[Image.Image]:
     return list(split(image, width, height, SplitConfig(split=True, **how)))
 
 
@@ -209,7 +212,13 @@ def test_a_picture_that_would_fill_the_disk_with_tiles_is_refused() -> None:
 
 
 def theirs_size(
-    width: int, height: int, low: int, high: int, areas: tuple[int, int], goal: str, most: float
+    width: int,
+    height: int,
+    low: int,
+    high: int,
+    areas: tuple[int, int],
+    goal: Objective,
+    most: float,
 ) -> tuple[int, int] | None:
     """A1111's search, written anew."""
     best: tuple[tuple[float, float], tuple[int, int]] | None = None
@@ -255,7 +264,7 @@ def test_golden_auto_sizes(
 )
 @settings(deadline=None, max_examples=60)
 def test_auto_sizes_are_those_of_a1111(
-    width: int, height: int, goal: str, most: float, sides: tuple[int, int]
+    width: int, height: int, goal: Objective, most: float, sides: tuple[int, int]
 ) -> None:
     config = AutosizeConfig(
         multicrop_mindim=sides[0],
@@ -327,7 +336,9 @@ def test_nothing_is_made_when_no_auto_size_fits() -> None:
     ("size", "mode", "said"),
     [((32, 64), "cover", True), ((32, 64), "pad", False), ((60, 60), "cover", False)],
 )
-def test_a_picture_that_is_enlarged_is_noted(size: tuple[int, int], mode: str, said: bool) -> None:
+def test_a_picture_that_is_enlarged_is_noted(
+    size: tuple[int, int], mode: ResizeMode, said: bool
+) -> None:
     told: list[str] = []
     config = PreprocessConfig(width=64, height=64, resize_mode=mode)
     list(treat(gradient(*size), config, note=told.append))

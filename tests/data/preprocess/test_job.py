@@ -24,7 +24,6 @@ from ti_core.data.preprocess.config import (
 from ti_core.data.preprocess.events import Finished, PictureDone, Skipped, Started
 from ti_core.data.preprocess.job import preprocess
 from ti_core.errors import ConfigError, DataError, StorageError
-from ti_core.files import atomic
 
 SMALL = PreprocessConfig(width=64, height=64)
 
@@ -110,7 +109,7 @@ def test_events_tell_of_every_entry_and_are_json(tmp_path: Path) -> None:
     run = Run(tmp_path)
     kinds = [type(event) for event in run.events]
     assert kinds == [Started, PictureDone, Skipped, Finished]
-    assert run.events[0].total == 2
+    assert [event.total for event in run.all(Started)] == [2]
     lines = [json.loads(event.to_json().encode("utf-8")) for event in run.events]
     assert [line["event"] for line in lines] == ["Started", "PictureDone", "Skipped", "Finished"]
     assert lines[1]["written"] == [str(run.out / "00000-0-a.png")]
@@ -239,7 +238,7 @@ def test_a_full_disk_ends_the_work_and_leaves_whole_files(
             raise OSError(28, "No space left on device")
         replace(source, target)
 
-    monkeypatch.setattr(atomic.os, "replace", full)
+    monkeypatch.setattr("ti_core.files.atomic.os.replace", full)
     with pytest.raises(StorageError, match="disk is full"):
         Run(tmp_path)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["00000-0-a.png"]
@@ -377,7 +376,7 @@ def test_a_picture_that_may_not_be_read_is_skipped(
     if os.access(locked, os.R_OK):  # root may read everything
         open_ = os.open
 
-        def refusing(path: object, *rest: int) -> int:
+        def refusing(path: str | Path, *rest: int) -> int:
             if Path(os.fspath(path)) == locked:
                 raise PermissionError(13, "Permission denied")
             return open_(path, *rest)

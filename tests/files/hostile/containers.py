@@ -29,6 +29,22 @@ def _entry(**changes: Any) -> dict[str, Any]:
     return {"emb_params": {**_ENTRY, **changes}}
 
 
+_SHAPES: list[Any] = [
+    [-2, -8],
+    [3, 8],
+    [2**60, 2**60],
+    [2.0, 8],
+    [True, 16],
+    ["2", 8],
+    [[2], 8],
+    None,
+    "ab",
+    [1] * 17,
+    {},
+    [2**32, 2**32],
+    [16, 1, 2],
+]
+_NO_TENSORS: list[Any] = [None, 7, [], {}, "text", [_ENTRY]]
 HEADERS: dict[str, bytes] = {
     **{
         f"a header of {n} bytes": safetensors(_entry(), length=n)
@@ -36,21 +52,7 @@ HEADERS: dict[str, bytes] = {
     },
     **{
         f"a shape of {shape}".replace("/", " "): safetensors(_entry(shape=shape))
-        for shape in (
-            [-2, -8],
-            [3, 8],
-            [2**60, 2**60],
-            [2.0, 8],
-            [True, 16],
-            ["2", 8],
-            [[2], 8],
-            None,
-            "ab",
-            [1] * 17,
-            {},
-            [2**32, 2**32],
-            [16, 1, 2],
-        )
+        for shape in _SHAPES
     },
     **{
         f"offsets of {offsets}": safetensors(_entry(data_offsets=offsets))
@@ -72,10 +74,7 @@ HEADERS: dict[str, bytes] = {
         f"the type {kind}": safetensors(_entry(dtype=kind))
         for kind in ("F4", "", None, 7, "F64", "I32", "BOOL", "f32", ["F32"], "os.system")
     },
-    **{
-        f"instead of a tensor {entry}": safetensors({"emb_params": entry})
-        for entry in (None, 7, [], {}, "text", [_ENTRY])
-    },
+    **{f"instead of a tensor {entry}": safetensors({"emb_params": entry}) for entry in _NO_TENSORS},
     **{
         f"as JSON {text[:12].decode('latin1')!r}": safetensors(text)
         for text in (
@@ -163,27 +162,25 @@ def _numbers(rows: Any) -> dict[str, Any]:
 
 _KEY = f"{_CARD}\0".encode()
 _BOMB = zlib.compress(bytes(2**27), 9)
+_ROWS: list[Any] = [
+    [],
+    [[]],
+    None,
+    "x",
+    [[1], [2, 3]],
+    [["a"]],
+    [[float("nan")]],
+    [[float("inf")]],
+    [[1e300]],
+    [[[1.0]]],
+    {"a": 1},
+    [[None]],
+    [[10**4000]],
+    7,
+    [{"TORCHTENSOR": [1]}],
+]
 CARDS = {
-    **{
-        f"numbers like {str(rows)[:24]}": card(_numbers(rows))
-        for rows in (
-            [],
-            [[]],
-            None,
-            "x",
-            [[1], [2, 3]],
-            [["a"]],
-            [[float("nan")]],
-            [[float("inf")]],
-            [[1e300]],
-            [[[1.0]]],
-            {"a": 1},
-            [[None]],
-            [[10**4000]],
-            7,
-            [{"TORCHTENSOR": [1]}],
-        )
-    },
+    **{f"numbers like {str(rows)[:24]}": card(_numbers(rows)) for rows in _ROWS},
     **{
         f"text number {number}": card(text)
         for number, text in enumerate(

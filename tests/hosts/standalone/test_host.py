@@ -11,7 +11,7 @@ import torch
 
 from tests.checkpoints import tiny, write_folder, write_single_file
 from tests.hosts.conftest import OpenHost
-from ti_core.diffusion import Prediction
+from ti_core.diffusion import Ddpm, Prediction
 from ti_core.errors import HostError, HostMemoryError
 from ti_core.families import FAMILIES
 from ti_core.hosts.standalone import folder as folder_module
@@ -31,6 +31,7 @@ def test_every_family_is_recognised(open_host: OpenHost, family: str, kind: str)
     assert [e.vocabulary for e in facts.encoders] == [49408] * len(facts.encoders)
     assert facts.diffusion.prediction == "epsilon"
     assert facts.latent == FAMILIES[family].latent
+    assert isinstance(facts.diffusion, Ddpm)
     assert len(facts.diffusion.alphas_cumprod) == 1000
     assert facts.checkpoint_name == family + kind
     if not kind:
@@ -123,7 +124,9 @@ def test_an_sdxl_file_with_zero_terminal_snr_is_read_so(tmp_path: Path) -> None:
 
     path = write_single_file(tmp_path / "x.safetensors", tiny("sdxl"), v_pred=True)
     save_file(load_file(path) | {"ztsnr": torch.empty(0)}, path)
-    assert DiffusersHost.open(path, device="cpu").describe().diffusion.alphas_cumprod[-1] == 0
+    diffusion = DiffusersHost.open(path, device="cpu").describe().diffusion
+    assert isinstance(diffusion, Ddpm)
+    assert diffusion.alphas_cumprod[-1] == 0
 
 
 # --- the rest of the port ---------------------------------------------------------------------

@@ -73,7 +73,7 @@ def test_predictions_are_differentiable_in_any_precision(
 def test_half_precision_is_near_the_full_one(open_host: OpenHost) -> None:
     outputs = {}
     for precision in ("no", "bf16", "fp16"):
-        with open_host("sd1").session(precision) as session, torch.no_grad():  # type: ignore[arg-type]
+        with open_host("sd1").session(precision) as session, torch.no_grad():
             encoded = session.encode_prompts(["a cat"], {})
             outputs[precision] = session.predict(noise(1, 4, 8, 8), torch.tensor([500]), encoded)
     assert torch.allclose(outputs["no"], outputs["bf16"], atol=0.1)

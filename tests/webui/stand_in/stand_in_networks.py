@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,10 @@ SIZE_WIDTH = 8
 """Of each of SDXL's six embedded sizes."""
 
 
-def randomise(network: nn.Module, seed: int = 0) -> nn.Module:
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def randomise(network: Network, seed: int = 0) -> Network:
     """No weight is zero: a zero-initialised output would stop every gradient."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -157,11 +160,11 @@ class TextModel(nn.Module):
 
     def __init__(self, vocabulary: int, width: int, layers: int = 3) -> None:
         super().__init__()
-        self.embeddings = nn.Module()
+        self.embeddings: Any = nn.Module()
         self.embeddings.token_embedding = nn.Embedding(vocabulary, width)
         self.embeddings.position_embedding = nn.Embedding(77, width)
         self.embeddings.position_ids = torch.arange(77)[None]
-        self.encoder = nn.Module()
+        self.encoder: Any = nn.Module()
         self.encoder.layers = nn.ModuleList(TextLayer(width) for _ in range(layers))
         self.final_layer_norm = nn.LayerNorm(width)
 
@@ -195,7 +198,7 @@ class OpenCLIP(nn.Module):
         super().__init__()
         self.token_embedding = nn.Embedding(vocabulary, width)
         self.positional_embedding = nn.Parameter(torch.zeros(77, width))
-        self.transformer = nn.Module()
+        self.transformer: Any = nn.Module()
         self.transformer.resblocks = nn.ModuleList(TextLayer(width) for _ in range(layers))
         self.ln_final = nn.LayerNorm(width)
         self.text_projection = nn.Parameter(torch.zeros(width, width))

@@ -33,6 +33,8 @@ class X0(EPS):
 class ModelSamplingDiscrete(nn.Module):
     """1000 timesteps; buffers belong to whoever's mode they are made in."""
 
+    sigmas: Tensor
+
     def __init__(self, zsnr: bool = False) -> None:
         super().__init__()
         betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2

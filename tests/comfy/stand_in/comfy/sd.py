@@ -72,7 +72,8 @@ class CLIP:
 
     def encode_from_tokens(self, tokens: dict[str, Any], return_pooled: bool = False) -> Any:
         """Context (1, n, width), and the pooled text."""
-        for part in self.cond_stage_model.children():
+        parts: list[Any] = [*self.cond_stage_model.children()]
+        for part in parts:
             part.reset_clip_options()
             if self.layer_idx is not None:
                 part.set_clip_options({"layer": self.layer_idx})

@@ -40,7 +40,8 @@ class TokenTable(nn.Module):
 
     def __init__(self, wrapped: nn.Embedding, embeddings: Any, key: str) -> None:
         super().__init__()
-        self.wrapped, self.embeddings, self.key = wrapped, embeddings, key
+        self.wrapped, self.key = wrapped, key
+        self.embeddings: Any = embeddings
         self.weight = wrapped.weight
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -59,11 +60,10 @@ class Engine:
 
     def __init__(self, key: str, family: str, seed: int) -> None:
         shape = WIDTH * len(_KEYS[family])
-        self.embeddings: Any = EmbeddingDatabase(shape)
-        self.embeddings.fixes = None
+        self.embeddings = EmbeddingDatabase(shape)
         self.embeddings.add_embedding_dir(shared.cmd_opts.embeddings_dir)
         self.embedding_key = key
-        self.text_encoder = nn.Module()
+        self.text_encoder: Any = nn.Module()
         self.text_encoder.transformer = CLIPTextModel(stand_in_words.COUNT, WIDTH)
         if key == "clip_g":
             self.text_encoder.transformer.text_projection = nn.Linear(WIDTH, WIDTH, bias=False)
@@ -107,15 +107,15 @@ def load_random(kind: str, seed: int = 0) -> Any:
     unet = UNet(
         WIDTH * len(keys), channels, added, lambda: backend.nn.unet.attention_function, True
     )
-    network = nn.Module()
+    network: Any = nn.Module()
     network.diffusion_model = randomise(unet, seed)
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
     kept = torch.cumprod(1 - betas, 0)
     network.predictor = nn.Module()
     network.predictor.register_buffer("sigmas", ((1 - kept) / kept).sqrt().float())
     network.predictor.prediction_type = "v_prediction" if kind.endswith("-v") else "epsilon"
-    vae = randomise(VAE(), seed + 3)
-    vae.scaling_factor = 0.13025 if family == "sdxl" else 0.18215  # type: ignore[assignment]
+    vae: Any = randomise(VAE(), seed + 3)
+    vae.scaling_factor = 0.13025 if family == "sdxl" else 0.18215
     texts = nn.Module()
     for key, engine in zip(keys, engines, strict=True):
         setattr(texts, key, engine.text_encoder)

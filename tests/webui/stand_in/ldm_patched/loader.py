@@ -49,14 +49,14 @@ def _move_clip_to_gpu() -> None:
 
 
 def _text_encoder(key: str, seed: int) -> nn.Module:
-    network = nn.Module()
+    network: Any = nn.Module()
     network.transformer = CLIPTextModel(stand_in_words.COUNT, WIDTH)
     network.text_projection = nn.Parameter(torch.zeros(WIDTH, WIDTH))
     return randomise(network, seed)
 
 
 def _words(key: str, network: Any, alone: bool) -> Words:
-    embedder = nn.Module()
+    embedder: Any = nn.Module()
     embedder.transformer, embedder.tokenizer = network.transformer, stand_in_words.Tokenizer()
     embedder.text_projection = network.text_projection
     places = network.transformer.text_model.embeddings
@@ -70,13 +70,13 @@ def _network(kind: str, seed: int) -> nn.Module:
     keys = _KEYS[family]
     added = WIDTH + 6 * SIZE_WIDTH if family == "sdxl" else None
     channels = 9 if "inpaint" in kind else 4
-    network = nn.Module()
+    network: Any = nn.Module()
     unet = UNet(WIDTH * len(keys), channels, added, lambda: attention.optimized_attention)
     network.diffusion_model = randomise(unet, seed)
     base = model_sampling.V_PREDICTION if kind.endswith("-v") else model_sampling.EPS
     network.model_sampling = model_sampling.mixed(base)
     scale = 0.13025 if family == "sdxl" else 0.18215
-    network.latent_format = SimpleNamespace(scale_factor=scale)  # type: ignore[assignment]
+    network.latent_format = SimpleNamespace(scale_factor=scale)
     return network
 
 

@@ -19,6 +19,7 @@ class EmbeddingDatabase:
         self.skipped_embeddings: dict[str, Any] = {}
         self.expected_shape = expected_shape
         self.loads = 0
+        self.fixes: Any = None
 
     def add_embedding_dir(self, path: str) -> None:
         """Another folder."""

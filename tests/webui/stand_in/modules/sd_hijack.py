@@ -52,7 +52,7 @@ class WithCustomWords(nn.Module):
 
     def __init__(self, wrapped: nn.Module, pad: int) -> None:
         super().__init__()
-        self.wrapped = wrapped
+        self.wrapped: Any = wrapped
         self.id_start, self.id_end, self.id_pad = stand_in_words.START, stand_in_words.END, pad
 
     def tokenize(self, texts: list[str]) -> list[list[int]]:
@@ -68,9 +68,9 @@ class CLIPWithCustomWords(WithCustomWords):
         skip = shared.opts.CLIP_stop_at_last_layers
         outputs = self.wrapped.transformer(input_ids=tokens, output_hidden_states=-skip)
         if skip == 1:
-            return outputs.last_hidden_state  # type: ignore[no-any-return]
+            return outputs.last_hidden_state
         norm = self.wrapped.transformer.text_model.final_layer_norm
-        return norm(outputs.hidden_states[-skip])  # type: ignore[no-any-return]
+        return norm(outputs.hidden_states[-skip])
 
 
 class CLIPForSDXLWithCustomWords(WithCustomWords):
@@ -80,7 +80,7 @@ class CLIPForSDXLWithCustomWords(WithCustomWords):
         """Clip skip counts only if a setting says so."""
         outputs = self.wrapped.transformer(input_ids=tokens, output_hidden_states=True)
         skip = shared.opts.CLIP_stop_at_last_layers if shared.opts.sdxl_clip_l_skip else 2
-        return outputs.hidden_states[-skip]  # type: ignore[no-any-return]
+        return outputs.hidden_states[-skip]
 
 
 class OpenCLIPWithCustomWords(WithCustomWords):
@@ -89,7 +89,7 @@ class OpenCLIPWithCustomWords(WithCustomWords):
     def encode_with_transformers(self, tokens: Tensor) -> Tensor:
         """Clip skip does not count."""
         model = self.wrapped.model
-        return model.ln_final(model.states(tokens)[-2])  # type: ignore[no-any-return]
+        return model.ln_final(model.states(tokens)[-2])
 
 
 class OpenCLIP2WithCustomWords(WithCustomWords):
@@ -107,9 +107,9 @@ class Tokens(SimpleNamespace):
     """Nothing but a tokenizer's place."""
 
 
-def clip(model: nn.Module, kind: type[WithCustomWords]) -> WithCustomWords:
+def clip(model: Any, kind: type[WithCustomWords]) -> WithCustomWords:
     """OpenAI's CLIP with everything around it."""
-    embedder = nn.Module()
+    embedder: Any = nn.Module()
     embedder.transformer = model
     embedder.tokenizer = stand_in_words.Tokenizer()
     places = model.text_model.embeddings
@@ -117,9 +117,9 @@ def clip(model: nn.Module, kind: type[WithCustomWords]) -> WithCustomWords:
     return kind(embedder, stand_in_words.END)
 
 
-def open_clip(model: nn.Module, kind: type[WithCustomWords]) -> WithCustomWords:
+def open_clip(model: Any, kind: type[WithCustomWords]) -> WithCustomWords:
     """OpenCLIP with everything around it."""
-    embedder = nn.Module()
+    embedder: Any = nn.Module()
     embedder.model = model
     model.token_embedding = EmbeddingsWithFixes(model.token_embedding, "clip_g")
     return kind(embedder, 0)
@@ -141,4 +141,4 @@ def encode(words: WithCustomWords, prompt: str) -> Tensor:
     marked = [words.id_start, *slots, words.id_end]
     tokens = torch.tensor([marked + [words.id_pad] * (77 - len(marked))])
     model_hijack.fixes = fixes
-    return words.encode_with_transformers(tokens)  # type: ignore[no-any-return, operator]
+    return words.encode_with_transformers(tokens)  # type: ignore[operator]

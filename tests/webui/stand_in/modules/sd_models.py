@@ -50,7 +50,7 @@ class LatentDiffusion(nn.Module):
         self.lowvram = False
         self.sd_checkpoint_info = SimpleNamespace(name_for_extra=kind, sha256="0123456789abcdef")
         self.eval()
-        self.first_stage_model.train = _disabled_train  # type: ignore[method-assign]
+        self.first_stage_model.train = _disabled_train  # type: ignore[method-assign, assignment]
 
 
 def _disabled_train(self: Any, mode: bool = True) -> Any:
@@ -61,7 +61,7 @@ def _disabled_train(self: Any, mode: bool = True) -> Any:
 def load_random(kind: str, seed: int = 0) -> LatentDiffusion:
     """Have a checkpoint of random weights in use: sd1, sd1-inpaint, sd2, sd2-v, sdxl."""
     model_data.sd_model = LatentDiffusion(kind, seed)
-    return model_data.sd_model  # type: ignore[no-any-return]
+    return model_data.sd_model
 
 
 def rescale_zero_terminal_snr_abar(kept: Tensor) -> Tensor:

@@ -1,0 +1,13 @@
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+def convert_ldm_unet_checkpoint(
+    checkpoint: Mapping[str, Tensor], config: Mapping[str, object]
+) -> dict[str, Tensor]: ...
+def convert_ldm_vae_checkpoint(
+    checkpoint: Mapping[str, Tensor], config: Mapping[str, object]
+) -> dict[str, Tensor]: ...
+def convert_open_clip_checkpoint(
+    text_model: nn.Module, checkpoint: Mapping[str, Tensor], prefix: str = ...
+) -> dict[str, Tensor]: ...
