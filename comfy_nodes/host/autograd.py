@@ -46,24 +46,6 @@ def attention_with_backward() -> dict[str, Any]:
     return {"optimized_attention_override": override}
 
 
-@contextmanager
-def inputs_kept(text_encoder: nn.Module) -> Iterator[None]:
-    """While open, normalisations of a text encoder get copies.
-
-    Its layers add to their input in place, which spoils what a normalisation has saved of it.
-    """
-    with ExitStack() as stack:
-        if torch.is_grad_enabled():
-            for module in text_encoder.modules():
-                if isinstance(module, nn.LayerNorm):
-                    stack.callback(module.register_forward_pre_hook(_copied).remove)
-        yield
-
-
-def _copied(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return (inputs[0].clone(), *inputs[1:])
-
-
 Inside = Callable[[nn.Module], AbstractContextManager[None]]
 """What must hold while a module computes."""
 

@@ -13,6 +13,7 @@ import torch
 from ...ti_core.diffusion import Ddpm, Prediction
 from ...ti_core.errors import HostError, UnsupportedModelError
 from ...ti_core.families import Family, by_encoders, unsupported
+from ...ti_core.hosts.common.text import encoder_facts
 from ...ti_core.port.session import ModelFacts
 from .text import Encoder
 
@@ -29,7 +30,7 @@ def facts_of(model: Any, encoders: Sequence[Encoder], name: str) -> ModelFacts:
     diffusion = _diffusion(model.get_model_object("model_sampling"))
     return ModelFacts(
         family=family,
-        encoders=tuple(encoder.facts() for encoder in encoders),
+        encoders=tuple(map(encoder_facts, encoders)),
         diffusion=diffusion,
         latent=replace(family.latent, scale=float(model.model.latent_format.scale_factor)),
         resolution=family.release(diffusion.prediction).resolution,
@@ -44,7 +45,7 @@ def _family(network: Any, encoders: Sequence[Encoder]) -> Family:
     if not hasattr(unet, "input_blocks"):
         raise _unsupported(network, "its network is of another kind")
     is_sdxl = isinstance(network, comfy.model_base.SDXL)
-    width = sum(encoder.width for encoder in encoders)
+    width = sum(encoder.table.shape[1] for encoder in encoders)
     wanted = network.model_config.unet_config.get("context_dim", width)
     if is_sdxl != family.sized or wanted != width:
         raise HostError(

@@ -11,8 +11,7 @@ sampling (FreeU, HyperTile …) count in previews only.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,20 +19,15 @@ from typing import Any
 import folder_paths
 import torch
 
-from ...ti_core.errors import HostError
-from ...ti_core.hosts.common.precision import check_precision
+from ...ti_core.hosts.common.host import BaseHost
 from ...ti_core.port.session import Features, ModelFacts, Precision
 from .autograd import in_training
 from .facts import facts_of
-from .preview import SAMPLERS
 from .session import ComfySession
-from .text import encoders_of
-
-_BUSY = threading.Lock()
-"""One session in the process: every model shares the same memory manager."""
+from .text import Encoder, encoders_of
 
 
-class ComfyHost:
+class ComfyHost(BaseHost):
     """Fulfils `port.Host` for what a graph has loaded.
 
     Args:
@@ -45,6 +39,8 @@ class ComfyHost:
     """
 
     name = "ComfyUI"
+    busy = threading.Lock()
+    """One session in the process: every model shares the same memory manager."""
 
     def __init__(
         self,
@@ -61,41 +57,11 @@ class ComfyHost:
 
     def features(self) -> Features:
         """What can be asked of this host."""
-        return Features(exclusive=True, samplers=tuple(SAMPLERS))
+        return Features(samplers=ComfySession.samplers)
 
     def describe(self) -> ModelFacts:
         """Facts about the model."""
         return self._facts
-
-    def tokenize(self, text: str) -> list[tuple[int, str]]:
-        """(id, spelling) of every token, read literally, by the first text encoder."""
-        ids = self._encoders[0].tokenize(text)
-        return list(zip(ids, self.token_strings(ids), strict=True))
-
-    def token_strings(self, ids: Sequence[int]) -> list[str]:
-        """How tokens are written by the first text encoder's vocabulary; `</w>` ends a word."""
-        encoder = self._encoders[0]
-        encoder.check_ids(ids)
-        return [encoder.spelling(number) for number in ids]
-
-    @contextmanager
-    def session(self, precision: Precision = "no") -> Iterator[ComfySession]:
-        """Lend the model; only one session at a time in the process.
-
-        Raises HostError when a session is open, or the device cannot compute in `precision`.
-        """
-        check_precision(precision, self._model.load_device)
-        if not _BUSY.acquire(blocking=False):
-            raise HostError("the model is busy", "another session is open", "wait for its end")
-        with ExitStack() as stack:
-            stack.callback(_BUSY.release)
-            if torch.is_inference_mode_enabled():  # nodes run in it; nothing can be learned there
-                stack.enter_context(torch.inference_mode(False))
-            stack.enter_context(in_training())
-            parts = (self._model, self._clip, self._vae, self._encoders)
-            session = ComfySession(*parts, self._facts, precision)
-            stack.callback(session.close)
-            yield session
 
     def embeddings_dir(self) -> Path:
         """Where ComfyUI looks for `embedding:NAME`."""
@@ -103,6 +69,17 @@ class ComfyHost:
 
     def embedding_saved(self, path: Path) -> None:
         """Nothing to refresh: ComfyUI looks at the disk each time a text is encoded."""
+
+    def _encoder(self) -> Encoder:
+        return self._encoders[0]
+
+    def _device(self) -> torch.device:
+        return torch.device(self._model.load_device)
+
+    def _open(self, precision: Precision, stack: ExitStack) -> ComfySession:
+        stack.enter_context(in_training())
+        parts = (self._model, self._clip, self._vae, self._encoders)
+        return ComfySession(*parts, self._facts, precision)
 
     @cached_property
     def _facts(self) -> ModelFacts:

@@ -11,7 +11,7 @@ import comfy.model_management as manager
 import torch
 from torch import nn
 
-from ...ti_core.hosts.common.inference import renew_inference_tensors
+from ...ti_core.hosts.common.autograd import renew_inference_tensors
 
 _STEP_TO_SAMPLING = 4
 """A step with its backward pass takes about so many times the memory of one sampling step."""

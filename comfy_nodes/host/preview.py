@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...ti_core.errors import HostError
 from ...ti_core.families import LatentFormat
 from ...ti_core.port.session import Conditioning, PreviewRequest
 
 SAMPLERS = {
     "Euler": ("euler", "normal"),
     "Euler a": ("euler_ancestral", "normal"),
+    "Heun": ("heun", "normal"),
     "DPM++ 2M": ("dpmpp_2m", "normal"),
     "DPM++ 2M Karras": ("dpmpp_2m", "karras"),
     "DDIM": ("ddim", "ddim_uniform"),
@@ -29,30 +29,17 @@ SAMPLERS = {
 """A1111's name → ComfyUI's sampler and scheduler."""
 
 
-def check_request(request: PreviewRequest, stride: int) -> None:
-    """Raise HostError for a sampler, a size or a number of steps that cannot be."""
-    if request.sampler not in SAMPLERS:
-        why = f"this host has {', '.join(SAMPLERS)}"
-        raise HostError(f"the sampler '{request.sampler}' is unknown", why)
-    if request.width % stride or request.height % stride:
-        why = f"{request.width}×{request.height} are not multiples of {stride}"
-        raise HostError("this preview size is not possible", why)
-    if request.steps < 1 or min(request.width, request.height) < stride:
-        raise HostError("a preview needs at least one step and a size")
-
-
 def sample(
-    model: Any,
-    form: LatentFormat,
-    request: PreviewRequest,
-    seed: int,
-    texts: tuple[Conditioning, Conditioning],
+    model: Any, form: LatentFormat, request: PreviewRequest, seed: int, guided: Conditioning
 ) -> Tensor:
-    """A latent (1, channels, h, w) as ComfyUI's KSampler makes it; `texts`: positive, negative."""
+    """A latent (1, channels, h, w) as ComfyUI's KSampler makes it.
+
+    `guided` has two rows, the negative prompt's first.
+    """
     latent = torch.zeros(1, *form.shape(request.height, request.width))
     noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(seed))
     sampler, scheduler = SAMPLERS[request.sampler]
-    positive, negative = (_as_socket(text, request) for text in texts)
+    negative, positive = (_as_socket(guided, row, request) for row in (0, 1))
     with own_random_state(model.load_device), interrupt_kept():
         return comfy.sample.sample(
             model,
@@ -76,9 +63,10 @@ def _heed_interrupt(*_step: Any) -> None:
 
 
 def _as_socket(
-    text: Conditioning, request: PreviewRequest
+    guided: Conditioning, row: int, request: PreviewRequest
 ) -> list[tuple[Tensor, dict[str, object]]]:
     """A CONDITIONING value; sizes are those that CLIPTextEncodeSDXL would tell."""
+    text = guided.rows(torch.tensor([row], device=guided.context.device))
     width, height = request.width, request.height
     told = {"width": width, "height": height, "target_width": width, "target_height": height}
     return [(text.context, {"pooled_output": text.pooled, "crop_w": 0, "crop_h": 0, **told})]
@@ -101,7 +89,7 @@ def interrupt_kept() -> Iterator[None]:
         raise
 
 
-def to_images(pixels: Tensor) -> list[Image.Image]:
-    """(B, H, W, 3) in [0, 1] → RGB pictures, cut to whole numbers as ComfyUI saves them."""
+def to_image(pixels: Tensor) -> Image.Image:
+    """(H, W, 3) in [0, 1] → RGB picture, cut to whole numbers as ComfyUI saves it."""
     levels = np.clip(pixels.float().nan_to_num().cpu().numpy() * 255.0, 0, 255)
-    return [Image.fromarray(level) for level in levels.astype(np.uint8)]
+    return Image.fromarray(levels.astype(np.uint8))

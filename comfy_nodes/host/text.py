@@ -5,7 +5,7 @@ ComfyUI takes tensors in place of token numbers, so nothing is hooked and no tab
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +14,10 @@ import comfy.sd1_clip
 import torch
 from torch import Tensor
 
-from ...ti_core.errors import HostError
+from ...ti_core.errors import UnsupportedModelError
 from ...ti_core.families import ENCODER_KEYS, SUPPORTED, by_encoders
+from ...ti_core.hosts.common.text import EncodedText, Rows
 from ...ti_core.port.prompt import find_triggers, pack, read_prompt
-from ...ti_core.port.session import EncoderFacts, TextOptions, Vectors
 
 _UNSPLIT = 8
 """Groups of fewer tokens are not cut at a chunk border (SDTokenizer.max_word_length)."""
@@ -36,6 +36,8 @@ class Encoder:
     """comfy.sd1_clip.SDClipModel"""
     tokenizer: Any
     """comfy.sd1_clip.SDTokenizer"""
+    clip: Any
+    """The CLIP that it is part of."""
     pooled: bool
     """As `EncoderSpec.pooled`."""
     skips: bool
@@ -47,18 +49,14 @@ class Encoder:
         return self.model.transformer.get_input_embeddings().weight
 
     @property
-    def width(self) -> int:
-        """Length of one vector."""
-        return int(self.table.shape[1])
+    def layers(self) -> int:
+        """How many there are: the largest clip skip."""
+        return int(self.model.num_layers)
 
     @property
     def capacity(self) -> int:
         """Tokens in one chunk, without start and end mark."""
         return int(self.tokenizer.max_length) - 2
-
-    def facts(self) -> EncoderFacts:
-        """As the port describes it."""
-        return EncoderFacts(self.key, self.width, int(self.table.shape[0]), self.capacity)
 
     def tokenize(self, text: str) -> list[int]:
         """Ids of a text, every character taken literally, without start and end marks."""
@@ -67,17 +65,19 @@ class Encoder:
         read = self.tokenizer.tokenizer
         return [int(n) for n in read(text, add_special_tokens=False, verbose=False)["input_ids"]]
 
-    def spelling(self, number: int) -> str:
+    def token_string(self, number: int) -> str:
         """How a token is written in the vocabulary; `</w>` ends a word."""
         return str(self.tokenizer.inv_vocab[number])
 
-    def check_ids(self, ids: Sequence[int]) -> None:
-        """Raise HostError unless every number is that of a token with a row."""
-        most = int(self.table.shape[0])
-        wrong = next((number for number in ids if not 0 <= number < most), None)
-        if wrong is not None:
-            why = f"the vocabulary has the numbers 0 to {most - 1}"
-            raise HostError(f"there is no token {wrong}", why)
+    def chunks_of(self, prompt: str, rows: Rows, emphasis: bool) -> list[Sequence[Place]]:
+        """The chunks of a prompt, read as ComfyUI does where `emphasis` counts."""
+        return list((_read if emphasis else _take_literally)(self, prompt, rows))
+
+    def run(self, chunks: Sequence[Sequence[Place]], rows: Rows, clip_skip: int) -> EncodedText:
+        """States (N, 77, width) with the weights applied, and the pooled text if it counts."""
+        with _layer_chosen(self, clip_skip):
+            states, ends = _run(self, chunks)
+        return states, ends if self.pooled else None
 
     def marked(self, words: Sequence[int | Tensor]) -> list[int | Tensor]:
         """A chunk as the encoder wants it: start, words, end, padding."""
@@ -89,19 +89,19 @@ class Encoder:
 def encoders_of(clip: Any) -> tuple[Encoder, ...]:
     """The text encoders of a CLIP, in the order of their family.
 
-    Raises HostError for a CLIP with others than those of the families.
+    Raises UnsupportedModelError for a CLIP with others than those of the families.
     """
     parts = {} if clip is None else dict(clip.cond_stage_model.named_children())
     kinds = [key for key, part in parts.items() if _is_clip(key, part)]
     if not parts or len(kinds) < len(parts):
-        raise HostError(
+        raise UnsupportedModelError(
             "this CLIP cannot be taught a word here",
             f"its text encoders are {', '.join(parts) or 'missing'}",
             f"use the CLIP of a checkpoint of {SUPPORTED}",
         )
     family, tokenizer = by_encoders(kinds), clip.tokenizer
     return tuple(
-        Encoder(key, parts[key], getattr(tokenizer, key), spec.pooled, family.clip_skip)
+        Encoder(key, parts[key], getattr(tokenizer, key), clip, spec.pooled, family.clip_skip)
         for key, spec in ((spec.key, spec) for spec in family.encoders)
     )
 
@@ -110,42 +110,7 @@ def _is_clip(key: str, part: Any) -> bool:
     return key in ENCODER_KEYS and isinstance(part, comfy.sd1_clip.SDClipModel)
 
 
-def encode_text(
-    clip: Any,
-    encoders: Sequence[Encoder],
-    prompts: Sequence[str],
-    embeddings: Mapping[str, Vectors],
-    options: TextOptions,
-) -> tuple[Tensor, Tensor | None]:
-    """Context (P, 77 × chunks, width) and the pooled text (P, width) if an encoder gives one."""
-    if not prompts:
-        raise HostError("there is no prompt to encode")
-    plans = [_plan(encoder, prompts, embeddings, options) for encoder in encoders]
-    chunks = max(len(plan) for plans_of_one in plans for plan in plans_of_one)
-    contexts, pooled = [], None
-    for encoder, plan in zip(encoders, plans, strict=True):
-        padded = [chunk for one in plan for chunk in (*one, *([],) * (chunks - len(one)))]
-        with _layer_chosen(encoder, clip, options.clip_skip):
-            states, ends = _run(encoder, padded)
-        contexts.append(states.reshape(len(prompts), -1, states.shape[-1]))
-        if encoder.pooled:
-            pooled = ends[::chunks]
-    return torch.cat(contexts, dim=-1), pooled
-
-
-def _plan(
-    encoder: Encoder,
-    prompts: Sequence[str],
-    embeddings: Mapping[str, Vectors],
-    options: TextOptions,
-) -> list[list[Words]]:
-    """The chunks of every prompt."""
-    read = _read if options.emphasis else _take_literally
-    rows = {name: vectors[encoder.key] for name, vectors in embeddings.items()}
-    return [read(encoder, prompt, rows) for prompt in prompts]
-
-
-def _take_literally(encoder: Encoder, prompt: str, rows: Mapping[str, Tensor]) -> list[Words]:
+def _take_literally(encoder: Encoder, prompt: str, rows: Rows) -> list[Words]:
     """Laid out as the core does it everywhere, so that all hosts train alike."""
     pieces = read_prompt(prompt, rows, emphasis=False)
     lengths = {name: len(vectors) for name, vectors in rows.items()}
@@ -161,7 +126,7 @@ def _take_literally(encoder: Encoder, prompt: str, rows: Mapping[str, Tensor]) -
 # --- as ComfyUI reads prompts -------------------------------------------------------------------
 
 
-def _read(encoder: Encoder, prompt: str, rows: Mapping[str, Tensor]) -> list[Words]:
+def _read(encoder: Encoder, prompt: str, rows: Rows) -> list[Words]:
     """`(x)`, `(x:1.2)`, escapes and `embedding:name` as ComfyUI reads them; names by themselves."""
     words = comfy.sd1_clip
     groups: list[Words] = []
@@ -208,15 +173,12 @@ def _chunks(groups: Sequence[Words], capacity: int) -> list[Words]:
 
 
 @contextmanager
-def _layer_chosen(encoder: Encoder, clip: Any, clip_skip: int) -> Iterator[None]:
+def _layer_chosen(encoder: Encoder, clip_skip: int) -> Iterator[None]:
     """While open, the encoder gives the states of the layer that is wanted.
 
     Clip skip 1 leaves what the graph or the family's custom says.
     """
-    model = encoder.model
-    if not 1 <= clip_skip <= model.num_layers:
-        why = f"the text encoder has {model.num_layers} layers"
-        raise HostError(f"clip skip {clip_skip} is not possible", why)
+    model, clip = encoder.model, encoder.clip
     found = {key: value for key, value in vars(model).items() if not key.startswith("_")}
     options = {"execution_device": clip.patcher.load_device}  # newer ComfyUI computes there
     if clip_skip > 1 and encoder.skips:
@@ -232,7 +194,7 @@ def _layer_chosen(encoder: Encoder, clip: Any, clip_skip: int) -> Iterator[None]
             setattr(model, key, value)
 
 
-def _run(encoder: Encoder, chunks: Sequence[Words]) -> tuple[Tensor, Tensor]:
+def _run(encoder: Encoder, chunks: Sequence[Sequence[Place]]) -> tuple[Tensor, Tensor]:
     """States (N, 77, width) with the weights applied, and the pooled ends (N, width)."""
     lists = [encoder.marked([word for word, _ in chunk]) for chunk in chunks]
     weighted = [n for n, chunk in enumerate(chunks) if any(weight != 1 for _, weight in chunk)]
@@ -245,7 +207,7 @@ def _run(encoder: Encoder, chunks: Sequence[Words]) -> tuple[Tensor, Tensor]:
 
 
 def _weigh(
-    states: Tensor, empty: Tensor, chunks: Sequence[Words], weighted: Sequence[int]
+    states: Tensor, empty: Tensor, chunks: Sequence[Sequence[Place]], weighted: Sequence[int]
 ) -> Tensor:
     """Each position, seen from the empty prompt's, moves by its weight, as ComfyUI does it."""
     factors = torch.ones(len(weighted), states.shape[1], 1)

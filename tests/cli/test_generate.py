@@ -57,7 +57,7 @@ def test_infotext_is_a1111s(ti: Ti) -> None:
     )  # fmt: skip
     prompt, negative, last = image.text["parameters"].split("\n")  # type: ignore[attr-defined]
     assert (prompt, negative) == ("my-tree", "Negative prompt: fog")
-    assert last.startswith("Steps: 3, Sampler: DDIM, CFG scale: 5.5, Seed: 7, Size: 72x80, ")
+    assert last.startswith("Steps: 3, Sampler: Euler, CFG scale: 5.5, Seed: 7, Size: 72x80, ")
     assert 'TI hashes: "my-tree: ' in last
     assert image.size == (72, 80)
 

@@ -53,7 +53,7 @@ def diffusers(family: Any, **changes: Any) -> Callable[[Path], Subject]:
 
         path = write_single_file(folder / "model.safetensors", tiny(family), **changes)
         host = DiffusersHost.open(path, device="cpu", embeddings_dir=folder)
-        return Subject(host, host._model.networks)
+        return Subject(host, host.model.networks)
 
     return open_
 

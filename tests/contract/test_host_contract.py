@@ -20,6 +20,7 @@ from torch import Tensor
 from ti_core.errors import HostError, HostMemoryError
 from ti_core.files.reading import read_embedding
 from ti_core.port.session import (
+    SAMPLERS,
     Conditioning,
     Host,
     PictureSize,
@@ -92,7 +93,7 @@ def test_the_facts_fit_together(host: Host) -> None:
     facts = host.describe()
     assert facts == host.describe()
     assert tuple(encoder.key for encoder in facts.encoders) == ENCODERS[facts.family.id]
-    assert facts.widths == {encoder.key: encoder.width for encoder in facts.encoders}
+    assert len(set(facts.widths)) == len(facts.encoders)
     assert all(encoder.tokens_per_chunk == 75 for encoder in facts.encoders)
     assert facts.diffusion.prediction in ("epsilon", "v_prediction")
     assert facts.resolution % facts.latent.stride == 0
@@ -522,13 +523,14 @@ def test_picture_i_of_many_has_the_seed_plus_i(host: Host, session: Session) -> 
         assert distance <= 1
 
 
-@pytest.mark.parametrize("sampler", range(9))
-def test_every_sampler_makes_a_picture(host: Host, session: Session, sampler: int) -> None:
+def test_every_host_has_these_samplers_and_each_makes_a_picture(
+    host: Host, session: Session
+) -> None:
     samplers = host.features().samplers
-    if sampler >= len(samplers):
-        pytest.skip("there are fewer")
-    (picture,) = session.preview(request(host, "a cat", sampler=samplers[sampler]), {})
-    assert picture.size == (64, 64)
+    assert samplers[: len(SAMPLERS)] == SAMPLERS
+    for sampler in samplers:
+        (picture,) = session.preview(request(host, "a cat", sampler=sampler, steps=3), {})
+        assert picture.size == (64, 64), sampler
 
 
 def test_a_preview_between_two_steps_does_not_change_the_second(

@@ -40,7 +40,6 @@ class SpoiledHost(FakeHost):
         self.change, self.preview_error = change, preview_error
         self.calls = 0
         self.prompts: list[list[str]] = []
-        self.hypernetworks = 0
 
     @contextlib.contextmanager
     def session(self, precision: Precision = "no") -> Iterator[FakeSession]:

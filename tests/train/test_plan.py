@@ -51,7 +51,7 @@ def bad_weights(folder: Path) -> dict[str, Any]:
         (
             {"sample_every_n_steps": 1, "sample_sampler": "Euler z"},
             HostError,
-            "choose one of DDIM",
+            "choose one of Euler, Euler a",
         ),
         ({"sample_every_n_steps": 1, "sample_prompts": "a --x"}, ConfigError, "preview prompt"),
         ({"output_dir": "/proc/nothing"}, StorageError, "cannot write"),

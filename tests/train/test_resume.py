@@ -242,12 +242,14 @@ def test_a_run_of_version_0_1_continues_to_the_same_bytes(
     where this one's differ from the saved state, the final ones are compared but for these."""
     shutil.copytree(V01 / family, tmp_path / "log" / "day" / "zz-thing")
     log, folder = Log(), RunFolder.find("latest", tmp_path / "log", "zz-thing")
-    here = latest_state(stopped(configure(**V01_SETTINGS), 5, FakeHost(family=family)).state)
+    here = latest_state(
+        stopped(configure(**V01_SETTINGS), 5, FakeHost(family=FAMILIES[family])).state
+    )
     there = latest_state(folder.state)
     output, dataset = str(tmp_path / "embeddings"), configure().data.train_data_dir
     typed = {"output_dir": output, "train_data_dir": dataset, "overwrite": True}
     config = make_config(TrainConfig, typed, folder.read_settings()["train"])
-    path = train(config, FakeHost(family=family), log, resume=folder)
+    path = train(config, FakeHost(family=FAMILIES[family]), log, resume=folder)
     assert log.steps == [6, 7, 8, 9, 10]
     assert [step for step, _, _ in folder.losses()] == list(range(1, 11))
     found, expected = read_embedding(path), read_embedding(V01 / family / "finished.safetensors")

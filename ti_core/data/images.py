@@ -62,6 +62,6 @@ def to_tensor(image: Image.Image) -> Tensor:
 
 
 def to_image(pixels: Tensor) -> Image.Image:
-    """(3, H, W) in [-1, 1] (values outside are clipped) → RGB picture."""
-    values = ((pixels.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round()
+    """(3, H, W) in [-1, 1] (values outside are clipped, NaN is black) → RGB picture."""
+    values = ((pixels.detach().float().cpu().nan_to_num(-1).clamp(-1, 1) + 1) * 127.5).round()
     return Image.fromarray(values.to(torch.uint8).permute(1, 2, 0).numpy())

@@ -35,6 +35,9 @@ Vectors = Mapping[str, Tensor]
 Hypernetwork = Callable[[Tensor], tuple[Tensor, Tensor]]
 """(B, n, width) input of an attention layer → what its keys and what its values are made from."""
 
+SAMPLERS = ("Euler", "Euler a", "Heun", "DPM++ 2M", "DPM++ 2M Karras", "DDIM")
+"""Samplers of preview pictures that every host has, under A1111's names."""
+
 
 @dataclass(frozen=True)
 class EncoderFacts:
@@ -82,10 +85,8 @@ class Features:
 
     previews: bool = True
     hypernetworks: bool = True
-    exclusive: bool = False
-    """Nothing else can use the model while a session is open."""
-    samplers: tuple[str, ...] = ("Euler",)
-    """Names that `PreviewRequest.sampler` may have."""
+    samplers: tuple[str, ...] = SAMPLERS
+    """Names that `PreviewRequest.sampler` may have; the first is the default."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,15 @@ class Conditioning:
 
     def rows(self, index: Tensor) -> Conditioning:
         """Rows picked by a (N,) index tensor; a row may be picked several times."""
-        parts = (self.context, self.pooled, self.time_ids)
-        return Conditioning(*(None if part is None else part[index] for part in parts))  # type: ignore[arg-type]
+        return self._mapped(lambda part: part[index])
+
+    def to(self, device: torch.device) -> Conditioning:
+        """The same on another device."""
+        return self._mapped(lambda part: part.to(device))
+
+    def _mapped(self, change: Callable[[Tensor], Tensor]) -> Conditioning:
+        pooled, time_ids = (p if p is None else change(p) for p in (self.pooled, self.time_ids))
+        return Conditioning(change(self.context), pooled, time_ids)
 
 
 @dataclass(frozen=True)
@@ -184,7 +192,8 @@ class Session(Protocol):
         """Encode prompts in which every word that is a key of `embeddings` stands for its vectors.
 
         Words are found case-insensitively and only whole. The result is differentiable in the
-        vectors, if gradients are enabled. All rows are padded to the longest prompt's chunks.
+        vectors, if gradients are enabled. All rows are padded to the longest prompt's chunks, and
+        each distinct prompt passes the text encoders once.
         `sizes` (one per prompt) is used by sized families only; without it the model's native
         resolution is used.
         """

@@ -8,15 +8,16 @@ from typing import Any
 
 from ti_core.diffusion import Ddpm
 from ti_core.families import Family, by_encoders, unsupported
+from ti_core.hosts.common.clip import ClipEncoder
+from ti_core.hosts.common.text import encoder_facts
 from ti_core.port.session import ModelFacts
 
 from .networks import input_channels
-from .text import Encoder
 
 _SHORT_HASH = 10
 
 
-def family_in_use(encoders: Sequence[Encoder], unet: Any) -> Family:
+def family_in_use(encoders: Sequence[ClipEncoder], unet: Any) -> Family:
     """The family of a checkpoint with these text encoders and this UNet in CompVis' layout.
 
     Raises UnsupportedModelError for one that textual inversion as done here does not fit.
@@ -33,12 +34,12 @@ def family_in_use(encoders: Sequence[Encoder], unet: Any) -> Family:
 
 
 def model_facts(
-    family: Family, encoders: Sequence[Encoder], diffusion: Ddpm, latent_scale: float, info: Any
+    family: Family, encoders: Sequence[ClipEncoder], diffusion: Ddpm, latent_scale: float, info: Any
 ) -> ModelFacts:
     """As the port describes a checkpoint; `info` is the web UI's CheckpointInfo."""
     return ModelFacts(
         family=family,
-        encoders=tuple(encoder.facts() for encoder in encoders),
+        encoders=tuple(map(encoder_facts, encoders)),
         diffusion=diffusion,
         latent=replace(family.latent, scale=latent_scale),
         resolution=family.release(diffusion.prediction).resolution,

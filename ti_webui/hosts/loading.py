@@ -6,9 +6,8 @@ from typing import Any
 
 import torch
 
-from ti_core.hosts.common.inference import renew_inference_tensors
-
-from .networks import Part
+from ti_core.hosts.common.autograd import renew_inference_tensors
+from ti_core.hosts.common.session import Part
 
 _ROOM = 3 * 1024**3
 """Bytes of the accelerator that are kept free of weights, for a step with its backward pass."""

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ti_core.hosts.common.clip import ClipEncoder
+from ti_core.hosts.common.session import Part
 from ti_core.port.session import ModelFacts
-
-from .text import EmphasisSettings, Encoder
-
-Part = Literal["unet", "vae", "text_encoder"]
 
 
 @dataclass(frozen=True)
@@ -27,16 +25,14 @@ class HostNetworks:
     """Called as CompVis' UNet: (x, timesteps, context=, y=, **unet_options)."""
     vae: nn.Module
     """With `encoder`, `quant_conv`, `post_quant_conv` and `decoder`, as CompVis' autoencoder."""
-    encoders: tuple[Encoder, ...]
-    emphasis_settings: Callable[[], EmphasisSettings]
-    """The user's settings for emphasis."""
+    encoders: tuple[ClipEncoder, ...]
     check: Callable[[], None]
-    """Raises HostError if the program has another model loaded by now, or none."""
+    """Raises NoModelError if the program has another model loaded by now, or none."""
     ready: Callable[[Part], None]
     """Brings a part to the device."""
     release: Callable[[Part], None]
     """Sends a part to main memory."""
-    inside: Callable[[nn.Module], AbstractContextManager[None]]
+    inside: Callable[[nn.Module], AbstractContextManager[None]] = lambda network: nullcontext()
     """What must hold while the UNet or a text encoder computes."""
     unet_options: Callable[[], dict[str, Any]] = field(default=dict)
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ti_core.diffusion import Ddpm
 from ti_core.errors import HostError
-from ti_core.hosts.common.sampling import SAMPLERS, check_request, sample
+from ti_core.hosts.common.sampling import check_request, sample
 from ti_core.hosts.fake import FakeHost
-from ti_core.port.session import ModelFacts, PreviewRequest
+from ti_core.port.session import SAMPLERS, ModelFacts, PreviewRequest
 
 SPREAD = 0.6
 """σ of the latents that the ideal network below was trained on."""

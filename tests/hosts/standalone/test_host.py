@@ -54,7 +54,7 @@ def test_a_pickled_checkpoint_gives_the_same_model(
 ) -> None:
     path = tmp_path / "x.ckpt"
     write_single_file(path, tiny("sd1"), lightning=True, legacy=legacy)
-    ours, theirs = DiffusersHost.open(path, device="cpu")._model, open_host("sd1")._model
+    ours, theirs = DiffusersHost.open(path, device="cpu").model, open_host("sd1").model
     for a, b in zip(ours.networks(), theirs.networks(), strict=True):
         for (name, one), other in zip(a.state_dict().items(), b.state_dict().values(), strict=True):
             assert torch.equal(one, other), name
@@ -64,7 +64,7 @@ def test_weights_are_fp32_frozen_and_in_memory_of_their_own(
     tmp_path: Path, open_host: OpenHost
 ) -> None:
     path = write_single_file(tmp_path / "x.safetensors", tiny("sd1"), dtype=torch.float32)
-    model = DiffusersHost.open(path, device="cpu")._model
+    model = DiffusersHost.open(path, device="cpu").model
     before = model.unet.state_dict()["conv_in.weight"].clone()
     path.write_bytes(bytes(path.stat().st_size))
     assert torch.equal(model.unet.state_dict()["conv_in.weight"], before)
@@ -193,4 +193,3 @@ def test_embeddings_lie_where_the_user_says(models: Callable[[str], Path], tmp_p
     host = DiffusersHost.open(models("sd1"), device="cpu", embeddings_dir=tmp_path)
     assert host.embeddings_dir() == tmp_path
     host.embedding_saved(tmp_path / "x.safetensors")
-    assert host.features().exclusive

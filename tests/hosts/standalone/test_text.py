@@ -77,7 +77,7 @@ def test_clip_skip_beyond_the_layers_is_an_error(open_host: OpenHost) -> None:
 
 
 def test_sd2_is_the_state_before_the_last_layer(open_host: OpenHost) -> None:
-    encoder = open_host("sd2")._model.encoders[0]
+    encoder = open_host("sd2").model.encoders[0]
     layers = encoder.core.get_submodule("encoder.layers")
     assert len(list(layers.children())) == 2  # of three in the file
     ids = torch.tensor([[49406, 2368, 49407] + [0] * 74])
@@ -101,13 +101,13 @@ def test_sdxl_is_what_diffusers_pipeline_encodes(
 
     folder = models("sdxl-folder")
     host = open_host("sdxl-folder")
-    words = host._model.encoders[0].vocabulary.tokenizer
+    words = host.model.encoders[0].vocabulary.tokenizer
     words.model_max_length = 77
     second = _padding_with_zero(words)
     second_model = CLIPTextModelWithProjection.from_pretrained(folder / "text_encoder_2")
     pipeline = StableDiffusionXLPipeline(
-        vae=host._model.vae,
-        unet=host._model.unet,
+        vae=host.model.vae,
+        unet=host.model.unet,
         text_encoder=CLIPTextModel.from_pretrained(folder / "text_encoder").eval(),
         text_encoder_2=second_model.eval(),
         tokenizer=words,

@@ -1,4 +1,4 @@
-"""What every host checks before it encodes: do vectors and sizes fit the model?"""
+"""What every host checks before it encodes: do pixels, vectors and sizes fit the model?"""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ from torch import Tensor
 
 from ...errors import HostError
 from ...port.session import EncoderFacts, PictureSize, Vectors
+
+
+def check_pixels(pixels: Tensor, stride: int) -> None:
+    """Raise HostError unless they are (B, 3, H, W) with sides that are multiples of `stride`."""
+    if pixels.dim() != 4 or pixels.shape[1] != 3 or any(n % stride for n in pixels.shape[2:]):
+        why = f"{tuple(pixels.shape)} is not (B, 3, H, W) with multiples of {stride}"
+        raise HostError("these pixels cannot be encoded", why)
 
 
 def check_embeddings(encoders: Sequence[EncoderFacts], embeddings: Mapping[str, Vectors]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 
 from ...errors import HostError
@@ -29,3 +31,12 @@ def check_precision(precision: Precision, device: torch.device) -> None:
         why = str(error).splitlines()[0]
         fix = "use precision 'no' or 'bf16'"
         raise HostError(f"{device.type} cannot compute in {precision}", why, fix) from error
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
+    """While open, layers compute in `precision`; "no" turns autocast off."""
+    dtype = HALF_DTYPES.get(precision)
+    if dtype is None:  # older torch has no autocast for MPS, not even a disabled one
+        is_mps = device.type == "mps"
+        return nullcontext() if is_mps else torch.autocast(device.type, enabled=False)
+    return torch.autocast(device.type, dtype=dtype)

@@ -1,4 +1,4 @@
-"""Preview pictures: the samplers that everybody knows, under A1111's names.
+"""The samplers of preview pictures, under A1111's names.
 
 In the variables of Karras et al. 2022: x = latent + σ·noise, and a model that tells the latent,
 whatever the diffusion. The steps are those of k-diffusion, from which the web UIs have theirs.
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ...errors import HostError
-from ...port.session import ModelFacts, PreviewRequest
+from ...port.session import SAMPLERS, ModelFacts, PreviewRequest
 
 Network = Callable[[Tensor, Tensor], Tensor]
 """(1, channels, h, w) as the network wants it, (1,) timestep → its output, (1, …) or with guidance
@@ -22,10 +22,13 @@ Denoise = Callable[[Tensor, Tensor], Tensor]
 """x and σ → the clean latent."""
 
 
-def check_request(request: PreviewRequest, stride: int) -> None:
-    """Raise HostError for a picture that cannot be made; `stride` is `LatentFormat.stride`."""
-    if request.sampler not in SAMPLERS:
-        why = f"there are {', '.join(SAMPLERS)}"
+def check_request(request: PreviewRequest, stride: int, samplers: Sequence[str] = SAMPLERS) -> None:
+    """Raise HostError for a picture that cannot be made.
+
+    `stride` is `LatentFormat.stride`, `samplers` are the host's.
+    """
+    if request.sampler not in samplers:
+        why = f"this host has {', '.join(samplers)}"
         raise HostError(f"the sampler '{request.sampler}' is unknown", why)
     if request.width % stride or request.height % stride:
         why = f"{request.width}×{request.height} are not multiples of {stride}"
@@ -50,9 +53,9 @@ def sample(
         return diffusion.clean(x, _guided(network(scaled, timestep), request.cfg_scale), sigma)
 
     step, spaced = _SAMPLERS[request.sampler]
-    sigmas = torch.cat([spaced(diffusion.sigmas(), request.steps), torch.zeros(1)]).to(device)
+    sigmas = spaced(diffusion.sigmas(), request.steps).to(device)
     x: Tensor = noise() * diffusion.spread(sigmas[0])
-    return step(denoise, x, sigmas, noise)
+    return step(denoise, x, sigmas, noise) / diffusion.spread(sigmas[-1])
 
 
 def _guided(output: Tensor, cfg_scale: float) -> Tensor:
@@ -71,13 +74,23 @@ def _even(known: Tensor, steps: int) -> Tensor:
     times = torch.linspace(len(known) - 1, 0, steps)
     low = times.long().clamp(max=len(known) - 2)
     logs = known.log()
-    return torch.lerp(logs[low], logs[low + 1], times - low).exp()
+    return _to_zero(torch.lerp(logs[low], logs[low + 1], times - low).exp())
 
 
 def _karras(known: Tensor, steps: int) -> Tensor:
     """Karras et al. 2022, eq. 5, with ρ = 7."""
     low, high = (float(known[i]) ** (1 / 7) for i in (0, -1))
-    return (high + torch.linspace(0, 1, steps) * (low - high)) ** 7
+    return _to_zero((high + torch.linspace(0, 1, steps) * (low - high)) ** 7)
+
+
+def _leading(known: Tensor, steps: int) -> Tensor:
+    """Timesteps 1, 1 + n/steps, 1 + 2n/steps …, ending at the first of all (CompVis' DDIM)."""
+    times = torch.arange(steps) * max(1, len(known) // steps) + 1
+    return torch.cat([known[times.clamp(max=len(known) - 1)].flip(0), known[:1]])
+
+
+def _to_zero(sigmas: Tensor) -> Tensor:
+    return torch.cat([sigmas, torch.zeros(1)])
 
 
 # --- the samplers --------------------------------------------------------------------------------
@@ -136,6 +149,5 @@ _SAMPLERS = {
     "Heun": (_heun, _even),
     "DPM++ 2M": (_dpmpp_2m, _even),
     "DPM++ 2M Karras": (_dpmpp_2m, _karras),
+    "DDIM": (_euler, _leading),  # with η = 0 the two are one (Song et al. 2021, eq. 14)
 }
-SAMPLERS = tuple(_SAMPLERS)
-"""Names that a preview can ask for."""

@@ -11,11 +11,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from ...port.prompt import Chunk
-from ...port.session import Vectors
+from ...port.prompt import Slot
 
 
-def chunk_ids(chunk: Chunk, start: int, end: int, pad: int, positions: int) -> list[int]:
+def chunk_ids(chunk: Sequence[Slot], start: int, end: int, pad: int, positions: int) -> list[int]:
     """Start, tokens, end, and padding to the encoder's length."""
     ids = [start, *(slot.token for slot in chunk), end]
     return ids + [pad] * (positions - len(ids))
@@ -23,9 +22,9 @@ def chunk_ids(chunk: Chunk, start: int, end: int, pad: int, positions: int) -> l
 
 @contextmanager
 def vectors_inserted(
-    table: nn.Module, key: str, chunks: Sequence[Chunk], embeddings: Mapping[str, Vectors]
+    table: nn.Module, chunks: Sequence[Sequence[Slot]], rows: Mapping[str, Tensor]
 ) -> Iterator[None]:
-    """While open, `table` gives the embeddings' vectors of encoder `key` at their positions."""
+    """While open, `table` gives the embeddings' vectors at their positions."""
     places = [
         (n, 1 + i, slot.trigger, slot.row)
         for n, chunk in enumerate(chunks)
@@ -35,8 +34,7 @@ def vectors_inserted(
     if not places:
         yield
         return
-    tables = {name: vectors[key] for name, vectors in embeddings.items()}
-    values, index = _gather(next(table.parameters()).device, places, tables)
+    values, index = _gather(next(table.parameters()).device, places, rows)
 
     def replace(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
         return output.index_put(index, values.to(output))
@@ -65,13 +63,13 @@ def _gather(
     return torch.cat(tables).index_select(0, rows), (chunk, position)
 
 
-def slot_weights(chunk: Chunk, positions: int) -> list[float]:
+def slot_weights(chunk: Sequence[Slot], positions: int) -> list[float]:
     """The weight of every position of a chunk, marks and padding among them."""
     weights = [1.0, *(slot.weight for slot in chunk)]
     return weights + [1.0] * (positions - len(weights))
 
 
-def emphasise(states: Tensor, chunks: Sequence[Chunk]) -> Tensor:
+def emphasise(states: Tensor, chunks: Sequence[Sequence[Slot]]) -> Tensor:
     """Multiply each position by its weight, then restore the chunk's mean (A1111's "Original").
 
     Chunks without any weight are left alone, bit for bit.

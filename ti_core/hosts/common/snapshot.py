@@ -13,11 +13,12 @@ class ModelSnapshot:
     """Freezes networks, and restores them: flags, gradients, precision and place."""
 
     def __init__(self, networks: Sequence[nn.Module], moves: bool = True) -> None:
-        """`moves`: the place is restored, too."""
+        """`moves`: the place is restored, too; off where the program sees to that."""
         parameters = {id(p): p for network in networks for p in network.parameters()}
         self._training = [(m, m.training) for network in networks for m in network.modules()]
-        self._states = [_State(p) for p in parameters.values()]
+        self._gradients = [(p, p.requires_grad, p.grad) for p in parameters.values()]
         self._tensors, self._moves = _tensors(networks), moves
+        self._buffers = [(module, dict(module._buffers)) for module, _ in self._training]
         for module, _ in self._training:
             module.training = False  # CompVis' code disables `eval()` and `train()` of some
         for parameter in parameters.values():
@@ -33,28 +34,15 @@ class ModelSnapshot:
     def restore(self) -> None:
         """Set everything back; every step is tried even if one before it fails."""
         with ExitStack() as stack:
-            for state in self._states:
-                stack.callback(state.restore)
-            for tensor, dtype, device in self._places():
-                stack.callback(_put, tensor, dtype, device)
+            for parameter, trainable, grad in self._gradients:
+                stack.callback(setattr, parameter, "grad", grad)
+                stack.callback(parameter.requires_grad_, trainable)
+            for tensor, (dtype, device) in self._tensors.items():
+                stack.callback(_put, tensor, dtype, device if self._moves else tensor.device)
+            for module, buffers in self._buffers if self._moves else ():
+                stack.callback(module._buffers.update, buffers)
             for module, training in self._training:
                 stack.callback(setattr, module, "training", training)
-
-    def _places(self) -> list[tuple[Tensor, torch.dtype, torch.device]]:
-        return [
-            (tensor, dtype, device if self._moves else tensor.device)
-            for tensor, (dtype, device) in self._tensors.items()
-        ]
-
-
-class _State:
-    def __init__(self, parameter: nn.Parameter) -> None:
-        self.parameter, self.grad = parameter, parameter.grad
-        self.trainable = parameter.requires_grad
-
-    def restore(self) -> None:
-        self.parameter.requires_grad_(self.trainable)
-        self.parameter.grad = self.grad
 
 
 def _tensors(networks: Sequence[nn.Module]) -> dict[Tensor, tuple[torch.dtype, torch.device]]:

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 
@@ -21,26 +20,29 @@ import torch
 from ...diffusion import Prediction
 from ...errors import CheckpointError, HostError
 from ...port.memory import memory_errors
-from ...port.session import Features, ModelFacts, Precision
-from ..common.precision import check_precision
+from ...port.session import ModelFacts, Precision
+from ..common.clip import ClipEncoder
+from ..common.host import BaseHost
+from ..common.text import encoder_facts
 from .folder import download, open_folder
-from .models import Model, check_ids
-from .preview import SAMPLERS
+from .models import Model
 from .session import DiffusersSession
 from .single_file import open_single_file
+from .text import encoders_of
 
 HUB_PREFIX = "hub:"
 """Before a name of the Hugging Face hub; without it nothing ever touches a network."""
 
 
-class DiffusersHost:
-    """Fulfils `port.Host` for a checkpoint on disk."""
+class DiffusersHost(BaseHost):
+    """Fulfils `port.Host` for a checkpoint on disk; `model` is what was loaded."""
 
     name = "diffusers"
 
     def __init__(self, model: Model, device: torch.device, embeddings_dir: Path) -> None:
-        self._model, self._device, self._embeddings_dir = model, device, embeddings_dir
-        self._busy = threading.Lock()
+        self.model, self._target, self._embeddings_dir = model, device, embeddings_dir
+        self._encoders = encoders_of(model)
+        self.busy = threading.Lock()
 
     @classmethod
     def open(
@@ -75,43 +77,9 @@ class DiffusersHost:
                 network.to(target)
         return cls(loaded, target, embeddings_dir)
 
-    def features(self) -> Features:
-        """What can be asked of this host."""
-        return Features(exclusive=True, samplers=SAMPLERS)
-
     def describe(self) -> ModelFacts:
         """Facts about the model; the first call reads the whole file for its hash."""
         return self._facts
-
-    def tokenize(self, text: str) -> list[tuple[int, str]]:
-        """(id, spelling) of every token, read literally, by the first text encoder."""
-        vocabulary = self._model.encoders[0].vocabulary
-        ids = vocabulary.tokenize(text)
-        return list(zip(ids, vocabulary.token_strings(ids), strict=True))
-
-    def token_strings(self, ids: Sequence[int]) -> list[str]:
-        """How tokens are written by the first text encoder's vocabulary; `</w>` ends a word."""
-        encoder = self._model.encoders[0]
-        check_ids(encoder, ids)
-        return encoder.vocabulary.token_strings(list(ids))
-
-    @contextmanager
-    def session(self, precision: Precision = "no") -> Iterator[DiffusersSession]:
-        """Lend the model; only one session at a time.
-
-        Raises HostError when a session is open, or the device cannot compute in `precision`.
-        """
-        check_precision(precision, self._device)
-        if not self._busy.acquire(blocking=False):
-            raise HostError("the model is busy", "another session is open", "wait for its end")
-        try:
-            session = DiffusersSession(self._model, self._device, precision)
-            try:
-                yield session
-            finally:
-                session.close()
-        finally:
-            self._busy.release()
 
     def embeddings_dir(self) -> Path:
         """Where embeddings are looked for."""
@@ -120,9 +88,22 @@ class DiffusersHost:
     def embedding_saved(self, path: Path) -> None:
         """Nothing to refresh here: embeddings are passed to every call."""
 
+    def _encoder(self) -> ClipEncoder:
+        return self._encoders[0]
+
+    def _device(self) -> torch.device:
+        return self._target
+
+    def _open(self, precision: Precision, stack: ExitStack) -> DiffusersSession:
+        facts = self._known("")  # the hash takes as long as it takes to read the file
+        return DiffusersSession(self.model, facts, self._encoders, self._target, precision)
+
     @cached_property
     def _facts(self) -> ModelFacts:
-        return self._model.facts(_short_hash(self._model.weights_file))
+        return self._known(_short_hash(self.model.weights_file))
+
+    def _known(self, checkpoint_hash: str) -> ModelFacts:
+        return self.model.facts(map(encoder_facts, self._encoders), checkpoint_hash)
 
 
 def choose_device(device: str | torch.device) -> torch.device:

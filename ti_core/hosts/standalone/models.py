@@ -6,7 +6,7 @@ number is drawn. All weights are fp32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from ...diffusion import Ddpm
-from ...errors import CheckpointError, HostError
+from ...errors import CheckpointError
 from ...families import Family, LatentFormat
 from ...port.session import EncoderFacts, ModelFacts
+from ..common.session import Part
 from .checkpoint.architecture import TextShape, UNetShape, VAEShape
 from .vocabulary import Vocabulary
 
@@ -63,20 +64,6 @@ class TextEncoder:
         assert isinstance(table, nn.Embedding)
         return table.num_embeddings
 
-    def facts(self) -> EncoderFacts:
-        """As the port describes it."""
-        table = self.token_embedding
-        return EncoderFacts(self.key, table.embedding_dim, table.num_embeddings, self.positions - 2)
-
-
-def check_ids(encoder: TextEncoder, ids: Sequence[int]) -> None:
-    """Raise HostError unless every number is that of a token with a row."""
-    most = encoder.token_embedding.num_embeddings
-    wrong = next((number for number in ids if not 0 <= number < most), None)
-    if wrong is not None:
-        why = f"the vocabulary has the numbers 0 to {most - 1}"
-        raise HostError(f"there is no token {wrong}", why)
-
 
 @dataclass
 class Model:
@@ -92,10 +79,15 @@ class Model:
     weights_file: Path
     """What the hash is taken of."""
 
+    def parts(self) -> dict[Part, list[nn.Module]]:
+        """Networks with weights, by what is needed together."""
+        projections = [e.projection for e in self.encoders if e.projection is not None]
+        texts = [*(e.model for e in self.encoders), *projections]
+        return {"unet": [self.unet], "vae": [self.vae], "text_encoder": texts}
+
     def networks(self) -> tuple[nn.Module, ...]:
         """Every network with weights."""
-        projections = [e.projection for e in self.encoders if e.projection is not None]
-        return (self.unet, self.vae, *(e.model for e in self.encoders), *projections)
+        return tuple(network for part in self.parts().values() for network in part)
 
     @property
     def latent(self) -> LatentFormat:
@@ -105,11 +97,11 @@ class Model:
         stride = 2 ** (len(config.block_out_channels) - 1)
         return LatentFormat(scale, shift, int(config.latent_channels), stride)
 
-    def facts(self, checkpoint_hash: str) -> ModelFacts:
+    def facts(self, encoders: Iterable[EncoderFacts], checkpoint_hash: str) -> ModelFacts:
         """As the port describes it."""
         return ModelFacts(
             family=self.family,
-            encoders=tuple(encoder.facts() for encoder in self.encoders),
+            encoders=tuple(encoders),
             diffusion=self.diffusion,
             latent=self.latent,
             resolution=self.resolution,

@@ -1,90 +1,64 @@
-"""Prompts → conditioning, differentiable in the vectors of embeddings."""
+"""transformers' text encoders, as each family uses them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from ...errors import HostError
-from ...port.prompt import Chunk, pack, read_prompt
-from ...port.session import TextOptions, Vectors
-from ..common.slots import chunk_ids, emphasise, vectors_inserted
+from ..common.clip import ClipEncoder
+from ..common.text import EncodedText
 from .models import Model, TextEncoder
 
 
-def encode_text(
-    model: Model,
-    prompts: Sequence[str],
-    embeddings: Mapping[str, Vectors],
-    options: TextOptions,
-) -> tuple[Tensor, Tensor | None]:
-    """Context (P, 77 × chunks, width) and the pooled text (P, width) if an encoder gives one."""
-    if not prompts:
-        raise HostError("there is no prompt to encode")
-    plans = [_plan(encoder, prompts, embeddings, options) for encoder in model.encoders]
-    chunks = max(len(plan) for plans_of_one in plans for plan in plans_of_one)
-    contexts, pooled = [], None
-    for encoder, plan in zip(model.encoders, plans, strict=True):
-        padded = [chunk for one in plan for chunk in (*one, *((),) * (chunks - len(one)))]
-        layer = encoder.layer + _skipped(model, encoder, options.clip_skip)
-        states, last = _run(encoder, padded, embeddings, layer)
-        contexts.append(emphasise(states, padded).reshape(len(prompts), -1, states.shape[-1]))
-        if encoder.projection is not None:
-            pooled = _pool(encoder, last[::chunks], padded[::chunks])
-    return torch.cat(contexts, dim=-1).float(), None if pooled is None else pooled.float()
+def encoders_of(model: Model) -> tuple[ClipEncoder, ...]:
+    """The text encoders with their vocabularies, in the order of their family."""
+    return tuple(_encoder(encoder, model.family.clip_skip) for encoder in model.encoders)
 
 
-def _plan(
-    encoder: TextEncoder,
-    prompts: Sequence[str],
-    embeddings: Mapping[str, Vectors],
-    options: TextOptions,
-) -> list[list[Chunk]]:
-    """The chunks of every prompt."""
-    lengths = {name: vectors[encoder.key].shape[0] for name, vectors in embeddings.items()}
-    tokenize, capacity = encoder.vocabulary.tokenize, encoder.positions - 2
-    pieces = (read_prompt(prompt, embeddings, options.emphasis) for prompt in prompts)
-    return [pack(piece, tokenize, lengths, capacity) for piece in pieces]
+def _encoder(encoder: TextEncoder, skips: bool) -> ClipEncoder:
+    """`skips`: as `Family.clip_skip`."""
+    words = encoder.vocabulary
+
+    def forward(ids: Tensor, clip_skip: int) -> EncodedText:
+        layer = encoder.layer + (clip_skip - 1 if skips else 0)
+        states, last = _states(encoder, ids, layer)
+        return states, None if encoder.projection is None else _pool(encoder, last, ids)
+
+    return ClipEncoder(
+        key=encoder.key,
+        network=encoder.model,
+        embedding=encoder.token_embedding,
+        read=words.tokenize,
+        spell=lambda number: words.token_strings([number])[0],
+        start=words.start,
+        end=words.end,
+        pad=words.pad,
+        layers=len(_layers(encoder)),
+        forward=forward,
+        capacity=encoder.positions - 2,
+    )
 
 
-def _skipped(model: Model, encoder: TextEncoder, clip_skip: int) -> int:
-    """Layers to leave out beyond the family's custom; only where the family listens."""
+def _layers(encoder: TextEncoder) -> nn.ModuleList:
     layers = encoder.core.get_submodule("encoder.layers")
     assert isinstance(layers, nn.ModuleList)
-    if not 1 <= clip_skip <= len(layers):
-        why = f"the text encoder has {len(layers)} layers"
-        raise HostError(f"clip skip {clip_skip} is not possible", why)
-    return clip_skip - 1 if model.family.clip_skip else 0
+    return layers
 
 
-def _run(
-    encoder: TextEncoder,
-    chunks: Sequence[Chunk],
-    embeddings: Mapping[str, Vectors],
-    layer: int,
-) -> tuple[Tensor, Tensor]:
+def _states(encoder: TextEncoder, ids: Tensor, layer: int) -> tuple[Tensor, Tensor]:
     """The states (N, 77, width) of the chosen layer, and of the last one after the final norm."""
-    device = encoder.token_embedding.weight.device
-    ids = torch.tensor([_ids(encoder, chunk) for chunk in chunks], device=device)
-    core = encoder.core
-    layers = core.get_submodule("encoder.layers")
-    with (
-        vectors_inserted(encoder.token_embedding, encoder.key, chunks, embeddings),
-        _captured(layers.get_submodule(str(len(list(layers.children())) - layer))) as captured,
-    ):
+    layers = _layers(encoder)
+    with _captured(layers[len(layers) - layer]) as captured:
         last = encoder.model(input_ids=ids).last_hidden_state
     if layer == 1 and encoder.final_norm:
         return last, last
     states = captured[0]
-    return (core.get_submodule("final_layer_norm")(states) if encoder.final_norm else states), last
-
-
-def _ids(encoder: TextEncoder, chunk: Chunk) -> list[int]:
-    words = encoder.vocabulary
-    return chunk_ids(chunk, words.start, words.end, words.pad, encoder.positions)
+    return (
+        encoder.core.get_submodule("final_layer_norm")(states) if encoder.final_norm else states
+    ), last
 
 
 @contextmanager
@@ -105,10 +79,10 @@ def _captured(layer: nn.Module) -> Iterator[list[Tensor]]:
         handle.remove()
 
 
-def _pool(encoder: TextEncoder, last: Tensor, chunks: Sequence[Chunk]) -> Tensor:
-    """Project the state at the end mark of each prompt's first chunk."""
-    ends = torch.tensor([1 + len(chunk) for chunk in chunks], device=last.device)
-    states = last[torch.arange(len(chunks), device=last.device), ends]
+def _pool(encoder: TextEncoder, last: Tensor, ids: Tensor) -> Tensor:
+    """Project the state at the first end mark of each chunk."""
+    ends = (ids == encoder.vocabulary.end).int().argmax(dim=1)
+    states = last[torch.arange(len(ids), device=last.device), ends]
     project: Callable[[Tensor], Tensor] | None = encoder.projection
     assert project is not None
     return project(states)

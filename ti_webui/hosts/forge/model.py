@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from backend.text_processing import emphasis
-from modules import shared
 from torch import Tensor
 
 from ti_core.diffusion import Ddpm
 from ti_core.families import by_encoders, unsupported
+from ti_core.hosts.common.autograd import inputs_kept
+from ti_core.hosts.common.clip import ClipEncoder
+from ti_core.hosts.common.text import EncodedText
 from ti_core.port.session import ModelFacts
 
+from ..base import check_loaded
 from ..facts import family_in_use, model_facts
 from ..loading import Loading
 from ..networks import HostNetworks
-from ..text import EmphasisSettings, Encoder
-from .state import inputs_kept
+from ..words import clip_encoder
 
 _ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
 
@@ -44,7 +46,7 @@ def _diffusion(predictor: Any) -> Ddpm:
     return Ddpm.from_sigmas(predictor.sigmas, kind)
 
 
-def host_networks(model: Any, loading: Loading, check: Callable[[], None]) -> HostNetworks:
+def host_networks(model: Any, loading: Loading) -> HostNetworks:
     """The parts of the loaded model, without the patches of LoRAs."""
     original = model.forge_objects_original
     return HostNetworks(
@@ -53,8 +55,7 @@ def host_networks(model: Any, loading: Loading, check: Callable[[], None]) -> Ho
         unet=original.unet.model.diffusion_model,
         vae=original.vae.first_stage_model,
         encoders=encoders_of(model),
-        emphasis_settings=_reading,
-        check=check,
+        check=lambda: check_loaded(model),
         ready=loading.ready,
         release=loading.release,
         inside=inputs_kept,
@@ -62,22 +63,7 @@ def host_networks(model: Any, loading: Loading, check: Callable[[], None]) -> Ho
     )
 
 
-def _reading() -> EmphasisSettings:
-    """Settings > Emphasis mode."""
-    name = getattr(shared.opts, "emphasis", "Original")
-
-    def weigh(states: Tensor, ids: list[list[int]], weights: list[list[float]]) -> Tensor:
-        mode = emphasis.get_current_option(name)()
-        mode.tokens, mode.z = ids, states
-        mode.multipliers = torch.tensor(weights, device=states.device)
-        mode.after_transformers()
-        weighed: Tensor = mode.z
-        return weighed
-
-    return EmphasisSettings(emphasis=name != "None", weigh=weigh)
-
-
-def encoders_of(model: Any) -> tuple[Encoder, ...]:
+def encoders_of(model: Any) -> tuple[ClipEncoder, ...]:
     """The text encoders with Forge's own code around them, in the order of their family."""
     engines = [getattr(model, name) for name in _ENGINES if hasattr(model, name)]
     if not engines or not all(hasattr(engine, "embedding_key") for engine in engines):
@@ -86,25 +72,20 @@ def encoders_of(model: Any) -> tuple[Encoder, ...]:
     return tuple(_encoder(engine, family.clip_skip) for engine in engines)
 
 
-def _encoder(engine: Any, skips: bool) -> Encoder:
-    text_model = engine.text_encoder.transformer.text_model
-
-    def run(ids: Tensor, clip_skip: int) -> tuple[Tensor, Tensor | None]:
+def _encoder(engine: Any, skips: bool) -> ClipEncoder:
+    def forward(ids: Tensor, clip_skip: int) -> EncodedText:
         with _clip_skip(engine, clip_skip if skips else 1):
             states = engine.encode_with_transformers(ids)
         return states, getattr(states, "pooled", None)
 
-    return Encoder(
+    return clip_encoder(
+        engine,
+        engine.text_encoder.transformer,
+        engine.tokenizer,
         key=engine.embedding_key,
         network=engine.text_encoder,
-        table=text_model.embeddings.token_embedding.wrapped,
-        tokenize=lambda text: engine.tokenize([text])[0],
-        token_string=lambda number: str(engine.tokenizer.convert_ids_to_tokens(number)),
-        start=engine.id_start,
-        end=engine.id_end,
-        pad=engine.id_pad,
-        layers=len(text_model.encoder.layers),
-        run=run,
+        forward=forward,
+        modes=emphasis,
     )
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import backend.attention
 import backend.nn.unet
-import torch
-from torch import Tensor, nn
 
-from ti_core.hosts.common.inference import renew_inference_tensors
+from ti_core.hosts.common.autograd import renew_inference_tensors
 
 
 @contextmanager
@@ -32,23 +30,3 @@ def prepared_for_training(model: Any) -> Iterator[None]:
         yield
     finally:
         backend.nn.unet.attention_function = before
-
-
-@contextmanager
-def inputs_kept(network: nn.Module) -> Iterator[None]:
-    """While open, normalisations of transformer blocks get copies.
-
-    The blocks add to their input in place, which spoils what a normalisation has saved of it.
-    """
-    with ExitStack() as stack:
-        if torch.is_grad_enabled():
-            for module in network.modules():
-                if type(module).__name__ == "BasicTransformerBlock":
-                    for part in module.children():
-                        if isinstance(part, nn.LayerNorm):
-                            stack.callback(part.register_forward_pre_hook(_copied).remove)
-        yield
-
-
-def _copied(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return (inputs[0].clone(), *inputs[1:])

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any
 
 import torch
 from ldm_patched.modules import model_sampling
+from modules import sd_emphasis
 from torch import Tensor
 
 from ti_core.diffusion import Ddpm, Prediction
 from ti_core.families import by_encoders, unsupported
+from ti_core.hosts.common.clip import ClipEncoder
+from ti_core.hosts.common.text import EncodedText
 from ti_core.port.session import ModelFacts
 
-from ..a1111.model import emphasis_settings, run_encoder, table_of
+from ..base import check_loaded
 from ..facts import family_in_use, model_facts
 from ..loading import Loading
 from ..networks import HostNetworks
-from ..text import Encoder
+from ..words import clip_encoder, run_words
 
 _PREDICTIONS: dict[str, Prediction] = {"EPS": "epsilon", "V_PREDICTION": "v_prediction"}
 
@@ -50,7 +51,7 @@ def _base() -> type:
     return kind
 
 
-def host_networks(model: Any, loading: Loading, check: Callable[[], None]) -> HostNetworks:
+def host_networks(model: Any, loading: Loading) -> HostNetworks:
     """The parts of the loaded model, without the patches of LoRAs."""
     original = model.forge_objects_original
     return HostNetworks(
@@ -59,16 +60,14 @@ def host_networks(model: Any, loading: Loading, check: Callable[[], None]) -> Ho
         unet=original.unet.model.diffusion_model,
         vae=original.vae.first_stage_model,
         encoders=encoders_of(model),
-        emphasis_settings=emphasis_settings,
-        check=check,
+        check=lambda: check_loaded(model),
         ready=loading.ready,
         release=loading.release,
-        inside=lambda network: nullcontext(),
         unet_options=lambda: {"transformer_options": {}},
     )
 
 
-def encoders_of(model: Any) -> tuple[Encoder, ...]:
+def encoders_of(model: Any) -> tuple[ClipEncoder, ...]:
     """The text encoders with the web UI's own code around them, in the order of their family."""
     networks = model.forge_objects_original.clip.cond_stage_model
     conditioner = getattr(model, "conditioner", None)
@@ -89,22 +88,16 @@ def _key(words: Any, networks: Any) -> str:
     raise unsupported("its text encoders are of another kind")
 
 
-def _encoder(words: Any, key: str, networks: Any, skips: bool) -> Encoder:
-    wrapped = words.wrapped
-    text_model = wrapped.transformer.text_model
+def _encoder(words: Any, key: str, networks: Any, skips: bool) -> ClipEncoder:
+    def forward(ids: Tensor, clip_skip: int) -> EncodedText:
+        return run_words(words, ids, clip_skip if skips else 1)
 
-    def run(ids: Tensor, clip_skip: int) -> tuple[Tensor, Tensor | None]:
-        return run_encoder(words, ids, clip_skip if skips else 1)
-
-    return Encoder(
+    return clip_encoder(
+        words,
+        words.wrapped.transformer,
+        words.wrapped.tokenizer,
         key=key,
         network=getattr(networks, key),
-        table=table_of(text_model.embeddings.token_embedding),
-        tokenize=lambda text: words.tokenize([text])[0],
-        token_string=lambda number: str(wrapped.tokenizer.convert_ids_to_tokens(number)),
-        start=words.id_start,
-        end=words.id_end,
-        pad=words.id_pad,
-        layers=len(text_model.encoder.layers),
-        run=run,
+        forward=forward,
+        modes=sd_emphasis,
     )

@@ -189,7 +189,7 @@ def test_old_names_variants_and_shards_of_folders_are_read(folder: Path, tmp_pat
         renamed = {key.replace(f"0.{new}.", f"0.{name}."): v for key, v in renamed.items()}
     vae.unlink()
     torch.save(renamed, vae.with_suffix(".bin"))
-    loaded = DiffusersHost.open(folder)._model
+    loaded = DiffusersHost.open(folder).model
     assert torch.equal(loaded.unet.state_dict()["conv_in.weight"], state["conv_in.weight"])
     unet.with_name("diffusion_pytorch_model-00002-of-00002.safetensors").unlink()
     with pytest.raises(CheckpointError, match="1 of 2"):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from ti_core.hosts.common.inference import renew_inference_tensors
+from ti_core.hosts.common.autograd import renew_inference_tensors
 
 
 def learn_through(network: nn.Module) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""AUTOMATIC1111's list of embeddings, kept current."""
+"""The list of embeddings of AUTOMATIC1111 and reForge, kept current."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from modules import sd_hijack
 
-from ..prompt_cache import forget_prompts, is_in_folders
+from .prompt_cache import forget_prompts, is_in_folders
 
 
 def refresh(path: Path) -> None:

@@ -1,11 +1,13 @@
-"""Tensors that were made in inference mode, made fit for autograd.
+"""Networks that were built only to make pictures, made fit for autograd.
 
-Programs that only make pictures load their networks so. "Inference tensors cannot be saved for
-backward" is raised for them, and "do not track version counter" for those moved out of it since.
+Tensors made in inference mode: "Inference tensors cannot be saved for backward" is raised for them,
+and "do not track version counter" for those moved out of it since. Layers that work in place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -65,3 +67,21 @@ def _renewed(tensor: Any, freeze: bool) -> Any:
             return fresh
         return tensor
     return fresh
+
+
+@contextmanager
+def inputs_kept(network: nn.Module) -> Iterator[None]:
+    """While open, layer normalisations get copies.
+
+    Blocks that add to their input in place spoil what a normalisation has saved of it.
+    """
+    with ExitStack() as stack:
+        if torch.is_grad_enabled():
+            for module in network.modules():
+                if isinstance(module, nn.LayerNorm):
+                    stack.callback(module.register_forward_pre_hook(_copied).remove)
+        yield
+
+
+def _copied(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (inputs[0].clone(), *inputs[1:])

@@ -1,0 +1,219 @@
+"""What every session does alike; a host adds the hooks at the end of `BaseSession`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Literal
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ...data.images import to_image
+from ...errors import HostError
+from ...port.memory import memory_errors
+from ...port.session import (
+    SAMPLERS,
+    Conditioning,
+    Hypernetwork,
+    LatentDistribution,
+    ModelFacts,
+    PictureSize,
+    PreviewRequest,
+    TextOptions,
+    Vectors,
+)
+from .fitting import check_embeddings, check_pixels, time_ids
+from .guidance import guided_prompts
+from .sampling import check_request, sample
+from .text import TextEncoder, check_ids, encode_text
+
+Part = Literal["unet", "vae", "text_encoder"]
+"""Of a model, as far as memory is concerned."""
+
+
+class BaseSession(ABC):
+    """Fulfils `port.Session` but for the hooks; open it with the host's `session()` only."""
+
+    samplers: tuple[str, ...] = SAMPLERS
+
+    def __init__(
+        self, facts: ModelFacts, encoders: Sequence[TextEncoder[Any]], device: torch.device
+    ) -> None:
+        self.facts, self.encoders = facts, encoders
+        self._device, self._open = device, True
+
+    @property
+    def device(self) -> torch.device:
+        """Where the results are."""
+        return self._device
+
+    def close(self) -> None:
+        """Leave the model as it was found; any later call is rejected with HostError."""
+        self._open = False
+        self._restore()
+
+    # --- the port -------------------------------------------------------------------------------
+
+    def token_embeddings_of(self, text: str) -> dict[str, Tensor]:
+        """Vocabulary rows of a text: encoder key → (n, width) fp32 copies."""
+        return self._rows({encoder.key: encoder.tokenize(text) for encoder in self.encoders})
+
+    def token_embeddings_at(self, ids: Sequence[int]) -> dict[str, Tensor]:
+        """Vocabulary rows by number: encoder key → (len(ids), width) fp32 copies."""
+        for encoder in self.encoders:
+            check_ids(encoder, ids)
+        return self._rows({encoder.key: ids for encoder in self.encoders})
+
+    def encode_images(self, pixels: Tensor) -> LatentDistribution:
+        """(B, 3, H, W) in [-1, 1] → the posterior of the scaled latents."""
+        self._check()
+        latent = self.facts.latent
+        check_pixels(pixels, latent.stride)
+        with torch.no_grad(), self._using("vae"):
+            mean, std = self._encode(pixels.to(self.device, torch.float32))
+        mean, std = latent.scaled(mean), std * latent.scale
+        return LatentDistribution(mean.to(self.device), std.to(self.device))
+
+    def encode_prompts(
+        self,
+        prompts: Sequence[str],
+        embeddings: Mapping[str, Vectors],
+        sizes: Sequence[PictureSize] | None = None,
+        text: TextOptions = TextOptions(),
+    ) -> Conditioning:
+        """As the port says; each distinct prompt passes the encoders once."""
+        self._check()
+        if not prompts:
+            raise HostError("there is no prompt to encode")
+        check_embeddings(self.facts.encoders, embeddings)
+        distinct = list(dict.fromkeys(prompts))
+        with self._using("text_encoder"):
+            context, pooled = encode_text(self.encoders, distinct, embeddings, text)
+        index = torch.tensor([distinct.index(prompt) for prompt in prompts], device=self.device)
+        found = Conditioning(context, pooled).to(self.device).rows(index)
+        return Conditioning(found.context, found.pooled, self._time_ids(len(prompts), sizes))
+
+    def predict(
+        self,
+        noisy: Tensor,
+        timesteps: Tensor,
+        conditioning: Conditioning,
+        hypernetwork: Hypernetwork | None = None,
+    ) -> Tensor:
+        """The network's own output, in the shape of `noisy`."""
+        self._check()
+        noisy, conditioning = noisy.to(self.device, torch.float32), conditioning.to(self.device)
+        with self._using("unet"):
+            output = self._network(noisy, timesteps.to(self.device), conditioning, hypernetwork)
+        return output.float()
+
+    def preview(
+        self,
+        request: PreviewRequest,
+        embeddings: Mapping[str, Vectors],
+        hypernetwork: Hypernetwork | None = None,
+    ) -> list[Image.Image]:
+        """Pictures one after the other, each with its own seed: count does not matter."""
+        self._check()
+        check_request(request, self.facts.latent.stride, self.samplers)
+        seeds = range(request.seed, request.seed + request.count)
+        with torch.no_grad():
+            guided = self._guided(request, embeddings)
+            pictures = []
+            for seed in seeds:
+                latents = self._sample(request, seed, guided, hypernetwork)
+                with self._using("vae"):
+                    pictures.append(self._image(self._decode(latents)))
+        return pictures
+
+    def release(self, part: Literal["vae", "text_encoder"]) -> None:
+        """Move a part to main memory until it is next needed."""
+        self._check()
+        self._release(part)
+
+    # --- the same for every host ----------------------------------------------------------------
+
+    def _check(self) -> None:
+        """Raise HostError if the session is closed; a program may have another model by now."""
+        if not self._open:
+            raise HostError("this session is closed", "", "open a new one")
+
+    @contextmanager
+    def _using(self, part: Part) -> Iterator[None]:
+        with memory_errors(), self._computing(part):
+            yield
+
+    def _rows(self, ids: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+        self._check()
+        found = {}
+        with torch.no_grad(), self._using("text_encoder"):
+            for encoder in self.encoders:
+                index = torch.tensor(list(ids[encoder.key]), dtype=torch.long)
+                rows = encoder.table[index.to(encoder.table.device)]
+                found[encoder.key] = rows.to(self.device, torch.float32, copy=True)
+        return found
+
+    def _time_ids(self, count: int, sizes: Sequence[PictureSize] | None) -> Tensor | None:
+        if not self.facts.family.sized:
+            return None
+        return time_ids(count, sizes, self.facts.resolution).to(self.device)
+
+    # --- hooks ----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _computing(self, part: Part) -> AbstractContextManager[None]:
+        """Bring a part to its device; what must hold while it computes holds while open."""
+
+    @abstractmethod
+    def _encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the VAE's posterior, unscaled."""
+
+    @abstractmethod
+    def _decode(self, latents: Tensor) -> Tensor:
+        """Unscaled latents (1, channels, h, w) → pixels (1, 3, H, W) in [-1, 1]."""
+
+    @abstractmethod
+    def _network(
+        self,
+        noisy: Tensor,
+        timesteps: Tensor,
+        conditioning: Conditioning,
+        hypernetwork: Hypernetwork | None,
+    ) -> Tensor:
+        """See `predict`; everything is on the device."""
+
+    @abstractmethod
+    def _release(self, part: Literal["vae", "text_encoder"]) -> None:
+        """See `release`."""
+
+    @abstractmethod
+    def _restore(self) -> None:
+        """See `close`."""
+
+    def _guided(self, request: PreviewRequest, embeddings: Mapping[str, Vectors]) -> Conditioning:
+        """The prompts of a preview, encoded once for all its pictures."""
+        return guided_prompts(self, request, embeddings)
+
+    def _image(self, pixels: Tensor) -> Image.Image:
+        """The picture of what `_decode` gives."""
+        return to_image(pixels[0])
+
+    def _sample(
+        self,
+        request: PreviewRequest,
+        seed: int,
+        guided: Conditioning,
+        hypernetwork: Hypernetwork | None,
+    ) -> Tensor:
+        """Unscaled latents (1, channels, h, w), by the core's samplers."""
+
+        def network(noisy: Tensor, timestep: Tensor) -> Tensor:
+            count = len(guided.context)
+            noisy, times = noisy.expand(count, -1, -1, -1), timestep.expand(count)
+            return self.predict(noisy, times, guided, hypernetwork)
+
+        latents = sample(self.facts, request, seed, self.device, network)
+        return self.facts.latent.unscaled(latents)

@@ -1,0 +1,87 @@
+"""A1111's shells around text encoders, under the names that all web UIs have kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from modules import shared
+from torch import Tensor, nn
+
+from ti_core.hosts.common.clip import ClipEncoder, EmphasisSettings
+from ti_core.hosts.common.text import EncodedText
+
+
+def clip_encoder(
+    words: Any,
+    transformer: Any,
+    tokenizer: Any,
+    *,
+    key: str,
+    network: nn.Module,
+    forward: Callable[[Tensor, int], EncodedText],
+    modes: Any,
+) -> ClipEncoder:
+    """An encoder in transformers' code, or in one with the same names, within its shell `words`.
+
+    `modes` is the program's module of emphasis modes; for the rest see `ClipEncoder`.
+    """
+    text_model = transformer.text_model
+    return ClipEncoder(
+        key=key,
+        network=network,
+        embedding=bare_embedding(text_model.embeddings.token_embedding),
+        read=lambda text: words.tokenize([text])[0],
+        spell=lambda number: str(tokenizer.convert_ids_to_tokens(number)),
+        start=words.id_start,
+        end=words.id_end,
+        pad=words.id_pad,
+        layers=len(text_model.encoder.layers),
+        forward=forward,
+        emphasis_settings=lambda: emphasis_settings(modes),
+    )
+
+
+def bare_embedding(token_embedding: Any) -> nn.Embedding:
+    """Under the module that puts in the web UI's own embeddings."""
+    embedding = getattr(token_embedding, "wrapped", token_embedding)
+    assert isinstance(embedding, nn.Embedding)
+    return embedding
+
+
+def run_words(words: Any, ids: Tensor, clip_skip: int) -> EncodedText:
+    """States (N, 77, width) of a shell that heeds the web UI's settings, and SDXL's pooled text."""
+    with _clip_skip(clip_skip):
+        states = words.encode_with_transformers(ids)
+    return states, getattr(states, "pooled", None)
+
+
+@contextmanager
+def _clip_skip(layers: int) -> Iterator[None]:
+    """While open, the web UI's settings say so; SDXL's first encoder does not listen."""
+    wanted = {"CLIP_stop_at_last_layers": layers, "sdxl_clip_l_skip": False}
+    found = {key: shared.opts.data[key] for key in wanted if key in shared.opts.data}
+    try:
+        shared.opts.data.update(wanted)
+        yield
+    finally:
+        for key in wanted:
+            del shared.opts.data[key]
+        shared.opts.data.update(found)
+
+
+def emphasis_settings(modes: Any) -> EmphasisSettings:
+    """Settings > Stable Diffusion > Emphasis mode; `modes` is the program's module of them."""
+    name = getattr(shared.opts, "emphasis", "Original")
+
+    def weigh(states: Tensor, ids: list[list[int]], weights: list[list[float]]) -> Tensor:
+        mode = modes.get_current_option(name)()
+        mode.tokens, mode.z = ids, states
+        mode.multipliers = torch.tensor(weights, device=states.device)
+        mode.after_transformers()
+        weighed: Tensor = mode.z
+        return weighed
+
+    return EmphasisSettings(emphasis=name != "None", weigh=weigh)
