@@ -15,7 +15,7 @@ from PIL import Image
 from ti_core.data.config import BucketConfig, DataConfig, TagConfig
 from ti_core.data.dataset import load_dataset
 from ti_core.data.dataset_file import read_dataset_file
-from ti_core.data.folders import Folders
+from ti_core.data.folder import Folders
 from ti_core.errors import ConfigError
 
 FILE = """

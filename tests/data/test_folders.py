@@ -10,7 +10,8 @@ from PIL import Image
 
 from ti_core.data.config import DataConfig, TagConfig
 from ti_core.data.dataset import Dataset, load_dataset
-from ti_core.data.folders import Folders, folders_of
+from ti_core.data.folder import Folders
+from ti_core.data.folders import folders_of
 from ti_core.errors import DataError
 
 

@@ -16,7 +16,8 @@ from PIL import Image
 
 from ti_core.data import pictures
 from ti_core.data.config import ResizeMode
-from ti_core.data.images import cut, list_images, open_image, to_image, to_tensor
+from ti_core.data.images import cut, to_image, to_tensor
+from ti_core.data.pictures import list_images, open_image
 from ti_core.errors import DataError
 
 same_folder = settings(

@@ -13,9 +13,9 @@ from PIL import Image
 from ti_core.data.buckets import Frame
 from ti_core.data.captions import Caption
 from ti_core.data.config import ResizeMode
-from ti_core.data.images import cut, open_image
+from ti_core.data.images import cut
 from ti_core.data.item import Item, read_item
-from ti_core.data.pictures import upright_size
+from ti_core.data.pictures import open_image, upright_size
 from ti_core.errors import DataError
 
 

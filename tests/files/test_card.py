@@ -21,14 +21,21 @@ from PIL.PngImagePlugin import PngInfo
 
 from ti_core.errors import EmbeddingError, FileError
 from ti_core.families import FAMILIES
-from ti_core.files.card import KEYWORD, card_bytes, read_card
+from ti_core.files import card as module
+from ti_core.files.card import KEYWORD, card_bytes
 from ti_core.files.card_pixels import with_margins
 from ti_core.files.embedding import Embedding, with_metadata
+from ti_core.files.regular_file import open_regular
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "my-ref-15-card.png"
 ROWS = torch.tensor([[0.1, -2.5e-39, 3.4e38, -0.0], [1 / 3, 1e-45, 7.0, -1.5]])
 SDXL = {"clip_l": ROWS, "clip_g": torch.ones(2, 6) / 3}
 PICTURE = Image.new("RGB", (256, 256), (90, 40, 160))
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    with open_regular(path) as file:
+        return module.read_card(file, path)
 
 
 def cat(vectors: dict[str, torch.Tensor] | None = None) -> Embedding:

@@ -14,7 +14,6 @@ from ti_core import __version__
 from ti_core.files import library as library_module
 from ti_core.files import peek as peek_module
 from ti_core.files.library import Library
-from ti_core.files.library_entry import shadowed_words
 from ti_core.files.library_index import Index, load_index, save_index
 
 from .libraries import RUBBISH, content, names, put, reasons, scanned
@@ -90,11 +89,6 @@ def test_embeddings_are_in_the_order_of_their_names_whatever_the_case(tmp_path: 
     for name in ("b", "C", "a", "D"):
         put(tmp_path / name / f"{name}.safetensors")
     assert names(scanned(tmp_path)) == ["a", "b", "C", "D"]
-
-
-def test_names_that_are_words_of_the_model_are_told() -> None:
-    vocabulary = {"cat": [1], "my-cat": [2, 3, 1], "zwx": [4, 5]}
-    assert shadowed_words(vocabulary, lambda name: vocabulary[name]) == ("cat",)
 
 
 # --- what is passed over ----------------------------------------------------------------------

@@ -24,7 +24,9 @@ from torch import Tensor
 from ti_core.errors import EmbeddingError, FileError, UnsafeFileError
 from ti_core.files import reading
 from ti_core.files.embedding import Embedding, for_encoders
+from ti_core.files.formats import FORMATS
 from ti_core.files.reading import read_embedding, read_embeddings, read_pair, sibling
+from ti_core.files.writing import write_embedding
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -454,7 +456,7 @@ SD1, SD2, SDXL = {"clip_l": 768}, {"clip_h": 1024}, {"clip_l": 768, "clip_g": 12
     ("vectors", "model", "words"),
     [
         ({"emb_params": L}, SD2, ("for SD 1.x (768 wide)", "for SD 2.x (1024 wide)")),
-        ({"emb_params": L}, SDXL, ("for SD 1.x", "for SDXL", "clip_g 1280", "--second")),
+        ({"emb_params": L}, SDXL, ("for SD 1.x", "for SDXL", "clip_g 1280", "ti convert")),
         ({"clip_l": L, "clip_g": G}, SD1, ("for SDXL", "for SD 1.x")),
         ({"emb_params": G}, SD1, ("half of SDXL, or LDM",)),
         ({"emb_params": table(1, 5)}, SD1, ("of an unknown family (5 wide)",)),
@@ -501,3 +503,23 @@ def test_damage_is_an_error_of_files_whatever_the_program(
     except FileError:
         return
     assert torch.isfinite(rows).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "ending"), [(name, end) for name, form in FORMATS.items() for end in form.endings]
+)
+def test_a_file_is_opened_once(
+    tmp_path: Path, kind: str, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two looks a stranger's file could become another one."""
+    path, opened = tmp_path / f"cat{ending}", []
+    write_embedding(path, Embedding("cat", {"clip_l": L}), kind)
+    open_file = os.open
+
+    def watched(name: Any, *others: Any, **more: Any) -> int:
+        opened.append(name)
+        return open_file(name, *others, **more)
+
+    monkeypatch.setattr("os.open", watched)
+    assert torch.equal(token_embeddings_of(read_embedding(path)), L)
+    assert opened == [path]

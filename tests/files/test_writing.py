@@ -19,7 +19,7 @@ from ti_core.families import SD1, SDXL, Family
 from ti_core.files.embedding import Embedding, with_metadata
 from ti_core.files.formats import FORMATS
 from ti_core.files.reading import read_embedding
-from ti_core.files.writing import write_card, write_embedding
+from ti_core.files.writing import write_embedding
 
 ROWS = torch.arange(8.0).reshape(2, 4) / 7
 HALVES = {"clip_l": ROWS, "clip_g": torch.ones(2, 6)}
@@ -224,7 +224,7 @@ def test_a_card_is_drawn_without_a_picture_too(tmp_path: Path) -> None:
 
 def test_a_card_shows_the_picture_that_was_given(tmp_path: Path) -> None:
     picture = Image.new("RGB", (300, 300), (200, 30, 30))
-    write_card(tmp_path / "cat.png", described({"clip_l": ROWS}), picture)
+    write_embedding(tmp_path / "cat.png", described({"clip_l": ROWS}), "png", picture)
     with Image.open(tmp_path / "cat.png") as card:
         red, green, blue = card.getpixel((card.width // 2, 150))  # type: ignore[misc]
     assert red > 5 * green == 5 * blue > 0

@@ -14,7 +14,8 @@ from PIL import Image
 from ..data.buckets import Frame, frame_of
 from ..data.captions import Caption
 from ..data.dataset import caption_of, lasting, template_name
-from ..data.folders import Folder, folders_of
+from ..data.folder import Folder
+from ..data.folders import folders_of
 from ..data.pictures import Box, list_images, open_picture, seen_box
 from ..data.templates import read_template
 from ..errors import DataError

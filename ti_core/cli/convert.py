@@ -99,6 +99,6 @@ def _targets(
 def _picture(config: ConvertConfig) -> Image.Image | None:
     if not config.picture:
         return None
-    from ..data.images import open_image
+    from ..data.pictures import open_image
 
     return open_image(Path(config.picture))

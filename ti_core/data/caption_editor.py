@@ -22,7 +22,7 @@ from pathlib import Path
 from ..errors import ConfigError, DataError
 from ..files.atomic import storage_error, write_bytes
 from .captions import MOST_BYTES, caption_file, decode, file_words
-from .images import list_images
+from .pictures import list_images
 
 MOST_UNDO = 100
 """Levels of undo; older ones are forgotten."""

@@ -16,13 +16,12 @@ from .augment import draws_flip
 from .buckets import Frame, frame_of
 from .captions import Caption, read_caption
 from .config import DataConfig, TagConfig
-from .folders import Folder, folders_of
-from .images import list_images
-from .item import Item as Item
-from .item import read_item
+from .folder import Folder
+from .folders import folders_of
+from .item import Item, read_item
 from .order import Order, SizeGroup, balanced
 from .picture_facts import Look, facts_of
-from .pictures import entries_of, masks_among, open_mask
+from .pictures import entries_of, list_images, masks_among, open_mask
 from .tags import holds_trigger, vary_caption
 from .templates import fill, names_trigger, read_template
 

@@ -18,7 +18,7 @@ from ..errors import ConfigError
 from ..events import Notice
 from ..options import from_dict, leaves, nearest, to_dict
 from .config import DataConfig
-from .folders import Folder, Folders, require_training, settled
+from .folder import Folder, Folders, require_training, settled
 
 _MOST_BYTES = 1_000_000
 _LEFT_OUT: dict[str, Any] = {

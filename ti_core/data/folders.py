@@ -6,45 +6,17 @@ import dataclasses
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ConfigError, DataError, setting
+from ..errors import DataError, setting
 from ..events import Notice
 from .config import DataConfig
+from .dataset_file import read_dataset_file
+from .folder import Folder, Folders, settled
 from .pictures import ENDINGS, entries_of
 
 _NUMBERED = re.compile(r"(\d{1,6})(?:_(.*))?", re.DOTALL)
 """`10_zz-cat sitting`: repeats and words."""
-
-
-@dataclass(frozen=True)
-class Folder:
-    """Pictures that share their settings; kohya calls it a subset."""
-
-    path: Path
-    config: DataConfig
-    """The settings for this folder."""
-    repeats: int = 1
-    """How often each picture comes in an epoch."""
-    words: str = ""
-    """They stand for captions that are missing (kohya's class tokens)."""
-    regular: bool = False
-    """Regularisation pictures: trained on without the new word."""
-    weight: float = 1.0
-    """What the loss of its pictures is multiplied by."""
-    batch_size: int | None = None
-    """Pictures in one pass, where that is not the run's."""
-    dataset: int = 0
-    """Regularisation pictures are counted against the training pictures of the same dataset."""
-
-
-@dataclass(frozen=True)
-class Folders:
-    """All folders of a dataset, and what is to be said about them."""
-
-    folders: tuple[Folder, ...]
-    notices: tuple[Notice, ...] = ()
 
 
 def folders_of(config: DataConfig) -> Folders:
@@ -55,8 +27,6 @@ def folders_of(config: DataConfig) -> Folders:
     Raises DataError for a missing folder, ConfigError for a dataset file that cannot be read.
     """
     if config.dataset_config:
-        from .dataset_file import read_dataset_file
-
         return read_dataset_file(Path(config.dataset_config), config)
     train = list(_of(Path(config.train_data_dir), config, regular=False))
     regular = []
@@ -67,13 +37,6 @@ def folders_of(config: DataConfig) -> Folders:
             )
         regular = list(_of(Path(config.reg_data_dir), config, regular=True))
     return Folders((*train, *regular), tuple(_notices(config)))
-
-
-def settled(config: DataConfig, first_line: bool) -> DataConfig:
-    """With `caption_lines` decided where it is "auto"."""
-    if config.caption_lines != "auto":
-        return config
-    return dataclasses.replace(config, caption_lines="first" if first_line else "all")
 
 
 def _of(path: Path, config: DataConfig, regular: bool) -> Iterator[Folder]:
@@ -121,11 +84,3 @@ def _left_out(folder: Path, repeats: dict[str, int]) -> Iterator[Notice]:
         what = f"{len(names)} folder(s) in {folder} are left out ({names[0]})"
         why = "their names do not begin with a number of repeats, 1 or more"
         yield Notice("warning", what, why, f"call it 1_{names[0]}")
-
-
-def require_training(folders: Folders, source: str) -> None:
-    """Raise ConfigError when all folders are regularisation folders."""
-    if not any(not folder.regular for folder in folders.folders):
-        raise ConfigError(
-            f"{source} names no folder to train on", "all are regularisation folders", "add one"
-        )

@@ -12,8 +12,6 @@ from torch import Tensor
 from ..port.session import PictureSize
 from .config import ResizeMode
 from .pictures import cover_box, fitted
-from .pictures import list_images as list_images
-from .pictures import open_image as open_image
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from ..port.session import PictureSize
 from .buckets import Frame
 from .captions import Caption
 from .config import ResizeMode
-from .images import cut, open_image, placed
+from .images import cut, placed
 from .masks import cut_mask, read_mask
-from .picture_facts import Look, facts_of
-from .picture_facts import digest_of as digest_of
+from .picture_facts import Look, digest_of, facts_of
+from .pictures import open_image
 
 _READING = "1"
 """Raised whenever the same file would give other pixels: keys of latents depend on it."""

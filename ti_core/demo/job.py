@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..data.config import DataConfig
-from ..data.images import list_images, open_image
+from ..data.pictures import list_images, open_image
 from ..data.templates import fill
 from ..errors import ConfigError
 from ..files.atomic import make_folder

@@ -17,7 +17,7 @@ import json
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -32,7 +32,6 @@ from .dictionaries import a1111, a1111_fields, checked_rows
 from .embedding import Embedding
 from .inflate import inflated
 from .picture_chunks import is_png, is_webp, picture_size, png_text
-from .regular_file import open_regular
 
 KEYWORD = "sd-ti-embedding"
 _TENSOR = "TORCHTENSOR"
@@ -53,19 +52,19 @@ Picture = Image.Image
 # --- read -------------------------------------------------------------------------------------
 
 
-def read_card(path: Path) -> dict[str, Any]:
+def read_card(file: BinaryIO, path: Path) -> dict[str, Any]:
     """The dictionary in a card: A1111's ("string_to_param": {word: tensor}, "name", "step",
     "sd_checkpoint", "sd_checkpoint_name"), or with "clip_l" and "clip_g"; ours has "metadata"
-    too. Tensors are fp32 on the CPU.
+    too. Tensors are fp32 on the CPU. The file is read from its beginning, wherever it stands;
+    `path` is its name in errors.
 
     The text comes first, as in A1111; the margins are looked at when there is none. What is in
     the dictionary is as trustworthy as the file: only its size has been checked.
 
-    Raises EmbeddingError when the picture is damaged, too large, or carries no embedding;
-    FileError when it cannot be opened.
+    Raises EmbeddingError when the picture is damaged, too large, or carries no embedding.
     """
     try:
-        data = _bytes_of(path)
+        data = _bytes_of(file)
         text = png_text(data, KEYWORD, _MOST_JSON_BYTES * 4 // 3 + 4) if is_png(data) else None
         if text is not None:
             return _dictionary(base64.b64decode(text))
@@ -78,9 +77,9 @@ def read_card(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def _bytes_of(path: Path) -> bytes:
-    with open_regular(path) as file:
-        data = file.read(_MOST_FILE_BYTES + 1)
+def _bytes_of(file: BinaryIO) -> bytes:
+    file.seek(0)
+    data = file.read(_MOST_FILE_BYTES + 1)
     if len(data) > _MOST_FILE_BYTES:
         raise ValueError(f"a card of more than {_MOST_FILE_BYTES >> 20} MB is none of ours")
     if not is_png(data) and not is_webp(data):

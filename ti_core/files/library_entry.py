@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,15 +132,6 @@ def _clash(group: list[Entry]) -> Clash:
         latest[entry.name] = entry
     winner = next(iter(latest.values()))
     return Clash(winner, tuple(entry for entry in group if entry is not winner))
-
-
-def shadowed_words(
-    names: Iterable[str], tokenize: Callable[[str], Sequence[object]]
-) -> tuple[str, ...]:
-    """Names that are one token of a model's vocabulary: prompts can no longer use that word in
-    its old meaning. `tokenize` gives the tokens of a text without start and end, as
-    `Host.tokenize`."""
-    return tuple(name for name in names if len(tokenize(name)) == 1)
 
 
 def difference(before: Index, after: Index) -> Changes:

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -22,8 +22,8 @@ from .embedding import Embedding
 from .layouts import BUNDLE, MOST_NUMBERS, Term, joined, recognised
 from .notes import LEFT_OUT, TRIGGER, essentials, from_comment, noted_step, texts, translated
 from .regular_file import open_regular
-from .safetensors_file import read_safetensors
-from .torch_pickle import read_torch_file
+from .safetensors_file import safetensors_in
+from .torch_pickle import read_torch
 from .zip_directory import ZIP_START, read_comment
 
 _MOST_VECTORS = 1024
@@ -119,14 +119,14 @@ def sibling(path: Path) -> Path | None:
 def _content(path: Path) -> tuple[Any, dict[str, str]]:
     """What is in a file (of a card: A1111's dictionary), and metadata."""
     try:
-        with open_regular(path) as file:
+        with open_regular(path) as file:  # once: another file could have its name a moment later
             start = file.read(64)
-        _refuse_what_is_no_embedding(path, start)
-        if start.startswith(_PICTURES) or start[4:8] == b"ftyp":
-            return _from_card(path)
-        if start[8:9] == b"{" or (path.suffix == ".safetensors" and start[:1] not in b"P\x80"):
-            return _from_safetensors(path)
-        return _from_pickle(path)
+            _refuse_what_is_no_embedding(path, start)
+            if start.startswith(_PICTURES) or start[4:8] == b"ftyp":
+                return _from_card(file, path)
+            if start[8:9] == b"{" or (path.suffix == ".safetensors" and start[:1] not in b"P\x80"):
+                return _from_safetensors(file, path)
+            return _from_pickle(file, path)
     except (UnsafeFileError, EmbeddingError):
         raise
     except FileError as error:
@@ -146,21 +146,21 @@ def _refuse_what_is_no_embedding(path: Path, start: bytes) -> None:
         raise EmbeddingError(f"{path} holds no embedding", why, "get the original PNG card")
 
 
-def _from_card(path: Path) -> tuple[Any, dict[str, str]]:
-    content = read_card(path)
+def _from_card(file: BinaryIO, path: Path) -> tuple[Any, dict[str, str]]:
+    content = read_card(file, path)
     return content, texts(content.get("metadata"))
 
 
-def _from_pickle(path: Path) -> tuple[Any, dict[str, str]]:
-    with open_regular(path) as file:
-        _require_small(path, os.fstat(file.fileno()).st_size)
-        comment = read_comment(file, path) if file.read(4) == ZIP_START else b""
-    return read_torch_file(path), from_comment(comment)
+def _from_pickle(file: BinaryIO, path: Path) -> tuple[Any, dict[str, str]]:
+    _require_small(path, os.fstat(file.fileno()).st_size)
+    file.seek(0)
+    comment = read_comment(file, path) if file.read(4) == ZIP_START else b""
+    return read_torch(file, path), from_comment(comment)
 
 
-def _from_safetensors(path: Path) -> tuple[Any, dict[str, str]]:
+def _from_safetensors(file: BinaryIO, path: Path) -> tuple[Any, dict[str, str]]:
     """The metadata of a LoRA is not that of what is bundled with it: only its notes are used."""
-    tensors, metadata = read_safetensors(path, lambda header: _wanted(path, header))
+    tensors, metadata = safetensors_in(file, path, lambda header: _wanted(path, header))
     bundled = any(key.startswith(BUNDLE) for key in tensors)
     return tensors, essentials(metadata) if bundled else metadata
 

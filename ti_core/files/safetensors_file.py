@@ -150,16 +150,25 @@ def _fits(entry: Any, room: int) -> bool:
 def read_safetensors(
     path: Path, wanted: Callable[[dict[str, Any]], Iterable[str]] = list
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """(tensors on the CPU, metadata).
+    """What is in a file; see `safetensors_in`."""
+    with open_regular(path) as file:
+        return safetensors_in(file, path, wanted)
+
+
+def safetensors_in(
+    file: BinaryIO, path: Path, wanted: Callable[[dict[str, Any]], Iterable[str]] = list
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """(tensors on the CPU, metadata). The file is read from its beginning, wherever it stands;
+    `path` is its name in errors.
 
     `wanted` gets the header without the metadata, and gives the names of the tensors to read:
     nothing else of the file is touched. Raises FileError for a damaged file or unknown dtype.
     """
     try:
-        with open_regular(path) as file:
-            start, header = _read_header(file, path)
-            metadata = text_metadata(header)
-            tensors = {k: _read_tensor(file, path, start, k, header[k]) for k in wanted(header)}
+        file.seek(0)
+        start, header = _read_header(file, path)
+        metadata = text_metadata(header)
+        tensors = {k: _read_tensor(file, path, start, k, header[k]) for k in wanted(header)}
     except OSError as error:
         raise _damaged(path, str(error)) from error
     return tensors, metadata

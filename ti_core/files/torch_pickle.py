@@ -30,19 +30,26 @@ _MOST_PICKLE_BYTES = 32 * 2**20
 
 
 def read_torch_file(path: Path, *, map_memory: bool = False) -> object:
+    """What is in a file; see `read_torch`. Raises FileError, too, for what is no regular file."""
+    with open_regular(path) as file:
+        return read_torch(file, path, map_memory=map_memory)
+
+
+def read_torch(file: BinaryIO, path: Path, *, map_memory: bool = False) -> object:
     """The object that was saved: nested dicts and lists of tensors and plain values.
 
+    The file is read from its beginning, wherever it stands; `path` is its name in errors.
     With `map_memory` the tensors of a zip lie in the file (private copy on write) and only what
     is touched costs memory; meant for checkpoints, which are larger than what is used of them.
 
     Raises:
         UnsafeFileError: the file asks for code to be run, lies about its sizes, or would take
             more memory than any model or embedding.
-        FileError: it is damaged, no torch file, or no regular file.
+        FileError: it is damaged, or no torch file.
     """
     try:
-        with open_regular(path) as file:
-            return _read(file, path, map_memory)
+        file.seek(0)
+        return _read(file, path, map_memory)
     except FileError:
         raise
     except OSError as error:

@@ -38,11 +38,6 @@ def write_embedding(
     write_bytes(path, _content(embedding, format, ending, picture))
 
 
-def write_card(path: Path, embedding: Embedding, picture: Image.Image) -> None:
-    """Write a card (.png or lossless .webp) that shows `picture`; see `write_embedding`."""
-    write_embedding(path, embedding, "png", picture)
-
-
 def _checked_ending(path: Path, format: str) -> str:
     if format not in FORMATS:
         known = ", ".join(FORMATS)

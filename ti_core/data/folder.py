@@ -1,0 +1,55 @@
+"""A folder of pictures with the settings that they share."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ConfigError
+from ..events import Notice
+from .config import DataConfig
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Pictures that share their settings; kohya calls it a subset."""
+
+    path: Path
+    config: DataConfig
+    """The settings for this folder."""
+    repeats: int = 1
+    """How often each picture comes in an epoch."""
+    words: str = ""
+    """They stand for captions that are missing (kohya's class tokens)."""
+    regular: bool = False
+    """Regularisation pictures: trained on without the new word."""
+    weight: float = 1.0
+    """What the loss of its pictures is multiplied by."""
+    batch_size: int | None = None
+    """Pictures in one pass, where that is not the run's."""
+    dataset: int = 0
+    """Regularisation pictures are counted against the training pictures of the same dataset."""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """All folders of a dataset, and what is to be said about them."""
+
+    folders: tuple[Folder, ...]
+    notices: tuple[Notice, ...] = ()
+
+
+def settled(config: DataConfig, first_line: bool) -> DataConfig:
+    """With `caption_lines` decided where it is "auto"."""
+    if config.caption_lines != "auto":
+        return config
+    return dataclasses.replace(config, caption_lines="first" if first_line else "all")
+
+
+def require_training(folders: Folders, source: str) -> None:
+    """Raise ConfigError when all folders are regularisation folders."""
+    if not any(not folder.regular for folder in folders.folders):
+        raise ConfigError(
+            f"{source} names no folder to train on", "all are regularisation folders", "add one"
+        )
