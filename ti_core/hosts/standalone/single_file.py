@@ -94,8 +94,13 @@ def _unet(
 
 def refuse_inpainting(channels: int, family: Family) -> None:
     """Only UNets that see nothing but the noisy picture can be trained against."""
-    if channels != family.latent.channels:
-        kind = {9: "an inpainting model", 8: "an instruct-pix2pix model"}.get(channels, "unknown")
+    latent = family.latent
+    if channels != latent.channels:
+        edits = {
+            latent.inpaint_channels: "an inpainting model",
+            2 * latent.channels: "InstructPix2Pix",
+        }
+        kind = edits.get(channels, "unknown")
         raise CheckpointError(
             "this checkpoint cannot be trained against",
             f"its UNet takes {channels} channels ({kind})",
