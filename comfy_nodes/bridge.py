@@ -27,7 +27,7 @@ from .runs import Going
 _SECONDS_BETWEEN = 0.25
 """Between two messages to the browser."""
 _PREVIEW_SIDE = 512
-_LENGTHS_SHOWN = 8
+_NUMBERS_SHOWN = 8
 _MEMORY = 0.98
 """How much of the old mean the mean loss keeps at each step."""
 
@@ -73,9 +73,7 @@ class Bridge:
     def _start(self, event: Started) -> None:
         self.going.step, self.going.steps = event.step, event.max_steps
         self.bar = comfy.utils.ProgressBar(event.max_steps, node_id=self.node)
-        self.say(
-            f"{event.pictures} picture(s), {event.vectors} vector(s), template {event.template}"
-        )
+        self.say(f"{event.pictures} picture(s), {event.size}, template {event.template}")
 
     def _step(self, event: StepDone) -> None:
         """The first step of a run prepares things and says little about the others' time."""
@@ -135,10 +133,10 @@ class Bridge:
         word = "finished" if end.reason == "done" else "ended"
         lines = [f"{word} at step {end.step} after {spoken_time(end.seconds)}"]
         lines.append(f"logs, copies, previews: {end.run_folder}")
-        for key, lengths in end.norms.items():
-            shown = ", ".join(f"{n:.2f}" for n in lengths[:_LENGTHS_SHOWN])
-            more = "…" if len(lengths) > _LENGTHS_SHOWN else ""
-            lines.append(f"lengths of the vectors for {key}: {shown}{more}")
+        for key, numbers in end.measures.items():
+            shown = ", ".join(f"{n:.2f}" for n in numbers[:_NUMBERS_SHOWN])
+            more = "…" if len(numbers) > _NUMBERS_SHOWN else ""
+            lines.append(f"norm of {key}: {shown}{more}")
         return "\n".join([*lines, *self.lines])
 
 

@@ -17,11 +17,11 @@ from ti_core.options import from_dict
 from ti_core.port.session import Host
 from ti_core.train.checkup_input import checkup_input
 from ti_core.train.config import TrainConfig
-from ti_core.train.events import Finished, Saved, Started
+from ti_core.train.events import Finished, Measures, Saved, Started
 from ti_core.train.loop import train
 from ti_core.train.preflight import PICTURES
 from ti_core.train.run_folder import RunFolder
-from ti_core.train.state import latest_state, read_state
+from ti_core.train.state import latest_state
 
 from .asking import known_lengths, usual_lengths
 from .job import Job
@@ -167,21 +167,17 @@ def _lengths(studio: Studio, host: Host) -> Mapping[str, float]:
 
 
 class _Listener:
-    """Passes events on, and measures how loud the embedding is whenever it lies on the disk."""
+    """Passes events on, and says how loud the embedding is whenever it was written."""
 
     def __init__(self, job: Job, usual: Mapping[str, float]) -> None:
         self.job, self.usual = job, usual
 
     def __call__(self, event: Event) -> None:
         self.job.tell(event)
-        if isinstance(event, (Started, Finished)):
-            self._measured(event.step, event.norms)
-        elif isinstance(event, Saved) and event.kind == "state":
-            tensors = read_state(event.path).tensors
-            lengths = {key: rows.norm(dim=1).tolist() for key, rows in tensors.items()}
-            self._measured(event.step, lengths)
+        if isinstance(event, (Started, Saved, Finished)):
+            self._measured(event.step, event.measures)
 
-    def _measured(self, step: int, lengths: Mapping[str, list[float]]) -> None:
+    def _measured(self, step: int, lengths: Measures) -> None:
         ratios = [n / self.usual[key] for key, some in lengths.items() for n in some]
         before = [pair for pair in self.job.standing.strengths if pair[0] < step]
         self.job.change(strengths=(*before, (step, max(ratios))))

@@ -16,8 +16,9 @@ from ...ti_core.files.formats import FORMATS
 from ...ti_core.files.reading import read_embedding
 from ...ti_core.files.writing import write_embedding
 from ...ti_core.train.config import EmbeddingConfig
+from ...ti_core.train.initialization import starting_rows
 from ...ti_core.train.plan import name_clashes
-from ...ti_core.train.vectors import described, starting_rows
+from ...ti_core.train.vectors import to_embedding
 from ..lending import Clip, Model, checkpoint_name, lent
 from ..node import Node, schema, shown
 from ..pictures import from_comfy
@@ -82,7 +83,7 @@ class CreateEmbedding(Node):
             facts, start = host.describe(), starting_rows(config, host.describe(), session)
         notices = (*name_clashes(config.token_string, host), *start.notices)
         settings = {"init_word": config.init_word, "init_rule": config.init_rule}
-        made = described(config.token_string, start.rows, 0, facts, settings, config)
+        made = to_embedding(config.token_string, start.rows, 0, facts, settings, config)
         told = [
             f"{made.name}: {made.count} vector(s) from {config.init_word!r}",
             *map(str, notices),

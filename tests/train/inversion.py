@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from ti_core.files.reading import read_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.train.batches import Batches, batch_loss, encode_pictures
-from ti_core.train.config import TrainConfig
+from ti_core.train.config import BaseTrainConfig
+from ti_core.train.learnable import ExtraNetworks
 from ti_core.train.loop import train
 from ti_core.train.plan import make_plan
-from ti_core.train.vectors import EmbeddingVectors
 
 from ..conftest import Configure
 
@@ -29,20 +27,21 @@ def loss_after(configure: Configure, folder: Path, steps: int, rate: str) -> flo
         prompt_template=str(folder / "one.txt"),
         num_vectors_per_token=4,
         train_batch_size=2,
+        overwrite=True,
     )
     path = train(config, FakeHost())
-    return fixed_loss(config, read_embedding(path).vectors)
+    rows = read_embedding(path).vectors["emb_params"]
+    return fixed_loss(config, ExtraNetworks({config.name: {"clip_l": rows}}))
 
 
-def fixed_loss(config: TrainConfig, rows: dict[str, Tensor]) -> float:
+def fixed_loss(config: BaseTrainConfig, added: ExtraNetworks) -> float:
     """Mean loss of 100 updates' noise, none of it seen in training."""
     host = FakeHost()
-    plan = make_plan(replace(config, output=replace(config.output, overwrite=True)), host)
+    plan = make_plan(config, host)
     with host.session() as session, torch.no_grad():
         batches = Batches(plan, encode_pictures(plan, session))
-        vectors = EmbeddingVectors(config.name, {"clip_l": rows["emb_params"]}, session.device)
         losses = [
-            batch_loss(batch, session, vectors, plan).item()
+            batch_loss(batch, session, added, plan).item()
             for step in range(1000, 1100)
             for batch in batches.of_step(step)
         ]

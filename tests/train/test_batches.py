@@ -15,7 +15,7 @@ from ti_core.hosts.fake import NOISE, FakeHost
 from ti_core.train.batches import Batch, Batches, batch_loss, encode_pictures
 from ti_core.train.config import TrainConfig
 from ti_core.train.plan import make_plan
-from ti_core.train.vectors import EmbeddingVectors, starting_rows
+from ti_core.train.vectors import EmbeddingKind
 
 from ..conftest import Configure
 from .spoiled import SpoiledHost
@@ -31,12 +31,11 @@ def gradients(config: TrainConfig, host: FakeHost, step: int = 3) -> dict[str, T
     """Of one update."""
     plan = make_plan(config, host)
     with host.session() as session:
-        rows = starting_rows(config.embedding, plan.facts, session).rows
-        vectors = EmbeddingVectors(config.name, rows, session.device)
+        vectors, _ = EmbeddingKind(config.embedding).start(plan.facts, session, None)
         batches = list(Batches(plan, encode_pictures(plan, session)).of_step(step))
         for batch in batches:
-            (batch_loss(batch, session, vectors, plan) / len(batches)).backward()
-    return {key: value.grad for key, value in vectors.rows.items() if value.grad is not None}
+            (batch_loss(batch, session, vectors.extra_networks(), plan) / len(batches)).backward()
+    return {key: value.grad for key, value in vectors.tensors.items() if value.grad is not None}
 
 
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])

@@ -18,7 +18,7 @@ from ti_core.train.events import Started, StepDone
 from ti_core.train.loop import train
 from ti_core.train.plan import Plan, make_plan
 from ti_core.train.run_folder import RunFolder
-from ti_core.train.vectors import EmbeddingVectors, starting_rows
+from ti_core.train.vectors import EmbeddingKind
 
 from ..conftest import Configure
 from .spoiled import Log, StopAfter
@@ -83,11 +83,10 @@ def loss_of(config: TrainConfig) -> tuple[float, Batch, Plan]:
     host = FakeHost()
     plan = make_plan(config, host)
     with host.session() as session:
-        rows = starting_rows(config.embedding, plan.facts, session).rows
-        vectors = EmbeddingVectors(config.name, rows, session.device)
+        vectors, _ = EmbeddingKind(config.embedding).start(plan.facts, session, None)
         made = Batches(plan, encode_pictures(plan, session), session)
         batch = next(iter(made.of_step(0)))
-        return batch_loss(batch, session, vectors, plan).item(), batch, plan
+        return batch_loss(batch, session, vectors.extra_networks(), plan).item(), batch, plan
 
 
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])

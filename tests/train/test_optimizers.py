@@ -66,7 +66,7 @@ def test_a_run_does_not_continue_with_another_optimiser(configure: Configure) ->
     save_state(folder.state, replace(latest_state(folder.state), optimizer="Prodigy"))
     with pytest.raises(TrainingError, match="with another optimiser") as caught:
         train(configure(), FakeHost(), resume=folder)
-    assert "made with Prodigy, and optimizer_type is AdamW" in caught.value.why
+    assert "made with Prodigy, and `optimizer_type` is AdamW" in caught.value.why
 
 
 # --- AdamW ------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from ti_core.train.events import (
 )
 from ti_core.train.progress import JobProgress, after
 
-STARTED = Started("word", Path("run"), 0, 100, 5, "subject", "model", 2, {}, [(0, 100, 0.005)])
+STARTED = Started("word", Path("run"), 0, 100, 5, "subject", "model", "2", {}, [(0, 100, 0.005)])
 
 
 def stepped(standing: JobProgress, first: int, last: int, seconds: float = 2.0) -> JobProgress:

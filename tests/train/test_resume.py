@@ -169,7 +169,7 @@ def test_more_steps_can_be_added_to_a_finished_run(configure: Configure) -> None
 def test_already_past_the_end_names_both_numbers(configure: Configure, wanted: int) -> None:
     """A1111 says "finished at 0 steps"."""
     folder = stopped(configure(), 10)
-    text = f"has 10 steps already, and max_train_steps is {wanted}"
+    text = f"has 10 steps already, and `max_train_steps` is {wanted}"
     with pytest.raises(TrainingError, match=text):
         train(configure(max_train_steps=wanted), FakeHost(), resume=folder)
 
@@ -242,14 +242,13 @@ def test_a_run_of_version_0_1_continues_to_the_same_bytes(
     where this one's differ from the saved state, the final ones are compared but for these."""
     shutil.copytree(V01 / family, tmp_path / "log" / "day" / "zz-thing")
     log, folder = Log(), RunFolder.find("latest", tmp_path / "log", "zz-thing")
-    here = latest_state(
-        stopped(configure(**V01_SETTINGS), 5, FakeHost(family=FAMILIES[family])).state
-    )
+    host = FakeHost(family=FAMILIES[family])
+    here = latest_state(stopped(configure(**V01_SETTINGS), 5, host).state)
     there = latest_state(folder.state)
     output, dataset = str(tmp_path / "embeddings"), configure().data.train_data_dir
     typed = {"output_dir": output, "train_data_dir": dataset, "overwrite": True}
     config = make_config(TrainConfig, typed, folder.read_settings()["train"])
-    path = train(config, FakeHost(family=FAMILIES[family]), log, resume=folder)
+    path = train(config, host, log, resume=folder)
     assert log.steps == [6, 7, 8, 9, 10]
     assert [step for step, _, _ in folder.losses()] == list(range(1, 11))
     found, expected = read_embedding(path), read_embedding(V01 / family / "finished.safetensors")

@@ -28,7 +28,7 @@ def steps_in(folder: RunFolder) -> list[int]:
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
     """A new run."""
-    return RunFolder.create(tmp_path, "cat", csv_every=1)
+    return RunFolder.create(tmp_path, "cat")
 
 
 def test_every_run_has_a_folder_of_its_own(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_the_csv_is_that_of_a1111(folder: RunFolder) -> None:
     golden = (GOLDEN / "textual_inversion_loss.csv").read_text()
     losses = [float(row["loss"]) for row in csv.DictReader(golden.splitlines())]
     for number, loss in enumerate(losses, 1):
-        folder.record(step(number, loss))
+        folder.record(step(number, loss), 1)
     assert (folder.path / CSV_NAME).read_bytes() == golden.replace("\r\n", "\n").encode()
 
 
@@ -48,9 +48,8 @@ def test_the_csv_is_that_of_a1111(folder: RunFolder) -> None:
 def test_the_csv_has_a_line_every_so_many_steps(
     folder: RunFolder, every: int, rows: list[int]
 ) -> None:
-    folder.csv_every = every
     for number in range(1, 5):
-        folder.record(step(number))
+        folder.record(step(number), every)
     path = folder.path / CSV_NAME
     lines = path.read_text().splitlines()[1:] if path.exists() else []
     assert [int(line.split(",")[0]) for line in lines] == rows
@@ -59,7 +58,7 @@ def test_the_csv_has_a_line_every_so_many_steps(
 def test_steps_that_will_be_made_again_are_forgotten_and_notices_stay(folder: RunFolder) -> None:
     folder.record(Notice("info", "hello"))
     for number in range(1, 10):
-        folder.record(step(number))
+        folder.record(step(number), 1)
         folder.record(Saved(number, Path("x"), "state"))
     folder.forget_after(6)
     assert steps_in(folder) == [1, 2, 3, 4, 5, 6]
@@ -71,13 +70,13 @@ def test_steps_that_will_be_made_again_are_forgotten_and_notices_stay(folder: Ru
     "tail", [b'{"event": "StepDo', b'{"event": "Notice", "what": "k\xc3', b"\0\0\0\0", b"garbage\n"]
 )
 def test_a_half_written_last_line_is_forgotten(folder: RunFolder, tail: bytes) -> None:
-    folder.record(step(1))
+    folder.record(step(1), 1)
     with (folder.path / "events.jsonl").open("ab") as file:
         file.write(tail)
     with (folder.path / CSV_NAME).open("ab") as file:
         file.write(b"2,0,1,0.5")
     folder.forget_after(1)
-    folder.record(step(2))
+    folder.record(step(2), 1)
     assert steps_in(folder) == [1, 2]
     assert len((folder.path / CSV_NAME).read_text().splitlines()) == 3
 
@@ -85,7 +84,7 @@ def test_a_half_written_last_line_is_forgotten(folder: RunFolder, tail: bytes) -
 def test_odd_line_ends_within_a_text_do_not_cut_an_event(folder: RunFolder) -> None:
     """A prompt or a path may hold signs that Python's splitlines() takes for line ends."""
     folder.record(Notice("info", "a\u2028b\x85c\x0cd\re\nf"))
-    folder.record(step(1))
+    folder.record(step(1), 1)
     folder.forget_after(1)
     assert steps_in(folder) == [1]
     assert "\u2028" in (folder.path / "events.jsonl").read_text(encoding="utf-8")
@@ -127,6 +126,14 @@ def test_the_latest_run_of_a_name_is_found(tmp_path: Path) -> None:
     assert RunFolder.find("latest", tmp_path).path == other
 
 
+def test_runs_of_another_kind_of_learnable_are_passed_over(tmp_path: Path) -> None:
+    wanted = make(tmp_path, "cat", "cat", age=2)
+    other = RunFolder.create(tmp_path, "cat")
+    other.write_settings({"name": "cat", "train": {"residual": {}}})
+    assert RunFolder.find("latest", tmp_path, "cat").path == wanted
+    assert RunFolder.find("latest", tmp_path, "cat", "residual").path == other.path
+
+
 def test_a_run_under_another_file_name_is_found_by_its_word(tmp_path: Path) -> None:
     wanted = make(tmp_path, "version-2", "cat", age=1)
     assert RunFolder.find("latest", tmp_path, "cat").path == wanted
@@ -142,6 +149,13 @@ def test_a_wreck_does_not_hide_the_other_runs(tmp_path: Path) -> None:
 def test_a_folder_is_found_by_its_path(tmp_path: Path) -> None:
     wanted = make(tmp_path, "cat", "cat", age=1)
     assert RunFolder.find(str(wanted), tmp_path).read_settings() == settings("cat")
+
+
+@pytest.mark.parametrize("train", [None, [], {"embedding": {}}, {"embedding": "cat"}])
+def test_settings_of_another_shape_are_no_run_of_a_name(tmp_path: Path, train: object) -> None:
+    RunFolder.create(tmp_path, "cat").write_settings({"train": train})
+    with pytest.raises(TrainingError, match="no run of cat"):
+        RunFolder.find("latest", tmp_path, "cat")
 
 
 @pytest.mark.parametrize("resume", ["latest", "nowhere"])
@@ -167,4 +181,4 @@ def test_a_log_directory_that_cannot_be_made_is_a_storage_error(tmp_path: Path) 
 def test_a_log_that_cannot_be_written_is_a_storage_error(folder: RunFolder) -> None:
     (folder.path / "events.jsonl").mkdir()
     with pytest.raises(StorageError):
-        folder.record(step(1))
+        folder.record(step(1), 1)

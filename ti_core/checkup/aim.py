@@ -43,6 +43,7 @@ class CheckupInput:
     name: str = ""
     """The new word; empty if it is not decided yet."""
     vectors: int = 1
+    """That stand for the word; 0 if prompts need not hold one."""
     size: tuple[int, int] = (512, 512)
     """Width and height to train at."""
     mirrored: bool = False

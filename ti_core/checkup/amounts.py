@@ -34,8 +34,9 @@ def pictures_per_vector(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
             "with more vectors than pictures they learn the pictures by heart",
             "add pictures, or take fewer vectors",
         )
-    yield Finding(
-        "pictures_per_vector",
-        "note",
-        f"{count} picture(s), {aim.vectors} vector(s): {count / aim.vectors:.3g} for each",
-    )
+    if aim.vectors:
+        yield Finding(
+            "pictures_per_vector",
+            "note",
+            f"{count} picture(s), {aim.vectors} vector(s): {count / aim.vectors:.3g} for each",
+        )

@@ -21,6 +21,8 @@ def template(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
 
 def trigger(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Every prompt must name the embedding; twice is once too often."""
+    if not aim.vectors:
+        return
     if not aim.name:
         yield unchecked(
             "trigger", "whether the captions hold the new word", f"give {setting('token_string')}"

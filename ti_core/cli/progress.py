@@ -57,9 +57,9 @@ class Progress:
             self._say(f"step {event.step}: {event.path}")
 
     def _start(self, event: Started) -> None:
-        self.run_folder, self.last, self.norms = event.run_folder, event.max_steps, event.norms
+        self.run_folder, self.last, self.before = event.run_folder, event.max_steps, event.measures
         self._say(
-            f"teaching {event.model} the word {event.name!r}: {event.vectors} vector(s), "
+            f"training {event.name!r} on {event.model}: {event.size}, "
             f"{event.pictures} pictures, template {event.template}"
         )
         for start, until, rate in event.segments:
@@ -93,10 +93,10 @@ class Progress:
             self.bar.close()
         word = "finished" if event.reason == "done" else "stopped"
         self._say(f"{word} at step {event.step} after {event.seconds:.0f} s: {event.path}")
-        for key, lengths in event.norms.items():
-            before = ", ".join(f"{n:.2f}" for n in self.norms.get(key, []))
-            now = ", ".join(f"{n:.2f}" for n in lengths)
-            self._say(f"lengths of the vectors for {key}: {before} at the start, {now} now")
+        for key, numbers in event.measures.items():
+            before = ", ".join(f"{n:.2f}" for n in self.before.get(key, []))
+            now = ", ".join(f"{n:.2f}" for n in numbers)
+            self._say(f"norm of {key}: {before} at the start, {now} now")
         self._say(f"logs, copies and previews: {event.run_folder}")
 
     def _say(self, text: str) -> None:

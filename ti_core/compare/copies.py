@@ -12,6 +12,7 @@ from ..files.reading import read_embedding
 from ..options import from_dict
 from ..port.session import ModelFacts, Vectors
 from ..train.config import TrainConfig
+from ..train.learnable import ExtraNetworks
 from ..train.run_folder import RunFolder
 
 _ENDINGS = (".safetensors", ".pt", ".bin")
@@ -35,6 +36,10 @@ class Copy:
     def step(self) -> int:
         """Updates it has had, as its file tells."""
         return self.embedding.step
+
+    def added(self, name: str) -> ExtraNetworks:
+        """What a session adds to the model, under this name in prompts."""
+        return ExtraNetworks({name: self.vectors})
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ and the sheets are for. Pictures that were held back tell more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,9 +22,10 @@ from ..data.config import DataConfig
 from ..data.dataset import Dataset, load_dataset
 from ..diffusion import Diffusion
 from ..errors import DataError
-from ..port.session import Conditioning, Host, ModelFacts, Session, TextOptions, Vectors
+from ..port.session import Conditioning, Host, ModelFacts, Session, TextOptions
 from ..randomness import generator
 from ..train.config import TrainConfig
+from ..train.learnable import ExtraNetworks
 from .copies import Copy
 from .events import Listener, Progress
 
@@ -81,7 +82,7 @@ def losses_of(
         for question in asked:
             if should_stop():
                 return torch.tensor(rows, dtype=torch.float64)
-            row += _answers(question, questions, {questions.name: copy.vectors}, session, facts)
+            row += _answers(question, questions, copy.added(questions.name), session, facts)
             done = len(rows) * questions.count + len(row)
             on_event(Progress(f"loss of {copy.label}", done, len(copies) * questions.count))
         rows.append(row)
@@ -118,7 +119,7 @@ def timesteps(diffusion: Diffusion, draws: int, seed: int, item: int) -> Tensor:
 def _answers(
     question: _Question,
     questions: Questions,
-    embeddings: Mapping[str, Vectors],
+    added: ExtraNetworks,
     session: Session,
     facts: ModelFacts,
 ) -> list[float]:
@@ -129,8 +130,9 @@ def _answers(
         noise, times = question.noise[part], question.timesteps[part]
         latents = question.latent.expand_as(noise)
         batch = facts.diffusion.noised(latents, noise, times)
-        words = _encoded(question.prompts[part], question, questions, embeddings, session)
-        output = session.predict(batch.noisy, batch.timesteps, words).float().cpu()
+        words = _encoded(question.prompts[part], question, questions, added, session)
+        output = session.predict(batch.noisy, batch.timesteps, words, added.hypernetwork)
+        output = output.float().cpu()
         losses += (output - batch.target).double().square().flatten(1).mean(dim=1).tolist()
     return losses
 
@@ -139,13 +141,13 @@ def _encoded(
     prompts: Sequence[str],
     question: _Question,
     questions: Questions,
-    embeddings: Mapping[str, Vectors],
+    added: ExtraNetworks,
     session: Session,
 ) -> Conditioning:
     """Each distinct prompt goes through the text encoder once."""
     distinct = list(dict.fromkeys(prompts))
     sizes = [questions.dataset.items[question.item].size] * len(distinct)
-    encoded = session.encode_prompts(distinct, embeddings, sizes, questions.text)
+    encoded = session.encode_prompts(distinct, added.embeddings, sizes, questions.text)
     index = torch.tensor([distinct.index(p) for p in prompts], device=encoded.context.device)
     return encoded.rows(index)
 

@@ -84,7 +84,8 @@ def draw_sheets(
         for cell in _cells(sheets, prompt, copies):
             if should_stop():
                 return made
-            images = session.preview(cell.request, {sheets.name: cell.copy.vectors})
+            added = cell.copy.added(sheets.name)
+            images = session.preview(cell.request, added.embeddings, added.hypernetwork)
             digits = {sheets.name: hashes[cell.copy.path]}
             _keep(folder, number, cell, images, facts, digits)
             if cell.weight == sheets.weights[0]:

@@ -29,8 +29,8 @@ from ..train.config import (
 )
 from ..train.control import Control
 from ..train.events import Listener
+from ..train.initialization import starting_rows
 from ..train.loop import train
-from ..train.vectors import starting_rows
 from .assets import pictures_folder, scorer_file
 from .report import Report, write_report
 from .scorer import Scorer

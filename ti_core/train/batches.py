@@ -18,9 +18,9 @@ from ..data.templates import names_trigger
 from ..diffusion import NoisyBatch
 from ..events import Notice
 from ..port.session import Conditioning, PictureSize, Session, TextOptions
+from .learnable import ExtraNetworks
 from .noise import draw_latent, noise_like
 from .plan import Plan
-from .vectors import EmbeddingVectors
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Batch:
     weights: Tensor | None = None
     """What the loss is multiplied by, (B, 1, h, w) or (B, 1, 1, 1) fp32; None is 1 everywhere."""
     teaches: bool = True
-    """Some prompt names the embedding; otherwise no gradient can come of it."""
+    """A gradient can come of it: some prompt names the trigger, if there is one."""
 
 
 def encode_pictures(
@@ -76,7 +76,7 @@ class Batches:
             prompts,
             [view.size for view in views],
             self._weights(views, [index for _, index in places]),
-            any(names_trigger(prompt, config.name) for prompt in prompts),
+            not config.needs_trigger or any(names_trigger(p, config.name) for p in prompts),
         )
 
     def _latent(self, view: Item, index: int, step: int, slot: int) -> Tensor:
@@ -123,12 +123,14 @@ class Batches:
         return self._masks[key]
 
 
-def batch_loss(batch: Batch, session: Session, vectors: EmbeddingVectors, plan: Plan) -> Tensor:
-    """Mean squared error of the network's output, a scalar with a graph back to the vectors."""
+def batch_loss(batch: Batch, session: Session, added: ExtraNetworks, plan: Plan) -> Tensor:
+    """Mean squared error of the network's output, a scalar with a graph back to what is added."""
     options = plan.config.text
     text = TextOptions(options.parse_emphasis, options.clip_skip)
-    conditioning = _conditioning(batch, session, vectors, text, plan.facts.family.sized)
-    output = session.predict(batch.noisy.noisy, batch.noisy.timesteps, conditioning)
+    conditioning = _conditioning(batch, session, added, text, plan.facts.family.sized)
+    output = session.predict(
+        batch.noisy.noisy, batch.noisy.timesteps, conditioning, added.hypernetwork
+    )
     target = batch.noisy.target.to(output.device)
     if batch.weights is None:
         return mse_loss(output.float(), target)
@@ -137,7 +139,7 @@ def batch_loss(batch: Batch, session: Session, vectors: EmbeddingVectors, plan: 
 
 
 def _conditioning(
-    batch: Batch, session: Session, vectors: EmbeddingVectors, text: TextOptions, sized: bool
+    batch: Batch, session: Session, added: ExtraNetworks, text: TextOptions, sized: bool
 ) -> Conditioning:
     """Each distinct prompt goes through the text encoder once."""
     keys = [
@@ -147,6 +149,6 @@ def _conditioning(
     distinct = list(dict.fromkeys(keys))
     prompts = [prompt for prompt, _ in distinct]
     sizes = [size for _, size in distinct if size is not None] or None
-    encoded = session.encode_prompts(prompts, vectors.embeddings(), sizes, text)
+    encoded = session.encode_prompts(prompts, added.embeddings, sizes, text)
     index = torch.tensor([distinct.index(key) for key in keys], device=encoded.context.device)
     return encoded.rows(index)

@@ -11,7 +11,7 @@ from ..families import SD1
 from ..port.prompt import Tokenize
 from ..port.session import Host, ModelFacts
 from ..schedule import parse_schedule
-from .config import TrainConfig
+from .config import BaseTrainConfig
 from .optimizers import OPTIMIZERS
 from .previews import preview_requests
 
@@ -24,7 +24,7 @@ _STATES = 3
 
 
 def checkup_input(
-    config: TrainConfig,
+    config: BaseTrainConfig,
     host: Host | None = None,
     taken: Sequence[str] = (),
     memory_free: int | None = None,
@@ -42,8 +42,8 @@ def checkup_input(
     size = config.data.resolution or (side, side)
     return CheckupInput(
         config.data,
-        config.name,
-        config.embedding.num_vectors_per_token,
+        config.name if config.needs_trigger else "",
+        config.learned.vectors,
         size,
         mirrored or config.data.flip_aug,
         config.text.parse_emphasis,
@@ -59,7 +59,7 @@ def _tokenize(host: Host) -> Tokenize:
 
 
 def _run(
-    config: TrainConfig, facts: ModelFacts | None, size: tuple[int, int], free: int | None
+    config: BaseTrainConfig, facts: ModelFacts | None, size: tuple[int, int], free: int | None
 ) -> Run:
     last = config.optimizer.max_train_steps
     segments = parse_schedule(config.optimizer.learning_rate, last).segments
@@ -75,7 +75,7 @@ def _run(
 
 
 def _memory(
-    config: TrainConfig, facts: ModelFacts | None, size: tuple[int, int]
+    config: BaseTrainConfig, facts: ModelFacts | None, size: tuple[int, int]
 ) -> tuple[int, str]:
     """(0, "") where it is not known: for reduced models, which need less than their family."""
     if facts is None or facts.family.memory is None or facts.widths != facts.family.widths:
@@ -86,13 +86,12 @@ def _memory(
 
 
 def _writes(
-    config: TrainConfig, facts: ModelFacts | None, size: tuple[int, int]
+    config: BaseTrainConfig, facts: ModelFacts | None, size: tuple[int, int]
 ) -> tuple[tuple[Path, int], ...]:
     """The embedding in its folder; copies, states and previews in the other."""
     output, preview = config.output, config.preview
     width = sum((facts or _ASSUMED).widths.values())
-    vectors = 4 * width * config.embedding.num_vectors_per_token
-    file = vectors + 4000
+    file = 4 * config.learned.numbers(width) + 4000
     copies = _times(config, output.save_every_n_steps)
     pictures = 0
     if preview.sample_every_n_steps:
@@ -103,5 +102,5 @@ def _writes(
     return (Path(output.output_dir), file), (Path(output.logging_dir), run)
 
 
-def _times(config: TrainConfig, every: int) -> int:
+def _times(config: BaseTrainConfig, every: int) -> int:
     return config.optimizer.max_train_steps // every if every else 0

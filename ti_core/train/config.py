@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from ..data.config import DataConfig
 from ..data.latent_cache.config import CacheConfig
@@ -15,6 +15,21 @@ from .optimizers import OptimizerName
 
 FillRule = Literal["stretch", "cycle", "pad"]
 ClipMode = Literal["disabled", "value", "norm"]
+
+
+class LearnedConfig(Protocol):
+    """The group of settings that says what is learned; see `learnable`."""
+
+    @property
+    def name(self) -> str:
+        """Of its files; also its trigger, if prompts name it."""
+
+    @property
+    def vectors(self) -> int:
+        """That stand for the trigger in a prompt; 0 if prompts need not name it."""
+
+    def numbers(self, width: int) -> int:
+        """How many are trained, for a model whose text encoders have this width in sum."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +87,20 @@ class EmbeddingConfig:
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def name(self) -> str:
+        """See `LearnedConfig`."""
+        return self.token_string
+
+    @property
+    def vectors(self) -> int:
+        """See `LearnedConfig`."""
+        return self.num_vectors_per_token
+
+    def numbers(self, width: int) -> int:
+        """See `LearnedConfig`."""
+        return self.vectors * width
 
 
 @dataclass(frozen=True)
@@ -291,9 +320,53 @@ class PreviewConfig:
         check(self)
 
 
+class BaseTrainConfig:
+    """Everything about a run but the model, whatever is learned.
+
+    A subclass is a frozen dataclass of these groups and the one of its learnable.
+    """
+
+    data: DataConfig
+    optimizer: OptimizerConfig
+    compute: ComputeConfig
+    text: TextConfig
+    output: OutputConfig
+    preview: PreviewConfig
+    cache: CacheConfig
+
+    @property
+    def learned(self) -> LearnedConfig:
+        """The group of the learnable."""
+        raise NotImplementedError
+
+    def __post_init__(self) -> None:
+        checked_name(self.name)
+        checked_name(self.file_stem)
+
+    @property
+    def name(self) -> str:
+        """Of the learnable."""
+        return self.learned.name
+
+    @property
+    def needs_trigger(self) -> bool:
+        """Every prompt has to name the learnable."""
+        return self.learned.vectors > 0
+
+    @property
+    def file_stem(self) -> str:
+        """Name of the final file, without ending."""
+        return self.output.output_name or self.name
+
+    @property
+    def per_step(self) -> int:
+        """Pictures that one update sees."""
+        return self.optimizer.train_batch_size * self.optimizer.gradient_accumulation_steps
+
+
 @dataclass(frozen=True)
-class TrainConfig:
-    """Everything about a run, except for the model, which the host has."""
+class TrainConfig(BaseTrainConfig):
+    """Everything about the training of an embedding, but the model, which the host has."""
 
     moved = (
         ("mixed_precision", "optimizer", "compute"),
@@ -311,21 +384,7 @@ class TrainConfig:
     preview: PreviewConfig = group(PreviewConfig)
     cache: CacheConfig = group(CacheConfig)
 
-    def __post_init__(self) -> None:
-        checked_name(self.embedding.token_string)
-        checked_name(self.file_stem)
-
     @property
-    def name(self) -> str:
-        """The trigger."""
-        return self.embedding.token_string
-
-    @property
-    def file_stem(self) -> str:
-        """Name of the final file, without ending."""
-        return self.output.output_name or self.name
-
-    @property
-    def per_step(self) -> int:
-        """Pictures that one update sees."""
-        return self.optimizer.train_batch_size * self.optimizer.gradient_accumulation_steps
+    def learned(self) -> EmbeddingConfig:
+        """The word."""
+        return self.embedding

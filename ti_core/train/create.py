@@ -12,8 +12,9 @@ from ..files.names import checked_name
 from ..files.writing import write_embedding
 from ..port.session import Host
 from .config import EmbeddingConfig
+from .initialization import starting_rows
 from .plan import name_clashes
-from .vectors import described, starting_rows
+from .vectors import to_embedding
 
 
 def create_embedding(
@@ -39,6 +40,6 @@ def create_embedding(
     for notice in (*name_clashes(config.token_string, host), *start.notices):
         on_notice(notice)
     settings = {"init_word": config.init_word, "init_rule": config.init_rule}
-    write_embedding(path, described(config.token_string, start.rows, 0, facts, settings, config))
+    write_embedding(path, to_embedding(config.token_string, start.rows, 0, facts, settings, config))
     host.embedding_saved(path)
     return path

@@ -12,7 +12,7 @@ from ..data.dataset import load_dataset
 from ..port.prompt import read_prompt
 from ..port.session import EncoderFacts, Host
 from .config import TrainConfig
-from .vectors import rows_from_file
+from .initialization import rows_from_file
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from ..events import Event
+
+Measures = dict[str, list[float]]
+"""Name of a trained tensor → numbers that show how training changes it; for an embedding, the
+lengths of its vectors for each text encoder."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +26,10 @@ class Started(Event):
     pictures: int
     template: str
     model: str
-    vectors: int
-    norms: dict[str, list[float]]
-    """Encoder key → length of each vector at the start."""
+    size: str
+    """How much is trained, in words, such as "3 vector(s)"."""
+    measures: Measures
+    """At the start."""
     segments: list[tuple[int, int, float]]
     """(first step, step that ends it, rate) of the learning-rate schedule."""
 
@@ -77,6 +82,8 @@ class Saved(Event):
     step: int
     path: Path
     kind: Literal["copy", "state"]
+    measures: Measures = field(default_factory=dict)
+    """Of what was written."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,7 @@ class Finished(Event):
     run_folder: Path
     reason: Literal["done", "stopped"]
     seconds: float
-    norms: dict[str, list[float]]
+    measures: Measures
 
 
 @dataclass(frozen=True)

@@ -1,56 +1,32 @@
-"""The training loop: one update after another, against the model that the host has loaded."""
+"""A training from begin to finish, against the model that the host has loaded."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import time
-from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from ..data.latent_cache.latents import Latents
-from ..errors import NotFiniteError, TIError, setting
+from ..errors import TIError
 from ..events import Event, Notice
-from ..files.embedding import Embedding
-from ..files.infotext import infotext, save_png
-from ..files.writing import write_embedding
-from ..options import recorded, to_dict
-from ..port.memory import memory_errors
-from ..port.session import Host, PreviewRequest, Session
-from .batches import Batches, batch_loss, encode_pictures
-from .config import TrainConfig
+from ..options import to_dict
+from ..port.session import Host, Session
+from .batches import Batches, encode_pictures
+from .config import BaseTrainConfig
 from .control import Control
-from .events import (
-    Encoding,
-    Failed,
-    Finished,
-    Listener,
-    Paused,
-    Previewing,
-    PreviewReady,
-    Resumed,
-    Saved,
-    Started,
-    StepDone,
-)
-from .gradients import LossScale, all_finite, require_alive, unscale
-from .optimizers import OPTIMIZERS, set_rate
+from .events import Encoding, Failed, Finished, Listener, Paused, Resumed, Started, StepDone
+from .keeping import Keeper
 from .plan import Plan, make_plan
-from .plot import save_loss_plot
 from .run_folder import RunFolder
-from .sidecars import write_beside
-from .state import OptimizerMemory, TrainState, list_states, save_state
-from .vectors import EmbeddingVectors, Start, described, norms, starting_rows
+from .update import Update, Updater
 
-_MOST_RECOVERIES = 3
 _SECONDS_OF_SILENCE = 1.0
 _log = logging.getLogger(__name__)
 
 
 def train(
-    config: TrainConfig,
+    config: BaseTrainConfig,
     host: Host,
     on_event: Listener = lambda event: None,
     control: Control | None = None,
@@ -58,7 +34,7 @@ def train(
     extra_settings: dict[str, object] | None = None,
     folder: RunFolder | None = None,
 ) -> Path:
-    """Train an embedding and return the path of its file.
+    """Train an embedding, or what else `config` describes, and return the path of its file.
 
     `control` tells what the user asks for while it goes on; when that is to finish, everything is
     saved and the present embedding is returned. `extra_settings` (the host's own) are kept in the
@@ -67,16 +43,13 @@ def train(
     """
     plan = make_plan(config, host, resume)
     with host.session(config.compute.mixed_precision) as session:
-        folder = resume or folder or _new_folder(config)
-        folder.csv_every = config.output.loss_csv_every
-        folder.write_settings({"train": to_dict(config), **(extra_settings or {})})
-        path = Run(plan, session, folder, on_event).go(control or Control())
-    host.embedding_saved(path)
-    return path
-
-
-def _new_folder(config: TrainConfig) -> RunFolder:
-    return RunFolder.create(Path(config.output.logging_dir), config.file_stem)
+        logging_dir = Path(config.output.logging_dir)
+        folder = resume or folder or RunFolder.create(logging_dir, config.file_stem)
+        settings = {"name": config.name, "train": to_dict(config)}
+        folder.write_settings({**settings, **(extra_settings or {})})
+        Run(plan, session, folder, on_event).go(control or Control())
+    plan.kind.announce(host, plan.final_path)
+    return plan.final_path
 
 
 class Run:
@@ -84,43 +57,62 @@ class Run:
 
     def __init__(self, plan: Plan, session: Session, folder: RunFolder, listener: Listener) -> None:
         self.plan, self.session, self.folder, self.listener = plan, session, folder, listener
-        self.config = plan.config
-        if plan.state:
-            start = Start(plan.state.tensors)
-        else:
-            start = starting_rows(self.config.embedding, plan.facts, session)
-        self.notices = (*plan.notices, *start.notices)
-        self.vectors = EmbeddingVectors(self.config.name, start.rows, session.device)
-        entry = OPTIMIZERS[self.config.optimizer.optimizer_type]
-        self.optimizer = entry.make(self.vectors.parameters())
-        self.memory = OptimizerMemory(self.optimizer)
-        self.scale = LossScale.for_precision(self.config.compute.mixed_precision)
-        self.step, self.rate_factor, self.recoveries = 0, 1.0, 0
-        self.alive, self.updating = False, False
-        self.latest_preview: Path | None = None
-        if plan.state:
-            self._restore(plan.state)
-            self.recoveries = 0  # whoever resumes has changed something, or wants to try again
-        self.good = self._state()
+        saved = plan.state.tensors if plan.state else None
+        self.learnable, self.notices = plan.kind.start(plan.facts, session, saved)
+        self.updater = Updater(plan, session, self.learnable)
+        self.keeper = Keeper(plan, session, folder, self.learnable, self.updater, self._emit)
 
-    # -- the run ---------------------------------------------------------------------------
-
-    def go(self, control: Control) -> Path:
-        """All updates; see `train`."""
+    def go(self, control: Control) -> None:
+        """The order of a run; see `train`. How one update is made: `Updater.update`."""
         began = time.perf_counter()
         try:
+            # begin: logs end where this run goes on
             self._begin()
-            self.batches = Batches(self.plan, self._encode(control), self.session)
+            # encode: (B, 3, H, W) pixels → (2, c, h, w), mean and deviation, of every picture
+            batches = Batches(self.plan, self._encode(control), self.session)
             self.session.release("vae")
-            self._make_first_previews()
-            while self.step < self.config.optimizer.max_train_steps and self._goes_on(control):
-                with memory_errors():
-                    self._update()
-                self._milestones()
-            return self._finish(time.perf_counter() - began)
+            self.keeper.first_previews()
+            while not self._done and self._continues(control):
+                # update: passes and a step of the optimiser → a loss
+                started = time.perf_counter()
+                made = self.updater.update(batches)
+                # recover: from NaN, by the last good state and half the rate
+                while made is None:
+                    self._recover()
+                    made = self.updater.update(batches)
+                self._report(made, time.perf_counter() - started)
+                # milestones: state, copy and plot, previews
+                self.keeper.milestones()
+            # finish: file, state, plot, sidecars
+            self.keeper.finish()
+            self._end(time.perf_counter() - began)
         except BaseException as error:
             self._rescue(error)
             raise
+
+    @property
+    def _done(self) -> bool:
+        return self.updater.step >= self.plan.config.optimizer.max_train_steps
+
+    def _begin(self) -> None:
+        self.folder.forget_after(self.updater.step)
+        plan, config = self.plan, self.plan.config
+        for notice in (*plan.notices, *self.notices):
+            self._emit(notice)
+        self._emit(
+            Started(
+                name=config.name,
+                run_folder=self.folder.path,
+                step=self.updater.step,
+                max_steps=config.optimizer.max_train_steps,
+                pictures=len(plan.dataset.items),
+                template=plan.dataset.template_name,
+                model=plan.facts.checkpoint_name,
+                size=self.learnable.size,
+                measures=self.learnable.measures(),
+                segments=[(s.start, s.until, s.rate) for s in plan.schedule.segments],
+            )
+        )
 
     def _encode(self, control: Control) -> Latents:
         told = time.monotonic()
@@ -134,221 +126,72 @@ class Run:
 
         return encode_pictures(self.plan, self.session, progress, self._emit)
 
-    def _goes_on(self, control: Control) -> bool:
-        """Do what was asked for; False when the run shall end."""
+    def _continues(self, control: Control) -> bool:
+        """Do what was asked for; False when the run is to end."""
         self._answer(control)
         if control.paused:
-            self._emit(Paused(self.step))
+            self._emit(Paused(self.updater.step))
             while control.paused:
                 control.wait()
                 self._answer(control)
-            self._emit(Resumed(self.step))
+            self._emit(Resumed(self.updater.step))
         return not control.finishing
 
     def _answer(self, control: Control) -> None:
         for request in control.requests():
             if request == "preview":
-                self._make_previews()
+                self.keeper.make_previews()
             else:
-                self._save_state()
-                self._save_copy()
+                self.keeper.save_state()
+                self.keeper.save_copy()
 
-    def _begin(self) -> None:
-        self.folder.forget_after(self.step)
-        plan = self.plan
-        for notice in self.notices:
-            self._emit(notice)
-        self._emit(
-            Started(
-                name=self.config.name,
-                run_folder=self.folder.path,
-                step=self.step,
-                max_steps=self.config.optimizer.max_train_steps,
-                pictures=len(plan.dataset.items),
-                template=plan.dataset.template_name,
-                model=plan.facts.checkpoint_name,
-                vectors=len(self.vectors.parameters()[0]),
-                norms=norms(self.vectors.rows),
-                segments=[(s.start, s.until, s.rate) for s in plan.schedule.segments],
-            )
-        )
-
-    def _finish(self, seconds: float) -> Path:
-        """The embedding first, then the state: a kill in between only repeats a few steps."""
-        done = self.step >= self.config.optimizer.max_train_steps
-        embedding = self._write(self.plan.final_path, self.config.file_stem)
-        if self.good.step != self.step or not list_states(self.folder.state):
-            self._save_state()
-        self._plot()
-        if self.config.output.write_sidecars:
-            for notice in write_beside(self.plan.final_path, embedding, self.latest_preview):
-                self._emit(notice)
-        path, length = self.plan.final_path, norms(self.vectors.rows)
-        reason: Literal["done", "stopped"] = "done" if done else "stopped"
-        self._emit(Finished(self.step, path, self.folder.path, reason, seconds, length))
-        return path
-
-    def _rescue(self, error: BaseException) -> None:
-        """Keep what was learned, whatever went wrong; never hide what went wrong."""
-        try:
-            if self.step > self.good.step and not self.updating:
-                self._save_state()
-                self._save_copy()
-        except (TIError, OSError) as second:
-            _log.warning(
-                "and what was learned since step %d could not be saved: %s", self.good.step, second
-            )
-        failed = Failed(self.step, str(error) or type(error).__name__, self.folder.path)
-        with contextlib.suppress(TIError):  # the disk may be what failed
-            self.folder.record(failed)
-        self.listener(failed)
-
-    # -- one update ------------------------------------------------------------------------
-
-    def _update(self) -> None:
-        began = time.perf_counter()
-        loss = self._gradients()
-        while loss is None:
-            if not self.scale.shrink():
-                self._fall_back()
-            loss = self._gradients()
-        rate = self.plan.rate(self.step) * self.rate_factor
-        self.plan.clipping.apply(self.vectors.parameters(), self.step)
-        set_rate(self.optimizer, rate)
-        self.updating = True
-        self.optimizer.step()
-        self.scale.count_good()
-        self.step += 1
-        self.updating = False
-        self._report(loss, rate, time.perf_counter() - began)
-
-    def _gradients(self) -> float | None:
-        """Fill the vectors' gradients for this step; the mean loss, or None if not finite."""
-        parameters = self.vectors.parameters()
-        self.optimizer.zero_grad(set_to_none=True)
-        passes = self.config.optimizer.gradient_accumulation_steps
-        total, teaches = 0.0, False
-        for batch in self.batches.of_step(self.step):
-            loss = batch_loss(batch, self.session, self.vectors, self.plan) / passes
-            if loss.requires_grad:
-                (loss * self.scale.value).backward()
-            elif batch.teaches:
-                require_alive(sorted(self.vectors.rows), parameters)
-            total, teaches = total + loss.item(), teaches or batch.teaches
-        unscale(parameters, self.scale.value)
-        if not math.isfinite(total) or not all_finite(p.grad for p in parameters):
-            return None
-        if not self.alive and teaches:
-            require_alive(sorted(self.vectors.rows), parameters)
-            self.alive = True
-        return total
-
-    def _fall_back(self) -> None:
-        """Return to the last good state with half the rate, at most three times."""
-        at = self.step
-        if self.recoveries >= _MOST_RECOVERIES:
-            raise NotFiniteError(
-                f"the loss is not a finite number at step {at + 1}",
-                f"it stayed so after {_MOST_RECOVERIES} attempts with lower learning rates",
-                f"try {setting('mixed_precision')} no, a lower learning rate, other "
-                "pictures or another VAE",
-            )
-        factor, count = self.rate_factor / 2, self.recoveries + 1
-        self._restore(self.good)
-        self.rate_factor, self.recoveries = factor, count
-        self.folder.forget_after(self.step)
+    def _recover(self) -> None:
+        at = self.updater.step
+        self.updater.recover(self.keeper.good)
+        step, factor = self.updater.step, self.updater.recovery.factor
+        self.folder.forget_after(step)
         self._emit(
             Notice(
                 "warning",
                 f"the loss was not a finite number at step {at + 1}",
-                f"training returned to step {self.step} and goes on with {factor:g} of the rate",
+                f"training returned to step {step} and goes on with {factor:g} of the rate",
             )
         )
 
-    def _report(self, loss: float, rate: float, seconds: float) -> None:
-        epoch, place = self.plan.order.epoch(self.step - 1)
-        self._emit(StepDone(self.step, epoch, place, loss, rate, seconds))
+    def _report(self, made: Update, seconds: float) -> None:
+        step = self.updater.step
+        epoch, place = self.plan.order.epoch(step - 1)
+        self._emit(StepDone(step, epoch, place, made.loss, made.rate, seconds))
 
-    # -- saving and showing ----------------------------------------------------------------
-
-    def _milestones(self) -> None:
-        output, preview = self.config.output, self.config.preview
-        if self.step % output.save_state_every_n_steps == 0:
-            self._save_state()
-        if output.save_every_n_steps and self.step % output.save_every_n_steps == 0:
-            self._save_copy()
-            self._plot()
-        every = preview.sample_every_n_steps
-        if every and self.step % every == 0:
-            self._make_previews()
-
-    def _make_first_previews(self) -> None:
-        preview = self.config.preview
-        if self.step == 0 and preview.sample_at_first and preview.sample_every_n_steps:
-            self._make_previews()
-
-    def _make_previews(self) -> None:
-        """A preview that fails is told about, and training goes on (A1111 dies of it)."""
-        for number, request in enumerate(self.plan.previews):
-            self._emit(Previewing(self.step, number + 1, len(self.plan.previews)))
-            try:
-                self._preview(number, request)
-            except Exception as error:
-                _log.debug("preview failed", exc_info=True)
-                what = f"preview {number} at step {self.step} failed"
-                self._emit(Notice("warning", what, str(error), "training goes on"))
-        self.session.release("vae")
-
-    def _preview(self, number: int, request: PreviewRequest) -> None:
-        image = self.session.preview(replace(request, count=1), self.vectors.embeddings())[0]
-        path = self.folder.image_path(self.config.name, self.step, number)
-        save_png(path, image, infotext(request, request.seed, self.plan.facts, {}))
-        self._emit(PreviewReady(self.step, path, request.prompt))
-        if number == 0:
-            self.latest_preview = path
-
-    def _save_copy(self) -> None:
-        path = self.folder.copy_path(self.config.name, self.step)
-        self._write(path, path.stem)
-        self._emit(Saved(self.step, path, "copy"))
-
-    def _write(self, path: Path, name: str) -> Embedding:
-        told = (self.plan.facts, recorded(self.config), self.config.embedding)
-        embedding = described(name, self.vectors.rows, self.step, *told)
-        write_embedding(path, embedding)
-        return embedding
-
-    def _plot(self) -> None:
-        save_loss_plot(self.folder.path / "loss.png", self.folder.losses(), self.config.name)
-
-    def _save_state(self) -> None:
-        state = self._state()
-        path = save_state(self.folder.state, state)
-        self.good = state
-        self._emit(Saved(self.step, path, "state"))
-
-    def _state(self) -> TrainState:
-        facts = self.plan.facts
-        return TrainState(
-            step=self.step,
-            tensors=self.vectors.snapshot(),
-            moments=self.memory.save(),
-            optimizer=self.config.optimizer.optimizer_type,
-            loss_scale=self.scale.value,
-            good_updates=self.scale.good_updates,
-            rate_factor=self.rate_factor,
-            recoveries=self.recoveries,
-            pictures=len(self.plan.dataset.items),
-            facts={"model": facts.checkpoint_name, "hash": facts.checkpoint_hash},
+    def _end(self, seconds: float) -> None:
+        self._emit(
+            Finished(
+                self.updater.step,
+                self.plan.final_path,
+                self.folder.path,
+                "done" if self._done else "stopped",
+                seconds,
+                self.learnable.measures(),
+            )
         )
 
-    def _restore(self, state: TrainState) -> None:
-        self.step = state.step
-        self.vectors.restore(state.tensors)
-        self.memory.restore(state.moments)
-        self.scale = LossScale(state.loss_scale, state.good_updates)
-        self.rate_factor, self.recoveries = state.rate_factor, state.recoveries
+    def _rescue(self, error: BaseException) -> None:
+        """Keep what was learned, whatever went wrong; never hide what went wrong."""
+        step, good = self.updater.step, self.keeper.good.step
+        try:
+            if step > good and not self.updater.torn:
+                self.keeper.save_state()
+                self.keeper.save_copy()
+        except (TIError, OSError) as second:
+            _log.warning("what was learned since step %d could not be saved: %s", good, second)
+        failed = Failed(step, str(error) or type(error).__name__, self.folder.path)
+        with contextlib.suppress(TIError):  # the disk may be what failed
+            self._record(failed)
+        self.listener(failed)
 
     def _emit(self, event: Event) -> None:
-        self.folder.record(event)
+        self._record(event)
         self.listener(event)
+
+    def _record(self, event: Event) -> None:
+        self.folder.record(event, self.plan.config.output.loss_csv_every)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..data.dataset import Dataset, load_dataset
 from ..data.latent_cache.remembered import RememberedPictures
@@ -16,20 +17,25 @@ from ..events import Notice, notice_of
 from ..files.atomic import require_writable
 from ..port.session import Host, ModelFacts, PreviewRequest
 from ..schedule import Schedule, parse_schedule, require_reach, warmup_and_decay
-from .config import TrainConfig
+from .config import BaseTrainConfig, EmbeddingConfig
 from .gradients import Clipping, clipping
+from .learnable import LearnableKind
 from .preflight import checkup
 from .previews import preview_requests
 from .run_folder import RunFolder
 from .state import TrainState, latest_state
-from .vectors import rows_from_file
+from .vectors import EmbeddingKind
+
+LEARNABLES: dict[type, Callable[[Any], LearnableKind]] = {EmbeddingConfig: EmbeddingKind}
+"""Group of settings → the kind of learnable that it describes."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """A run that has passed every check."""
 
-    config: TrainConfig
+    config: BaseTrainConfig
+    kind: LearnableKind
     facts: ModelFacts
     dataset: Dataset
     schedule: Schedule
@@ -57,7 +63,7 @@ class Plan:
         return self.schedule.rate(step) * factor
 
 
-def make_plan(config: TrainConfig, host: Host, resume: RunFolder | None = None) -> Plan:
+def make_plan(config: BaseTrainConfig, host: Host, resume: RunFolder | None = None) -> Plan:
     """Check a run against the host and the disk; nothing is written, except into the latent cache,
     if there is one, what was seen of the pictures.
 
@@ -65,20 +71,23 @@ def make_plan(config: TrainConfig, host: Host, resume: RunFolder | None = None) 
     before any time is spent.
     """
     facts = host.describe()
-    final_path = Path(config.output.output_dir) / f"{config.file_stem}.safetensors"
+    kind = LEARNABLES[type(config.learned)](config.learned)
+    final_path = Path(config.output.output_dir) / f"{config.file_stem}{kind.suffix}"
     state = latest_state(resume.state) if resume else None
     schedule = _schedule(config, state.step if state else 0)
-    _check_start(config, facts, final_path, resume)
+    kind.check(facts, state.tensors if state else None)
+    _check_paths(config, final_path, resume)
     dataset, notices = _dataset(config, facts.resolution)
-    notices += name_clashes(config.name, host)
+    if config.needs_trigger:
+        notices += name_clashes(config.name, host)
     if not (state or config.data.skip_checkup):
         notices += checkup(config, host)
     if state:
         _require_same_optimizer(config, state)
-        _require_same_vectors(config, state, facts)
         notices += _changes(state, facts, len(dataset.items))
     return Plan(
         config,
+        kind,
         facts,
         dataset,
         schedule,
@@ -90,19 +99,20 @@ def make_plan(config: TrainConfig, host: Host, resume: RunFolder | None = None) 
     )
 
 
-def _dataset(config: TrainConfig, resolution: int) -> tuple[Dataset, list[Notice]]:
+def _dataset(config: BaseTrainConfig, resolution: int) -> tuple[Dataset, list[Notice]]:
     """The dataset, and what went wrong with single pictures."""
+    trigger = config.needs_trigger
     if not config.cache.cache_latents_to_disk:
-        dataset = load_dataset(config.data, config.name, resolution)
+        dataset = load_dataset(config.data, config.name, resolution, trigger=trigger)
         return dataset, [*map(notice_of, dataset.skipped), *_about(dataset, config)]
     look = RememberedPictures(config.cache.folder)
-    dataset = load_dataset(config.data, config.name, resolution, look)
+    dataset = load_dataset(config.data, config.name, resolution, look, trigger)
     look.save()
     troubles = (*dataset.skipped, *((look.error,) if look.error else ()))
     return dataset, [*map(notice_of, troubles), *_about(dataset, config)]
 
 
-def _about(dataset: Dataset, config: TrainConfig) -> Iterator[Notice]:
+def _about(dataset: Dataset, config: BaseTrainConfig) -> Iterator[Notice]:
     """What a user of several folders or sizes should know."""
     yield from dataset.notices
     sizes = dataset.sizes()
@@ -113,7 +123,7 @@ def _about(dataset: Dataset, config: TrainConfig) -> Iterator[Notice]:
     if len(sizes) > 1 and smaller:
         what = f"some batches hold fewer than {config.optimizer.train_batch_size} pictures"
         yield Notice("info", what, "a batch holds one size only")
-    if any(source.folder.regular for source in dataset.sources):
+    if config.needs_trigger and any(source.folder.regular for source in dataset.sources):
         yield from _about_regular(dataset, config.name)
 
 
@@ -133,7 +143,7 @@ def _about_regular(dataset: Dataset, name: str) -> Iterator[Notice]:
         )
 
 
-def _schedule(config: TrainConfig, done: int) -> Schedule:
+def _schedule(config: BaseTrainConfig, done: int) -> Schedule:
     last = config.optimizer.max_train_steps
     if done >= last:
         raise TrainingError(
@@ -149,11 +159,7 @@ def _schedule(config: TrainConfig, done: int) -> Schedule:
     return schedule
 
 
-def _check_start(
-    config: TrainConfig, facts: ModelFacts, final_path: Path, resume: RunFolder | None
-) -> None:
-    if config.embedding.weights and not resume:
-        rows_from_file(config.embedding, facts)
+def _check_paths(config: BaseTrainConfig, final_path: Path, resume: RunFolder | None) -> None:
     require_writable(final_path.parent)
     require_writable(resume.path if resume else Path(config.output.logging_dir))
     if final_path.exists() and not resume and not config.output.overwrite:
@@ -179,30 +185,13 @@ def name_clashes(name: str, host: Host) -> list[Notice]:
     ]
 
 
-def _require_same_optimizer(config: TrainConfig, state: TrainState) -> None:
+def _require_same_optimizer(config: BaseTrainConfig, state: TrainState) -> None:
     chosen = config.optimizer.optimizer_type
     if chosen != state.optimizer:
         raise TrainingError(
             "the run cannot continue with another optimiser",
             f"it was made with {state.optimizer}, and {setting('optimizer_type')} is {chosen}",
             "leave that setting as it was, or start a new run",
-        )
-
-
-def _require_same_vectors(config: TrainConfig, state: TrainState, facts: ModelFacts) -> None:
-    widths = {key: rows.shape[1] for key, rows in state.tensors.items()}
-    if widths != facts.widths:
-        raise TrainingError(
-            "the run cannot go on with this model",
-            f"its vectors are {widths} wide, the model wants {facts.widths}",
-            "give the model that the run was started with",
-        )
-    wanted, count = config.embedding.num_vectors_per_token, len(next(iter(state.tensors.values())))
-    if wanted != count and not (config.embedding.weights and wanted == 1):
-        raise TrainingError(
-            "the run cannot go on with another number of vectors",
-            f"it has {count}, and {setting('num_vectors_per_token')} is {wanted}",
-            "leave that setting as it was, or train anew",
         )
 
 
@@ -219,7 +208,7 @@ def _changes(state: TrainState, facts: ModelFacts, pictures: int) -> list[Notice
     return notices
 
 
-def _previews(config: TrainConfig, facts: ModelFacts, host: Host) -> list[PreviewRequest]:
+def _previews(config: BaseTrainConfig, facts: ModelFacts, host: Host) -> list[PreviewRequest]:
     features = host.features()
     if not features.previews:
         return []

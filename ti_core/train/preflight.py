@@ -8,7 +8,7 @@ from ..errors import DataError, setting
 from ..events import Notice
 from ..port.session import Host
 from .checkup_input import checkup_input
-from .config import TrainConfig
+from .config import BaseTrainConfig
 
 PICTURES = 200
 """So many are looked at where there are more: a second or some."""
@@ -16,7 +16,7 @@ _TOLD_ELSEWHERE = ("unreadable", "caption_unreadable", "trigger_is_word")
 """Training leaves such pictures out, and the plan says so, picture by picture."""
 
 
-def checkup(config: TrainConfig, host: Host) -> list[Notice]:
+def checkup(config: BaseTrainConfig, host: Host) -> list[Notice]:
     """What the checkup warns of. Raises DataError for what would spoil the training."""
     report = check_folder(checkup_input(config, host, at_most=PICTURES))
     found = [finding for finding in report.findings if finding.rule not in _TOLD_ELSEWHERE]

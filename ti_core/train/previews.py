@@ -9,11 +9,11 @@ from pathlib import Path
 from ..data.templates import fill
 from ..errors import ConfigError, DataError, setting
 from ..port.session import PreviewRequest, TextOptions
-from .config import TrainConfig
+from .config import BaseTrainConfig
 
 
 def preview_requests(
-    config: TrainConfig, size: tuple[int, int], sampler: str
+    config: BaseTrainConfig, size: tuple[int, int], sampler: str
 ) -> list[PreviewRequest]:
     """What `sample_prompts` asks for; (width, height) is the training size.
 

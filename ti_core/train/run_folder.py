@@ -29,19 +29,18 @@ CSV_COLUMNS = ("step", "epoch", "epoch_step", "loss", "learn_rate")
 class RunFolder:
     """Paths and logs of one run."""
 
-    def __init__(self, path: Path, csv_every: int = 10) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.csv_every = csv_every
 
     @classmethod
-    def create(cls, logging_dir: Path, name: str, csv_every: int = 10) -> RunFolder:
+    def create(cls, logging_dir: Path, name: str) -> RunFolder:
         """A folder of its own for a new run, whatever other runs did today."""
         day = make_folder(logging_dir / datetime.date.today().isoformat())
         for number in range(1, 10_000):
             path = day / (name if number == 1 else f"{name}-{number}")
             try:
                 path.mkdir()
-                return cls(path, csv_every)
+                return cls(path)
             except FileExistsError:
                 continue
             except OSError as error:
@@ -49,8 +48,11 @@ class RunFolder:
         raise StorageError(f"{day} holds too many runs of {name}")
 
     @classmethod
-    def find(cls, resume: str, logging_dir: Path, name: str = "", csv_every: int = 10) -> RunFolder:
-        """The run to resume: a run folder, or "latest" of this name in the log directory.
+    def find(
+        cls, resume: str, logging_dir: Path, name: str = "", group: str = "embedding"
+    ) -> RunFolder:
+        """The run to resume: a run folder, or "latest" of this name in the log directory, among
+        those that have the `group` of settings of a learnable.
 
         Raises TrainingError when there is none.
         """
@@ -58,22 +60,24 @@ class RunFolder:
             folder = Path(resume)
         else:
             found = [p.parent for p in logging_dir.glob("*/*/settings.json")]
-            found = [p for p in found if not name or _run_name(p) == name]
+            found = [p for p in found if _learns(p, group, name)]
             if not found:
                 raise TrainingError(f"no run of {name or 'any name'} in {logging_dir} to resume")
             folder = max(found, key=lambda p: (p / "settings.json").stat().st_mtime)
         if not (folder / "settings.json").is_file():
             raise TrainingError(f"{folder} is no run folder", "it has no settings.json")
-        return cls(folder, csv_every)
+        return cls(folder)
 
     @property
     def state(self) -> Path:
         """Where states are kept."""
         return self.path / "state"
 
-    def copy_path(self, name: str, step: int) -> Path:
-        """A copy of the embedding after exactly `step` updates."""
-        return self.path / "embeddings" / f"{name}-{step:06d}.safetensors"
+    def copy_path(
+        self, name: str, step: int, folder: str = "embeddings", suffix: str = ".safetensors"
+    ) -> Path:
+        """A copy of what is learned after exactly `step` updates."""
+        return self.path / folder / f"{name}-{step:06d}{suffix}"
 
     def image_path(self, name: str, step: int, number: int) -> Path:
         """A preview; the first of a step has no number, as in A1111."""
@@ -95,10 +99,13 @@ class RunFolder:
             raise TrainingError(f"cannot read {self.path / 'settings.json'}", str(error)) from error
         return settings
 
-    def record(self, event: Event) -> None:
-        """Append an event to the logs. Raises StorageError when that is not possible."""
+    def record(self, event: Event, csv_every: int = 10) -> None:
+        """Append an event to the logs; a step to the CSV file, too, every `csv_every` steps.
+
+        Raises StorageError when that is not possible.
+        """
         self._append("events.jsonl", event.to_json() + "\n")
-        if isinstance(event, StepDone) and self.csv_every and event.step % self.csv_every == 0:
+        if isinstance(event, StepDone) and csv_every and event.step % csv_every == 0:
             head = "" if (self.path / CSV_NAME).exists() else _csv_line(CSV_COLUMNS)
             self._append(CSV_NAME, head + _csv_line(_csv_row(event)))
 
@@ -137,13 +144,18 @@ def _whole_lines(path: Path) -> list[str]:
     return [line.decode(errors="replace") for line in path.read_bytes().split(b"\n")[:-1]]
 
 
-def _run_name(folder: Path) -> str:
-    """Empty when the settings cannot be read: an old wreck must not hide the other runs."""
+def _learns(folder: Path, group: str, name: str) -> bool:
+    """Not where the settings cannot be read: an old wreck must not hide the other runs."""
     try:
         settings = RunFolder(folder).read_settings()
     except TrainingError:
-        return ""
-    return str(settings.get("train", {}).get("embedding", {}).get("token_string", ""))
+        return False
+    groups = settings.get("train")
+    values = groups.get(group) if isinstance(groups, dict) else None
+    if not isinstance(values, dict):
+        return False
+    # version 0.1, which learned embeddings only, had no "name"
+    return name in ("", settings.get("name") or values.get("token_string"))
 
 
 def _csv_row(event: StepDone) -> tuple[object, ...]:

@@ -13,13 +13,15 @@ from ..files.embedding import Embedding
 from ..files.sidecars import kept_notice, write_notes, write_preview
 
 
-def write_beside(path: Path, embedding: Embedding, preview: Path | None) -> Iterator[Notice]:
-    """Write `<stem>.json`, and `<stem>.preview.png` if there is a preview, a PNG of ours.
+def write_beside(path: Path, embedding: Embedding | None, preview: Path | None) -> Iterator[Notice]:
+    """Write `<stem>.json` if there is an embedding to describe, and `<stem>.preview.png` if there
+    is a preview, a PNG of ours.
 
     The user's own files are kept, with a notice. A failure is a notice too: the embedding itself
     is there.
     """
-    yield from _told(path.with_suffix(".json"), lambda: write_notes(path, embedding))
+    if embedding is not None:
+        yield from _told(path.with_suffix(".json"), lambda: write_notes(path, embedding))
     if preview is not None:
         yield from _told(path.with_suffix(".preview.png"), lambda: _copied(path, preview))
 

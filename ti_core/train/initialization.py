@@ -1,0 +1,103 @@
+"""Where the vectors of a new word start from: an embedding file, or words of the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import ConfigError, setting
+from ..events import Notice
+from ..files.embedding import for_encoders
+from ..files.reading import read_embedding
+from ..port.session import ModelFacts, Session
+from .config import EmbeddingConfig, FillRule
+
+
+@dataclass(frozen=True)
+class Start:
+    """Vectors to start from, and what to tell about them."""
+
+    rows: dict[str, Tensor]
+    """Encoder key → (k, width) fp32 on the CPU."""
+    notices: tuple[Notice, ...] = ()
+
+
+def starting_rows(config: EmbeddingConfig, facts: ModelFacts, session: Session) -> Start:
+    """The vectors before training: from a file when one is given, else from words."""
+    if config.weights:
+        return Start(rows_from_file(config, facts))
+    return rows_from_text(config, session)
+
+
+def rows_from_file(config: EmbeddingConfig, facts: ModelFacts) -> dict[str, Tensor]:
+    """The vectors of `config.weights`.
+
+    Raises EmbeddingError when they do not fit the model, ConfigError when the file has another
+    number of vectors than was asked for.
+    """
+    embedding = read_embedding(Path(config.weights))
+    wanted = config.num_vectors_per_token
+    if wanted not in (1, embedding.count):
+        raise ConfigError(
+            f"{config.weights} holds {embedding.count} vectors, not {wanted}",
+            "",
+            f"leave {setting('num_vectors_per_token')} at 1",
+        )
+    return for_encoders(embedding, facts.widths, config.weights)
+
+
+def rows_from_text(config: EmbeddingConfig, session: Session) -> Start:
+    """Vocabulary rows of `config.init_word`, fitted to the number of vectors.
+
+    An empty text gives zeros (A1111 since PR #6667).
+    """
+    count, notices = config.num_vectors_per_token, []
+    found = session.token_embeddings_of(config.init_word)
+    padding = session.token_embeddings_of("*")
+    for rows in found.values():
+        if len(rows) > count:
+            notices.append(_dropped(len(rows), count))
+            break
+    if not config.init_word.strip():
+        notices.append(_all_zero())
+        return Start({k: torch.zeros(count, r.shape[1]) for k, r in padding.items()}, (*notices,))
+    filled = {
+        key: fill_rows(rows, count, config.init_rule, padding[key][0])
+        for key, rows in found.items()
+    }
+    return Start(filled, tuple(notices))
+
+
+def fill_rows(rows: Tensor, count: int, rule: FillRule, padding: Tensor) -> Tensor:
+    """(n, width) rows → (count, width).
+
+    "stretch": row i is rows[i * n // count], so t0 t0 t1 t1 for 2 rows and 4 vectors (A1111);
+    "cycle": rows[i % n] (kohya); "pad": the rows, then `padding` (OneTrainer). Surplus rows are
+    dropped by every rule, for every encoder.
+    """
+    n = min(len(rows), count)
+    if rule == "pad":
+        return torch.cat([rows[:n], padding.expand(count - n, -1)])
+    index = [i * n // count if rule == "stretch" else i % n for i in range(count)]
+    return rows[:n][index]
+
+
+def _dropped(given: int, kept: int) -> Notice:
+    return Notice(
+        "info",
+        f"the initialization text has {given} tokens, of which the first {kept} are used",
+        "there is one vector for each",
+        "raise the number of vectors to use them all",
+    )
+
+
+def _all_zero() -> Notice:
+    return Notice(
+        "warning",
+        "the initialization text is empty",
+        "all vectors start as zeros and equal to each other",
+        "give a word that is near to what you teach",
+    )

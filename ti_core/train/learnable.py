@@ -1,0 +1,91 @@
+"""What a run trains, for everything around it: these protocols are all that it knows.
+
+To add one: a class of settings that is a `config.LearnedConfig`, a subclass of
+`config.BaseTrainConfig` with that group, a module like `vectors`, and a line in `plan.LEARNABLES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..events import Notice
+from ..files.embedding import Embedding
+from ..port.session import Host, Hypernetwork, ModelFacts, Session, Vectors
+from .events import Measures
+
+
+@dataclass(frozen=True)
+class ExtraNetworks:
+    """What is added to the host's model while it computes, under A1111's name for it."""
+
+    embeddings: Mapping[str, Vectors] = field(default_factory=dict)
+    """Word → its vectors, as `Session.encode_prompts` takes them."""
+    hypernetwork: Hypernetwork | None = None
+
+
+class Learnable(Protocol):
+    """Tensors with names: what they add to a model, and the file that they become."""
+
+    @property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Name → fp32 leaf on the session's device; the same tensors at every call."""
+
+    @property
+    def size(self) -> str:
+        """How much is trained, in words, such as "3 vector(s)"."""
+
+    def extra_networks(self) -> ExtraNetworks:
+        """What the session adds to the model; differentiable in the tensors."""
+
+    def measures(self) -> Measures:
+        """Numbers that show how training changes it, such as lengths of vectors."""
+
+    def write(
+        self, path: Path, step: int, facts: ModelFacts, settings: Mapping[str, object]
+    ) -> Embedding | None:
+        """Write the file as it is after `step` updates, made by `settings`, atomically.
+
+        Returns what notes beside the file are written about; None for no notes. Raises
+        StorageError, and EmbeddingError for values that are not finite.
+        """
+
+
+class LearnableKind(Protocol):
+    """What is known about a learnable from its settings alone, and how its tensors begin."""
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder of copies in a run folder."""
+
+    @property
+    def suffix(self) -> str:
+        """Ending of its files, with the dot."""
+
+    def check(self, facts: ModelFacts, saved: Mapping[str, Tensor] | None) -> None:
+        """Raise TIError when the start, or the `saved` tensors of a run, do not fit the model."""
+
+    def start(
+        self, facts: ModelFacts, session: Session, saved: Mapping[str, Tensor] | None
+    ) -> tuple[Learnable, tuple[Notice, ...]]:
+        """The learnable on the session's device, from `saved` tensors where a run is resumed."""
+
+    def announce(self, host: Host, path: Path) -> None:
+        """Tell the host that the finished file was written."""
+
+
+def snapshot(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies on the CPU."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+
+
+@torch.no_grad()
+def restore(tensors: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
+    """Write values back in place. Raises KeyError for a tensor without one."""
+    for name, tensor in tensors.items():
+        tensor.copy_(values[name])

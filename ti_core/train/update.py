@@ -1,0 +1,143 @@
+"""One update: passes over the model, and what becomes of their gradients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..errors import NotFiniteError, setting
+from ..port.memory import memory_errors
+from ..port.session import Session
+from .batches import Batch, Batches, batch_loss
+from .gradients import LossScale, all_finite, require_alive, unscale
+from .learnable import Learnable, restore, snapshot
+from .optimizers import OPTIMIZERS, set_rate
+from .plan import Plan
+from .state import OptimizerMemory, TrainState
+
+_MOST_RECOVERIES = 3
+
+
+@dataclass(frozen=True)
+class Update:
+    """An update that was made."""
+
+    loss: float
+    """Mean of its passes, not scaled."""
+    rate: float
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How often a run has returned to its last good state, and what its rate is multiplied by."""
+
+    count: int = 0
+    factor: float = 1.0
+
+    def next(self, step: int) -> Recovery:
+        """One more, with half the rate. Raises NotFiniteError after three attempts."""
+        if self.count >= _MOST_RECOVERIES:
+            raise NotFiniteError(
+                f"the loss is not a finite number at step {step + 1}",
+                f"it stayed so after {_MOST_RECOVERIES} attempts with lower learning rates",
+                f"try {setting('mixed_precision')} no, a lower learning rate, other "
+                "pictures or another VAE",
+            )
+        return Recovery(self.count + 1, self.factor / 2)
+
+
+class Updater:
+    """Trains a learnable. Owns what an update changes: optimiser, loss scale, number of steps."""
+
+    def __init__(self, plan: Plan, session: Session, learnable: Learnable) -> None:
+        """Continues from the plan's state, with all attempts to recover."""
+        options = plan.config
+        self._plan, self._session, self._learnable = plan, session, learnable
+        self._names = sorted(learnable.tensors)
+        self._leaves = [learnable.tensors[name] for name in self._names]
+        self._optimizer = OPTIMIZERS[options.optimizer.optimizer_type].make(self._leaves)
+        self._memory = OptimizerMemory(self._optimizer)
+        self._scale = LossScale.for_precision(options.compute.mixed_precision)
+        self._alive = False
+        self.step, self.recovery = 0, Recovery()
+        self.torn = False
+        """An update was interrupted within its last stage: the tensors belong to no step."""
+        if plan.state:
+            self.restore(plan.state)
+            self.recovery = Recovery(factor=plan.state.rate_factor)
+
+    def update(self, batches: Batches) -> Update | None:
+        """Make the next update; None where loss or gradients are not finite at any loss scale, and
+        then nothing has changed. B: pictures in a pass; c, h, w: sides of a latent.
+
+        Raises NoGradientError for a tensor that the pictures do not depend on, HostMemoryError.
+        """
+        with memory_errors():
+            # gradients: those of the mean loss of all passes, in every leaf
+            loss = self._gradients(batches.of_step(self.step))
+            # overflow: the same passes again, at half the loss scale
+            while loss is None and self._scale.shrink():
+                loss = self._gradients(batches.of_step(self.step))
+            if loss is None:
+                return None
+            # clip: each number, or the length over all leaves
+            self._plan.clipping.apply(self._leaves, self.step)
+            # rate: schedule, warm-up and decay, halved after each recovery
+            rate = self._plan.rate(self.step) * self.recovery.factor
+            set_rate(self._optimizer, rate)
+            # step: leaves, optimiser, scale and count change together
+            self.torn = True
+            self._optimizer.step()
+            self._scale.count_good()
+            self.step += 1
+            self.torn = False
+        return Update(loss, rate)
+
+    def _gradients(self, batches: Iterable[Batch]) -> float | None:
+        self._optimizer.zero_grad(set_to_none=True)
+        passes = self._plan.config.optimizer.gradient_accumulation_steps
+        total, teaches = 0.0, False
+        for batch in batches:
+            # pass: B prompts, (B, c, h, w) noisy latents and targets → a loss, a scalar
+            added = self._learnable.extra_networks()
+            loss = batch_loss(batch, self._session, added, self._plan) / passes
+            # backward: gradients of the scaled loss are added up in the leaves
+            if loss.requires_grad:
+                (loss * self._scale.value).backward()
+            elif batch.teaches:
+                require_alive(self._names, self._leaves)
+            total, teaches = total + loss.item(), teaches or batch.teaches
+        # unscale, and check before anything depends on it
+        unscale(self._leaves, self._scale.value)
+        if not math.isfinite(total) or not all_finite(leaf.grad for leaf in self._leaves):
+            return None
+        if teaches and not self._alive:
+            require_alive(self._names, self._leaves)
+            self._alive = True
+        return total
+
+    def recover(self, good: TrainState) -> None:
+        """Return to a state with half the rate. Raises NotFiniteError after three attempts."""
+        self.recovery = self.recovery.next(self.step)
+        self.restore(good)
+
+    def restore(self, state: TrainState) -> None:
+        """Be as after `state.step` updates; recoveries are not undone."""
+        self.step = state.step
+        restore(self._learnable.tensors, state.tensors)
+        self._memory.restore(state.moments)
+        self._scale = LossScale(state.loss_scale, state.good_updates)
+
+    def state(self) -> TrainState:
+        """A copy of everything that `restore` needs, on the CPU."""
+        return TrainState(
+            step=self.step,
+            tensors=snapshot(self._learnable.tensors),
+            moments=self._memory.save(),
+            optimizer=self._plan.config.optimizer.optimizer_type,
+            loss_scale=self._scale.value,
+            good_updates=self._scale.good_updates,
+            rate_factor=self.recovery.factor,
+            recoveries=self.recovery.count,
+        )
