@@ -32,7 +32,8 @@ from ti_core.data.latent_cache.config import CacheConfig
 from ti_core.data.latent_cache.latents import Latents, latents_of
 from ti_core.data.latent_cache.remembered import RememberedPictures
 from ti_core.data.picture_facts import facts_of
-from ti_core.hosts.fake import FakeHost, FakeSession
+from ti_core.hosts.fake import FakeHost
+from ti_core.port.session import Session
 
 _AN_HOUR_AGO = time.time() - 3600
 _DRAWN = 64
@@ -68,7 +69,7 @@ class Way:
             use_object_template=True,
         )
 
-    def a1111(self, session: FakeSession) -> Ready:
+    def a1111(self, session: Session) -> Ready:
         """Encode all, draw from the posterior once, hold the latents."""
         held = []
         for path in sorted((self.root / "pictures").glob("*.png")):
@@ -80,7 +81,7 @@ class Way:
             held.append((found.mean + found.std * torch.randn(found.mean.shape))[0])
         return held.__getitem__
 
-    def kohya(self, session: FakeSession) -> Ready:
+    def kohya(self, session: Session) -> Ready:
         """Write what is missing, look into every file that is there."""
         paths = sorted((self.root / "pictures").glob("*.png"))
         for path in paths:
@@ -90,7 +91,7 @@ class Way:
         kept_all = [path.with_name(f"{path.stem}_{self.side}x{self.side}_sd.npz") for path in paths]
         return lambda number: torch.from_numpy(np.load(kept_all[number])["latents"])
 
-    def _write_npz(self, path: Path, kept: Path, session: FakeSession) -> None:
+    def _write_npz(self, path: Path, kept: Path, session: Session) -> None:
         with Image.open(path) as file:
             image = file.convert("RGB").resize((self.side, self.side), Image.Resampling.LANCZOS)
         pixels = torch.from_numpy(np.array(image, dtype=np.float32) / 127.5 - 1).permute(2, 0, 1)
@@ -99,12 +100,12 @@ class Way:
         size = np.array([_DRAWN, _DRAWN])
         np.savez(kept, latents=latents, original_size=size, crop_ltrb=np.array([0, 0, 0, 0]))
 
-    def memory(self, session: FakeSession) -> Ready:
+    def memory(self, session: Session) -> Ready:
         """Ours, without a cache on the disk."""
         dataset = load_dataset(self.config, "word", self.side, facts_of)
         return _ready(dataset, latents_of(dataset.views(), session, CacheConfig()))
 
-    def disk(self, session: FakeSession) -> Ready:
+    def disk(self, session: Session) -> Ready:
         """Ours, with --cache_latents_to_disk."""
         cache = CacheConfig(
             cache_latents_to_disk=True,

@@ -10,7 +10,8 @@ import torch
 
 from ti_core.files.embedding import Embedding
 from ti_core.files.writing import write_embedding
-from ti_core.hosts.fake import FakeEncoder, FakeHost, FakeSession
+from ti_core.hosts.fake import FakeEncoder, FakeHost
+from ti_core.port.session import Session
 
 Save = Callable[..., Path]
 
@@ -22,7 +23,7 @@ def host() -> FakeHost:
 
 
 @pytest.fixture
-def session(host: FakeHost) -> Iterator[FakeSession]:
+def session(host: FakeHost) -> Iterator[Session]:
     """An open session of it."""
     with host.session() as opened:
         yield opened

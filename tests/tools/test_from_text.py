@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ti_core.errors import EmbeddingError
-from ti_core.hosts.fake import FakeSession
+from ti_core.port.session import Session
 from ti_core.tools.from_text import tree_of_text
 from ti_core.tools.merging import merged
 from ti_core.tools.sources import Sources
@@ -15,12 +15,12 @@ from ti_core.tools.syntax import Join, Name, Text
 from .conftest import Save
 
 
-def test_a_text_is_its_tokens(session: FakeSession) -> None:
+def test_a_text_is_its_tokens(session: Session) -> None:
     rows = merged(tree_of_text("a (red:1.2) cat"), Sources(session=session).vectors_of)
     assert torch.equal(rows["emb_params"], session.token_embeddings_of("a (red:1.2) cat")["clip_l"])
 
 
-def test_whole_names_stand_for_embeddings(session: FakeSession, save: Save) -> None:
+def test_whole_names_stand_for_embeddings(session: Session, save: Save) -> None:
     tree = tree_of_text("a My-Style cat, my-styles", ["my-style"])
     assert tree == Join(Join(Text("a "), Name("my-style")), Text(" cat, my-styles"))
     rows = merged(tree, Sources([save("my-style", 5, 6)], session=session).vectors_of)["emb_params"]

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from ti_core.families import SDXL
-from ti_core.hosts.fake import FakeHost, FakeSession
+from ti_core.hosts.fake import FakeHost
+from ti_core.port.session import Session
 from ti_core.tools import vocabulary
 from ti_core.tools.nearest import nearest_tokens
 
@@ -21,7 +22,7 @@ def piece(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
 
 
 @pytest.mark.usefixtures("piece")
-def test_a_word_is_nearest_to_itself(host: FakeHost, session: FakeSession) -> None:
+def test_a_word_is_nearest_to_itself(host: FakeHost, session: Session) -> None:
     found = nearest_tokens(session.token_embeddings_of("a cat"), host, session, 3)
     assert list(found) == ["clip_l"]
     assert [row[0].text for row in found["clip_l"]] == ["a…", "cat…"]
@@ -32,7 +33,7 @@ def test_a_word_is_nearest_to_itself(host: FakeHost, session: FakeSession) -> No
 
 
 @pytest.mark.usefixtures("piece")
-def test_the_result_is_that_of_looking_at_all_at_once(host: FakeHost, session: FakeSession) -> None:
+def test_the_result_is_that_of_looking_at_all_at_once(host: FakeHost, session: Session) -> None:
     vector = torch.randn(1, 12, generator=torch.Generator().manual_seed(3))
     table = session.token_embeddings_at(range(997))["clip_l"]
     cosines = torch.nn.functional.cosine_similarity(vector, table)
@@ -52,7 +53,7 @@ def test_of_equal_tokens_the_lower_number_comes_first(host: FakeHost) -> None:
     assert [each.number for each in found] == [7, 500, 501, 502]
 
 
-def test_length_does_not_matter_and_opposites_are_far(host: FakeHost, session: FakeSession) -> None:
+def test_length_does_not_matter_and_opposites_are_far(host: FakeHost, session: Session) -> None:
     rows = session.token_embeddings_of("cat")
     for factor in (1e-6, 1, 1e6):
         (near,) = nearest_tokens({k: v * factor for k, v in rows.items()}, host, session, 1)[
@@ -64,7 +65,7 @@ def test_length_does_not_matter_and_opposites_are_far(host: FakeHost, session: F
     assert far[-1].cosine == pytest.approx(-1, abs=1e-6)
 
 
-def test_zeros_have_no_neighbours(host: FakeHost, session: FakeSession) -> None:
+def test_zeros_have_no_neighbours(host: FakeHost, session: Session) -> None:
     rows = torch.cat([torch.zeros(1, 12), session.token_embeddings_of("cat")["clip_l"]])
     found = nearest_tokens({"clip_l": rows}, host, session, 2)["clip_l"]
     assert found[0] == []
@@ -81,9 +82,7 @@ def test_both_encoders_of_sdxl_are_searched() -> None:
     }
 
 
-def test_no_more_than_a_piece_is_asked_for(
-    host: FakeHost, session: FakeSession, piece: int
-) -> None:
+def test_no_more_than_a_piece_is_asked_for(host: FakeHost, session: Session, piece: int) -> None:
     sizes: list[int] = []
     whole = session.token_embeddings_at
 

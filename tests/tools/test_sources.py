@@ -9,7 +9,8 @@ import torch
 
 from ti_core.errors import ConfigError, EmbeddingError, HostError
 from ti_core.families import SDXL
-from ti_core.hosts.fake import FakeHost, FakeSession
+from ti_core.hosts.fake import FakeHost
+from ti_core.port.session import Session
 from ti_core.tools.sources import Sources
 from ti_core.tools.syntax import Name, Text, Token
 
@@ -48,7 +49,7 @@ def test_two_listed_files_of_one_name_are_refused(save: Save) -> None:
         Sources([save("x", 1, folder="a"), save("X", 2, folder="b")])
 
 
-def test_words_are_rows_of_the_vocabulary(host: FakeHost, session: FakeSession) -> None:
+def test_words_are_rows_of_the_vocabulary(host: FakeHost, session: Session) -> None:
     sources = Sources(session=session)
     by_text = sources.vectors_of(Text("a cat"))
     assert torch.equal(by_text["emb_params"], session.token_embeddings_of("a cat")["clip_l"])

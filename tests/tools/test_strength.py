@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from ti_core.errors import ConfigError, EmbeddingError
 from ti_core.families import FAMILIES
 from ti_core.files.embedding import Embedding
-from ti_core.hosts.fake import FakeHost, FakeSession
+from ti_core.hosts.fake import FakeHost
 from ti_core.port.prompt import read_emphasis
+from ti_core.port.session import Session
 from ti_core.tools.strength import (
     VERDICTS,
     Strength,
@@ -114,7 +115,7 @@ def test_zeros_cannot_be_made_louder() -> None:
         factors_to(1, Strength({"clip_l": [0.0, 0.0]}))
 
 
-def test_words_of_the_model_are_normal(host: FakeHost, session: FakeSession) -> None:
+def test_words_of_the_model_are_normal(host: FakeHost, session: Session) -> None:
     medians = median_lengths(host.describe(), session)
     for word in ("tree", "cat", "a tall house"):
         assert strength_of(session.token_embeddings_of(word), medians).verdict == "normal"

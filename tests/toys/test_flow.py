@@ -13,9 +13,9 @@ from ti_core.compare.copies import config_of, copy_files, read_copies
 from ti_core.compare.evaluation import losses_of, questions_of
 from ti_core.diffusion import Diffusion
 from ti_core.files.reading import read_embedding
-from ti_core.hosts.common.sampling import SAMPLERS, sample
+from ti_core.hosts.common.sampling import sample
 from ti_core.hosts.fake import FakeHost
-from ti_core.port.session import PreviewRequest
+from ti_core.port.session import SAMPLERS, PreviewRequest
 from ti_core.train.events import Started
 from ti_core.train.loop import train
 from ti_core.train.run_folder import RunFolder

@@ -17,8 +17,7 @@ from tests.hosts.conftest import OpenHost
 from ti_core.diffusion import Ddpm
 from ti_core.errors import HostError, HostMemoryError
 from ti_core.hosts.standalone.host import DiffusersHost
-from ti_core.hosts.standalone.session import DiffusersSession
-from ti_core.port.session import SAMPLERS, PreviewRequest
+from ti_core.port.session import SAMPLERS, PreviewRequest, Session
 
 FAMILIES = ("sd1", "sd2", "sdxl")
 REQUEST = PreviewRequest("a cat", "ugly", width=64, height=32, steps=3, seed=7)
@@ -234,7 +233,7 @@ def test_nothing_disturbs_the_global_random_state(open_host: OpenHost) -> None:
 # --- the model is given back as it was found --------------------------------------------------
 
 
-def use_everything(session: DiffusersSession) -> None:
+def use_everything(session: Session) -> None:
     vectors = {k: v.requires_grad_() for k, v in session.token_embeddings_of("cat").items()}
     latent = session.encode_images(torch.zeros(1, 3, 32, 32)).mean
     encoded = session.encode_prompts(["a x"], {"x": vectors})
