@@ -1,14 +1,15 @@
-# make demo · make test · make lint · make bench: each sets up .venv by itself, on a machine with
-# Python 3.10 or newer and nothing else.
+# make demo · make test · make lint · make bench · make release-check: each sets up .venv by itself, on
+# a machine with Python 3.10 or newer and nothing else. Another Python, in an environment of its own:
+# make test PYTHON=python3.12 VENV=.venv-3.12
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= ti-demo
 BENCH ?= library_scan latent_cache
 
-.PHONY: demo test lint format bench browser clean
+.PHONY: demo test lint format bench release-check browser clean
 
 demo: $(VENV)/.ready
 	$(BIN)/ti demo --out $(OUT) $(ARGS)
@@ -28,6 +29,10 @@ format: $(VENV)/.ready-dev
 
 bench: $(VENV)/.ready
 	for name in $(BENCH); do $(BIN)/python benchmarks/$$name.py $(ARGS) || exit 1; done
+
+# Builds the sdist and the wheel, and uses the wheel where no checkout is near.
+release-check: $(VENV)/.ready-dev
+	$(BIN)/python -m tests.repo.release_check "$(TORCH)"
 
 # The tests drive Debian's Chromium; without it they fail, and say how to get it.
 browser:
