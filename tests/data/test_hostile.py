@@ -222,8 +222,7 @@ def test_a_folder_that_may_not_be_read_is_a_data_error(
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(os, "listdir", refuse)
-    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(DataError, match="Permission denied"):
         load()
 
