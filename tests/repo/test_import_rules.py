@@ -87,7 +87,7 @@ def _library_allowed(module: str, package: str) -> bool:
     rooms = LIBRARIES.get(package, ())
     excepted = [room.removeprefix("not ") for room in rooms if room.startswith("not ")]
     allowed = within(module, *rooms) and not within(module, *excepted)
-    return allowed or package in sys.stdlib_module_names
+    return allowed or package in (*sys.stdlib_module_names, "tomllib")  # since Python 3.11
 
 
 def _reaches_the_core(module: str, name: str) -> bool:

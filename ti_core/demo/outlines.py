@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-Outline = list[tuple[int, np.ndarray]]
+Numbers = NDArray[np.floating[Any]]
+Outline = list[tuple[int, Numbers]]
 _TURN = np.linspace(0, 2 * np.pi, 72, endpoint=False)
 
 
@@ -22,16 +25,16 @@ def generator(kind: str, name: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest[:8], "little"))
 
 
-def _polar(radius: np.ndarray | float, turn: np.ndarray = _TURN) -> np.ndarray:
+def _polar(radius: Numbers | float, turn: Numbers = _TURN) -> Numbers:
     """Points at `radius` for each angle; angle 0 points up, so mirror images share |angle|."""
     return np.stack([radius * np.sin(turn), -radius * np.cos(turn)], 1)
 
 
-def _ellipse(x: float, y: float, rx: float, ry: float) -> np.ndarray:
+def _ellipse(x: float, y: float, rx: float, ry: float) -> Numbers:
     return np.stack([x + rx * np.cos(_TURN), y + ry * np.sin(_TURN)], 1)
 
 
-def _polygon(corners: int, first: float = 0.0, inner: float | None = None) -> np.ndarray:
+def _polygon(corners: int, first: float = 0.0, inner: float | None = None) -> Numbers:
     """A regular polygon, or a star of `corners` points when `inner` (radius) is given."""
     count = corners if inner is None else 2 * corners
     turn = first + np.arange(count) * 2 * np.pi / count
@@ -41,11 +44,11 @@ def _polygon(corners: int, first: float = 0.0, inner: float | None = None) -> np
     return _polar(radius, turn)
 
 
-def _points(*pairs: float) -> np.ndarray:
+def _points(*pairs: float) -> Numbers:
     return np.array(pairs, float).reshape(-1, 2)
 
 
-def _heart() -> np.ndarray:
+def _heart() -> Numbers:
     t = _TURN
     x = 16 * np.sin(t) ** 3
     y = -(13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t))
@@ -120,7 +123,7 @@ def _spiky(rng: np.random.Generator) -> Outline:
     return [(1, _polar(radius, turn))]
 
 
-def _part(rng: np.random.Generator, x: float, y: float) -> np.ndarray:
+def _part(rng: np.random.Generator, x: float, y: float) -> Numbers:
     """One ellipse, box or triangle around (x, y)."""
     kind, (w, h) = rng.integers(3), rng.uniform(0.25, 0.75, 2)
     if kind == 0:
@@ -154,7 +157,7 @@ def _fitted(strokes: Outline) -> Outline:
 
 
 @lru_cache(maxsize=4096)
-def outline(name: str) -> tuple[tuple[int, np.ndarray], ...]:
+def outline(name: str) -> tuple[tuple[int, Numbers], ...]:
     """The outline of a shape word; any other text (invented names, "#123") gives a random one."""
     if name in _NAMED:
         return tuple(_fitted(_NAMED[name]()))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
@@ -99,14 +100,14 @@ class Scorer:
         return sum(found) / max(len(found), 1)
 
 
-def _pixels(image: Image.Image) -> np.ndarray:
+def _pixels(image: Image.Image) -> NDArray[np.float32]:
     """(96, 96, 3) float32 in 0..255."""
     if image.size != (SIZE, SIZE):
         image = image.resize((SIZE, SIZE), Image.Resampling.BOX)
     return np.asarray(image.convert("RGB"), np.float32)
 
 
-def background(pixels: np.ndarray) -> str:
+def background(pixels: NDArray[np.float32]) -> str:
     """The background's colour word: the median of the outermost 3 of (96, 96, 3) pixels, 0..255."""
     sides = (pixels[:3], pixels[-3:], pixels[:, :3], pixels[:, -3:])
     ground = np.median(np.concatenate([side.reshape(-1, 3) for side in sides]), 0)

@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from .outlines import generator
+from .outlines import Numbers, generator
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def _with_feature(drawn: Style, feature: int, rng: np.random.Generator) -> Style
     return replace(drawn, pixel=int(rng.integers(4, 9))) if coarse else replace(drawn, soft=1.8)
 
 
-def grown(mask: np.ndarray, steps: int) -> np.ndarray:
+def grown(mask: Mask, steps: int) -> Mask:
     """A (H, W) bool mask dilated by `steps` pixels (eroded if negative), roughly round."""
     if steps < 0:
         return ~grown(~mask, -steps)
@@ -92,13 +95,13 @@ def grown(mask: np.ndarray, steps: int) -> np.ndarray:
     return padded[steps:-steps, steps:-steps] if steps else padded
 
 
-def blurred(mask: np.ndarray, radius: float) -> np.ndarray:
+def blurred(mask: Mask, radius: float) -> Numbers:
     """A (H, W) mask as a soft field in [0, 1]."""
     picture = Image.fromarray(mask.astype(np.uint8) * 255)
     return np.asarray(picture.filter(ImageFilter.GaussianBlur(radius)), np.float32) / 255
 
 
-def moved(mask: np.ndarray, dx: int, dy: int) -> np.ndarray:
+def moved(mask: Mask, dx: int, dy: int) -> Mask:
     """The mask shifted by whole pixels; what leaves the picture is lost."""
     canvas, (h, w) = np.zeros_like(mask), mask.shape
     y0, y1, x0, x1 = max(dy, 0), min(h + dy, h), max(dx, 0), min(w + dx, w)

@@ -10,27 +10,27 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .outlines import generator
+from .outlines import Numbers, generator
 
 #: Everything below is this much coarser than its numbers say: finer would not survive a VAE that
 #: keeps one point in eight.
 COARSE = 1.3
 
-Field = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Field = Callable[[Numbers, Numbers], Numbers]
 
 
-def _edge(value: np.ndarray) -> np.ndarray:
+def _edge(value: Numbers) -> Numbers:
     """A soft threshold at 0; `value` in pixels of distance from the edge."""
     return np.clip(value + 0.5, 0, 1)
 
 
-def _wave(x: np.ndarray, period: float, duty: float = 0.5) -> np.ndarray:
+def _wave(x: Numbers, period: float, duty: float = 0.5) -> Numbers:
     """Signed distance (px) to the edge of stripes across x; `duty` is the share of colour."""
     place = np.abs((x / period) % 1 - 0.5) * period
     return place - (1 - duty) * period / 2
 
 
-def _dots(x: np.ndarray, y: np.ndarray, period: float, radius: float) -> np.ndarray:
+def _dots(x: Numbers, y: Numbers, period: float, radius: float) -> Numbers:
     """Round holes on a staggered grid."""
     row = np.floor(y / period)
     dx = ((x + (row % 2) * period / 2) % period) - period / 2
@@ -38,20 +38,20 @@ def _dots(x: np.ndarray, y: np.ndarray, period: float, radius: float) -> np.ndar
     return np.hypot(dx, dy) - radius
 
 
-def _checks(x: np.ndarray, y: np.ndarray, period: float) -> np.ndarray:
+def _checks(x: Numbers, y: Numbers, period: float) -> Numbers:
     return _wave(x, period) * np.sign(_wave(y, period))
 
 
-def _grid(x: np.ndarray, y: np.ndarray, period: float, line: float) -> np.ndarray:
+def _grid(x: Numbers, y: Numbers, period: float, line: float) -> Numbers:
     duty = 1 - line / period
     return np.minimum(_wave(x, period, duty), _wave(y, period, duty))
 
 
-def _zigzag(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _zigzag(x: Numbers, y: Numbers) -> Numbers:
     return _wave(y + 2.2 * np.abs((x / 7.0) % 2 - 1) * 3.5, 13.0)
 
 
-def _brick(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _brick(x: Numbers, y: Numbers) -> Numbers:
     row = np.floor(y / 9.0)
     bed = _wave(y, 9.0, 1 - 2.4 / 9)
     return np.minimum(bed, _wave(x + (row % 2) * 8.0, 16.0, 1 - 2.4 / 16))
@@ -72,7 +72,7 @@ _NAMED: dict[str, Field] = {
 }
 
 
-def _turned(x: np.ndarray, y: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
+def _turned(x: Numbers, y: Numbers, angle: float) -> tuple[Numbers, Numbers]:
     cos, sin = np.cos(angle), np.sin(angle)
     return x * cos + y * sin, y * cos - x * sin
 
@@ -83,7 +83,7 @@ def _random_stripes(rng: np.random.Generator) -> Field:
     bend, length = rng.choice([0, 1]) * rng.uniform(2, 5), rng.uniform(16, 34)
     phase = rng.uniform(0, 2 * np.pi)
 
-    def field(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def field(x: Numbers, y: Numbers) -> Numbers:
         along, across = _turned(x, y, angle)
         return _wave(across + bend * np.sin(along * 2 * np.pi / length + phase), period, duty)
 
@@ -97,7 +97,7 @@ def _random_lattice(rng: np.random.Generator) -> Field:
     periods, level = rng.uniform(9, 18, 2), rng.uniform(0.4, 0.62)
     join = (np.add, np.minimum, np.maximum, lambda a, b: a * np.sign(b))[rng.integers(4)]
 
-    def field(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def field(x: Numbers, y: Numbers) -> Numbers:
         one = _wave(_turned(x, y, first)[0], periods[0], level)
         return join(one, _wave(_turned(x, y, second)[0], periods[1], level))
 
@@ -110,7 +110,7 @@ def _random_rows(rng: np.random.Generator) -> Field:
     shift, size = rng.uniform(0, 0.5), rng.uniform(0.45, 0.75)
     power, invert = rng.choice([1, 2, 6]), rng.choice([-1, 1])
 
-    def field(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def field(x: Numbers, y: Numbers) -> Numbers:
         u, v = _turned(x, y, angle)
         row = np.floor(v / height)
         dx = np.abs(((u / width + row * shift) % 1) - 0.5) * 2
@@ -125,7 +125,7 @@ def _random_round(rng: np.random.Generator) -> Field:
     cx, cy, period = *rng.uniform(-18, 18, 2), rng.uniform(9, 16)
     spokes, twist = rng.choice([0, 0, 5, 6, 8, 9]), rng.uniform(0, 0.12)
 
-    def field(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def field(x: Numbers, y: Numbers) -> Numbers:
         radius = np.hypot(x - cx, y - cy)
         if not spokes:
             return _wave(radius, period)
@@ -144,7 +144,7 @@ def _random(name: str) -> Field:
 _CACHE: dict[str, Field] = {}
 
 
-def texture(name: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def texture(name: str, x: Numbers, y: Numbers) -> Numbers:
     """The field of a texture word at pixel coordinates; unknown names give a random texture."""
     if name not in _CACHE:
         _CACHE[name] = _NAMED.get(name) or _random(name)

@@ -7,13 +7,14 @@ The rest of the world's vocabulary is re-exported here: one import is enough.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from . import lexicon as words
 from .captions import caption, random_scene
-from .outlines import outline
+from .outlines import Numbers, outline
 from .scene import HELD_OUT, Concept, Scene, is_held_out
-from .styles import Style, blurred, finished, grown, moved, style
+from .styles import Mask, Style, blurred, finished, grown, moved, style
 from .textures import texture
 
 __all__ = [
@@ -77,7 +78,7 @@ def _mask(
     wobble: float,
     pixels: int,
     rng: np.random.Generator,
-) -> np.ndarray:
+) -> Mask:
     """The figure as a (pixels, pixels) bool mask."""
     x, y, radius, turn = pose
     scale = pixels / SIZE
@@ -93,7 +94,7 @@ def _mask(
     return np.array(sheet)
 
 
-def _wobbled(points: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
+def _wobbled(points: Numbers, amount: float, rng: np.random.Generator) -> Numbers:
     """The closed line with more points, displaced by a few slow random waves, `amount` px."""
     dense = np.concatenate(
         [_between(a, b) for a, b in zip(points, np.roll(points, -1, 0), strict=True)]
@@ -105,18 +106,18 @@ def _wobbled(points: np.ndarray, amount: float, rng: np.random.Generator) -> np.
     return dense
 
 
-def _between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _between(a: Numbers, b: Numbers) -> Numbers:
     steps = max(1, int(np.hypot(*(b - a)) / 3))
     return a + (b - a) * np.arange(steps)[:, None] / steps
 
 
 def _paint(
-    canvas: np.ndarray,
-    mask: np.ndarray,
+    canvas: NDArray[np.float32],
+    mask: Mask,
     scene: Scene,
     drawn: Style,
     middle: tuple[float, float],
-    tint: np.ndarray,
+    tint: Numbers,
     scale: float,
     rng: np.random.Generator,
 ) -> None:
@@ -137,13 +138,13 @@ def _paint(
 
 
 def _filling(
-    mask: np.ndarray,
+    mask: Mask,
     scene: Scene,
     drawn: Style,
     middle: tuple[float, float],
-    colour: np.ndarray,
+    colour: Numbers,
     scale: float,
-) -> np.ndarray:
+) -> Numbers:
     """The (n, 3) colours of the n pixels inside the mask."""
     y, x = np.nonzero(mask)
     px = (x + 0.5) / scale - SIZE / 2 - middle[0]
@@ -156,7 +157,7 @@ def _filling(
     return fill
 
 
-def _contour(mask: np.ndarray, drawn: Style, scale: float, rng: np.random.Generator) -> np.ndarray:
+def _contour(mask: Mask, drawn: Style, scale: float, rng: np.random.Generator) -> Mask:
     """The bool mask of a line along the figure's edge; of several strokes each is shifted."""
     half = max(1, round(drawn.border * scale / 2))
     if drawn.strokes > 1:
@@ -164,6 +165,6 @@ def _contour(mask: np.ndarray, drawn: Style, scale: float, rng: np.random.Genera
     return grown(mask, half) & ~grown(mask, -half)
 
 
-def _border_colour(drawn: Style, colour: np.ndarray) -> np.ndarray:
+def _border_colour(drawn: Style, colour: Numbers) -> Numbers:
     tones = {"black": np.full(3, 15.0), "white": np.full(3, 250.0), "dark": colour * 0.4}
     return tones.get(drawn.border_tone, colour)
