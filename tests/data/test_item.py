@@ -15,7 +15,7 @@ from ti_core.data.captions import Caption
 from ti_core.data.config import ResizeMode
 from ti_core.data.images import cut
 from ti_core.data.item import Item, read_item
-from ti_core.data.pictures import open_image, upright_size
+from ti_core.data.pictures import open_image
 from ti_core.errors import DataError
 
 
@@ -40,7 +40,6 @@ def test_an_item_tells_the_size_that_the_opened_picture_has(
 ) -> None:
     path = drawn(tmp_path / "a.png", orientation=orientation)
     image = open_image(path)
-    assert upright_size(path) == image.size
     found = item(path, mode=mode)
     assert found.size == cut(image, 64, 64, mode).size
     assert torch.equal(found.pixels(), cut(image, 64, 64, mode).pixels)

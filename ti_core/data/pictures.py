@@ -34,9 +34,6 @@ in training."""
 _EXTRA_VIEWS = "MPO"
 """Phones put a depth map or a second view into their JPEG files; the first picture is the photo."""
 
-_ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)
-"""EXIF's tag, and those of its values that swap width and height."""
-
 
 @dataclass(frozen=True)
 class Opened:
@@ -128,17 +125,6 @@ def open_picture(path: Path, enough: int = 0) -> Opened:
             image.draft(None, (enough, enough))
         image.load()
         return Opened(_flattened(ImageOps.exif_transpose(image)), notes)
-
-
-def upright_size(path: Path) -> tuple[int, int]:
-    """Width and height of the picture that `open_image` would give; no pixel is decoded.
-
-    Raises DataError for what is not a picture of sensible size; a file that ends too early or is
-    damaged further on shows only when it is opened.
-    """
-    with _looked_into(path) as image:
-        turned = image.getexif().get(_ORIENTATION, 1) in _LYING
-        return (image.height, image.width) if turned else image.size
 
 
 @contextlib.contextmanager
