@@ -192,7 +192,7 @@ def _flattened(image: Image.Image) -> Image.Image:
 def _eight_bit(image: Image.Image) -> Image.Image:
     """Pillow clips deeper grey pictures instead of scaling them."""
     values = np.asarray(image, dtype=np.float32)
-    scale = 257.0 if values.max(initial=0.0) > 255 else 1.0
+    scale = 257.0 if values.max(initial=0) > 255 else 1.0
     return Image.fromarray(np.clip(values / scale, 0, 255).astype(np.uint8))
 
 
