@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,14 @@ from ti_core.train.config import TrainConfig
 
 COLOURS = ("red", "green", "blue", "orange", "purple")
 Configure = Callable[..., TrainConfig]
+
+with contextlib.suppress(ModuleNotFoundError):  # the Pythons of hosts may lack it
+    from hypothesis import HealthCheck, settings
+
+    # a busy machine is slow, not wrong
+    patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("patient", patient)
+    settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True, scope="session")
