@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from ..ti_core.errors import ConfigError, HostError
+from ..ti_core.errors import ConfigError, UnsupportedModelError
 from ..ti_core.families import ENCODER_KEYS, SUPPORTED
 from ..ti_core.files.embedding import Embedding, for_encoders
 from .lending import Clip
@@ -32,8 +32,8 @@ def with_embedding(clip: Clip, embedding: Embedding, weight: float = 1.0) -> Cli
     """A CLIP for which `embedding:NAME` stands for these vectors; the given one stays as it is.
 
     `weight` is what `(embedding:NAME:weight)` would do, wherever the name stands.
-    Raises EmbeddingError when the vectors are for another kind of model, HostError for a CLIP
-    whose tokenizer works in another way, ConfigError for a weight that is no sensible number.
+    Raises EmbeddingError when the vectors are for another kind of model, UnsupportedModelError for
+    a CLIP whose tokenizer works in another way, ConfigError for a weight that is not a number.
     """
     if not math.isfinite(weight) or abs(weight) > _STRONGEST:
         raise ConfigError(
@@ -57,7 +57,7 @@ def _tokenizers(tokenizer: SD1Tokenizer) -> dict[str, SDTokenizer]:
         name: part for name, part in vars(tokenizer).items() if hasattr(part, "_try_get_embedding")
     }
     if not found or not set(found) <= set(ENCODER_KEYS):
-        raise HostError(
+        raise UnsupportedModelError(
             "this CLIP takes no embeddings",
             f"its text encoders are {', '.join(found) or 'of an unknown kind'}",
             f"use the CLIP of a checkpoint of {SUPPORTED}",

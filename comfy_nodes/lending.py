@@ -9,7 +9,7 @@ from typing import Any
 from comfy.model_patcher import ModelPatcher
 from comfy.sd import CLIP, VAE
 
-from ..ti_core.errors import HostError
+from ..ti_core.errors import NoModelError
 from ..ti_core.port.session import Host
 from .places import embeddings_dirs
 
@@ -23,10 +23,10 @@ _LOADER_INPUTS = ("ckpt_name", "unet_name", "model_name", "config_name")
 def lent(model: Model | None, clip: Clip | None, vae: Vae | None = None, name: str = "") -> Host:
     """The loaded model as a host; without a VAE nothing can be trained or shown.
 
-    Raises HostError for what cannot be trained.
+    Raises NoModelError where an input is empty, UnsupportedModelError for what cannot be trained.
     """
     if model is None or clip is None:
-        raise HostError(
+        raise NoModelError(
             f"the {'MODEL' if model is None else 'CLIP'} input is empty",
             "the checkpoint holds none, or the loader could not find it",
             "connect the loader of a whole checkpoint",

@@ -67,6 +67,23 @@ def test_every_error_can_be_shown_copied_pickled_and_reworded(kind: type[TIError
     assert str(pickle.loads(pickle.dumps(loud))) == str(loud)
 
 
+@pytest.mark.parametrize(
+    ("kind", "codes"),
+    [
+        (errors.ExpressionError, (2, 422)),
+        (errors.DataError, (1, 422)),
+        (errors.StorageError, (1, 507)),
+        (errors.HostBusyError, (1, 409)),
+        (errors.NoModelError, (1, 503)),
+        (errors.UnsupportedModelError, (1, 422)),
+        (errors.NotFoundError, (1, 404)),
+        (errors.NotFiniteError, (1, 422)),
+    ],
+)
+def test_codes_follow_from_the_class(kind: type[TIError], codes: tuple[int, int]) -> None:
+    assert errors.codes_of(kind("x")) == codes
+
+
 @pytest.mark.parametrize("kind", error_classes())
 def test_no_error_is_made_or_shown_in_a_way_of_its_own(kind: type[TIError]) -> None:
     """What needs more than its texts is lost where an error is copied, pickled or reworded."""

@@ -15,6 +15,7 @@
     │   ├── NoModelError     no model is loaded, or it was changed or unloaded meanwhile
     │   ├── UnsupportedModelError  the model cannot be trained here, or not in this precision
     │   └── HostMemoryError  the model ran out of memory
+    ├── NotFoundError        what a request names is not there
     └── TrainingError        the run cannot go on
         ├── NoGradientError  the picture does not depend on the vectors: nothing can be learned
         └── NotFiniteError   the loss stayed NaN or infinite after every attempt to recover
@@ -24,8 +25,8 @@ Everything else (TypeError, AssertionError…) is a defect of ours and is shown 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, final
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeVar, final
 
 E = TypeVar("E", bound="TIError")
 
@@ -116,6 +117,10 @@ class HostMemoryError(HostError):
     """The model ran out of memory."""
 
 
+class NotFoundError(TIError):
+    """What a request names is not there."""
+
+
 class TrainingError(TIError):
     """The run cannot go on."""
 
@@ -126,3 +131,29 @@ class NoGradientError(TrainingError):
 
 class NotFiniteError(TrainingError):
     """The loss or a gradient stayed NaN or infinite after every attempt to recover."""
+
+
+class Codes(NamedTuple):
+    """What programs get of an error."""
+
+    exit: int
+    """Exit code of a command line."""
+    http: int
+    """Status of an answer (RFC 9110)."""
+
+
+CODES: Mapping[type[TIError], Codes] = {
+    TIError: Codes(1, 422),
+    ConfigError: Codes(2, 422),
+    StorageError: Codes(1, 507),
+    HostError: Codes(1, 409),
+    NoModelError: Codes(1, 503),
+    UnsupportedModelError: Codes(1, 422),
+    NotFoundError: Codes(1, 404),
+}
+"""Class → its codes, and those of all classes below it that are not listed."""
+
+
+def codes_of(error: TIError) -> Codes:
+    """The codes of the nearest class in `CODES`."""
+    return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)

@@ -26,7 +26,7 @@ from fastapi import APIRouter, Body
 from fastapi.responses import FileResponse, JSONResponse
 
 from ti_core import __version__
-from ti_core.errors import ConfigError, HostError, StorageError, TIError, setting
+from ti_core.errors import ConfigError, HostError, NotFoundError, TIError, codes_of, setting
 from ti_core.options import (
     about,
     choices_of,
@@ -52,10 +52,6 @@ WISHES: dict[str, str] = {
     "preview": "preview_now",
 }
 """Last part of the address → method of the job's control."""
-
-
-class _NotFoundError(TIError):
-    """What was asked for is not there."""
 
 
 def router(studio: Studio, dependencies: Sequence[Any] = ()) -> APIRouter:
@@ -85,17 +81,9 @@ def _answered(handler: Callable[..., Any]) -> Callable[..., Any]:
             return handler(*values, **named)
         except TIError as error:
             told = {"what": error.what, "why": error.why, "fix": error.fix}
-            return JSONResponse(told, status_code=_status(error))
+            return JSONResponse(told, status_code=codes_of(error).http)
 
     return answered
-
-
-def _status(error: TIError) -> int:
-    if isinstance(error, _NotFoundError):
-        return 404
-    if isinstance(error, HostError):
-        return 409
-    return 507 if isinstance(error, StorageError) else 422
 
 
 class _Api:
@@ -158,7 +146,7 @@ class _Api:
         """A picture that the job made."""
         previews = self._job(job_id).standing.previews
         if not 0 <= number < len(previews) or not previews[number].path.is_file():
-            raise _NotFoundError(f"there is no preview {number}")
+            raise NotFoundError(f"there is no preview {number}")
         return FileResponse(previews[number].path, media_type="image/png")
 
     @_answered
@@ -166,7 +154,7 @@ class _Api:
         """Ask something of a job that goes on."""
         job = self._job(job_id)
         if wish not in WISHES:
-            raise _NotFoundError(f"no job can {wish!r}", "", nearest(wish, list(WISHES)))
+            raise NotFoundError(f"no job can {wish!r}", "", nearest(wish, list(WISHES)))
         if job.standing.over:
             raise HostError(f"the job is over: {job.standing.state}")
         getattr(job.control, WISHES[wish])()
@@ -175,7 +163,7 @@ class _Api:
     def _job(self, job_id: str) -> Job:
         job = self.studio.jobs.find(job_id)
         if job is None:
-            raise _NotFoundError(f"there is no job {job_id!r}")
+            raise NotFoundError(f"there is no job {job_id!r}")
         return job
 
 

@@ -12,7 +12,7 @@ from .studio import Studio
 
 
 def start_creation(studio: Studio, config: EmbeddingConfig, overwrite: bool) -> Job:
-    """Begin; it takes a moment. Raises HostError while another job goes on."""
+    """Begin; it takes a moment. Raises HostBusyError while another job goes on."""
 
     def work(job: Job) -> Path:
         host, folder = studio.host(), studio.save_dir()

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ti_core.errors import HostError, TIError
+from ti_core.errors import HostBusyError, TIError
 from ti_core.events import Event
 from ti_core.train.control import Control
 from ti_core.train.progress import JobProgress, after
@@ -126,7 +126,7 @@ class Jobs:
     ) -> Job:
         """Begin `work(job)` in a thread; `claim` and `run` are the Studio's.
 
-        Raises HostError while another job goes on.
+        Raises HostBusyError while another job goes on.
         """
         with self._lock:
             self.require_free()
@@ -161,11 +161,11 @@ class Jobs:
         return next((job for job in self._jobs if job.id == job_id), None)
 
     def require_free(self) -> None:
-        """Raise HostError while a job goes on."""
+        """Raise HostBusyError while a job goes on."""
         job = self.running
         if job:
             what = f"{job.name or job.kind} is at work already"
-            raise HostError(what, "one job at a time", "wait for its end, or interrupt it")
+            raise HostBusyError(what, "one job at a time", "wait for its end, or interrupt it")
 
 
 def _body(

@@ -79,8 +79,8 @@ class Studio:
     """The surroundings of the panel."""
 
     host: Callable[[], Host]
-    """The program's model, asked anew each time: another one may be loaded now. Raises HostError
-    when there is none."""
+    """The program's model, asked anew each time: another one may be loaded now. Raises
+    NoModelError when there is none."""
     embeddings_dirs: Callable[[], list[Path]]
     """Folders of embeddings; new ones are written into the first."""
     settings: Callable[[], Settings] = Settings

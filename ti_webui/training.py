@@ -120,7 +120,7 @@ def resume_request(found: Resumable | None, name: str, max_steps: int = 0) -> Tr
 
 
 def start(studio: Studio, request: TrainRequest) -> Job:
-    """Begin. Raises HostError while another job goes on."""
+    """Begin. Raises HostBusyError while another job goes on."""
 
     def work(job: Job) -> Path:
         return _work(studio, request, job)

@@ -11,7 +11,7 @@ import comfy.model_base
 import torch
 
 from ...ti_core.diffusion import Ddpm, Prediction
-from ...ti_core.errors import HostError, UnsupportedModelError
+from ...ti_core.errors import UnsupportedModelError
 from ...ti_core.families import Family, by_encoders, unsupported
 from ...ti_core.hosts.common.text import encoder_facts
 from ...ti_core.port.session import ModelFacts
@@ -24,7 +24,7 @@ _ALMOST_ZERO = 6e-8
 def facts_of(model: Any, encoders: Sequence[Encoder], name: str) -> ModelFacts:
     """Facts about a MODEL with these text encoders; `name` is the checkpoint's, if known.
 
-    Raises HostError for a model that textual inversion as done here does not fit.
+    Raises UnsupportedModelError for a model that textual inversion as done here does not fit.
     """
     family = _family(model.model, encoders)
     diffusion = _diffusion(model.get_model_object("model_sampling"))
@@ -48,7 +48,7 @@ def _family(network: Any, encoders: Sequence[Encoder]) -> Family:
     width = sum(encoder.table.shape[1] for encoder in encoders)
     wanted = network.model_config.unet_config.get("context_dim", width)
     if is_sdxl != family.sized or wanted != width:
-        raise HostError(
+        raise UnsupportedModelError(
             "MODEL and CLIP do not belong together",
             f"the MODEL wants texts of width {wanted}, the CLIP gives {width}",
             "take both from one checkpoint",
@@ -87,7 +87,7 @@ def _prediction(sampling: Any) -> Prediction:
         return "epsilon"
     if math.isclose(told, -2.0 / math.sqrt(5), rel_tol=1e-3):
         return "v_prediction"
-    raise HostError(
+    raise UnsupportedModelError(
         "this MODEL's sampling cannot be trained with",
         "its network predicts neither noise (eps) nor v",
         "take the MODEL from before ModelSampling nodes",

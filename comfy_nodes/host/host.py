@@ -35,7 +35,7 @@ class ComfyHost(BaseHost):
         name: the checkpoint's name, which the values do not know.
         embeddings_dir: where `embeddings_dir()` points to; ComfyUI's first folder if not given.
 
-    Raises HostError for a model that textual inversion as done here does not fit.
+    Raises UnsupportedModelError for a model that textual inversion as done here does not fit.
     """
 
     name = "ComfyUI"

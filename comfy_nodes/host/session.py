@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ...ti_core.errors import HostError
+from ...ti_core.errors import NoModelError
 from ...ti_core.hosts.common.attention import hypernetwork_attached
 from ...ti_core.hosts.common.autograd import inputs_kept
 from ...ti_core.hosts.common.precision import HALF_DTYPES
@@ -138,7 +138,7 @@ class ComfySession(BaseSession):
     def _checked_vae(self) -> Any:
         if self._vae is None or self._vae.first_stage_model is None:
             fix = "connect the VAE of the checkpoint"
-            raise HostError("there is no VAE", "pictures cannot be read or shown without", fix)
+            raise NoModelError("there is no VAE", "pictures cannot be read or shown without", fix)
         return self._vae
 
     def _input(self, noisy: Tensor) -> Tensor:

@@ -254,13 +254,13 @@ def _made(
     known: list[dict[str, Vectors]] = [{}]
     known += [{name: for_encoders(each, widths, each.name)} for each in columns.values()]
     bar = comfy.utils.ProgressBar(len(requests) * len(known), node_id=node)
-    usual = host.features().samplers[0]
+    features = host.features()
     with host.session() as session:
         for request in requests:
             for embeddings in known:
                 throw_exception_if_processing_interrupted()
                 picture = session.preview(
-                    replace(request, sampler=request.sampler or usual), embeddings
+                    replace(request, sampler=features.sampler(request.sampler)), embeddings
                 )[0]
                 bar.update(1)
                 yield picture

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ti_core.errors import HostError, HostMemoryError
+from ti_core.errors import ConfigError, HostBusyError, HostMemoryError
 from ti_core.files.reading import read_embedding
 from ti_core.port.session import (
     SAMPLERS,
@@ -128,7 +128,7 @@ def test_tokens_are_ids_of_the_vocabulary_and_always_the_same(host: Host, text: 
 
 def test_only_one_session_is_open_at_a_time(host: Host) -> None:
     with host.session() as one:
-        with pytest.raises(HostError), host.session():
+        with pytest.raises(HostBusyError), host.session():
             pass
         one.token_embeddings_of("a cat")
     with host.session() as two:
@@ -177,9 +177,9 @@ def test_the_whole_vocabulary_can_be_asked_for_and_not_a_row_more(
         key: tuple(rows.shape) for key, rows in session.token_embeddings_at(range(count)).items()
     } == {key: (count, width) for key, width in host.describe().widths.items()}
     for numbers in ([count], [0, -1]):
-        with pytest.raises(HostError, match="there is no token"):
+        with pytest.raises(ConfigError, match="there is no token"):
             session.token_embeddings_at(numbers)
-        with pytest.raises(HostError, match="there is no token"):
+        with pytest.raises(ConfigError, match="there is no token"):
             host.token_strings(numbers)
 
 

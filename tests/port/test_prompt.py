@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ti_core.errors import HostError
+from ti_core.errors import EmbeddingError
 from ti_core.port.prompt import Piece, find_triggers, pack, read_emphasis, read_prompt
 
 COMMA = 44
@@ -172,7 +172,7 @@ def test_an_embedding_is_never_split() -> None:
 
 def test_an_embedding_of_a_whole_chunk_fits_and_a_longer_one_is_refused() -> None:
     assert lengths("emb emb", {"emb": 75}) == [75, 75]
-    with pytest.raises(HostError, match="76 vectors"):
+    with pytest.raises(EmbeddingError, match="76 vectors"):
         lengths("emb", {"emb": 76})
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ti_core.errors import ConfigError, EmbeddingError, HostError
+from ti_core.errors import ConfigError, EmbeddingError
 from ti_core.families import SDXL
 from ti_core.hosts.fake import FakeHost
 from ti_core.port.session import Session
@@ -57,7 +57,7 @@ def test_words_are_rows_of_the_vocabulary(host: FakeHost, session: Session) -> N
     assert torch.equal(sources.vectors_of(Token(token))["emb_params"], by_text["emb_params"][:1])
     assert len(sources.vectors_of(Text(""))["emb_params"]) == 0
     assert sources.used == []
-    with pytest.raises(HostError):
+    with pytest.raises(ConfigError):
         sources.vectors_of(Token(10**6))
 
 

@@ -12,7 +12,6 @@ from ti_core.errors import (
     ConfigError,
     DataError,
     EmbeddingError,
-    HostError,
     ScheduleError,
     StorageError,
     TIError,
@@ -50,7 +49,7 @@ def bad_weights(folder: Path) -> dict[str, Any]:
         ({"weights": "/nowhere.pt"}, EmbeddingError, "there is no embedding"),
         (
             {"sample_every_n_steps": 1, "sample_sampler": "Euler z"},
-            HostError,
+            ConfigError,
             "choose one of Euler, Euler a",
         ),
         ({"sample_every_n_steps": 1, "sample_prompts": "a --x"}, ConfigError, "preview prompt"),

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from ti_core.errors import ConfigError, HostError
+from ti_core.errors import ConfigError, HostBusyError, HostError
 from ti_webui.asking import ask, known_lengths, usual_lengths
 from ti_webui.job import Job
 from ti_webui.job_view import JobView, errors_first
@@ -120,7 +120,7 @@ def test_what_a_question_raises_reaches_the_page(studio: Studio) -> None:
 def test_a_question_waits_for_no_other_job(studio: Studio) -> None:
     go = Event()
     job = studio.jobs.start("train", "long", until(go))
-    with pytest.raises(HostError, match="long is at work"):
+    with pytest.raises(HostBusyError, match="long is at work"):
         ask(studio, "x", lambda host, session: 1)
     go.set()
     assert job.wait(30)

@@ -162,10 +162,7 @@ def _sheets(config: CompareConfig, pictures: PictureConfig, name: str, host: Hos
     if not config.prompts:
         return None
     _require_name(name)
-    facts, samplers = host.describe(), host.features().samplers
-    sampler = pictures.sampler or samplers[0]
-    if sampler not in samplers:
-        raise ConfigError(f"there is no sampler {sampler!r}", "", f"choose from {samplers}")
+    facts = host.describe()
     base = PreviewRequest(
         prompt="",
         negative_prompt=pictures.negative_prompt,
@@ -174,7 +171,7 @@ def _sheets(config: CompareConfig, pictures: PictureConfig, name: str, host: Hos
         steps=pictures.steps,
         cfg_scale=pictures.scale,
         seed=pictures.seed,
-        sampler=sampler,
+        sampler=host.features().sampler(pictures.sampler),
         count=pictures.images_per_prompt,
         text=TextOptions(emphasis=True),
     )

@@ -112,10 +112,7 @@ def generate(config: GenerateConfig, host: Host, collection: CollectionConfig) -
 def _request(config: GenerateConfig, host: Host) -> PreviewRequest:
     from ..port.session import PreviewRequest, TextOptions
 
-    facts, samplers = host.describe(), host.features().samplers
-    sampler = config.sampler or samplers[0]
-    if sampler not in samplers:
-        raise ConfigError(f"there is no sampler {sampler!r}", "", f"choose from {samplers}")
+    facts = host.describe()
     return PreviewRequest(
         prompt=config.prompt,
         negative_prompt=config.negative_prompt,
@@ -124,7 +121,7 @@ def _request(config: GenerateConfig, host: Host) -> PreviewRequest:
         steps=config.steps,
         cfg_scale=config.scale,
         seed=random.SystemRandom().randrange(2**32) if config.seed is None else config.seed,
-        sampler=sampler,
+        sampler=host.features().sampler(config.sampler),
         count=config.images_per_prompt,
         text=TextOptions(emphasis=True, clip_skip=config.clip_skip),
     )

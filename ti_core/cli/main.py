@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from .. import __version__
-from ..errors import ConfigError, TIError
+from ..errors import ConfigError, TIError, codes_of
 from ..options import nearest
 from .plain import said
 
@@ -45,10 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         return _dispatch(arguments)
-    except ConfigError as error:
-        return _fail(error, 2)
     except TIError as error:
-        return _fail(error, 1)
+        print("ti:", error.reworded(said), file=sys.stderr)
+        return codes_of(error).exit
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
@@ -84,11 +83,6 @@ def _module(verb: str) -> Any:
 def _others() -> dict[str, EntryPoint]:
     """Verbs of packages beside the core, such as the panel: modules with `run` and `HELP`."""
     return {found.name: found for found in entry_points(group=VERBS_GROUP)}
-
-
-def _fail(error: TIError, code: int) -> int:
-    print("ti:", error.reworded(said), file=sys.stderr)
-    return code
 
 
 def _usage() -> str:

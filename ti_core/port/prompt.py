@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..errors import HostError
+from ..errors import EmbeddingError
 
 TOKENS_PER_CHUNK = 75
 """Room in one pass of a CLIP encoder of 77 positions, without start and end mark."""
@@ -196,7 +196,7 @@ def pack(
     a chunk border; a text that overflows is cut after a comma if one is among the last 20 tokens.
 
     Raises:
-        HostError: an embedding has more vectors than a chunk has room.
+        EmbeddingError: an embedding has more vectors than a chunk has room.
     """
     packer = _Packer(capacity, list(tokenize(",")))
     for piece in pieces:
@@ -229,7 +229,7 @@ class _Packer:
 
     def add_embedding(self, piece: Piece, count: int) -> None:
         if count > self.capacity:
-            raise HostError(
+            raise EmbeddingError(
                 f"the embedding '{piece.trigger}' cannot be used in a prompt",
                 f"it has {count} vectors and must fit into one chunk of {self.capacity} tokens",
                 f"use at most {self.capacity} vectors",

@@ -25,6 +25,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..diffusion import Diffusion
+from ..errors import ConfigError
 from ..families import Family, LatentFormat
 from .precision import Precision as Precision
 from .prompt import TOKENS_PER_CHUNK
@@ -87,6 +88,18 @@ class Features:
     hypernetworks: bool = True
     samplers: tuple[str, ...] = SAMPLERS
     """Names that `PreviewRequest.sampler` may have; the first is the default."""
+
+    def sampler(self, wanted: str = "") -> str:
+        """The sampler to use. Raises ConfigError for one that this host does not have."""
+        require_sampler(wanted or self.samplers[0], self.samplers)
+        return wanted or self.samplers[0]
+
+
+def require_sampler(name: str, samplers: Sequence[str]) -> None:
+    """Raise ConfigError unless a host with these samplers has one of that name."""
+    if name not in samplers:
+        what = f"there is no sampler {name!r}"
+        raise ConfigError(what, "", f"choose one of {', '.join(samplers)}")
 
 
 @dataclass(frozen=True)
@@ -175,7 +188,7 @@ class Session(Protocol):
     def token_embeddings_at(self, ids: Sequence[int]) -> dict[str, Tensor]:
         """Vocabulary rows by token number, in the order asked for; the whole table goes in pieces.
 
-        Returns encoder key → (len(ids), width) fp32 copies. Raises HostError for a number that
+        Returns encoder key → (len(ids), width) fp32 copies. Raises ConfigError for a number that
         an encoder has no row for.
         """
 
@@ -242,11 +255,15 @@ class Host(Protocol):
     def token_strings(self, ids: Sequence[int]) -> list[str]:
         """How tokens are spelled in the vocabulary, as `tokenize` tells it.
 
-        Raises HostError for a number that the vocabulary does not have.
+        Raises ConfigError for a number that the vocabulary does not have.
         """
 
     def session(self, precision: Precision = "no") -> AbstractContextManager[Session]:
-        """Claim the model. Raises HostError when it is busy or cannot compute in `precision`."""
+        """Claim the model.
+
+        Raises HostBusyError when a session is open, NoModelError when no model is loaded, and
+        UnsupportedModelError when it cannot be trained, or not in `precision`.
+        """
 
     def embeddings_dir(self) -> Path:
         """Where the host looks for embeddings."""

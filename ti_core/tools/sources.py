@@ -43,7 +43,7 @@ class Sources:
         """The vectors that a leaf stands for.
 
         Raises ConfigError for words without a model, EmbeddingError for an unknown name or a bad
-        file, HostError for a token that the vocabulary does not have.
+        file, ConfigError for a token that the vocabulary does not have.
         """
         if isinstance(leaf, Name):
             embedding = self.embedding(leaf.name)

@@ -12,7 +12,7 @@ from ..data.dataset import Dataset, load_dataset
 from ..data.latent_cache.remembered import RememberedPictures
 from ..data.order import Order
 from ..data.tags import holds_trigger
-from ..errors import ConfigError, HostError, TrainingError, setting
+from ..errors import ConfigError, TrainingError, setting
 from ..events import Notice, notice_of
 from ..files.atomic import require_writable
 from ..port.session import Host, ModelFacts, PreviewRequest
@@ -213,12 +213,4 @@ def _previews(config: BaseTrainConfig, facts: ModelFacts, host: Host) -> list[Pr
     if not features.previews:
         return []
     size = config.data.resolution or (facts.resolution, facts.resolution)
-    requests = preview_requests(config, size, features.samplers[0])
-    for request in requests:
-        if request.sampler not in features.samplers:
-            raise HostError(
-                f"there is no sampler {request.sampler!r}",
-                "",
-                f"choose one of {', '.join(features.samplers)}",
-            )
-    return requests
+    return preview_requests(config, size, features.sampler(config.preview.sample_sampler))

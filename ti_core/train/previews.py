@@ -27,7 +27,7 @@ def preview_requests(
         steps=preview.sample_steps,
         cfg_scale=preview.sample_cfg_scale,
         seed=preview.sample_seed,
-        sampler=preview.sample_sampler or sampler,
+        sampler=sampler,
         text=TextOptions(emphasis=True, clip_skip=config.text.clip_skip),
     )
     return [_request(line, base, config.name) for line in _lines(preview.sample_prompts)]

@@ -117,7 +117,7 @@ class Page:
     # --- comparing ----------------------------------------------------------------------------
 
     def press_compare(self, *values: Any) -> str:
-        """Begin. Raises what the settings raise, HostError while a job goes on."""
+        """Begin. Raises what the settings raise, HostBusyError while a job goes on."""
         asked = Asked(*values)
         run = self._run(asked.run)
         files = [path for path in run.copies if path.stem in asked.copies]

@@ -111,7 +111,7 @@ def _gallery() -> Any:
 
 
 def start(studio: Studio, form: Form, source: str, destination: str, values: Sequence[Any]) -> Job:
-    """Begin. Raises ConfigError for settings that are not possible, HostError while a job goes
+    """Begin. Raises ConfigError for settings that are not possible, HostBusyError while a job goes
     on."""
     if not (source or "").strip():
         raise ConfigError("there is no source directory", "", "name the folder with your pictures")

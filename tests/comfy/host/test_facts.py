@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.comfy import program
-from ti_core.errors import HostError
+from ti_core.errors import HostError, UnsupportedModelError
 
 only_stand_in = pytest.mark.skipif(program.is_real(), reason="needs models that can be bent")
 KINDS = {
@@ -67,7 +67,9 @@ def test_a_patched_sampling_counts(load: Any, host_of: Any) -> None:
 
 def test_model_and_clip_of_different_families_are_refused(load: Any, host_of: Any) -> None:
     one, other = load("sd1"), load("sd2")
-    with pytest.raises(HostError, match=r"do not belong together.*take both from one checkpoint"):
+    with pytest.raises(
+        UnsupportedModelError, match=r"do not belong together.*take both from one checkpoint"
+    ):
         host_of(program.Loaded(one.model, other.clip, one.vae))
 
 

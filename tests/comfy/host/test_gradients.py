@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tests.comfy import program
 from tests.comfy.host.learning import gradients, loss, noise, some_rows
 from tests.comfy.pack import pack_module
-from ti_core.errors import HostError
+from ti_core.errors import ConfigError
 from ti_core.hosts.common.autograd import inputs_kept, renew_inference_tensors
 
 
@@ -206,7 +206,10 @@ def test_half_precision_points_the_same_way(load: Any, host_of: Any) -> None:
 
 
 def test_an_impossible_precision_is_refused(load: Any, host_of: Any) -> None:
-    with pytest.raises(HostError, match="no precision"), host_of(load("sd1")).session("fp8"):
+    with (
+        pytest.raises(ConfigError, match="no precision 'fp8'"),
+        host_of(load("sd1")).session("fp8"),
+    ):
         pass
 
 

@@ -13,7 +13,7 @@ import torch
 from tests.comfy import program
 from tests.comfy.host.learning import NAME, loss, noise, some_rows
 from tests.comfy.pack import pack_module
-from ti_core.errors import HostError
+from ti_core.errors import ConfigError, DataError, HostBusyError, HostError, NoModelError
 from ti_core.port.session import PreviewRequest
 
 REQUEST = PreviewRequest("a cat", width=64, height=64, steps=2, sampler="Euler a")
@@ -150,7 +150,7 @@ def test_without_a_vae_words_can_be_encoded_and_pictures_not(load: Any, host_of:
             lambda: session.encode_images(noise(1, 3, 64, 64)),
             lambda: session.preview(REQUEST, {}),
         ):
-            with pytest.raises(HostError, match=r"there is no VAE.*connect"):
+            with pytest.raises(NoModelError, match=r"there is no VAE.*connect"):
                 use()
 
 
@@ -169,7 +169,7 @@ def test_an_interrupt_in_a_preview_is_not_forgotten(load: Any, host_of: Any) -> 
 
 @pytest.mark.parametrize("change", [{"sampler": "x"}, {"width": 60}, {"steps": 0}, {"height": 0}])
 def test_impossible_previews_are_refused(load: Any, host_of: Any, change: dict[str, Any]) -> None:
-    with host_of(load("sd1")).session() as session, pytest.raises(HostError):
+    with host_of(load("sd1")).session() as session, pytest.raises(ConfigError):
         session.preview(replace(REQUEST, **change), {})
 
 
@@ -177,13 +177,13 @@ def test_impossible_previews_are_refused(load: Any, host_of: Any, change: dict[s
 def test_pixels_of_another_shape_are_refused(
     load: Any, host_of: Any, shape: tuple[int, ...]
 ) -> None:
-    with host_of(load("sd1")).session() as session, pytest.raises(HostError, match="cannot be"):
+    with host_of(load("sd1")).session() as session, pytest.raises(DataError, match="cannot be"):
         session.encode_images(torch.zeros(shape))
 
 
 def test_one_session_in_the_whole_process(load: Any, host_of: Any) -> None:
     one, two = host_of(load("sd1")), host_of(load("sd1", False))
-    with one.session(), pytest.raises(HostError, match="busy"), two.session():
+    with one.session(), pytest.raises(HostBusyError, match="busy"), two.session():
         pass
     with two.session() as session:
         pass

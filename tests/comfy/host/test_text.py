@@ -10,7 +10,7 @@ import torch
 
 from tests.comfy import program
 from tests.comfy.host.learning import NAME, some_rows
-from ti_core.errors import HostError
+from ti_core.errors import ConfigError, EmbeddingError
 from ti_core.port.session import TextOptions
 
 READ = TextOptions(emphasis=True)
@@ -117,17 +117,17 @@ def test_the_layer_that_the_graph_has_set_counts(load: Any, host_of: Any) -> Non
 def test_layers_that_are_not_there_cannot_be_used(load: Any, host_of: Any, skip: int) -> None:
     with (
         host_of(load("sd1")).session() as session,
-        pytest.raises(HostError, match="clip skip"),
+        pytest.raises(ConfigError, match="clip_skip"),
     ):
         ours(session, "a cat", text=TextOptions(clip_skip=skip))
 
 
 def test_no_prompt_at_all_is_an_error(load: Any, host_of: Any) -> None:
-    with host_of(load("sd1")).session() as session, pytest.raises(HostError, match="no prompt"):
+    with host_of(load("sd1")).session() as session, pytest.raises(ConfigError, match="no prompt"):
         session.encode_prompts([], {})
 
 
 def test_vectors_of_another_model_are_refused(load: Any, host_of: Any) -> None:
     host = host_of(load("sd1"))
-    with host.session() as session, pytest.raises(HostError, match="does not fit this model"):
+    with host.session() as session, pytest.raises(EmbeddingError, match="does not fit this model"):
         session.encode_prompts(["x"], {"x": {"clip_l": torch.zeros(1, 5)}})

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.comfy.nodes import program
-from ti_core.errors import ConfigError, EmbeddingError, HostError
+from ti_core.errors import ConfigError, EmbeddingError, UnsupportedModelError
 from ti_core.files.embedding import Embedding
 
 ROWS = torch.arange(2 * 768, dtype=torch.float32).view(2, 768)
@@ -127,7 +127,7 @@ def test_a_weight_is_a_sensible_number(weight: float) -> None:
 
 @pytest.mark.parametrize("parts", [{}, {"t5xxl": Tokenizer()}])
 def test_other_text_encoders_are_refused(parts: dict[str, Any]) -> None:
-    with pytest.raises(HostError, match="takes no embeddings"):
+    with pytest.raises(UnsupportedModelError, match="takes no embeddings"):
         with_embedding(Clip(**parts), MADE)
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from tests.comfy.nodes import program
 from tests.comfy.nodes.graph import call, created, trained
 from tests.errors import TEXTS, error_classes
-from ti_core.errors import ConfigError, DataError, EmbeddingError, HostError, TIError
+from ti_core.errors import ConfigError, DataError, EmbeddingError, NoModelError, TIError
 from ti_core.files.formats import FORMATS
 from ti_core.files.writing import write_embedding
 
@@ -47,7 +47,7 @@ def test_the_number_of_vectors_has_its_limits(count: Any) -> None:
 
 
 def test_an_input_that_is_empty_is_explained() -> None:
-    with pytest.raises(HostError, match="MODEL input is empty"):
+    with pytest.raises(NoModelError, match="MODEL input is empty"):
         created(model=None)
 
 

@@ -11,7 +11,7 @@ import torch
 
 from tests.comfy.nodes import program
 from tests.comfy.nodes.graph import call, created, dataset, settings, trained
-from ti_core.errors import ConfigError, HostError, TrainingError
+from ti_core.errors import ConfigError, TrainingError, UnsupportedModelError
 from ti_core.files.reading import read_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.train.config import EmbeddingConfig, OptimizerConfig, OutputConfig, TrainConfig
@@ -154,7 +154,7 @@ def test_there_must_be_a_run_to_resume(pictures: str) -> None:
 def test_a_run_that_is_refused_leaves_no_folder(
     pictures: str, comfy: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(HostError):
+    with pytest.raises(UnsupportedModelError):
         trained(pictures, how=settings(mixed_precision="fp16"))
     assert list((comfy["output"] / "textual_inversion").glob("*/*")) == []
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ti_core.diffusion import Ddpm
-from ti_core.errors import HostError
+from ti_core.errors import ConfigError
 from ti_core.hosts.common.sampling import check_request, sample
 from ti_core.hosts.fake import FakeHost
 from ti_core.port.session import SAMPLERS, ModelFacts, PreviewRequest
@@ -83,5 +83,5 @@ def test_guidance_goes_away_from_the_negative_prompt(facts: ModelFacts) -> None:
 
 @pytest.mark.parametrize("changes", [{"sampler": "x"}, {"width": 65}, {"steps": 0}, {"height": 0}])
 def test_pictures_that_cannot_be_made_are_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(HostError):
+    with pytest.raises(ConfigError):
         check_request(request(**changes), 8)

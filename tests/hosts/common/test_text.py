@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ti_core.errors import HostError
+from ti_core.errors import ConfigError
 from ti_core.hosts.common.text import EncodedText, Rows, check_ids, encode_text, encoder_facts
 from ti_core.port.session import TextOptions
 
@@ -85,7 +85,7 @@ def test_without_an_encoder_that_pools_there_is_no_pooled_text() -> None:
 
 @pytest.mark.parametrize("clip_skip", [0, 3])
 def test_clip_skip_leaves_a_layer(clip_skip: int) -> None:
-    with pytest.raises(HostError, match="clip skip"):
+    with pytest.raises(ConfigError, match="clip_skip"):
         encode_text(ENCODERS, ["a"], {}, TextOptions(clip_skip=clip_skip))
 
 
@@ -93,5 +93,5 @@ def test_an_encoder_is_described_by_its_table() -> None:
     facts = encoder_facts(ENCODERS[1])
     assert (facts.key, facts.width, facts.vocabulary, facts.tokens_per_chunk) == ("b", 2, 256, 3)
     check_ids(ENCODERS[1], [0, 255])
-    with pytest.raises(HostError, match="there is no token 256"):
+    with pytest.raises(ConfigError, match="there is no token 256"):
         check_ids(ENCODERS[1], [0, 256])

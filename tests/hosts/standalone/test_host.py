@@ -12,7 +12,7 @@ import torch
 from tests.checkpoints import tiny, write_folder, write_single_file
 from tests.hosts.conftest import OpenHost
 from ti_core.diffusion import Ddpm, Prediction
-from ti_core.errors import HostError, HostMemoryError
+from ti_core.errors import ConfigError, HostError, HostMemoryError
 from ti_core.families import FAMILIES
 from ti_core.hosts.standalone import folder as folder_module
 from ti_core.hosts.standalone.host import DiffusersHost
@@ -174,7 +174,7 @@ def test_a_hub_out_of_reach_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_an_unknown_device_is_an_error(models: Callable[[str], Path]) -> None:
     for device in ("nonsense", "cuda:99"):
-        with pytest.raises(HostError, match="cannot be used"):
+        with pytest.raises(ConfigError, match="cannot be used"):
             DiffusersHost.open(models("sd1"), device=device)
 
 

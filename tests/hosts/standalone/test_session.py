@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tests.checkpoints import tiny, write_single_file
 from tests.hosts.conftest import OpenHost
 from ti_core.diffusion import Ddpm
-from ti_core.errors import HostError, HostMemoryError
+from ti_core.errors import ConfigError, DataError, HostBusyError, HostError, HostMemoryError
 from ti_core.hosts.standalone.host import DiffusersHost
 from ti_core.port.session import SAMPLERS, PreviewRequest, Session
 
@@ -47,7 +47,7 @@ def test_images_become_the_autoencoders_scaled_posterior(open_host: OpenHost, na
 def test_pixels_that_do_not_fit_are_refused(open_host: OpenHost) -> None:
     with open_host("sd1").session() as session:
         for shape in ((1, 3, 60, 64), (1, 1, 64, 64), (3, 64, 64)):
-            with pytest.raises(HostError, match="cannot be encoded"):
+            with pytest.raises(DataError, match="cannot be encoded"):
                 session.encode_images(torch.zeros(shape))
 
 
@@ -219,7 +219,7 @@ def test_zero_terminal_snr_gives_finite_pictures(open_host: OpenHost) -> None:
     "change", [{"sampler": "Nonsense"}, {"width": 60}, {"steps": 0}, {"height": 0}]
 )
 def test_impossible_previews_are_refused(open_host: OpenHost, change: dict[str, Any]) -> None:
-    with open_host("sd1").session() as session, pytest.raises(HostError):
+    with open_host("sd1").session() as session, pytest.raises(ConfigError):
         session.preview(replace(REQUEST, **change), {})
 
 
@@ -339,7 +339,7 @@ def test_other_errors_of_torch_are_not_renamed(
 def test_only_one_session_is_open_at_a_time(open_host: OpenHost) -> None:
     host = open_host("sd1")
     with host.session() as session:
-        with pytest.raises(HostError, match="busy"), host.session():
+        with pytest.raises(HostBusyError, match="busy"), host.session():
             pass
         session.token_embeddings_of("cat")
     with host.session():
@@ -354,7 +354,7 @@ def test_a_closed_session_cannot_be_used(open_host: OpenHost) -> None:
 
 
 def test_an_unknown_precision_is_refused(open_host: OpenHost) -> None:
-    with pytest.raises(HostError, match="fp8"), open_host("sd1").session("fp8"):  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="fp8"), open_host("sd1").session("fp8"):  # type: ignore[arg-type]
         pass
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tests.hosts.conftest import OpenHost
-from ti_core.errors import HostError
+from ti_core.errors import ConfigError, EmbeddingError
 from ti_core.families import SD2, SDXL
 from ti_core.hosts.standalone.checkpoint.architecture import TextShape
 from ti_core.hosts.standalone.single_file import layers_in_use
@@ -72,7 +72,7 @@ def test_clip_skip_counts_as_a1111(
 
 def test_clip_skip_beyond_the_layers_is_an_error(open_host: OpenHost) -> None:
     for clip_skip in (0, 4):
-        with pytest.raises(HostError, match="clip skip"):
+        with pytest.raises(ConfigError, match="clip_skip"):
             encode(open_host, SD1, "cat", text=TextOptions(clip_skip=clip_skip))
 
 
@@ -222,15 +222,15 @@ def test_sdxl_is_told_the_sizes(open_host: OpenHost) -> None:
         assert usual is not None
         assert told.tolist() == [[600, 800, 8, 16, 512, 768]] * 2
         assert usual.tolist() == [[1024, 1024, 0, 0, 1024, 1024]]
-        with pytest.raises(HostError, match="sizes"):
+        with pytest.raises(ConfigError, match="sizes"):
             session.encode_prompts(["a", "b"], {}, [size])
 
 
 def test_vectors_of_another_model_are_refused(open_host: OpenHost) -> None:
     wrong = {"x": {"clip_l": torch.ones(1, 768)}}
-    with pytest.raises(HostError, match=r"needs \(k, 32\)"):
+    with pytest.raises(EmbeddingError, match=r"needs \(k, 32\)"):
         encode(open_host, SD1, "a x", embeddings=wrong)
-    with pytest.raises(HostError, match="clip_g"):
+    with pytest.raises(EmbeddingError, match="clip_g"):
         encode(open_host, "sdxl", "a x", embeddings={"x": rows(open_host, SD1, "cat")})
-    with pytest.raises(HostError, match="no prompt"):
+    with pytest.raises(ConfigError, match="no prompt"):
         encode(open_host, SD1)

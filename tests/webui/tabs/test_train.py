@@ -11,7 +11,7 @@ import gradio as gr
 import pytest
 import torch
 
-from ti_core.errors import ConfigError, HostError, TrainingError
+from ti_core.errors import ConfigError, HostBusyError, HostError, TrainingError
 from ti_core.files.embedding import Embedding
 from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
@@ -77,7 +77,7 @@ def test_a_second_browser_is_told_that_one_trains(
     page: TrainPage, settings: dict[str, Any]
 ) -> None:
     page.press_train(*typed(page, {**settings, "max_train_steps": 100_000}))
-    with pytest.raises(HostError, match="zz-thing is at work already"):
+    with pytest.raises(HostBusyError, match="zz-thing is at work already"):
         page.press_train(*typed(page, {**settings, "token_string": "zz-other"}))
 
 

@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ...errors import HostError
+from ...errors import ConfigError, DataError, EmbeddingError
 from ...port.session import EncoderFacts, PictureSize, Vectors
 
 
 def check_pixels(pixels: Tensor, stride: int) -> None:
-    """Raise HostError unless they are (B, 3, H, W) with sides that are multiples of `stride`."""
+    """Raise DataError unless they are (B, 3, H, W) with sides that are multiples of `stride`."""
     if pixels.dim() != 4 or pixels.shape[1] != 3 or any(n % stride for n in pixels.shape[2:]):
         why = f"{tuple(pixels.shape)} is not (B, 3, H, W) with multiples of {stride}"
-        raise HostError("these pixels cannot be encoded", why)
+        raise DataError("these pixels cannot be encoded", why)
 
 
 def check_embeddings(encoders: Sequence[EncoderFacts], embeddings: Mapping[str, Vectors]) -> None:
-    """Raise HostError unless every embedding has (k, width) vectors for every encoder."""
+    """Raise EmbeddingError unless every embedding has (k, width) vectors for every encoder."""
     for name, vectors in embeddings.items():
         for facts in encoders:
             rows = vectors.get(facts.key)
@@ -29,7 +29,7 @@ def check_embeddings(encoders: Sequence[EncoderFacts], embeddings: Mapping[str, 
                 why = f"its shape is {tuple(rows.shape)}, '{facts.key}' needs (k, {facts.width})"
             else:
                 continue
-            raise HostError(
+            raise EmbeddingError(
                 f"the embedding '{name}' does not fit this model",
                 why,
                 "it was made for another kind of model",
@@ -39,10 +39,10 @@ def check_embeddings(encoders: Sequence[EncoderFacts], embeddings: Mapping[str, 
 def time_ids(count: int, sizes: Sequence[PictureSize] | None, side: int) -> Tensor:
     """(count, 6) for SDXL: original size, crop, target size; by default a whole square of `side`.
 
-    Raises HostError when there is not one size for each prompt.
+    Raises ConfigError when there is not one size for each prompt.
     """
     whole = PictureSize((side, side), (0, 0), (side, side))
     if sizes is not None and len(sizes) != count:
-        raise HostError(f"{count} prompts have {len(sizes)} picture sizes")
+        raise ConfigError(f"{count} prompts have {len(sizes)} picture sizes")
     rows = [(*s.original, *s.crop, *s.target) for s in sizes or [whole] * count]
     return torch.tensor(rows, dtype=torch.float32)

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from ...errors import HostError
+from ...errors import ConfigError, UnsupportedModelError, setting
 from ...port.session import Precision
 
 HALF_DTYPES: dict[Precision, torch.dtype] = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -16,12 +16,13 @@ HALF_DTYPES: dict[Precision, torch.dtype] = {"fp16": torch.float16, "bf16": torc
 def check_precision(precision: Precision, device: torch.device) -> None:
     """Try a tiny layer forwards and backwards: support differs by device and torch version.
 
-    Raises HostError if the device cannot compute in `precision`.
+    Raises UnsupportedModelError if the device cannot compute in `precision`, ConfigError if it is
+    unknown.
     """
     if precision == "no":
         return
     if precision not in HALF_DTYPES:
-        raise HostError(f"'{precision}' is no precision", "known are no, fp16, bf16")
+        raise ConfigError(f"there is no precision {precision!r}", "", "choose no, fp16 or bf16")
     try:
         with torch.autocast(device.type, dtype=HALF_DTYPES[precision]), torch.enable_grad():
             pixels = torch.zeros(1, 4, 4, 4, device=device, requires_grad=True)
@@ -29,8 +30,9 @@ def check_precision(precision: Precision, device: torch.device) -> None:
             torch.conv2d(pixels, kernel).sum().backward()
     except RuntimeError as error:
         why = str(error).splitlines()[0]
-        fix = "use precision 'no' or 'bf16'"
-        raise HostError(f"{device.type} cannot compute in {precision}", why, fix) from error
+        fix = f"use {setting('mixed_precision')} no or bf16"
+        what = f"{device.type} cannot compute in {precision}"
+        raise UnsupportedModelError(what, why, fix) from error
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[None]:

@@ -12,8 +12,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ...errors import HostError
-from ...port.session import SAMPLERS, ModelFacts, PreviewRequest
+from ...errors import ConfigError
+from ...port.session import SAMPLERS, ModelFacts, PreviewRequest, require_sampler
 
 Network = Callable[[Tensor, Tensor], Tensor]
 """(1, channels, h, w) as the network wants it, (1,) timestep → its output, (1, …) or with guidance
@@ -23,18 +23,16 @@ Denoise = Callable[[Tensor, Tensor], Tensor]
 
 
 def check_request(request: PreviewRequest, stride: int, samplers: Sequence[str] = SAMPLERS) -> None:
-    """Raise HostError for a picture that cannot be made.
+    """Raise ConfigError for a picture that cannot be made.
 
     `stride` is `LatentFormat.stride`, `samplers` are the host's.
     """
-    if request.sampler not in samplers:
-        why = f"this host has {', '.join(samplers)}"
-        raise HostError(f"the sampler '{request.sampler}' is unknown", why)
+    require_sampler(request.sampler, samplers)
     if request.width % stride or request.height % stride:
         why = f"{request.width}×{request.height} are not multiples of {stride}"
-        raise HostError("this preview size is not possible", why)
+        raise ConfigError("this preview size is not possible", why)
     if request.steps < 1 or min(request.width, request.height) < stride:
-        raise HostError("a preview needs at least one step and a size")
+        raise ConfigError("a preview needs at least one step and a size")
 
 
 def sample(

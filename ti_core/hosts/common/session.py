@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...data.images import to_image
-from ...errors import HostError
+from ...errors import ConfigError, HostError
 from ...port.memory import memory_errors
 from ...port.session import (
     SAMPLERS,
@@ -87,7 +87,7 @@ class BaseSession(ABC):
         """As the port says; each distinct prompt passes the encoders once."""
         self._check()
         if not prompts:
-            raise HostError("there is no prompt to encode")
+            raise ConfigError("there is no prompt to encode")
         check_embeddings(self.facts.encoders, embeddings)
         distinct = list(dict.fromkeys(prompts))
         with self._using("text_encoder"):

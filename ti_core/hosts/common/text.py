@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from ...errors import HostError
+from ...errors import ConfigError, setting
 from ...port.session import EncoderFacts, TextOptions, Vectors
 
 Place = TypeVar("Place")
@@ -64,12 +64,12 @@ def encoder_facts(encoder: TextEncoder[Any]) -> EncoderFacts:
 
 
 def check_ids(encoder: TextEncoder[Any], ids: Sequence[int]) -> None:
-    """Raise HostError unless every number is that of a token with a row."""
+    """Raise ConfigError unless every number is that of a token with a row."""
     most = len(encoder.table)
     wrong = next((number for number in ids if not 0 <= number < most), None)
     if wrong is not None:
         why = f"the vocabulary has the numbers 0 to {most - 1}"
-        raise HostError(f"there is no token {wrong}", why)
+        raise ConfigError(f"there is no token {wrong}", why)
 
 
 def side_by_side(encoded: Sequence[EncodedText]) -> EncodedText:
@@ -88,7 +88,7 @@ def encode_text(
 ) -> EncodedText:
     """Context (P, n, width) and pooled text (P, width) or None of P prompts, in fp32.
 
-    Raises HostError for a clip skip beyond an encoder's layers.
+    Raises ConfigError for a clip skip beyond an encoder's layers.
     """
     plans = []
     for encoder in encoders:
@@ -105,7 +105,7 @@ def encode_text(
 def _check_clip_skip(encoder: TextEncoder[Any], clip_skip: int) -> None:
     if not 1 <= clip_skip <= encoder.layers:
         why = f"the text encoder has {encoder.layers} layers"
-        raise HostError(f"clip skip {clip_skip} is not possible", why)
+        raise ConfigError(f"{setting('clip_skip')} is {clip_skip}", why)
 
 
 def _encoded(

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from ...diffusion import Prediction
-from ...errors import CheckpointError, HostError
+from ...errors import CheckpointError, ConfigError, setting
 from ...port.memory import memory_errors
 from ...port.session import ModelFacts, Precision
 from ..common.clip import ClipEncoder
@@ -66,7 +66,8 @@ class DiffusersHost(BaseHost):
         Raises:
             CheckpointError: the model is missing, damaged, incomplete or of an unknown kind.
             UnsafeFileError: a pickle asks for more than tensors.
-            HostError: the device or the vocabulary is not there, or the hub is out of reach.
+            ConfigError: the device is not there.
+            HostError: the vocabulary is not there, or the hub is out of reach.
             HostMemoryError: the device has too little memory.
         """
         target = choose_device(device)
@@ -107,7 +108,7 @@ class DiffusersHost(BaseHost):
 
 
 def choose_device(device: str | torch.device) -> torch.device:
-    """The device meant; "auto" = CUDA, else MPS, else CPU. Raises HostError if it is not there."""
+    """The device meant; "auto" is CUDA, else MPS, else CPU. Raises ConfigError if it is missing."""
     if str(device) != "auto":
         return _checked_device(device)
     if torch.cuda.is_available():
@@ -121,7 +122,8 @@ def _checked_device(device: str | torch.device) -> torch.device:
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
         why = str(error).splitlines()[0]
-        raise HostError(f"the device '{device}' cannot be used", why, "try 'auto'") from error
+        what, fix = f"the device '{device}' cannot be used", f"try {setting('device')} auto"
+        raise ConfigError(what, why, fix) from error
     return chosen
 
 

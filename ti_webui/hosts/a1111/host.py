@@ -31,7 +31,7 @@ class A1111Host(WebUIHost):
     name = "AUTOMATIC1111"
 
     def describe(self) -> ModelFacts:
-        """Facts about the loaded model. Raises HostError when there is none, or of another kind."""
+        """Facts about the loaded model. Raises NoModelError or UnsupportedModelError."""
         return facts_of(loaded_model())
 
     def embedding_saved(self, path: Path) -> None:
