@@ -39,7 +39,6 @@ class SpoiledHost(FakeHost):
         super().__init__(Path("embeddings"), family)
         self.change, self.preview_error = change, preview_error
         self.calls = 0
-        self.prompts: list[list[str]] = []
 
     @contextlib.contextmanager
     def session(self, precision: Precision = "no") -> Iterator[FakeSession]:
@@ -52,11 +51,6 @@ class SpoiledSession(FakeSession):
     """See `SpoiledHost`."""
 
     host: SpoiledHost
-
-    def encode_prompts(self, prompts: Any, *rest: Any, **more: Any) -> Conditioning:
-        """As the fake session's; prompts are remembered."""
-        self.host.prompts.append(list(prompts))
-        return super().encode_prompts(prompts, *rest, **more)
 
     def predict(
         self,

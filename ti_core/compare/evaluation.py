@@ -22,7 +22,7 @@ from ..data.config import DataConfig
 from ..data.dataset import Dataset, load_dataset
 from ..diffusion import Diffusion
 from ..errors import DataError
-from ..port.session import Conditioning, Host, ModelFacts, Session, TextOptions
+from ..port.session import Host, ModelFacts, Session, TextOptions
 from ..randomness import generator
 from ..train.config import TrainConfig
 from ..train.learnable import ExtraNetworks
@@ -130,26 +130,13 @@ def _answers(
         noise, times = question.noise[part], question.timesteps[part]
         latents = question.latent.expand_as(noise)
         batch = facts.diffusion.noised(latents, noise, times)
-        words = _encoded(question.prompts[part], question, questions, added, session)
+        prompts = question.prompts[part]
+        sizes = [questions.dataset.items[question.item].size] * len(prompts)
+        words = session.encode_prompts(prompts, added.embeddings, sizes, questions.text)
         output = session.predict(batch.noisy, batch.timesteps, words, added.hypernetwork)
         output = output.float().cpu()
         losses += (output - batch.target).double().square().flatten(1).mean(dim=1).tolist()
     return losses
-
-
-def _encoded(
-    prompts: Sequence[str],
-    question: _Question,
-    questions: Questions,
-    added: ExtraNetworks,
-    session: Session,
-) -> Conditioning:
-    """Each distinct prompt goes through the text encoder once."""
-    distinct = list(dict.fromkeys(prompts))
-    sizes = [questions.dataset.items[question.item].size] * len(distinct)
-    encoded = session.encode_prompts(distinct, added.embeddings, sizes, questions.text)
-    index = torch.tensor([distinct.index(p) for p in prompts], device=encoded.context.device)
-    return encoded.rows(index)
 
 
 def questions_of(

@@ -17,7 +17,7 @@ from ..data.masks import weights_of
 from ..data.templates import names_trigger
 from ..diffusion import NoisyBatch
 from ..events import Notice
-from ..port.session import Conditioning, PictureSize, Session, TextOptions
+from ..port.session import PictureSize, Session, TextOptions
 from .learnable import ExtraNetworks
 from .noise import draw_latent, noise_like
 from .plan import Plan
@@ -125,30 +125,11 @@ class Batches:
 
 def batch_loss(batch: Batch, session: Session, added: ExtraNetworks, plan: Plan) -> Tensor:
     """Mean squared error of the network's output, a scalar with a graph back to what is added."""
-    options = plan.config.text
-    text = TextOptions(options.parse_emphasis, options.clip_skip)
-    conditioning = _conditioning(batch, session, added, text, plan.facts.family.sized)
-    output = session.predict(
-        batch.noisy.noisy, batch.noisy.timesteps, conditioning, added.hypernetwork
-    )
-    target = batch.noisy.target.to(output.device)
+    text = TextOptions(plan.config.text.parse_emphasis, plan.config.text.clip_skip)
+    encoded = session.encode_prompts(batch.prompts, added.embeddings, batch.sizes, text)
+    noisy, times, target = batch.noisy.noisy, batch.noisy.timesteps, batch.noisy.target
+    output = session.predict(noisy, times, encoded, added.hypernetwork).float()
     if batch.weights is None:
-        return mse_loss(output.float(), target)
-    loss = mse_loss(output.float(), target, reduction="none")
+        return mse_loss(output, target.to(output.device))
+    loss = mse_loss(output, target.to(output.device), reduction="none")
     return (loss * batch.weights.to(output.device)).mean()
-
-
-def _conditioning(
-    batch: Batch, session: Session, added: ExtraNetworks, text: TextOptions, sized: bool
-) -> Conditioning:
-    """Each distinct prompt goes through the text encoder once."""
-    keys = [
-        (prompt, size if sized else None)
-        for prompt, size in zip(batch.prompts, batch.sizes, strict=True)
-    ]
-    distinct = list(dict.fromkeys(keys))
-    prompts = [prompt for prompt, _ in distinct]
-    sizes = [size for _, size in distinct if size is not None] or None
-    encoded = session.encode_prompts(prompts, added.embeddings, sizes, text)
-    index = torch.tensor([distinct.index(key) for key in keys], device=encoded.context.device)
-    return encoded.rows(index)
