@@ -12,7 +12,7 @@ from comfy_api.latest import io
 from ..ti_core.options import Option, about, choices_of, value_type
 
 T = TypeVar("T")
-MOST_STEPS_IN_A_FORM = 2**53 - 1
+MOST_IN_A_FORM = 2**53 - 1
 """Browsers count no further."""
 
 
@@ -23,10 +23,16 @@ def widgets(kind: type, *names: str) -> list[io.Input]:
 
 
 def widget(
-    kind: type, name: str, *, multiline: bool = False, choices: Sequence[str] = (), **changes: Any
+    kind: type,
+    name: str,
+    *,
+    multiline: bool = False,
+    choices: Sequence[str] = (),
+    most: float = MOST_IN_A_FORM,
+    **changes: Any,
 ) -> io.Input:
-    """One such input; `changes` replace what the description says (`help`, `label`, `default`,
-    `low`, `high`), `choices` those of the type."""
+    """One such input; `changes` replace what the description says (`help`, `label`, `default`),
+    `choices` those of the type; `most` is a lower limit than the field's."""
     field = next(field for field in dataclasses.fields(kind) if field.name == name)
     default = changes.pop("default", field.default)
     known = dataclasses.replace(about(field), **changes)
@@ -44,18 +50,13 @@ def widget(
         return make(io.String.Input, name, multiline=multiline, **told)
     if wanted is bool:
         return make(io.Boolean.Input, name, **told)
-    return _number(name, wanted, known, told)
-
-
-def _number(name: str, wanted: type, known: Option, told: Mapping[str, object]) -> io.Input:
-    """`control_after_generate`: a seed that changes by itself would train again at each run."""
-    low = None if known.low is None else wanted(known.low)
-    high = None if known.high is None else wanted(min(known.high, MOST_STEPS_IN_A_FORM))
-    if wanted is int:
-        return make(
-            io.Int.Input, name, min=low, max=high, step=1, control_after_generate=False, **told
-        )
-    return make(io.Float.Input, name, min=low, max=high, step=0.01, round=0.0001, **told)
+    low, high = known.limits
+    told["min"] = None if low is None else wanted(low)
+    told["max"] = None if high is None else wanted(min(high, most))
+    if wanted is float:
+        return make(io.Float.Input, name, step=0.01, round=0.0001, **told)
+    # a seed that changes by itself would train again at each run
+    return make(io.Int.Input, name, step=1, control_after_generate=False, **told)
 
 
 def _tooltip(known: Option) -> str:

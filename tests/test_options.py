@@ -37,8 +37,8 @@ class Inner:
     """A group."""
 
     title = "Amounts"
-    amount: int = option(3, "how many", label="Amount", low=1, high=9, unit="px")
-    factor: float = option(0.5, "how much", label="Factor", low=0)
+    amount: int = option(3, "how many", label="Amount", limits=(1, 9), unit="px")
+    factor: float = option(0.5, "how much", label="Factor", limits=(0, None))
     kind: Literal["a", "b"] = option("a", "which", label="Kind")
     on: bool = option(False, "whether", label="On", recorded=False)
     size: tuple[int, int] | None = option(None, "size", label="Size", aliases=("dimensions",))
@@ -73,7 +73,7 @@ def test_a_field_says_everything_about_itself() -> None:
     item = next(iter(leaves(Inner)))[1]
     known = about(item)
     assert (known.help, known.label, known.unit) == ("how many", "Amount", "px")
-    assert (known.low, known.high, item.default) == (1, 9, 3)
+    assert (known.limits, item.default) == ((1, 9), 3)
 
 
 def test_the_type_of_a_field_comes_without_none() -> None:

@@ -15,6 +15,7 @@ import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from functools import partial
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import ConfigError, setting
@@ -29,8 +30,8 @@ class Option:
     help: str
     label: str
     unit: str = ""
-    low: float | None = None
-    high: float | None = None
+    limits: tuple[float | None, float | None] = (None, None)
+    """The smallest and the largest value; None is without end."""
     aliases: tuple[str, ...] = ()
     """The names that other programs (diffusers, A1111) use for the same thing."""
     advanced: bool = False
@@ -44,6 +45,12 @@ class Option:
 def option(default: Any = MISSING, help: str = "", *, label: str, **about: Any) -> Any:
     """A dataclass field that describes itself; `about` holds the other fields of `Option`."""
     return field(default=default, metadata={"option": Option(help, label, **about)})
+
+
+unrecorded = partial(option, recorded=False)
+"""An option that is no part of what makes the result, or that names a path."""
+newer = partial(option, quiet=True)
+"""An option that the first version did not have: files name it only where it is not the default."""
 
 
 def group(kind: type) -> Any:
@@ -106,6 +113,13 @@ def check(config: Any) -> None:
             _check_value(type(config), item, getattr(config, item.name))
 
 
+class Checked:
+    """The base of a config class whose values need no check beyond `check`."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
 def require_one(config: Any, one: str, other: str) -> None:
     """Raise ConfigError when both of two settings are on."""
     if getattr(config, one) and getattr(config, other):
@@ -133,14 +147,14 @@ def _check_number(name: str, known: Option, value: Any, wanted: type) -> None:
     kinds = (int,) if wanted is int else (int, float)
     if not isinstance(value, kinds) or isinstance(value, bool) or not math.isfinite(value):
         raise ConfigError(f"{setting(name)} is {value!r}", "", f"give {_kind_of_number(wanted)}")
-    if known.low is not None and value < known.low:
-        raise ConfigError(
-            f"{setting(name)} is {value}", "", f"the smallest possible value is {known.low:g}"
-        )
-    if known.high is not None and value > known.high:
-        raise ConfigError(
-            f"{setting(name)} is {value}", "", f"the largest possible value is {known.high:g}"
-        )
+    low, high = known.limits
+    if low is not None and value < low:
+        fix = f"the smallest possible value is {low:g}"
+    elif high is not None and value > high:
+        fix = f"the largest possible value is {high:g}"
+    else:
+        return
+    raise ConfigError(f"{setting(name)} is {value}", "", fix)
 
 
 def _kind_of_number(wanted: type) -> str:

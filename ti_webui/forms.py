@@ -146,7 +146,7 @@ def shown_as(holder: type, item: Field[Any]) -> tuple[Any, dict[str, Any]] | Non
     if choices := choices_of(holder, item):
         return gr.Radio if len(choices) <= _FEW else gr.Dropdown, {"choices": list(choices)}
     if wanted in (int, float):
-        return _number(wanted, known.low, known.high, optional)
+        return _number(wanted, *known.limits, optional)
     if wanted is str:
         return gr.Textbox, {"max_lines": 1}
     if wanted == tuple[str, ...]:

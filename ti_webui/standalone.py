@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ti_core.cli.options import OptionParser, add_options
+from ti_core.cli.options import OptionParser
 from ti_core.cli.standalone import ModelConfig, open_host
 from ti_core.errors import ConfigError
 from ti_core.options import check, make_config, option
@@ -41,7 +41,7 @@ class PageConfig:
         "address to listen at; anything but this machine's own needs a token",
         label="Address",
     )
-    port: int = option(7863, "port to listen at", label="Port", low=1, high=65535)
+    port: int = option(7863, "port to listen at", label="Port", limits=(1, 65535))
     token: str = option(
         "",
         "a secret that visitors give once, as http://ADDRESS:PORT/?token=SECRET, and programs as "
@@ -72,14 +72,8 @@ class PageConfig:
 
 def parser() -> OptionParser:
     """All options of `ti ui`."""
-    made = OptionParser(
-        prog="ti ui",
-        usage="ti ui --pretrained_model_name_or_path MODEL [options]",
-        description=_ABOUT,
-    )
-    for kind in (ModelConfig, PageConfig):
-        add_options(made, kind)
-    return made
+    usage = "--pretrained_model_name_or_path MODEL [options]"
+    return OptionParser("ti ui", _ABOUT, ModelConfig, PageConfig, usage=usage)
 
 
 def run(argv: Sequence[str]) -> int:

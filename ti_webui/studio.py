@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ti_core.options import check, option
+from ti_core.options import Checked, option
 from ti_core.port.precision import Precision
 from ti_core.port.session import Host
 
@@ -32,7 +32,7 @@ TXT2IMG_FIELDS = (
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Checked):
     """The user's settings: a section of a web UI's Settings page."""
 
     title = "Textual Inversion Studio"
@@ -47,13 +47,8 @@ class Settings:
         label="Preview prompt",
     )
     mixed_precision: Precision = option(
-        "no",
-        "what the model computes in while it trains; the vectors stay fp32",
-        label="Precision",
+        "no", "what the model computes in while it trains; the vectors stay fp32", label="Precision"
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass

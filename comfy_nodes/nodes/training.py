@@ -51,10 +51,10 @@ class TrainingSettings(Node):
             "How fast, how long and in what precision to train, and which previews to make.",
             search_aliases=["learning rate", "steps", "textual inversion", "hyperparameters"],
             inputs=[
-                widget(OptimizerConfig, "max_train_steps", high=_MOST_STEPS),
+                widget(OptimizerConfig, "max_train_steps", most=_MOST_STEPS),
                 *widgets(OptimizerConfig, "learning_rate", "lr_scheduler", "lr_warmup_steps"),
-                widget(OptimizerConfig, "train_batch_size", high=_LARGEST_BATCH),
-                widget(OptimizerConfig, "gradient_accumulation_steps", high=_LARGEST_BATCH),
+                widget(OptimizerConfig, "train_batch_size", most=_LARGEST_BATCH),
+                widget(OptimizerConfig, "gradient_accumulation_steps", most=_LARGEST_BATCH),
                 *widgets(ComputeConfig, "mixed_precision", "seed"),
                 widget(PreviewConfig, "sample_every_n_steps", label="Preview every N steps"),
                 widget(

@@ -39,7 +39,7 @@ class ResidualConfig:
     title = "Residual"
     vectors = 0
     residual_name: str = option("", "name of the file", label="Name")
-    rank: int = option(2, "columns of its matrices", label="Rank", low=1, high=64)
+    rank: int = option(2, "columns of its matrices", label="Rank", limits=(1, 64))
 
     def __post_init__(self) -> None:
         check(self)

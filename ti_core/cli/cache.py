@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..data.latent_cache.config import default_folder
-from ..options import check, make_config, option
-from .options import OptionParser, add_options
+from ..options import Checked, make_config, option
+from .options import OptionParser
 
 _ABOUT = """Tell how much space the latents take that --cache_latents_to_disk keeps for later runs.
 The folder may be deleted at any time; runs that need what was in it encode their pictures anew."""
 
 
 @dataclass(frozen=True)
-class CacheOptions:
+class CacheOptions(Checked):
     """The cache folder, and what to remove from it."""
 
     title = "Cache"
@@ -26,15 +26,10 @@ class CacheOptions:
     )
     clear: bool = option(False, "remove everything that is kept there", label="Clear")
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 def parser() -> OptionParser:
     """All options of `ti cache`."""
-    made = OptionParser(prog="ti cache", usage="ti cache [options]", description=_ABOUT)
-    add_options(made, CacheOptions)
-    return made
+    return OptionParser("ti cache", _ABOUT, CacheOptions, usage="[options]")
 
 
 def run(argv: Sequence[str]) -> int:

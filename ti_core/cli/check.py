@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
-from ..options import check, make_config, option
+from ..options import Checked, make_config, option
 from ..train.config import TrainConfig
-from .options import OptionParser, add_options
+from .options import OptionParser
 from .plain import said
 from .standalone import ModelConfig, open_host
 
@@ -32,33 +32,25 @@ _FINDINGS_SHOWN = 3
 
 
 @dataclass(frozen=True)
-class CheckConfig:
+class CheckConfig(Checked):
     """How the dataset is checked, and how the report is printed."""
 
     title = "Checkup"
-    json: bool = option(False, "print one JSON object", label="JSON", recorded=False)
+    json: bool = option(False, "print one JSON object", label="JSON")
     mirrored: bool = option(
         False,
         "mirrored copies of the pictures are to be made: tell whether that does harm",
         label="Mirrored copies",
-        recorded=False,
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 def parser() -> OptionParser:
     """All options of `ti check`."""
-    made = OptionParser(
-        prog="ti check",
-        usage="ti check FOLDER [--token_string NAME] [--pretrained_model_name_or_path MODEL] "
-        "[options of ti train]",
-        description=_ABOUT,
+    usage = (
+        "FOLDER [--token_string NAME] [--pretrained_model_name_or_path MODEL] [options of ti train]"
     )
+    made = OptionParser("ti check", _ABOUT, CheckConfig, ModelConfig, TrainConfig, usage=usage)
     made.add_argument("folder", nargs="?", metavar="FOLDER", help="the pictures")
-    for kind in (CheckConfig, ModelConfig, TrainConfig):
-        add_options(made, kind)
     return made
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..options import check, option
+from ..options import Checked, option
 
 if TYPE_CHECKING:
     from ..port.session import Session
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class CollectionConfig:
+class CollectionConfig(Checked):
     """The folders whose embeddings may be named."""
 
     title = "Embeddings"
@@ -23,17 +23,10 @@ class CollectionConfig:
         "embedding files, each used by the name of its file",
         label="Embeddings",
         aliases=("embeddings",),
-        recorded=False,
     )
     embeddings_dir: str = option(
-        "",
-        "folder whose embeddings can be used as well",
-        label="Embeddings directory",
-        recorded=False,
+        "", "folder whose embeddings can be used as well", label="Embeddings directory"
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 def open_sources(config: CollectionConfig, session: Session | None) -> Sources:

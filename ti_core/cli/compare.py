@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, DataError
-from ..options import check, make_config, option
+from ..options import Checked, make_config, option
 from .interrupt import stop_on_signals
-from .options import OptionParser, add_options
+from .options import OptionParser
 from .plain import plain
 from .standalone import ModelConfig, open_host
 
@@ -31,7 +31,7 @@ the folder of a run, or several embedding files. --use_best puts the best copy i
 
 
 @dataclass(frozen=True)
-class CompareConfig:
+class CompareConfig(Checked):
     """The copies, prompts and seeds of a comparison."""
 
     title = "What is compared"
@@ -42,7 +42,7 @@ class CompareConfig:
         "1", "weights of the word in each prompt, such as 0.7,1,1.3", label="Weights"
     )
     most_copies: int = option(
-        12, "at most so many of a run's copies, evenly spread", label="Copies", low=1, high=1000
+        12, "at most so many of a run's copies, evenly spread", label="Copies", limits=(1, 1000)
     )
     token_string: str = option(
         "", "the word, where it is not the run's", label="Name", aliases=("placeholder_token",)
@@ -54,33 +54,27 @@ class CompareConfig:
         label="Dataset directory",
     )
     draws: int = option(
-        8, "how often each picture is noised; 0: no losses", label="Draws", low=0, high=1000
+        8, "how often each picture is noised; 0: no losses", label="Draws", limits=(0, 1000)
     )
     outdir: str = option("compare", "folder for the sheets", label="Output directory")
     json: bool = option(False, "print one JSON object", label="JSON")
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 @dataclass(frozen=True)
-class PictureConfig:
+class PictureConfig(Checked):
     """How the pictures of a comparison are made."""
 
     title = "Pictures"
     negative_prompt: str = option("", "what shall not be seen", label="Negative prompt")
-    seed: int = option(0, "the first seed", label="Seed", low=0)
-    images_per_prompt: int = option(1, "seeds in each place", label="Pictures", low=1, high=16)
-    steps: int = option(20, "sampling steps", label="Sampling steps", low=1, high=150)
-    scale: float = option(7.0, "CFG scale", label="CFG Scale", low=1, high=30)
+    seed: int = option(0, "the first seed", label="Seed", limits=(0, None))
+    images_per_prompt: int = option(1, "seeds in each place", label="Pictures", limits=(1, 16))
+    steps: int = option(20, "sampling steps", label="Sampling steps", limits=(1, 150))
+    scale: float = option(7.0, "CFG scale", label="CFG Scale", limits=(1, 30))
     sampler: str = option("", "the host's first if not given", label="Sampler")
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
-class UseConfig:
+class UseConfig(Checked):
     """Which copy becomes the embedding."""
 
     title = "The best copy"
@@ -94,20 +88,14 @@ class UseConfig:
         label="Overwrite",
     )
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 def parser() -> OptionParser:
     """All options of `ti compare`."""
+    usage = "RUN --pretrained_model_name_or_path MODEL [options]"
     made = OptionParser(
-        prog="ti compare",
-        usage="ti compare RUN --pretrained_model_name_or_path MODEL [options]",
-        description=_ABOUT,
+        "ti compare", _ABOUT, CompareConfig, PictureConfig, UseConfig, ModelConfig, usage=usage
     )
     made.add_argument("sources", nargs="*", metavar="RUN", help="run folder, or embedding files")
-    for kind in (CompareConfig, PictureConfig, UseConfig, ModelConfig):
-        add_options(made, kind)
     return made
 
 

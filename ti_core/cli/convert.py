@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from ..files.formats import FORMATS
-from ..options import check, make_config, option
-from .options import OptionParser, add_options
+from ..options import Checked, make_config, option
+from .options import OptionParser
 from .output import OutputConfig, Target, checked_target, save
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ to --out. Nothing in the files is run, and no file is overwritten unless asked f
 
 
 @dataclass(frozen=True)
-class ConvertConfig:
+class ConvertConfig(Checked):
     """Which embedding of a file is converted, and its new metadata."""
 
     title = "What"
@@ -33,18 +33,12 @@ class ConvertConfig:
     )
     picture: str = option("", "the picture that a card (png) shows", label="Picture")
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 def parser() -> OptionParser:
     """All options of `ti convert`."""
-    made = OptionParser(
-        prog="ti convert", usage="ti convert FILE... --to FORMAT [options]", description=_ABOUT
-    )
+    usage = "FILE... --to FORMAT [options]"
+    made = OptionParser("ti convert", _ABOUT, ConvertConfig, OutputConfig, usage=usage)
     made.add_argument("files", nargs="*", metavar="FILE", help="embedding file")
-    for kind in (ConvertConfig, OutputConfig):
-        add_options(made, kind)
     return made
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..options import check, make_config, option
+from ..options import Checked, make_config, option
 from ..train.config import EmbeddingConfig
-from .options import OptionParser, add_options
+from .options import OptionParser
 from .plain import said
 from .standalone import ModelConfig, open_host
 
@@ -18,7 +18,7 @@ one word, pictures made with it are the word's, bit for bit, until it is trained
 
 
 @dataclass(frozen=True)
-class PlaceConfig:
+class PlaceConfig(Checked):
     """Where the new file goes."""
 
     title = "File"
@@ -27,20 +27,11 @@ class PlaceConfig:
         False, "replace an embedding of that name", label="Overwrite Old Embedding"
     )
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 def parser() -> OptionParser:
     """All options of `ti create`."""
-    made = OptionParser(
-        prog="ti create",
-        usage="ti create --pretrained_model_name_or_path MODEL --token_string NAME [options]",
-        description=_ABOUT,
-    )
-    for kind in (ModelConfig, EmbeddingConfig, PlaceConfig):
-        add_options(made, kind)
-    return made
+    usage = "--pretrained_model_name_or_path MODEL --token_string NAME [options]"
+    return OptionParser("ti create", _ABOUT, ModelConfig, EmbeddingConfig, PlaceConfig, usage=usage)
 
 
 def run(argv: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..options import make_config
-from .options import OptionParser, add_options
+from .options import OptionParser
 from .standalone import ModelConfig, open_host
 
 _ABOUT = """See textual inversion work, without a graphics card or a download: a small model that
@@ -21,8 +21,7 @@ def run(argv: Sequence[str]) -> int:
     from .interrupt import stop_on_signals
     from .progress import Progress
 
-    parser = OptionParser(prog="ti demo", description=_ABOUT)
-    add_options(parser, DemoConfig)
+    parser = OptionParser("ti demo", _ABOUT, DemoConfig)
     config = make_config(DemoConfig, parser.read(argv))
     host = open_host(ModelConfig("demo"))
     control = Control()

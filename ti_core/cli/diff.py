@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
-from ..options import check, make_config, option
-from .options import OptionParser, add_options
+from ..options import Checked, make_config, option
+from .options import OptionParser
 from .plain import plain
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _MOST_SHOWN = 60
 
 
 @dataclass(frozen=True)
-class DiffConfig:
+class DiffConfig(Checked):
     """How the comparison is printed."""
 
     title = "Output"
@@ -33,15 +33,11 @@ class DiffConfig:
         (), "which one of each, in files of several", label="Terms", aliases=("term",)
     )
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 def run(argv: Sequence[str]) -> int:
     """Compare; returns the exit code."""
-    parser = OptionParser(prog="ti diff", description=_ABOUT)
+    parser = OptionParser("ti diff", _ABOUT, DiffConfig)
     parser.add_argument("files", nargs="*", metavar="FILE", help="two embedding files")
-    add_options(parser, DiffConfig)
     typed = parser.read(argv)
     if len(typed["files"]) != 2:
         raise ConfigError(f"{len(typed['files'])} files are given", "", "write ti diff FILE FILE")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..errors import ConfigError
 from ..options import make_config
 from .collection import CollectionConfig, open_sources
-from .options import OptionParser, add_options
+from .options import OptionParser
 from .output import OutputConfig, save, target
 from .standalone import ModelConfig, open_host
 
@@ -17,14 +17,11 @@ text stand for their vectors. Every character is taken literally; (emphasis) can
 
 def parser() -> OptionParser:
     """All options of `ti from-text`."""
+    usage = "TEXT --out FILE --pretrained_model_name_or_path MODEL [options]"
     made = OptionParser(
-        prog="ti from-text",
-        usage="ti from-text TEXT --out FILE --pretrained_model_name_or_path MODEL [options]",
-        description=_ABOUT,
+        "ti from-text", _ABOUT, OutputConfig, ModelConfig, CollectionConfig, usage=usage
     )
     made.add_argument("text", nargs="?", metavar="TEXT", help="the prompt, in quotes")
-    for kind in (OutputConfig, ModelConfig, CollectionConfig):
-        add_options(made, kind)
     return made
 
 

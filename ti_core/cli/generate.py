@@ -13,7 +13,7 @@ from ..errors import ConfigError, EmbeddingError
 from ..families import SIDE_STEP
 from ..options import check, make_config, option
 from .collection import CollectionConfig
-from .options import OptionParser, add_options
+from .options import OptionParser
 from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:
@@ -33,28 +33,27 @@ class GenerateConfig:
     negative_prompt: str = option("", "what not to show", label="Negative prompt")
     outdir: str = option("outputs", "where the pictures go", label="Output directory")
     images_per_prompt: int = option(
-        1, "number of pictures; each has the next seed", label="Batch count", low=1, high=1000
+        1, "number of pictures; each has the next seed", label="Batch count", limits=(1, 1000)
     )
     W: int | None = option(
-        None, "width; the model's own if not given", label="Width", low=SIDE_STEP, high=4096,
+        None, "width; the model's own if not given", label="Width", limits=(SIDE_STEP, 4096),
         unit="px", aliases=("width",),
     )  # fmt: skip
     H: int | None = option(
-        None, "height; the model's own if not given", label="Height", low=SIDE_STEP, high=4096,
+        None, "height; the model's own if not given", label="Height", limits=(SIDE_STEP, 4096),
         unit="px", aliases=("height",),
     )  # fmt: skip
-    steps: int = option(20, "sampling steps", label="Sampling steps", low=1, high=1000)
+    steps: int = option(20, "sampling steps", label="Sampling steps", limits=(1, 1000))
     scale: float = option(
         7.0,
         "how strictly the prompt is followed",
         label="CFG Scale",
-        low=1,
-        high=30,
+        limits=(1, 30),
         aliases=("cfg_scale", "guidance_scale"),
     )
     sampler: str = option("", "sampler; the first of the host's if not given", label="Sampler")
-    seed: int | None = option(None, "random if not given", label="Seed", low=0, high=2**32 - 1)
-    clip_skip: int = option(1, "1 = none skipped, as in A1111", label="Clip skip", low=1, high=12)
+    seed: int | None = option(None, "random if not given", label="Seed", limits=(0, 2**32 - 1))
+    clip_skip: int = option(1, "1 = none skipped, as in A1111", label="Clip skip", limits=(1, 12))
 
     def __post_init__(self) -> None:
         check(self)
@@ -64,14 +63,10 @@ class GenerateConfig:
 
 def parser() -> OptionParser:
     """All options of `ti generate`."""
-    made = OptionParser(
-        prog="ti generate",
-        usage="ti generate --pretrained_model_name_or_path MODEL --prompt TEXT [options]",
-        description=_ABOUT,
+    usage = "--pretrained_model_name_or_path MODEL --prompt TEXT [options]"
+    return OptionParser(
+        "ti generate", _ABOUT, ModelConfig, GenerateConfig, CollectionConfig, usage=usage
     )
-    for kind in (ModelConfig, GenerateConfig, CollectionConfig):
-        add_options(made, kind)
-    return made
 
 
 def run(argv: Sequence[str]) -> int:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, EmbeddingError
-from ..options import check, make_config, option
-from .options import OptionParser, add_options
+from ..options import Checked, make_config, option
+from .options import OptionParser
 from .plain import plain
 from .standalone import ModelConfig, open_host
 
@@ -25,29 +25,21 @@ With a model: how strong each vector is beside an ordinary word, and which words
 
 
 @dataclass(frozen=True)
-class InspectConfig:
+class InspectConfig(Checked):
     """What is printed of each file."""
 
     title = "Output"
     json: bool = option(False, "print JSON, one object for each embedding", label="JSON")
     nearest: int = option(
-        5, "how many words to name for each vector", label="Nearest words", low=0, high=100
+        5, "how many words to name for each vector", label="Nearest words", limits=(0, 100)
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 def parser() -> OptionParser:
     """All options of `ti inspect`."""
-    made = OptionParser(
-        prog="ti inspect",
-        usage="ti inspect FILE... [--pretrained_model_name_or_path MODEL] [options]",
-        description=_ABOUT,
-    )
+    usage = "FILE... [--pretrained_model_name_or_path MODEL] [options]"
+    made = OptionParser("ti inspect", _ABOUT, InspectConfig, ModelConfig, usage=usage)
     made.add_argument("files", nargs="*", metavar="FILE", help="embedding file")
-    for kind in (InspectConfig, ModelConfig):
-        add_options(made, kind)
     return made
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from ..errors import ConfigError
 from ..files.library import Library
 from ..files.library_entry import Clash, Entry
-from ..options import check, make_config, option
-from .options import OptionParser, add_options
+from ..options import Checked, make_config, option
+from .options import OptionParser
 from .plain import plain
 
 _ABOUT = """List the embeddings in folders and their sub-folders, whichever program wrote them, and
@@ -23,7 +23,7 @@ _HEAD = ("name", "for", "vectors", "step", "trigger", "file")
 
 
 @dataclass(frozen=True)
-class ListConfig:
+class ListConfig(Checked):
     """Which embeddings are listed, and how."""
 
     title = "Output"
@@ -35,15 +35,11 @@ class ListConfig:
     )
     cache: bool = option(True, "remember what was seen, for the next time", label="Cache")
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 def run(argv: Sequence[str]) -> int:
     """List; returns the exit code."""
-    parser = OptionParser(prog="ti list", description=_ABOUT)
+    parser = OptionParser("ti list", _ABOUT, ListConfig)
     parser.add_argument("folders", nargs="*", metavar="FOLDER", help="folder of embeddings")
-    add_options(parser, ListConfig)
     typed = parser.read(argv)
     folders = [Path(name) for name in typed["folders"]]
     if not folders:

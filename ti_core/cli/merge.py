@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from ..errors import ConfigError
 from ..options import make_config
 from .collection import CollectionConfig, open_sources
-from .options import OptionParser, add_options
+from .options import OptionParser
 from .output import OutputConfig, save, target
 from .plain import plain
 from .standalone import ModelConfig, open_host
@@ -38,13 +38,12 @@ class _WithExamples(argparse.RawDescriptionHelpFormatter):
 
 def parser() -> OptionParser:
     """All options of `ti merge`."""
+    usage = "EXPRESSION --out FILE [options]"
     made = OptionParser(
-        prog="ti merge", usage="ti merge EXPRESSION --out FILE [options]", description=_ABOUT
+        "ti merge", _ABOUT, OutputConfig, CollectionConfig, ModelConfig, usage=usage
     )
     made.formatter_class = _WithExamples
     made.add_argument("expression", nargs="?", metavar="EXPRESSION", help="what to make")
-    for kind in (OutputConfig, CollectionConfig, ModelConfig):
-        add_options(made, kind)
     return made
 
 

@@ -19,12 +19,22 @@ from .plain import said
 
 
 class OptionParser(argparse.ArgumentParser):
-    """An argparse parser that raises ConfigError instead of ending the program."""
+    """An argparse parser that raises ConfigError instead of ending the program.
 
-    def __init__(self, **about_it: Any) -> None:
+    `prog` is the command, `about` what `--help` says of it, `kinds` are the config classes whose
+    settings are its options.
+    """
+
+    def __init__(self, prog: str, about: str, *kinds: type, usage: str = "") -> None:
         super().__init__(
-            allow_abbrev=False, formatter_class=_Formatter, argument_default=None, **about_it
+            prog=prog,
+            usage=f"{prog} {usage}" if usage else None,
+            description=about,
+            allow_abbrev=False,
+            formatter_class=_Formatter,
         )
+        for kind in kinds:
+            add_options(self, kind)
 
     def error(self, message: str) -> NoReturn:
         """Say it in one sentence."""

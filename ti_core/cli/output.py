@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigError
 from ..files.formats import FORMATS, FormatName
 from ..files.names import checked_name
-from ..options import check, option
+from ..options import Checked, option
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class OutputConfig:
+class OutputConfig(Checked):
     """The file that a tool writes."""
 
     title = "Result"
@@ -26,7 +26,6 @@ class OutputConfig:
         "",
         "the file to write; its name, without the ending, is the embedding's",
         label="Output file",
-        recorded=False,
     )
     to: FormatName | None = option(
         None,
@@ -34,14 +33,8 @@ class OutputConfig:
         "sd-scripts' keys; png: a card. The ending of the file's name decides if not given",
         label="Format",
         aliases=("save_model_as",),
-        recorded=False,
     )
-    overwrite: bool = option(
-        False, "replace a file of that name", label="Overwrite", recorded=False
-    )
-
-    def __post_init__(self) -> None:
-        check(self)
+    overwrite: bool = option(False, "replace a file of that name", label="Overwrite")
 
 
 @dataclass(frozen=True)

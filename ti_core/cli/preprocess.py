@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
-from ..options import check, make_config, option
+from ..options import Checked, make_config, option
 from .interrupt import stop_on_signals
-from .options import OptionParser, add_options
+from .options import OptionParser
 from .plain import said
 
 _ABOUT = """Make pictures of one size of the photographs in SOURCE, upright and cropped to their
@@ -20,28 +20,20 @@ are those of A1111's "Preprocess images"."""
 
 
 @dataclass(frozen=True)
-class OutputConfig:
+class OutputConfig(Checked):
     """How the outcome is printed."""
 
     title = "Output"
     json: bool = option(False, "print every event as a line of JSON", label="JSON")
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 def parser() -> OptionParser:
     """All options of `ti preprocess`."""
     from ..data.preprocess.config import PreprocessConfig
 
-    made = OptionParser(
-        prog="ti preprocess",
-        usage="ti preprocess SOURCE DESTINATION [options]",
-        description=_ABOUT,
-    )
+    usage = "SOURCE DESTINATION [options]"
+    made = OptionParser("ti preprocess", _ABOUT, PreprocessConfig, OutputConfig, usage=usage)
     made.add_argument("folders", nargs="*", metavar="FOLDER", help="source and destination")
-    add_options(made, PreprocessConfig)
-    add_options(made, OutputConfig)
     return made
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from ..options import check, make_config, option
-from .options import OptionParser, add_options
+from .options import OptionParser
 from .output import OutputConfig, save, target
 from .standalone import ModelConfig, open_host
 
@@ -27,22 +27,20 @@ class ScaleConfig:
 
     title = "How much (one of these)"
     factor: float | None = option(
-        None, "multiply every vector by this", label="Factor", low=-1000, high=1000
+        None, "multiply every vector by this", label="Factor", limits=(-1000, 1000)
     )
     brackets: int | None = option(
         None,
         "as so many pairs of square brackets: each divides by 1.1; negative: round ones",
         label="Brackets",
-        low=-50,
-        high=50,
+        limits=(-50, 50),
     )
     strength: float | None = option(
         None,
         "make the loudest vector this many times as long as an ordinary word (see ti inspect); "
         "needs a model",
         label="Strength",
-        low=0,
-        high=1000,
+        limits=(0, 1000),
     )
     term: str = option("", "which one, in a file of several", label="Term")
 
@@ -58,12 +56,9 @@ class ScaleConfig:
 
 def parser() -> OptionParser:
     """All options of `ti scale`."""
-    made = OptionParser(
-        prog="ti scale", usage="ti scale FILE --factor X --out FILE [options]", description=_ABOUT
-    )
+    usage = "FILE --factor X --out FILE [options]"
+    made = OptionParser("ti scale", _ABOUT, ScaleConfig, OutputConfig, ModelConfig, usage=usage)
     made.add_argument("file", nargs="?", metavar="FILE", help="embedding file")
-    for kind in (ScaleConfig, OutputConfig, ModelConfig):
-        add_options(made, kind)
     return made
 
 

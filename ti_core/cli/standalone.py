@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
-from ..options import check, option
+from ..options import Checked, option
 
 if TYPE_CHECKING:
     from ..hosts.standalone.host import DiffusersHost
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Checked):
     """The model of the standalone host, and the device it runs on."""
 
     title = "Model"
@@ -23,27 +23,19 @@ class ModelConfig:
         "or 'demo' for the small model that comes with the program",
         label="Stable Diffusion checkpoint",
         aliases=("model",),
-        recorded=False,
     )
     v_parameterization: bool = option(
         False,
         "the model predicts v; needed for SD2 768 checkpoints that do not say so themselves",
         label="v-prediction",
-        recorded=False,
     )
     tokenizer: str = option(
         "",
         "folder with vocab.json and merges.txt, for a model with a vocabulary of its own",
         label="Tokenizer",
         advanced=True,
-        recorded=False,
     )
-    device: str = option(
-        "auto", "auto, cpu, cuda or mps", label="Device", advanced=True, recorded=False
-    )
-
-    def __post_init__(self) -> None:
-        check(self)
+    device: str = option("auto", "auto, cpu, cuda or mps", label="Device", advanced=True)
 
 
 def open_host(config: ModelConfig) -> DiffusersHost:

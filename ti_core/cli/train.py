@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
-from ..options import check, make_config, option, to_dict
+from ..options import Checked, make_config, option, to_dict
 from ..train.config import OutputConfig, TrainConfig
-from .options import OptionParser, add_options
+from .options import OptionParser
 from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ style, into a folder, and choose a name that is no word."""
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Checked):
     """Which run is resumed, or what a new one takes its settings from."""
 
     title = "Run"
@@ -35,36 +35,24 @@ class RunConfig:
         "typed here replace them",
         label="Resume",
         aliases=("resume_from_checkpoint",),
-        recorded=False,
     )
     config_file: str = option(
-        "",
-        "settings.json of another run, to start from",
-        label="Settings file",
-        recorded=False,
+        "", "settings.json of another run, to start from", label="Settings file"
     )
     debug_dataset: bool = option(
         False,
         "print the prompts and token ids that would be trained on, and stop",
         label="Show the dataset",
-        recorded=False,
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 def parser() -> OptionParser:
     """All options of `ti train`."""
-    made = OptionParser(
-        prog="ti train",
-        usage="ti train --pretrained_model_name_or_path MODEL --train_data_dir FOLDER "
-        "--token_string NAME [options]",
-        description=_ABOUT,
+    usage = (
+        "--pretrained_model_name_or_path MODEL --train_data_dir FOLDER --token_string "
+        "NAME [options]"
     )
-    for kind in (ModelConfig, TrainConfig, RunConfig):
-        add_options(made, kind)
-    return made
+    return OptionParser("ti train", _ABOUT, ModelConfig, TrainConfig, RunConfig, usage=usage)
 
 
 def run(argv: Sequence[str]) -> int:

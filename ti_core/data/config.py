@@ -8,7 +8,7 @@ from typing import Literal
 
 from ..errors import ConfigError, setting
 from ..families import SIDE_STEP
-from ..options import check, group, option, require_one
+from ..options import check, group, newer, option, require_one, unrecorded
 
 SHORTEST_SIDE, LONGEST_SIDE = 64, 2048
 """Sides in pixels that can be trained at."""
@@ -25,57 +25,48 @@ class BucketConfig:
     """The sizes that pictures are trained at."""
 
     title = "Sizes"
-    enable_bucket: bool = option(
+    enable_bucket: bool = newer(
         False,
         "keep each picture's shape: it goes into the bucket of sizes that fits it best, with about "
         "as many pixels as the resolution has",
         label="Aspect-ratio buckets",
-        quiet=True,
     )
-    min_bucket_reso: int = option(
+    min_bucket_reso: int = newer(
         256,
         "shortest side of a bucket",
         label="Minimum bucket side",
         unit="px",
-        low=64,
-        high=4096,
+        limits=(64, 4096),
         advanced=True,
-        quiet=True,
     )
-    max_bucket_reso: int = option(
+    max_bucket_reso: int = newer(
         1024,
         "longest side of a bucket",
         label="Maximum bucket side",
         unit="px",
-        low=64,
-        high=4096,
+        limits=(64, 4096),
         advanced=True,
-        quiet=True,
     )
-    bucket_reso_steps: int = option(
+    bucket_reso_steps: int = newer(
         64,
         f"sides of buckets are multiples of this, and it is one of {SIDE_STEP}",
         label="Bucket side steps",
         unit="px",
-        low=SIDE_STEP,
-        high=512,
+        limits=(SIDE_STEP, 512),
         advanced=True,
-        quiet=True,
     )
-    bucket_no_upscale: bool = option(
+    bucket_no_upscale: bool = newer(
         False,
         "no picture is enlarged: a small one makes a bucket of its own size; smallest and largest "
         "side do not count then",
         label="Never enlarge for a bucket",
         advanced=True,
-        quiet=True,
     )
-    varsize: bool = option(
+    varsize: bool = newer(
         False,
         f"train each picture at its own size, cut to multiples of {SIDE_STEP}; one batch holds one "
         "size",
         label="Do not resize images",
-        quiet=True,
     )
 
     def __post_init__(self) -> None:
@@ -97,58 +88,46 @@ class TagConfig:
     """What changes in captions from step to step."""
 
     title = "Caption variation"
-    shuffle_caption: bool = option(
+    shuffle_caption: bool = newer(
         False,
         "put the comma-separated parts of captions in a new order at each step",
         label="Shuffle tags by ',' when creating prompts",
-        quiet=True,
     )
-    keep_tokens: int = option(
+    keep_tokens: int = newer(
         0,
         "so many tags at the start stay where they are, and in",
         label="Keep tokens",
-        low=0,
-        quiet=True,
+        limits=(0, None),
     )
-    keep_tokens_separator: str = option(
+    keep_tokens_separator: str = newer(
         "",
         "what divides tags that stay from those that move, such as '|||'; a second one begins "
         "tags that stay at the end; where a caption has it, "
         f"{setting('keep_tokens')} does not count",
         label="Keep tokens separator",
         advanced=True,
-        quiet=True,
     )
-    caption_separator: str = option(
-        ",", "what stands between tags", label="Caption separator", advanced=True, quiet=True
+    caption_separator: str = newer(
+        ",", "what stands between tags", label="Caption separator", advanced=True
     )
-    caption_tag_dropout_rate: float = option(
+    caption_tag_dropout_rate: float = newer(
         0.0,
         "probability of each tag to be left out at a step; never the one with the new word",
         label="Drop out tags when creating prompts",
-        low=0,
-        high=1,
-        quiet=True,
+        limits=(0, 1),
     )
-    caption_dropout_rate: float = option(
+    caption_dropout_rate: float = newer(
         0.0,
         "probability of the whole caption to be left out at a step, but for the new word",
         label="Caption dropout rate",
-        low=0,
-        high=1,
-        quiet=True,
+        limits=(0, 1),
     )
-    caption_prefix: str = option(
-        "", "words before every caption", label="Caption prefix", quiet=True
-    )
-    caption_suffix: str = option(
-        "", "words after every caption", label="Caption suffix", quiet=True
-    )
-    insert_trigger: bool = option(
+    caption_prefix: str = newer("", "words before every caption", label="Caption prefix")
+    caption_suffix: str = newer("", "words after every caption", label="Caption suffix")
+    insert_trigger: bool = newer(
         False,
         "put the new word in front of captions that lack it",
         label="Insert the name where it is missing",
-        quiet=True,
     )
 
     def __post_init__(self) -> None:
@@ -162,12 +141,11 @@ class DataConfig:
     """Where pictures and captions are, and how they are read."""
 
     title = "Dataset"
-    train_data_dir: str = option(
+    train_data_dir: str = unrecorded(
         "",
         "folder with the pictures; captions lie beside them as .txt files",
         label="Dataset directory",
         aliases=("data_root",),
-        recorded=False,
     )
     resolution: tuple[int, int] | None = option(
         None,
@@ -188,7 +166,7 @@ class DataConfig:
         label="Caption extension",
         advanced=True,
     )
-    prompt_template: str = option(
+    prompt_template: str = unrecorded(
         "auto",
         "text file with one prompt a line, [name] and [filewords] in it, or one that comes with "
         "the program: style, style_filewords, subject, subject_filewords, hypernetwork, none; "
@@ -196,12 +174,9 @@ class DataConfig:
         "embedding, and else uses subject_filewords, or subject where there are no captions",
         label="Prompt template",
         aliases=("template_file",),
-        recorded=False,
     )
     use_object_template: bool = option(
-        False,
-        "learn a thing: the subject template, captions ignored",
-        label="Use object template",
+        False, "learn a thing: the subject template, captions ignored", label="Use object template"
     )
     use_style_template: bool = option(
         False, "learn a style: the style template, captions ignored", label="Use style template"
@@ -229,78 +204,68 @@ class DataConfig:
         advanced=True,
     )
 
-    reg_data_dir: str = option(
+    reg_data_dir: str = unrecorded(
         "",
         "folder with regularisation pictures, in sub-folders called <repeats>_<words>; they are "
         "trained on with these words in place of the new one",
         label="Regularisation directory",
         advanced=True,
-        recorded=False,
     )
-    prior_loss_weight: float = option(
+    prior_loss_weight: float = newer(
         1.0,
         "how much the loss of a regularisation picture counts",
         label="Prior loss weight",
-        low=0,
-        high=100,
+        limits=(0, 100),
         advanced=True,
-        quiet=True,
     )
-    dataset_config: str = option(
+    dataset_config: str = unrecorded(
         "",
         "kohya's dataset file (.toml or .json): several folders, each with settings of its own, "
         f"which replace those given here; {setting('train_data_dir')} and "
         f"{setting('reg_data_dir')} are not read then",
         label="Dataset file",
         advanced=True,
-        recorded=False,
     )
-    caption_lines: CaptionLines = option(
+    caption_lines: CaptionLines = newer(
         "auto",
         "what is read of a caption file with several lines: all of it, as in A1111, or the first "
         "line, as in kohya's scripts; 'auto' is 'first' for kohya's numbered folders and dataset "
         "files, and else 'all'",
         label="Lines of a caption file",
         advanced=True,
-        quiet=True,
     )
-    flip_aug: bool = option(
+    flip_aug: bool = newer(
         False,
         "show each picture mirrored half of the time; not for faces, lettering, anything one-sided",
         label="Flip augmentation",
-        quiet=True,
     )
-    color_aug: bool = option(
+    color_aug: bool = newer(
         False,
         "now and then change a picture's hue or brightness a little; those pictures go through the "
         "VAE again, which takes time and memory",
         label="Colour augmentation",
         advanced=True,
-        quiet=True,
     )
-    masked_loss: bool = option(
+    masked_loss: bool = newer(
         False,
         "learn only what a mask shows, white counting most: the file NAME_mask.png beside "
         "NAME.png, else the picture's alpha channel; a picture without either counts alike "
         "everywhere",
         label="Use PNG alpha channel as loss weight",
         aliases=("alpha_mask", "use_weight"),
-        quiet=True,
     )
-    mask_scale: MaskScale = option(
+    mask_scale: MaskScale = newer(
         "mean",
         "mean stretches each mask so that its darkest part counts nothing and the mean is 1, as in "
         "A1111; none takes black as 0 and white as 1, as in kohya's scripts",
         label="Scale of masks",
         advanced=True,
-        quiet=True,
     )
-    skip_checkup: bool = option(
+    skip_checkup: bool = unrecorded(
         False,
         "train without looking at the pictures and captions for what would spoil it",
         label="Skip the checkup",
         advanced=True,
-        recorded=False,
     )
     sizes: BucketConfig = group(BucketConfig)
     tags: TagConfig = group(TagConfig)

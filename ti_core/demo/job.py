@@ -65,12 +65,12 @@ class DemoConfig:
         "", "your own pictures, instead of the bundled ones", label="Dataset directory"
     )
     max_train_steps: int = option(
-        400, "optimiser updates", label="Max steps", unit="steps", low=1, high=100_000
+        400, "optimiser updates", label="Max steps", unit="steps", limits=(1, 100_000)
     )
     pictures: int = option(
-        32, "pictures to score, before and after", label="Pictures", low=4, high=256
+        32, "pictures to score, before and after", label="Pictures", limits=(4, 256)
     )
-    seed: int = option(0, "same seed, same result", label="Seed", low=0, high=2**31)
+    seed: int = option(0, "same seed, same result", label="Seed", limits=(0, 2**31))
 
     def __post_init__(self) -> None:
         check(self)

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from ..data.config import DataConfig
 from ..data.latent_cache.config import CacheConfig
 from ..files.names import checked_name
-from ..options import check, group, option, require_one
+from ..options import Checked, check, group, option, require_one, unrecorded
 from ..port.precision import Precision
 from ..schedule import Decay, parse_schedule
 from .optimizers import OptimizerName
@@ -33,7 +33,7 @@ class LearnedConfig(Protocol):
 
 
 @dataclass(frozen=True)
-class EmbeddingConfig:
+class EmbeddingConfig(Checked):
     """The word: its name, its number of vectors and what they start from."""
 
     title = "Embedding"
@@ -53,8 +53,7 @@ class EmbeddingConfig:
         1,
         "how many vectors stand for the word; each takes one of the 75 places in a prompt",
         label="Number of vectors per token",
-        low=1,
-        high=75,
+        limits=(1, 75),
         aliases=("num_vectors",),
     )
     init_rule: FillRule = option(
@@ -64,29 +63,21 @@ class EmbeddingConfig:
         label="Filling rule",
         advanced=True,
     )
-    weights: str = option(
-        "",
-        "embedding file to start from instead of words",
-        label="Start from embedding file",
-        recorded=False,
+    weights: str = unrecorded(
+        "", "embedding file to start from instead of words", label="Start from embedding file"
     )
-    metadata_license: str = option(
+    metadata_license: str = unrecorded(
         "",
         "licence under which others may use the embedding, such as CC0-1.0; noted in the file",
         label="Licence",
-        recorded=False,
         advanced=True,
     )
-    metadata_is_negative_embedding: bool = option(
+    metadata_is_negative_embedding: bool = unrecorded(
         False,
         "note in the file that it is meant for the negative prompt",
         label="For the negative prompt",
-        recorded=False,
         advanced=True,
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
     @property
     def name(self) -> str:
@@ -120,19 +111,22 @@ class OptimizerConfig:
         label="Learning rate decay",
     )
     lr_warmup_steps: int = option(
-        0, "steps over which the rate rises from 0", label="Warm-up steps", unit="steps", low=0
+        0,
+        "steps over which the rate rises from 0",
+        label="Warm-up steps",
+        unit="steps",
+        limits=(0, None),
     )
     max_train_steps: int = option(
         1600,
         "optimiser updates over the whole life of the embedding",
         label="Max steps",
         unit="steps",
-        low=1,
-        high=10_000_000,
+        limits=(1, 10_000_000),
     )
-    train_batch_size: int = option(1, "pictures in one pass", label="Batch size", low=1, high=1024)
+    train_batch_size: int = option(1, "pictures in one pass", label="Batch size", limits=(1, 1024))
     gradient_accumulation_steps: int = option(
-        1, "passes that make one update", label="Gradient accumulation steps", low=1, high=1024
+        1, "passes that make one update", label="Gradient accumulation steps", limits=(1, 1024)
     )
     optimizer_type: OptimizerName = option(
         "AdamW",
@@ -157,7 +151,7 @@ class OptimizerConfig:
         0.0,
         "kohya's way to write gradient clipping by norm; 0 is off",
         label="Max gradient norm",
-        low=0,
+        limits=(0, None),
         advanced=True,
     )
 
@@ -170,21 +164,18 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
-class ComputeConfig:
+class ComputeConfig(Checked):
     """What the model computes in, and where randomness begins."""
 
     title = "Precision and seed"
     mixed_precision: Precision = option(
         "no", "what the model computes in; the vectors stay fp32", label="Precision"
     )
-    seed: int = option(0, "same seed, same embedding", label="Seed", low=0, high=2**63 - 1)
-
-    def __post_init__(self) -> None:
-        check(self)
+    seed: int = option(0, "same seed, same embedding", label="Seed", limits=(0, 2**63 - 1))
 
 
 @dataclass(frozen=True)
-class TextConfig:
+class TextConfig(Checked):
     """How training prompts are read."""
 
     title = "Reading of prompts"
@@ -192,8 +183,7 @@ class TextConfig:
         1,
         "text encoder layer to use, counted from the last; 1 = none skipped, as in A1111",
         label="Clip skip",
-        low=1,
-        high=12,
+        limits=(1, 12),
         advanced=True,
     )
     parse_emphasis: bool = option(
@@ -203,121 +193,98 @@ class TextConfig:
         advanced=True,
     )
 
-    def __post_init__(self) -> None:
-        check(self)
-
 
 @dataclass(frozen=True)
-class OutputConfig:
+class OutputConfig(Checked):
     """What a run writes, and where."""
 
     title = "Files"
-    output_dir: str = option(
-        "embeddings", "where the embedding goes", label="Embeddings directory", recorded=False
+    output_dir: str = unrecorded(
+        "embeddings", "where the embedding goes", label="Embeddings directory"
     )
-    output_name: str = option(
+    output_name: str = unrecorded(
         "",
         "file name of the embedding, without ending; the new word itself if not given",
         label="Output name",
         advanced=True,
-        recorded=False,
     )
-    overwrite: bool = option(
-        False,
-        "replace an embedding of that name",
-        label="Overwrite Old Embedding",
-        recorded=False,
+    overwrite: bool = unrecorded(
+        False, "replace an embedding of that name", label="Overwrite Old Embedding"
     )
-    write_sidecars: bool = option(
+    write_sidecars: bool = unrecorded(
         True,
         "write NAME.preview.png and NAME.json beside the embedding, which web UIs show; your own "
         "are kept",
         label="Preview and notes beside the embedding",
         advanced=True,
-        recorded=False,
     )
-    logging_dir: str = option(
+    logging_dir: str = unrecorded(
         "textual_inversion",
         "where runs keep copies, previews, logs and what is needed to resume",
         label="Log directory",
-        recorded=False,
     )
-    save_every_n_steps: int = option(
+    save_every_n_steps: int = unrecorded(
         500,
         "save a copy of the embedding every so many steps; 0 is never",
         label="Save a copy of embedding to log directory every N steps, 0 to disable",
         unit="steps",
-        low=0,
+        limits=(0, None),
         aliases=("save_steps",),
-        recorded=False,
     )
-    save_state_every_n_steps: int = option(
+    save_state_every_n_steps: int = unrecorded(
         50,
         "save what is needed to resume exactly every so many steps",
         label="Save state every N steps",
         unit="steps",
-        low=1,
+        limits=(1, None),
         aliases=("checkpointing_steps",),
         advanced=True,
-        recorded=False,
     )
-    loss_csv_every: int = option(
+    loss_csv_every: int = unrecorded(
         10,
         "write a line of textual_inversion_loss.csv every so many steps; 0 is never",
         label="Save a csv containing the loss every N steps",
         unit="steps",
-        low=0,
+        limits=(0, None),
         advanced=True,
-        recorded=False,
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
-class PreviewConfig:
+class PreviewConfig(Checked):
     """The preview pictures of a run."""
 
     title = "Previews"
-    sample_every_n_steps: int = option(
+    sample_every_n_steps: int = unrecorded(
         500,
         "make preview pictures every so many steps; 0 is never",
         label="Save an image to log directory every N steps, 0 to disable",
         unit="steps",
-        low=0,
+        limits=(0, None),
         aliases=("validation_steps",),
-        recorded=False,
     )
-    sample_at_first: bool = option(
-        True,
-        "also before the first step, to compare with",
-        label="Preview before training",
-        recorded=False,
+    sample_at_first: bool = unrecorded(
+        True, "also before the first step, to compare with", label="Preview before training"
     )
-    sample_prompts: str = option(
+    sample_prompts: str = unrecorded(
         "a picture of [name]",
         "prompt of the previews, or a text file with one a line; a line may end with kohya's "
         "--n negative --w width --h height --d seed --l scale --s steps",
         label="Preview prompt",
         aliases=("validation_prompt",),
-        recorded=False,
     )
-    sample_steps: int = option(
-        20, "sampling steps", label="Sampling steps", low=1, high=150, advanced=True, recorded=False
+    sample_steps: int = unrecorded(
+        20, "sampling steps", label="Sampling steps", limits=(1, 150), advanced=True
     )
-    sample_cfg_scale: float = option(
-        7.0, "CFG scale", label="CFG Scale", low=1, high=30, advanced=True, recorded=False
+    sample_cfg_scale: float = unrecorded(
+        7.0, "CFG scale", label="CFG Scale", limits=(1, 30), advanced=True
     )
-    sample_seed: int = option(
-        0, "seed of the previews", label="Preview seed", low=0, advanced=True, recorded=False
+    sample_seed: int = unrecorded(
+        0, "seed of the previews", label="Preview seed", limits=(0, None), advanced=True
     )
-    sample_sampler: str = option(
-        "", "sampler; the host's first if not given", label="Sampler", advanced=True, recorded=False
+    sample_sampler: str = unrecorded(
+        "", "sampler; the host's first if not given", label="Sampler", advanced=True
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 class BaseTrainConfig:

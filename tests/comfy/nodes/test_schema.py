@@ -82,8 +82,9 @@ def test_widgets_say_what_the_settings_say() -> None:
                 if each.id not in LONG:
                     assert each.display_name == known.label
                 assert each.default == fields[each.id].default
-                assert each.min is None or each.min == known.low
-                assert each.max is None or each.max <= (known.high or each.max)
+                low, high = known.limits
+                assert each.min is None or each.min == low
+                assert each.max is None or each.max <= (high or each.max)
                 seen += 1
     assert seen == 21
 

@@ -6,50 +6,42 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...options import check, option
+from ...options import Checked, unrecorded
 
 
 @dataclass(frozen=True)
-class CacheConfig:
+class CacheConfig(Checked):
     """Where latents are kept."""
 
     title = "Latents"
-    cache_latents: bool = option(
+    cache_latents: bool = unrecorded(
         True,
         "encode every picture once, before the first step; otherwise at each step, which is slower "
         "and needs the VAE all the time",
         label="Encode pictures once",
         advanced=True,
-        recorded=False,
     )
-    cache_latents_to_disk: bool = option(
+    cache_latents_to_disk: bool = unrecorded(
         False,
         "keep latents on the disk instead of in memory: later runs on the same pictures start at "
         "once, and ten thousand pictures take no more memory than ten",
         label="Keep latents on disk",
-        recorded=False,
     )
-    latent_cache_dir: str = option(
+    latent_cache_dir: str = unrecorded(
         "",
         "folder for these latents, shared by all runs and models; may be deleted at any time; "
         "the system's folder for such things if not given",
         label="Latent cache directory",
         advanced=True,
-        recorded=False,
     )
-    latent_cache_gb: float = option(
+    latent_cache_gb: float = unrecorded(
         20.0,
         "how large that folder may grow: what was not used for the longest time is removed",
         label="Most space for latents",
         unit="GB",
-        low=0.1,
-        high=100_000,
+        limits=(0.1, 100_000),
         advanced=True,
-        recorded=False,
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
     @property
     def folder(self) -> Path:

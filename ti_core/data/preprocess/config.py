@@ -10,7 +10,7 @@ from typing import Literal
 
 from ...errors import ConfigError, setting
 from ...families import SIDE_STEP
-from ...options import check, group, option
+from ...options import Checked, check, group, option
 from ..config import ResizeMode
 
 SplitRule = Literal["tiles", "two"]
@@ -19,7 +19,7 @@ ExistingCaption = Literal["ignore", "copy", "prepend", "append"]
 
 
 @dataclass(frozen=True)
-class SplitConfig:
+class SplitConfig(Checked):
     """How long pictures are split into tiles."""
 
     title = "Split oversized images"
@@ -41,23 +41,18 @@ class SplitConfig:
         "tiles: split when the short side, in the shape of the target, is at most this part of "
         "the long one",
         label="Split image threshold",
-        low=0,
-        high=1,
+        limits=(0, 1),
     )
     overlap_ratio: float = option(
         0.2,
         "tiles: how much of a tile lies in the next one too, at least",
         label="Split image overlap ratio",
-        low=0,
-        high=0.9,
+        limits=(0, 0.9),
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
-class FocalConfig:
+class FocalConfig(Checked):
     """What the focal point of a picture is found by."""
 
     title = "Auto focal point crop"
@@ -71,24 +66,21 @@ class FocalConfig:
         0.9,
         "how much faces count; they are found by OpenCV where it is installed",
         label="Focal point face weight",
-        low=0,
-        high=1,
+        limits=(0, 1),
         aliases=("process_focal_crop_face_weight",),
     )
     focal_crop_entropy_weight: float = option(
         0.15,
         "how much the part with the most different tones counts",
         label="Focal point entropy weight",
-        low=0,
-        high=1,
+        limits=(0, 1),
         aliases=("process_focal_crop_entropy_weight",),
     )
     focal_crop_edges_weight: float = option(
         0.5,
         "how much corners and edges count",
         label="Focal point edges weight",
-        low=0,
-        high=1,
+        limits=(0, 1),
         aliases=("process_focal_crop_edges_weight",),
     )
     focal_crop_debug: bool = option(
@@ -97,9 +89,6 @@ class FocalConfig:
         label="Create debug image",
         aliases=("process_focal_crop_debug",),
     )
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 @dataclass(frozen=True)
@@ -118,8 +107,7 @@ class AutosizeConfig:
         "smallest side",
         label="Dimension lower bound",
         unit="px",
-        low=64,
-        high=2048,
+        limits=(64, 2048),
         aliases=("process_multicrop_mindim",),
     )
     multicrop_maxdim: int = option(
@@ -127,8 +115,7 @@ class AutosizeConfig:
         "largest side",
         label="Dimension upper bound",
         unit="px",
-        low=64,
-        high=2048,
+        limits=(64, 2048),
         aliases=("process_multicrop_maxdim",),
     )
     multicrop_minarea: int = option(
@@ -136,8 +123,7 @@ class AutosizeConfig:
         "smallest area",
         label="Area lower bound",
         unit="px",
-        low=64 * 64,
-        high=2048 * 2048,
+        limits=(64 * 64, 2048 * 2048),
         aliases=("process_multicrop_minarea",),
     )
     multicrop_maxarea: int = option(
@@ -145,8 +131,7 @@ class AutosizeConfig:
         "largest area",
         label="Area upper bound",
         unit="px",
-        low=64 * 64,
-        high=2048 * 2048,
+        limits=(64 * 64, 2048 * 2048),
         aliases=("process_multicrop_maxarea",),
     )
     multicrop_objective: Objective = option(
@@ -159,8 +144,7 @@ class AutosizeConfig:
         0.1,
         "how far the shape may be off: 0.1 crops at most a tenth away",
         label="Error threshold",
-        low=0,
-        high=1,
+        limits=(0, 1),
         aliases=("process_multicrop_threshold",),
     )
 
@@ -193,30 +177,26 @@ class CaptionConfig:
         "describe the pictures with this BLIP model: a folder, or the name of one that was "
         "downloaded before; needs transformers; nothing is downloaded",
         label="BLIP model",
-        recorded=False,
     )
     blip_min_length: int = option(
         24,
         "shortest description by BLIP",
         label="BLIP: minimum description length",
         unit="tokens",
-        low=1,
-        high=128,
+        limits=(1, 128),
     )
     blip_max_length: int = option(
         48,
         "longest description by BLIP",
         label="BLIP: maximum description length",
         unit="tokens",
-        low=1,
-        high=256,
+        limits=(1, 256),
     )
     blip_num_beams: int = option(
         1,
         "how many wordings BLIP follows at once; more is slower",
         label="BLIP: num_beams",
-        low=1,
-        high=16,
+        limits=(1, 16),
         advanced=True,
     )
     tags_dir: str = option(
@@ -224,7 +204,6 @@ class CaptionConfig:
         "folder where a tagger has put a .txt file for each picture; its tags come after BLIP's "
         "description",
         label="Tagger's folder",
-        recorded=False,
     )
     tags_use_spaces: bool = option(
         True, "in tags, spaces for underscores", label="deepbooru: use spaces in tags"
@@ -266,8 +245,7 @@ class PreprocessConfig:
         f"of the result, a multiple of {SIDE_STEP}",
         label="Width",
         unit="px",
-        low=64,
-        high=2048,
+        limits=(64, 2048),
         aliases=("process_width",),
     )
     height: int = option(
@@ -275,8 +253,7 @@ class PreprocessConfig:
         f"of the result, a multiple of {SIDE_STEP}",
         label="Height",
         unit="px",
-        low=64,
-        high=2048,
+        limits=(64, 2048),
         aliases=("process_height",),
     )
     resize_mode: ResizeMode = option(
