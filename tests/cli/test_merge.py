@@ -82,7 +82,7 @@ def test_equal_merges_are_equal_files(ti: Ti, style: torch.Tensor) -> None:
         (["nobody", "--out", "x"], 1, "there is no embedding 'nobody'"),
         (["'cat' + my-style", "--out", "taken", *MODEL], 2, "exists already"),
         (["'cat'", "--out", "a:b", *MODEL], 2, "characters that web UIs drop"),
-        (["'cat', 99999", "--out", "x", *MODEL], 1, "there is no token 99999"),
+        (["'cat', 99999", "--out", "x", *MODEL], 2, "there is no token 99999"),
         (["''", "--out", "x", *MODEL], 1, "'' has no vectors"),
         (["'a'", "more", "--out", "x"], 2, "unexpected word more"),
     ],

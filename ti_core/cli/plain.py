@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-from ..data.preprocess.config import PreprocessConfig
-from ..options import setting_names, with_names
-from ..train.config import TrainConfig
-from .collection import CollectionConfig
-from .standalone import ModelConfig
+import re
 
 
 def plain(text: str, keep: str = "") -> str:
@@ -18,14 +12,8 @@ def plain(text: str, keep: str = "") -> str:
 
 
 def said(text: str, keep: str = "") -> str:
-    """The text of an error, notice or finding, with settings as options are typed."""
-    return plain(with_names(text, _flags()), keep)
-
-
-@cache
-def _flags() -> dict[str, str]:
-    kinds = (TrainConfig, PreprocessConfig, ModelConfig, CollectionConfig)
-    return setting_names(lambda name, _: f"--{name}", *kinds)
+    """The text of an error, notice or finding, with each `setting()` as the option is typed."""
+    return plain(re.sub(r"`(\w+)`", r"--\1", text), keep)
 
 
 def _escaped(character: str) -> str:
