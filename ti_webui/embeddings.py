@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from ti_core.errors import HostError
@@ -36,7 +34,7 @@ def _widths(studio: Studio) -> tuple[int, ...]:
         return ()
 
 
-def refreshed(studio: Studio, value: str | None = None) -> Any:
+def refreshed(studio: Studio, value: str | None = None) -> dict[str, object]:
     """An update for a dropdown of embeddings, with one of them chosen if it is named."""
-    chosen: dict[str, Any] = {} if value is None else {"value": value}
-    return gr.update(choices=embedding_names(studio), **chosen)
+    choices = embedding_names(studio)
+    return gr.update(choices=choices) if value is None else gr.update(choices=choices, value=value)

@@ -6,9 +6,9 @@ and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field
-from typing import Any, get_origin
+from typing import Any, Generic, TypeVar, get_origin
 
 import gradio as gr
 
@@ -24,27 +24,32 @@ from ti_core.options import (
     value_type,
 )
 
-from .gradio_versions import made
+from .gradio_versions import Input, Updates, made
 from .markup import in_words
 
+Config = TypeVar("Config")
 _WIDEST_SLIDER = 200
 """From end to end; a number is easier to write then."""
 _FEW = 3
 """As many choices as fit beside each other."""
+Shown = tuple[Callable[..., Input], dict[str, object]]
+"""Class of a component, and its arguments."""
 SIZES = {"minimum": 0, "maximum": LONGEST_SIDE, "step": SIDE_STEP}
 """Width and height; 0 is the size that the model was made for."""
 
 
-class Form:
+class Form(Generic[Config]):
     """The settings of a config class on a page. Components are made where `add` is called."""
 
-    def __init__(self, kind: type, prefix: str, defaults: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, kind: type[Config], prefix: str, defaults: Mapping[str, Any] | None = None
+    ) -> None:
         self.kind, self.prefix, self.defaults = kind, prefix, dict(defaults or {})
         self._fields = {path[-1]: (owner(kind, path), item) for path, item in leaves(kind)}
-        self.components: dict[str, Any] = {}
+        self.components: dict[str, Input] = {}
         """Setting → component; `resolution` is two: `width` and `height`."""
 
-    def add(self, name: str, **looks: Any) -> Any:
+    def add(self, name: str, **looks: object) -> Input:
         """Make the component of a setting at this place of the page."""
         holder, item = self._fields[name]
         if value_type(holder, item)[0] == tuple[int, int]:
@@ -53,7 +58,7 @@ class Form:
         self.components[name] = component
         return component
 
-    def put(self, name: str, component: Any) -> None:
+    def put(self, name: str, component: Input) -> None:
         """A component of the caller's own is the setting's."""
         self.components[name] = component
 
@@ -75,7 +80,7 @@ class Form:
         return found
 
     @property
-    def inputs(self) -> list[Any]:
+    def inputs(self) -> list[Input]:
         """The components, in the order in which `settings` wants their values."""
         return list(self.components.values())
 
@@ -87,11 +92,11 @@ class Form:
             found["resolution"] = size if any(size) else None
         return {name: self._read(name, value) for name, value in found.items()}
 
-    def config(self, settings: Mapping[str, Any]) -> Any:
+    def config(self, settings: Mapping[str, Any]) -> Config:
         """The config. Raises ConfigError for a value that is not possible."""
         return make_config(self.kind, dict(settings))
 
-    def updates(self, settings: Mapping[str, Any]) -> list[Any]:
+    def updates(self, settings: Mapping[str, Any]) -> Updates:
         """For outputs = `inputs`: these settings are shown, the others stay as they are."""
         shown = dict(settings)
         if "resolution" in shown:
@@ -101,9 +106,10 @@ class Form:
             for name in self.components
         ]
 
-    def _component(self, holder: type, item: Field[Any], looks: dict[str, Any]) -> Any:
+    def _component(self, holder: type, item: Field[object], looks: dict[str, object]) -> Input:
         known = about(item)
-        kind, wishes = shown_as(holder, item) or (gr.Textbox, {})
+        shown: Shown = shown_as(holder, item) or (gr.Textbox, {})
+        kind, wishes = shown
         value = self.defaults.get(item.name, item.default)
         wishes |= {
             "label": known.label,
@@ -113,7 +119,7 @@ class Form:
         }
         return made(kind, **(wishes | looks))
 
-    def _add_sizes(self, item: Field[Any]) -> Any:
+    def _add_sizes(self, item: Field[object]) -> Input:
         size = self.defaults.get(item.name) or (0, 0)
         for name, value in zip(("width", "height"), size, strict=True):
             self.components[name] = made(
@@ -126,7 +132,7 @@ class Form:
             )
         return self.components["height"]
 
-    def _read(self, name: str, value: Any) -> Any:
+    def _read(self, name: str, value: object) -> object:
         if name not in self._fields:
             return value
         holder, item = self._fields[name]
@@ -138,8 +144,8 @@ class Form:
         return "" if wanted is str and value is None else value
 
 
-def shown_as(holder: type, item: Field[Any]) -> tuple[Any, dict[str, Any]] | None:
-    """(class of the component, its arguments) for a setting; None for what no form can hold."""
+def shown_as(holder: type, item: Field[object]) -> Shown | None:
+    """How a setting is shown; None for what no form can hold."""
     known, (wanted, optional) = about(item), value_type(holder, item)
     if wanted is bool:
         return gr.Checkbox, {}
@@ -154,9 +160,7 @@ def shown_as(holder: type, item: Field[Any]) -> tuple[Any, dict[str, Any]] | Non
     return (gr.Slider, dict(SIZES)) if wanted == tuple[int, int] else None
 
 
-def _number(
-    wanted: type, low: float | None, high: float | None, optional: bool
-) -> tuple[Any, dict[str, Any]]:
+def _number(wanted: type, low: float | None, high: float | None, optional: bool) -> Shown:
     whole = wanted is int
     if low is None or high is None or high - low > _WIDEST_SLIDER or optional:
         return gr.Number, {"precision": 0} if whole else {}

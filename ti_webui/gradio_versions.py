@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
+from gradio.components import Component as Component
 
+T = TypeVar("T")
+Input = gr.Textbox | gr.Dropdown | gr.Radio | gr.Checkbox | gr.CheckboxGroup | gr.Number | gr.Slider
+"""What a user can fill in."""
+Updates = list[Any]
+"""What a handler gives to its outputs, in their order: values, or what `gr.update` makes."""
 MAJOR = int(gr.__version__.split(".")[0])
 
 
-def made(kind: Callable[..., Any], **wishes: Any) -> Any:
+def made(kind: Callable[..., T], **wishes: object) -> T:
     """A component with those of the wishes that this version of gradio understands.
 
     For looks only: what a component must have is given to its class itself.
@@ -20,26 +26,26 @@ def made(kind: Callable[..., Any], **wishes: Any) -> Any:
     return kind(**{name: value for name, value in wishes.items() if name in known})
 
 
-def html(value: str = "", **looks: Any) -> Any:
+def html(value: str = "", **looks: object) -> gr.HTML:
     """A place for boxes of `markup`; it takes no room while there is none."""
     return made(gr.HTML, value=value, padding=False, elem_classes=["ti-about"], **looks)
 
 
 def on(
-    event: Callable[..., Any],
-    does: Callable[..., Any] | None,
-    inputs: Sequence[Any] = (),
-    outputs: Sequence[Any] = (),
+    event: Callable[..., object],
+    does: Callable[..., object] | None,
+    inputs: Sequence[Component] = (),
+    outputs: Sequence[Component] = (),
     js: str | None = None,
     quiet: bool = False,
-) -> Any:
+) -> None:
     """Bind an event, such as `button.click`; `js` is JavaScript that runs in the page before.
 
     A quiet one shows no progress and does not stand in the queue. None of them is listed as an
     endpoint: programs use `/ti/v1`. What an event takes is known by gradio's version: Forge puts a
     wrapper without a signature around each.
     """
-    wishes: dict[str, Any] = {"_js" if MAJOR < 4 else "js": js} if js else {}
+    wishes: dict[str, object] = {"_js" if MAJOR < 4 else "js": js} if js else {}
     wishes |= {"queue": False, "show_progress": "hidden"} if quiet else {}
     wishes |= {"api_visibility": "private"} if MAJOR >= 6 else {"api_name": False}
-    return event(does, inputs=list(inputs), outputs=list(outputs), **wishes)
+    event(does, inputs=list(inputs), outputs=list(outputs), **wishes)

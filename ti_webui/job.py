@@ -121,7 +121,7 @@ class Jobs:
         kind: Kind,
         name: str,
         work: Callable[[Job], Path | None],
-        claim: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        claim: Callable[[], AbstractContextManager[object]] = nullcontext,
         run: Callable[[Callable[[], None]], None] = _at_once,
     ) -> Job:
         """Begin `work(job)` in a thread; `claim` and `run` are the Studio's.
@@ -171,7 +171,7 @@ class Jobs:
 def _body(
     job: Job,
     work: Callable[[Job], Path | None],
-    claim: Callable[[], AbstractContextManager[Any]],
+    claim: Callable[[], AbstractContextManager[object]],
     run: Callable[[Callable[[], None]], None],
 ) -> None:
     try:

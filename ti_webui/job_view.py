@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 import gradio as gr
 
@@ -16,13 +15,15 @@ from ti_core.errors import HostError, TIError
 from ti_core.train.progress import JobProgress
 
 from . import markup
-from .gradio_versions import on
+from .gradio_versions import Component, Updates, on
 from .job import Job, Kind
 from .studio import Studio
 
-Seen = tuple[Any, ...]
-Show = Callable[[Job, JobProgress], list[Any]]
+Seen = tuple[object, ...]
+Show = Callable[[Job, JobProgress], Updates]
 """What else a page shows of a job: an update for each of its components."""
+Press = Callable[..., Updates]
+"""What a button does."""
 
 
 @dataclass
@@ -31,21 +32,21 @@ class JobView:
 
     studio: Studio
     kind: Kind
-    progress: Any
-    interrupt: Any
-    more: Sequence[Any] = ()
+    progress: gr.HTML
+    interrupt: gr.Button
+    more: Sequence[Component] = ()
     show: Show = lambda job, standing: []
-    first: Sequence[Any] = ()
+    first: Sequence[Component] = ()
     """Components that are brought up to date once, when a page is opened."""
-    first_look: Callable[[], list[Any]] = list
+    first_look: Callable[[], Updates] = list
     """An update for each of these."""
 
     @property
-    def outputs(self) -> list[Any]:
+    def outputs(self) -> list[Component]:
         """What `look` returns updates for, after what was seen."""
         return [self.progress, self.interrupt, *self.more, *self.first]
 
-    def look(self, seen: Seen | None) -> list[Any]:
+    def look(self, seen: Seen | None) -> Updates:
         """What is new since `seen`: [what was seen now, an update for each of the outputs]."""
         first = self.first_look() if seen is None else [gr.update() for _ in self.first]
         job = self.studio.jobs.latest_of(self.kind)
@@ -87,7 +88,7 @@ def build_job_view(studio: Studio, kind: Kind, idle: str) -> JobView:
 
 
 def bind_job_view(
-    view: JobView, message: Any, more: Sequence[Any] = (), show: Show | None = None
+    view: JobView, message: gr.HTML, more: Sequence[Component] = (), show: Show | None = None
 ) -> None:
     """Bind it, when all components are there; `message` is an HTML for answers."""
     view.more = more
@@ -99,10 +100,10 @@ def bind_job_view(
     on(view.interrupt.click, press, [], [message], quiet=True)
 
 
-def errors_first(handler: Callable[..., list[Any]], outputs: int) -> Callable[..., list[Any]]:
+def errors_first(handler: Press, outputs: int) -> Press:
     """A handler whose first output is HTML, where its errors go; the other outputs stay then."""
 
-    def shown(*values: Any) -> list[Any]:
+    def shown(*values: object) -> Updates:
         try:
             return handler(*values)
         except TIError as error:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from PIL import Image
@@ -14,7 +14,7 @@ from ti_core.errors import HostError
 from ti_core.train.progress import JobProgress, Preview
 
 from . import markup
-from .gradio_versions import html, made, on
+from .gradio_versions import Component, Updates, html, made, on
 from .job import Job
 from .studio import Studio
 
@@ -26,7 +26,7 @@ _IDLE = (
     '<div class="ti-idle">Nothing is running. '
     "What you start goes on when you close this page.</div>"
 )
-Seen = tuple[Any, ...]
+Seen = tuple[object, ...]
 
 
 @dataclass
@@ -34,29 +34,29 @@ class Live:
     """The components, and what they show."""
 
     studio: Studio
-    progress: Any
-    gallery: Any
-    notes: Any
-    pause: Any
-    save: Any
-    preview: Any
-    interrupt: Any
-    prompt: Any
-    """Textbox: what is to be written to use the embedding."""
-    send: Any
-    first: list[Any] = field(default_factory=list)
+    progress: gr.HTML
+    gallery: gr.Gallery
+    notes: gr.HTML
+    pause: gr.Button
+    save: gr.Button
+    preview: gr.Button
+    interrupt: gr.Button
+    prompt: gr.Textbox
+    """What is to be written to use the embedding."""
+    send: gr.Button
+    first: list[Component] = field(default_factory=list)
     """Components that are brought up to date once, when a page is opened."""
-    first_look: Callable[[], list[Any]] = list
+    first_look: Callable[[], Updates] = list
     """An update for each of these."""
 
     @property
-    def outputs(self) -> list[Any]:
+    def outputs(self) -> list[Component]:
         """What `look` returns updates for, after what was seen."""
         buttons = [self.pause, self.save, self.preview, self.interrupt]
         shown = [self.progress, self.gallery, self.notes, *buttons, self.prompt, self.send]
         return [*shown, *self.first]
 
-    def look(self, seen: Seen | None) -> list[Any]:
+    def look(self, seen: Seen | None) -> Updates:
         """What is new since `seen`: [what was seen now, an update for each of the outputs]."""
         job = self.studio.jobs.latest_of("train")
         standing = job.standing if job else JobProgress()
@@ -66,9 +66,8 @@ class Live:
             rest = len(self.outputs) - len(self.first)
             return [now, *(gr.update() for _ in range(rest)), *first]
         text = markup.findings(standing.findings) + markup.notices(standing.notices)
-        gallery: Any = gr.update()
-        if seen is None or seen[:2] != now[:2]:
-            gallery = gr.update(value=pictures(standing.previews))
+        is_same = seen is not None and seen[:2] == now[:2]
+        gallery = gr.update() if is_same else gr.update(value=pictures(standing.previews))
         return [
             now,
             gr.update(value=markup.progress(standing, job.name)),
@@ -78,7 +77,7 @@ class Live:
             *first,
         ]
 
-    def _buttons(self, job: Job, standing: JobProgress) -> list[Any]:
+    def _buttons(self, job: Job, standing: JobProgress) -> Updates:
         going = not standing.over
         training = standing.state in ("running", "paused")
         word = "Go on" if job.control.paused and going else "Pause"
@@ -156,11 +155,11 @@ def _opened(path: Path) -> Image.Image | None:
 def build_live(studio: Studio) -> Live:
     """Make the part of a page that shows the running job."""
     with gr.Row(elem_id="ti_controls"):
-        small: dict[str, Any] = {"interactive": False, "min_width": 60}
-        pause = gr.Button("Pause", elem_id="ti_pause", **small)
-        save = gr.Button("Save now", elem_id="ti_save_now", **small)
-        preview = gr.Button("Preview now", elem_id="ti_preview_now", **small)
-        interrupt = gr.Button("Interrupt", variant="stop", elem_id="ti_interrupt", **small)
+        small = partial(gr.Button, interactive=False, min_width=60)
+        pause = small("Pause", elem_id="ti_pause")
+        save = small("Save now", elem_id="ti_save_now")
+        preview = small("Preview now", elem_id="ti_preview_now")
+        interrupt = small("Interrupt", variant="stop", elem_id="ti_interrupt")
     progress = gr.HTML(_IDLE, elem_id="ti_standing")
     with gr.Row(elem_id="ti_use"):
         looks = {"show_copy_button": True, "buttons": ["copy"]}
@@ -186,7 +185,7 @@ def build_live(studio: Studio) -> Live:
     return Live(studio, progress, gallery, notes, pause, save, preview, interrupt, prompt, send)
 
 
-def bind_live(live: Live, message: Any) -> None:
+def bind_live(live: Live, message: gr.HTML) -> None:
     """Bind its buttons, when all of its components are there; `message` is an HTML for answers."""
     seen = gr.State(None)
     poll = gr.Button("Refresh", elem_id=POLL, elem_classes=["ti-hidden"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
-from typing import Any
 
 from ti_core.checkup.aim import Segment
 from ti_core.checkup.disk import spelled as bytes_spelled
@@ -175,7 +174,7 @@ def _result(standing: JobProgress) -> str:
 def shown_errors(handler: Callable[..., str]) -> Callable[..., str]:
     """A handler whose errors become the HTML that it returns, so that they are seen."""
 
-    def shown(*values: Any) -> str:
+    def shown(*values: object) -> str:
         try:
             return handler(*values)
         except TIError as error:

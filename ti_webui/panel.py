@@ -6,9 +6,7 @@ seen; whatever a page shows of a running job comes by that button, in every vers
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import gradio as gr
 
@@ -59,6 +57,5 @@ def shared_fields() -> Shared:
 
 def _keep_out_of_saved_defaults(panel: gr.Blocks) -> None:
     """A1111 writes every component's default into ui-config.json; better ones would not arrive."""
-    blocks: Iterable[Any] = panel.blocks.values()
-    for block in blocks:
-        block.do_not_save_to_config = True
+    for block in panel.blocks.values():
+        vars(block).update(do_not_save_to_config=True)

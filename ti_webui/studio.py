@@ -10,13 +10,18 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ti_core.options import Checked, option
 from ti_core.port.precision import Precision
 from ti_core.port.session import Host
 
 from .job import Jobs, jobs
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from .gradio_versions import Component
 
 TXT2IMG_FIELDS = (
     "prompt",
@@ -59,10 +64,10 @@ class Shared:
     that shows one calls its `render()`, the others use it as input or output of their events.
     """
 
-    dataset_dir: Any
-    """Textbox "Dataset directory", shown by Train; Data fills it with the folder it wrote."""
-    embedding: Any
-    """Dropdown "Embedding", shown by Train: names of embeddings, or a new word."""
+    dataset_dir: gr.Textbox
+    """"Dataset directory", shown by Train; Data fills it with the folder it wrote."""
+    embedding: gr.Dropdown
+    """"Embedding", shown by Train: names of embeddings, or a new word."""
 
 
 def _at_once(work: Callable[[], None]) -> None:
@@ -81,11 +86,11 @@ class Studio:
     settings: Callable[[], Settings] = Settings
     """The user's settings as they are now."""
     jobs: Jobs = field(default_factory=lambda: jobs)
-    claim: Callable[[], AbstractContextManager[Any]] = nullcontext
+    claim: Callable[[], AbstractContextManager[object]] = nullcontext
     """Held while a job works, in its thread: A1111's queue lock, so that pictures wait."""
     run: Callable[[Callable[[], None]], None] = _at_once
     """Calls a job's work and returns when it is done; Forge has it done in its main thread."""
-    txt2img_parameters: Callable[[], Mapping[str, Any]] = dict
+    txt2img_parameters: Callable[[], Mapping[str, Component]] = dict
     """Asked while the panel is built: name out of TXT2IMG_FIELDS → gradio component of the txt2img
     page. Empty where there is no such page."""
     send_to_txt2img: str = ""

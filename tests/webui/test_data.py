@@ -15,6 +15,7 @@ from ti_webui.forms import Form
 from ti_webui.studio import Studio
 from ti_webui.tabs import data_captions, data_checkup, data_preprocess
 
+SettingsForm = data_preprocess.SettingsForm
 EVIL = "<img src=x onerror=alert(1)>"
 
 
@@ -22,7 +23,7 @@ EVIL = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture
-def form() -> Form:
+def form() -> SettingsForm:
     made = Form(PreprocessConfig, "t")
     with gr.Blocks():
         for name in ("width", "height", "flip"):
@@ -42,7 +43,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_pictures_are_made_beside_the_source_and_the_folder_is_filled_in(
-    studio: Studio, form: Form, photos: Path
+    studio: Studio, form: SettingsForm, photos: Path
 ) -> None:
     job = data_preprocess.start(studio, form, str(photos), "", (64, 64, True))
     assert job.wait(60)
@@ -57,7 +58,7 @@ def test_pictures_are_made_beside_the_source_and_the_folder_is_filled_in(
 
 
 def test_what_was_skipped_is_told_with_its_reason_and_without_html(
-    studio: Studio, form: Form, photos: Path
+    studio: Studio, form: SettingsForm, photos: Path
 ) -> None:
     job = data_preprocess.start(studio, form, str(photos), "", (64, 64, False))
     assert job.wait(60)
@@ -68,7 +69,7 @@ def test_what_was_skipped_is_told_with_its_reason_and_without_html(
 
 
 def test_a_job_that_made_nothing_fills_in_no_folder(
-    studio: Studio, form: Form, tmp_path: Path
+    studio: Studio, form: SettingsForm, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
     job = data_preprocess.start(studio, form, str(tmp_path / "empty"), "", (64, 64, False))
@@ -76,7 +77,7 @@ def test_a_job_that_made_nothing_fills_in_no_folder(
     assert "value" not in data_preprocess.shown(0)(job, job.standing)[2]
 
 
-def test_the_source_is_never_written_to(studio: Studio, form: Form, photos: Path) -> None:
+def test_the_source_is_never_written_to(studio: Studio, form: SettingsForm, photos: Path) -> None:
     inside = str(photos / "made")
     job = data_preprocess.start(studio, form, str(photos), inside, (64, 64, False))
     assert job.wait(60)
@@ -86,10 +87,10 @@ def test_the_source_is_never_written_to(studio: Studio, form: Form, photos: Path
 
 @pytest.mark.parametrize(
     ("source", "values", "message"),
-    [("", (64, 64, False), "no source directory"), ("x", (63, 64, False), "width is 63")],
+    [("", (64, 64, False), "no source directory"), ("x", (63, 64, False), "width` is 63")],
 )
 def test_mistakes_are_told_before_any_work(
-    source: str, values: tuple[Any, ...], message: str, studio: Studio, form: Form
+    source: str, values: tuple[Any, ...], message: str, studio: Studio, form: SettingsForm
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         data_preprocess.start(studio, form, source, "", values)

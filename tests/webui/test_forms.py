@@ -51,7 +51,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> TrainPage:
         return build(replace(studio, shared=shared_fields()))
 
 
-def values_of(form: Form) -> list[Any]:
+def values_of(form: Form[TrainConfig]) -> list[Any]:
     return [component.value for component in form.inputs]
 
 

@@ -27,9 +27,10 @@ def test_what_an_event_is_told_gets_through_forges_wrapper(
 ) -> None:
     monkeypatch.setattr(gradio_versions, "MAJOR", major)
     event = Wrapper()
-    on(event, None, ["in"], ["out"], js="() => 1", quiet=True)
+    box = gr.Textbox(render=False)
+    on(event, None, [box], [box], js="() => 1", quiet=True)
     hidden = {"api_visibility": "private"} if major >= 6 else {"api_name": False}
-    common = {"inputs": ["in"], "outputs": ["out"], "queue": False, "show_progress": "hidden"}
+    common = {"inputs": [box], "outputs": [box], "queue": False, "show_progress": "hidden"}
     assert event.given == {**common, **hidden, name: "() => 1"}
 
 

@@ -27,7 +27,7 @@ from ti_core.train.progress import JobProgress
 from .. import markup, tables
 from ..asking import ask
 from ..embeddings import refreshed
-from ..gradio_versions import made, on
+from ..gradio_versions import Input, Updates, made, on
 from ..job import Job
 from ..job_view import bind_job_view, build_job_view, errors_first
 from ..saving import save_new
@@ -90,11 +90,11 @@ class Page:
         self.memory.runs = found
         return list(found)
 
-    def refresh(self) -> Any:
+    def refresh(self) -> dict[str, object]:
         """An update of the runs."""
         return gr.update(choices=self.runs())
 
-    def choose(self, label: str) -> list[Any]:
+    def choose(self, label: str) -> Updates:
         """[update of the copies, of the prompt, of the name]"""
         run = self.memory.runs.get(label or "")
         if run is None:
@@ -165,13 +165,13 @@ class Page:
             files, host, folder, sheets, questions, tell, lambda: control.finishing
         )
 
-    def show(self, job: Job, standing: JobProgress) -> list[Any]:
+    def show(self, job: Job, standing: JobProgress) -> Updates:
         """[ratings, sheets, update of the copy to be used]"""
         made = self.memory.sheets.get(job.id, [])
         sheets = [(thumbnail(e.path, side=_SHEET_SIDE), e.prompt) for e in made]
         found = self.memory.found.get(job.id)
         if found is None or not found.ratings:
-            rated: Any = gr.update(value="") if not standing.over else gr.update()
+            rated = gr.update(value="") if not standing.over else gr.update()
             return [rated, gr.update(value=sheets), gr.update()]
         names = [one.copy.label for one in found.ratings]
         chosen = best(found.ratings).copy.label
@@ -180,7 +180,7 @@ class Page:
 
     # --- using --------------------------------------------------------------------------------
 
-    def press_use(self, label: str, copy: str, name: str, replace_present: bool) -> list[Any]:
+    def press_use(self, label: str, copy: str, name: str, replace_present: bool) -> Updates:
         """[what to say, update of Train's dropdown]"""
         path = self._copy(label, copy)
         saved = use_copy(path, self.studio.save_dir(), (name or "").strip(), bool(replace_present))
@@ -188,7 +188,7 @@ class Page:
         said = f"{path.stem} is {saved.stem} now: write {saved.stem} in a prompt"
         return [markup.box("good", said), refreshed(self.studio)]
 
-    def press_repair(self, label: str, copy: str, strength: float, name: str) -> list[Any]:
+    def press_repair(self, label: str, copy: str, strength: float, name: str) -> Updates:
         """[what to say, update of Train's dropdown]"""
         found = read_embedding(self._copy(label, copy))
         factors = ask(
@@ -292,13 +292,13 @@ def _words(line: str) -> str:
     return line.partition(" --")[0]
 
 
-def _usable(copies: list[str]) -> Any:
+def _usable(copies: list[str]) -> dict[str, object]:
     return gr.update(choices=copies, value=copies[-1] if copies else None)
 
 
-def _fields(page: Page) -> tuple[dict[str, Any], Any]:
+def _fields(page: Page) -> tuple[dict[str, Input], gr.Button]:
     """The components of `Asked` in its order, and the button that looks for new runs."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, Input] = {}
     with gr.Row():
         fields["run"] = gr.Dropdown([], label="Run", elem_id="ti_compare_run")
         refresh = gr.Button("Refresh", elem_id="ti_compare_refresh", scale=0, min_width=90)
@@ -333,7 +333,7 @@ def _fields(page: Page) -> tuple[dict[str, Any], Any]:
     return fields, refresh
 
 
-def _pictures(fields: dict[str, Any]) -> None:
+def _pictures(fields: dict[str, Input]) -> None:
     with gr.Row():
         fields["seed"] = gr.Number(0, label="Seed", precision=0, elem_id="ti_compare_seed")
         fields["count"] = gr.Slider(
@@ -366,7 +366,7 @@ def _pictures(fields: dict[str, Any]) -> None:
                 )
 
 
-def _use(page: Page, run: Any) -> tuple[Any, Any]:
+def _use(page: Page, run: Input) -> tuple[gr.Dropdown, gr.Textbox]:
     """What to do with a copy; returns the components for the copy and for the name."""
     studio = page.studio
     with gr.Group(elem_id="ti_compare_use"):
@@ -397,15 +397,14 @@ def _use(page: Page, run: Any) -> tuple[Any, Any]:
             repair = gr.Button("Save it repaired", elem_id="ti_compare_repair")
     answer = gr.HTML("", elem_id="ti_compare_answer")
     outputs = [answer, *([studio.shared.embedding] if studio.shared else [])]
-    for button, press, inputs in (
-        (use, page.press_use, [run, copy, name, over]),
-        (repair, page.press_repair, [run, copy, strength, other]),
-    ):
-        on(button.click, errors_first(press, len(outputs)), inputs, outputs)
+    press = errors_first(page.press_use, len(outputs))
+    on(use.click, press, [run, copy, name, over], outputs)
+    press = errors_first(page.press_repair, len(outputs))
+    on(repair.click, press, [run, copy, strength, other], outputs)
     return copy, name
 
 
-def _gallery() -> Any:
+def _gallery() -> gr.Gallery:
     return made(
         gr.Gallery,
         label="Sheets",

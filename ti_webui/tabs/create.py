@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import gradio as gr
 
@@ -14,7 +13,7 @@ from .. import markup
 from ..creation import start_creation
 from ..embeddings import refreshed
 from ..forms import Form
-from ..gradio_versions import html, on
+from ..gradio_versions import Updates, html, on
 from ..studio import Studio
 
 _ABOUT = """<p>A new embedding means what its initialization text means, until it is trained. To
@@ -40,14 +39,16 @@ def build(studio: Studio) -> None:
         button = gr.Button("Create embedding", variant="primary", elem_id="ti_create_button")
         message = html(elem_id="ti_create_message")
 
-    def click(overwrite: bool, *values: Any) -> list[Any]:
+    def click(overwrite: bool, *values: object) -> Updates:
         return create(studio, form, overwrite, values)
 
     outputs = [message, studio.shared.embedding] if studio.shared else [message]
     on(button.click, click, [overwrite, *form.inputs], outputs)
 
 
-def create(studio: Studio, form: Form, overwrite: bool, values: Sequence[Any]) -> list[Any]:
+def create(
+    studio: Studio, form: Form[EmbeddingConfig], overwrite: bool, values: Sequence[object]
+) -> Updates:
     """Make it: [what to say, update of Train's dropdown]."""
     try:
         job = start_creation(studio, form.config(form.settings(values)), overwrite)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from ..gradio_versions import on
@@ -33,7 +31,7 @@ def build(studio: Studio) -> None:
     _bind_folder(studio, folder)
 
 
-def _bind_folder(studio: Studio, folder: Any) -> None:
+def _bind_folder(studio: Studio, folder: gr.Textbox) -> None:
     """One folder for Train and Data; the events are such that they do not chase each other."""
     if studio.shared is None:
         return

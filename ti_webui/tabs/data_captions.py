@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -14,7 +13,7 @@ from ti_core.data.caption_editor import CaptionEditor, Change, Entry
 from ti_core.errors import DataError, TIError
 
 from .. import markup
-from ..gradio_versions import made, on
+from ..gradio_versions import Component, Updates, made, on
 from ..thumbnails import gallery
 
 _SHOWN = 200
@@ -58,7 +57,7 @@ def at(desk: Desk, place: int) -> tuple[Desk, Entry]:
 class Page:
     """The components, and what the buttons do."""
 
-    def __init__(self, folder: Any) -> None:
+    def __init__(self, folder: gr.Textbox) -> None:
         self.folder = folder
         self.desk = gr.State(None)
         self.open = gr.Button("Open the captions", elem_id="ti_caption_open")
@@ -105,12 +104,12 @@ class Page:
     # --- what is shown ------------------------------------------------------------------------
 
     @property
-    def outputs(self) -> list[Any]:
+    def outputs(self) -> list[Component]:
         """What every handler returns updates for."""
         shown = [self.where, self.text, self.undo, self.message, self.changes, self.apply]
         return [self.desk, *shown]
 
-    def show(self, desk: Desk, place: int, said: str = "", changes: str = "") -> list[Any]:
+    def show(self, desk: Desk, place: int, said: str = "", changes: str = "") -> Updates:
         """All of the page but the gallery."""
         desk, entry = at(desk, place)
         return [
@@ -123,7 +122,7 @@ class Page:
             gr.update(interactive=bool(desk.changes)),
         ]
 
-    def trouble(self, desk: State, error: TIError) -> list[Any]:
+    def trouble(self, desk: State, error: TIError) -> Updates:
         """What is on the page stays, with the words that may not be saved yet."""
         rest = [gr.update() for _ in self.outputs[1:]]
         rest[3] = gr.update(value=markup.error_box(error))
@@ -131,7 +130,7 @@ class Page:
 
     # --- buttons ------------------------------------------------------------------------------
 
-    def press_open(self, folder: str) -> list[Any]:
+    def press_open(self, folder: str) -> Updates:
         """Read the folder: also an update of the gallery."""
         try:
             desk = opened(folder)
@@ -140,7 +139,7 @@ class Page:
         except TIError as error:
             return [*self.trouble(None, error), gr.update(value=[])]
 
-    def press_turn(self, desk: State, text: str, by: int) -> list[Any]:
+    def press_turn(self, desk: State, text: str, by: int) -> Updates:
         """Another picture, or with 0 the same; words that were not saved are saved first."""
         try:
             desk, said = self._saved(_required(desk), text, asked=by == 0)
@@ -148,7 +147,7 @@ class Page:
         except TIError as error:
             return self.trouble(desk, error)
 
-    def press_select(self, desk: State, text: str, event: gr.SelectData) -> list[Any]:
+    def press_select(self, desk: State, text: str, event: gr.SelectData) -> Updates:
         """A picture of the gallery was clicked."""
         try:
             desk, said = self._saved(_required(desk), text)
@@ -157,7 +156,7 @@ class Page:
         except TIError as error:
             return self.trouble(desk, error)
 
-    def press_undo(self, desk: State) -> list[Any]:
+    def press_undo(self, desk: State) -> Updates:
         """Take the last step back."""
         try:
             desk = _required(desk)
@@ -167,7 +166,7 @@ class Page:
         except TIError as error:
             return self.trouble(desk, error)
 
-    def press_search(self, desk: State, find: str, by: str, regex: bool, case: bool) -> list[Any]:
+    def press_search(self, desk: State, find: str, by: str, regex: bool, case: bool) -> Updates:
         """What a replacement would change; nothing is written."""
         try:
             desk = _required(desk)
@@ -176,7 +175,7 @@ class Page:
         except TIError as error:
             return self.trouble(desk, error)
 
-    def press_apply(self, desk: State) -> list[Any]:
+    def press_apply(self, desk: State) -> Updates:
         """Make the changes that were shown."""
         try:
             desk = _required(desk)
@@ -235,7 +234,7 @@ def _change(change: Change) -> str:
     )
 
 
-def _gallery() -> Any:
+def _gallery() -> gr.Gallery:
     return made(
         gr.Gallery,
         label="Pictures",
@@ -248,14 +247,14 @@ def _gallery() -> Any:
     )
 
 
-def build(folder: Any) -> None:
+def build(folder: gr.Textbox) -> None:
     """Fill its part of the tab."""
     page = Page(folder)
     on(page.open.click, page.press_open, [folder], [*page.outputs, page.gallery])
     written = [page.desk, page.text]
     for button, by in ((page.previous, -1), (page.save, 0), (page.next, 1)):
 
-        def turn(desk: State, text: str, by: int = by) -> list[Any]:
+        def turn(desk: State, text: str, by: int = by) -> Updates:
             return page.press_turn(desk, text, by)
 
         on(button.click, turn, written, page.outputs, quiet=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import gradio as gr
 
@@ -26,20 +25,20 @@ _PROMPTS = 3
 """Of the prompts that are shown with their tokens."""
 
 
-def build(studio: Studio, folder: Any) -> None:
+def build(studio: Studio, folder: gr.Textbox) -> None:
     """Fill its part of the tab."""
     with gr.Row():
         button = gr.Button("Check the pictures", elem_id="ti_checkup_button")
     report = gr.HTML("", elem_id="ti_checkup")
 
-    def press(folder: str, name: Any = "") -> str:
+    def press(folder: str, name: str | None = "") -> str:
         return checked(studio, folder, name)
 
     named = [studio.shared.embedding] if studio.shared else []
     on(button.click, markup.shown_errors(press), [folder, *named], [report])
 
 
-def checked(studio: Studio, folder: str, name: Any) -> str:
+def checked(studio: Studio, folder: str, name: str | None) -> str:
     """The findings as HTML. Raises ConfigError without a folder, or for an impossible name."""
     folder, name = (folder or "").strip(), str(name or "").strip()
     if not folder:

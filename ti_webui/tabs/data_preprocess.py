@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -18,16 +17,18 @@ from ti_core.data.preprocess.config import (
 from ti_core.data.preprocess.events import Finished, PictureDone, Skipped
 from ti_core.data.preprocess.job import preprocess
 from ti_core.errors import ConfigError
+from ti_core.events import Event
 from ti_core.train.progress import JobProgress
 
 from .. import markup, tables
 from ..forms import Form
-from ..gradio_versions import made, on
+from ..gradio_versions import Updates, made, on
 from ..job import Job
-from ..job_view import bind_job_view, build_job_view
+from ..job_view import Show, bind_job_view, build_job_view
 from ..studio import Studio
 from ..thumbnails import gallery
 
+SettingsForm = Form[PreprocessConfig]
 _GROUPS = (
     (SplitConfig, "Split oversized images"),
     (FocalConfig, "Auto focal point crop"),
@@ -42,7 +43,7 @@ _IDLE = (
 )
 
 
-def build(studio: Studio, folder: Any) -> None:
+def build(studio: Studio, folder: gr.Textbox) -> None:
     """Fill the tab; `folder` is the dataset directory, which the destination becomes."""
     form = Form(PreprocessConfig, "ti_preprocess")
     with made(gr.Row, equal_height=False):
@@ -56,7 +57,7 @@ def build(studio: Studio, folder: Any) -> None:
             result = gr.HTML("", elem_id="ti_preprocess_result")
             pictures = _gallery()
 
-    def press(source: str, destination: str, *values: Any) -> str:
+    def press(source: str, destination: str, *values: object) -> str:
         start(studio, form, source, destination, values)
         return ""
 
@@ -66,7 +67,7 @@ def build(studio: Studio, folder: Any) -> None:
     bind_job_view(view, message, [result, pictures, folder, *trained], shown(len(trained)))
 
 
-def _folders() -> tuple[Any, Any]:
+def _folders() -> tuple[gr.Textbox, gr.Textbox]:
     source = gr.Textbox(
         label="Source directory",
         placeholder="folder with the photographs; it is never written to",
@@ -82,7 +83,7 @@ def _folders() -> tuple[Any, Any]:
     return source, destination
 
 
-def _settings(form: Form) -> None:
+def _settings(form: SettingsForm) -> None:
     with gr.Row():
         form.add("width")
         form.add("height")
@@ -98,7 +99,7 @@ def _settings(form: Form) -> None:
             form.add_group(group)
 
 
-def _gallery() -> Any:
+def _gallery() -> gr.Gallery:
     return made(
         gr.Gallery,
         label="Pictures made",
@@ -110,7 +111,9 @@ def _gallery() -> Any:
     )
 
 
-def start(studio: Studio, form: Form, source: str, destination: str, values: Sequence[Any]) -> Job:
+def start(
+    studio: Studio, form: SettingsForm, source: str, destination: str, values: Sequence[object]
+) -> Job:
     """Begin. Raises ConfigError for settings that are not possible, HostBusyError while a job goes
     on."""
     if not (source or "").strip():
@@ -132,10 +135,10 @@ def beside(source: Path) -> Path:
     return absolute.with_name(f"{absolute.name}-processed")
 
 
-def shown(trained: int) -> Any:
+def shown(trained: int) -> Show:
     """What a page shows of the job: result, pictures, and the folder in as many fields."""
 
-    def show(job: Job, standing: JobProgress) -> list[Any]:
+    def show(job: Job, standing: JobProgress) -> Updates:
         if not standing.over:
             return [gr.update(value=""), *(gr.update() for _ in range(2 + trained))]
         events, _ = job.events()
@@ -147,7 +150,7 @@ def shown(trained: int) -> Any:
     return show
 
 
-def told(events: Sequence[Any]) -> str:
+def told(events: Sequence[Event]) -> str:
     """How many there are, and which were skipped and why."""
     end = next((event for event in events if isinstance(event, Finished)), None)
     if end is None:

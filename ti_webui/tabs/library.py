@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 from ti_core.data.pictures import open_image
 from ti_core.errors import DataError
@@ -25,8 +25,8 @@ from .. import markup, tables
 from ..asking import ask, usual_lengths
 from ..collection import Collection
 from ..embeddings import refreshed
-from ..gradio_versions import made, on
-from ..job_view import errors_first
+from ..gradio_versions import Component, Updates, made, on
+from ..job_view import Press, errors_first
 from ..saving import save_new
 from ..studio import Studio
 from ..thumbnails import gallery
@@ -47,7 +47,7 @@ class Page:
     def __init__(self, studio: Studio) -> None:
         self.studio, self.collection = studio, Collection(studio)
 
-    def look(self, seen: Seen | None, wanted: str) -> list[Any]:
+    def look(self, seen: Seen | None, wanted: str) -> Updates:
         """[what was seen now, then as `press_refresh`], when there is news in the folders."""
         self.collection.refresh()
         now = self.collection.version, len(self.studio.usual_lengths)
@@ -55,7 +55,7 @@ class Page:
             return [seen, *(gr.update() for _ in range(4))]
         return [now, *self.press_refresh(wanted)]
 
-    def press_refresh(self, wanted: str = "") -> list[Any]:
+    def press_refresh(self, wanted: str = "") -> Updates:
         """[gallery, table, update of the dropdown, and the skipped]"""
         self.collection.refresh()
         labels = self._matching(wanted)
@@ -97,7 +97,7 @@ class Page:
         clashes = tables.table(("name", "means", "and hides"), hidden)
         return text + tables.folded(f"{len(hidden)} name(s) used twice", clashes)
 
-    def press_measure(self, wanted: str) -> list[Any]:
+    def press_measure(self, wanted: str) -> Updates:
         """[what to say, then as `press_refresh`]: learn how long the model's words are."""
         ask(
             self.studio,
@@ -106,7 +106,7 @@ class Page:
         )
         return ["", *self.press_refresh(wanted)]
 
-    def press_select(self, wanted: str, event: gr.SelectData) -> Any:
+    def press_select(self, wanted: str, event: gr.SelectData) -> dict[str, object]:
         """A picture of the gallery was clicked: an update of the dropdown."""
         place = event.index if isinstance(event.index, int) else event.index[0]
         labels = self._matching(wanted)
@@ -114,7 +114,7 @@ class Page:
 
     # --- one embedding ------------------------------------------------------------------------
 
-    def press_choose(self, label: str) -> list[Any]:
+    def press_choose(self, label: str) -> Updates:
         """[what is known without the model, update of the new name]"""
         if not label:
             return ["", gr.update()]
@@ -132,7 +132,7 @@ class Page:
 
         return ask(self.studio, f"inspect {embedding.name}", question)
 
-    def press_convert(self, label: str, format: str, name: str) -> list[Any]:
+    def press_convert(self, label: str, format: str, name: str) -> Updates:
         """[what to say, update of Train's dropdown]"""
         entry, embedding = self.collection.find(label), self.collection.read(label)
         picture = None
@@ -143,7 +143,7 @@ class Page:
                 picture = None  # a card without its picture is still a card
         return self._saved(converted(embedding, _name(name)), format, picture)
 
-    def press_scale(self, label: str, how: str, amount: float, name: str) -> list[Any]:
+    def press_scale(self, label: str, how: str, amount: float, name: str) -> Updates:
         """[what to say, update of Train's dropdown]"""
         embedding = self.collection.read(label)
         if how == _BY_STRENGTH:
@@ -157,7 +157,7 @@ class Page:
             factors = dict.fromkeys(embedding.vectors, by)
         return self._saved(rescaled(embedding, factors, _name(name)))
 
-    def press_merge(self, expression: str, name: str) -> list[Any]:
+    def press_merge(self, expression: str, name: str) -> Updates:
         """[what to say, update of Train's dropdown]"""
         folders = self.studio.embeddings_dirs()
 
@@ -168,8 +168,8 @@ class Page:
         return self._saved(ask(self.studio, "merge", question))
 
     def _saved(
-        self, made: Embedding, format: str = "safetensors", picture: Any = None
-    ) -> list[Any]:
+        self, made: Embedding, format: str = "safetensors", picture: Image.Image | None = None
+    ) -> Updates:
         path = save_new(self.studio, made, format, picture)
         said = f"{path.name} is written, {made.count} vector(s): write {path.stem} in a prompt"
         return [markup.box("good", said), refreshed(self.studio)]
@@ -248,7 +248,7 @@ def build(studio: Studio) -> None:
     on(cards.select, page.press_select, [wanted], [chosen], quiet=True)
 
 
-def _gallery() -> Any:
+def _gallery() -> gr.Gallery:
     return made(
         gr.Gallery,
         label="Embeddings",
@@ -261,7 +261,7 @@ def _gallery() -> Any:
     )
 
 
-def _one(page: Page) -> Any:
+def _one(page: Page) -> gr.Dropdown:
     """What can be done with one embedding; returns the dropdown that chooses it."""
     chosen = gr.Dropdown([], label="Embedding", elem_id="ti_library_chosen")
     inspect = gr.Button("Strength and nearest words", elem_id="ti_library_inspect")
@@ -280,11 +280,11 @@ def _one(page: Page) -> Any:
     return chosen
 
 
-def _tools(page: Page, chosen: Any, name: Any, answer: Any) -> None:
+def _tools(page: Page, chosen: gr.Dropdown, name: gr.Textbox, answer: gr.HTML) -> None:
     shared = page.studio.shared
     outputs = [answer, *([shared.embedding] if shared else [])]
 
-    def bind(button: Any, press: Any, inputs: Sequence[Any]) -> None:
+    def bind(button: gr.Button, press: Press, inputs: Sequence[Component]) -> None:
         on(button.click, errors_first(press, len(outputs)), inputs, outputs)
 
     with gr.Accordion("Convert", open=False):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ti_core.train.config import TrainConfig
 from .. import markup
 from ..embeddings import all_names, refreshed
 from ..forms import Form
-from ..gradio_versions import html, made, on
+from ..gradio_versions import Component, Updates, html, made, on
 from ..live import Live, bind_live, build_live
 from ..outlook import outlook
 from ..presets import FIRST_GOAL, GOALS, template_for
@@ -51,12 +51,12 @@ class TrainPage:
     """What the buttons do; values of the form come first, as `form.inputs` has them."""
 
     studio: Studio
-    form: Form
+    form: Form[TrainConfig]
     live: Live | None = None
     txt2img: tuple[str, ...] = ()
     """Names of the txt2img fields whose values follow those of the form."""
 
-    def settings(self, values: Sequence[Any]) -> dict[str, Any]:
+    def settings(self, values: Sequence[object]) -> dict[str, Any]:
         """What the form and the txt2img page say."""
         own = len(self.form.inputs)
         settings = self.form.settings(values[:own])
@@ -67,13 +67,13 @@ class TrainPage:
             settings |= preview_settings(fields, features.samplers)
         return settings
 
-    def press_train(self, *values: Any) -> str:
+    def press_train(self, *values: object) -> str:
         """Begin a training, of a new word or of the embedding that is chosen."""
         config = self.form.config(self.settings(values))
         start(self.studio, new_request(self.studio, config))
         return ""
 
-    def press_resume(self, *values: Any) -> str:
+    def press_resume(self, *values: object) -> str:
         """Go on with the newest run of the word."""
         settings = self.settings(values)
         name = settings["token_string"]
@@ -81,18 +81,18 @@ class TrainPage:
         start(self.studio, resume_request(found, name, int(settings["max_train_steps"] or 0)))
         return ""
 
-    def choose_goal(self, goal: str, folder: str) -> list[Any]:
+    def choose_goal(self, goal: str, folder: str) -> Updates:
         """[about it, an update for each component of the form]"""
         settings = GOALS[goal].settings_for(self._family())
         settings["prompt_template"] = template_for(goal, captioned(folder))
         return [markup.box("note", GOALS[goal].about), *self.form.updates(settings)]
 
-    def choose_folder(self, goal: str, folder: str) -> list[Any]:
+    def choose_folder(self, goal: str, folder: str) -> Updates:
         """[what lies there, an update of the prompt template]"""
         template = gr.update(value=template_for(goal, captioned(folder)))
         return [markup.box("note", told_about(folder)), template]
 
-    def choose_embedding(self, name: str, logging_dir: str) -> list[Any]:
+    def choose_embedding(self, name: str, logging_dir: str) -> Updates:
         """[what there is of this name, an update of the number of vectors, one of Max steps]"""
         name = (name or "").strip()
         run = resumable(self.studio, name, logging_dir) if name else None
@@ -109,13 +109,13 @@ class TrainPage:
         steps = gr.update(value=run.config.optimizer.max_train_steps) if run else gr.update()
         return [markup.box("note", "".join(told)), vectors, steps]
 
-    def outlook(self, *values: Any) -> str:
+    def outlook(self, *values: object) -> str:
         """Schedule, token allowance and memory, while the settings are being made."""
         settings = self.form.settings(values[: len(self.form.inputs)])
         settings["token_string"] = "unnamed"
         return markup.outlook(outlook(self.studio, self.form.config(settings)))
 
-    def first_look(self) -> list[Any]:
+    def first_look(self) -> Updates:
         """When a page is opened: the embeddings, and what a run with the defaults would be."""
         settings = {**self.form.defaults, "token_string": "unnamed"}
         told = markup.outlook(outlook(self.studio, self.form.config(settings)))
@@ -154,61 +154,102 @@ def build(studio: Studio) -> TrainPage:
     """Fill the tab, and return what its buttons do."""
     defaults = {**GOALS[FIRST_GOAL].settings_for(None), **settings_of_page(studio)}
     page = TrainPage(studio, Form(TrainConfig, "ti_train", defaults))
-    with made(gr.Row, equal_height=False):
-        with gr.Column(scale=5, min_width=380):
-            parts = _settings(page)
-        with gr.Column(scale=4, min_width=380, elem_id="ti_live"):
-            _buttons(page, parts)
-    _bind(page, parts)
+    _Layout(page).bind()
     return page
 
 
-def _settings(page: TrainPage) -> dict[str, Any]:
-    """The left half; returns the components that are no settings, by name."""
-    form, shared = page.form, page.studio.shared
-    parts: dict[str, Any] = {}
-    assert shared is not None, "the panel makes them before any tab"
-    parts["goal"] = gr.Radio(
-        [(goal.label, key) for key, goal in GOALS.items()],
-        value=FIRST_GOAL,
-        label="What to teach",
-        elem_id="ti_goal",
-    )
-    parts["goal_about"] = html(markup.box("note", GOALS[FIRST_GOAL].about))
-    with gr.Row():
-        shared.embedding.choices = [(name, name) for name in all_names(page.studio)]
-        form.put("token_string", _rendered(shared.embedding))
-        refresh = gr.Button(
-            "Refresh", elem_id="ti_refresh_embedding", scale=0, min_width=90, size="sm"
+class _Layout:
+    """The components that are not settings."""
+
+    def __init__(self, page: TrainPage) -> None:
+        self.page, self.form = page, page.form
+        self.txt2img: list[Component] = []
+        with made(gr.Row, equal_height=False):
+            with gr.Column(scale=5, min_width=380):
+                self._settings()
+            with gr.Column(scale=4, min_width=380, elem_id="ti_live"):
+                self._buttons()
+
+    def _settings(self) -> None:
+        """The left half."""
+        form, shared = self.form, self.page.studio.shared
+        assert shared is not None, "the panel makes them before any tab"
+        self.goal = gr.Radio(
+            [(goal.label, key) for key, goal in GOALS.items()],
+            value=FIRST_GOAL,
+            label="What to teach",
+            elem_id="ti_goal",
         )
-    parts["refresh"] = refresh
-    parts["embedding_about"] = html()
-    with gr.Row():
-        form.add("init_word", info="what it is, in a word or two, such as: cat toy")
-        form.add("num_vectors_per_token")
-    form.put("train_data_dir", _rendered(shared.dataset_dir))
-    parts["folder_about"] = html()
-    _template(page)
-    with gr.Row():
-        form.add("learning_rate")
-        form.add("max_train_steps")
-    parts["outlook"] = html(elem_id="ti_outlook")
-    with gr.Row():
-        form.add("resolution")
-    with gr.Row():
-        form.add("train_batch_size")
-        form.add("gradient_accumulation_steps")
-    with gr.Row():
-        form.add("sample_every_n_steps")
-        form.add("save_every_n_steps")
-    _preview_prompt(page, parts)
-    _folded(page)
-    return parts
+        self.goal_about = html(markup.box("note", GOALS[FIRST_GOAL].about))
+        self.name, self.folder = shared.embedding, shared.dataset_dir
+        with gr.Row():
+            self.name.choices = [(name, name) for name in all_names(self.page.studio)]
+            self.name.render()
+            form.put("token_string", self.name)
+            self.refresh = gr.Button(
+                "Refresh", elem_id="ti_refresh_embedding", scale=0, min_width=90, size="sm"
+            )
+        self.name_about = html()
+        with gr.Row():
+            form.add("init_word", info="what it is, in a word or two, such as: cat toy")
+            form.add("num_vectors_per_token")
+        self.folder.render()
+        form.put("train_data_dir", self.folder)
+        self.folder_about = html()
+        _template(self.page)
+        with gr.Row():
+            form.add("learning_rate")
+            form.add("max_train_steps")
+        self.outlook = html(elem_id="ti_outlook")
+        with gr.Row():
+            form.add("resolution")
+        with gr.Row():
+            form.add("train_batch_size")
+            form.add("gradient_accumulation_steps")
+        with gr.Row():
+            form.add("sample_every_n_steps")
+            form.add("save_every_n_steps")
+        self._preview_prompt()
+        _folded(self.page)
 
+    def _preview_prompt(self) -> None:
+        self.form.add("sample_prompts")
+        fields = self.page.studio.txt2img_parameters()
+        if fields:
+            self.page.txt2img = tuple(fields)
+            switch = gr.Checkbox(
+                False,
+                label="Read parameters (prompt, etc...) from txt2img tab when making previews",
+                elem_id="ti_train_preview_from_txt2img",
+            )
+            self.txt2img = [switch, *fields.values()]
 
-def _rendered(component: Any) -> Any:
-    component.render()
-    return component
+    def _buttons(self) -> None:
+        with gr.Row():
+            self.train = gr.Button("Train Embedding", variant="primary", elem_id="ti_train_button")
+            self.resume = gr.Button("Resume", elem_id="ti_resume")
+        self.message = html(elem_id="ti_train_message")
+        self.live = self.page.live = build_live(self.page.studio)
+
+    def bind(self) -> None:
+        """Bind them, when all of them are there."""
+        page, form, fields = self.page, self.form, self.form.components
+        for button, press in ((self.train, page.press_train), (self.resume, page.press_resume)):
+            values = [*form.inputs, *self.txt2img]
+            on(button.click, markup.shown_errors(press), values, [self.message])
+        goal, name, folder = self.goal, self.name, self.folder
+        on(goal.change, page.choose_goal, [goal, folder], [self.goal_about, *form.inputs])
+        told = [self.folder_about, fields["prompt_template"]]
+        on(folder.change, page.choose_folder, [goal, folder], told, quiet=True)
+        told = [self.name_about, fields["num_vectors_per_token"], fields["max_train_steps"]]
+        logs = fields["logging_dir"]
+        on(name.change, page.choose_embedding, [name, logs], told, quiet=True)
+        on(self.refresh.click, lambda: refreshed(page.studio), [], [name], quiet=True)
+        self.live.first, self.live.first_look = [name, self.outlook], page.first_look
+        bind_live(self.live, self.message)
+        outlook = markup.shown_errors(page.outlook)
+        for setting in _OUTLOOK:
+            on(fields[setting].change, outlook, form.inputs, [self.outlook], quiet=True)
 
 
 def _template(page: TrainPage) -> None:
@@ -230,51 +271,8 @@ def _template(page: TrainPage) -> None:
     )
 
 
-def _preview_prompt(page: TrainPage, parts: dict[str, Any]) -> None:
-    page.form.add("sample_prompts")
-    fields = page.studio.txt2img_parameters()
-    if fields:
-        page.txt2img = tuple(fields)
-        parts["from_txt2img"] = gr.Checkbox(
-            False,
-            label="Read parameters (prompt, etc...) from txt2img tab when making previews",
-            elem_id="ti_train_preview_from_txt2img",
-        )
-        parts["txt2img"] = list(fields.values())
-
-
 def _folded(page: TrainPage) -> None:
     for title, names in page.form.rest(SETTLED).items():
         with gr.Accordion(f"More: {title}", open=False):
             for name in names:
                 page.form.add(name)
-
-
-def _buttons(page: TrainPage, parts: dict[str, Any]) -> None:
-    with gr.Row():
-        parts["train"] = gr.Button("Train Embedding", variant="primary", elem_id="ti_train_button")
-        parts["resume"] = gr.Button("Resume", elem_id="ti_resume")
-    parts["message"] = html(elem_id="ti_train_message")
-    page.live = build_live(page.studio)
-
-
-def _bind(page: TrainPage, parts: Mapping[str, Any]) -> None:
-    form, fields = page.form, page.form.components
-    values = [*form.inputs, *([parts["from_txt2img"], *parts["txt2img"]] if page.txt2img else [])]
-    for button, press in ((parts["train"], page.press_train), (parts["resume"], page.press_resume)):
-        on(button.click, markup.shown_errors(press), values, [parts["message"]])
-    goal, folder = parts["goal"], fields["train_data_dir"]
-    on(goal.change, page.choose_goal, [goal, folder], [parts["goal_about"], *form.inputs])
-    told = [parts["folder_about"], fields["prompt_template"]]
-    on(folder.change, page.choose_folder, [goal, folder], told, quiet=True)
-    name, logs = fields["token_string"], fields["logging_dir"]
-    about = parts["embedding_about"]
-    told = [about, fields["num_vectors_per_token"], fields["max_train_steps"]]
-    on(name.change, page.choose_embedding, [name, logs], told, quiet=True)
-    on(parts["refresh"].click, lambda: refreshed(page.studio), [], [name], quiet=True)
-    assert page.live is not None
-    page.live.first, page.live.first_look = [name, parts["outlook"]], page.first_look
-    bind_live(page.live, parts["message"])
-    for setting in _OUTLOOK:
-        event = fields[setting].change
-        on(event, markup.shown_errors(page.outlook), form.inputs, [parts["outlook"]], quiet=True)

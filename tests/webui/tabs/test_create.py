@@ -14,9 +14,11 @@ from ti_webui.forms import Form
 from ti_webui.studio import Studio
 from ti_webui.tabs.create import create
 
+SettingsForm = Form[EmbeddingConfig]
+
 
 @pytest.fixture(scope="module")
-def form() -> Form:
+def form() -> SettingsForm:
     with gr.Blocks():
         made = Form(EmbeddingConfig, "ti_create")
         for name in ("token_string", "init_word", "num_vectors_per_token"):
@@ -25,7 +27,7 @@ def form() -> Form:
 
 
 def test_an_embedding_is_made_and_chosen_for_training(
-    studio: Studio, form: Form, tmp_path: Path
+    studio: Studio, form: SettingsForm, tmp_path: Path
 ) -> None:
     told, dropdown = create(studio, form, False, ["zz-made", "red tree", 4])
     assert "is made" in told
@@ -35,7 +37,7 @@ def test_an_embedding_is_made_and_chosen_for_training(
 
 
 def test_one_that_is_there_is_replaced_only_on_request(
-    studio: Studio, form: Form, tmp_path: Path
+    studio: Studio, form: SettingsForm, tmp_path: Path
 ) -> None:
     create(studio, form, False, ["zz-made", "tree", 1])
     told, dropdown = create(studio, form, False, ["zz-made", "tree", 2])
@@ -46,7 +48,9 @@ def test_one_that_is_there_is_replaced_only_on_request(
     assert read_embedding(tmp_path / "embeddings" / "zz-made.safetensors").count == 2
 
 
-def test_a_name_that_is_a_word_of_the_model_is_warned_about(studio: Studio, form: Form) -> None:
+def test_a_name_that_is_a_word_of_the_model_is_warned_about(
+    studio: Studio, form: SettingsForm
+) -> None:
     told, _ = create(studio, form, False, ["tree", "*", 1])
     assert "already a word of the model" in told
 
@@ -55,7 +59,7 @@ def test_a_name_that_is_a_word_of_the_model_is_warned_about(studio: Studio, form
     "values", [["", "*", 1], ["../up", "*", 1], ["zz", "*", 0], ["zz", "*", None]]
 )
 def test_what_cannot_be_made_is_said(
-    studio: Studio, form: Form, values: list[Any], tmp_path: Path
+    studio: Studio, form: SettingsForm, values: list[Any], tmp_path: Path
 ) -> None:
     told, _ = create(studio, form, False, values)
     assert "ti-error" in told
