@@ -57,7 +57,7 @@ class ComfyHost(BaseHost):
 
     def features(self) -> Features:
         """What can be asked of this host."""
-        return Features(samplers=ComfySession.samplers)
+        return ComfySession.features
 
     def describe(self) -> ModelFacts:
         """Facts about the model."""

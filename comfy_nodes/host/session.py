@@ -18,6 +18,7 @@ from ...ti_core.hosts.common.session import BaseSession, Part
 from ...ti_core.port.memory import memory_errors
 from ...ti_core.port.session import (
     Conditioning,
+    Features,
     Hypernetwork,
     ModelFacts,
     Precision,
@@ -39,7 +40,7 @@ class ComfySession(BaseSession):
     memory, their spread is given as zero.
     """
 
-    samplers = tuple(SAMPLERS)
+    features = Features(samplers=tuple(SAMPLERS))
 
     def __init__(
         self,

@@ -131,7 +131,7 @@ def _training(config: DemoConfig, concept: Concept, folder: Path) -> TrainConfig
 
 def _requests(concept: Concept, config: DemoConfig, host: Host) -> Iterator[PreviewRequest]:
     """The same prompts and seeds before and after; no seed is used twice."""
-    facts, sampler = host.describe(), host.features().samplers[0]
+    facts, sampler = host.describe(), host.features().sampler()
     for number in range(config.pictures):
         prompt = concept.prompts[number % len(concept.prompts)]
         yield PreviewRequest(

@@ -91,15 +91,10 @@ class Features:
 
     def sampler(self, wanted: str = "") -> str:
         """The sampler to use. Raises ConfigError for one that this host does not have."""
-        require_sampler(wanted or self.samplers[0], self.samplers)
+        if wanted and wanted not in self.samplers:
+            what = f"there is no sampler {wanted!r}"
+            raise ConfigError(what, "", f"choose one of {', '.join(self.samplers)}")
         return wanted or self.samplers[0]
-
-
-def require_sampler(name: str, samplers: Sequence[str]) -> None:
-    """Raise ConfigError unless a host with these samplers has one of that name."""
-    if name not in samplers:
-        what = f"there is no sampler {name!r}"
-        raise ConfigError(what, "", f"choose one of {', '.join(samplers)}")
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def test_guidance_goes_away_from_the_negative_prompt(facts: ModelFacts) -> None:
     assert torch.equal(one, two)  # 1 + 3·(2 - 1)
 
 
-@pytest.mark.parametrize("changes", [{"sampler": "x"}, {"width": 65}, {"steps": 0}, {"height": 0}])
+@pytest.mark.parametrize("changes", [{"width": 65}, {"steps": 0}, {"height": 0}])
 def test_pictures_that_cannot_be_made_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         check_request(request(**changes), 8)

@@ -50,11 +50,11 @@ class BaseHost(ABC):
             UnsupportedModelError: the model cannot be trained, or the device cannot compute in
                 `precision`.
         """
-        check_precision(precision, self._device())
         with ExitStack() as stack:
             stack.enter_context(_claimed(self.busy))
             if torch.is_inference_mode_enabled():
                 stack.enter_context(torch.inference_mode(False))
+            check_precision(precision, self._device())
             session = self._open(precision, stack)
             stack.callback(session.close)
             yield session

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ...errors import ConfigError
-from ...port.session import SAMPLERS, ModelFacts, PreviewRequest, require_sampler
+from ...port.session import ModelFacts, PreviewRequest
 
 Network = Callable[[Tensor, Tensor], Tensor]
 """(1, channels, h, w) as the network wants it, (1,) timestep → its output, (1, …) or with guidance
@@ -22,12 +22,8 @@ Denoise = Callable[[Tensor, Tensor], Tensor]
 """x and σ → the clean latent."""
 
 
-def check_request(request: PreviewRequest, stride: int, samplers: Sequence[str] = SAMPLERS) -> None:
-    """Raise ConfigError for a picture that cannot be made.
-
-    `stride` is `LatentFormat.stride`, `samplers` are the host's.
-    """
-    require_sampler(request.sampler, samplers)
+def check_request(request: PreviewRequest, stride: int) -> None:
+    """Raise ConfigError for a picture that cannot be made; `stride` is `LatentFormat.stride`."""
     if request.width % stride or request.height % stride:
         why = f"{request.width}×{request.height} are not multiples of {stride}"
         raise ConfigError("this preview size is not possible", why)

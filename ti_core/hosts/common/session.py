@@ -15,8 +15,8 @@ from ...data.images import to_image
 from ...errors import ConfigError, HostError
 from ...port.memory import memory_errors
 from ...port.session import (
-    SAMPLERS,
     Conditioning,
+    Features,
     Hypernetwork,
     LatentDistribution,
     ModelFacts,
@@ -37,7 +37,7 @@ Part = Literal["unet", "vae", "text_encoder"]
 class BaseSession(ABC):
     """Fulfils `port.Session` but for the hooks; open it with the host's `session()` only."""
 
-    samplers: tuple[str, ...] = SAMPLERS
+    features = Features()
 
     def __init__(
         self, facts: ModelFacts, encoders: Sequence[TextEncoder[Any]], device: torch.device
@@ -118,7 +118,8 @@ class BaseSession(ABC):
     ) -> list[Image.Image]:
         """Pictures one after the other, each with its own seed: count does not matter."""
         self._check()
-        check_request(request, self.facts.latent.stride, self.samplers)
+        self.features.sampler(request.sampler)
+        check_request(request, self.facts.latent.stride)
         seeds = range(request.seed, request.seed + request.count)
         with torch.no_grad():
             guided = self._guided(request, embeddings)
