@@ -17,7 +17,7 @@ from ti_core.data.latent_cache.config import CacheConfig
 from ti_core.errors import TrainingError
 from ti_core.events import Notice
 from ti_core.files.safetensors_file import read_safetensors, write_safetensors
-from ti_core.options import check, group, option
+from ti_core.options import Checked, group, option
 from ti_core.port.session import Host, ModelFacts, Session
 from ti_core.randomness import generator
 from ti_core.train.config import (
@@ -33,25 +33,12 @@ from ti_core.train.plan import LEARNABLES
 
 
 @dataclass(frozen=True)
-class ResidualConfig:
+class ResidualConfig(Checked):
     """The residual: its name and size."""
 
     title = "Residual"
-    vectors = 0
     residual_name: str = option("", "name of the file", label="Name")
     rank: int = option(2, "columns of its matrices", label="Rank", limits=(1, 64))
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    @property
-    def name(self) -> str:
-        """See `LearnedConfig`."""
-        return self.residual_name
-
-    def numbers(self, width: int) -> int:
-        """See `LearnedConfig`."""
-        return 2 * self.rank * width
 
 
 @dataclass(frozen=True)
@@ -67,10 +54,16 @@ class ResidualTrainConfig(BaseTrainConfig):
     preview: PreviewConfig = group(PreviewConfig)
     cache: CacheConfig = group(CacheConfig)
 
+    vectors = 0
+
     @property
-    def learned(self) -> ResidualConfig:
-        """The residual."""
-        return self.residual
+    def name(self) -> str:
+        """Of the file."""
+        return self.residual.residual_name
+
+    def numbers(self, width: int) -> int:
+        """Those of both matrices."""
+        return 2 * self.residual.rank * width
 
 
 class Residual:
@@ -112,8 +105,8 @@ class ResidualKind:
 
     folder, suffix = "residuals", ".safetensors"
 
-    def __init__(self, config: ResidualConfig) -> None:
-        self.config = config
+    def __init__(self, config: ResidualTrainConfig) -> None:
+        self.config = config.residual
 
     def check(self, facts: ModelFacts, saved: Mapping[str, Tensor] | None) -> None:
         """A saved one has the model's width."""
@@ -142,4 +135,4 @@ def _width(facts: ModelFacts) -> int:
     return sum(facts.widths.values())
 
 
-LEARNABLES[ResidualConfig] = ResidualKind
+LEARNABLES[ResidualTrainConfig] = ResidualKind

@@ -30,7 +30,7 @@ def gradients(config: TrainConfig, host: FakeHost, step: int = 3) -> dict[str, T
     """Of one update."""
     plan = make_plan(config, host)
     with host.session() as session:
-        vectors, _ = EmbeddingKind(config.embedding).start(plan.facts, session, None)
+        vectors, _ = EmbeddingKind(config).start(plan.facts, session, None)
         batches = list(Batches(plan, encode_pictures(plan, session)).of_step(step))
         for batch in batches:
             (batch_loss(batch, session, vectors.extra_networks(), plan) / len(batches)).backward()

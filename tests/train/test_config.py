@@ -133,7 +133,3 @@ def test_the_file_is_called_like_the_word_unless_told_otherwise(configure: Confi
     assert configure().file_stem == "zz-thing"
     assert configure(output_name="v2").file_stem == "v2"
     assert configure(output_name="v2").name == "zz-thing"
-
-
-def test_an_update_sees_batch_times_accumulation_pictures(configure: Configure) -> None:
-    assert configure(train_batch_size=3, gradient_accumulation_steps=4).per_step == 12

@@ -83,7 +83,7 @@ def loss_of(config: TrainConfig) -> tuple[float, Batch, Plan]:
     host = FakeHost()
     plan = make_plan(config, host)
     with host.session() as session:
-        vectors, _ = EmbeddingKind(config.embedding).start(plan.facts, session, None)
+        vectors, _ = EmbeddingKind(config).start(plan.facts, session, None)
         made = Batches(plan, encode_pictures(plan, session), session)
         batch = next(iter(made.of_step(0)))
         return batch_loss(batch, session, vectors.extra_networks(), plan).item(), batch, plan

@@ -144,7 +144,6 @@ def test_it_does_not_continue_on_another_model(build: Build) -> None:
 
 
 def test_prompts_need_no_trigger_but_those_of_an_embedding_do(build: Build) -> None:
-    assert not build().needs_trigger
     found = checkup_input(build(rank=3))
     assert (found.name, found.vectors) == ("", 0)
     assert make_plan(build(skip_checkup=False), FakeHost()).dataset.template_name == "captions"

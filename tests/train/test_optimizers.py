@@ -34,7 +34,7 @@ def chosen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> d
     which takes AdamW's place."""
     if request.param in RATES:
         return {"optimizer_type": request.param, "learning_rate": RATES[request.param]}
-    monkeypatch.setitem(OPTIMIZERS, "AdamW", OptimizerEntry(Growing, kept=1))
+    monkeypatch.setitem(OPTIMIZERS, "AdamW", OptimizerEntry(Growing, state_size=1))
     return {"learning_rate": "1"}
 
 

@@ -17,7 +17,7 @@ from ti_core.files.safetensors_file import write_safetensors
 from ti_core.train.optimizers import OPTIMIZERS, set_rate
 from ti_core.train.state import (
     OptimizerMemory,
-    Remembered,
+    OptimizerValue,
     TrainState,
     latest_state,
     list_states,
@@ -30,7 +30,7 @@ from .growing import Growing
 
 def state(step: int = 5) -> TrainState:
     tensors = {"clip_l": torch.randn(2, 3, generator=torch.Generator().manual_seed(step))}
-    moments: dict[str, Remembered] = {
+    moments: dict[str, OptimizerValue] = {
         "0.step": torch.tensor(float(step)),
         "0.k": 3,
         "group0.d": 1e-7,

@@ -114,14 +114,18 @@ def _tags_for(line: str, tags: TagConfig, name: str, regular: bool) -> TagConfig
 
 
 def load_dataset(
-    config: DataConfig, name: str, resolution: int, look: Look = facts_of, trigger: bool = True
+    config: DataConfig,
+    name: str,
+    resolution: int,
+    look: Look = facts_of,
+    needs_trigger: bool = True,
 ) -> Dataset:
     """Read pictures with captions for an embedding called `name`; see `folders_of`.
 
     `resolution` is the model's own, for a config without one. Unreadable pictures are skipped
     and listed; `look` may remember what it saw of a file. Raises DataError when no picture is
-    left, or when a prompt lacks a name that is a `trigger`, and ConfigError for a dataset file
-    that is wrong.
+    left, or when a prompt lacks the name where it `needs_trigger`, and ConfigError for a dataset
+    file that is wrong.
     """
     folders = folders_of(config)
     skipped: list[DataError] = []
@@ -133,7 +137,7 @@ def load_dataset(
     return _with_repeats(
         Dataset(
             tuple(item for _, items in read for item in items),
-            tuple(_source(folder, items, name, trigger) for folder, items in read),
+            tuple(_source(folder, items, name, needs_trigger) for folder, items in read),
             tuple(number for number, (_, items) in enumerate(read) for _ in items),
             (),
             tuple(skipped),
@@ -183,13 +187,13 @@ def caption_of(path: Path, folder: Folder) -> Caption:
     )
 
 
-def _source(folder: Folder, items: list[Item], name: str, trigger: bool) -> Source:
+def _source(folder: Folder, items: list[Item], name: str, needs_trigger: bool) -> Source:
     """Regularisation pictures have their captions for prompts, and need not name the word."""
     if folder.regular:
         return Source(folder, ("[filewords]",), "captions")
     chosen = template_name(folder.config, name, [item.caption for item in items])
     lines = ["[filewords]"] if chosen == "captions" else read_template(chosen)
-    if trigger:
+    if needs_trigger:
         _require_trigger(lines, name, items, folder.config.tags)
     return Source(folder, tuple(lines), chosen)
 

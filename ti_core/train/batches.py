@@ -76,7 +76,7 @@ class Batches:
             prompts,
             [view.size for view in views],
             self._weights(views, [index for _, index in places]),
-            not config.needs_trigger or any(names_trigger(p, config.name) for p in prompts),
+            not config.vectors or any(names_trigger(p, config.name) for p in prompts),
         )
 
     def _latent(self, view: Item, index: int, step: int, slot: int) -> Tensor:

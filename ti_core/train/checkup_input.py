@@ -42,8 +42,8 @@ def checkup_input(
     size = config.data.resolution or (side, side)
     return CheckupInput(
         config.data,
-        config.name if config.needs_trigger else "",
-        config.learned.vectors,
+        config.name if config.vectors else "",
+        config.vectors,
         size,
         mirrored or config.data.flip_aug,
         config.text.parse_emphasis,
@@ -91,13 +91,13 @@ def _writes(
     """The embedding in its folder; copies, states and previews in the other."""
     output, preview = config.output, config.preview
     width = sum((facts or _ASSUMED).widths.values())
-    file = 4 * config.learned.numbers(width) + 4000
+    file = 4 * config.numbers(width) + 4000
     copies = _times(config, output.save_every_n_steps)
     pictures = 0
     if preview.sample_every_n_steps:
         shown = _times(config, preview.sample_every_n_steps) + preview.sample_at_first
         pictures = shown * len(preview_requests(config, size, "")) * size[0] * size[1]
-    state = file * (1 + OPTIMIZERS[config.optimizer.optimizer_type].kept)
+    state = file * (1 + OPTIMIZERS[config.optimizer.optimizer_type].state_size)
     run = copies * file + _STATES * state + pictures * _BYTES_PER_PIXEL
     return (Path(output.output_dir), file), (Path(output.logging_dir), run)
 

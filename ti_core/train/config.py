@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from ..data.config import DataConfig
 from ..data.latent_cache.config import CacheConfig
@@ -15,21 +16,6 @@ from .optimizers import OptimizerName
 
 FillRule = Literal["stretch", "cycle", "pad"]
 ClipMode = Literal["disabled", "value", "norm"]
-
-
-class LearnedConfig(Protocol):
-    """The group of settings that says what is learned; see `learnable`."""
-
-    @property
-    def name(self) -> str:
-        """Of its files; also its trigger, if prompts name it."""
-
-    @property
-    def vectors(self) -> int:
-        """That stand for the trigger in a prompt; 0 if prompts need not name it."""
-
-    def numbers(self, width: int) -> int:
-        """How many are trained, for a model whose text encoders have this width in sum."""
 
 
 @dataclass(frozen=True)
@@ -78,20 +64,6 @@ class EmbeddingConfig(Checked):
         label="For the negative prompt",
         advanced=True,
     )
-
-    @property
-    def name(self) -> str:
-        """See `LearnedConfig`."""
-        return self.token_string
-
-    @property
-    def vectors(self) -> int:
-        """See `LearnedConfig`."""
-        return self.num_vectors_per_token
-
-    def numbers(self, width: int) -> int:
-        """See `LearnedConfig`."""
-        return self.vectors * width
 
 
 @dataclass(frozen=True)
@@ -287,7 +259,7 @@ class PreviewConfig(Checked):
     )
 
 
-class BaseTrainConfig:
+class BaseTrainConfig(ABC):
     """Everything about a run but the model, whatever is learned.
 
     A subclass is a frozen dataclass of these groups and the one of its learnable.
@@ -302,33 +274,27 @@ class BaseTrainConfig:
     cache: CacheConfig
 
     @property
-    def learned(self) -> LearnedConfig:
-        """The group of the learnable."""
-        raise NotImplementedError
+    @abstractmethod
+    def name(self) -> str:
+        """Of the files, and the trigger where there is one."""
+
+    @property
+    @abstractmethod
+    def vectors(self) -> int:
+        """How many stand for the trigger in a prompt; 0 where prompts need no trigger."""
+
+    @abstractmethod
+    def numbers(self, width: int) -> int:
+        """How many are trained, where the text encoders of the model have this width in sum."""
 
     def __post_init__(self) -> None:
         checked_name(self.name)
         checked_name(self.file_stem)
 
     @property
-    def name(self) -> str:
-        """Of the learnable."""
-        return self.learned.name
-
-    @property
-    def needs_trigger(self) -> bool:
-        """Every prompt has to name the learnable."""
-        return self.learned.vectors > 0
-
-    @property
     def file_stem(self) -> str:
         """Name of the final file, without ending."""
         return self.output.output_name or self.name
-
-    @property
-    def per_step(self) -> int:
-        """Pictures that one update sees."""
-        return self.optimizer.train_batch_size * self.optimizer.gradient_accumulation_steps
 
 
 @dataclass(frozen=True)
@@ -352,6 +318,15 @@ class TrainConfig(BaseTrainConfig):
     cache: CacheConfig = group(CacheConfig)
 
     @property
-    def learned(self) -> EmbeddingConfig:
-        """The word."""
-        return self.embedding
+    def name(self) -> str:
+        """The new word."""
+        return self.embedding.token_string
+
+    @property
+    def vectors(self) -> int:
+        """As many as the settings say; a file to start from may hold more."""
+        return self.embedding.num_vectors_per_token
+
+    def numbers(self, width: int) -> int:
+        """Those of the vectors."""
+        return self.vectors * width

@@ -17,7 +17,7 @@ from .learnable import Learnable
 from .plan import Plan
 from .plot import save_loss_plot
 from .run_folder import RunFolder
-from .sidecars import write_beside
+from .sidecars import write_sidecars
 from .state import TrainState, list_states, save_state
 from .update import Updater
 
@@ -86,7 +86,7 @@ class Keeper:
             self.save_state()
         self._plot()
         if self._plan.config.output.write_sidecars:
-            for notice in write_beside(path, subject, self._latest_preview):
+            for notice in write_sidecars(path, subject, self._latest_preview):
                 self._emit(notice)
 
     def first_previews(self) -> None:

@@ -1,7 +1,7 @@
 """What a run trains, for everything around it: these protocols are all that it knows.
 
-To add one: a class of settings that is a `config.LearnedConfig`, a subclass of
-`config.BaseTrainConfig` with that group, a module like `vectors`, and a line in `plan.LEARNABLES`.
+To add one: a subclass of `config.BaseTrainConfig` with a group of its own settings, a module like
+`vectors`, and a line in `plan.LEARNABLES`.
 """
 
 from __future__ import annotations

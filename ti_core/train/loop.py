@@ -19,7 +19,7 @@ from .events import Encoding, Failed, Finished, Listener, Paused, Resumed, Start
 from .keeping import Keeper
 from .plan import Plan, make_plan
 from .run_folder import RunFolder
-from .update import Update, Updater
+from .update import Updater
 
 _SECONDS_OF_SILENCE = 1.0
 _log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Run:
                 while made is None:
                     self._recover()
                     made = self.updater.update(batches)
-                self._report(made, time.perf_counter() - started)
+                self._report(*made, time.perf_counter() - started)
                 # milestones: state, copy and plot, previews
                 self.keeper.milestones()
             # finish: file, state, plot, sidecars
@@ -148,7 +148,7 @@ class Run:
     def _recover(self) -> None:
         at = self.updater.step
         self.updater.recover(self.keeper.good)
-        step, factor = self.updater.step, self.updater.recovery.factor
+        step, factor = self.updater.step, self.updater.rate_factor
         self.folder.forget_after(step)
         self._emit(
             Notice(
@@ -158,10 +158,10 @@ class Run:
             )
         )
 
-    def _report(self, made: Update, seconds: float) -> None:
+    def _report(self, loss: float, rate: float, seconds: float) -> None:
         step = self.updater.step
         epoch, place = self.plan.order.epoch(step - 1)
-        self._emit(StepDone(step, epoch, place, made.loss, made.rate, seconds))
+        self._emit(StepDone(step, epoch, place, loss, rate, seconds))
 
     def _end(self, seconds: float) -> None:
         self._emit(

@@ -23,7 +23,7 @@ class OptimizerEntry:
 
     make: Callable[[Sequence[Tensor]], Optimizer]
     """A new one on exactly these tensors; the learning rate is set before each update."""
-    kept: int
+    state_size: int
     """Numbers that it keeps for each trained number, for estimates of disk space."""
 
 
@@ -35,7 +35,7 @@ def adamw(parameters: Sequence[Tensor]) -> Optimizer:
     return AdamW(parameters, lr=0.0, weight_decay=0.0)
 
 
-OPTIMIZERS: dict[OptimizerName, OptimizerEntry] = {"AdamW": OptimizerEntry(adamw, kept=2)}
+OPTIMIZERS: dict[OptimizerName, OptimizerEntry] = {"AdamW": OptimizerEntry(adamw, state_size=2)}
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:

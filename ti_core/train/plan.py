@@ -17,7 +17,7 @@ from ..events import Notice, notice_of
 from ..files.atomic import require_writable
 from ..port.session import Host, ModelFacts, PreviewRequest
 from ..schedule import Schedule, parse_schedule, require_reach, warmup_and_decay
-from .config import BaseTrainConfig, EmbeddingConfig
+from .config import BaseTrainConfig, TrainConfig
 from .gradients import Clipping, clipping
 from .learnable import LearnableKind
 from .preflight import checkup
@@ -26,8 +26,10 @@ from .run_folder import RunFolder
 from .state import TrainState, latest_state
 from .vectors import EmbeddingKind
 
-LEARNABLES: dict[type, Callable[[Any], LearnableKind]] = {EmbeddingConfig: EmbeddingKind}
-"""Group of settings → the kind of learnable that it describes."""
+LEARNABLES: dict[type[BaseTrainConfig], Callable[[Any], LearnableKind]] = {
+    TrainConfig: EmbeddingKind
+}
+"""Settings of a run → the kind of learnable that they describe."""
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,14 @@ def make_plan(config: BaseTrainConfig, host: Host, resume: RunFolder | None = No
     before any time is spent.
     """
     facts = host.describe()
-    kind = LEARNABLES[type(config.learned)](config.learned)
+    kind = LEARNABLES[type(config)](config)
     final_path = Path(config.output.output_dir) / f"{config.file_stem}{kind.suffix}"
     state = latest_state(resume.state) if resume else None
     schedule = _schedule(config, state.step if state else 0)
     kind.check(facts, state.tensors if state else None)
     _check_paths(config, final_path, resume)
     dataset, notices = _dataset(config, facts.resolution)
-    if config.needs_trigger:
+    if config.vectors:
         notices += name_clashes(config.name, host)
     if not (state or config.data.skip_checkup):
         notices += checkup(config, host)
@@ -101,12 +103,12 @@ def make_plan(config: BaseTrainConfig, host: Host, resume: RunFolder | None = No
 
 def _dataset(config: BaseTrainConfig, resolution: int) -> tuple[Dataset, list[Notice]]:
     """The dataset, and what went wrong with single pictures."""
-    trigger = config.needs_trigger
+    needs_trigger = config.vectors > 0
     if not config.cache.cache_latents_to_disk:
-        dataset = load_dataset(config.data, config.name, resolution, trigger=trigger)
+        dataset = load_dataset(config.data, config.name, resolution, needs_trigger=needs_trigger)
         return dataset, [*map(notice_of, dataset.skipped), *_about(dataset, config)]
     look = RememberedPictures(config.cache.folder)
-    dataset = load_dataset(config.data, config.name, resolution, look, trigger)
+    dataset = load_dataset(config.data, config.name, resolution, look, needs_trigger)
     look.save()
     troubles = (*dataset.skipped, *((look.error,) if look.error else ()))
     return dataset, [*map(notice_of, troubles), *_about(dataset, config)]
@@ -123,7 +125,7 @@ def _about(dataset: Dataset, config: BaseTrainConfig) -> Iterator[Notice]:
     if len(sizes) > 1 and smaller:
         what = f"some batches hold fewer than {config.optimizer.train_batch_size} pictures"
         yield Notice("info", what, "a batch holds one size only")
-    if config.needs_trigger and any(source.folder.regular for source in dataset.sources):
+    if config.vectors and any(source.folder.regular for source in dataset.sources):
         yield from _about_regular(dataset, config.name)
 
 

@@ -12,14 +12,14 @@ from .config import BaseTrainConfig
 
 PICTURES = 200
 """So many are looked at where there are more: a second or some."""
-_TOLD_ELSEWHERE = ("unreadable", "caption_unreadable", "trigger_is_word")
+_REPORTED_ELSEWHERE = ("unreadable", "caption_unreadable", "trigger_is_word")
 """Training leaves such pictures out, and the plan says so, picture by picture."""
 
 
 def checkup(config: BaseTrainConfig, host: Host) -> list[Notice]:
     """What the checkup warns of. Raises DataError for what would spoil the training."""
     report = check_folder(checkup_input(config, host, at_most=PICTURES))
-    found = [finding for finding in report.findings if finding.rule not in _TOLD_ELSEWHERE]
+    found = [finding for finding in report.findings if finding.rule not in _REPORTED_ELSEWHERE]
     errors = [finding for finding in found if finding.severity == "error"]
     if errors:
         raise DataError(

@@ -12,9 +12,9 @@ from ..data.preprocess import events as preprocessing
 from ..events import Event, Notice
 from . import events as training
 
-State = Literal["waiting", "running", "paused", "done", "stopped", "failed"]
+JobState = Literal["waiting", "running", "paused", "done", "stopped", "failed"]
 """waiting: for pictures that are being made · stopped: by the user, what was learned is kept"""
-ENDED: tuple[State, ...] = ("done", "stopped", "failed")
+ENDED: tuple[JobState, ...] = ("done", "stopped", "failed")
 _MOST_POINTS = 1000
 """Of the loss curve; when there are twice as many, every other one is dropped, not the last."""
 _RECENT = 0.9
@@ -34,7 +34,7 @@ class Preview:
 class JobProgress:
     """A job at one moment; all of it is made for showing."""
 
-    state: State = "waiting"
+    state: JobState = "waiting"
     stage: str = ""
     """What it is at, in words."""
     step: int = 0
@@ -80,33 +80,33 @@ class JobProgress:
         return min(1.0, self.step / self.total) if self.total else 0.0
 
 
-def after(standing: JobProgress, event: Event) -> JobProgress:
+def after(progress: JobProgress, event: Event) -> JobProgress:
     """How the job stands after one more event."""
     if isinstance(event, training.StepDone):
-        return _stepped(standing, event)
+        return _after_step(progress, event)
     if isinstance(event, Notice):
-        return replace(standing, notices=(*standing.notices, event))
+        return replace(progress, notices=(*progress.notices, event))
     if isinstance(event, training.Started):
-        return _started(standing, event)
+        return _after_start(progress, event)
     if isinstance(event, training.Encoding):
-        return replace(standing, stage=f"encoding pictures: {event.done} of {event.total}")
+        return replace(progress, stage=f"encoding pictures: {event.done} of {event.total}")
     if isinstance(event, training.Previewing):
-        return replace(standing, stage=f"drawing previews: {event.number} of {event.total}")
+        return replace(progress, stage=f"drawing previews: {event.number} of {event.total}")
     if isinstance(event, training.PreviewReady):
         preview = Preview(event.path, event.step, event.prompt)
-        return replace(standing, stage="training", previews=(*standing.previews, preview))
+        return replace(progress, stage="training", previews=(*progress.previews, preview))
     if isinstance(event, training.Paused):
-        return replace(standing, state="paused", stage="paused")
+        return replace(progress, state="paused", stage="paused")
     if isinstance(event, training.Resumed):
-        return replace(standing, state="running", stage="training")
+        return replace(progress, state="running", stage="training")
     if isinstance(event, training.Finished):
-        return replace(standing, result=event.path, run_folder=event.run_folder)
-    return _after_preprocessing(standing, event)
+        return replace(progress, result=event.path, run_folder=event.run_folder)
+    return _after_preprocessing(progress, event)
 
 
-def _started(standing: JobProgress, event: training.Started) -> JobProgress:
+def _after_start(progress: JobProgress, event: training.Started) -> JobProgress:
     return replace(
-        standing,
+        progress,
         stage="training",
         step=event.step,
         first_step=event.step,
@@ -116,14 +116,14 @@ def _started(standing: JobProgress, event: training.Started) -> JobProgress:
     )
 
 
-def _stepped(standing: JobProgress, event: training.StepDone) -> JobProgress:
-    losses = [*(point for point in standing.losses if point[0] < event.step)]
+def _after_step(progress: JobProgress, event: training.StepDone) -> JobProgress:
+    losses = [*(point for point in progress.losses if point[0] < event.step)]
     losses.append((event.step, event.loss, event.rate))
     if len(losses) >= 2 * _MOST_POINTS:
         losses = losses[:1] + losses[1::2]
-    before = standing.seconds_per_step or event.seconds
+    before = progress.seconds_per_step or event.seconds
     return replace(
-        standing,
+        progress,
         stage="training",
         step=event.step,
         losses=tuple(losses),
@@ -132,13 +132,13 @@ def _stepped(standing: JobProgress, event: training.StepDone) -> JobProgress:
     )
 
 
-def _after_preprocessing(standing: JobProgress, event: Event) -> JobProgress:
+def _after_preprocessing(progress: JobProgress, event: Event) -> JobProgress:
     if isinstance(event, preprocessing.Started):
-        return replace(standing, stage="preprocessing", total=event.total)
+        return replace(progress, stage="preprocessing", total=event.total)
     if isinstance(event, preprocessing.PictureDone):
         found = tuple(Notice("info", f"{event.source.name}: {note}") for note in event.notes)
-        return replace(standing, step=event.index + 1, notices=(*standing.notices, *found))
+        return replace(progress, step=event.index + 1, notices=(*progress.notices, *found))
     if isinstance(event, preprocessing.Skipped):
         notice = Notice("warning", str(event))
-        return replace(standing, step=event.index + 1, notices=(*standing.notices, notice))
-    return standing
+        return replace(progress, step=event.index + 1, notices=(*progress.notices, notice))
+    return progress

@@ -13,7 +13,9 @@ from ..files.embedding import Embedding
 from ..files.sidecars import kept_notice, write_notes, write_preview
 
 
-def write_beside(path: Path, embedding: Embedding | None, preview: Path | None) -> Iterator[Notice]:
+def write_sidecars(
+    path: Path, embedding: Embedding | None, preview: Path | None
+) -> Iterator[Notice]:
     """Write `<stem>.json` if there is an embedding to describe, and `<stem>.preview.png` if there
     is a preview, a PNG of ours.
 
@@ -21,18 +23,18 @@ def write_beside(path: Path, embedding: Embedding | None, preview: Path | None) 
     is there.
     """
     if embedding is not None:
-        yield from _told(path.with_suffix(".json"), lambda: write_notes(path, embedding))
+        yield from _try(path.with_suffix(".json"), lambda: write_notes(path, embedding))
     if preview is not None:
-        yield from _told(path.with_suffix(".preview.png"), lambda: _copied(path, preview))
+        yield from _try(path.with_suffix(".preview.png"), lambda: _copy_preview(path, preview))
 
 
-def _copied(path: Path, preview: Path) -> bool:
+def _copy_preview(path: Path, preview: Path) -> bool:
     with Image.open(preview) as picture:
         picture.load()
         return write_preview(path, picture, str(picture.info.get("parameters", "")))
 
 
-def _told(target: Path, write: Callable[[], bool]) -> Iterator[Notice]:
+def _try(target: Path, write: Callable[[], bool]) -> Iterator[Notice]:
     try:
         if not write():
             yield Notice("info", *kept_notice(target))

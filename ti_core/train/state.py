@@ -20,11 +20,11 @@ from torch import Tensor
 from ..errors import FileError, StorageError, TrainingError
 from ..files.safetensors_file import read_safetensors, write_safetensors
 
-_KEPT = 2
+_MOST_STATES = 2
 """The newest state and the one before it."""
 
 
-Remembered = Tensor | float | str | list[object] | None
+OptimizerValue = Tensor | float | str | list[object] | None
 """A value of an optimiser that can be saved."""
 
 
@@ -35,7 +35,7 @@ class TrainState:
     step: int
     tensors: dict[str, Tensor]
     """The learnable's, under their names, on the CPU."""
-    moments: dict[str, Remembered]
+    moments: dict[str, OptimizerValue]
     """Everything that the optimiser remembers; see `OptimizerMemory`."""
     optimizer: str = "AdamW"
     """Its name in `OPTIMIZERS`; version 0.1 had this one only."""
@@ -62,11 +62,11 @@ class OptimizerMemory:
         self._optimizer = optimizer
         self._made = copy.deepcopy(optimizer.state_dict()["param_groups"])
 
-    def save(self) -> dict[str, Remembered]:
+    def save(self) -> dict[str, OptimizerValue]:
         """Copies, tensors on the CPU."""
-        return {key: _copied(value) for key, value in self._values()}
+        return {key: _copy_of(value) for key, value in self._values()}
 
-    def _values(self) -> Iterator[tuple[str, Remembered]]:
+    def _values(self) -> Iterator[tuple[str, OptimizerValue]]:
         found = self._optimizer.state_dict()
         for number, values in found["state"].items():
             yield from ((f"{number}.{name}", value) for name, value in values.items())
@@ -76,21 +76,21 @@ class OptimizerMemory:
                 if name not in made or isinstance(value, Tensor) or value != made[name]:
                     yield f"group{number}.{name}", value
 
-    def restore(self, values: Mapping[str, Remembered]) -> None:
+    def restore(self, values: Mapping[str, OptimizerValue]) -> None:
         """Put saved values back; what is not among them is as in a new optimiser."""
         now = self._optimizer.param_groups
         groups = [{**made, "lr": g["lr"]} for made, g in zip(self._made, now, strict=True)]
-        state: dict[int, dict[str, Remembered]] = {}
+        state: dict[int, dict[str, OptimizerValue]] = {}
         for key, value in values.items():
             owner, name = key.split(".", 1)
             if owner.startswith("group"):
-                groups[int(owner.removeprefix("group"))][name] = _copied(value)
+                groups[int(owner.removeprefix("group"))][name] = _copy_of(value)
             else:
-                state.setdefault(int(owner), {})[name] = _copied(value)
+                state.setdefault(int(owner), {})[name] = _copy_of(value)
         self._optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _copied(value: Remembered) -> Remembered:
+def _copy_of(value: OptimizerValue) -> OptimizerValue:
     return value.detach().cpu().clone() if isinstance(value, Tensor) else copy.copy(value)
 
 
@@ -107,7 +107,7 @@ def save_state(folder: Path, state: TrainState) -> Path:
         else:
             values["moments"][key] = value
     write_safetensors(path, tensors, {"state": json.dumps(values)})
-    for old in list_states(folder)[:-_KEPT]:
+    for old in list_states(folder)[:-_MOST_STATES]:
         old.unlink(missing_ok=True)
     return path
 

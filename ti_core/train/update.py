@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from ..errors import NotFiniteError, setting
 from ..port.memory import memory_errors
@@ -17,34 +16,6 @@ from .plan import Plan
 from .state import OptimizerMemory, TrainState
 
 _MOST_RECOVERIES = 3
-
-
-@dataclass(frozen=True)
-class Update:
-    """An update that was made."""
-
-    loss: float
-    """Mean of its passes, not scaled."""
-    rate: float
-
-
-@dataclass(frozen=True)
-class Recovery:
-    """How often a run has returned to its last good state, and what its rate is multiplied by."""
-
-    count: int = 0
-    factor: float = 1.0
-
-    def next(self, step: int) -> Recovery:
-        """One more, with half the rate. Raises NotFiniteError after three attempts."""
-        if self.count >= _MOST_RECOVERIES:
-            raise NotFiniteError(
-                f"the loss is not a finite number at step {step + 1}",
-                f"it stayed so after {_MOST_RECOVERIES} attempts with lower learning rates",
-                f"try {setting('mixed_precision')} no, a lower learning rate, other "
-                "pictures or another VAE",
-            )
-        return Recovery(self.count + 1, self.factor / 2)
 
 
 class Updater:
@@ -60,18 +31,19 @@ class Updater:
         self._memory = OptimizerMemory(self._optimizer)
         self._scale = LossScale.for_precision(options.compute.mixed_precision)
         self._alive = False
-        self.step, self.recovery = 0, Recovery()
+        self.step, self.rate_factor, self.recoveries = 0, 1.0, 0
         self.torn = False
         """An update was interrupted within its last stage: the tensors belong to no step."""
         if plan.state:
             self.restore(plan.state)
-            self.recovery = Recovery(factor=plan.state.rate_factor)
+            self.rate_factor = plan.state.rate_factor
 
-    def update(self, batches: Batches) -> Update | None:
-        """Make the next update; None where loss or gradients are not finite at any loss scale, and
-        then nothing has changed. B: pictures in a pass; c, h, w: sides of a latent.
+    def update(self, batches: Batches) -> tuple[float, float] | None:
+        """Make the next update. B: pictures in a pass; c, h, w: sides of a latent.
 
-        Raises NoGradientError for a tensor that the pictures do not depend on, HostMemoryError.
+        Returns (mean loss of the passes, rate); None where loss or gradients are not finite at any
+        loss scale, and nothing has changed then. Raises NoGradientError for a tensor that the
+        pictures do not depend on, HostMemoryError.
         """
         with memory_errors():
             # gradients: those of the mean loss of all passes, in every leaf
@@ -84,7 +56,7 @@ class Updater:
             # clip: each number, or the length over all leaves
             self._plan.clipping.apply(self._leaves, self.step)
             # rate: schedule, warm-up and decay, halved after each recovery
-            rate = self._plan.rate(self.step) * self.recovery.factor
+            rate = self._plan.rate(self.step) * self.rate_factor
             set_rate(self._optimizer, rate)
             # step: leaves, optimiser, scale and count change together
             self.torn = True
@@ -92,7 +64,7 @@ class Updater:
             self._scale.count_good()
             self.step += 1
             self.torn = False
-        return Update(loss, rate)
+        return loss, rate
 
     def _gradients(self, batches: Iterable[Batch]) -> float | None:
         self._optimizer.zero_grad(set_to_none=True)
@@ -119,7 +91,14 @@ class Updater:
 
     def recover(self, good: TrainState) -> None:
         """Return to a state with half the rate. Raises NotFiniteError after three attempts."""
-        self.recovery = self.recovery.next(self.step)
+        if self.recoveries >= _MOST_RECOVERIES:
+            raise NotFiniteError(
+                f"the loss is not a finite number at step {self.step + 1}",
+                f"it stayed so after {_MOST_RECOVERIES} attempts with lower learning rates",
+                f"try {setting('mixed_precision')} no, a lower learning rate, other "
+                "pictures or another VAE",
+            )
+        self.recoveries, self.rate_factor = self.recoveries + 1, self.rate_factor / 2
         self.restore(good)
 
     def restore(self, state: TrainState) -> None:
@@ -138,6 +117,6 @@ class Updater:
             optimizer=self._plan.config.optimizer.optimizer_type,
             loss_scale=self._scale.value,
             good_updates=self._scale.good_updates,
-            rate_factor=self.recovery.factor,
-            recoveries=self.recovery.count,
+            rate_factor=self.rate_factor,
+            recoveries=self.recoveries,
         )

@@ -13,7 +13,7 @@ from ..events import Notice
 from ..files.embedding import Embedding, with_metadata
 from ..files.writing import write_embedding
 from ..port.session import Host, ModelFacts, Session
-from .config import EmbeddingConfig
+from .config import EmbeddingConfig, TrainConfig
 from .events import Measures
 from .initialization import Start, rows_from_file, starting_rows
 from .learnable import ExtraNetworks
@@ -38,7 +38,7 @@ class EmbeddingVectors:
 
     def extra_networks(self) -> ExtraNetworks:
         """The word with its vectors."""
-        return ExtraNetworks({self.config.name: self.tensors})
+        return ExtraNetworks({self.config.token_string: self.tensors})
 
     def measures(self) -> Measures:
         """See `norms`."""
@@ -58,8 +58,8 @@ class EmbeddingKind:
 
     folder, suffix = "embeddings", ".safetensors"
 
-    def __init__(self, config: EmbeddingConfig) -> None:
-        self.config = config
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config.embedding
 
     def check(self, facts: ModelFacts, saved: Mapping[str, Tensor] | None) -> None:
         """See `LearnableKind.check`; the file of a resumed run's first vectors may be gone."""
