@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack
-from dataclasses import replace
 
 from comfy_api.latest import io
 
 from ...ti_core.errors import ConfigError, EmbeddingError
-from ...ti_core.files.embedding import Embedding, file_keys, for_encoders
-from ...ti_core.port.session import ModelFacts, Session
+from ...ti_core.files.embedding import Embedding
+from ...ti_core.port.session import Host, ModelFacts, Session
 from ...ti_core.tools.expression import parsed
-from ...ti_core.tools.merging import merged
-from ...ti_core.tools.recording import recipe_before, recorded
-from ...ti_core.tools.sources import Rows
-from ...ti_core.tools.strength import factor_of_brackets, factors_to, scaled, strength_of
-from ...ti_core.tools.syntax import Name, Text, Token, printed, without_paths
-from ...ti_core.tools.vocabulary import median_lengths
+from ...ti_core.tools.making import merge
+from ...ti_core.tools.rescaling import factors_for, rescaled
+from ...ti_core.tools.sources import Sources
+from ...ti_core.tools.strength import factor_of_brackets
 from ..lending import Clip, Model, lent
 from ..node import Node, finite, schema, shown
 from ..places import checked_for_prompts
@@ -75,52 +72,32 @@ class MergeEmbeddings(Node):
         **embeddings: Embedding | None,
     ) -> io.NodeOutput:
         """See the class."""
-        tree, called = parsed(expression), checked_for_prompts(name)
+        parsed(expression)  # its mistakes are reported before a model is opened
+        called = checked_for_prompts(name)
         with ExitStack() as stack:
             host = lent(model, clip) if model is not None and clip is not None else None
             session = stack.enter_context(host.session()) if host else None
-            sources = _Sources({k: v for k, v in embeddings.items() if v is not None}, session)
-            rows = merged(tree, sources.token_embeddings_of)
-        recipe = {"tool": "merge", "expression": printed(without_paths(tree))}
-        facts = host.describe() if host else None
-        made = recorded(Embedding(called, rows), recipe, sources.used, facts)
+            sources = _Inputs({k: v for k, v in embeddings.items() if v is not None}, session)
+            made = merge(expression, called, sources, host.describe() if host else None)
         return io.NodeOutput(made, ui=shown(summary(made)))
 
 
-class _Sources:
+class _Inputs(Sources):
     """What the names in an expression mean: the node's inputs, never a file."""
 
     def __init__(self, inputs: dict[str, Embedding], session: Session | None) -> None:
-        self._named = {value.name.lower(): value for value in inputs.values()}
-        self._named.update(inputs)
-        self._session = session
-        self.used: list[Embedding] = []
+        super().__init__(session=session)
+        self._named = {value.name.lower(): value for value in inputs.values()} | inputs
 
-    def token_embeddings_of(self, leaf: Text | Name | Token) -> Rows:
-        """Key in an embedding file → (k, width) rows of a name or of words."""
-        if isinstance(leaf, Name):
-            return self._named_rows(leaf.name)
-        if self._session is None:
-            raise ConfigError(
-                f"there is no model to look {printed(leaf)} up in", "", "connect MODEL and CLIP"
-            )
-        if isinstance(leaf, Text):
-            rows = self._session.token_embeddings_of(leaf.text)
-        else:
-            rows = self._session.token_embeddings_at([leaf.number])
-        return file_keys({key: value.cpu() for key, value in rows.items()})
-
-    def _named_rows(self, name: str) -> Rows:
-        found = self._named.get(name.lower())
-        if found is None:
-            known = ", ".join(self._named)
-            raise EmbeddingError(
-                f"there is no embedding {name!r}",
-                f"this node has {known}",
-                "connect it; words of the model stand in 'quotes'",
-            )
-        self.used.append(found)
-        return file_keys(found.vectors)
+    def embedding(self, name: str) -> Embedding:
+        """See `Sources`."""
+        if name.lower() in self._named:
+            return self._named[name.lower()]
+        raise EmbeddingError(
+            f"there is no embedding {name!r}",
+            f"this node has {', '.join(self._named)}",
+            "connect it; words of the model stand in 'quotes'",
+        )
 
 
 class ScaleEmbedding(Node):
@@ -182,28 +159,22 @@ class ScaleEmbedding(Node):
             raise ConfigError(f"the amount is {amount}", "", "give a number from -1000 to 1000")
         facts = None
         if how == "strength":
-            factors, facts = _factors_to(amount, embedding, model, clip)
+            facts, factors = _factors_to(amount, embedding, lent(model, clip))
         elif how in _HOW:
             factor = factor_of_brackets(round(amount)) if how == "brackets" else amount
             factors = dict.fromkeys(embedding.vectors, factor)
         else:
             raise ConfigError(f"how is {how!r}", "", f"choose one of {', '.join(_HOW)}")
-        recipe = {"tool": "scale", "factors": factors, "of": recipe_before(embedding)}
-        made = recorded(scaled(embedding, factors), recipe, [embedding], facts)
+        made = rescaled(embedding, factors, embedding.name, facts)
         told = ", ".join(f"{key} × {factor:.4g}" for key, factor in factors.items())
-        return io.NodeOutput(replace(made, name=embedding.name), ui=shown(told))
+        return io.NodeOutput(made, ui=shown(told))
 
 
 def _factors_to(
-    strength: float, embedding: Embedding, model: Model | None, clip: Clip | None
-) -> tuple[dict[str, float], ModelFacts]:
+    strength: float, embedding: Embedding, host: Host
+) -> tuple[ModelFacts, dict[str, float]]:
     if strength < 0:
         raise ConfigError(f"the strength is {strength}", "", "give 0 or more")
-    host = lent(model, clip)
-    facts = host.describe()
-    vectors = for_encoders(embedding, facts.widths, embedding.name)
     with host.session() as session:
-        found = factors_to(strength, strength_of(vectors, median_lengths(facts, session)))
-    if set(found) == set(embedding.vectors):
-        return found, facts
-    return dict(zip(embedding.vectors, found.values(), strict=True)), facts
+        facts = host.describe()
+        return facts, factors_for(strength, embedding, facts, session)

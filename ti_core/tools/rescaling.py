@@ -12,13 +12,16 @@ from .strength import factors_to, scaled, strength_of
 from .vocabulary import median_lengths
 
 
-def rescaled(embedding: Embedding, factors: Mapping[str, float], name: str) -> Embedding:
-    """A new embedding `name`: every vector times the factor of its key in the file.
+def rescaled(
+    embedding: Embedding, factors: Mapping[str, float], name: str, facts: ModelFacts | None = None
+) -> Embedding:
+    """A new embedding `name`: every vector times the factor of its key in the file; `facts` are
+    those of the model that the factors were measured with, if any.
 
     Raises EmbeddingError when a number overflows.
     """
     recipe = {"tool": "scale", "factors": dict(factors), "of": recipe_before(embedding)}
-    return recorded(replace(scaled(embedding, factors), name=name), recipe, [embedding])
+    return recorded(replace(scaled(embedding, factors), name=name), recipe, [embedding], facts)
 
 
 def factors_for(
