@@ -18,17 +18,17 @@ from torch import Tensor
 from ..ti_core.errors import ConfigError, UnsupportedModelError
 from ..ti_core.families import ENCODER_KEYS, SUPPORTED
 from ..ti_core.files.embedding import Embedding, for_encoders
-from .lending import Clip
 from .places import spoken
 
 if TYPE_CHECKING:
+    from comfy.sd import CLIP
     from comfy.sd1_clip import SD1Tokenizer, SDTokenizer
 
 _IDENTIFIER = "embedding:"
 _STRONGEST = 10.0
 
 
-def with_embedding(clip: Clip, embedding: Embedding, weight: float = 1.0) -> Clip:
+def with_embedding(clip: CLIP, embedding: Embedding, weight: float = 1.0) -> CLIP:
     """A CLIP for which `embedding:NAME` stands for these vectors; the given one stays as it is.
 
     `weight` is what `(embedding:NAME:weight)` would do, wherever the name stands.

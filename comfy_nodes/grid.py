@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from ..ti_core.files.lettering import Font, default_font
+from ..ti_core.files.lettering import default_font, shortened
 
 _GAP = 8
 _SIZE = 18
@@ -29,7 +29,7 @@ def labelled(
     draw, font = ImageDraw.Draw(grid), default_font(_SIZE)
     for number, text in enumerate(columns):
         place = (_LABEL + _GAP + number * (width + _GAP), _GAP)
-        draw.text(place, _fitting(text, width, font), fill=_INK, font=font)
+        draw.text(place, shortened(text, width, font), fill=_INK, font=font)
     for row, (pictures, line) in enumerate(zip(rows, lines, strict=True)):
         top = _HEAD + _GAP + row * (height + _GAP)
         text = "\n".join(textwrap.wrap(line, 20)[: max(1, height // 24)])
@@ -37,9 +37,3 @@ def labelled(
         for column, picture in enumerate(pictures):
             grid.paste(picture, (_LABEL + _GAP + column * (width + _GAP), top))
     return grid
-
-
-def _fitting(text: str, width: int, font: Font) -> str:
-    while len(text) > 3 and font.getbbox(text)[2] > width:
-        text = text[:-2].rstrip("…") + "…"
-    return text

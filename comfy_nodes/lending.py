@@ -13,14 +13,14 @@ from ..ti_core.errors import NoModelError
 from ..ti_core.port.session import Host
 from .places import embeddings_dirs
 
-Model = ModelPatcher
-Clip = CLIP
-Vae = VAE
+Model = ModelPatcher | None
+Clip = CLIP | None
+Vae = VAE | None
 """What ComfyUI's own cables carry; a part that the checkpoint does not hold is None."""
 _LOADER_INPUTS = ("ckpt_name", "unet_name", "model_name", "config_name")
 
 
-def lent(model: Model | None, clip: Clip | None, vae: Vae | None = None, name: str = "") -> Host:
+def lent(model: Model, clip: Clip, vae: Vae = None, name: str = "") -> Host:
     """The loaded model as a host; without a VAE nothing can be trained or shown.
 
     Raises NoModelError where an input is empty, UnsupportedModelError for what cannot be trained.

@@ -10,6 +10,7 @@ from comfy.model_management import throw_exception_if_processing_interrupted
 
 from ..ti_core.data.config import DataConfig, check_sides
 from ..ti_core.errors import ConfigError
+from ..ti_core.events import Listener
 from ..ti_core.files.atomic import write_bytes
 from ..ti_core.files.embedding import Embedding
 from ..ti_core.files.reading import read_embedding
@@ -17,7 +18,6 @@ from ..ti_core.files.writing import write_embedding
 from ..ti_core.port.session import Host, PreviewRequest
 from ..ti_core.tools.recording import recipe_before
 from ..ti_core.train.config import EmbeddingConfig, TrainConfig
-from ..ti_core.train.events import Listener
 from ..ti_core.train.loop import train
 from ..ti_core.train.previews import preview_requests
 from ..ti_core.train.run_folder import RunFolder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +20,10 @@ class Event:
         fields = {"event": type(self).__name__, **dataclasses.asdict(self)}
         line = json.dumps(fields, default=str, ensure_ascii=False)
         return line.encode("utf-8", "backslashreplace").decode()
+
+
+Listener = Callable[[Event], None]
+"""Called with each event of some work, in the thread that does it."""
 
 
 @dataclass(frozen=True)

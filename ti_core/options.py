@@ -126,6 +126,14 @@ def require_one(config: Any, one: str, other: str) -> None:
         raise ConfigError(f"{setting(one)} and {setting(other)} are both set", "", "choose one")
 
 
+def require_order(config: Any, low: str, high: str) -> None:
+    """Raise ConfigError when the setting `low` is above the setting `high`."""
+    one, two = getattr(config, low), getattr(config, high)
+    if one > two:
+        why = f"that is more than {setting(high)}, {two}"
+        raise ConfigError(f"{setting(low)} is {one}", why, "exchange them")
+
+
 def _check_value(kind: type, item: Field[Any], value: Any) -> None:
     known = about(item)
     wanted, optional = value_type(kind, item)

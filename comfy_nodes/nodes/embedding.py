@@ -74,7 +74,7 @@ class CreateEmbedding(Node):
             return str(error)
 
     @classmethod
-    def work(cls, model: Model | None, clip: Clip | None, **options: Any) -> io.NodeOutput:
+    def work(cls, model: Model, clip: Clip, **options: Any) -> io.NodeOutput:
         """See the class."""
         config = EmbeddingConfig(**options)
         checked_for_prompts(config.token_string)

@@ -59,11 +59,7 @@ class InspectEmbedding(Node):
 
     @classmethod
     def work(
-        cls,
-        embedding: Embedding,
-        nearest: int,
-        model: Model | None = None,
-        clip: Clip | None = None,
+        cls, embedding: Embedding, nearest: int, model: Model = None, clip: Clip = None
     ) -> io.NodeOutput:
         """See the class."""
         nearest = max(0, min(20, nearest))

@@ -67,8 +67,8 @@ class MergeEmbeddings(Node):
         cls,
         expression: str,
         name: str,
-        model: Model | None = None,
-        clip: Clip | None = None,
+        model: Model = None,
+        clip: Clip = None,
         **embeddings: Embedding | None,
     ) -> io.NodeOutput:
         """See the class."""
@@ -147,12 +147,7 @@ class ScaleEmbedding(Node):
 
     @classmethod
     def work(
-        cls,
-        embedding: Embedding,
-        how: str,
-        amount: float,
-        model: Model | None = None,
-        clip: Clip | None = None,
+        cls, embedding: Embedding, how: str, amount: float, model: Model = None, clip: Clip = None
     ) -> io.NodeOutput:
         """See the class."""
         if not math.isfinite(amount) or abs(amount) > 1000:

@@ -170,9 +170,9 @@ class TrainEmbedding(Node):
     @classmethod
     def work(
         cls,
-        model: Model | None,
-        clip: Clip | None,
-        vae: Vae | None,
+        model: Model,
+        clip: Clip,
+        vae: Vae,
         embedding: Embedding,
         dataset: DatasetValue,
         settings: Settings,

@@ -89,9 +89,7 @@ class ApplyEmbedding(Node):
         return finite(weight=weight)
 
     @classmethod
-    def work(
-        cls, clip: Clip | None, embedding: Embedding, weight: float, text: str
-    ) -> io.NodeOutput:
+    def work(cls, clip: Clip, embedding: Embedding, weight: float, text: str) -> io.NodeOutput:
         """See the class."""
         if clip is None:
             raise ConfigError("the CLIP input is empty", "the checkpoint holds none", "connect one")
@@ -164,9 +162,9 @@ class PreviewGrid(Node):
     @classmethod
     def work(
         cls,
-        model: Model | None,
-        clip: Clip | None,
-        vae: Vae | None,
+        model: Model,
+        clip: Clip,
+        vae: Vae,
         embedding: Embedding,
         prompts: str,
         negative_prompt: str,

@@ -111,8 +111,8 @@ class CheckDataset(Node):
         stop_on_errors: bool,
         embedding: Embedding | None = None,
         settings: Settings | None = None,
-        model: Model | None = None,
-        clip: Clip | None = None,
+        model: Model = None,
+        clip: Clip = None,
     ) -> io.NodeOutput:
         """See the class."""
         host = lent(model, clip) if model is not None and clip is not None else None

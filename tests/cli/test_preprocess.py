@@ -139,7 +139,7 @@ def test_on_a_terminal_lines_go_around_the_bar(
     shown: list[object] = []
 
     class Bar:
-        n = 0
+        n, disable = 0, False
 
         def write(self, text: str, file: object) -> None:
             shown.append(text)
@@ -151,7 +151,7 @@ def test_on_a_terminal_lines_go_around_the_bar(
         def close(self) -> None:
             shown.append("closed")
 
-    monkeypatch.setattr(verb, "_bar", lambda total: Bar())
+    monkeypatch.setattr(verb.Report, "open_bar", lambda self, *_: setattr(self, "bar", Bar()))
     with verb.Report() as report:
         report(Started(Path("in"), Path("out"), 9))
         report(Skipped(3, Path("in/a.png"), "broken"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..options import Checked, make_config, option
+from .bar import Bar
 from .interrupt import stop_on_signals
 from .options import OptionParser
 from .plain import said
@@ -62,55 +62,27 @@ def _print_json(event: Any) -> None:
     print(event.to_json(), flush=True)
 
 
-class Report:
+class Report(Bar):
     """A listener that tells the user what to know, with a bar on a terminal."""
-
-    def __init__(self) -> None:
-        self.bar: Any = None
-
-    def __enter__(self) -> Report:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
 
     def __call__(self, event: Any) -> None:
         """Show an event; a picture of which there is nothing to say only moves the bar."""
         kind = type(event).__name__
         if kind == "Started":
-            self.bar = _bar(event.total)
+            self.open_bar(event.total, "file")
         elif kind == "Notice":
-            self._say(said(f"{event.level}: {event}"))
+            self.say(said(f"{event.level}: {event}"))
         elif kind == "Skipped" or (kind == "PictureDone" and event.notes):
-            self._say(str(event))
+            self.say(str(event))
         elif kind == "Finished":
             self._finish(event)
         if self.bar is not None and kind in ("Skipped", "PictureDone"):
             self.bar.update(event.index + 1 - self.bar.n)
 
     def _finish(self, event: Any) -> None:
-        if self.bar is not None:
-            self.bar.close()
+        self.close()
         word = "" if event.reason == "done" else "stopped: "
         print(
             f"{word}{event.written} pictures made of {event.pictures}, {event.skipped} skipped, "
             f"in {event.seconds:.1f} s"
         )
-
-    def _say(self, text: str) -> None:
-        if self.bar is not None:
-            self.bar.write(text, file=sys.stderr)
-        else:
-            print(text, file=sys.stderr, flush=True)
-
-
-def _bar(total: int) -> Any:
-    """A tqdm bar, or None where the output is no terminal or tqdm is not installed."""
-    if not sys.stderr.isatty():
-        return None
-    try:
-        from tqdm import tqdm
-    except ModuleNotFoundError:
-        return None
-    return tqdm(total=total, unit="file", file=sys.stderr, dynamic_ncols=True)

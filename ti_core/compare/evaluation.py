@@ -22,12 +22,13 @@ from ..data.config import DataConfig
 from ..data.dataset import Dataset, load_dataset
 from ..diffusion import Diffusion
 from ..errors import DataError
+from ..events import Listener
 from ..port.session import Host, ModelFacts, Session, TextOptions
 from ..randomness import generator
 from ..train.config import TrainConfig
 from ..train.learnable import ExtraNetworks
 from .copies import Copy
-from .events import Listener, Progress
+from .events import Progress
 
 _AT_ONCE = 4
 """Questions in one pass."""

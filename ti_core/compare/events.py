@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +24,3 @@ class SheetReady(Event):
 
     path: Path
     prompt: str
-
-
-Listener = Callable[[Event], None]

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..events import Listener
 from ..port.session import Host, ModelFacts, Precision, Session
 from ..tools.strength import strength_of
 from ..tools.vocabulary import median_lengths
 from .copies import Copy, read_copies
 from .evaluation import Questions, losses_of
-from .events import Listener
 from .ranking import Rated, rated
 from .sheet import Sheets, draw_sheets
 

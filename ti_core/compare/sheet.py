@@ -11,12 +11,13 @@ from PIL import Image, ImageDraw
 
 from ..data.templates import fill
 from ..errors import ConfigError
+from ..events import Listener
 from ..files.checksum import file_shorthash
 from ..files.infotext import infotext, save_png
-from ..files.lettering import Font, default_font
+from ..files.lettering import default_font, shortened
 from ..port.session import ModelFacts, PreviewRequest, Session
 from .copies import Copy
-from .events import Listener, Progress, SheetReady
+from .events import Progress, SheetReady
 
 LARGEST_CELL = 384
 """Pixels of a picture's longer side in a sheet; the pictures themselves keep their size."""
@@ -142,7 +143,8 @@ def drawn(
     width = left + len(rows[0]) * column_width
     image = Image.new("RGB", (width, top + len(rows) * (cell[1] + _MARGIN)), "white")
     draw = ImageDraw.Draw(image)
-    draw.text((_MARGIN, _MARGIN), _short(prompt, width, font), fill=_INK, font=font)
+    title = shortened(" ".join(prompt.split()), width - 2 * _MARGIN, font)
+    draw.text((_MARGIN, _MARGIN), title, fill=_INK, font=font)
     for column, text in enumerate(titles):
         draw.text((left + column * column_width, _LINE + _MARGIN), text, _QUIET, font)
     for number, (text, pictures) in enumerate(zip(labels, rows, strict=True)):
@@ -166,14 +168,6 @@ def _column_labels(sheets: Sheets) -> list[str]:
         for weight in sheets.weights
         for seed in seeds
     ]
-
-
-def _short(text: str, width: int, font: Font) -> str:
-    """As much of a line as there is room for."""
-    line = " ".join(text.split())
-    while line and font.getlength(line) > width - 2 * _MARGIN:
-        line = line[:-2].rstrip("…") + "…" if len(line) > 2 else ""
-    return line
 
 
 def _fitted(image: Image.Image) -> Image.Image:

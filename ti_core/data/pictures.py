@@ -45,13 +45,13 @@ class Opened:
     """What is not the same as in the file, in words: "it is animated: …"."""
 
 
-def entries_of(folder: Path) -> list[Path]:
+def entries_of(folder: Path, fix: str = "check its permissions") -> list[Path]:
     """Everything directly in a folder, by name. Raises DataError when it cannot be read."""
     try:
         return sorted(folder.iterdir())
     except OSError as error:
         why = error.strerror or str(error)
-        raise DataError(f"cannot read the folder {folder}", why, "check its permissions") from error
+        raise DataError(f"cannot read the folder {folder}", why, fix) from error
 
 
 def list_images(folder: Path) -> list[Path]:

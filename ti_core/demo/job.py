@@ -14,6 +14,7 @@ from ..data.config import DataConfig
 from ..data.pictures import list_images, open_image
 from ..data.templates import fill
 from ..errors import ConfigError
+from ..events import Listener
 from ..files.atomic import make_folder
 from ..files.embedding import for_encoders
 from ..files.reading import read_embedding
@@ -28,7 +29,6 @@ from ..train.config import (
     TrainConfig,
 )
 from ..train.control import Control
-from ..train.events import Listener
 from ..train.initialization import starting_rows
 from ..train.loop import train
 from .assets import pictures_folder, scorer_file

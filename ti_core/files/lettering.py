@@ -21,6 +21,13 @@ def default_font(size: float) -> Font:
         return _Bitmap(ImageFont.load_default())
 
 
+def shortened(text: str, width: float, font: Font) -> str:
+    """As much of a line as fits into `width` pixels, "…" at the end where it is cut."""
+    while text and font.getlength(text) > width:
+        text = text[:-2].rstrip("…") + "…" if len(text) > 2 else ""
+    return text
+
+
 class _Bitmap(ImageFont.ImageFont):
     """Latin letters are all that it has; by itself it raises an error at any other."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -119,6 +118,3 @@ class Failed(Event):
     step: int
     error: str
     run_folder: Path
-
-
-Listener = Callable[[Event], None]

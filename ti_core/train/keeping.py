@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from ..events import Notice
+from ..events import Listener, Notice
 from ..files.embedding import Embedding
 from ..files.infotext import infotext, save_png
 from ..options import recorded
 from ..port.session import PreviewRequest, Session
-from .events import Listener, Previewing, PreviewReady, Saved
+from .events import Previewing, PreviewReady, Saved
 from .learnable import Learnable
 from .plan import Plan
 from .plot import save_loss_plot

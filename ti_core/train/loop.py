@@ -9,13 +9,13 @@ from pathlib import Path
 
 from ..data.latent_cache.latents import Latents
 from ..errors import TIError
-from ..events import Event, Notice
+from ..events import Event, Listener, Notice
 from ..options import to_dict
 from ..port.session import Host, Session
 from .batches import Batches, encode_pictures
 from .config import BaseTrainConfig
 from .control import Control
-from .events import Encoding, Failed, Finished, Listener, Paused, Resumed, Started, StepDone
+from .events import Encoding, Failed, Finished, Paused, Resumed, Started, StepDone
 from .keeping import Keeper
 from .plan import Plan, make_plan
 from .run_folder import RunFolder

@@ -10,7 +10,7 @@ from typing import Literal
 
 from ...errors import ConfigError, setting
 from ...families import SIDE_STEP
-from ...options import Checked, check, group, option
+from ...options import Checked, check, group, option, require_order
 from ..config import ResizeMode
 
 SplitRule = Literal["tiles", "two"]
@@ -150,14 +150,8 @@ class AutosizeConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        for what in ("dim", "area"):
-            low, high = (getattr(self, f"multicrop_{end}{what}") for end in ("min", "max"))
-            if low > high:
-                raise ConfigError(
-                    f"{setting(f'multicrop_min{what}')} is {low}",
-                    f"that is more than {setting(f'multicrop_max{what}')}, {high}",
-                    "exchange them",
-                )
+        require_order(self, "multicrop_mindim", "multicrop_maxdim")
+        require_order(self, "multicrop_minarea", "multicrop_maxarea")
 
 
 @dataclass(frozen=True)
@@ -227,12 +221,7 @@ class CaptionConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.blip_min_length > self.blip_max_length:
-            raise ConfigError(
-                f"{setting('blip_min_length')} is {self.blip_min_length}",
-                f"that is more than {setting('blip_max_length')}, {self.blip_max_length}",
-                "exchange them",
-            )
+        require_order(self, "blip_min_length", "blip_max_length")
 
 
 @dataclass(frozen=True)

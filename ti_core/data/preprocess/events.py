@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -60,6 +59,3 @@ class Finished(Event):
     """Pictures that were made of them."""
     skipped: int
     seconds: float
-
-
-Listener = Callable[[Event], None]

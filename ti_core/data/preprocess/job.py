@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from ...errors import DataError
-from ...events import Notice, notice_of
+from ...events import Listener, Notice, notice_of
 from ...files.atomic import make_folder, unfinished
-from ..pictures import masks_among, open_mask, open_picture
+from ..pictures import entries_of, masks_among, open_mask, open_picture
 from .captions import Describer, describer
 from .config import PreprocessConfig
-from .events import Finished, Listener, PictureDone, Skipped, Started
+from .events import Finished, PictureDone, Skipped, Started
 from .faces import FaceFinder, NoFaceFinderError, opencv_faces
-from .places import captions_among, entries, require_apart, sweep
+from .places import captions_among, require_apart, sweep
 from .treatments import treat
 from .writer import DEBUG_FOLDER, Writer
 
@@ -104,7 +104,7 @@ class _Job:
 
 def _checked(source: Path, destination: Path) -> list[Path]:
     """The entries of the source, once it is sure that nothing is written there."""
-    found = entries(source)
+    found = entries_of(source, "check the source")
     for folder in (destination, destination / DEBUG_FOLDER):
         require_apart(source, folder)
     make_folder(destination)

@@ -7,7 +7,7 @@ import re
 import time
 from pathlib import Path
 
-from ...errors import ConfigError, DataError
+from ...errors import ConfigError
 from ...files.atomic import unfinished
 from ..captions import FALLBACK
 
@@ -15,19 +15,6 @@ _CAPTIONS = (".txt", FALLBACK)
 _OURS = re.compile(r"\d{5,}-\d+-.*", re.DOTALL)
 """How the names of pictures and captions begin; see names.py."""
 _STILL_BEING_WRITTEN_SECONDS = 60.0
-
-
-def entries(source: Path) -> list[Path]:
-    """Everything that lies directly in the source folder, by name.
-
-    Raises DataError when it is no folder, or one that cannot be read.
-    """
-    try:
-        return sorted(source.iterdir())
-    except OSError as error:
-        raise DataError(
-            f"cannot read the folder {source}", error.strerror or str(error), "check the source"
-        ) from error
 
 
 def sweep(folder: Path) -> int:
