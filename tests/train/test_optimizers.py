@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
 
 from ti_core.errors import TrainingError
 from ti_core.hosts.fake import FakeHost
+from ti_core.train.config import TrainConfig
 from ti_core.train.loop import train
 from ti_core.train.optimizers import OPTIMIZERS, OptimizerEntry, OptimizerName, adamw, set_rate
 from ti_core.train.state import latest_state, save_state
@@ -43,11 +44,11 @@ def test_a_toy_inversion_converges(
 ) -> None:
     """The loss at fixed noise falls: A16's "trains but learns nothing" would stay level."""
 
-    def build(**changes: object) -> object:
+    def build(**changes: Any) -> TrainConfig:
         return configure(**{**chosen, **changes})
 
-    untrained = loss_after(build, tmp_path, 1, "1e-9")  # type: ignore[arg-type]
-    trained = loss_after(build, tmp_path, 150, chosen["learning_rate"])  # type: ignore[arg-type]
+    untrained = loss_after(build, tmp_path, 1, "1e-9")
+    trained = loss_after(build, tmp_path, 150, chosen["learning_rate"])
     assert trained < untrained * 0.97
 
 

@@ -34,12 +34,12 @@ def train(
     extra_settings: dict[str, object] | None = None,
     folder: RunFolder | None = None,
 ) -> Path:
-    """Train an embedding, or what else `config` describes, and return the path of its file.
+    """Train what `config` describes and return the path of its file.
 
-    `control` tells what the user asks for while it goes on; when that is to finish, everything is
-    saved and the present embedding is returned. `extra_settings` (the host's own) are kept in the
-    run folder. A new run makes a `folder` of its own unless one is given.
-    Raises TIError; what was learned until then lies in the run folder.
+    `control` carries the user's requests; a run that is asked to finish writes everything as after
+    its last step. `extra_settings` (the host's own) are kept in the run folder. A new run creates
+    a `folder` unless one is given.
+    Raises TIError; what was learned until then is in the run folder.
     """
     plan = make_plan(config, host, resume)
     with host.session(config.compute.mixed_precision) as session:
@@ -66,7 +66,7 @@ class Run:
         """The order of a run; see `train`. How one update is made: `Updater.update`."""
         began = time.perf_counter()
         try:
-            # begin: logs end where this run goes on
+            # begin: logs end at the step where this run continues
             self._begin()
             # encode: (B, 3, H, W) pixels → (2, c, h, w), mean and deviation, of every picture
             batches = Batches(self.plan, self._encode(control), self.session)
@@ -115,19 +115,19 @@ class Run:
         )
 
     def _encode(self, control: Control) -> Latents:
-        told = time.monotonic()
+        latest = time.monotonic()
 
         def progress(done: int, total: int) -> bool:
-            nonlocal told
-            if time.monotonic() - told > _SECONDS_OF_SILENCE:
+            nonlocal latest
+            if time.monotonic() - latest > _SECONDS_OF_SILENCE:
                 self._emit(Encoding(done, total))
-                told = time.monotonic()
+                latest = time.monotonic()
             return not control.finishing
 
         return encode_pictures(self.plan, self.session, progress, self._emit)
 
     def _continues(self, control: Control) -> bool:
-        """Do what was asked for; False when the run is to end."""
+        """Answer the user's requests; False when the run is to end."""
         self._answer(control)
         if control.paused:
             self._emit(Paused(self.updater.step))
