@@ -14,6 +14,8 @@ from ti_core.families import FAMILIES
 from ti_core.hosts.fake import NOISE, FakeHost
 from ti_core.port.session import Host
 
+from ..toys.flow import TOY_FLOW, RectifiedFlow
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -40,6 +42,12 @@ def fake(family: Any, prediction: Any = "epsilon") -> Callable[[Path], Subject]:
         return Subject(host, lambda: [host.model], skips_layers=False)
 
     return open_
+
+
+def toy_flow(folder: Path) -> Subject:
+    """The fake host with a flow-matching family, other channels and another stride."""
+    host = FakeHost(folder, TOY_FLOW, RectifiedFlow(3.0))
+    return Subject(host, lambda: [host.model], skips_layers=False)
 
 
 def diffusers(family: Any, **changes: Any) -> Callable[[Path], Subject]:
@@ -126,6 +134,7 @@ HOSTS: dict[str, Callable[[Path], Subject]] = {
     "fake-sd1": fake("sd1"),
     "fake-sd2-v": fake("sd2", "v_prediction"),
     "fake-sdxl": fake("sdxl"),
+    "fake-toy-flow": toy_flow,
     "diffusers-sd1": diffusers("sd1"),
     "diffusers-sd2-v": diffusers("sd2", v_yaml=True),
     "diffusers-sdxl": diffusers("sdxl"),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ti_core.diffusion import Prediction
 from ti_core.errors import ConfigError, HostBusyError, HostMemoryError
 from ti_core.files.reading import read_embedding
 from ti_core.port.session import (
@@ -35,7 +35,12 @@ from .fingerprint import Bomb, differences, fingerprint
 from .hosts import Subject
 
 NAME = "zz-thing"
-ENCODERS = {"sd1": ("clip_l",), "sd2": ("clip_h",), "sdxl": ("clip_l", "clip_g")}
+ENCODERS = {
+    "sd1": ("clip_l",),
+    "sd2": ("clip_h",),
+    "sdxl": ("clip_l", "clip_g"),
+    "toy-flow": ("clip_l", "clip_g"),
+}
 Rows = dict[str, Tensor]
 
 
@@ -61,6 +66,11 @@ def word(host: Host) -> str:
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def latents(host: Host, count: int = 1, height: int = 64, width: int = 64) -> Tensor:
+    """Noise in the shape of the latents of pictures with these sides."""
+    return noise(count, *host.describe().latent.shape(height, width))
 
 
 def some_rows(host: Host, count: int = 1, seed: int = 0) -> Rows:
@@ -95,7 +105,7 @@ def test_the_facts_fit_together(host: Host) -> None:
     assert tuple(encoder.key for encoder in facts.encoders) == ENCODERS[facts.family.id]
     assert len(set(facts.widths)) == len(facts.encoders)
     assert all(encoder.tokens_per_chunk == 75 for encoder in facts.encoders)
-    assert facts.diffusion.prediction in ("epsilon", "v_prediction")
+    assert facts.diffusion.prediction in (*get_args(Prediction), "velocity")
     assert facts.resolution % facts.latent.stride == 0
     assert facts.latent.scale > 0
     assert re.fullmatch(r"[0-9a-f]{10}|", facts.checkpoint_hash)
@@ -103,11 +113,11 @@ def test_the_facts_fit_together(host: Host) -> None:
     assert host.name
 
 
-def test_the_noise_schedule_falls_from_one_to_nothing(host: Host) -> None:
-    kept = host.describe().diffusion.alphas_cumprod  # type: ignore[attr-defined]
-    assert all(one > two for one, two in itertools.pairwise(kept))
-    assert 0.9 < kept[0] < 1
-    assert 0 <= kept[-1] < 0.1
+def test_the_noise_rises_from_hardly_any_to_hardly_anything_else(host: Host) -> None:
+    sigmas = host.describe().diffusion.sigmas()
+    assert (sigmas[1:] > sigmas[:-1]).all()
+    assert 0 < sigmas[0] < 1 / 3
+    assert sigmas[-1] > 3
 
 
 def test_there_is_a_sampler_and_a_folder(host: Host, tmp_path: Path) -> None:
@@ -280,13 +290,10 @@ def test_the_width_is_that_of_the_encoders_and_the_numbers_are_fp32(
     assert found.context.shape == (2, 77, sum(widths.values()))
     assert found.context.dtype == torch.float32
     assert torch.isfinite(found.context).all()
-    if host.describe().family.id == "sdxl":
-        assert found.pooled is not None
-        assert found.time_ids is not None
-        assert found.pooled.shape == (2, widths["clip_g"])
-        assert found.time_ids.shape == (2, 6)
-    else:
-        assert found.pooled is found.time_ids is None
+    pooled, sized = "clip_g" in widths, host.describe().family.id == "sdxl"
+    shape = lambda tensor: None if tensor is None else tuple(tensor.shape)  # noqa: E731
+    assert shape(found.pooled) == ((2, widths["clip_g"]) if pooled else None)
+    assert shape(found.time_ids) == ((2, 6) if sized else None)
 
 
 def test_mixed_lengths_are_padded_to_the_longest(session: Session, word: str) -> None:
@@ -372,10 +379,12 @@ def test_rows_of_a_conditioning_are_picked_by_number(session: Session) -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (64, 128), (128, 64)])
-def test_pictures_become_latents_of_an_eighth(session: Session, height: int, width: int) -> None:
+def test_pictures_become_latents_of_the_family_s_shape(
+    host: Host, session: Session, height: int, width: int
+) -> None:
     found = session.encode_images(noise(2, 3, height, width).clamp(-1, 1))
     for part in (found.mean, found.std):
-        assert part.shape == (2, 4, height // 8, width // 8)
+        assert part.shape == (2, *host.describe().latent.shape(height, width))
         assert part.dtype == torch.float32
         assert torch.isfinite(part).all()
         assert not part.requires_grad
@@ -394,21 +403,24 @@ def learnable(host: Host, session: Session, count: int = 1) -> tuple[Rows, Condi
     return rows, session.encode_prompts([f"a {NAME}"] * count, {NAME: rows})
 
 
-@pytest.mark.parametrize(("height", "width"), [(8, 8), (8, 16)])
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (64, 128)])
 def test_a_prediction_has_the_shape_of_its_latent_and_reaches_the_vectors(
     host: Host, session: Session, height: int, width: int
 ) -> None:
     rows, conditioning = learnable(host, session, 2)
-    output = session.predict(noise(2, 4, height, width), torch.tensor([5, 50]), conditioning)
-    assert output.shape == (2, 4, height, width)
+    noisy = latents(host, 2, height, width)
+    output = session.predict(noisy, torch.tensor([5, 50]), conditioning)
+    assert output.shape == noisy.shape
     assert output.dtype == torch.float32
     assert torch.isfinite(output).all()
     output.square().mean().backward()
     assert all(v.grad is not None and v.grad.any() for v in rows.values())
 
 
-def test_a_prediction_depends_on_the_time_the_latent_and_the_prompt(session: Session) -> None:
-    latent, time = noise(1, 4, 8, 8), torch.tensor([5])
+def test_a_prediction_depends_on_the_time_the_latent_and_the_prompt(
+    host: Host, session: Session
+) -> None:
+    latent, time = latents(host), torch.tensor([5])
     a, b = session.encode_prompts(["a cat"], {}), session.encode_prompts(["blue"], {})
     base = session.predict(latent, time, a)
     assert torch.equal(base, session.predict(latent, time, a))
@@ -426,7 +438,7 @@ def test_the_gradient_is_the_slope(host: Host, session: Session) -> None:
 
     def loss(rows: Rows) -> Tensor:
         conditioning = session.encode_prompts([f"a {NAME} here"], {NAME: rows})
-        output = session.predict(noise(1, 4, 8, 8), torch.tensor([50]), conditioning)
+        output = session.predict(latents(host), torch.tensor([50]), conditioning)
         return output.double().square().sum()
 
     loss(rows).backward()
@@ -439,12 +451,12 @@ def test_the_gradient_is_the_slope(host: Host, session: Session) -> None:
         assert (up - down) / 0.06 == pytest.approx(float(length), rel=5e-3), key
 
 
-def test_rows_of_a_batch_do_not_look_at_each_other(session: Session) -> None:
-    latents, times = noise(2, 4, 8, 8), torch.tensor([5, 50])
+def test_rows_of_a_batch_do_not_look_at_each_other(host: Host, session: Session) -> None:
+    noisy, times = latents(host, 2), torch.tensor([5, 50])
     both = session.encode_prompts(["a cat", "blue"], {})
-    together = session.predict(latents, times, both)
+    together = session.predict(noisy, times, both)
     second = torch.tensor([1], device=session.device)
-    alone = session.predict(latents[1:], times[1:], both.rows(second))
+    alone = session.predict(noisy[1:], times[1:], both.rows(second))
     assert torch.allclose(together[1:], alone, atol=1e-4)
 
 
@@ -452,7 +464,7 @@ def test_a_hypernetwork_that_changes_nothing_changes_nothing(host: Host, session
     if not host.features().hypernetworks:
         pytest.skip("this host has none")
     conditioning = session.encode_prompts(["a cat"], {})
-    given = noise(1, 4, 8, 8), torch.tensor([5]), conditioning
+    given = latents(host), torch.tensor([5]), conditioning
     identity = session.predict(*given, lambda context: (context, context))
     assert torch.equal(session.predict(*given), identity)
 
@@ -461,7 +473,7 @@ def test_a_hypernetwork_can_be_learned(host: Host, session: Session) -> None:
     if not host.features().hypernetworks:
         pytest.skip("this host has none")
     conditioning = session.encode_prompts(["a cat"], {})
-    given = noise(1, 4, 8, 8), torch.tensor([5]), conditioning
+    given = latents(host), torch.tensor([5]), conditioning
     keys, values = (torch.tensor(factor, requires_grad=True) for factor in (1.5, 0.5))
     output = session.predict(*given, lambda context: (context * keys, context * values))
     assert not torch.allclose(output, session.predict(*given))
@@ -538,7 +550,7 @@ def test_a_preview_between_two_steps_does_not_change_the_second(
 ) -> None:
     def step() -> dict[str, Tensor]:
         rows, conditioning = learnable(host, session)
-        session.predict(noise(1, 4, 8, 8), torch.tensor([5]), conditioning).sum().backward()
+        session.predict(latents(host), torch.tensor([5]), conditioning).sum().backward()
         return {key: value.grad for key, value in rows.items() if value.grad is not None}
 
     before = step()
@@ -552,7 +564,7 @@ def test_everything_works_in_bf16(host: Host) -> None:
     with host.session("bf16") as session:
         rows, conditioning = learnable(host, session)
         assert conditioning.context.dtype == torch.float32
-        output = session.predict(noise(1, 4, 8, 8), torch.tensor([5]), conditioning)
+        output = session.predict(latents(host), torch.tensor([5]), conditioning)
         assert output.dtype == torch.float32
         output.square().mean().backward()
         assert all(v.grad is not None and v.grad.any() for v in rows.values())
@@ -576,7 +588,7 @@ def use_predict(host: Host, session: Session) -> None:
     hypernetwork = None
     if host.features().hypernetworks:
         hypernetwork = lambda context: (context * 2, context)  # noqa: E731
-    output = session.predict(noise(1, 4, 8, 8), torch.tensor([5]), conditioning, hypernetwork)
+    output = session.predict(latents(host), torch.tensor([5]), conditioning, hypernetwork)
     output.sum().backward()
 
 
