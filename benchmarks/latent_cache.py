@@ -31,7 +31,7 @@ from ti_core.data.dataset import Dataset, load_dataset
 from ti_core.data.latent_cache.config import CacheConfig
 from ti_core.data.latent_cache.latents import Latents, latents_of
 from ti_core.data.latent_cache.remembered import RememberedPictures
-from ti_core.data.picture_facts import facts_of
+from ti_core.data.picture_facts import read_facts
 from ti_core.hosts.fake import FakeHost
 from ti_core.port.session import Session
 
@@ -102,7 +102,7 @@ class Way:
 
     def memory(self, session: Session) -> Ready:
         """Ours, without a cache on the disk."""
-        dataset = load_dataset(self.config, "word", self.side, facts_of)
+        dataset = load_dataset(self.config, "word", self.side, read_facts)
         return _ready(dataset, latents_of(dataset.views(), session, CacheConfig()))
 
     def disk(self, session: Session) -> Ready:

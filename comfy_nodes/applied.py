@@ -18,7 +18,7 @@ from torch import Tensor
 from ..ti_core.errors import ConfigError, UnsupportedModelError
 from ..ti_core.families import ENCODER_KEYS, SUPPORTED
 from ..ti_core.files.embedding import Embedding, for_encoders
-from .places import spoken
+from .places import prompt_name
 
 if TYPE_CHECKING:
     from comfy.sd import CLIP
@@ -45,9 +45,9 @@ def with_embedding(clip: CLIP, embedding: Embedding, weight: float = 1.0) -> CLI
     widths = {name: part.embedding_size for name, part in parts.items()}
     vectors = for_encoders(embedding, widths, embedding.name)
     for name, part in parts.items():
-        setattr(taught.tokenizer, name, _knowing(part, spoken(embedding.name), vectors[name]))
+        setattr(taught.tokenizer, name, _knowing(part, prompt_name(embedding.name), vectors[name]))
     if weight != 1.0:
-        _weigh(taught.tokenizer, spoken(embedding.name), weight)
+        _weigh(taught.tokenizer, prompt_name(embedding.name), weight)
     return taught
 
 

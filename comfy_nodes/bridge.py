@@ -22,7 +22,7 @@ from ..ti_core.train.events import (
     StepDone,
 )
 from .node import plain_text
-from .runs import Going
+from .runs import RunningTraining
 
 _SECONDS_BETWEEN = 0.25
 """Between two messages to the browser."""
@@ -36,7 +36,7 @@ class Bridge:
     """A listener for `train`. An Interrupt that it notices is passed on as a wish to end: the run
     saves everything first."""
 
-    def __init__(self, going: Going) -> None:
+    def __init__(self, going: RunningTraining) -> None:
         self.going, self.node = going, going.node
         self.lines: list[str] = []
         """Notices, for the user to read when all is done."""
@@ -90,7 +90,7 @@ class Bridge:
             self._advance()
             self.say(
                 f"step {event.step} of {going.steps}, loss {loss:.4f}, rate {event.rate:g}, "
-                f"about {spoken_time(going.seconds_left)} left"
+                f"about {duration_text(going.seconds_left)} left"
             )
 
     def _preview(self, event: PreviewReady) -> None:
@@ -131,7 +131,7 @@ class Bridge:
         if end is None:
             return ""
         word = "finished" if end.reason == "done" else "ended"
-        lines = [f"{word} at step {end.step} after {spoken_time(end.seconds)}"]
+        lines = [f"{word} at step {end.step} after {duration_text(end.seconds)}"]
         lines.append(f"logs, copies, previews: {end.run_folder}")
         for key, numbers in end.measures.items():
             shown = ", ".join(f"{n:.2f}" for n in numbers[:_NUMBERS_SHOWN])
@@ -140,7 +140,7 @@ class Bridge:
         return "\n".join([*lines, *self.lines])
 
 
-def spoken_time(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """So many seconds, as people say it."""
     if not math.isfinite(seconds) or seconds < 0:
         return "?"

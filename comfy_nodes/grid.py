@@ -16,7 +16,7 @@ _LABEL = 190
 _INK = (30, 30, 30)
 
 
-def labelled(
+def labelled_grid(
     rows: Sequence[Sequence[Image.Image]], columns: Sequence[str], lines: Sequence[str]
 ) -> Image.Image:
     """Pictures of one size, `columns` above and `lines` at the left."""

@@ -14,7 +14,7 @@ from ..ti_core.data.preprocess.config import PreprocessConfig
 from ..ti_core.errors import TIError
 from ..ti_core.options import setting_names, with_names
 from ..ti_core.train.config import TrainConfig
-from .places import without_paths
+from .places import hide_folders
 from .sockets import CATEGORY
 from .widgets import make
 
@@ -65,7 +65,7 @@ def _is_finite(value: object) -> bool:
 def plain_text(text: str) -> str:
     """A text for whoever looks at a node: settings by their labels and no paths, since the server
     may be somebody else's machine."""
-    return without_paths(with_names(text, _labels()))
+    return hide_folders(with_names(text, _labels()))
 
 
 @cache
@@ -74,6 +74,6 @@ def _labels() -> dict[str, str]:
     return {**found, "pretrained_model_name_or_path": "MODEL and CLIP"}
 
 
-def shown(text: str, **more: object) -> dict[str, object]:
+def node_text(text: str, **more: object) -> dict[str, object]:
     """What the node shows below its inputs: text, and whatever else the front end knows."""
     return {"text": (plain_text(text),), **more}

@@ -48,7 +48,7 @@ def png(picture: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def shown_pictures(pictures: Sequence[Image.Image]) -> list[dict[str, str]]:
+def temp_images(pictures: Sequence[Image.Image]) -> list[dict[str, str]]:
     """Pictures as the front end wants them, from temporary files."""
     found = []
     for picture in pictures:
@@ -60,7 +60,7 @@ def shown_pictures(pictures: Sequence[Image.Image]) -> list[dict[str, str]]:
     return found
 
 
-def shown_outputs(paths: Sequence[Path]) -> list[dict[str, str]]:
+def output_images(paths: Sequence[Path]) -> list[dict[str, str]]:
     """Pictures that lie in the output folder already."""
     return [_entry(path, Path(folder_paths.get_output_directory()), "output") for path in paths]
 

@@ -19,7 +19,7 @@ from ..ti_core.errors import ConfigError
 from ..ti_core.files.atomic import write_bytes
 from ..ti_core.files.names import checked_name
 
-EMBEDDINGS = (".safetensors", ".pt", ".bin", ".png", ".webp")
+EMBEDDING_ENDINGS = (".safetensors", ".pt", ".bin", ".png", ".webp")
 """Endings of files that can hold an embedding; pictures are cards."""
 _NUMBERED = re.compile(r"\d+_")
 """kohya's folders, `10_cat`: the folder above them is the dataset."""
@@ -132,7 +132,7 @@ def embedding_files() -> list[str]:
     for root in embeddings_dirs():
         for folder, files in _walk(root):
             for name in files:
-                if name.lower().endswith(EMBEDDINGS) and ".preview." not in name.lower():
+                if name.lower().endswith(EMBEDDING_ENDINGS) and ".preview." not in name.lower():
                     found.add((folder / name).relative_to(root).as_posix())
     return sorted(found)
 
@@ -142,7 +142,7 @@ def embedding_file(name: str) -> Path:
     there."""
     found = [inside(root, name, "embeddings") for root in embeddings_dirs()]
     for path in found:
-        if path.is_file() and path.suffix.lower() in EMBEDDINGS:
+        if path.is_file() and path.suffix.lower() in EMBEDDING_ENDINGS:
             return path
     raise ConfigError(
         f"there is no embedding file {name[:_MOST_NAME]!r}",
@@ -170,12 +170,12 @@ def checked_for_prompts(name: str) -> str:
         raise ConfigError(
             f"the name {name!r} has a space",
             "ComfyUI reads a name only up to the first space",
-            f"call it {spoken(name)!r}",
+            f"call it {prompt_name(name)!r}",
         )
     return name
 
 
-def spoken(name: str) -> str:
+def prompt_name(name: str) -> str:
     """How a name is written behind `embedding:`; every other sign becomes "_"."""
     return re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)
 
@@ -191,7 +191,7 @@ def text_file(text: str) -> Path:
     return path
 
 
-def without_paths(text: str) -> str:
+def hide_folders(text: str) -> str:
     """A message as anybody may read it: our folders by their names, not by where they lie."""
     roots = [("input", input_dir()), ("temp", Path(folder_paths.get_temp_directory()))]
     roots += [("output", Path(folder_paths.get_output_directory()))]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from aiohttp import web
 from server import PromptServer
 
-from .runs import ACTIONS, all_going
+from .runs import ACTIONS, running_trainings
 
 
 def register() -> None:
@@ -25,7 +25,7 @@ def register() -> None:
 
 async def tell(request: web.Request) -> web.Response:
     """Every training that is going on."""
-    return web.json_response({"runs": [run.to_dict() for run in all_going()]})
+    return web.json_response({"runs": [run.to_dict() for run in running_trainings()]})
 
 
 async def ask(request: web.Request) -> web.Response:
@@ -37,7 +37,7 @@ async def ask(request: web.Request) -> web.Response:
     if not isinstance(wish, dict) or wish.get("action") not in ACTIONS:
         return _error(400, f"give an action: {', '.join(ACTIONS)}")
     node = wish.get("node")
-    runs = [run for run in all_going() if node is None or run.node == str(node)]
+    runs = [run for run in running_trainings() if node is None or run.node == str(node)]
     if not runs:
         return _error(404, "nothing is being trained")
     for run in runs:

@@ -53,7 +53,7 @@ class RunControl(Control):
 
 
 @dataclass
-class Going:
+class RunningTraining:
     """A training that is going on."""
 
     node: str
@@ -71,20 +71,20 @@ class Going:
         return {**told, "paused": self.control.paused}
 
 
-_going: dict[str, Going] = {}
+_going: dict[str, RunningTraining] = {}
 """Number of the node → its training."""
 
 
 @contextlib.contextmanager
-def going_on(node: str, name: str) -> Iterator[Going]:
+def track_training(node: str, name: str) -> Iterator[RunningTraining]:
     """Announce a training as long as the block runs."""
-    _going[node] = Going(node, name, RunControl())
+    _going[node] = RunningTraining(node, name, RunControl())
     try:
         yield _going[node]
     finally:
         del _going[node]
 
 
-def all_going() -> list[Going]:
+def running_trainings() -> list[RunningTraining]:
     """Every training that is going on; ComfyUI runs one graph at a time, so mostly one or none."""
     return list(_going.values())

@@ -34,7 +34,7 @@ LogSocket = io.Custom("TI_LOG")
 
 
 @dataclass(frozen=True)
-class Settings:
+class SettingsValue:
     """What TI_SETTINGS carries: the parts of a `TrainConfig` that concern neither the embedding
     nor the pictures. `preview.sample_prompts` holds the prompts themselves, one a line."""
 

@@ -23,7 +23,7 @@ from ..ti_core.train.previews import preview_requests
 from ..ti_core.train.run_folder import RunFolder
 from .places import runs_dir, text_file
 from .runs import RunControl
-from .sockets import DatasetValue, RunLog, Settings
+from .sockets import DatasetValue, RunLog, SettingsValue
 
 _MOST_PROMPTS = 16
 _MOST_TEXT = 20_000
@@ -40,7 +40,7 @@ class Trained:
     previews: tuple[Path, ...]
 
 
-def train_config(name: str, count: int, data: DataConfig, settings: Settings) -> TrainConfig:
+def train_config(name: str, count: int, data: DataConfig, settings: SettingsValue) -> TrainConfig:
     """The core's settings for an embedding of `count` vectors; files are still to be named.
 
     Raises ConfigError for preview prompts that ask for too much.
@@ -62,7 +62,7 @@ def train_config(name: str, count: int, data: DataConfig, settings: Settings) ->
 def run(
     embedding: Embedding,
     dataset: DatasetValue,
-    settings: Settings,
+    settings: SettingsValue,
     host: Host,
     resume: str,
     control: RunControl,

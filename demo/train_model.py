@@ -25,13 +25,13 @@ from train_tokenizer import write_tokenizer  # noqa: E402
 from train_unet import Latents, train_unet  # noqa: E402
 from train_vae import encode_all, new_vae, train_vae  # noqa: E402
 
-from ti_core.demo.lexicon import vocabulary  # noqa: E402
+from ti_core.demo.lexicon import caption_words  # noqa: E402
 
 PICTURES, VAE_STEPS = 96_000, 3_400
 
 
 def stage_tokenizer(run: Path) -> None:
-    write_tokenizer(vocabulary(), run / "tokenizer")
+    write_tokenizer(caption_words(), run / "tokenizer")
 
 
 def stage_data(run: Path) -> None:

@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 from describer import shape_glyph, texture_glyph  # noqa: E402
 
-from ti_core.demo.scorer import HEADS, OTHER, SHAPES, TEXTURES, Eye, Scorer  # noqa: E402
+from ti_core.demo.scorer import HEADS, SHAPES, TEXTURES, UNNAMED, Eye, Scorer  # noqa: E402
 from ti_core.demo.styles import style  # noqa: E402
 from ti_core.demo.world import Scene, draw, random_scene  # noqa: E402
 from ti_core.files.safetensors_file import write_safetensors  # noqa: E402
@@ -121,7 +121,7 @@ def _label(scene: Scene, head: str) -> int:
     name = getattr(scene, head)
     if name not in HEADS[head] and _twin(head, name):
         return IGNORED
-    return HEADS[head].index(name if name in HEADS[head] else OTHER)
+    return HEADS[head].index(name if name in HEADS[head] else UNNAMED)
 
 
 @lru_cache(maxsize=100_000)
@@ -131,7 +131,7 @@ def _twin(head: str, name: str) -> bool:
         return False
     glyph, names = (shape_glyph, SHAPES) if head == "shape" else (texture_glyph, TEXTURES)
     own = glyph(name) / 255.0
-    known = [glyph(other) / 255.0 for other in names if other != OTHER]
+    known = [glyph(other) / 255.0 for other in names if other != UNNAMED]
     overlaps = [np.minimum(own, k).sum() / max(np.maximum(own, k).sum(), 1) for k in known]
     return max(overlaps) > 0.84
 

@@ -18,13 +18,13 @@ from ...ti_core.data.pictures import list_images
 from ...ti_core.data.templates import SHIPPED
 from ...ti_core.errors import ConfigError, DataError, setting
 from ...ti_core.files.atomic import write_bytes
-from ..node import Node, finite, schema, shown
+from ..node import Node, finite, node_text, schema
 from ..pictures import from_comfy, png
 from ..places import fingerprint, inside, picture_folder, picture_folders, temp_dir, text_file
 from ..sockets import DatasetSocket, DatasetValue
 from ..widgets import make, values_of, widget, widgets
 
-MOST_PICTURES = 2000
+MOST_TRAINING_PICTURES = 2000
 """More than any textual inversion needs; a folder with more is somebody's archive."""
 _MOST_SIDE = 4096
 _MOST_TEXT = 100_000
@@ -86,8 +86,8 @@ def _dataset(folder: Path, options: dict[str, Any]) -> DatasetValue:
     values = {**values_of(DataConfig, options), "resolution": _resolution(*sides)}
     data = DataConfig(train_data_dir=str(folder), **values)
     count = len(pictures_of(data))
-    if count > MOST_PICTURES:
-        why = f"{MOST_PICTURES} are possible; a word is learned from 3 to 30"
+    if count > MOST_TRAINING_PICTURES:
+        why = f"{MOST_TRAINING_PICTURES} are possible; a word is learned from 3 to 30"
         raise DataError(
             f"the folder holds {count} pictures", why, "put some into a folder of their own"
         )
@@ -149,7 +149,7 @@ class DatasetFromFolder(Node):
     def work(cls, folder: str, **options: Any) -> io.NodeOutput:
         """See the class."""
         made = _dataset(picture_folder(folder), options)
-        return io.NodeOutput(made, ui=shown(f"{made.pictures} picture(s)"))
+        return io.NodeOutput(made, ui=node_text(f"{made.pictures} picture(s)"))
 
 
 class DatasetFromImages(Node):
@@ -188,17 +188,17 @@ class DatasetFromImages(Node):
         words = _captions_for(pictures, captions or [])
         folder = _written(pictures, words)
         made = _dataset(folder, {key: value[0] for key, value in options.items() if value})
-        return io.NodeOutput(made, ui=shown(f"{made.pictures} picture(s)"))
+        return io.NodeOutput(made, ui=node_text(f"{made.pictures} picture(s)"))
 
 
 def _pictures(images: Sequence[Tensor]) -> Iterator[Image.Image]:
     count = 0
     for batch in images:
         count += len(batch)
-        if count > MOST_PICTURES or max(batch.shape[1:3]) > _MOST_SIDE:
+        if count > MOST_TRAINING_PICTURES or max(batch.shape[1:3]) > _MOST_SIDE:
             raise DataError(
                 "the pictures are too many or too large",
-                f"{MOST_PICTURES} pictures with sides up to {_MOST_SIDE} are possible",
+                f"{MOST_TRAINING_PICTURES} pictures with sides up to {_MOST_SIDE} are possible",
                 "leave some out, or scale them down",
             )
         yield from from_comfy(batch)

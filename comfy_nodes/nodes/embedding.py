@@ -19,8 +19,8 @@ from ...ti_core.train.config import EmbeddingConfig
 from ...ti_core.train.initialization import starting_rows
 from ...ti_core.train.plan import name_clashes
 from ...ti_core.train.vectors import to_embedding
-from ..lending import Clip, Model, checkpoint_name, lent
-from ..node import Node, schema, shown
+from ..loaded_model import Clip, Model, checkpoint_name, host_of
+from ..node import Node, node_text, schema
 from ..pictures import from_comfy
 from ..places import (
     checked_for_prompts,
@@ -28,7 +28,7 @@ from ..places import (
     embedding_files,
     fingerprint,
     new_embedding_file,
-    spoken,
+    prompt_name,
 )
 from ..sockets import EmbeddingSocket
 from ..widgets import make, widget, widgets
@@ -78,7 +78,7 @@ class CreateEmbedding(Node):
         """See the class."""
         config = EmbeddingConfig(**options)
         checked_for_prompts(config.token_string)
-        host = lent(model, clip, None, checkpoint_name(cls.hidden.prompt, cls.hidden.unique_id))
+        host = host_of(model, clip, None, checkpoint_name(cls.hidden.prompt, cls.hidden.unique_id))
         with host.session() as session:
             facts, start = host.describe(), starting_rows(config, host.describe(), session)
         notices = (*name_clashes(config.token_string, host), *start.notices)
@@ -88,7 +88,7 @@ class CreateEmbedding(Node):
             f"{made.name}: {made.count} vector(s) from {config.init_word!r}",
             *map(str, notices),
         ]
-        return io.NodeOutput(made, ui=shown("\n".join(told)))
+        return io.NodeOutput(made, ui=node_text("\n".join(told)))
 
 
 class LoadEmbedding(Node):
@@ -138,7 +138,7 @@ class LoadEmbedding(Node):
     def work(cls, file: str, term: str = "") -> io.NodeOutput:
         """See the class."""
         found = read_embedding(embedding_file(file), term or None)
-        return io.NodeOutput(found, ui=shown(summary(found)))
+        return io.NodeOutput(found, ui=node_text(summary(found)))
 
 
 class SaveEmbedding(Node):
@@ -208,7 +208,7 @@ class SaveEmbedding(Node):
         """See the class."""
         _require_choice("format", format, list(FORMATS))
         _require_choice("when_there", when_there, _WHEN_THERE)
-        wanted, ending = name.strip() or spoken(embedding.name), FORMATS[format].endings[0]
+        wanted, ending = name.strip() or prompt_name(embedding.name), FORMATS[format].endings[0]
         path = _free(new_embedding_file(wanted, ending), when_there)
         card = from_comfy(picture)[0] if picture is not None else None
         saved = dataclasses.replace(embedding, name=path.stem)
@@ -216,7 +216,7 @@ class SaveEmbedding(Node):
         folder = wanted.replace("\\", "/").rpartition("/")[0]
         called = f"{folder}/{path.stem}" if folder else path.stem
         told = f"saved as {called}{ending}\nin prompts: embedding:{called}"
-        return io.NodeOutput(saved, f"embedding:{called}", ui=shown(told))
+        return io.NodeOutput(saved, f"embedding:{called}", ui=node_text(told))
 
 
 def _free(path: Path, when_there: str) -> Path:

@@ -15,9 +15,9 @@ from ...ti_core.tools.strength import VERDICTS, strength_of, verdict
 from ...ti_core.tools.vocabulary import median_lengths
 from ...ti_core.train.plot import draw_loss
 from ...ti_core.train.vectors import norms
-from ..lending import Clip, Model, lent
-from ..node import Node, schema, shown
-from ..pictures import shown_pictures, to_comfy
+from ..loaded_model import Clip, Model, host_of
+from ..node import Node, node_text, schema
+from ..pictures import temp_images, to_comfy
 from ..portrait import Row, portrait
 from ..sockets import EmbeddingSocket, LogSocket, RunLog
 from .embedding import summary
@@ -63,11 +63,11 @@ class InspectEmbedding(Node):
     ) -> io.NodeOutput:
         """See the class."""
         nearest = max(0, min(20, nearest))
-        host = lent(model, clip) if model is not None and clip is not None else None
+        host = host_of(model, clip) if model is not None and clip is not None else None
         rows = list(_compared(embedding, host, nearest) if host else _alone(embedding))
         text = "\n".join(_report(embedding, rows))
         picture = portrait(summary(embedding), rows)
-        ui = shown(text, images=shown_pictures([picture]))
+        ui = node_text(text, images=temp_images([picture]))
         return io.NodeOutput(text, to_comfy([picture]), ui=ui)
 
 
@@ -130,5 +130,5 @@ class LossPlot(Node):
         last = [loss for _, loss, _ in log.losses[-max(1, len(log.losses) // 10) :]]
         mean = sum(last) / len(last) if last else 0.0
         text = f"{len(log.losses)} steps, loss {mean:.4f} at the end"
-        ui = shown(text, images=shown_pictures([picture]))
+        ui = node_text(text, images=temp_images([picture]))
         return io.NodeOutput(to_comfy([picture]), mean if math.isfinite(mean) else 0.0, ui=ui)

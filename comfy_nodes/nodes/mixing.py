@@ -10,13 +10,13 @@ from comfy_api.latest import io
 from ...ti_core.errors import ConfigError, EmbeddingError
 from ...ti_core.files.embedding import Embedding
 from ...ti_core.port.session import Host, ModelFacts, Session
-from ...ti_core.tools.expression import parsed
+from ...ti_core.tools.expression import parse
 from ...ti_core.tools.making import merge
 from ...ti_core.tools.rescaling import factors_for, rescaled
 from ...ti_core.tools.sources import Sources
 from ...ti_core.tools.strength import factor_of_brackets
-from ..lending import Clip, Model, lent
-from ..node import Node, finite, schema, shown
+from ..loaded_model import Clip, Model, host_of
+from ..node import Node, finite, node_text, schema
 from ..places import checked_for_prompts
 from ..sockets import EmbeddingSocket
 from .embedding import summary
@@ -72,14 +72,14 @@ class MergeEmbeddings(Node):
         **embeddings: Embedding | None,
     ) -> io.NodeOutput:
         """See the class."""
-        parsed(expression)  # its mistakes are reported before a model is opened
+        parse(expression)  # its mistakes are reported before a model is opened
         called = checked_for_prompts(name)
         with ExitStack() as stack:
-            host = lent(model, clip) if model is not None and clip is not None else None
+            host = host_of(model, clip) if model is not None and clip is not None else None
             session = stack.enter_context(host.session()) if host else None
             sources = _Inputs({k: v for k, v in embeddings.items() if v is not None}, session)
             made = merge(expression, called, sources, host.describe() if host else None)
-        return io.NodeOutput(made, ui=shown(summary(made)))
+        return io.NodeOutput(made, ui=node_text(summary(made)))
 
 
 class _Inputs(Sources):
@@ -154,7 +154,7 @@ class ScaleEmbedding(Node):
             raise ConfigError(f"the amount is {amount}", "", "give a number from -1000 to 1000")
         facts = None
         if how == "strength":
-            facts, factors = _factors_to(amount, embedding, lent(model, clip))
+            facts, factors = _factors_to(amount, embedding, host_of(model, clip))
         elif how in _HOW:
             factor = factor_of_brackets(round(amount)) if how == "brackets" else amount
             factors = dict.fromkeys(embedding.vectors, factor)
@@ -162,7 +162,7 @@ class ScaleEmbedding(Node):
             raise ConfigError(f"how is {how!r}", "", f"choose one of {', '.join(_HOW)}")
         made = rescaled(embedding, factors, embedding.name, facts)
         told = ", ".join(f"{key} × {factor:.4g}" for key, factor in factors.items())
-        return io.NodeOutput(made, ui=shown(told))
+        return io.NodeOutput(made, ui=node_text(told))
 
 
 def _factors_to(

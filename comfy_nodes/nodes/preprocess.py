@@ -25,7 +25,7 @@ from ...ti_core.data.preprocess.job import preprocess
 from ...ti_core.errors import ConfigError, DataError
 from ...ti_core.events import Event
 from ...ti_core.files.names import checked_name
-from ..node import Node, finite, schema, shown
+from ..node import Node, finite, node_text, schema
 from ..places import fingerprint, input_dir, inside, temp_dir
 from ..sockets import DatasetSocket, DatasetValue
 from ..widgets import values_of, widgets
@@ -94,7 +94,7 @@ class Preprocess(Node):
         data = dataclasses.replace(dataset.data, train_data_dir=str(destination))
         lines = [f"{done.written} picture(s) made of {done.pictures}", *told.lines]
         return io.NodeOutput(
-            DatasetValue(data, len(list_images(destination))), ui=shown("\n".join(lines))
+            DatasetValue(data, len(list_images(destination))), ui=node_text("\n".join(lines))
         )
 
 

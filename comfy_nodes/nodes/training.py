@@ -19,17 +19,17 @@ from ...ti_core.train.config import (
     TextConfig,
 )
 from ..bridge import Bridge
-from ..lending import Clip, Model, Vae, checkpoint_name, lent
-from ..node import Node, finite, schema, shown
-from ..pictures import shown_outputs
-from ..runs import going_on
+from ..loaded_model import Clip, Model, Vae, checkpoint_name, host_of
+from ..node import Node, finite, node_text, schema
+from ..pictures import output_images
+from ..runs import track_training
 from ..sockets import (
     DatasetSocket,
     DatasetValue,
     EmbeddingSocket,
     LogSocket,
-    Settings,
     SettingsSocket,
+    SettingsValue,
 )
 from ..training import run
 from ..widgets import values_of, widget, widgets
@@ -83,7 +83,7 @@ class TrainingSettings(Node):
         _require_at_most("max_train_steps", options["max_train_steps"], _MOST_STEPS)
         for name in ("train_batch_size", "gradient_accumulation_steps"):
             _require_at_most(name, options[name], _LARGEST_BATCH)
-        return io.NodeOutput(_changed(Settings(), options))
+        return io.NodeOutput(_changed(SettingsValue(), options))
 
 
 class AdvancedSettings(Node):
@@ -122,7 +122,7 @@ class AdvancedSettings(Node):
         return finite(sample_cfg_scale=sample_cfg_scale)
 
     @classmethod
-    def work(cls, settings: Settings, **options: Any) -> io.NodeOutput:
+    def work(cls, settings: SettingsValue, **options: Any) -> io.NodeOutput:
         """See the class."""
         return io.NodeOutput(_changed(settings, options))
 
@@ -175,17 +175,17 @@ class TrainEmbedding(Node):
         vae: Vae,
         embedding: Embedding,
         dataset: DatasetValue,
-        settings: Settings,
+        settings: SettingsValue,
         resume: str,
     ) -> io.NodeOutput:
         """See the class."""
         node = str(cls.hidden.unique_id)
-        host = lent(model, clip, vae, checkpoint_name(cls.hidden.prompt, node))
-        with going_on(node, embedding.name) as going:
+        host = host_of(model, clip, vae, checkpoint_name(cls.hidden.prompt, node))
+        with track_training(node, embedding.name) as going:
             bridge = Bridge(going)
             made = run(embedding, dataset, settings, host, resume, going.control, bridge)
-        pictures = shown_outputs(made.previews[-_PREVIEWS_SHOWN:])
-        ui = shown(bridge.told(), images=pictures)
+        pictures = output_images(made.previews[-_PREVIEWS_SHOWN:])
+        ui = node_text(bridge.told(), images=pictures)
         return io.NodeOutput(made.embedding, made.log, ui=ui)
 
 
@@ -193,7 +193,7 @@ def _settings_output() -> io.Output:
     return SettingsSocket.Output(display_name="settings", tooltip="For Train Embedding.")
 
 
-def _changed(settings: Settings, options: Mapping[str, object]) -> Settings:
+def _changed(settings: SettingsValue, options: Mapping[str, object]) -> SettingsValue:
     """The settings with these values. Raises ConfigError for a value out of its range."""
     parts = {
         part.name: dataclasses.replace(
@@ -201,7 +201,7 @@ def _changed(settings: Settings, options: Mapping[str, object]) -> Settings:
         )
         for part in dataclasses.fields(settings)
     }
-    return Settings(**parts)
+    return SettingsValue(**parts)
 
 
 def _require_at_most(name: str, value: int, most: int) -> None:

@@ -22,11 +22,11 @@ from ...ti_core.files.reading import read_embedding
 from ...ti_core.port.session import Host, PreviewRequest, Vectors
 from ...ti_core.train.config import PreviewConfig
 from ..applied import with_embedding
-from ..grid import labelled
-from ..lending import Clip, Model, Vae, checkpoint_name, lent
-from ..node import Node, finite, schema, shown
-from ..pictures import shown_pictures, to_comfy
-from ..places import spoken
+from ..grid import labelled_grid
+from ..loaded_model import Clip, Model, Vae, checkpoint_name, host_of
+from ..node import Node, finite, node_text, schema
+from ..pictures import temp_images, to_comfy
+from ..places import prompt_name
 from ..sockets import EmbeddingSocket, LogSocket, RunLog
 from ..widgets import values_of, widgets
 
@@ -94,10 +94,10 @@ class ApplyEmbedding(Node):
         if clip is None:
             raise ConfigError("the CLIP input is empty", "the checkpoint holds none", "connect one")
         taught = with_embedding(clip, embedding, weight)
-        called = f"embedding:{spoken(embedding.name)}"
+        called = f"embedding:{prompt_name(embedding.name)}"
         with torch.inference_mode():
             encoded = taught.encode_from_tokens_scheduled(taught.tokenize(fill(text, called, "")))
-        return io.NodeOutput(taught, encoded, ui=shown(f"in prompts: {called}"))
+        return io.NodeOutput(taught, encoded, ui=node_text(f"in prompts: {called}"))
 
 
 class PreviewGrid(Node):
@@ -174,17 +174,15 @@ class PreviewGrid(Node):
     ) -> io.NodeOutput:
         """See the class."""
         node = str(cls.hidden.unique_id)
-        host = lent(model, clip, vae, checkpoint_name(cls.hidden.prompt, node))
+        host = host_of(model, clip, vae, checkpoint_name(cls.hidden.prompt, node))
         lines = _lines(prompts)
         copies = _copies(log, most_copies, embedding.step)
         columns = {**copies, embedding_label(embedding): embedding}
         requests = [_request(line, negative_prompt, embedding.name, sampling) for line in lines]
         made = list(_made(host, requests, columns, embedding.name, node))
         rows = [made[at : at + len(columns) + 1] for at in range(0, len(made), len(columns) + 1)]
-        grid = labelled(rows, ["without", *columns], lines)
-        return io.NodeOutput(
-            to_comfy([grid]), to_comfy(made), ui={"images": shown_pictures([grid])}
-        )
+        grid = labelled_grid(rows, ["without", *columns], lines)
+        return io.NodeOutput(to_comfy([grid]), to_comfy(made), ui={"images": temp_images([grid])})
 
 
 def embedding_label(embedding: Embedding) -> str:

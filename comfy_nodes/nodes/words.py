@@ -14,10 +14,10 @@ from ...ti_core.data.captions import read_caption
 from ...ti_core.errors import DataError
 from ...ti_core.files.embedding import Embedding
 from ...ti_core.train.checkup_input import checkup_input
-from ..lending import Clip, Model, lent
-from ..node import Node, plain_text, schema, shown
+from ..loaded_model import Clip, Model, host_of
+from ..node import Node, node_text, plain_text, schema
 from ..places import embedding_files
-from ..sockets import DatasetSocket, DatasetValue, EmbeddingSocket, Settings, SettingsSocket
+from ..sockets import DatasetSocket, DatasetValue, EmbeddingSocket, SettingsSocket, SettingsValue
 from ..training import train_config
 from .dataset import pictures_of
 
@@ -63,7 +63,7 @@ class CaptionList(Node):
             lines.append(f"{path.name}: {caption.text}{source}")
         more = len(lines) - _MOST_SHOWN
         lines = lines[:_MOST_SHOWN] + ([f"… and {more} more"] if more > 0 else [])
-        return io.NodeOutput(captions, names, ui=shown("\n".join(lines)))
+        return io.NodeOutput(captions, names, ui=node_text("\n".join(lines)))
 
 
 class CheckDataset(Node):
@@ -110,24 +110,24 @@ class CheckDataset(Node):
         dataset: DatasetValue,
         stop_on_errors: bool,
         embedding: Embedding | None = None,
-        settings: Settings | None = None,
+        settings: SettingsValue | None = None,
         model: Model = None,
         clip: Clip = None,
     ) -> io.NodeOutput:
         """See the class."""
-        host = lent(model, clip) if model is not None and clip is not None else None
+        host = host_of(model, clip) if model is not None and clip is not None else None
         name, count = (embedding.name, embedding.count) if embedding else ("unnamed", 1)
-        config = train_config(name, count, dataset.data, settings or Settings())
+        config = train_config(name, count, dataset.data, settings or SettingsValue())
         taken = [Path(file).stem for file in embedding_files()]
         aim = checkup_input(config, host, taken, _free_memory())
         report = check_folder(aim if embedding else _nameless(aim))
-        text = spelled(report)
+        text = report_text(report)
         if stop_on_errors and not report.ok:
             raise DataError("the dataset cannot be trained on", text)
-        return io.NodeOutput(dataset, text, report.ok, ui=shown(text))
+        return io.NodeOutput(dataset, text, report.ok, ui=node_text(text))
 
 
-def spelled(report: Report) -> str:
+def report_text(report: Report) -> str:
     """A report for people: a line for each finding, what to do below it."""
     lines = [f"{report.pictures} picture(s), {len(report.findings)} finding(s)"]
     for finding in report.findings:

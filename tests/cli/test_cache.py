@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ti_core.cli.main import main
-from ti_core.cli.progress import Progress
+from ti_core.cli.progress import TrainingBar
 from ti_core.data.latent_cache.config import CacheConfig, default_folder
 from ti_core.train.events import Encoding
 
@@ -59,6 +59,6 @@ def test_without_an_option_it_is_the_folder_that_training_uses(
 
 
 def test_encoding_is_shown_as_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
-    progress = Progress()
+    progress = TrainingBar()
     progress(Encoding(3, 10_000))
     assert "3 of 10000 pictures encoded" in capsys.readouterr().err

@@ -151,8 +151,10 @@ def test_on_a_terminal_lines_go_around_the_bar(
         def close(self) -> None:
             shown.append("closed")
 
-    monkeypatch.setattr(verb.Report, "open_bar", lambda self, *_: setattr(self, "bar", Bar()))
-    with verb.Report() as report:
+    monkeypatch.setattr(
+        verb.PreprocessBar, "open_bar", lambda self, *_: setattr(self, "bar", Bar())
+    )
+    with verb.PreprocessBar() as report:
         report(Started(Path("in"), Path("out"), 9))
         report(Skipped(3, Path("in/a.png"), "broken"))
         report(Finished("done", 0, 0, 1, 2.0))

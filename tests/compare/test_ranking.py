@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ti_core.compare.copies import Copy
-from ti_core.compare.ranking import Rated, best, rated
+from ti_core.compare.ranking import Rated, best, rate
 from ti_core.files.embedding import Embedding
 from ti_core.tools.strength import Strength
 
@@ -21,7 +21,7 @@ def copies(*steps: int) -> list[Copy]:
 def ratings(losses: list[list[float]]) -> list[Rated]:
     found = copies(*range(100, 100 * len(losses) + 1, 100))
     strengths = [Strength({"clip_l": [1.0, 3.0]})] * len(losses)
-    return rated(found, torch.tensor(losses, dtype=torch.float64), strengths)
+    return rate(found, torch.tensor(losses, dtype=torch.float64), strengths)
 
 
 def test_the_lowest_loss_wins_when_the_difference_is_clear() -> None:

@@ -40,8 +40,8 @@ def test_what_is_not_asked_for_is_not_made(
     files = copy_files(run_folder)
     assert compare(files, host, tmp_path / "out", None, None).ratings == ()
     assert not (tmp_path / "out").exists()
-    rated = compare(files, host, tmp_path / "out", None, questions(run_folder, host))
-    assert (len(rated.ratings), rated.sheets) == (3, ())
+    rate = compare(files, host, tmp_path / "out", None, questions(run_folder, host))
+    assert (len(rate.ratings), rate.sheets) == (3, ())
 
 
 def test_stopped_before_the_first_copy_there_is_nothing_and_no_error(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ti_core.data.order import Order, SizeGroup, balanced, batch_items, epoch_order
+from ti_core.data.order import Order, SizeGroup, balance_repeats, batch_items, epoch_order
 
 counts = st.integers(1, 12)
 seeds = st.integers(0, 2**63 - 1)
@@ -119,4 +119,4 @@ def test_the_order_changes_with_seed_and_epoch_and_with_nothing_else() -> None:
 def test_regularisation_pictures_are_counted_as_kohya_counts_them(
     repeats: list[int], wanted: int, expected: list[int]
 ) -> None:
-    assert balanced(repeats, wanted) == expected
+    assert balance_repeats(repeats, wanted) == expected

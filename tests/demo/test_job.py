@@ -10,7 +10,7 @@ from PIL import Image
 
 from ti_core.cli.main import main
 from ti_core.demo.assets import model_folder, pictures_folder, scorer_file
-from ti_core.demo.report import Report, html_page
+from ti_core.demo.report import DemoReport, html_page
 from ti_core.demo.world import HELD_OUT
 from ti_core.files.reading import read_embedding
 
@@ -43,7 +43,7 @@ def test_report_has_the_figures(outcome: Path) -> None:
 
 
 def test_page_shows_names_as_text() -> None:
-    report = Report("<b>x", "object", "a <i>", ("[name]",), None, None, 4, 3, 1.0, 0, 1, "e/x")
+    report = DemoReport("<b>x", "object", "a <i>", ("[name]",), None, None, 4, 3, 1.0, 0, 1, "e/x")
     page = html_page(report)
     assert "<b>x" not in page
     assert "not scored" in page
@@ -72,8 +72,8 @@ def test_every_held_out_concept_has_five_pictures_with_captions() -> None:
 
 
 def test_held_out_concepts_are_no_words_of_the_model() -> None:
-    vocabulary = json.loads((model_folder() / "tokenizer/vocab.json").read_text())
-    assert not {f"{name}</w>" for name in HELD_OUT} & set(vocabulary)
+    caption_words = json.loads((model_folder() / "tokenizer/vocab.json").read_text())
+    assert not {f"{name}</w>" for name in HELD_OUT} & set(caption_words)
 
 
 def test_everything_bundled_is_at_most_12_megabytes() -> None:

@@ -65,7 +65,7 @@ def test_captions_never_say_what_is_held_out() -> None:
 
 
 def test_captions_use_the_vocabulary_only() -> None:
-    rng, known = random.Random(7), {*lexicon.vocabulary()}
+    rng, known = random.Random(7), {*lexicon.caption_words()}
     for _ in range(ROUNDS):
         words = caption(random_scene(rng, described=0), rng).split()
         assert set(words) <= known
@@ -95,7 +95,7 @@ def test_held_out_scenes_are_recognised() -> None:
 def test_invented_names_are_distinct_and_not_held_out() -> None:
     invented = lexicon.SHAPE_NAMES + lexicon.TEXTURE_NAMES + lexicon.STYLE_NAMES
     assert len(set(invented)) == len(invented) == 480
-    assert not {*HELD_OUT} & {*lexicon.vocabulary()}
+    assert not {*HELD_OUT} & {*lexicon.caption_words()}
 
 
 def test_no_random_style_is_the_held_out_one() -> None:
@@ -109,5 +109,5 @@ def test_concepts_are_complete() -> None:
     assert kinds.count("object") >= 2
     assert {"texture", "style", "combination"} <= {*kinds}
     for concept in HELD_OUT.values():
-        assert concept.init_words[0] in lexicon.vocabulary()
+        assert concept.init_words[0] in lexicon.caption_words()
         assert all("[name]" in prompt for prompt in (concept.preview, *concept.prompts))

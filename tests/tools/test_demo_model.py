@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from ti_core.tools.expression import parsed
-from ti_core.tools.merging import merged
+from ti_core.tools.expression import parse
+from ti_core.tools.merging import evaluate
 from ti_core.tools.nearest import nearest_tokens
 from ti_core.tools.sources import Sources
 from ti_core.tools.strength import Strength, strength_of
@@ -38,7 +38,7 @@ def session(host: Host) -> Iterator[Session]:
 def test_the_embedding_of_a_word_is_normal_and_nearest_to_that_word(
     host: Host, session: Session, word: str
 ) -> None:
-    rows = merged(parsed(f"'{word}'"), Sources(session=session).vectors_of)
+    rows = evaluate(parse(f"'{word}'"), Sources(session=session).vectors_of)
     vectors = {"clip_l": rows["emb_params"]}
     best, second = nearest_tokens(vectors, host, session, 2)["clip_l"][0]
     assert best.text == word
@@ -51,12 +51,12 @@ def test_the_embedding_of_a_word_is_normal_and_nearest_to_that_word(
 def test_shorter_and_longer_vectors_get_their_verdicts(
     host: Host, session: Session, factor: float, word: str
 ) -> None:
-    rows = merged(parsed(f"'circle' * {factor}"), Sources(session=session).vectors_of)
+    rows = evaluate(parse(f"'circle' * {factor}"), Sources(session=session).vectors_of)
     assert measured(host, session, {"clip_l": rows["emb_params"]}).verdict == word
 
 
 def test_a_mix_of_words_is_near_to_its_parts(host: Host, session: Session) -> None:
-    rows = merged(parsed("'red' + 'circle'"), Sources(session=session).vectors_of)
+    rows = evaluate(parse("'red' + 'circle'"), Sources(session=session).vectors_of)
     near = nearest_tokens({"clip_l": rows["emb_params"]}, host, session, 2)["clip_l"][0]
     assert {each.text for each in near} == {"red", "circle"}
 
@@ -64,7 +64,7 @@ def test_a_mix_of_words_is_near_to_its_parts(host: Host, session: Session) -> No
 def test_tokens_can_be_given_by_number(host: Host, session: Session) -> None:
     """The end mark is the last number of CLIP's vocabularies."""
     last = host.describe().encoders[0].vocabulary - 1
-    rows = merged(parsed(f"'', {last}"), Sources(session=session).vectors_of)
+    rows = evaluate(parse(f"'', {last}"), Sources(session=session).vectors_of)
     near = nearest_tokens({"clip_l": rows["emb_params"]}, host, session, 1)["clip_l"][0]
     assert near[0].text == "<|endoftext|>"
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ti_core.errors import ConfigError, ExpressionError
-from ti_core.tools.expression import parsed
+from ti_core.tools.expression import parse
 from ti_core.tools.syntax import (
     Join,
     Name,
@@ -21,7 +21,7 @@ from ti_core.tools.syntax import (
     Token,
     Tree,
     Turn,
-    printed,
+    unparse,
     without_paths,
 )
 
@@ -61,7 +61,7 @@ UNDERSTOOD = {
 
 @pytest.mark.parametrize(("expression", "tree"), UNDERSTOOD.items())
 def test_an_expression_is_understood(expression: str, tree: Tree) -> None:
-    assert parsed(expression) == tree
+    assert parse(expression) == tree
 
 
 EMBEDDING_MERGE = {
@@ -97,7 +97,7 @@ EMBEDDING_MERGE = {
 
 @pytest.mark.parametrize(("expression", "tree"), EMBEDDING_MERGE.items())
 def test_expressions_of_embedding_merge_mean_the_same_here(expression: str, tree: Tree) -> None:
-    assert parsed(expression) == tree
+    assert parse(expression) == tree
 
 
 REFUSED = {
@@ -142,20 +142,20 @@ REFUSED = {
 @pytest.mark.parametrize(("expression", "place"), REFUSED.items())
 def test_an_error_names_the_place(expression: str, place: tuple[int, str]) -> None:
     with pytest.raises(ExpressionError) as caught:
-        parsed(expression)
+        parse(expression)
     assert caught.value.what == f"the expression cannot be read at column {place[0] + 1}"
     assert place[1] in str(caught.value)
 
 
 def test_a_caret_stands_under_the_place() -> None:
     with pytest.raises(ExpressionError) as caught:
-        parsed("'cat' *\tx")
+        parse("'cat' *\tx")
     assert str(caught.value).splitlines()[1:] == ["    'cat' * x", "            ^"]
 
 
 def test_of_a_long_expression_the_place_is_shown() -> None:
     with pytest.raises(ExpressionError) as caught:
-        parsed(" + ".join(["'cat'"] * 40) + " + x * y + " + " + ".join(["'cat'"] * 40))
+        parse(" + ".join(["'cat'"] * 40) + " + x * y + " + " + ".join(["'cat'"] * 40))
     _, line, caret = str(caught.value).splitlines()
     assert len(line) < 80
     assert line[caret.index("^")] == "y"
@@ -181,15 +181,15 @@ def test_of_a_long_expression_the_place_is_shown() -> None:
 def test_endless_expressions_are_refused_at_once(expression: str) -> None:
     start = time.process_time()
     with pytest.raises(ExpressionError):
-        parsed(expression)
+        parse(expression)
     assert time.process_time() - start < 1
 
 
 def test_two_hundred_operations_are_possible() -> None:
-    tree = parsed("'a'" + "+'a'" * 200)
-    assert parsed(printed(tree)) == tree
-    nested = parsed("(" * 40 + "'a'" + "*2)" * 40)
-    assert parsed(printed(nested)) == nested
+    tree = parse("'a'" + "+'a'" * 200)
+    assert parse(unparse(tree)) == tree
+    nested = parse("(" * 40 + "'a'" + "*2)" * 40)
+    assert parse(unparse(nested)) == nested
 
 
 def test_the_error_is_one_for_wrong_settings() -> None:
@@ -198,7 +198,7 @@ def test_the_error_is_one_for_wrong_settings() -> None:
 
 @given(TREES)
 def test_a_printed_tree_is_read_as_itself(tree: Tree) -> None:
-    assert parsed(printed(tree)) == tree
+    assert parse(unparse(tree)) == tree
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_a_printed_tree_is_read_as_itself(tree: Tree) -> None:
     ],
 )
 def test_a_printed_tree_shows_what_belongs_together(expression: str, canonical: str) -> None:
-    assert printed(parsed(expression)) == canonical
+    assert unparse(parse(expression)) == canonical
 
 
 @given(st.text(max_size=60))
@@ -233,11 +233,11 @@ def read_or_refuse(text: str) -> None:
     """Either is right; any other error ends the test."""
     refusal = None
     try:
-        tree = parsed(text)
+        tree = parse(text)
     except ExpressionError as error:
         refusal = error
     if refusal is None:
-        assert parsed(printed(tree)) == tree
+        assert parse(unparse(tree)) == tree
     else:
         column = int(refusal.what.rpartition(" ")[2])
         assert 1 <= column <= len(text) + 1
@@ -245,5 +245,5 @@ def read_or_refuse(text: str) -> None:
 
 
 def test_paths_can_be_taken_out() -> None:
-    tree = parsed("<a/b/my style.pt> + `C:\\x\\y.bin`, 'a/b' * 2")
-    assert printed(without_paths(tree)) == "<my style.pt> + (y.bin, 'a/b') * 2"
+    tree = parse("<a/b/my style.pt> + `C:\\x\\y.bin`, 'a/b' * 2")
+    assert unparse(without_paths(tree)) == "<my style.pt> + (y.bin, 'a/b') * 2"

@@ -8,7 +8,7 @@ import torch
 from ti_core.errors import EmbeddingError
 from ti_core.port.session import Session
 from ti_core.tools.from_text import tree_of_text
-from ti_core.tools.merging import merged
+from ti_core.tools.merging import evaluate
 from ti_core.tools.sources import Sources
 from ti_core.tools.syntax import Join, Name, Text
 
@@ -16,14 +16,16 @@ from .conftest import Save
 
 
 def test_a_text_is_its_tokens(session: Session) -> None:
-    rows = merged(tree_of_text("a (red:1.2) cat"), Sources(session=session).vectors_of)
+    rows = evaluate(tree_of_text("a (red:1.2) cat"), Sources(session=session).vectors_of)
     assert torch.equal(rows["emb_params"], session.token_embeddings_of("a (red:1.2) cat")["clip_l"])
 
 
 def test_whole_names_stand_for_embeddings(session: Session, save: Save) -> None:
     tree = tree_of_text("a My-Style cat, my-styles", ["my-style"])
     assert tree == Join(Join(Text("a "), Name("my-style")), Text(" cat, my-styles"))
-    rows = merged(tree, Sources([save("my-style", 5, 6)], session=session).vectors_of)["emb_params"]
+    rows = evaluate(tree, Sources([save("my-style", 5, 6)], session=session).vectors_of)[
+        "emb_params"
+    ]
     words = session.token_embeddings_of("a cat, my-styles")["clip_l"]
     assert rows[1:3, 0].tolist() == [5, 6]
     assert torch.equal(torch.cat([rows[:1], rows[3:]]), words)

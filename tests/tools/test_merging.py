@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ti_core.errors import EmbeddingError
-from ti_core.tools.expression import parsed
-from ti_core.tools.merging import evaluated, merged
-from ti_core.tools.sources import Rows
+from ti_core.tools.expression import parse
+from ti_core.tools.merging import evaluate, evaluate_part
+from ti_core.tools.sources import KeyRows
 from ti_core.tools.syntax import Name, Text, Token, Tree
 
 from .expressions import TREES
@@ -19,7 +19,7 @@ from .expressions import TREES
 WIDTHS = {"clip_l": 3, "clip_g": 5}
 
 
-def vectors_of(leaf: Text | Name | Token) -> Rows:
+def vectors_of(leaf: Text | Name | Token) -> KeyRows:
     """A row of whole numbers for every letter; an empty text has none."""
     letters = str(leaf.number) if isinstance(leaf, Token) else getattr(leaf, "text", None)
     if isinstance(leaf, Name):
@@ -30,7 +30,7 @@ def vectors_of(leaf: Text | Name | Token) -> Rows:
 
 
 def of(expression: str) -> Tensor:
-    return merged(parsed(expression), vectors_of)["clip_g"]
+    return evaluate(parse(expression), vectors_of)["clip_g"]
 
 
 def first(expression: str) -> list[float]:
@@ -90,7 +90,7 @@ def test_what_we_add_to_the_language(expression: str, numbers: list[float]) -> N
 
 
 def test_all_text_encoders_are_treated_alike() -> None:
-    found = merged(parsed("'bc' * 0.5 + <d>, 'e'"), vectors_of)
+    found = evaluate(parse("'bc' * 0.5 + <d>, 'e'"), vectors_of)
     assert {key: tuple(rows.shape) for key, rows in found.items()} == {
         "clip_l": (2, 3),
         "clip_g": (2, 5),
@@ -133,7 +133,7 @@ def test_slices_of_a_concatenation_are_its_parts(a: str, b: str) -> None:
 @given(TREES)
 def test_any_tree_gives_finite_vectors_or_the_named_error(tree: Tree) -> None:
     try:
-        found = merged(tree, vectors_of)
+        found = evaluate(tree, vectors_of)
     except EmbeddingError:
         return
     assert len({len(rows) for rows in found.values()}) == 1
@@ -155,7 +155,7 @@ def test_any_tree_gives_finite_vectors_or_the_named_error(tree: Tree) -> None:
 )
 def test_an_unusable_result_is_told(expression: str, message: str) -> None:
     with pytest.raises(EmbeddingError) as caught:
-        merged(parsed(expression), vectors_of)
+        evaluate(parse(expression), vectors_of)
     assert message in str(caught.value)
 
 
@@ -166,17 +166,17 @@ def test_the_longest_expressions_can_be_computed() -> None:
 
 
 def test_parts_for_different_families_do_not_go_together() -> None:
-    def lookup(leaf: Text | Name | Token) -> Rows:
+    def lookup(leaf: Text | Name | Token) -> KeyRows:
         if isinstance(leaf, Name):
             return {"clip_l": torch.ones(1, 768), "clip_g": torch.ones(1, 1280)}
         return {"emb_params": torch.ones(1, 768)}
 
     for sign in "+-,":
         with pytest.raises(EmbeddingError, match="for SDXL, the second for SD 1"):
-            evaluated(parsed(f"x {sign} 'cat'"), lookup)
+            evaluate_part(parse(f"x {sign} 'cat'"), lookup)
 
 
 def test_the_vectors_that_were_looked_up_stay_as_they_are() -> None:
     rows = {"emb_params": torch.ones(2, 3)}
-    merged(parsed("(x * 3 + x)[0] - x:1"), lambda leaf: rows)
+    evaluate(parse("(x * 3 + x)[0] - x:1"), lambda leaf: rows)
     assert torch.equal(rows["emb_params"], torch.ones(2, 3))

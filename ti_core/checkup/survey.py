@@ -13,8 +13,8 @@ from PIL import Image
 
 from ..data.buckets import Frame, frame_of
 from ..data.captions import Caption
-from ..data.dataset import caption_of, lasting, template_name
-from ..data.folder import Folder
+from ..data.dataset import caption_of, full_caption, template_name
+from ..data.folder import Subset
 from ..data.folders import folders_of
 from ..data.pictures import Box, list_images, open_picture, seen_box
 from ..data.templates import read_template
@@ -121,7 +121,7 @@ def look(aim: CheckupInput, progress: Progress | None = None) -> Survey:
 class _Notes(NamedTuple):
     """What has been seen so far."""
 
-    pictures: list[tuple[Picture, Folder]]
+    pictures: list[tuple[Picture, Subset]]
     smalls: list[Values]
     unreadable: list[tuple[Path, DataError]]
     wordless: list[tuple[Path, DataError]]
@@ -134,7 +134,7 @@ def _spread(paths: list[T], most: int) -> list[T]:
     return [paths[i * len(paths) // most] for i in range(most)]
 
 
-def _note(path: Path, folder: Folder, aim: CheckupInput, notes: _Notes) -> None:
+def _note(path: Path, folder: Subset, aim: CheckupInput, notes: _Notes) -> None:
     try:
         picture, small = _look_at(path, folder, aim, notes.wordless)
     except DataError as error:
@@ -145,7 +145,7 @@ def _note(path: Path, folder: Folder, aim: CheckupInput, notes: _Notes) -> None:
 
 
 def _look_at(
-    path: Path, folder: Folder, aim: CheckupInput, wordless: list[tuple[Path, DataError]]
+    path: Path, folder: Subset, aim: CheckupInput, wordless: list[tuple[Path, DataError]]
 ) -> tuple[Picture, Values]:
     resolution = folder.config.resolution or aim.size
     own = folder.config.sizes.enable_bucket or folder.config.sizes.varsize
@@ -196,7 +196,7 @@ def _tiles(image: Image.Image, seen: Box, size: tuple[int, int]) -> Iterator[Val
 
 
 def _with_templates(
-    found: list[tuple[Picture, Folder]], aim: CheckupInput
+    found: list[tuple[Picture, Subset]], aim: CheckupInput
 ) -> tuple[list[Picture], DataError | None]:
     """Each picture with the lines and the caption that `load_dataset` would give it."""
     lines: dict[Path, tuple[str, ...]] = {}
@@ -210,16 +210,16 @@ def _with_templates(
     return [_told(picture, folder, lines[folder.path], aim) for picture, folder in found], problem
 
 
-def _template(folder: Folder, name: str, captions: list[Caption]) -> tuple[str, ...]:
+def _template(folder: Subset, name: str, captions: list[Caption]) -> tuple[str, ...]:
     chosen = template_name(folder.config, name, captions)
     return ("[filewords]",) if chosen == "captions" else tuple(read_template(chosen))
 
 
-def _told(picture: Picture, folder: Folder, lines: tuple[str, ...], aim: CheckupInput) -> Picture:
+def _told(picture: Picture, folder: Subset, lines: tuple[str, ...], aim: CheckupInput) -> Picture:
     if picture.caption is None:
         return replace(picture, lines=lines)
     tags = folder.config.tags
     if not aim.name or lines != ("[filewords]",):  # other lines name the word themselves
         tags = replace(tags, insert_trigger=False)
-    text = lasting(picture.caption.text, tags, aim.name)
+    text = full_caption(picture.caption.text, tags, aim.name)
     return replace(picture, caption=replace(picture.caption, text=text), lines=lines)

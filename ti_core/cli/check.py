@@ -15,7 +15,7 @@ from ..errors import ConfigError
 from ..options import Checked, make_config, option
 from ..train.config import TrainConfig
 from .options import OptionParser
-from .plain import said
+from .plain import with_flags
 from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _spelled(report: Report) -> str:
             lines += ["", *_lines(finding)]
         more = len(others) + 1 - _FINDINGS_SHOWN
         lines += ["", f"… and {more} more of that kind; --json tells all"] if more > 0 else []
-    return "\n".join(said(line) for line in lines)
+    return "\n".join(with_flags(line) for line in lines)
 
 
 _COUNTED = ("error", "warning", "hint")

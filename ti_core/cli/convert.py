@@ -11,7 +11,7 @@ from ..errors import ConfigError
 from ..files.formats import FORMATS
 from ..options import Checked, make_config, option
 from .options import OptionParser
-from .output import OutputConfig, Target, checked_target, save
+from .output import FileConfig, Target, checked_target, write_result
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -37,7 +37,7 @@ class ConvertConfig(Checked):
 def parser() -> OptionParser:
     """All options of `ti convert`."""
     usage = "FILE... --to FORMAT [options]"
-    made = OptionParser("ti convert", _ABOUT, ConvertConfig, OutputConfig, usage=usage)
+    made = OptionParser("ti convert", _ABOUT, ConvertConfig, FileConfig, usage=usage)
     made.add_argument("files", nargs="*", metavar="FILE", help="embedding file")
     return made
 
@@ -46,17 +46,17 @@ def run(argv: Sequence[str]) -> int:
     """Convert; returns the exit code."""
     typed = parser().read(argv)
     files = [Path(name) for name in typed["files"]]
-    config, output = make_config(ConvertConfig, typed), make_config(OutputConfig, typed)
+    config, output = make_config(ConvertConfig, typed), make_config(FileConfig, typed)
     if not files:
         raise ConfigError("no file is given", "", "write ti convert FILE --to safetensors")
     if output.to is None and not output.out:
         raise ConfigError("no format is given", "", "add --to safetensors")
     if len(files) > 1 and (config.term or config.second or _is_file_name(output.out)):
         raise ConfigError("several files are given", "", "give one, or --out a folder for all")
-    from ..tools.making import converted
+    from ..tools.making import convert
 
     for path, made in zip(files, list(_targets(files, config, output)), strict=True):
-        save(made, converted(_read(path, config), made.name), _picture(config))
+        write_result(made, convert(_read(path, config), made.name), _picture(config))
     return 0
 
 
@@ -72,9 +72,7 @@ def _read(path: Path, config: ConvertConfig) -> Embedding:
     return read_embedding(path, config.term or None)
 
 
-def _targets(
-    files: Sequence[Path], config: ConvertConfig, output: OutputConfig
-) -> Iterator[Target]:
+def _targets(files: Sequence[Path], config: ConvertConfig, output: FileConfig) -> Iterator[Target]:
     """Where each file goes; all are looked at before anything is written."""
 
     taken: set[Path] = set()

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..options import Checked, make_config, option
 from ..train.config import EmbeddingConfig
 from .options import OptionParser
-from .plain import said
+from .plain import with_flags
 from .standalone import ModelConfig, open_host
 
 _ABOUT = """Make an embedding that means what the initialization text means. With one vector and
@@ -46,7 +46,7 @@ def run(argv: Sequence[str]) -> int:
         host,
         Path(place.output_dir),
         place.overwrite,
-        lambda notice: print(said(f"{notice.level}: {notice}"), file=sys.stderr),
+        lambda notice: print(with_flags(f"{notice.level}: {notice}"), file=sys.stderr),
     )
     print(path)
     return 0

@@ -19,13 +19,13 @@ def run(argv: Sequence[str]) -> int:
     from ..demo.job import DemoConfig, run_demo
     from ..train.control import Control
     from .interrupt import stop_on_signals
-    from .progress import Progress
+    from .progress import TrainingBar
 
     parser = OptionParser("ti demo", _ABOUT, DemoConfig)
     config = make_config(DemoConfig, parser.read(argv))
     host = open_host(ModelConfig("demo"))
     control = Control()
-    with stop_on_signals(control.finish) as stop, Progress() as progress:
+    with stop_on_signals(control.finish) as stop, TrainingBar() as progress:
         report = run_demo(
             config, host, progress, control, lambda text: print(text, file=sys.stderr)
         )

@@ -15,7 +15,7 @@ from .options import OptionParser
 from .plain import plain
 
 if TYPE_CHECKING:
-    from ..tools.comparing import Comparison
+    from ..tools.comparing import EmbeddingDiff
 
 _ABOUT = """Compare two embeddings: vectors, vector by vector, and metadata. The exit code is 0
 whether they differ or not."""
@@ -43,14 +43,14 @@ def run(argv: Sequence[str]) -> int:
         raise ConfigError(f"{len(typed['files'])} files are given", "", "write ti diff FILE FILE")
     config = make_config(DiffConfig, typed)
     from ..files.reading import read_embedding
-    from ..tools.comparing import compared
+    from ..tools.comparing import diff
 
     terms = [*config.terms, "", ""]
     one, two = (
         read_embedding(Path(name), term or None)
         for name, term in zip(typed["files"], terms, strict=False)
     )
-    found = compared(one, two)
+    found = diff(one, two)
     if config.json:
         print(json.dumps(dataclasses.asdict(found)))
     else:
@@ -58,7 +58,7 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def _spelled(found: Comparison) -> Iterator[str]:
+def _spelled(found: EmbeddingDiff) -> Iterator[str]:
     yield "the vectors are equal" if found.equal else "the vectors differ"
     for what, (one, two) in (
         ("vectors", found.counts), ("step", found.steps), ("widths", found.widths)

@@ -8,7 +8,7 @@ from ..errors import ConfigError
 from ..options import make_config
 from .collection import CollectionConfig, open_sources
 from .options import OptionParser
-from .output import OutputConfig, save, target
+from .output import FileConfig, target, write_result
 from .standalone import ModelConfig, open_host
 
 _ABOUT = """Save a prompt as an embedding: one vector for every token. Names of embeddings in the
@@ -19,7 +19,7 @@ def parser() -> OptionParser:
     """All options of `ti from-text`."""
     usage = "TEXT --out FILE --pretrained_model_name_or_path MODEL [options]"
     made = OptionParser(
-        "ti from-text", _ABOUT, OutputConfig, ModelConfig, CollectionConfig, usage=usage
+        "ti from-text", _ABOUT, FileConfig, ModelConfig, CollectionConfig, usage=usage
     )
     made.add_argument("text", nargs="?", metavar="TEXT", help="the prompt, in quotes")
     return made
@@ -30,16 +30,18 @@ def run(argv: Sequence[str]) -> int:
     typed = parser().read(argv)
     if typed["text"] is None:
         raise ConfigError("there is no text", "", "write ti from-text 'a red cat' --out FILE")
-    made = target(make_config(OutputConfig, typed))
+    made = target(make_config(FileConfig, typed))
     host = open_host(make_config(ModelConfig, typed))
     from ..files.embedding import Embedding
     from ..tools.from_text import tree_of_text
-    from ..tools.merging import merged
-    from ..tools.recording import recorded
+    from ..tools.merging import evaluate
+    from ..tools.recording import with_recipe
 
     with host.session() as session:
         sources = open_sources(make_config(CollectionConfig, typed), session)
-        rows = merged(tree_of_text(typed["text"], sources.names()), sources.vectors_of)
+        rows = evaluate(tree_of_text(typed["text"], sources.names()), sources.vectors_of)
     recipe = {"tool": "from-text", "text": typed["text"]}
-    save(made, recorded(Embedding(made.name, rows), recipe, sources.used, host.describe()))
+    write_result(
+        made, with_recipe(Embedding(made.name, rows), recipe, sources.used, host.describe())
+    )
     return 0

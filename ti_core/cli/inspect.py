@@ -49,7 +49,7 @@ def run(argv: Sequence[str]) -> int:
     if not typed["files"]:
         raise ConfigError("no file is given", "", "write ti inspect FILE")
     config, model = make_config(InspectConfig, typed), make_config(ModelConfig, typed)
-    for found in inspected([Path(name) for name in typed["files"]], model, config.nearest):
+    for found in facts_in([Path(name) for name in typed["files"]], model, config.nearest):
         if config.json:
             print(json.dumps(found))
         else:
@@ -57,7 +57,7 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def inspected(files: Sequence[Path], model: ModelConfig, nearest: int) -> Iterator[dict[str, Any]]:
+def facts_in(files: Sequence[Path], model: ModelConfig, nearest: int) -> Iterator[dict[str, Any]]:
     """Facts of every embedding in every file, as JSON values."""
     from ..files.reading import read_embeddings
 
@@ -69,10 +69,10 @@ def inspected(files: Sequence[Path], model: ModelConfig, nearest: int) -> Iterat
         for path in files:
             for embedding in read_embeddings(path):
                 beside = model_facts.of(embedding) if model_facts else {}
-                yield {**facts_of(embedding, path), **beside}
+                yield {**embedding_facts(embedding, path), **beside}
 
 
-def facts_of(embedding: Embedding, path: Path) -> dict[str, Any]:
+def embedding_facts(embedding: Embedding, path: Path) -> dict[str, Any]:
     """Name, shape, step, norms and origin of an embedding, as JSON values."""
     from ..files.embedding import family_label
     from ..train.vectors import norms

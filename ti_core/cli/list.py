@@ -57,14 +57,14 @@ def run(argv: Sequence[str]) -> int:
 
 def _print(library: Library, config: ListConfig) -> None:
     if config.json:
-        print(json.dumps(found_in(library, hashes=config.hashes)))
+        print(json.dumps(library_facts(library, hashes=config.hashes)))
     else:
         print("\n".join(map(plain, _lines(library, hashes=config.hashes))))
     for notice in library.notices:
         print(f"ti: {plain(notice)}", file=sys.stderr)
 
 
-def found_in(library: Library, *, hashes: bool = False) -> dict[str, Any]:
+def library_facts(library: Library, *, hashes: bool = False) -> dict[str, Any]:
     """Everything that a library tells, as JSON values."""
     return {
         "embeddings": [_facts(library, entry, hashes) for entry in library.entries],

@@ -16,7 +16,7 @@ from typing import Any
 from .. import __version__
 from ..errors import ConfigError, TIError, codes_of
 from ..options import nearest
-from .plain import said
+from .plain import with_flags
 
 VERBS = {
     "create": "make an embedding from words, ready to be trained or used",
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except TIError as error:
-        print("ti:", error.reworded(said), file=sys.stderr)
+        print("ti:", error.reworded(with_flags), file=sys.stderr)
         return codes_of(error).exit
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)

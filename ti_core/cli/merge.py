@@ -12,7 +12,7 @@ from ..errors import ConfigError
 from ..options import make_config
 from .collection import CollectionConfig, open_sources
 from .options import OptionParser
-from .output import OutputConfig, save, target
+from .output import FileConfig, target, write_result
 from .plain import plain
 from .standalone import ModelConfig, open_host
 
@@ -39,9 +39,7 @@ class _WithExamples(argparse.RawDescriptionHelpFormatter):
 def parser() -> OptionParser:
     """All options of `ti merge`."""
     usage = "EXPRESSION --out FILE [options]"
-    made = OptionParser(
-        "ti merge", _ABOUT, OutputConfig, CollectionConfig, ModelConfig, usage=usage
-    )
+    made = OptionParser("ti merge", _ABOUT, FileConfig, CollectionConfig, ModelConfig, usage=usage)
     made.formatter_class = _WithExamples
     made.add_argument("expression", nargs="?", metavar="EXPRESSION", help="what to make")
     return made
@@ -52,10 +50,10 @@ def run(argv: Sequence[str]) -> int:
     typed = parser().read(argv)
     if typed["expression"] is None:
         raise ConfigError("there is no expression", "", "write ti merge \"'cat' * 0.7 + my-style\"")
-    from ..tools.expression import parsed
+    from ..tools.expression import parse
 
-    parsed(typed["expression"])  # its mistakes are told before a model is opened
-    made = target(make_config(OutputConfig, typed))
+    parse(typed["expression"])  # its mistakes are told before a model is opened
+    made = target(make_config(FileConfig, typed))
     model = make_config(ModelConfig, typed)
     collection = make_config(CollectionConfig, typed)
     from ..tools.making import merge
@@ -68,5 +66,5 @@ def run(argv: Sequence[str]) -> int:
         embedding = merge(typed["expression"], made.name, sources, facts)
     expression = json.loads(embedding.metadata["ti.config"])["expression"]
     print(plain(f"{expression}: {embedding.count} vector(s)"), file=sys.stderr)
-    save(made, embedding)
+    write_result(made, embedding)
     return 0

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from ..errors import ConfigError
 from ..options import about, choices_of, leaves, nearest, owner, title_of, value_type
-from .plain import said
+from .plain import with_flags
 
 
 class OptionParser(argparse.ArgumentParser):
@@ -123,7 +123,7 @@ def read_resolution(text: str) -> tuple[int, int]:
 
 def _help(item: Field[Any]) -> str:
     known = about(item)
-    text = said(known.help).replace("%", "%%")
+    text = with_flags(known.help).replace("%", "%%")
     notes = [known.unit] if known.unit else []
     if item.default not in (None, "", False, ()):
         notes.append(f"default {item.default}".replace("%", "%%"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class OutputConfig(Checked):
+class FileConfig(Checked):
     """The file that a tool writes."""
 
     title = "Result"
@@ -50,7 +50,7 @@ class Target:
         return self.path.stem
 
 
-def target(config: OutputConfig) -> Target:
+def target(config: FileConfig) -> Target:
     """Where the result goes; asked before any work is done.
 
     Raises ConfigError when there is no name, a bad one, or a file of that name.
@@ -60,7 +60,7 @@ def target(config: OutputConfig) -> Target:
     return checked_target(Path(config.out), config)
 
 
-def checked_target(path: Path, config: OutputConfig) -> Target:
+def checked_target(path: Path, config: FileConfig) -> Target:
     """The same for a path of the tool's choice; an ending is added where there is none."""
     ending = path.suffix.lower()
     fitting = [name for name, kind in FORMATS.items() if ending in kind.endings]
@@ -78,7 +78,7 @@ def checked_target(path: Path, config: OutputConfig) -> Target:
     return Target(path, chosen)
 
 
-def save(target: Target, embedding: Embedding, picture: Image.Image | None = None) -> None:
+def write_result(target: Target, embedding: Embedding, picture: Image.Image | None = None) -> None:
     """Write the embedding under the target's name, and print the path.
 
     Raises EmbeddingError when the format cannot hold it, StorageError when it cannot be written.

@@ -11,7 +11,7 @@ def plain(text: str, keep: str = "") -> str:
     return "".join(c if c.isprintable() or c in keep else _escaped(c) for c in text)
 
 
-def said(text: str, keep: str = "") -> str:
+def with_flags(text: str, keep: str = "") -> str:
     """The text of an error, notice or finding, with each `setting()` as the option is typed."""
     return plain(re.sub(r"`(\w+)`", r"--\1", text), keep)
 

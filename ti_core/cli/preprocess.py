@@ -12,7 +12,7 @@ from ..options import Checked, make_config, option
 from .bar import Bar
 from .interrupt import stop_on_signals
 from .options import OptionParser
-from .plain import said
+from .plain import with_flags
 
 _ABOUT = """Make pictures of one size of the photographs in SOURCE, upright and cropped to their
 centre, and write them to DESTINATION. SOURCE is never written to. The names, settings and defaults
@@ -20,7 +20,7 @@ are those of A1111's "Preprocess images"."""
 
 
 @dataclass(frozen=True)
-class OutputConfig(Checked):
+class PrintConfig(Checked):
     """How the outcome is printed."""
 
     title = "Output"
@@ -32,7 +32,7 @@ def parser() -> OptionParser:
     from ..data.preprocess.config import PreprocessConfig
 
     usage = "SOURCE DESTINATION [options]"
-    made = OptionParser("ti preprocess", _ABOUT, PreprocessConfig, OutputConfig, usage=usage)
+    made = OptionParser("ti preprocess", _ABOUT, PreprocessConfig, PrintConfig, usage=usage)
     made.add_argument("folders", nargs="*", metavar="FOLDER", help="source and destination")
     return made
 
@@ -46,11 +46,11 @@ def run(argv: Sequence[str]) -> int:
     if len(folders) != 2:
         raise ConfigError("two folders are needed", "", "write ti preprocess SOURCE DESTINATION")
     config = make_config(PreprocessConfig, typed)
-    output = make_config(OutputConfig, typed)
+    output = make_config(PrintConfig, typed)
     from ..data.preprocess.job import preprocess
 
     source, destination = (Path(name) for name in folders)
-    with stop_on_signals() as stop, Report() as report:
+    with stop_on_signals() as stop, PreprocessBar() as report:
         listener = _print_json if output.json else report
         finished = preprocess(source, destination, config, listener, stop.requested)
     if finished.reason == "stopped":
@@ -62,7 +62,7 @@ def _print_json(event: Any) -> None:
     print(event.to_json(), flush=True)
 
 
-class Report(Bar):
+class PreprocessBar(Bar):
     """A listener that tells the user what to know, with a bar on a terminal."""
 
     def __call__(self, event: Any) -> None:
@@ -71,7 +71,7 @@ class Report(Bar):
         if kind == "Started":
             self.open_bar(event.total, "file")
         elif kind == "Notice":
-            self.say(said(f"{event.level}: {event}"))
+            self.say(with_flags(f"{event.level}: {event}"))
         elif kind == "Skipped" or (kind == "PictureDone" and event.notes):
             self.say(str(event))
         elif kind == "Finished":

@@ -16,12 +16,12 @@ from ..train.events import (
     StepDone,
 )
 from .bar import Bar
-from .plain import said
+from .plain import with_flags
 
 _SECONDS_BETWEEN_LINES = 10.0
 
 
-class Progress(Bar):
+class TrainingBar(Bar):
     """A listener for `train`: a bar on a terminal, a line now and then in a file."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Progress(Bar):
         elif isinstance(event, Failed):
             self.say(f"failed at step {event.step}; what was learned is in {event.run_folder}")
         elif isinstance(event, Notice):
-            self.say(said(f"{event.level}: {event}"))
+            self.say(with_flags(f"{event.level}: {event}"))
         elif isinstance(event, PreviewReady) or (isinstance(event, Saved) and event.kind == "copy"):
             self.say(f"step {event.step}: {event.path}")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigError
 from ..options import check, make_config, option
 from .options import OptionParser
-from .output import OutputConfig, save, target
+from .output import FileConfig, target, write_result
 from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class ScaleConfig:
 def parser() -> OptionParser:
     """All options of `ti scale`."""
     usage = "FILE --factor X --out FILE [options]"
-    made = OptionParser("ti scale", _ABOUT, ScaleConfig, OutputConfig, ModelConfig, usage=usage)
+    made = OptionParser("ti scale", _ABOUT, ScaleConfig, FileConfig, ModelConfig, usage=usage)
     made.add_argument("file", nargs="?", metavar="FILE", help="embedding file")
     return made
 
@@ -68,7 +68,7 @@ def run(argv: Sequence[str]) -> int:
     if typed["file"] is None:
         raise ConfigError("no file is given", "", "write ti scale FILE --factor 0.6 --out FILE")
     config = make_config(ScaleConfig, typed)
-    made = target(make_config(OutputConfig, typed))
+    made = target(make_config(FileConfig, typed))
     from ..files.reading import read_embedding
     from ..tools.rescaling import rescaled
 
@@ -76,7 +76,7 @@ def run(argv: Sequence[str]) -> int:
     factors = _factors(config, found, make_config(ModelConfig, typed))
     told = ", ".join(f"{key} × {factor:.4g}" for key, factor in factors.items())
     print(told, file=sys.stderr)
-    save(made, rescaled(found, factors, made.name))
+    write_result(made, rescaled(found, factors, made.name))
     return 0
 
 

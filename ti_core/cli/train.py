@@ -73,10 +73,10 @@ def _train(config: TrainConfig, host: Any, folder: Any, model: ModelConfig) -> i
     from ..train.control import Control
     from ..train.loop import train
     from .interrupt import stop_on_signals
-    from .progress import Progress
+    from .progress import TrainingBar
 
     control = Control()
-    with stop_on_signals(control.finish) as stop, Progress() as progress:
+    with stop_on_signals(control.finish) as stop, TrainingBar() as progress:
         train(config, host, progress, control, folder, {"model": to_dict(model)})
     if stop.signal is None or progress.reason == "done":
         return 0

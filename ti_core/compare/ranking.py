@@ -56,7 +56,7 @@ class Rated:
         }
 
 
-def rated(copies: Sequence[Copy], losses: Tensor, strengths: Sequence[Strength]) -> list[Rated]:
+def rate(copies: Sequence[Copy], losses: Tensor, strengths: Sequence[Strength]) -> list[Rated]:
     """Every copy with its figures, in the order given. `losses`: (copies, questions)."""
     means = losses.mean(dim=1)
     differences = losses - losses[int(means.argmin())]

@@ -12,7 +12,7 @@ from ..tools.strength import strength_of
 from ..tools.vocabulary import median_lengths
 from .copies import Copy, read_copies
 from .evaluation import Questions, losses_of
-from .ranking import Rated, rated
+from .ranking import Rated, rate
 from .sheet import Sheets, draw_sheets
 
 
@@ -67,4 +67,4 @@ def _rate(
     if not answered:
         return []
     medians = median_lengths(facts, session)
-    return rated(answered, losses, [strength_of(copy.vectors, medians) for copy in answered])
+    return rate(answered, losses, [strength_of(copy.vectors, medians) for copy in answered])

@@ -27,7 +27,7 @@ _INK, _QUIET = (20, 20, 20), (110, 110, 110)
 
 
 @dataclass(frozen=True)
-class Cell:
+class SheetCell:
     """One picture of a sheet."""
 
     copy: Copy
@@ -101,12 +101,12 @@ def draw_sheets(
     return made
 
 
-def _cells(sheets: Sheets, prompt: str, copies: Sequence[Copy]) -> Iterator[Cell]:
+def _cells(sheets: Sheets, prompt: str, copies: Sequence[Copy]) -> Iterator[SheetCell]:
     """A row for each copy, in it a place for each weight."""
     for copy in copies:
         for weight in sheets.weights:
             request = replace(sheets.base, prompt=weighted(prompt, sheets.name, weight))
-            yield Cell(copy, weight, request)
+            yield SheetCell(copy, weight, request)
 
 
 def weighted(prompt: str, name: str, weight: float) -> str:
@@ -117,7 +117,7 @@ def weighted(prompt: str, name: str, weight: float) -> str:
 def _keep(
     folder: Path,
     number: int,
-    cell: Cell,
+    cell: SheetCell,
     images: Sequence[Image.Image],
     facts: ModelFacts,
     hashes: dict[str, str],

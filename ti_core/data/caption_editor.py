@@ -29,7 +29,7 @@ MOST_UNDO = 100
 
 
 @dataclass(frozen=True)
-class Entry:
+class CaptionEntry:
     """One picture and its words, as they were on the disk."""
 
     image: Path
@@ -80,14 +80,14 @@ class CaptionEditor:
 
     # --- reading ------------------------------------------------------------------------------
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[CaptionEntry]:
         """Every picture with its caption, by name, read anew from the disk.
 
         Raises DataError when there is no such folder or no picture in it.
         """
         return [self._entry(image) for image in list_images(self.folder)]
 
-    def read(self, image: str) -> Entry:
+    def read(self, image: str) -> CaptionEntry:
         """One picture, by its file name, read anew. Raises DataError when it is not there."""
         return self._entry(self._image(image))
 
@@ -98,7 +98,7 @@ class CaptionEditor:
                 return image
         raise DataError(f"there is no picture {name!r} in {self.folder}")
 
-    def _entry(self, image: Path) -> Entry:
+    def _entry(self, image: Path) -> CaptionEntry:
         file = caption_file(image, self.extension)
         data: bytes | None = b""
         try:
@@ -106,12 +106,12 @@ class CaptionEditor:
             text = file_words(image.stem) if data is None else decode(data)
         except (OSError, ValueError) as error:
             problem = f"cannot read {file.name}: {error}"
-            return Entry(image, file, "", True, _version(data), problem)
-        return Entry(image, file, text, data is not None, _version(data))
+            return CaptionEntry(image, file, "", True, _version(data), problem)
+        return CaptionEntry(image, file, text, data is not None, _version(data))
 
     # --- writing ------------------------------------------------------------------------------
 
-    def write(self, image: str, text: str, version: str) -> Entry:
+    def write(self, image: str, text: str, version: str) -> CaptionEntry:
         """Make `text` the caption of a picture (by its file name), and read it back.
 
         `version` is that of the entry which the user saw. Raises DataError when the caption file

@@ -16,12 +16,12 @@ from .augment import draws_flip
 from .buckets import Frame, frame_of
 from .captions import Caption, read_caption
 from .config import DataConfig, TagConfig
-from .folder import Folder
+from .folder import Subset
 from .folders import folders_of
 from .item import Item, read_item
-from .order import Order, SizeGroup, balanced
-from .picture_facts import Look, facts_of
-from .pictures import entries_of, list_images, masks_among, open_mask
+from .order import Order, SizeGroup, balance_repeats
+from .picture_facts import Look, read_facts
+from .pictures import list_folder, list_images, masks_among, open_mask
 from .tags import holds_trigger, vary_caption
 from .templates import fill, names_trigger, read_template
 
@@ -30,7 +30,7 @@ from .templates import fill, names_trigger, read_template
 class Source:
     """A folder, and the lines that make the prompts of its pictures."""
 
-    folder: Folder
+    folder: Subset
     template: tuple[str, ...]
     """Lines with [name] and [filewords]; ("[filewords]",) takes each caption as it is."""
     template_name: str
@@ -117,7 +117,7 @@ def load_dataset(
     config: DataConfig,
     name: str,
     resolution: int,
-    look: Look = facts_of,
+    look: Look = read_facts,
     needs_trigger: bool = True,
 ) -> Dataset:
     """Read pictures with captions for an embedding called `name`; see `folders_of`.
@@ -147,13 +147,13 @@ def load_dataset(
 
 
 def _read_folder(
-    folder: Folder, resolution: int, look: Look, skipped: list[DataError]
+    folder: Subset, resolution: int, look: Look, skipped: list[DataError]
 ) -> list[Item]:
     if not folder.repeats:
         return []
     items = []
     paths = list_images(folder.path)
-    masks = masks_among(entries_of(folder.path)) if folder.config.masked_loss else {}
+    masks = masks_among(list_folder(folder.path)) if folder.config.masked_loss else {}
     for path in paths:
         mask = masks.get(path.stem, path) if folder.config.masked_loss else None
         try:
@@ -163,7 +163,7 @@ def _read_folder(
     return items
 
 
-def _read_item(path: Path, folder: Folder, resolution: int, look: Look, mask: Path | None) -> Item:
+def _read_item(path: Path, folder: Subset, resolution: int, look: Look, mask: Path | None) -> Item:
     size = folder.config.resolution or (resolution, resolution)
 
     def frame(found: tuple[int, int]) -> Frame:
@@ -174,7 +174,7 @@ def _read_item(path: Path, folder: Folder, resolution: int, look: Look, mask: Pa
     return read_item(path, caption_of(path, folder), frame, look, mask)
 
 
-def caption_of(path: Path, folder: Folder) -> Caption:
+def caption_of(path: Path, folder: Subset) -> Caption:
     """The caption of a picture of a folder. Raises DataError for one that is not text."""
     config = folder.config
     return read_caption(
@@ -187,7 +187,7 @@ def caption_of(path: Path, folder: Folder) -> Caption:
     )
 
 
-def _source(folder: Folder, items: list[Item], name: str, needs_trigger: bool) -> Source:
+def _source(folder: Subset, items: list[Item], name: str, needs_trigger: bool) -> Source:
     """Regularisation pictures have their captions for prompts, and need not name the word."""
     if folder.regular:
         return Source(folder, ("[filewords]",), "captions")
@@ -206,7 +206,7 @@ def _with_repeats(dataset: Dataset) -> Dataset:
         own = [i for i in range(len(repeats)) if dataset.source(i).folder.dataset == number]
         regular = [i for i in own if dataset.source(i).folder.regular]
         wanted = sum(repeats[i] for i in own) - sum(repeats[i] for i in regular)
-        found = balanced([repeats[i] for i in regular], wanted)
+        found = balance_repeats([repeats[i] for i in regular], wanted)
         for i, times in zip(regular, found, strict=True):
             repeats[i] = times
     unused = repeats.count(0)
@@ -231,13 +231,13 @@ def template_name(config: DataConfig, name: str, captions: list[Caption]) -> str
         return "style"
     if config.prompt_template != "auto":
         return config.prompt_template
-    if all(holds_trigger(lasting(c.text, config.tags, name), name) for c in captions):
+    if all(holds_trigger(full_caption(c.text, config.tags, name), name) for c in captions):
         return "captions"
     given = any(caption.from_file or caption.from_folder for caption in captions)
     return "subject_filewords" if given else "subject"
 
 
-def lasting(caption: str, tags: TagConfig, name: str) -> str:
+def full_caption(caption: str, tags: TagConfig, name: str) -> str:
     """A caption with all that is added to it, and nothing dropped: the new word stays anyhow."""
     calm = dataclasses.replace(
         tags, shuffle_caption=False, caption_tag_dropout_rate=0.0, caption_dropout_rate=0.0
@@ -250,7 +250,7 @@ def _require_trigger(lines: list[str], name: str, items: list[Item], tags: TagCo
     doubtful = [line for line in lines if not names_trigger(fill(line, name, "x"), name)]
     for item in items:
         for line in doubtful:
-            text = lasting(item.caption.text, _tags_for(line, tags, name, regular=False), name)
+            text = full_caption(item.caption.text, _tags_for(line, tags, name, regular=False), name)
             prompt = fill(line, name, text)
             if not names_trigger(prompt, name):
                 raise DataError(

@@ -18,7 +18,7 @@ from ..errors import ConfigError
 from ..events import Notice
 from ..options import from_dict, leaves, nearest, to_dict
 from .config import DataConfig
-from .folder import Folder, Folders, require_training, settled
+from .folder import Folders, Subset, require_training, with_caption_lines
 
 _MOST_BYTES = 1_000_000
 _LEFT_OUT: dict[str, Any] = {
@@ -110,7 +110,7 @@ def _folder(
     path: Path,
     config: DataConfig,
     notices: dict[str, Notice],
-) -> Folder:
+) -> Subset:
     settings = {_NAMES.get(key, key): value for key, value in settings.items()}
     _require_known(settings, _known(), path)
     for key in settings.keys() & _OTHER_KINDS.keys():
@@ -124,9 +124,9 @@ def _folder(
     image_dir = _found(settings["image_dir"], path)
     regular = _value(settings, "is_reg", False, path)
     weight = config.prior_loss_weight if regular else 1.0
-    return Folder(
+    return Subset(
         image_dir,
-        settled(_settings(settings, image_dir, config, path), first_line=True),
+        with_caption_lines(_settings(settings, image_dir, config, path), first_line=True),
         _at_least(_value(settings, "num_repeats", 1, path), 0, "num_repeats", path),
         _value(settings, "class_tokens", "", path),
         regular,

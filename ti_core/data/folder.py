@@ -12,7 +12,7 @@ from .config import DataConfig
 
 
 @dataclass(frozen=True)
-class Folder:
+class Subset:
     """Pictures that share their settings; kohya calls it a subset."""
 
     path: Path
@@ -36,11 +36,11 @@ class Folder:
 class Folders:
     """All folders of a dataset, and what is to be said about them."""
 
-    folders: tuple[Folder, ...]
+    folders: tuple[Subset, ...]
     notices: tuple[Notice, ...] = ()
 
 
-def settled(config: DataConfig, first_line: bool) -> DataConfig:
+def with_caption_lines(config: DataConfig, first_line: bool) -> DataConfig:
     """With `caption_lines` decided where it is "auto"."""
     if config.caption_lines != "auto":
         return config

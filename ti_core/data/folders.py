@@ -12,8 +12,8 @@ from ..errors import DataError, setting
 from ..events import Notice
 from .config import DataConfig
 from .dataset_file import read_dataset_file
-from .folder import Folder, Folders, settled
-from .pictures import ENDINGS, entries_of
+from .folder import Folders, Subset, with_caption_lines
+from .pictures import ENDINGS, list_folder
 
 _NUMBERED = re.compile(r"(\d{1,6})(?:_(.*))?", re.DOTALL)
 """`10_zz-cat sitting`: repeats and words."""
@@ -39,21 +39,21 @@ def folders_of(config: DataConfig) -> Folders:
     return Folders((*train, *regular), tuple(_notices(config)))
 
 
-def _of(path: Path, config: DataConfig, regular: bool) -> Iterator[Folder]:
+def _of(path: Path, config: DataConfig, regular: bool) -> Iterator[Subset]:
     weight = config.prior_loss_weight if regular else 1.0
     numbered = dict(_numbered(path)) if path.is_dir() and not holds_pictures(path) else {}
     if not numbered:
-        settings = dataclasses.replace(settled(config, False), train_data_dir=str(path))
-        yield Folder(path, settings, regular=regular, weight=weight)
+        settings = dataclasses.replace(with_caption_lines(config, False), train_data_dir=str(path))
+        yield Subset(path, settings, regular=regular, weight=weight)
     for folder, (repeats, words) in numbered.items():
-        settings = dataclasses.replace(settled(config, True), train_data_dir=str(folder))
+        settings = dataclasses.replace(with_caption_lines(config, True), train_data_dir=str(folder))
         if repeats:
-            yield Folder(folder, settings, repeats, words, regular, weight)
+            yield Subset(folder, settings, repeats, words, regular, weight)
 
 
 def _numbered(path: Path) -> Iterator[tuple[Path, tuple[int, str]]]:
     """(folder, (repeats, words)) of the folders that are called so, by name."""
-    for folder in entries_of(path):
+    for folder in list_folder(path):
         match = _NUMBERED.fullmatch(folder.name)
         if match and folder.is_dir():
             yield folder, (int(match[1]), (match[2] or "").strip())
@@ -61,7 +61,7 @@ def _numbered(path: Path) -> Iterator[tuple[Path, tuple[int, str]]]:
 
 def holds_pictures(path: Path) -> bool:
     """Whether there are pictures directly in a folder. Raises DataError if it cannot be read."""
-    return any(each.suffix.lower() in ENDINGS and each.is_file() for each in entries_of(path))
+    return any(each.suffix.lower() in ENDINGS and each.is_file() for each in list_folder(path))
 
 
 def _notices(config: DataConfig) -> Iterator[Notice]:
@@ -78,7 +78,7 @@ def _notices(config: DataConfig) -> Iterator[Notice]:
 
 
 def _left_out(folder: Path, repeats: dict[str, int]) -> Iterator[Notice]:
-    folders = [each for each in entries_of(folder) if each.is_dir() and os.access(each, os.R_OK)]
+    folders = [each for each in list_folder(folder) if each.is_dir() and os.access(each, os.R_OK)]
     names = [each.name for each in folders if not repeats.get(each.name) and holds_pictures(each)]
     if names:
         what = f"{len(names)} folder(s) in {folder} are left out ({names[0]})"

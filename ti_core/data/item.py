@@ -19,7 +19,7 @@ from .captions import Caption
 from .config import ResizeMode
 from .images import cut, placed
 from .masks import cut_mask, read_mask
-from .picture_facts import Look, digest_of, facts_of
+from .picture_facts import Look, digest_of, read_facts
 from .pictures import open_image
 
 _READING = "1"
@@ -99,7 +99,7 @@ def read_item(
     path: Path,
     caption: Caption,
     frame: Callable[[tuple[int, int]], Frame],
-    look: Look = facts_of,
+    look: Look = read_facts,
     mask: Path | None = None,
 ) -> Item:
     """A picture, to be cut as `frame` tells for its width and height.

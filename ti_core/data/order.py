@@ -108,7 +108,7 @@ def _portions(pictures: Sequence[int], size: int) -> list[list[int]]:
     return [list(pictures[first : first + size]) for first in range(0, len(pictures), size)]
 
 
-def balanced(repeats: Sequence[int], wanted: int) -> list[int]:
+def balance_repeats(repeats: Sequence[int], wanted: int) -> list[int]:
     """How often each regularisation picture comes in an epoch, so that together they come at least
     `wanted` times, as often as the training pictures: kohya's rule (sd-scripts,
     `DreamBoothDataset`). First each as often as its folder says, then one after the other once

@@ -28,7 +28,7 @@ Look = Callable[[Path], PictureFacts]
 """Tells about a file; raises DataError for what is not a whole picture of sensible size."""
 
 
-def facts_of(path: Path) -> PictureFacts:
+def read_facts(path: Path) -> PictureFacts:
     """Read the whole file and decode it. Raises DataError as `Look` says."""
     width, height = open_image(path).size
     return PictureFacts(digest_of(path), width, height)

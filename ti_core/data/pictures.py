@@ -20,7 +20,7 @@ from .config import ResizeMode
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jxl")
 """File endings that are tried as pictures; A1111 tries every file."""
-FORMATS = (
+PICTURE_FORMATS = (
     *("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "HEIF", "JXL"),
     *("JPEG2000", "PPM", "TGA", "ICO", "QOI"),
 )
@@ -45,7 +45,7 @@ class Opened:
     """What is not the same as in the file, in words: "it is animated: …"."""
 
 
-def entries_of(folder: Path, fix: str = "check its permissions") -> list[Path]:
+def list_folder(folder: Path, fix: str = "check its permissions") -> list[Path]:
     """Everything directly in a folder, by name. Raises DataError when it cannot be read."""
     try:
         return sorted(folder.iterdir())
@@ -61,7 +61,7 @@ def list_images(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}", "", f"check {setting('train_data_dir')}")
-    found = [p for p in entries_of(folder) if p.suffix.lower() in ENDINGS and p.is_file()]
+    found = [p for p in list_folder(folder) if p.suffix.lower() in ENDINGS and p.is_file()]
     masks = set(masks_among(found).values())
     found = [path for path in found if path not in masks]
     if not found:
@@ -143,9 +143,9 @@ def _looked_into(path: Path) -> Iterator[Image.Image]:
 
 
 def _formats() -> list[str]:
-    """Those of `FORMATS` that this Pillow knows, plug-ins of others included."""
+    """Those of `PICTURE_FORMATS` that this Pillow knows, plug-ins of others included."""
     Image.init()
-    return [name for name in FORMATS if name in Image.OPEN]
+    return [name for name in PICTURE_FORMATS if name in Image.OPEN]
 
 
 def _reason(error: Exception) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import DataError
 from ..port.prompt import find_triggers
 
-FOLDER = Path(__file__).parent / "templates_shipped"
+SHIPPED_FOLDER = Path(__file__).parent / "templates_shipped"
 SHIPPED = ("style", "style_filewords", "subject", "subject_filewords", "hypernetwork", "none")
 """The six files that A1111 ships; the lines are our own."""
 
@@ -22,7 +22,7 @@ def read_template(name_or_path: str) -> list[str]:
     Raises DataError when there is no such file, it is not UTF-8 text, or has no line.
     """
     stem = name_or_path.removesuffix(".txt")
-    path = FOLDER / f"{stem}.txt" if stem in SHIPPED else Path(name_or_path)
+    path = SHIPPED_FOLDER / f"{stem}.txt" if stem in SHIPPED else Path(name_or_path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

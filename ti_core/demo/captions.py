@@ -39,7 +39,7 @@ def _any_scene(rng: random.Random, described: float, held_out: float) -> Scene:
         background="white" if white else rng.choice(grounds),
         texture=_texture(rng, described, held_out),
         style=_style(rng, held_out),
-        size=rng.choices(words.SIZES, (0.15, 0.45, 0.4))[0] if count == "one" else "small",
+        size=rng.choices(words.SIZE_WORDS, (0.15, 0.45, 0.4))[0] if count == "one" else "small",
         place="centre" if count != "one" or rng.random() < 0.5 else rng.choice(words.PLACES),
         count=count,
         seed=rng.getrandbits(31),

@@ -32,7 +32,7 @@ from ..train.control import Control
 from ..train.initialization import starting_rows
 from ..train.loop import train
 from .assets import pictures_folder, scorer_file
-from .report import Report, write_report
+from .report import DemoReport, write_report
 from .scorer import Scorer
 from .world import HELD_OUT, Concept
 
@@ -86,7 +86,7 @@ def run_demo(
     on_event: Listener,
     control: Control,
     say: Callable[[str], None],
-) -> Report | None:
+) -> DemoReport | None:
     """Pictures before, training, pictures after; everything written below `config.out`.
 
     None when it was told to finish early. Raises TIError. `host` has the demo model loaded.
@@ -177,10 +177,10 @@ def _reported(
     before: list[Image.Image],
     after: list[Image.Image],
     began: float,
-) -> Report:
+) -> DemoReport:
     examples = [open_image(p) for p in list_images(Path(training.data.train_data_dir))[:5]]
     embedding = read_embedding(path)
-    report = Report(
+    report = DemoReport(
         concept=concept.name,
         kind=concept.kind,
         sentence=concept.sentence,

@@ -26,7 +26,7 @@ NAMED_TEXTURES = (
 )  # fmt: skip
 NAMED_STYLES = ("flat", "outline", "pixel", "soft", "sketch", "shadow", "sticker", "shaded", "neon")
 
-SIZES = ("small", "medium", "big")
+SIZE_WORDS = ("small", "medium", "big")
 PLACES = ("left", "right", "top", "bottom", "centre")
 COUNTS = ("one", "two", "three")
 
@@ -98,13 +98,13 @@ def plural(shape: str) -> str:
     return irregular.get(shape, shape + "s") if known else shape
 
 
-def vocabulary() -> tuple[str, ...]:
+def caption_words() -> tuple[str, ...]:
     """Every word that may occur in a caption, sorted; each is one token of the demo tokenizer."""
     openings = " ".join(OBJECT_OPENINGS + STYLE_OPENINGS).replace("-", " - ").split()
     grammar = "a an the of in on at with style pattern texture background side up close - ,".split()
     shapes = NAMED_SHAPES + GENERIC_SHAPES
     fillers = " ".join(FILLER_ADJECTIVES).replace("-", " - ").split()
     words = {*openings, *grammar, *fillers, *map(plural, shapes), *shapes, *COLOURS}
-    words |= {*NAMED_TEXTURES, *NAMED_STYLES, *SIZES, *PLACES, *COUNTS}
+    words |= {*NAMED_TEXTURES, *NAMED_STYLES, *SIZE_WORDS, *PLACES, *COUNTS}
     words |= {*GENERIC_TEXTURES, *GENERIC_STYLES, *SHAPE_NAMES, *TEXTURE_NAMES, *STYLE_NAMES}
     return tuple(sorted(words))

@@ -19,7 +19,7 @@ Outline = list[tuple[int, Numbers]]
 _TURN = np.linspace(0, 2 * np.pi, 72, endpoint=False)
 
 
-def generator(kind: str, name: str) -> np.random.Generator:
+def numpy_generator(kind: str, name: str) -> np.random.Generator:
     """A random generator that depends on the two words alone, on every machine."""
     digest = hashlib.sha256(f"{kind}:{name}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8], "little"))
@@ -161,6 +161,6 @@ def outline(name: str) -> tuple[tuple[int, Numbers], ...]:
     """The outline of a shape word; any other text (invented names, "#123") gives a random one."""
     if name in _NAMED:
         return tuple(_fitted(_NAMED[name]()))
-    rng = generator("outline", name)
+    rng = numpy_generator("outline", name)
     family = (_waves, _waves, _super, _spiky, _composed, _composed, _composed)[rng.integers(7)]
     return tuple(_fitted(family(rng)))

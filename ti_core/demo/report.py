@@ -20,7 +20,7 @@ _ACROSS = 8
 
 
 @dataclass(frozen=True)
-class Report:
+class DemoReport:
     """The outcome of a demonstration."""
 
     concept: str
@@ -42,7 +42,7 @@ class Report:
 
 def write_report(
     folder: Path,
-    report: Report,
+    report: DemoReport,
     examples: Sequence[Image.Image],
     before: Sequence[Image.Image],
     after: Sequence[Image.Image],
@@ -57,7 +57,7 @@ def write_report(
 
 
 def draw_sheet(
-    report: Report,
+    report: DemoReport,
     examples: Sequence[Image.Image],
     before: Sequence[Image.Image],
     after: Sequence[Image.Image],
@@ -102,7 +102,7 @@ def _percent(score: float | None) -> str:
     return "not scored" if score is None else f"{score:.0%} show it"
 
 
-def html_page(report: Report) -> str:
+def html_page(report: DemoReport) -> str:
     """A page that stands on its own beside sheet.png and loss.png."""
     facts = {
         "Concept": f"{report.concept} ({report.kind}): {report.sentence}",

@@ -22,12 +22,12 @@ from . import lexicon as words
 from .scene import Concept
 from .world import SIZE
 
-OTHER = "other"
-SHAPES = (*words.NAMED_SHAPES, *words.HELD_OUT_SHAPES, OTHER)
-TEXTURES = (*words.NAMED_TEXTURES, *words.HELD_OUT_TEXTURES, OTHER)
-STYLES = (*words.NAMED_STYLES, *words.HELD_OUT_STYLES, OTHER)
-COLOURS = tuple(words.COLOURS)
-HEADS = {"colour": COLOURS, "shape": SHAPES, "texture": TEXTURES, "style": STYLES}
+UNNAMED = "other"
+SHAPES = (*words.NAMED_SHAPES, *words.HELD_OUT_SHAPES, UNNAMED)
+TEXTURES = (*words.NAMED_TEXTURES, *words.HELD_OUT_TEXTURES, UNNAMED)
+STYLES = (*words.NAMED_STYLES, *words.HELD_OUT_STYLES, UNNAMED)
+COLOUR_CLASSES = tuple(words.COLOURS)
+HEADS = {"colour": COLOUR_CLASSES, "shape": SHAPES, "texture": TEXTURES, "style": STYLES}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from .outlines import Numbers, generator
+from .outlines import Numbers, numpy_generator
 
 Mask = NDArray[np.bool_]
 
@@ -53,7 +53,7 @@ def style(name: str) -> Style:
 
 
 def _random(name: str) -> Style:
-    rng, drawn = generator("style", name), Style()
+    rng, drawn = numpy_generator("style", name), Style()
     for feature in rng.permutation(6)[: rng.integers(2, 4)]:
         drawn = _with_feature(drawn, int(feature), rng)
     if drawn.shadow_ink and drawn.border_tone == "black":
@@ -95,7 +95,7 @@ def grown(mask: Mask, steps: int) -> Mask:
     return padded[steps:-steps, steps:-steps] if steps else padded
 
 
-def blurred(mask: Mask, radius: float) -> Numbers:
+def soft_field(mask: Mask, radius: float) -> Numbers:
     """A (H, W) mask as a soft field in [0, 1]."""
     picture = Image.fromarray(mask.astype(np.uint8) * 255)
     return np.asarray(picture.filter(ImageFilter.GaussianBlur(radius)), np.float32) / 255

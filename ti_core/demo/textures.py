@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .outlines import Numbers, generator
+from .outlines import Numbers, numpy_generator
 
 #: Everything below is this much coarser than its numbers say: finer would not survive a VAE that
 #: keeps one point in eight.
@@ -136,7 +136,7 @@ def _random_round(rng: np.random.Generator) -> Field:
 
 
 def _random(name: str) -> Field:
-    rng = generator("texture", name)
+    rng = numpy_generator("texture", name)
     family = (_random_stripes, _random_lattice, _random_rows, _random_rows, _random_round)
     return family[rng.integers(5)](rng)
 

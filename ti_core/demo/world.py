@@ -14,7 +14,7 @@ from . import lexicon as words
 from .captions import caption, random_scene
 from .outlines import Numbers, outline
 from .scene import HELD_OUT, Concept, Scene, is_held_out
-from .styles import Mask, Style, blurred, finished, grown, moved, style
+from .styles import Mask, Style, finished, grown, moved, soft_field, style
 from .textures import texture
 
 __all__ = [
@@ -128,7 +128,7 @@ def _paint(
         base = grown(mask, round(drawn.border * scale / 2))
         canvas[moved(base, dx, dy)] *= 1 - drawn.shadow_ink
     if drawn.halo:
-        glow = blurred(grown(mask, round(scale * 3)), drawn.halo * scale)[..., None] * 0.85
+        glow = soft_field(grown(mask, round(scale * 3)), drawn.halo * scale)[..., None] * 0.85
         canvas *= 1 - glow
         canvas += glow * (colour * 0.6 + 255 * 0.4)
     if not drawn.hollow:

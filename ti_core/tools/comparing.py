@@ -23,7 +23,7 @@ class VectorDifference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class EmbeddingDiff:
     """Two embeddings side by side."""
 
     counts: tuple[int, int]
@@ -39,11 +39,11 @@ class Comparison:
     """Vectors are the same, bit for bit; names, steps and metadata do not count."""
 
 
-def compared(one: Embedding, two: Embedding) -> Comparison:
+def diff(one: Embedding, two: Embedding) -> EmbeddingDiff:
     """Compare vector i with vector i, and metadata key by key."""
     a, b = file_keys(one.vectors), file_keys(two.vectors)
     alike = [key for key in a if key in b and a[key].shape[1] == b[key].shape[1]]
-    return Comparison(
+    return EmbeddingDiff(
         counts=(one.count, two.count),
         widths=(_widths(a), _widths(b)),
         steps=(one.step, two.step),

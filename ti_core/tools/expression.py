@@ -66,7 +66,7 @@ class _Word:
     at: int
 
 
-def parsed(expression: str) -> Tree:
+def parse(expression: str) -> Tree:
     """The tree of an expression.
 
     Raises ExpressionError, and nothing else, for whatever is not one.

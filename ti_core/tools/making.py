@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from ..files.embedding import Embedding
 from ..port.session import ModelFacts
-from .expression import parsed
-from .merging import merged
-from .recording import recorded
+from .expression import parse
+from .merging import evaluate
+from .recording import with_recipe
 from .sources import Sources
-from .syntax import printed, without_paths
+from .syntax import unparse, without_paths
 
 
 def merge(
@@ -18,18 +18,18 @@ def merge(
 ) -> Embedding:
     """The embedding that an expression stands for; `facts` are those of the sources' model.
 
-    Raises ExpressionError for what cannot be read, and what `merging.merged` raises.
+    Raises ExpressionError for what cannot be read, and what `merging.evaluate` raises.
     """
-    tree = parsed(expression)
-    rows = merged(tree, sources.vectors_of)
-    recipe = {"tool": "merge", "expression": printed(without_paths(tree))}
-    return recorded(Embedding(name, rows), recipe, sources.used, facts)
+    tree = parse(expression)
+    rows = evaluate(tree, sources.vectors_of)
+    recipe = {"tool": "merge", "expression": unparse(without_paths(tree))}
+    return with_recipe(Embedding(name, rows), recipe, sources.used, facts)
 
 
-def converted(embedding: Embedding, name: str) -> Embedding:
+def convert(embedding: Embedding, name: str) -> Embedding:
     """The same vectors under a name, for another format: what the file told is kept, and what
     our files tell besides is added."""
     named = replace(embedding, name=name)
-    told = recorded(named, {}, [embedding])
+    told = with_recipe(named, {}, [embedding])
     own = {key: told.metadata[key] for key in ("ti.name", "ti.step", "ti.vectors")}
     return replace(told, metadata={**told.metadata, **embedding.metadata, **own})

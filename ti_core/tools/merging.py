@@ -15,39 +15,39 @@ from torch import Tensor
 from ..errors import EmbeddingError
 from ..files.embedding import family_label
 from .expression import MOST_VECTORS
-from .sources import Rows
-from .syntax import Join, Name, Pick, Resize, Scale, Sum, Text, Token, Tree, Turn, printed
+from .sources import KeyRows
+from .syntax import Join, Name, Pick, Resize, Scale, Sum, Text, Token, Tree, Turn, unparse
 
-Lookup = Callable[[Text | Name | Token], Rows]
+Lookup = Callable[[Text | Name | Token], KeyRows]
 
 
-def merged(tree: Tree, vectors_of: Lookup) -> Rows:
+def evaluate(tree: Tree, vectors_of: Lookup) -> KeyRows:
     """The vectors of an expression, at least one and finite.
 
     Raises EmbeddingError when parts do not fit together or nothing usable is left; what
     `vectors_of` raises goes through.
     """
-    rows = evaluated(tree, vectors_of)
+    rows = evaluate_part(tree, vectors_of)
     count = len(next(iter(rows.values())))
     if count == 0:
-        raise EmbeddingError(f"{printed(tree)} has no vectors", "", "use text with a word in it")
+        raise EmbeddingError(f"{unparse(tree)} has no vectors", "", "use text with a word in it")
     if not all(torch.isfinite(value).all() for value in rows.values()):
-        raise EmbeddingError(f"{printed(tree)} is too large for a number", "", "scale it down")
+        raise EmbeddingError(f"{unparse(tree)} is too large for a number", "", "scale it down")
     return rows
 
 
-def evaluated(tree: Tree, vectors_of: Lookup) -> Rows:
-    """As `merged`, for a part of an expression: there may be no vectors."""
+def evaluate_part(tree: Tree, vectors_of: Lookup) -> KeyRows:
+    """As `evaluate`, for a part of an expression: there may be no vectors."""
     if isinstance(tree, (Text, Name, Token)):
         return vectors_of(tree)
     if isinstance(tree, (Join, Sum)):
         left, right = (
-            evaluated(tree.left, vectors_of),
-            evaluated(tree.right, vectors_of),
+            evaluate_part(tree.left, vectors_of),
+            evaluate_part(tree.right, vectors_of),
         )
         _check_kinds(tree, left, right)
         return {key: _combined(tree, left[key], right[key]) for key in left}
-    inside = evaluated(tree.of, vectors_of)
+    inside = evaluate_part(tree.of, vectors_of)
     return {key: _changed(tree, rows) for key, rows in inside.items()}
 
 
@@ -58,7 +58,7 @@ def _combined(tree: Join | Sum, left: Tensor, right: Tensor) -> Tensor:
         return left - right if tree.minus else left + right
     if len(left) + len(right) > MOST_VECTORS:
         why = f"it has {len(left) + len(right)} vectors, {MOST_VECTORS} are possible"
-        raise EmbeddingError(f"{printed(tree)} is too long", why)
+        raise EmbeddingError(f"{unparse(tree)} is too long", why)
     return torch.cat([left, right])
 
 
@@ -71,8 +71,8 @@ def _changed(tree: Scale | Resize | Turn | Pick, rows: Tensor) -> Tensor:
         return rows.roll(tree.by, dims=0) if len(rows) else rows
     picked = rows[tree.start : tree.stop]
     if len(picked) == 0:
-        why = f"{printed(tree.of)} has {len(rows)} vectors, counted from 0"
-        raise EmbeddingError(f"{printed(tree)} picks nothing", why)
+        why = f"{unparse(tree.of)} has {len(rows)} vectors, counted from 0"
+        raise EmbeddingError(f"{unparse(tree)} picks nothing", why)
     return picked
 
 
@@ -81,19 +81,19 @@ def _resized(rows: Tensor, count: int) -> Tensor:
     return torch.cat([rows[:count], missing])
 
 
-def _check_kinds(tree: Join | Sum, left: Rows, right: Rows) -> None:
+def _check_kinds(tree: Join | Sum, left: KeyRows, right: KeyRows) -> None:
     if _widths(left) != _widths(right):
         raise EmbeddingError(
-            f"{printed(tree.left)} and {printed(tree.right)} do not fit together",
+            f"{unparse(tree.left)} and {unparse(tree.right)} do not fit together",
             f"the first is for {_kind(left)}, the second for {_kind(right)}",
             "merge embeddings, and words of a model, of one family",
         )
 
 
-def _widths(rows: Rows) -> dict[str, int]:
+def _widths(rows: KeyRows) -> dict[str, int]:
     return {key: value.shape[1] for key, value in rows.items()}
 
 
-def _kind(rows: Rows) -> str:
+def _kind(rows: KeyRows) -> str:
     widths = _widths(rows).values()
     return family_label(widths) or f"vectors {' and '.join(map(str, widths))} wide"

@@ -15,7 +15,7 @@ _MODEL = ("ti.base_model", "ti.base_model_hash")
 _ARCHITECTURE = "modelspec.architecture"
 
 
-def recorded(
+def with_recipe(
     embedding: Embedding,
     recipe: Mapping[str, Any],
     used: Sequence[Embedding] = (),

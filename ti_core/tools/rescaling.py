@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..files.embedding import Embedding, for_encoders
 from ..port.session import ModelFacts, Session
-from .recording import recipe_before, recorded
+from .recording import recipe_before, with_recipe
 from .strength import factors_to, scaled, strength_of
 from .vocabulary import median_lengths
 
@@ -21,7 +21,7 @@ def rescaled(
     Raises EmbeddingError when a number overflows.
     """
     recipe = {"tool": "scale", "factors": dict(factors), "of": recipe_before(embedding)}
-    return recorded(replace(scaled(embedding, factors), name=name), recipe, [embedding], facts)
+    return with_recipe(replace(scaled(embedding, factors), name=name), recipe, [embedding], facts)
 
 
 def factors_for(

@@ -13,9 +13,9 @@ from ..files.embedding import Embedding, file_keys
 from ..files.library import Library
 from ..files.reading import read_embedding, read_embeddings
 from ..port.session import Session
-from .syntax import Name, Text, Token, printed
+from .syntax import Name, Text, Token, unparse
 
-Rows = dict[str, Tensor]
+KeyRows = dict[str, Tensor]
 """Key in an embedding file → (k, width) fp32 on the CPU, k the same for every key."""
 
 
@@ -39,7 +39,7 @@ class Sources:
         self.used: list[Embedding] = []
         """The embeddings that were asked for, in that order."""
 
-    def vectors_of(self, leaf: Text | Name | Token) -> Rows:
+    def vectors_of(self, leaf: Text | Name | Token) -> KeyRows:
         """The vectors that a leaf stands for.
 
         Raises ConfigError for words without a model, EmbeddingError for an unknown name or a bad
@@ -51,7 +51,7 @@ class Sources:
             return file_keys(embedding.vectors)
         if self._session is None:
             raise ConfigError(
-                f"there is no model to look {printed(leaf)} up in",
+                f"there is no model to look {unparse(leaf)} up in",
                 "the vectors of words are in a model's vocabulary",
                 f"give {setting('pretrained_model_name_or_path')}; names have no quotes",
             )

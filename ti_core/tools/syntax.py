@@ -1,7 +1,7 @@
 """The tree of a merge expression, and how it is written down.
 
 `'cat' * 0.7 + mystyle` is Sum(Scale(Text("cat"), 0.7), Name("mystyle")). Trees are made by
-`expression.parsed`; `printed` writes one so that reading it gives an equal tree.
+`expression.parse`; `unparse` writes one so that reading it gives an equal tree.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ _SUM, _JOIN, _CHANGE, _ATOM = range(4)
 """How tightly the parts of a written expression hold together."""
 
 
-def printed(tree: Tree) -> str:
+def unparse(tree: Tree) -> str:
     """The tree as an expression, with the brackets that it needs; a concatenation that is changed
     as a whole has them too, so that people see it."""
     return _printed(tree, _SUM)

@@ -12,7 +12,7 @@ from torch.nn.functional import mse_loss
 
 from ..data.augment import coloured, draws_colour
 from ..data.item import Item
-from ..data.latent_cache.latents import Latents, Progress, latents_of
+from ..data.latent_cache.latents import Latents, OnProgress, latents_of
 from ..data.masks import weights_of
 from ..data.templates import names_trigger
 from ..diffusion import NoisyBatch
@@ -39,7 +39,7 @@ class Batch:
 def encode_pictures(
     plan: Plan,
     session: Session,
-    progress: Progress = lambda done, total: True,
+    progress: OnProgress = lambda done, total: True,
     tell: Callable[[Notice], None] = lambda notice: None,
 ) -> Latents:
     """The latents of every picture as it may be seen in training; see `latents_of`."""

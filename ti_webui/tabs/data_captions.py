@@ -9,7 +9,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from ti_core.data.caption_editor import CaptionEditor, Change, Entry
+from ti_core.data.caption_editor import CaptionEditor, CaptionEntry, Change
 from ti_core.errors import DataError, TIError
 
 from .. import markup
@@ -47,7 +47,7 @@ def opened(folder: str) -> Desk:
     return Desk(editor, tuple(entry.image.name for entry in editor.entries()))
 
 
-def at(desk: Desk, place: int) -> tuple[Desk, Entry]:
+def at(desk: Desk, place: int) -> tuple[Desk, CaptionEntry]:
     """Another picture, or the same one read anew; before the first comes the last."""
     place %= len(desk.names)
     entry = desk.editor.read(desk.names[place])
@@ -208,7 +208,7 @@ def _named(files: Sequence[Path]) -> str:
     return ", ".join(path.name for path in files[:3]) + more
 
 
-def position(desk: Desk, entry: Entry) -> str:
+def position(desk: Desk, entry: CaptionEntry) -> str:
     """Which picture it is, and where its words come from."""
     kind = "from " + entry.file.name if entry.from_file else "from the file name; not saved yet"
     number = f"{desk.place + 1} of {len(desk.names)}"

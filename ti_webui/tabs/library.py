@@ -15,7 +15,7 @@ from ti_core.files.embedding import Embedding, for_encoders
 from ti_core.files.formats import FORMATS
 from ti_core.files.library_entry import Entry
 from ti_core.port.session import Host, Session
-from ti_core.tools.making import converted, merge
+from ti_core.tools.making import convert, merge
 from ti_core.tools.nearest import Neighbour, nearest_tokens
 from ti_core.tools.rescaling import factors_for, rescaled
 from ti_core.tools.sources import Sources
@@ -141,7 +141,7 @@ class Page:
                 picture = open_image(entry.preview)
             except DataError:
                 picture = None  # a card without its picture is still a card
-        return self._saved(converted(embedding, _name(name)), format, picture)
+        return self._saved(convert(embedding, _name(name)), format, picture)
 
     def press_scale(self, label: str, how: str, amount: float, name: str) -> Updates:
         """[what to say, update of Train's dropdown]"""

@@ -132,7 +132,7 @@ def test_other_text_encoders_are_refused(parts: dict[str, Any]) -> None:
 
 
 def test_the_checkpoints_name_is_found_up_the_graph() -> None:
-    name = program.nodes("lending").checkpoint_name
+    name = program.nodes("loaded_model").checkpoint_name
     graph = {
         "1": {"inputs": {"ckpt_name": "sd15/v1-5.safetensors"}},
         "2": {"inputs": {"model": ["1", 0], "lora_name": "x.safetensors"}},

@@ -269,7 +269,7 @@ def test_the_grid_has_a_column_for_each_copy_and_for_the_result_once(
         told.append(list(columns))
         return real(rows, columns, lines)
 
-    monkeypatch.setattr(using, "labelled", remembered)
+    monkeypatch.setattr(using, "labelled_grid", remembered)
     how = call("AdvancedSettings", settings=_settings(), save_every_n_steps=every).args[0]
     made, log = trained(pictures, how=how).args
     usual = {"model": "sd1", "clip": "c", "vae": "v", "width": 64, "height": 64}

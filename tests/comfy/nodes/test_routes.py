@@ -39,7 +39,7 @@ def test_without_a_run_there_is_nobody_to_ask() -> None:
 
 
 def test_a_wish_reaches_the_run_of_that_node() -> None:
-    with program.nodes("runs").going_on("7", "my-cat") as going:
+    with program.nodes("runs").track_training("7", "my-cat") as going:
         assert ask({"action": "finish", "node": 8})[0] == 404
         assert not going.control.finishing
         assert ask({"action": "pause", "node": 7})[1]["runs"][0]["paused"] is True
@@ -48,14 +48,14 @@ def test_a_wish_reaches_the_run_of_that_node() -> None:
         assert list(going.control.requests()) == ["preview", "save"]
         ask({"action": "finish"})
         assert going.control.finishing
-    assert program.nodes("runs").all_going() == []
+    assert program.nodes("runs").running_trainings() == []
 
 
 def test_a_loss_that_is_no_number_is_told_as_none() -> None:
     bridge = program.nodes("bridge")
     from ti_core.train.events import StepDone
 
-    with program.nodes("runs").going_on("7", "x") as going:
+    with program.nodes("runs").track_training("7", "x") as going:
         going.steps = 2
         bridge.Bridge(going)(StepDone(1, 0, 0, math.nan, 0.1, 1.0))
         assert going.to_dict()["loss"] is None
@@ -64,7 +64,7 @@ def test_a_loss_that_is_no_number_is_told_as_none() -> None:
 def test_long_encoding_is_told() -> None:
     from ti_core.train.events import Encoding
 
-    with program.nodes("runs").going_on("7", "x") as going:
+    with program.nodes("runs").track_training("7", "x") as going:
         program.nodes("bridge").Bridge(going)(Encoding(3, 20))
     assert program.shown == ["looking at the pictures: 3 of 20"]
 
@@ -74,4 +74,4 @@ def test_long_encoding_is_told() -> None:
     [(0.2, "0 s"), (99, "99 s"), (600, "10 min"), (36_000, "10.0 h"), (math.nan, "?"), (-1, "?")],
 )
 def test_time_is_told_as_people_do(seconds: float, told: str) -> None:
-    assert program.nodes("bridge").spoken_time(seconds) == told
+    assert program.nodes("bridge").duration_text(seconds) == told

@@ -132,7 +132,7 @@ def test_finish_now_gives_what_was_learned_and_the_graph_goes_on(
     def finish(self: Any, event: Any) -> None:
         original(self, event)
         if event.step == 2:
-            (run,) = program.nodes("runs").all_going()
+            (run,) = program.nodes("runs").running_trainings()
             run.control.ask("finish")
 
     monkeypatch.setattr(bridge, "_step", finish)

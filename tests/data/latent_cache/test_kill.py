@@ -26,10 +26,10 @@ from ti_core.data.latent_cache import remembered, store
 from ti_core.data.latent_cache.config import CacheConfig
 from ti_core.data.latent_cache.fingerprint import vae_facts
 from ti_core.data.latent_cache.latents import latent_key, latents_of
-from ti_core.data.latent_cache.portions import NAME, read_latent, read_portion
+from ti_core.data.latent_cache.portions import PORTION_NAME, read_latent, read_portion
 from ti_core.data.latent_cache.remembered import RememberedPictures
 from ti_core.data.latent_cache.tidying import tidy
-from ti_core.data.picture_facts import facts_of
+from ti_core.data.picture_facts import read_facts
 from ti_core.files import atomic
 
 ROOT = Path(__file__).parents[3]
@@ -115,15 +115,15 @@ def inspect(cache: Path, expected: Expected) -> Seen:
     for path in (each for each in cache.rglob("*") if each.is_file()):
         if _TEMPORARY.fullmatch(path.name):
             leftovers += 1
-        elif NAME.fullmatch(path.name):
+        elif PORTION_NAME.fullmatch(path.name):
             found = {key: read_latent(place) for key, place in read_portion(path).items()}
             right = expected.of(path.parent.name)
             assert all(torch.equal(latent, right[key]) for key, latent in found.items())
             latents += len(found)
         else:
-            assert remembered.NAME.fullmatch(path.name), path
+            assert remembered.INDEX_NAME.fullmatch(path.name), path
             facts = {name: seen.facts for name, seen in remembered._read(path).items()}
-            assert facts == {p.path.name: facts_of(p.path) for p in expected.pictures}
+            assert facts == {p.path.name: read_facts(p.path) for p in expected.pictures}
     return Seen(latents, leftovers)
 
 

@@ -10,7 +10,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ti_core.data.latent_cache.portions import NAME, read_latent, read_portion, write_portion
+from ti_core.data.latent_cache.portions import (
+    PORTION_NAME,
+    read_latent,
+    read_portion,
+    write_portion,
+)
 from ti_core.errors import FileError, StorageError
 from ti_core.files.safetensors_file import write_safetensors
 
@@ -37,7 +42,7 @@ def test_every_portion_has_a_name_of_its_own(tmp_path: Path) -> None:
         write_portion(tmp_path, {"a": latent()})
     names = [path.name for path in tmp_path.iterdir()]
     assert len(names) == 5
-    assert all(NAME.fullmatch(name) for name in names)
+    assert all(PORTION_NAME.fullmatch(name) for name in names)
 
 
 def test_what_no_program_of_ours_has_written_is_refused(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ti_core.data.latent_cache import remembered
-from ti_core.data.latent_cache.remembered import NAME, RememberedPictures
-from ti_core.data.picture_facts import PictureFacts, facts_of
+from ti_core.data.latent_cache.remembered import INDEX_NAME, RememberedPictures
+from ti_core.data.picture_facts import PictureFacts, read_facts
 from ti_core.errors import DataError, StorageError
 
 from .pictures import paint
@@ -24,9 +24,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def look(path: Path) -> PictureFacts:
         names.append(path.name)
-        return facts_of(path)
+        return read_facts(path)
 
-    monkeypatch.setattr(remembered, "facts_of", look)
+    monkeypatch.setattr(remembered, "read_facts", look)
     monkeypatch.setattr(remembered, "_CLOCK_NS", 0)
     return names
 
@@ -48,10 +48,10 @@ def test_a_second_start_reads_no_picture(tmp_path: Path, read: list[str]) -> Non
     paths = painted(tmp_path)
     first = seen(tmp_path / "cache", *paths)
     assert len(read) == 3
-    assert seen(tmp_path / "cache", *paths) == first == [facts_of(path) for path in paths]
+    assert seen(tmp_path / "cache", *paths) == first == [read_facts(path) for path in paths]
     assert len(read) == 3
     (index,) = (tmp_path / "cache").iterdir()
-    assert NAME.fullmatch(index.name)
+    assert INDEX_NAME.fullmatch(index.name)
 
 
 def test_a_changed_picture_is_read_even_if_size_and_time_are_kept(
@@ -74,7 +74,7 @@ def test_a_picture_put_in_the_place_of_another_is_read(tmp_path: Path, read: lis
     seen(tmp_path / "cache", one, other)
     os.replace(other, one)
     (found,) = seen(tmp_path / "cache", one)
-    assert found == facts_of(one)
+    assert found == read_facts(one)
     assert read == [one.name, other.name, one.name]
 
 
@@ -168,6 +168,6 @@ def test_where_nothing_can_be_written_pictures_are_read_and_the_reason_is_told(
     paths = painted(tmp_path)
     (tmp_path / "file").touch()
     look = RememberedPictures(tmp_path / "file" / "cache")
-    assert [look(path) for path in paths] == [facts_of(path) for path in paths]
+    assert [look(path) for path in paths] == [read_facts(path) for path in paths]
     look.save()
     assert isinstance(look.error, StorageError)

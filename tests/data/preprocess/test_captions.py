@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.data.preprocess.folders import Run, put
-from ti_core.data.preprocess.captions import describer, joined, tagger, tidy_tags
+from ti_core.data.preprocess.captions import combine_captions, describer, tagger, tidy_tags
 from ti_core.data.preprocess.config import CaptionConfig, ExistingCaption, PreprocessConfig
 from ti_core.errors import ConfigError, HostError
 
@@ -35,7 +35,7 @@ from ti_core.errors import ConfigError, HostError
 def test_existing_captions_are_joined_as_in_a1111(
     action: ExistingCaption, new: str, existing: str, wanted: str
 ) -> None:
-    assert joined(new, existing, action) == wanted
+    assert combine_captions(new, existing, action) == wanted
 
 
 def config(**how: Any) -> PreprocessConfig:

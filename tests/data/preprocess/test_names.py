@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ti_core.data.captions import file_words
-from ti_core.data.preprocess.names import LONGEST_NAME, caption_stem, output_stem, shown
+from ti_core.data.preprocess.names import LONGEST_NAME, caption_stem, output_stem, printable_name
 
 HERE = Path("/pictures")
 
@@ -59,5 +59,5 @@ def test_a_caption_as_a_name_loses_slashes_and_is_cut_between_words() -> None:
 
 
 def test_a_name_is_shown_on_one_line_whatever_is_in_it() -> None:
-    assert shown("a\nb\x1b[31m\u202ec") == "a\\nb\\x1b[31m\\u202ec"
-    assert shown(os.fsdecode(b"caf\xe9 \xf0\x9f\x99\x82")) == "caf\\xe9 🙂"
+    assert printable_name("a\nb\x1b[31m\u202ec") == "a\\nb\\x1b[31m\\u202ec"
+    assert printable_name(os.fsdecode(b"caf\xe9 \xf0\x9f\x99\x82")) == "caf\\xe9 🙂"

@@ -26,7 +26,7 @@ from .store import LatentStore
 from .tidying import tidy
 
 
-class Picture(Protocol):
+class EncodablePicture(Protocol):
     """What can be encoded."""
 
     @property
@@ -44,17 +44,17 @@ class Picture(Protocol):
 Latents = Mapping[str, Tensor]
 """A picture's key → mean and standard deviation of its latent, (2, channels, h, w) fp32, CPU."""
 
-Progress = Callable[[int, int], bool]
+OnProgress = Callable[[int, int], bool]
 """Told how many pictures are encoded, of how many; False ends the work, and what is asked for later
 is encoded then."""
 _MUCH_MEMORY = 10**9
 
 
 def latents_of(
-    pictures: Sequence[Picture],
+    pictures: Sequence[EncodablePicture],
     session: Session,
     config: CacheConfig,
-    progress: Progress = lambda done, total: True,
+    progress: OnProgress = lambda done, total: True,
     tell: Callable[[Notice], None] = lambda notice: None,
 ) -> Latents:
     """The latents of pictures, kept as the settings say.
@@ -69,7 +69,7 @@ def latents_of(
     return EachTime(pictures, session)
 
 
-def encoded(picture: Picture, session: Session) -> Tensor:
+def encoded(picture: EncodablePicture, session: Session) -> Tensor:
     """(2, channels, h, w) of one picture. Raises DataError when it has changed."""
     found = session.encode_images(picture.pixels()[None])
     return torch.stack([found.mean[0], found.std[0]]).float().cpu()
@@ -78,7 +78,7 @@ def encoded(picture: Picture, session: Session) -> Tensor:
 class EachTime(Mapping[str, Tensor]):
     """Nothing is kept: every look at a latent encodes its picture."""
 
-    def __init__(self, pictures: Sequence[Picture], session: Session) -> None:
+    def __init__(self, pictures: Sequence[EncodablePicture], session: Session) -> None:
         self.pictures = {picture.key: picture for picture in pictures}
         self.session = session
 
@@ -97,9 +97,9 @@ class InMemory(EachTime):
 
     def __init__(
         self,
-        pictures: Sequence[Picture],
+        pictures: Sequence[EncodablePicture],
         session: Session,
-        progress: Progress,
+        progress: OnProgress,
         tell: Callable[[Notice], None],
     ) -> None:
         super().__init__(pictures, session)
@@ -131,10 +131,10 @@ class OnDisk(EachTime):
 
     def __init__(
         self,
-        pictures: Sequence[Picture],
+        pictures: Sequence[EncodablePicture],
         session: Session,
         config: CacheConfig,
-        progress: Progress,
+        progress: OnProgress,
         tell: Callable[[Notice], None],
     ) -> None:
         super().__init__(pictures, session)
@@ -159,10 +159,10 @@ class OnDisk(EachTime):
             self.session.release("vae")
         return found
 
-    def _shape(self, picture: Picture) -> tuple[int, ...]:
+    def _shape(self, picture: EncodablePicture) -> tuple[int, ...]:
         return self._vae.shape(*picture.size.target)
 
-    def _make(self, picture: Picture) -> Tensor:
+    def _make(self, picture: EncodablePicture) -> Tensor:
         latent = encoded(picture, self.session)
         self._store.put(latent_key(picture.key), latent)
         return latent

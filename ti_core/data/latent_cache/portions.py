@@ -22,14 +22,14 @@ from ...errors import FileError, StorageError
 from ...files.regular_file import open_regular
 from ...files.safetensors_file import read_directory, text_metadata, write_safetensors
 
-NAME = re.compile(r"[0-9a-f]{16}\.safetensors")
+PORTION_NAME = re.compile(r"[0-9a-f]{16}\.safetensors")
 """File names of portions; two runs never choose the same."""
 _FORMAT = "textual-inversion-latents/1"
 _MOST_BYTES = 2**28
 """Of one latent: it would belong to a picture of 46,000 pixels a side."""
 
 
-class Place(NamedTuple):
+class StoredLatent(NamedTuple):
     """Where the latent of a picture lies."""
 
     path: Path
@@ -38,7 +38,7 @@ class Place(NamedTuple):
     checksum: int
 
 
-def write_portion(folder: Path, latents: Mapping[str, Tensor]) -> dict[str, Place]:
+def write_portion(folder: Path, latents: Mapping[str, Tensor]) -> dict[str, StoredLatent]:
     """Write latents, (2, channels, height, width) fp32 each, into a new file, and tell where they
     lie. The file appears when it is complete. Raises StorageError."""
     checksums = {key: f"{_checksum(latent):08x}" for key, latent in latents.items()}
@@ -50,7 +50,7 @@ def write_portion(folder: Path, latents: Mapping[str, Tensor]) -> dict[str, Plac
         raise StorageError(f"cannot keep latents in {folder}", error.why) from error
 
 
-def read_portion(path: Path) -> dict[str, Place]:
+def read_portion(path: Path) -> dict[str, StoredLatent]:
     """Key of each picture → where its latent lies; only the header is read.
 
     Raises FileError for anything that is no whole portion.
@@ -64,17 +64,17 @@ def read_portion(path: Path) -> dict[str, Place]:
 
 def _place(
     path: Path, start: int, key: str, entry: dict[str, Any], checksums: dict[str, str]
-) -> Place:
+) -> StoredLatent:
     begin, end = entry["data_offsets"]
     shape, checksum = tuple(entry["shape"]), checksums.get(key, "")
     if entry["dtype"] != "F32" or len(shape) != 4 or shape[0] != 2 or end - begin > _MOST_BYTES:
         raise FileError(f"{path} is damaged", f"{key!r} is no latent")
     if not re.fullmatch("[0-9a-f]{8}", checksum):
         raise FileError(f"{path} is damaged", f"{key!r} has no checksum")
-    return Place(path, start + begin, shape, int(checksum, 16))
+    return StoredLatent(path, start + begin, shape, int(checksum, 16))
 
 
-def read_latent(place: Place) -> Tensor:
+def read_latent(place: StoredLatent) -> Tensor:
     """(2, channels, height, width) fp32, as it was written, all numbers finite.
 
     It is read, not mapped into memory: a mapped file that another program cuts short ends the

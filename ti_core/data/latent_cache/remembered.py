@@ -22,9 +22,9 @@ from ... import __version__
 from ...errors import DataError, FileError, StorageError
 from ...files.atomic import write_bytes
 from ...files.regular_file import open_regular
-from ..picture_facts import PictureFacts, facts_of
+from ..picture_facts import PictureFacts, read_facts
 
-NAME = re.compile(r"pictures-[0-9a-f]{16}\.index")
+INDEX_NAME = re.compile(r"pictures-[0-9a-f]{16}\.index")
 """File names of what is remembered."""
 _FORMAT = f"textual-inversion-pictures/1 {__version__} {PIL.__version__}".encode()
 """Another version of Pillow may read what this one cannot."""
@@ -75,7 +75,7 @@ class RememberedPictures:
         seen, stamp = self._of_folder(folder), _stamp_of(path)
         if name in seen and seen[name].stamp == stamp:
             return seen[name].facts
-        facts = facts_of(path)
+        facts = read_facts(path)
         if stamp.settled and _stamp_of(path) == stamp:
             seen[name] = _Seen(stamp, facts)
             self._changed.add(folder)

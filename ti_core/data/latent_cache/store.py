@@ -15,7 +15,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ...errors import FileError, StorageError
-from .portions import NAME, Place, read_latent, read_portion, usable, write_portion
+from .portions import PORTION_NAME, StoredLatent, read_latent, read_portion, usable, write_portion
 from .shelf import Shelf
 
 _BYTES_A_PORTION = 16 * 2**20
@@ -32,7 +32,7 @@ class LatentStore:
         self.folder = folder
         self.error: StorageError | None = None
         """Why nothing can be written. What is put in stays in memory then."""
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, StoredLatent] = {}
         self._waiting: dict[str, Tensor] = {}
         self._unwritten: dict[str, Tensor] = {}
         self._for_now, self._for_good = Shelf(), Shelf()
@@ -102,7 +102,7 @@ class LatentStore:
     def _look(self) -> None:
         """Find out what is there; what is no portion is removed if it bears a portion's name."""
         try:
-            names = sorted(name for name in os.listdir(self.folder) if NAME.fullmatch(name))
+            names = sorted(name for name in os.listdir(self.folder) if PORTION_NAME.fullmatch(name))
         except OSError:  # not there yet, or writing tells what is wrong with it
             return
         for name in names:

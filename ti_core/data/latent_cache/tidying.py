@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ...files.atomic import unfinished
 from . import portions, remembered
 
-FOLDER = re.compile(r"vae-[0-9a-f]{16}")
+VAE_FOLDER = re.compile(r"vae-[0-9a-f]{16}")
 """Names of the folders inside the cache: one for each VAE."""
 _LEFT_BEHIND_SECONDS = 3600.0
 """No write takes that long."""
@@ -69,7 +69,8 @@ def clear(cache: Path) -> int:
 
 
 def _files(cache: Path, leftovers: bool) -> Iterator[_File]:
-    for folder, name in [(cache, remembered.NAME), *((f, portions.NAME) for f in _folders(cache))]:
+    latents = [(folder, portions.PORTION_NAME) for folder in _folders(cache)]
+    for folder, name in [(cache, remembered.INDEX_NAME), *latents]:
         for entry in _entries(folder):
             inner = unfinished(entry.name) if leftovers else entry.name
             if name.fullmatch(inner):
@@ -79,7 +80,7 @@ def _files(cache: Path, leftovers: bool) -> Iterator[_File]:
 
 
 def _folders(cache: Path) -> list[Path]:
-    found = [e for e in _entries(cache) if FOLDER.fullmatch(e.name)]
+    found = [e for e in _entries(cache) if VAE_FOLDER.fullmatch(e.name)]
     return [Path(e.path) for e in found if e.is_dir(follow_symlinks=False)]
 
 

@@ -83,7 +83,7 @@ def existing_caption(source: Path, action: ExistingCaption) -> str:
     return read_text(path) if isfile(path) else ""
 
 
-def joined(new: str, existing: str, action: ExistingCaption) -> str:
+def combine_captions(new: str, existing: str, action: ExistingCaption) -> str:
     """A1111's "Existing Caption txt Action": the two joined by a space, or one of them. To copy
     where nothing exists keeps the new one."""
     if not existing or action == "ignore":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...events import Event
-from .names import shown
+from .names import printable_name
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class PictureDone(Event):
     """What the user should know about it: "it is enlarged 2.0 times"."""
 
     def __str__(self) -> str:
-        return "; ".join((shown(self.source.name), *self.notes))
+        return "; ".join((printable_name(self.source.name), *self.notes))
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Skipped(Event):
     reason: str
 
     def __str__(self) -> str:
-        return f"{shown(self.source.name)} is skipped: {self.reason}"
+        return f"{printable_name(self.source.name)} is skipped: {self.reason}"
 
 
 @dataclass(frozen=True)

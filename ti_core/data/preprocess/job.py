@@ -10,7 +10,7 @@ from typing import Literal
 from ...errors import DataError
 from ...events import Listener, Notice, notice_of
 from ...files.atomic import make_folder, unfinished
-from ..pictures import entries_of, masks_among, open_mask, open_picture
+from ..pictures import list_folder, masks_among, open_mask, open_picture
 from .captions import Describer, describer
 from .config import PreprocessConfig
 from .events import Finished, PictureDone, Skipped, Started
@@ -104,7 +104,7 @@ class _Job:
 
 def _checked(source: Path, destination: Path) -> list[Path]:
     """The entries of the source, once it is sure that nothing is written there."""
-    found = entries_of(source, "check the source")
+    found = list_folder(source, "check the source")
     for folder in (destination, destination / DEBUG_FOLDER):
         require_apart(source, folder)
     make_folder(destination)

@@ -37,7 +37,7 @@ def caption_stem(
     return (stem.rpartition(" ")[0] or stem) if shortened else stem
 
 
-def shown(name: str | Path) -> str:
+def printable_name(name: str | Path) -> str:
     """A name as one line of text that can be printed anywhere."""
     text = os.fsencode(str(name)).decode("utf-8", "backslashreplace")
     return "".join(repr(c)[1:-1] if unicodedata.category(c) in ("Cc", "Cf") else c for c in text)

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from ...files.atomic import write_bytes, write_with
 from ..pictures import MASK
-from .captions import Describer, existing_caption, joined
+from .captions import Describer, combine_captions, existing_caption
 from .config import CaptionConfig
 from .names import caption_stem, output_stem
 from .treatments import Made
@@ -42,7 +42,7 @@ class Writer:
             if one.debug:  # named like the crop before it
                 last = subindex - 1 - self.flip
                 stem = output_stem(self.destination / DEBUG_FOLDER, index, last, source.stem)
-                save(self.destination / DEBUG_FOLDER / f"{stem}.png", one.image)
+                write_png(self.destination / DEBUG_FOLDER / f"{stem}.png", one.image)
                 continue
             copies = _copies(one.image, self.flip)
             masks = _copies(one.mask, self.flip) if one.mask else repeat(None)
@@ -61,7 +61,7 @@ class Writer:
     ) -> Path:
         """Caption and mask first: a picture that is there has its words and its mask."""
         new = self.describe(image, source) if self.describe else ""
-        caption = joined(new, existing, self.config.existing_caption)
+        caption = combine_captions(new, existing, self.config.existing_caption)
         ending = f"{MASK}.png" if mask else ".png"
         if caption and self.config.caption_in_name:
             stem = caption_stem(self.destination, index, subindex, caption, ending)
@@ -71,8 +71,8 @@ class Writer:
                 write_bytes(self.destination / f"{stem}.txt", caption.encode("utf-8"))
         path = self.destination / f"{stem}.png"
         if mask:
-            save(path.with_stem(f"{stem}{MASK}"), mask)
-        save(path, image)
+            write_png(path.with_stem(f"{stem}{MASK}"), mask)
+        write_png(path, image)
         return path
 
 
@@ -82,7 +82,7 @@ def _copies(image: Image.Image, flip: bool) -> Iterator[Image.Image]:
         yield ImageOps.mirror(image)
 
 
-def save(path: Path, image: Image.Image) -> None:
+def write_png(path: Path, image: Image.Image) -> None:
     """An RGB picture as PNG, with its colour profile, and without what the camera noted (such as
     the place). Raises StorageError."""
     profile = image.info.get("icc_profile") or b""

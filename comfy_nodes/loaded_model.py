@@ -20,7 +20,7 @@ Vae = VAE | None
 _LOADER_INPUTS = ("ckpt_name", "unet_name", "model_name", "config_name")
 
 
-def lent(model: Model, clip: Clip, vae: Vae = None, name: str = "") -> Host:
+def host_of(model: Model, clip: Clip, vae: Vae = None, name: str = "") -> Host:
     """The loaded model as a host; without a VAE nothing can be trained or shown.
 
     Raises NoModelError where an input is empty, UnsupportedModelError for what cannot be trained.
