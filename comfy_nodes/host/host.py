@@ -1,4 +1,4 @@
-"""ComfyUI's loaded model as a host: MODEL, CLIP and VAE of a graph, lent to the core.
+"""ComfyUI's loaded model as a host: MODEL, CLIP and VAE of a graph.
 
     host = ComfyHost(model, clip, vae, name="v1-5")
     with host.session() as session:      # leaves the inference mode that nodes run in

@@ -16,7 +16,7 @@ from torch import Tensor
 from ...ti_core.families import LatentFormat
 from ...ti_core.port.session import Conditioning, PreviewRequest
 
-SAMPLERS = {
+KSAMPLERS = {
     "Euler": ("euler", "normal"),
     "Euler a": ("euler_ancestral", "normal"),
     "Heun": ("heun", "normal"),
@@ -26,10 +26,10 @@ SAMPLERS = {
     "UniPC": ("uni_pc", "normal"),
     "LCM": ("lcm", "sgm_uniform"),
 }
-"""A1111's name → ComfyUI's sampler and scheduler."""
+"""A1111's name → ComfyUI's sampler and scheduler; the names of the port come first."""
 
 
-def sample(
+def run_ksampler(
     model: Any, form: LatentFormat, request: PreviewRequest, seed: int, guided: Conditioning
 ) -> Tensor:
     """A latent (1, channels, h, w) as ComfyUI's KSampler makes it.
@@ -38,7 +38,7 @@ def sample(
     """
     latent = torch.zeros(1, *form.shape(request.height, request.width))
     noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(seed))
-    sampler, scheduler = SAMPLERS[request.sampler]
+    sampler, scheduler = KSAMPLERS[request.sampler]
     negative, positive = (_as_socket(guided, row, request) for row in (0, 1))
     with own_random_state(model.load_device), interrupt_kept():
         return comfy.sample.sample(
@@ -89,7 +89,7 @@ def interrupt_kept() -> Iterator[None]:
         raise
 
 
-def to_image(pixels: Tensor) -> Image.Image:
+def saved_image(pixels: Tensor) -> Image.Image:
     """(H, W, 3) in [0, 1] → RGB picture, cut to whole numbers as ComfyUI saves it."""
     levels = np.clip(pixels.float().nan_to_num().cpu().numpy() * 255.0, 0, 255)
     return Image.fromarray(levels.astype(np.uint8))

@@ -1,4 +1,4 @@
-"""A model lent for training by ComfyUI."""
+"""A session with the model that a graph of ComfyUI has loaded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ...ti_core.port.session import (
 from .autograd import attention_with_backward, learnable
 from .latents import encode
 from .loading import Loading, computing_in, without_dynamic
-from .preview import SAMPLERS, sample, to_image
+from .preview import KSAMPLERS, run_ksampler, saved_image
 from .text import Encoder
 
 
@@ -40,7 +40,7 @@ class ComfySession(BaseSession):
     memory, their spread is given as zero.
     """
 
-    features = Features(samplers=tuple(SAMPLERS))
+    features = Features(samplers=tuple(KSAMPLERS))
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class ComfySession(BaseSession):
         return pixels
 
     def _image(self, pixels: Tensor) -> Image.Image:
-        return to_image(pixels[0])
+        return saved_image(pixels[0])
 
     def _network(
         self,
@@ -125,7 +125,7 @@ class ComfySession(BaseSession):
             torch.inference_mode(),
             hypernetwork_attached(unet, hypernetwork),
         ):
-            return sample(self._model, self.facts.latent, request, seed, guided)
+            return run_ksampler(self._model, self.facts.latent, request, seed, guided)
 
     def _release(self, part: Literal["vae", "text_encoder"]) -> None:
         if part == "text_encoder":

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...ti_core.errors import UnsupportedModelError
 from ...ti_core.families import ENCODER_KEYS, SUPPORTED, by_encoders
-from ...ti_core.hosts.common.text import EncodedText, Rows
+from ...ti_core.hosts.common.text import EncodedText, WordVectors
 from ...ti_core.port.prompt import find_triggers, pack, read_prompt
 
 _UNSPLIT = 8
@@ -69,11 +69,13 @@ class Encoder:
         """How a token is written in the vocabulary; `</w>` ends a word."""
         return str(self.tokenizer.inv_vocab[number])
 
-    def chunks_of(self, prompt: str, rows: Rows, emphasis: bool) -> list[Sequence[Place]]:
+    def chunks_of(self, prompt: str, rows: WordVectors, emphasis: bool) -> list[Sequence[Place]]:
         """The chunks of a prompt, read as ComfyUI does where `emphasis` counts."""
         return list((_read if emphasis else _take_literally)(self, prompt, rows))
 
-    def run(self, chunks: Sequence[Sequence[Place]], rows: Rows, clip_skip: int) -> EncodedText:
+    def run(
+        self, chunks: Sequence[Sequence[Place]], rows: WordVectors, clip_skip: int
+    ) -> EncodedText:
         """States (N, 77, width) with the weights applied, and the pooled text if it counts."""
         with _layer_chosen(self, clip_skip):
             states, ends = _run(self, chunks)
@@ -110,7 +112,7 @@ def _is_clip(key: str, part: Any) -> bool:
     return key in ENCODER_KEYS and isinstance(part, comfy.sd1_clip.SDClipModel)
 
 
-def _take_literally(encoder: Encoder, prompt: str, rows: Rows) -> list[Words]:
+def _take_literally(encoder: Encoder, prompt: str, rows: WordVectors) -> list[Words]:
     """Laid out as the core does it everywhere, so that all hosts train alike."""
     pieces = read_prompt(prompt, rows, emphasis=False)
     lengths = {name: len(vectors) for name, vectors in rows.items()}
@@ -126,7 +128,7 @@ def _take_literally(encoder: Encoder, prompt: str, rows: Rows) -> list[Words]:
 # --- as ComfyUI reads prompts -------------------------------------------------------------------
 
 
-def _read(encoder: Encoder, prompt: str, rows: Rows) -> list[Words]:
+def _read(encoder: Encoder, prompt: str, rows: WordVectors) -> list[Words]:
     """`(x)`, `(x:1.2)`, escapes and `embedding:name` as ComfyUI reads them; names by themselves."""
     words = comfy.sd1_clip
     groups: list[Words] = []

@@ -1,1 +1,1 @@
-"""What the trainer asks of the program that lends it a model: the floor of every host."""
+"""What the trainer needs from a program that has a model loaded: the floor of every host."""

@@ -1,4 +1,4 @@
-"""What the trainer asks of the program that lends it a model, and nothing more.
+"""What the trainer needs from a program that has a model loaded, and nothing more.
 
 A host implements two small protocols: `Host` answers questions at any time and cheaply; a
 `Session` owns the model while it is open. Rules that hold for every method:
@@ -168,7 +168,7 @@ class PreviewRequest:
 
 
 class Session(Protocol):
-    """A lent model, open for training. Not thread-safe."""
+    """A host's model, open for training. Not thread-safe."""
 
     @property
     def device(self) -> torch.device:

@@ -21,16 +21,16 @@ class Loading:
     is ready is fit for gradients all the same.
     """
 
-    def __init__(self, manager: Any, lent: Any) -> None:
+    def __init__(self, manager: Any, objects: Any) -> None:
         """Loads all three: whatever the program would do to them at first use is done then.
 
-        `manager` is its module for that, `lent` its set of unet, clip and vae.
+        `manager` is its module for that, `objects` its set of unet, clip and vae.
         """
         self._manager = manager
         self._patchers = {
-            "unet": lent.unet,
-            "text_encoder": lent.clip.patcher,
-            "vae": lent.vae.patcher,
+            "unet": objects.unet,
+            "text_encoder": objects.clip.patcher,
+            "vae": objects.vae.patcher,
         }
         self._wanted: dict[str, Any] = {}
         for part in ("vae", "text_encoder", "unet"):

@@ -1,4 +1,4 @@
-"""What a web UI lends to a session; each of them fills it in its own way."""
+"""What a session needs from a web UI; each of them fills it in its own way."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class HostNetworks:
     """What must hold while the UNet or a text encoder computes."""
     unet_options: Callable[[], dict[str, Any]] = field(default=dict)
 
-    def networks(self) -> tuple[nn.Module, ...]:
+    def all(self) -> tuple[nn.Module, ...]:
         """Every network with weights."""
         return (self.unet, self.vae, *(encoder.network for encoder in self.encoders))
 

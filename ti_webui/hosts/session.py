@@ -1,4 +1,4 @@
-"""A model lent for training by a web UI."""
+"""A session with the checkpoint that a web UI has loaded."""
 
 from __future__ import annotations
 
@@ -21,44 +21,44 @@ from .networks import HostNetworks, split_moments
 
 
 class WebUISession(BaseSession):
-    """Fulfils `port.Session` with what a program lends.
+    """Fulfils `port.Session` with the networks of a program.
 
     The VAE computes in fp32 whatever the program has chosen for it: SDXL's overflows in fp16. In
     full precision the other networks are widened to fp32 for the time, too, which is exact.
     """
 
-    def __init__(self, lent: HostNetworks, precision: Precision, moves: bool = True) -> None:
+    def __init__(self, networks: HostNetworks, precision: Precision, moves: bool = True) -> None:
         """`moves`: networks go back to where they were; off where the program sees to that."""
-        super().__init__(lent.facts, lent.encoders, lent.device)
-        self._lent, self._precision = lent, precision
+        super().__init__(networks.facts, networks.encoders, networks.device)
+        self._networks, self._precision = networks, precision
         self._beside: dict[tuple[int, int], Tensor] = {}
-        self._found = ModelSnapshot(lent.networks(), moves)
+        self._found = ModelSnapshot(networks.all(), moves)
         with ExitStack() as undo:
             undo.callback(self._found.restore)
             with memory_errors():
-                self._found.widen(lent.networks() if precision == "no" else [lent.vae])
+                self._found.widen(networks.all() if precision == "no" else [networks.vae])
             undo.pop_all()
 
     def _check(self) -> None:
         super()._check()
-        self._lent.check()
+        self._networks.check()
 
     @contextmanager
     def _computing(self, part: Part) -> Iterator[None]:
-        self._lent.ready(part)
+        self._networks.ready(part)
         with ExitStack() as stack:
             stack.enter_context(autocast(self.device, "no" if part == "vae" else self._precision))
-            for encoder in self._lent.encoders if part == "text_encoder" else ():
-                stack.enter_context(self._lent.inside(encoder.network))
+            for encoder in self._networks.encoders if part == "text_encoder" else ():
+                stack.enter_context(self._networks.inside(encoder.network))
             yield
 
     def _encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        vae: Any = self._lent.vae
+        vae: Any = self._networks.vae
         moments = vae.encoder(pixels)
         return split_moments(moments if vae.quant_conv is None else vae.quant_conv(moments))
 
     def _decode(self, latents: Tensor) -> Tensor:
-        vae: Any = self._lent.vae
+        vae: Any = self._networks.vae
         if vae.post_quant_conv is not None:
             latents = vae.post_quant_conv(latents)
         pixels: Tensor = vae.decoder(latents)
@@ -71,21 +71,21 @@ class WebUISession(BaseSession):
         conditioning: Conditioning,
         hypernetwork: Hypernetwork | None,
     ) -> Tensor:
-        lent = self._lent
-        if lent.inpaints:
+        networks = self._networks
+        if networks.inpaints:
             noisy = torch.cat([noisy, self._nothing(noisy)], dim=1)
-        with lent.inside(lent.unet), hypernetwork_attached(lent.unet, hypernetwork):
-            output: Tensor = lent.unet(
+        with networks.inside(networks.unet), hypernetwork_attached(networks.unet, hypernetwork):
+            output: Tensor = networks.unet(
                 noisy,
                 timesteps,
                 context=conditioning.context,
                 y=self._labels(conditioning),
-                **lent.unet_options(),
+                **networks.unet_options(),
             )
         return output
 
     def _release(self, part: Literal["vae", "text_encoder"]) -> None:
-        self._lent.release(part)
+        self._networks.release(part)
 
     def _restore(self) -> None:
         self._found.restore()
@@ -109,7 +109,7 @@ class WebUISession(BaseSession):
         pooled, sizes = conditioning.pooled, conditioning.time_ids
         if pooled is None or sizes is None:
             return None
-        first: Any = self._lent.unet.get_submodule("label_emb.0.0")
+        first: Any = self._networks.unet.get_submodule("label_emb.0.0")
         width = (first.weight.shape[1] - pooled.shape[1]) // sizes.shape[1]
         waves = _waves(sizes.flatten(), width).reshape(len(sizes), -1)
         return torch.cat([pooled, waves], dim=1)

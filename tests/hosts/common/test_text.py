@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from ti_core.errors import ConfigError
-from ti_core.hosts.common.text import EncodedText, Rows, check_ids, encode_text, encoder_facts
+from ti_core.hosts.common.text import (
+    EncodedText,
+    WordVectors,
+    check_ids,
+    encode_text,
+    encoder_facts,
+)
 from ti_core.port.session import TextOptions
 
 
@@ -37,12 +43,14 @@ class Letters:
         """A letter."""
         return chr(number)
 
-    def chunks_of(self, prompt: str, rows: Rows, emphasis: bool) -> list[Sequence[int]]:
+    def chunks_of(self, prompt: str, rows: WordVectors, emphasis: bool) -> list[Sequence[int]]:
         """Three letters each."""
         ids = self.tokenize(prompt)
         return [ids[i : i + 3] for i in range(0, len(ids), 3)] or [[]]
 
-    def run(self, chunks: Sequence[Sequence[int]], rows: Rows, clip_skip: int) -> EncodedText:
+    def run(
+        self, chunks: Sequence[Sequence[int]], rows: WordVectors, clip_skip: int
+    ) -> EncodedText:
         """Zeros fill a chunk."""
         ids = torch.tensor([[*chunk, 0, 0, 0][:3] for chunk in chunks])
         states = self.table[ids]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ...port.prompt import TOKENS_PER_CHUNK, Slot, pack, read_prompt
 from .slots import chunk_ids, emphasise, slot_weights, vectors_inserted
-from .text import EncodedText, Rows
+from .text import EncodedText, WordVectors
 
 Weigh = Callable[[Tensor, list[list[int]], list[list[float]]], Tensor]
 """States (1, 77, width), token numbers and weights of one chunk → weighted states."""
@@ -66,13 +66,15 @@ class ClipEncoder:
         """How a token is written; `</w>` ends a word."""
         return self.spell(number)
 
-    def chunks_of(self, prompt: str, rows: Rows, emphasis: bool) -> list[Sequence[Slot]]:
+    def chunks_of(self, prompt: str, rows: WordVectors, emphasis: bool) -> list[Sequence[Slot]]:
         """Laid out as in A1111."""
         pieces = read_prompt(prompt, rows, emphasis and self.emphasis_settings().emphasis)
         lengths = {name: len(vectors) for name, vectors in rows.items()}
         return list(pack(pieces, self.tokenize, lengths, self.capacity))
 
-    def run(self, chunks: Sequence[Sequence[Slot]], rows: Rows, clip_skip: int) -> EncodedText:
+    def run(
+        self, chunks: Sequence[Sequence[Slot]], rows: WordVectors, clip_skip: int
+    ) -> EncodedText:
         """States with the weights applied, and the pooled ends."""
         ids = torch.tensor([self._ids(chunk) for chunk in chunks])
         with vectors_inserted(self.embedding, chunks, rows):

@@ -42,7 +42,7 @@ class BaseHost(ABC):
 
     @contextmanager
     def session(self, precision: Precision = "no") -> Iterator[BaseSession]:
-        """Lend the model, also out of the inference mode that some programs run in.
+        """Claim the model, also out of the inference mode that some programs run in.
 
         Raises:
             HostBusyError: a session is open.

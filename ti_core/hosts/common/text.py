@@ -15,9 +15,9 @@ from torch import Tensor
 from ...errors import ConfigError, setting
 from ...port.session import EncoderFacts, TextOptions, Vectors
 
-Place = TypeVar("Place")
+_Place = TypeVar("_Place")
 """One position of a chunk."""
-Rows = Mapping[str, Tensor]
+WordVectors = Mapping[str, Tensor]
 """Word → its vectors (k, width) for one encoder."""
 EncodedText = tuple[Tensor, "Tensor | None"]
 """States (N, n, width) and, from an encoder that pools, one vector for each (N, width)."""
@@ -25,7 +25,7 @@ Assembler = Callable[[Sequence[EncodedText]], EncodedText]
 """What each encoder gives for N prompts → context and pooled text of N prompts."""
 
 
-class TextEncoder(Protocol[Place]):
+class TextEncoder(Protocol[_Place]):
     """One text encoder with its vocabulary, as its program runs it."""
 
     @property
@@ -50,10 +50,12 @@ class TextEncoder(Protocol[Place]):
     def token_string(self, number: int) -> str:
         """How a token is written in the vocabulary; `</w>` ends a word."""
 
-    def chunks_of(self, prompt: str, rows: Rows, emphasis: bool) -> list[Sequence[Place]]:
+    def chunks_of(self, prompt: str, rows: WordVectors, emphasis: bool) -> list[Sequence[_Place]]:
         """The chunks of a prompt, at least one; words that are keys of `rows` take k places."""
 
-    def run(self, chunks: Sequence[Sequence[Place]], rows: Rows, clip_skip: int) -> EncodedText:
+    def run(
+        self, chunks: Sequence[Sequence[_Place]], rows: WordVectors, clip_skip: int
+    ) -> EncodedText:
         """States (chunks, n, width), with the weights applied; pooled text, if any."""
 
 
@@ -109,14 +111,14 @@ def _check_clip_skip(encoder: TextEncoder[Any], clip_skip: int) -> None:
 
 
 def _encoded(
-    encoder: TextEncoder[Place],
-    rows: Rows,
-    plan: Sequence[Sequence[Sequence[Place]]],
+    encoder: TextEncoder[_Place],
+    rows: WordVectors,
+    plan: Sequence[Sequence[Sequence[_Place]]],
     longest: int,
     clip_skip: int,
 ) -> EncodedText:
     """Of every prompt: the states of all chunks in a row, and the pooled text of the first."""
-    empty: Sequence[Place] = ()
+    empty: Sequence[_Place] = ()
     padded = [chunk for chunks in plan for chunk in (*chunks, *[empty] * (longest - len(chunks)))]
     states, ends = encoder.run(padded, rows, clip_skip)
     context = states.float().reshape(len(plan), -1, states.shape[-1])

@@ -17,7 +17,7 @@ from .checkpoint.noise_schedule import alphas_from_config
 from .checkpoint.reading import read_state_dict
 from .models import (
     Model,
-    TextEncoder,
+    TextModel,
     build,
     build_projection,
     build_text_model,
@@ -109,14 +109,14 @@ def _resolution(unet: dict[str, Any], vae: dict[str, Any]) -> int:
     return size * int(2 ** (len(vae.get("block_out_channels", (1, 1, 1, 1))) - 1))
 
 
-def _encoders(folder: Path, family: Family, tokenizer: Path | None) -> tuple[TextEncoder, ...]:
+def _encoders(folder: Path, family: Family, tokenizer: Path | None) -> tuple[TextModel, ...]:
     return tuple(
         _encoder(folder, f"_{n}" if n > 1 else "", spec, tokenizer)
         for n, spec in enumerate(family.encoders, 1)
     )
 
 
-def _encoder(folder: Path, suffix: str, spec: EncoderSpec, tokenizer: Path | None) -> TextEncoder:
+def _encoder(folder: Path, suffix: str, spec: EncoderSpec, tokenizer: Path | None) -> TextModel:
     place = folder / f"text_encoder{suffix}"
     weights = convert_clip(_weights(place))
     projection = weights.pop(PROJECTION, None)
@@ -126,7 +126,7 @@ def _encoder(folder: Path, suffix: str, spec: EncoderSpec, tokenizer: Path | Non
         raise CheckpointError(f"{folder} is incomplete", f"text_encoder{suffix} has no projection")
     pooled = build_projection(projection) if spec.pooled and projection is not None else None
     last = spec.layer == 1
-    return TextEncoder(spec.key, model, vocabulary, spec.layer, last, projection=pooled)
+    return TextModel(spec.key, model, vocabulary, spec.layer, last, projection=pooled)
 
 
 def _vae_weights(folder: Path) -> dict[str, Tensor]:

@@ -26,7 +26,7 @@ _WRAPPER = "text_model."
 
 
 @dataclass
-class TextEncoder:
+class TextModel:
     """A CLIP text model and how this family uses it."""
 
     key: str
@@ -73,7 +73,7 @@ class Model:
     diffusion: Ddpm
     unet: nn.Module
     vae: nn.Module
-    encoders: tuple[TextEncoder, ...]
+    encoders: tuple[TextModel, ...]
     resolution: int
     name: str
     weights_file: Path

@@ -1,4 +1,4 @@
-"""A model lent for training by the standalone host."""
+"""A session with a checkpoint from the disk."""
 
 from __future__ import annotations
 

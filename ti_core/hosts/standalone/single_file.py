@@ -27,7 +27,7 @@ from .checkpoint.reading import read_state_dict
 from .checkpoint.recognition import TEXT_PREFIXES, UNET, VAE, prediction_marker, recognised
 from .models import (
     Model,
-    TextEncoder,
+    TextModel,
     build,
     build_projection,
     build_text_model,
@@ -75,7 +75,7 @@ def _under(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _unet(
-    state: dict[str, Tensor], family: Family, encoders: tuple[TextEncoder, ...]
+    state: dict[str, Tensor], family: Family, encoders: tuple[TextModel, ...]
 ) -> tuple[nn.Module, UNetShape]:
     shape = unet_shape(state, family)
     refuse_inpainting(shape.in_channels, family)
@@ -115,11 +115,9 @@ def _vae(state: dict[str, Tensor], family: Family) -> nn.Module:
     return build(create, convert_vae(weights, shape), "VAE")
 
 
-def _text_encoder(
-    spec: EncoderSpec, state: dict[str, Tensor], tokenizer: Path | None
-) -> TextEncoder:
+def _text_encoder(spec: EncoderSpec, state: dict[str, Tensor], tokenizer: Path | None) -> TextModel:
     model, projection = (_open_clip if spec.open_clip else _clip)(spec, state)
-    return TextEncoder(
+    return TextModel(
         spec.key,
         model,
         standard_vocabulary(tokenizer, spec.open_clip),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..common.clip import ClipEncoder
 from ..common.text import EncodedText
-from .models import Model, TextEncoder
+from .models import Model, TextModel
 
 
 def encoders_of(model: Model) -> tuple[ClipEncoder, ...]:
@@ -18,7 +18,7 @@ def encoders_of(model: Model) -> tuple[ClipEncoder, ...]:
     return tuple(_encoder(encoder, model.family.clip_skip) for encoder in model.encoders)
 
 
-def _encoder(encoder: TextEncoder, skips: bool) -> ClipEncoder:
+def _encoder(encoder: TextModel, skips: bool) -> ClipEncoder:
     """`skips`: as `Family.clip_skip`."""
     words = encoder.vocabulary
 
@@ -42,13 +42,13 @@ def _encoder(encoder: TextEncoder, skips: bool) -> ClipEncoder:
     )
 
 
-def _layers(encoder: TextEncoder) -> nn.ModuleList:
+def _layers(encoder: TextModel) -> nn.ModuleList:
     layers = encoder.core.get_submodule("encoder.layers")
     assert isinstance(layers, nn.ModuleList)
     return layers
 
 
-def _states(encoder: TextEncoder, ids: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+def _states(encoder: TextModel, ids: Tensor, layer: int) -> tuple[Tensor, Tensor]:
     """The states (N, 77, width) of the chosen layer, and of the last one after the final norm."""
     layers = _layers(encoder)
     with _captured(layers[len(layers) - layer]) as captured:
@@ -79,7 +79,7 @@ def _captured(layer: nn.Module) -> Iterator[list[Tensor]]:
         handle.remove()
 
 
-def _pool(encoder: TextEncoder, last: Tensor, ids: Tensor) -> Tensor:
+def _pool(encoder: TextModel, last: Tensor, ids: Tensor) -> Tensor:
     """Project the state at the first end mark of each chunk."""
     ends = (ids == encoder.vocabulary.end).int().argmax(dim=1)
     states = last[torch.arange(len(ids), device=last.device), ends]

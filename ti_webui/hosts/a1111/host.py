@@ -46,9 +46,9 @@ class A1111Host(WebUIHost):
 
     def _open(self, precision: Precision, stack: ExitStack) -> WebUISession:
         model = loaded_model()
-        lent = host_networks(model)
+        networks = host_networks(model)
         stack.enter_context(prepared_for_training(model, HALF_DTYPES.get(precision)))
-        return WebUISession(lent, precision)
+        return WebUISession(networks, precision)
 
 
 def loaded_model() -> Any:
