@@ -263,7 +263,7 @@ def test_the_grid_has_a_column_for_each_copy_and_for_the_result_once(
     pictures: str, monkeypatch: pytest.MonkeyPatch, every: int, columns: list[str]
 ) -> None:
     using, told = program.nodes("nodes.using"), []
-    real = using.labelled
+    real = using.labelled_grid
 
     def remembered(rows: Any, columns: Any, lines: Any) -> Any:
         told.append(list(columns))
