@@ -5,6 +5,7 @@
     │   ├── ScheduleError    a learning-rate schedule cannot be read or ends too early
     │   └── ExpressionError  a merge expression cannot be read
     ├── DataError            images, captions or templates cannot be trained on
+    │   └── CaptionError     a caption file is not text, or cannot be read
     ├── FileError            a file is not what it should be
     │   ├── UnsafeFileError  a file asks for something that only an attacker wants
     │   ├── CheckpointError  a model file is damaged, incomplete or of an unknown kind
@@ -75,6 +76,10 @@ class ExpressionError(ConfigError):
 
 class DataError(TIError):
     """Images, captions or templates that cannot be trained on."""
+
+
+class CaptionError(DataError):
+    """A caption file is not text, or cannot be read."""
 
 
 class FileError(TIError):

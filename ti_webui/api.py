@@ -199,6 +199,8 @@ def _described(path: tuple[str, ...]) -> dict[str, Any]:
     holder = owner(TrainConfig, path)
     item = next(f for f in dataclasses.fields(holder) if f.name == path[-1])
     wanted, optional = value_type(holder, item)
+    known = dataclasses.asdict(about(item))
+    low, high = known.pop("limits")
     return {
         "name": item.name,
         "group": path[0],
@@ -206,7 +208,9 @@ def _described(path: tuple[str, ...]) -> dict[str, Any]:
         "optional": optional,
         "default": item.default,
         "choices": choices_of(holder, item),
-        **dataclasses.asdict(about(item)),
+        "low": low,
+        "high": high,
+        **known,
     }
 
 

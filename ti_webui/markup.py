@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
-from ti_core.checkup.aim import Segment
 from ti_core.checkup.disk import spelled as bytes_spelled
 from ti_core.checkup.finding import Finding
 from ti_core.data.preprocess.config import PreprocessConfig
 from ti_core.errors import TIError
 from ti_core.events import Notice
 from ti_core.options import setting_names, with_names
+from ti_core.schedule import Segment
 from ti_core.tools.strength import OVERTRAINED, VERDICTS, verdict
 from ti_core.train.config import TrainConfig
 from ti_core.train.progress import JobProgress
@@ -93,12 +93,12 @@ def outlook(known: Outlook) -> str:
 def _schedule(segments: Iterable[Segment], last: int) -> str:
     """A bar with the segments to scale, and their list."""
     bars, rows = [], []
-    for number, (rate, start, until) in enumerate(segments):
+    for number, segment in enumerate(segments):
         colour = f"ti-colour-{number % _COLOURS}"
-        width = 100 * (until - start) / max(1, last)
+        width = 100 * (segment.until - segment.start) / max(1, last)
         bars.append(f'<span class="{colour}" style="width:{width:.2f}%"></span>')
-        steps = f"steps {start + 1:,} to {until:,}"
-        rows.append(f'<li><i class="{colour}"></i> <b>{rate:g}</b> for {steps}</li>')
+        steps = f"steps {segment.start + 1:,} to {segment.until:,}"
+        rows.append(f'<li><i class="{colour}"></i> <b>{segment.rate:g}</b> for {steps}</li>')
     if not bars:
         return ""
     return f'<div class="ti-schedule">{"".join(bars)}</div><ul class="ti-key">{"".join(rows)}</ul>'

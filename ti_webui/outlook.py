@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ti_core.checkup.aim import Segment
 from ti_core.errors import HostError, TIError
 from ti_core.port.prompt import TOKENS_PER_CHUNK
 from ti_core.port.session import Host, ModelFacts
-from ti_core.train.checkup_input import checkup_input
+from ti_core.schedule import Segment
 from ti_core.train.config import TrainConfig
+from ti_core.train.preflight import checkup_input
 
 from .studio import Studio
 
@@ -36,15 +36,15 @@ def outlook(studio: Studio, config: TrainConfig) -> Outlook:
     host, facts, trouble = _model(studio)
     vectors = config.embedding.num_vectors_per_token
     try:
-        run = checkup_input(config, host).run
+        plan = checkup_input(config, host, facts=facts)
     except TIError as error:
         return Outlook(vectors=vectors, trouble=str(error))
     return Outlook(
-        run.segments,
-        run.max_steps,
+        config.optimizer.schedule.segments,
+        plan.max_steps,
         vectors,
-        memory=run.memory,
-        memory_formula=run.memory_formula,
+        memory=plan.memory,
+        memory_formula=plan.memory_formula,
         model=facts.checkpoint_name if facts else "",
         trouble=trouble,
     )

@@ -7,23 +7,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ti_core.checkup.finding import Finding
-from ti_core.checkup.run import check_folder
-from ti_core.errors import ConfigError, DataError, TIError, TrainingError, setting
+from ti_core.errors import ConfigError, TIError, TrainingError
 from ti_core.events import Event
 from ti_core.files.library import Library
 from ti_core.files.library_entry import Entry
 from ti_core.options import from_dict
 from ti_core.port.session import Host
-from ti_core.train.checkup_input import checkup_input
 from ti_core.train.config import TrainConfig
 from ti_core.train.events import Finished, Measures, Saved, Started
 from ti_core.train.loop import train
-from ti_core.train.preflight import PICTURES
+from ti_core.train.plan import make_plan
 from ti_core.train.run_folder import RunFolder
 from ti_core.train.state import latest_state
 
 from .asking import known_lengths, usual_lengths
+from .embeddings import all_names
 from .job import Job
 from .studio import Studio
 
@@ -128,35 +126,20 @@ def start(studio: Studio, request: TrainRequest) -> Job:
     return studio.jobs.start("train", request.config.name, work, studio.claim, studio.run)
 
 
-def findings_of(studio: Studio, config: TrainConfig, host: Host) -> tuple[Finding, ...]:
-    """What the checkup says about the pictures and settings of a run, the worst first."""
-    library = Library(studio.embeddings_dirs())
-    library.refresh()
-    taken = [entry.name for entry in library.entries if entry.name != config.name]
-    return check_folder(checkup_input(config, host, taken, at_most=PICTURES)).findings
-
-
 def _work(studio: Studio, request: TrainRequest, job: Job) -> Path:
     host, config = studio.host(), request.config
-    if request.resume is None and not config.data.skip_checkup:
-        job.change(stage="looking at the pictures")
-        found = findings_of(studio, config, host)
-        job.change(findings=found)
-        _require_no_errors(found)
-        # once is enough; here all findings are shown, not warnings alone
-        config = replace(config, data=replace(config.data, skip_checkup=True))
+    job.change(stage="looking at the pictures")
+    plan = make_plan(
+        config,
+        host,
+        request.resume,
+        [name for name in all_names(studio) if name != config.name],
+        lambda found: job.change(findings=found),
+    )
     job.change(stage="getting ready")
     listener = _Listener(job, _lengths(studio, host))
-    return train(config, host, listener, job.control, request.resume, {"host": host.name})
-
-
-def _require_no_errors(found: tuple[Finding, ...]) -> None:
-    errors = [finding for finding in found if finding.severity == "error"]
-    if errors:
-        first, more = errors[0], len(errors) - 1
-        count = f" (and {more} more, see below)" if more else ""
-        fix = f"{first.fix or 'see below'} ({setting('skip_checkup')} trains without it)"
-        raise DataError(f"the checkup found an error{count}: {first.what}", first.why, fix)
+    made_in: dict[str, object] = {"host": host.name}
+    return train(config, host, listener, job.control, request.resume, made_in, plan=plan)
 
 
 def _lengths(studio: Studio, host: Host) -> Mapping[str, float]:

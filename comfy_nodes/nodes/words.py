@@ -13,7 +13,7 @@ from ...ti_core.checkup.run import Report, check_folder
 from ...ti_core.data.captions import read_caption
 from ...ti_core.errors import DataError
 from ...ti_core.files.embedding import Embedding
-from ...ti_core.train.checkup_input import checkup_input
+from ...ti_core.train.preflight import checkup_input
 from ..loaded_model import Clip, Model, host_of
 from ..node import Node, node_text, plain_text, schema
 from ..places import embedding_files

@@ -13,10 +13,15 @@ from PIL import Image
 from ti_core.checkup.aim import CheckupInput
 from ti_core.checkup.run import check_folder
 from ti_core.checkup.sameness import one_background, one_colour, one_layout, one_zoom
-from ti_core.checkup.survey import look
+from ti_core.checkup.survey import Survey, look
 from ti_core.data.config import DataConfig
+from ti_core.data.dataset import read_dataset
 
 from .conftest import SIZE, Save
+
+
+def survey_of(aim: CheckupInput) -> Survey:
+    return look(read_dataset(aim.data, aim.name, SIZE[0]), aim)
 
 
 @pytest.fixture
@@ -52,7 +57,7 @@ def test_compression_is_not_taken_for_blur(
 ) -> None:
     for name, image in photographs.items():
         image.save(tmp_path / f"{name}.jpg", quality=quality)
-    survey = look(CheckupInput(DataConfig(train_data_dir=str(tmp_path)), size=SIZE))
+    survey = survey_of(CheckupInput(DataConfig(train_data_dir=str(tmp_path)), size=SIZE))
     assert survey.which(lambda picture: picture.blurred) == ()
 
 
@@ -60,7 +65,7 @@ def test_of_three_hundred_varied_sets_at_most_two_of_a_hundred_are_called_alike(
     clean: CheckupInput,
 ) -> None:
     """Sets of 4 to 12 of the photographs; small ones may be alike by chance."""
-    survey, source = look(clean), np.random.default_rng(0)
+    survey, source = survey_of(clean), np.random.default_rng(0)
     alarms = 0
     for _ in range(300):
         some = source.choice(14, source.integers(4, 13), replace=False)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from ti_core.checkup import run as module
-from ti_core.checkup.aim import CheckupInput, Run, Segment
+from ti_core.checkup.aim import CheckupInput
 from ti_core.checkup.disk import spelled
 from ti_core.checkup.finding import Finding
 from ti_core.checkup.memory import estimate
@@ -23,7 +23,8 @@ from ti_core.checkup.survey import Survey
 from ti_core.data.config import DataConfig
 from ti_core.families import SD1, SDXL, Family
 from ti_core.hosts.fake import FakeHost
-from ti_core.train.checkup_input import checkup_input
+from ti_core.schedule import Schedule, Segment
+from ti_core.train.preflight import checkup_input
 
 from ..conftest import Configure
 from .conftest import Check, Save, noise
@@ -41,7 +42,7 @@ def _one_picture(save: Save) -> None:
 
 def test_the_schedule_is_written_out_as_segments(check: Check) -> None:
     segments = (Segment(0.005, 0, 100), Segment(1e-3, 100, 101), Segment(1e-5, 101, 3000))
-    found = check(run=Run(segments, 3000))
+    found = check(schedule=Schedule(segments), max_steps=3000)
     assert found["schedule"].what == (
         "learning rate: 0.005 for steps 1 to 100, 0.001 for step 101, 1e-05 for steps 102 to 3000"
     )
@@ -49,7 +50,7 @@ def test_the_schedule_is_written_out_as_segments(check: Check) -> None:
 
 
 def test_a_schedule_that_ends_early_is_an_error(check: Check) -> None:
-    found = check(run=Run((Segment(0.005, 0, 100),), 3000))
+    found = check(schedule=Schedule((Segment(0.005, 0, 100),)), max_steps=3000)
     assert found["schedule_short"].severity == "error"
     assert "step 100, before step 3000" in found["schedule_short"].what
     assert not {"schedule", "schedule_short"} & set(check())
@@ -63,11 +64,11 @@ def test_a_disk_that_is_too_full_is_an_error(
 ) -> None:
     writes = ((tmp_path / "new" / "folder", 600), (tmp_path, 500))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(9999, 0, 1100))
-    found = check(run=Run(writes=writes))
+    found = check(writes=writes)
     assert "1.1 kB" in found["disk_space"].what
     assert "disk_full" not in found
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(9999, 0, 1099))
-    found = check(run=Run(writes=writes))
+    found = check(writes=writes)
     assert found["disk_full"].severity == "error"
     assert "disk_space" not in found
 
@@ -79,7 +80,7 @@ def test_a_disk_that_gives_no_answer_is_left_unchecked(
         raise OSError("no such device")
 
     monkeypatch.setattr(shutil, "disk_usage", broken)
-    found = check(run=Run(writes=((tmp_path, 1),)))
+    found = check(writes=((tmp_path, 1),))
     assert found["disk_space"].severity == "unchecked"
     assert "no_pictures" not in found
 
@@ -103,12 +104,12 @@ def test_memory_is_a_sum_of_weights_copies_pictures_and_the_rest(
 
 
 def test_too_little_memory_is_told(check: Check) -> None:
-    enough = check(run=Run(memory=5_000, memory_formula="a + b", memory_free=5_000))
+    enough = check(memory=5_000, memory_formula="a + b", memory_free=5_000)
     assert enough["memory"].what == "needs about 5 kB: a + b"
     assert "memory_short" not in enough
-    assert "memory_short" not in check(run=Run(memory=5_000))
-    assert check(run=Run(memory=5_001, memory_free=5_000))["memory_short"].severity == "warning"
-    assert check(run=Run(max_steps=5))["memory"].severity == "unchecked"
+    assert "memory_short" not in check(memory=5_000)
+    assert check(memory=5_001, memory_free=5_000)["memory_short"].severity == "warning"
+    assert check(max_steps=5)["memory"].severity == "unchecked"
 
 
 def test_bytes_are_spelled_as_people_read_them() -> None:
@@ -136,19 +137,20 @@ def test_a_training_tells_the_checkup_what_it_needs_to_know(
     )
     aim = checkup_input(config, FakeHost(tmp_path), ("dog",), 7, mirrored=True)
     assert (aim.name, aim.vectors, aim.emphasis, aim.mirrored) == ("zz-thing", 3, True, True)
-    assert aim.run.segments == (Segment(0.1, 0, 4), Segment(0.01, 4, 10))
-    assert (aim.run.max_steps, aim.run.memory_free, aim.taken) == (10, 7, ("dog",))
+    assert aim.schedule is not None
+    assert aim.schedule.segments == (Segment(0.1, 0, 4), Segment(0.01, 4, 10))
+    assert (aim.max_steps, aim.memory_free, aim.taken) == (10, 7, ("dog",))
     assert aim.size == (FakeHost(tmp_path).describe().resolution,) * 2
     assert aim.tokenize is not None
     assert len(aim.tokenize("a cat")) == len(FakeHost(tmp_path).tokenize("a cat"))
-    (embeddings, one), (log, many) = aim.run.writes
+    (embeddings, one), (log, many) = aim.writes
     assert (embeddings, log) == (tmp_path / "embeddings", tmp_path / "log")
     assert many > 3 * aim.size[0] * aim.size[1] * 2 + 2 * one
 
 
 def test_without_a_model_a_training_has_sd1_s_size_and_no_estimate(configure: Configure) -> None:
     aim = checkup_input(configure())
-    assert (aim.size, aim.run.memory, aim.tokenize) == ((512, 512), 0, None)
+    assert (aim.size, aim.memory, aim.tokenize) == ((512, 512), 0, None)
     assert checkup_input(configure(resolution=(64, 128))).size == (64, 128)
 
 
@@ -156,7 +158,7 @@ def test_a_small_model_of_a_known_family_gets_no_estimate(
     configure: Configure, tmp_path: Path
 ) -> None:
     assert FakeHost(tmp_path).describe().family.memory is not None
-    assert checkup_input(configure(), FakeHost(tmp_path)).run.memory == 0
+    assert checkup_input(configure(), FakeHost(tmp_path)).memory == 0
 
 
 # --- the report ---------------------------------------------------------------------------------
@@ -198,7 +200,7 @@ def test_every_rule_is_called_and_progress_is_told(
 
 def test_nothing_is_written(tmp_path: Path, check: Check) -> None:
     before = {path: path.stat().st_mtime_ns for path in (tmp_path, *tmp_path.rglob("*"))}
-    check(run=Run(writes=((tmp_path / "new", 1),)))
+    check(writes=((tmp_path / "new", 1),))
     assert {path: path.stat().st_mtime_ns for path in (tmp_path, *tmp_path.rglob("*"))} == before
 
 

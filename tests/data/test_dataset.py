@@ -38,7 +38,7 @@ def test_unreadable_pictures_are_skipped_with_a_reason(pictures: Path) -> None:
     (pictures / "empty.jpg").touch()
     found = load(pictures)
     assert len(found.items) == 5
-    assert [error.what for error in found.skipped] == [
+    assert [error.what for _, error in found.skipped] == [
         "broken.png is skipped",
         "empty.jpg is skipped",
     ]

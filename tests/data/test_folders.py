@@ -149,4 +149,4 @@ def test_a_folder_of_broken_pictures_beside_a_good_one_is_skipped(tmp_path: Path
     (tmp_path / "2_bad" / "a.png").write_bytes(b"no picture")
     dataset = load(tmp_path)
     assert len(dataset.items) == 1
-    assert [error.what for error in dataset.skipped] == ["a.png is skipped"]
+    assert [error.what for _, error in dataset.skipped] == ["a.png is skipped"]

@@ -72,7 +72,7 @@ def colour(found: Dataset, name: str) -> list[float]:
 
 def skipped(found: Dataset) -> list[str]:
     assert names(found) == ["zz good.png"]
-    return [str(error) for error in found.skipped]
+    return [str(error) for _, error in found.skipped]
 
 
 def png_header(width: int, height: int) -> bytes:

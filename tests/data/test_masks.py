@@ -213,4 +213,4 @@ def test_a_mask_that_cannot_be_read_is_told_before_training(tmp_path: Path) -> N
     (tmp_path / "a_mask.png").write_bytes(b"no mask")
     dataset = load(tmp_path)
     assert [item.path.name for item in dataset.items] == ["b.png"]
-    assert [error.what for error in dataset.skipped] == ["a_mask.png is skipped"]
+    assert [error.what for _, error in dataset.skipped] == ["a_mask.png is skipped"]

@@ -7,13 +7,11 @@ import torch
 from torch import Tensor
 
 from ti_core.errors import NoGradientError
-from ti_core.schedule import parse_schedule
 from ti_core.train.config import ClipMode, OptimizerConfig
 from ti_core.train.gradients import (
-    Clipping,
     LossScale,
     all_finite,
-    clipping,
+    clip,
     require_alive,
     unscale,
 )
@@ -52,7 +50,7 @@ def test_clipping_sees_the_true_size_of_the_gradient() -> None:
     vector, scale = with_gradient(0.0), 1024.0
     (vector * 3.0 * scale).sum().backward()
     unscale([vector], scale)
-    clipping(OptimizerConfig(clip_grad_mode="value", clip_grad_value="5")).apply([vector], 0)
+    clip([vector], OptimizerConfig(clip_grad_mode="value", clip_grad_value="5"), 0)
     assert vector.grad is not None
     assert vector.grad.tolist() == [3.0]
 
@@ -66,7 +64,7 @@ def test_clipping_sees_the_true_size_of_the_gradient() -> None:
 )
 def test_clipping_limits_each_number_or_the_length(mode: ClipMode, expected: list[float]) -> None:
     vector = with_gradient(3.0, -4.0)
-    Clipping(mode, parse_schedule("1", 10)).apply([vector], 0)
+    clip([vector], OptimizerConfig(clip_grad_mode=mode, clip_grad_value="1"), 0)
     assert vector.grad is not None
     assert vector.grad.tolist() == pytest.approx(expected, rel=1e-4)
 
@@ -74,25 +72,26 @@ def test_clipping_limits_each_number_or_the_length(mode: ClipMode, expected: lis
 def test_the_length_is_that_of_all_vectors_together() -> None:
     """kohya looks at the last text encoder only."""
     one, two = with_gradient(3.0), with_gradient(4.0)
-    Clipping("norm", parse_schedule("1", 10)).apply([one, two], 0)
+    clip([one, two], OptimizerConfig(clip_grad_mode="norm", clip_grad_value="1"), 0)
     assert one.grad is not None
     assert two.grad is not None
     assert [one.grad.item(), two.grad.item()] == pytest.approx([0.6, 0.8], rel=1e-4)
 
 
 def test_the_limit_may_be_a_schedule() -> None:
-    limit = clipping(OptimizerConfig(clip_grad_mode="value", clip_grad_value="2:5, 1"))
+    config = OptimizerConfig(clip_grad_mode="value", clip_grad_value="2:5, 1")
     for step, expected in ((4, 2.0), (5, 1.0)):
         vector = with_gradient(3.0)
-        limit.apply([vector], step)
+        clip([vector], config, step)
         assert vector.grad is not None
         assert vector.grad.item() == expected
 
 
 def test_kohya_s_spelling_clips_by_length() -> None:
-    found = clipping(OptimizerConfig(max_grad_norm=0.25))
-    assert (found.mode, found.limit.rate(0)) == ("norm", 0.25)
-    assert clipping(OptimizerConfig()).mode == "disabled"
+    mode, limit = OptimizerConfig(max_grad_norm=0.25).clip_limit
+    assert limit is not None
+    assert (mode, limit.rate(0)) == ("norm", 0.25)
+    assert OptimizerConfig().clip_limit == ("disabled", None)
 
 
 # --- checks -----------------------------------------------------------------------------------

@@ -19,12 +19,12 @@ from ti_core.events import Notice
 from ti_core.families import SDXL
 from ti_core.hosts.fake import FakeHost
 from ti_core.options import make_config, to_dict
-from ti_core.train.checkup_input import checkup_input
 from ti_core.train.config import TrainConfig
 from ti_core.train.events import Finished, PreviewReady, Saved, Started
 from ti_core.train.learnable import ExtraNetworks
 from ti_core.train.loop import train
 from ti_core.train.plan import make_plan
+from ti_core.train.preflight import checkup_input
 from ti_core.train.run_folder import RunFolder
 from ti_core.train.state import latest_state
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from ti_core.data.pictures import Opened, open_picture
+from ti_core.checkup.finding import Finding
+from ti_core.data.captions import read_caption
+from ti_core.data.pictures import Opened, list_images, open_picture
 from ti_core.errors import DataError
 from ti_core.events import Notice
 from ti_core.hosts.fake import FakeHost
-from ti_core.train import preflight as beforehand
+from ti_core.schedule import parse_schedule
 from ti_core.train.loop import train
 from ti_core.train.plan import make_plan
-from ti_core.train.preflight import checkup
 
 from ..conftest import Configure
 
@@ -71,7 +75,46 @@ def test_of_very_many_pictures_only_some_are_opened(
         opened.append(path)
         return open_picture(path, enough)
 
-    monkeypatch.setattr(beforehand, "PICTURES", 2)
-    monkeypatch.setattr("ti_core.checkup.survey.open_picture", watched)
-    checkup(configure(skip_checkup=False), FakeHost())
+    monkeypatch.setattr("ti_core.data.item.open_picture", watched)
+    monkeypatch.setattr("ti_core.train.plan.PICTURES", 2)
+    make_plan(configure(skip_checkup=False), FakeHost())
     assert len(opened) == 2
+
+
+def test_folder_schedule_and_model_are_read_once(
+    configure: Configure, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: Counter[str] = Counter()
+
+    def count(target: str, function: Callable[..., Any]) -> None:
+        def counted(*values: Any, **named: Any) -> Any:
+            called[target.rpartition(".")[2]] += 1
+            return function(*values, **named)
+
+        monkeypatch.setattr(target, counted)
+
+    count("ti_core.data.dataset.list_images", list_images)
+    count("ti_core.data.dataset.read_caption", read_caption)
+    count("ti_core.train.config.parse_schedule", parse_schedule)
+    count("ti_core.hosts.fake.FakeHost.describe", FakeHost.describe)
+    plan = make_plan(configure(skip_checkup=False, max_grad_norm=1.0), FakeHost())
+    assert called == {"list_images": 1, "read_caption": 5, "parse_schedule": 2, "describe": 1}
+    assert plan.rate(0) == 0.005
+
+
+def test_whoever_takes_the_findings_gets_them_before_an_error_ends_the_plan(
+    configure: Configure, pictures: Path
+) -> None:
+    found: list[Finding] = []
+    config = configure(skip_checkup=False, prompt_template="captions", num_vectors_per_token=6)
+    with pytest.raises(DataError, match="does not hold 'zz-thing'"):
+        make_plan(config, FakeHost(), on_findings=found.extend)
+    assert {"trigger_missing", "many_vectors"} <= {finding.rule for finding in found}
+    plan = make_plan(
+        configure(skip_checkup=False, num_vectors_per_token=6, token_string="my-style"),
+        FakeHost(),
+        taken=["My-Style"],
+        on_findings=found.extend,
+    )
+    assert "trigger_taken" in {finding.rule for finding in found}
+    assert plan.notices == ()

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ti_core.checkup.aim import Segment
 from ti_core.checkup.finding import Finding
 from ti_core.errors import ConfigError, TIError
 from ti_core.events import Notice
-from ti_core.schedule import parse_schedule
+from ti_core.schedule import Segment, parse_schedule
 from ti_core.train.progress import JobProgress
 from ti_webui import markup
 from ti_webui.curve import curve

@@ -162,7 +162,7 @@ def test_the_checkup_is_shown_and_its_errors_end_the_run(
     order = new_request(studio, config_of(settings, **changes))
     job = finished(start(studio, order))
     assert job.standing.state == "failed"
-    assert "the checkup found an error" in job.standing.error
+    assert "there is no folder" in job.standing.error
     assert "nothing here" in job.standing.error
     assert {finding.severity for finding in job.standing.findings} >= {"error"}
     assert not (tmp_path / "log").exists()

@@ -2,37 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from ..data.config import DataConfig
 from ..port.prompt import TOKENS_PER_CHUNK, Tokenize
-
-
-class Segment(NamedTuple):
-    """A part of a learning-rate schedule: `rate` for the updates `start` to `until` - 1."""
-
-    rate: float
-    start: int
-    until: int
-
-
-@dataclass(frozen=True)
-class Run:
-    """A planned training, as far as it can be judged without a model."""
-
-    segments: tuple[Segment, ...] = ()
-    """The schedule of the learning rate."""
-    max_steps: int = 0
-    writes: tuple[tuple[Path, int], ...] = ()
-    """(folder, bytes that the run will write into it)"""
-    memory: int = 0
-    """Bytes of the device that the run will need; 0 is unknown."""
-    memory_formula: str = ""
-    """How that was reckoned."""
-    memory_free: int | None = None
-    """Bytes of the device that are free; None is unknown."""
+from ..schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -56,6 +31,16 @@ class CheckupInput:
     """Places for tokens in one chunk."""
     taken: tuple[str, ...] = ()
     """Names of the embeddings that are there already."""
-    run: Run = field(default_factory=Run)
+    schedule: Schedule | None = None
+    """Of the learning rate; None where no training is planned."""
+    max_steps: int = 0
+    writes: tuple[tuple[Path, int], ...] = ()
+    """(folder, bytes that the run will write into it)"""
+    memory: int = 0
+    """Bytes of the device that the run will need; 0 is unknown."""
+    memory_formula: str = ""
+    """How that was reckoned."""
+    memory_free: int | None = None
+    """Bytes of the device that are free; None is unknown."""
     at_most: int = 0
     """Pictures to look at where there are more; 0 is all of them."""

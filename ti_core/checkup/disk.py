@@ -15,7 +15,7 @@ from .survey import Survey
 def disk_space(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Free bytes against what the run will write, one sum for each disk."""
     try:
-        for folder, size in _by_disk(aim.run.writes):
+        for folder, size in _by_disk(aim.writes):
             yield _judged(folder, size)
     except OSError as error:
         yield unchecked("disk_space", f"free space on the disk ({error})")

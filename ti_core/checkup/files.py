@@ -51,7 +51,7 @@ def ignored(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
 def not_looked_at(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Of very many pictures some are looked at."""
     if survey.left_out:
-        count = len(survey.pictures) + len(survey.unreadable)
+        count = len(survey.pictures) + len(survey.unreadable) + len(survey.wordless)
         what = f"{count} of {count + survey.left_out} pictures were looked at"
         yield Finding("sample", "note", what, "", "ti check looks at all of them")
 

@@ -40,7 +40,7 @@ def flips(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
 
 
 def _reasons(survey: Survey, copies: list[int]) -> Iterator[str]:
-    texts = (picture.caption.text for picture in survey.pictures if picture.caption)
+    texts = (picture.caption.text for picture in survey.pictures)
     found = sorted({word.lower() for text in texts for word in _ONE_SIDED.findall(text)})
     if found:
         yield f"captions say {', '.join(map(repr, found[:4]))}"

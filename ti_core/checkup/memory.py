@@ -32,18 +32,17 @@ def estimate(needs: MemoryNeeds, pixels: int, batch: int, half: bool) -> tuple[i
 
 def memory(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """The estimate beside what is free."""
-    run = aim.run
-    if not run.memory:
-        if run.max_steps:
+    if not aim.memory:
+        if aim.max_steps:
             fix = "" if aim.tokenize else f"give {setting('pretrained_model_name_or_path')}"
             yield unchecked("memory", "memory; that can be told of full-size models only", fix)
         return
-    yield Finding("memory", "note", f"needs about {spelled(run.memory)}: {run.memory_formula}")
-    if run.memory_free is not None and run.memory > run.memory_free:
+    yield Finding("memory", "note", f"needs about {spelled(aim.memory)}: {aim.memory_formula}")
+    if aim.memory_free is not None and aim.memory > aim.memory_free:
         yield Finding(
             "memory_short",
             "warning",
-            f"about {spelled(run.memory)} are needed, and {spelled(run.memory_free)} are free",
+            f"about {spelled(aim.memory)} are needed, and {spelled(aim.memory_free)} are free",
             "training may end with an out-of-memory error; the estimate is rough",
             f"use a smaller batch or resolution, or {setting('mixed_precision')} fp16",
         )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..data.config import DataConfig
+from ..data.dataset import Dataset, read_dataset
+from ..data.picture_facts import head_of
 from ..errors import DataError
 from . import (
     amounts,
@@ -95,18 +98,29 @@ def check_folder(aim: CheckupInput, progress: Progress | None = None) -> Report:
     Nothing is written. A folder that is missing, closed or without pictures is a finding too.
     Raises ConfigError for a dataset file that is wrong.
     """
-    where = aim.data.dataset_config or aim.data.train_data_dir
     try:
-        survey = look(aim, progress)
-        found = [finding for rule in RULES for finding in rule(survey, aim)]
+        data = replace(aim.data, resolution=aim.size)
+        dataset = read_dataset(data, aim.name, aim.size[0], head_of)
+        return check_dataset(dataset, aim, progress)
     except (DataError, OSError) as error:
-        return Report(where, 0, (_no_pictures(aim, error),))
+        return Report(_where(aim), 0, (no_pictures(aim.data, error),))
+
+
+def check_dataset(dataset: Dataset, aim: CheckupInput, progress: Progress | None = None) -> Report:
+    """The same for a dataset that has been read already."""
+    survey = look(dataset, aim, progress)
+    found = [finding for rule in RULES for finding in rule(survey, aim)]
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    return Report(where, len(survey.pictures), tuple(found))
+    return Report(_where(aim), len(survey.pictures), tuple(found))
 
 
-def _no_pictures(aim: CheckupInput, error: DataError | OSError) -> Finding:
-    folder = Path(aim.data.train_data_dir)
+def _where(aim: CheckupInput) -> str:
+    return aim.data.dataset_config or aim.data.train_data_dir
+
+
+def no_pictures(data: DataConfig, error: DataError | OSError) -> Finding:
+    """Why there is nothing to look at; names folders below that hold pictures."""
+    folder = Path(data.train_data_dir)
     if isinstance(error, OSError):
         what, why = f"cannot read the folder {folder}", error.strerror or str(error)
         return Finding("no_pictures", "error", what, why, "check its permissions")

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .aim import CheckupInput, Segment
+from ..schedule import Segment
+from .aim import CheckupInput
 from .finding import Finding
 from .survey import Survey
 
 
 def schedule(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Which rate applies to which steps, and whether the schedule reaches the last one."""
-    segments, last = aim.run.segments, aim.run.max_steps
-    if not segments:
+    if aim.schedule is None:
         return
+    segments, end = aim.schedule.segments, aim.schedule.end
     yield Finding("schedule", "note", f"learning rate: {', '.join(map(_spelled, segments))}")
-    if segments[-1].until < last:
+    if end < aim.max_steps:
         yield Finding(
             "schedule_short",
             "error",
-            f"the schedule ends at step {segments[-1].until}, before step {last}",
+            f"the schedule ends at step {end}, before step {aim.max_steps}",
             "A1111 stops there without a word; training refuses it here",
             "add a last rate without a step number",
         )

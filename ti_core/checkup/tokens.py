@@ -52,7 +52,7 @@ def prompt_lengths(survey: Survey, aim: CheckupInput) -> list[int]:
     }
     lengths = []
     for picture in survey.pictures:
-        count = _places(picture.caption.text, aim) if picture.caption else 0
+        count = _places(picture.caption.text, aim)
         shapes = {shape[line] for line in picture.lines}
         lengths.append(max((own + times * count for own, times in shapes), default=0))
     return lengths

@@ -30,13 +30,10 @@ def trigger(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
         return
     bare = {line for line in survey.lines if not _names(line, "", aim)}
     missing = survey.which(
-        lambda p: (
-            p.caption
-            and not all(_names(line, p.caption.text, aim) for line in bare.intersection(p.lines))
-        )
+        lambda p: not all(_names(line, p.caption.text, aim) for line in bare.intersection(p.lines))
     )
-    named = survey.which(lambda p: p.caption and holds_trigger(p.caption.text, aim.name))
-    others = survey.which(lambda p: p.caption and not holds_trigger(p.caption.text, aim.name))
+    named = survey.which(lambda p: holds_trigger(p.caption.text, aim.name))
+    others = survey.which(lambda p: not holds_trigger(p.caption.text, aim.name))
     if missing:
         yield _missing(aim, missing)
     elif named and survey.uses_captions and not bare:

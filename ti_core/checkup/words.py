@@ -31,7 +31,7 @@ def unreadable_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
 
 def empty_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Captions without a word, where captions are used."""
-    names = survey.which(lambda p: p.caption and not p.caption.text)
+    names = survey.which(lambda p: not p.caption.text)
     if names and survey.uses_captions:
         yield Finding(
             "caption_empty",
@@ -45,7 +45,7 @@ def empty_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
 
 def missing_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """Pictures without caption file, where others have one and captions are used."""
-    names = survey.which(lambda p: p.caption and not p.caption.from_file)
+    names = survey.which(lambda p: not p.caption.from_file)
     if names and len(names) < len(survey.pictures) and survey.uses_captions:
         yield Finding(
             "caption_missing",
@@ -59,7 +59,7 @@ def missing_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
 
 def identical_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
     """One text under most of the pictures."""
-    texts = Counter(p.caption.text.casefold() for p in survey.pictures if p.caption)
+    texts = Counter(p.caption.text.casefold() for p in survey.pictures)
     text, count = max(texts.items(), key=lambda item: (item[1], item[0]), default=("", 0))
     often = count >= FEWEST_SAME and count * 2 > len(survey.pictures)
     if often and text and survey.uses_captions:
@@ -69,7 +69,7 @@ def identical_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
             f"{count} of {len(survey.pictures)} captions are the same",
             "captions help only by telling what differs from picture to picture",
             f"describe each picture, or do without captions: {setting('use_object_template')}",
-            survey.which(lambda p: p.caption and p.caption.text.casefold() == text),
+            survey.which(lambda p: p.caption.text.casefold() == text),
         )
 
 
@@ -91,8 +91,6 @@ def brackets(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
 def _is_special(picture: Picture, aim: CheckupInput) -> bool:
     """The brackets of `[name]` are none. Where emphasis is read, escaped ones are as they should
     be."""
-    if not picture.caption:
-        return False
     text = fill("[filewords]", aim.name, picture.caption.text)
     pieces = read_emphasis(text)
     weighted = any(piece.weight != 1 or piece.ends_chunk for piece in pieces)

@@ -70,7 +70,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _aim(typed: dict[str, Any], config: CheckConfig) -> CheckupInput:
-    from ..train.checkup_input import checkup_input
+    from ..train.preflight import checkup_input
 
     folder = typed.pop("folder", None)
     if folder:

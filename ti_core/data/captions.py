@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ConfigError, DataError, setting
+from ..errors import CaptionError, ConfigError, setting
 
 _LEADING_NUMBER = re.compile(r"^[-\d]+\s*")
 """A1111 drops the running number that its preprocessing puts first."""
@@ -45,7 +45,7 @@ def read_caption(
     over the file name. With `first_line` the rest of the file is left out, as in kohya's scripts.
 
     Where there is no file with that extension, one that ends with `.caption` is taken.
-    Raises DataError for a caption file that is not text.
+    Raises CaptionError for a caption file that is not text.
     """
     beside = caption_file(image, extension)
     if _is_there(beside):
@@ -72,15 +72,15 @@ def _is_there(path: Path) -> bool:
 
 def read_text(path: Path) -> str:
     """The text of a caption file, without white space around it (A1111 kept the trailing newline,
-    a defect). Raises DataError for a file that is not text."""
+    a defect). Raises CaptionError for a file that is not text."""
     try:
         with path.open("rb") as file:
             return decode(file.read(MOST_BYTES + 1)).strip()
     except OSError as error:
         why = error.strerror or str(error)
-        raise DataError(f"cannot read the caption {path.name}", why) from error
+        raise CaptionError(f"cannot read the caption {path.name}", why) from error
     except ValueError as error:
-        raise DataError(
+        raise CaptionError(
             f"cannot read the caption {path.name}", str(error), "save it as UTF-8 text"
         ) from error
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -34,6 +36,16 @@ class Source:
     template: tuple[str, ...]
     """Lines with [name] and [filewords]; ("[filewords]",) takes each caption as it is."""
     template_name: str
+    error: DataError | None = None
+    """Why the template cannot be read; there are no lines then."""
+
+
+class Skipped(NamedTuple):
+    """A picture that is left out."""
+
+    path: Path
+    error: DataError
+    """A CaptionError where only its caption cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +58,9 @@ class Dataset:
     """Number of the source of each picture."""
     repeats: tuple[int, ...]
     """How often each picture comes in an epoch."""
-    skipped: tuple[DataError, ...] = ()
-    """Pictures that could not be read, with the reason."""
+    folders: tuple[Subset, ...] = ()
+    """All that were read, those without a picture that can be read included."""
+    skipped: tuple[Skipped, ...] = ()
     notices: tuple[Notice, ...] = ()
 
     @property
@@ -59,6 +72,20 @@ class Dataset:
     def source(self, index: int) -> Source:
         """Where picture `index` comes from."""
         return self.sources[self.origin[index]]
+
+    def require_trainable(self, name: str, needs_trigger: bool = True) -> None:
+        """Raise DataError unless there are pictures to train on and prompts for all of them, with
+        the name in each where it `needs_trigger`."""
+        if all(source.folder.regular for source in self.sources):
+            where = ", ".join(str(each.path) for each in self.folders if not each.regular)
+            why = self.skipped[0].error.why if self.skipped else ""
+            raise DataError(f"no picture in {where} can be read", why)
+        for number, source in enumerate(self.sources):
+            if source.error:
+                raise source.error
+            if needs_trigger and not source.folder.regular:
+                own = (item for item, n in zip(self.items, self.origin, strict=True) if n == number)
+                _require_trigger(source, name, own)
 
     def views(self) -> list[Item]:
         """The pictures as they may be seen in training, each key once: what is to be encoded."""
@@ -120,35 +147,39 @@ def load_dataset(
     look: Look = read_facts,
     needs_trigger: bool = True,
 ) -> Dataset:
+    """What `read_dataset` reads. Raises DataError, too, unless it can be trained on."""
+    dataset = read_dataset(config, name, resolution, look)
+    dataset.require_trainable(name, needs_trigger)
+    return dataset
+
+
+def read_dataset(
+    config: DataConfig, name: str, resolution: int, look: Look = read_facts
+) -> Dataset:
     """Read pictures with captions for an embedding called `name`; see `folders_of`.
 
     `resolution` is the model's own, for a config without one. Unreadable pictures are skipped
-    and listed; `look` may remember what it saw of a file. Raises DataError when no picture is
-    left, or when a prompt lacks the name where it `needs_trigger`, and ConfigError for a dataset
-    file that is wrong.
+    and listed; `look` may remember what it saw of a file. Raises DataError for a folder that is
+    missing, closed or without pictures, and ConfigError for a dataset file that is wrong.
     """
     folders = folders_of(config)
-    skipped: list[DataError] = []
+    skipped: list[Skipped] = []
     pictures = [_read_folder(folder, resolution, look, skipped) for folder in folders.folders]
     read = [each for each in zip(folders.folders, pictures, strict=True) if each[1]]
-    if all(folder.regular for folder, _ in read):
-        where = ", ".join(str(folder.path) for folder in folders.folders if not folder.regular)
-        raise DataError(f"no picture in {where} can be read", skipped[0].why if skipped else "")
     return _with_repeats(
         Dataset(
             tuple(item for _, items in read for item in items),
-            tuple(_source(folder, items, name, needs_trigger) for folder, items in read),
+            tuple(_source(folder, items, name) for folder, items in read),
             tuple(number for number, (_, items) in enumerate(read) for _ in items),
             (),
+            folders.folders,
             tuple(skipped),
             folders.notices,
         )
     )
 
 
-def _read_folder(
-    folder: Subset, resolution: int, look: Look, skipped: list[DataError]
-) -> list[Item]:
+def _read_folder(folder: Subset, resolution: int, look: Look, skipped: list[Skipped]) -> list[Item]:
     if not folder.repeats:
         return []
     items = []
@@ -159,7 +190,7 @@ def _read_folder(
         try:
             items.append(_read_item(path, folder, resolution, look, mask))
         except DataError as error:
-            skipped.append(error)
+            skipped.append(Skipped(path, error))
     return items
 
 
@@ -187,14 +218,15 @@ def caption_of(path: Path, folder: Subset) -> Caption:
     )
 
 
-def _source(folder: Subset, items: list[Item], name: str, needs_trigger: bool) -> Source:
+def _source(folder: Subset, items: list[Item], name: str) -> Source:
     """Regularisation pictures have their captions for prompts, and need not name the word."""
     if folder.regular:
         return Source(folder, ("[filewords]",), "captions")
     chosen = template_name(folder.config, name, [item.caption for item in items])
-    lines = ["[filewords]"] if chosen == "captions" else read_template(chosen)
-    if needs_trigger:
-        _require_trigger(lines, name, items, folder.config.tags)
+    try:
+        lines = ["[filewords]"] if chosen == "captions" else read_template(chosen)
+    except DataError as error:
+        return Source(folder, (), chosen, error)
     return Source(folder, tuple(lines), chosen)
 
 
@@ -245,9 +277,10 @@ def full_caption(caption: str, tags: TagConfig, name: str) -> str:
     return vary_caption(caption, calm, name, 0, 0, 0)
 
 
-def _require_trigger(lines: list[str], name: str, items: list[Item], tags: TagConfig) -> None:
+def _require_trigger(source: Source, name: str, items: Iterable[Item]) -> None:
     """Without the trigger in its prompt a picture teaches nothing; A1111 trains for hours."""
-    doubtful = [line for line in lines if not names_trigger(fill(line, name, "x"), name)]
+    tags = source.folder.config.tags
+    doubtful = [line for line in source.template if not names_trigger(fill(line, name, "x"), name)]
     for item in items:
         for line in doubtful:
             text = full_caption(item.caption.text, _tags_for(line, tags, name, regular=False), name)

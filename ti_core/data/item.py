@@ -20,7 +20,7 @@ from .config import ResizeMode
 from .images import cut, placed
 from .masks import cut_mask, read_mask
 from .picture_facts import Look, digest_of, read_facts
-from .pictures import open_image
+from .pictures import Opened, open_picture
 
 _READING = "1"
 """Raised whenever the same file would give other pixels: keys of latents depend on it."""
@@ -65,20 +65,29 @@ class Item:
         size = dataclasses.replace(self.size, crop=(top, left))
         return dataclasses.replace(self, size=size, flipped=not self.flipped)
 
+    @property
+    def frame(self) -> Frame:
+        """How it comes to its training size."""
+        height, width = self.size.target
+        return Frame(width, height, self.mode, self.resized)
+
+    def opened(self, enough: int = 0) -> Opened:
+        """The whole picture, as `open_picture` gives it. Raises DataError."""
+        return open_picture(self.path, enough)
+
     def pixels(self) -> Tensor:
         """(3, H, W) fp32 in [-1, 1], read from the file and cut anew at each call.
 
         Raises DataError when the picture cannot be read or is not what it was.
         """
-        image = open_image(self.path)
+        image = self.opened().image
         if self.size.original != (image.height, image.width) or digest_of(self.path) != self.digest:
             raise DataError(
                 f"{self.path.name} has changed since the dataset was read",
                 "",
                 "leave the pictures alone while they are trained on, and start again",
             )
-        height, width = self.size.target
-        pixels = cut(image, width, height, self.mode, self.resized).pixels
+        pixels = cut(image, *self.frame).pixels
         return torch.flip(pixels, (2,)) if self.flipped else pixels
 
     def seen_mask(self, stride: int) -> Tensor | None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..errors import DataError, FileError
 from ..files.regular_file import open_regular
-from .pictures import open_image
+from .pictures import open_image, upright_size
 
 _CHUNK = 2**20
 
@@ -18,7 +18,7 @@ class PictureFacts(NamedTuple):
     """A picture file that can be read to its end."""
 
     digest: str
-    """BLAKE2b of the file's bytes, 32 hexadecimal digits."""
+    """BLAKE2b of the file's bytes, 32 hexadecimal digits; empty where only its head was read."""
     width: int
     """Of the upright picture, like the height in pixels."""
     height: int
@@ -32,6 +32,11 @@ def read_facts(path: Path) -> PictureFacts:
     """Read the whole file and decode it. Raises DataError as `Look` says."""
     width, height = open_image(path).size
     return PictureFacts(digest_of(path), width, height)
+
+
+def head_of(path: Path) -> PictureFacts:
+    """Read the file's head: enough for its size, not to know that it can be read to its end."""
+    return PictureFacts("", *upright_size(path))
 
 
 def digest_of(path: Path) -> str:

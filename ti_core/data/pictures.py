@@ -31,6 +31,8 @@ MOST_PIXELS = 100_000_000
 MASK = "_mask"
 """End of the name, before the ending, of a picture that tells how much each part of another counts
 in training."""
+_ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)
+"""EXIF's tag, and those of its values that swap width and height."""
 _EXTRA_VIEWS = "MPO"
 """Phones put a depth map or a second view into their JPEG files; the first picture is the photo."""
 
@@ -43,6 +45,8 @@ class Opened:
     """RGB, upright"""
     notes: tuple[str, ...] = ()
     """What is not the same as in the file, in words: "it is animated: …"."""
+    turned: bool = False
+    """Its EXIF tag has turned or mirrored it."""
 
 
 def list_folder(folder: Path, fix: str = "check its permissions") -> list[Path]:
@@ -124,7 +128,21 @@ def open_picture(path: Path, enough: int = 0) -> Opened:
         if enough:
             image.draft(None, (enough, enough))
         image.load()
-        return Opened(_flattened(ImageOps.exif_transpose(image)), notes)
+        turned = image.getexif().get(_ORIENTATION, 1) in range(2, 9)
+        return Opened(_flattened(ImageOps.exif_transpose(image)), notes, turned)
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """Width and height of the picture that `open_image` would give, from the file's head alone.
+
+    Raises DataError for what is not a picture of sensible size; a file that ends too early or is
+    damaged further on shows only when it is opened.
+    """
+    with _looked_into(path) as image:
+        # a PNG that does not have it there would be decoded for the answer
+        there = image.format != "PNG" or "exif" in image.info
+        lying = there and image.getexif().get(_ORIENTATION, 1) in _LYING
+        return (image.height, image.width) if lying else image.size
 
 
 @contextlib.contextmanager

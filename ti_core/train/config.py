@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from ..data.config import DataConfig
@@ -11,7 +12,7 @@ from ..data.latent_cache.config import CacheConfig
 from ..files.names import checked_name
 from ..options import Checked, check, group, option, require_one, unrecorded
 from ..port.precision import Precision
-from ..schedule import Decay, parse_schedule
+from ..schedule import Decay, Schedule, parse_schedule
 from .optimizers import OptimizerName
 
 FillRule = Literal["stretch", "cycle", "pad"]
@@ -129,10 +130,24 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        parse_schedule(self.learning_rate, self.max_train_steps)
         if self.clip_grad_mode != "disabled":
-            parse_schedule(self.clip_grad_value, self.max_train_steps, "clip_grad_value")
             require_one(self, "clip_grad_mode", "max_grad_norm")
+        _ = self.schedule, self.clip_limit  # they are read once, here
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """Of the learning rate, before warm-up and decay."""
+        return parse_schedule(self.learning_rate, self.max_train_steps)
+
+    @cached_property
+    def clip_limit(self) -> tuple[ClipMode, Schedule | None]:
+        """What the two spellings of gradient clipping mean; no schedule where it is disabled."""
+        mode, text = self.clip_grad_mode, self.clip_grad_value
+        if self.max_grad_norm:
+            mode, text = "norm", repr(self.max_grad_norm)
+        if mode == "disabled":
+            return mode, None
+        return mode, parse_schedule(text, self.max_train_steps, "clip_grad_value")
 
 
 @dataclass(frozen=True)

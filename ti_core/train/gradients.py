@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import NoGradientError
-from ..schedule import Schedule, parse_schedule
-from .config import ClipMode, OptimizerConfig
+from .config import OptimizerConfig
 
 _LARGEST_SCALE = 2.0**16
 _STEPS_TO_GROW = 2000
@@ -55,27 +54,13 @@ def all_finite(tensors: Iterable[Tensor | None]) -> bool:
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors if tensor is not None)
 
 
-@dataclass(frozen=True)
-class Clipping:
-    """Limit on the unscaled gradients, A1111's "Gradient Clipping"."""
-
-    mode: ClipMode
-    limit: Schedule
-
-    def apply(self, parameters: Sequence[Tensor], step: int) -> None:
-        """Clip in place; `step` updates are done."""
-        if self.mode == "value":
-            torch.nn.utils.clip_grad_value_(parameters, self.limit.rate(step))
-        elif self.mode == "norm":
-            torch.nn.utils.clip_grad_norm_(parameters, self.limit.rate(step))
-
-
-def clipping(config: OptimizerConfig) -> Clipping:
-    """What the two spellings in the config mean."""
-    mode, text = config.clip_grad_mode, config.clip_grad_value
-    if config.max_grad_norm:
-        mode, text = "norm", repr(config.max_grad_norm)
-    return Clipping(mode, parse_schedule(text, config.max_train_steps, "clip_grad_value"))
+def clip(parameters: Sequence[Tensor], config: OptimizerConfig, step: int) -> None:
+    """Limit the unscaled gradients in place after `step` updates: A1111's "Gradient Clipping"."""
+    mode, limit = config.clip_limit
+    if limit is not None:
+        nn = torch.nn.utils
+        clip_ = nn.clip_grad_value_ if mode == "value" else nn.clip_grad_norm_
+        clip_(parameters, limit.rate(step))
 
 
 def require_alive(names: Sequence[str], parameters: Sequence[Tensor]) -> None:

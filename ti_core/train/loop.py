@@ -33,15 +33,16 @@ def train(
     resume: RunFolder | None = None,
     extra_settings: dict[str, object] | None = None,
     folder: RunFolder | None = None,
+    plan: Plan | None = None,
 ) -> Path:
     """Train what `config` describes and return the path of its file.
 
     `control` carries the user's requests; a run that is asked to finish writes everything as after
     its last step. `extra_settings` (the host's own) are kept in the run folder. A new run creates
-    a `folder` unless one is given.
+    a `folder` unless one is given, and makes a `plan` of the same config, host and run.
     Raises TIError; what was learned until then is in the run folder.
     """
-    plan = make_plan(config, host, resume)
+    plan = plan or make_plan(config, host, resume)
     with host.session(config.compute.mixed_precision) as session:
         logging_dir = Path(config.output.logging_dir)
         folder = resume or folder or RunFolder.create(logging_dir, config.file_stem)
@@ -110,7 +111,7 @@ class Run:
                 model=plan.facts.checkpoint_name,
                 size=self.learnable.size,
                 measures=self.learnable.measures(),
-                segments=[(s.start, s.until, s.rate) for s in plan.schedule.segments],
+                segments=[(s.start, s.until, s.rate) for s in config.optimizer.schedule.segments],
             )
         )
 

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..data.dataset import Dataset, load_dataset
+from ..checkup.finding import Finding
+from ..checkup.run import check_dataset, no_pictures
+from ..data.dataset import Dataset, read_dataset
 from ..data.latent_cache.remembered import RememberedPictures
 from ..data.order import Order
+from ..data.picture_facts import read_facts
 from ..data.tags import holds_trigger
-from ..errors import ConfigError, TrainingError, setting
+from ..errors import ConfigError, DataError, TrainingError, setting
 from ..events import Notice, notice_of
 from ..files.atomic import require_writable
 from ..port.session import Host, ModelFacts, PreviewRequest
-from ..schedule import Schedule, parse_schedule, require_reach, warmup_and_decay
+from ..schedule import require_reach, warmup_and_decay
 from .config import BaseTrainConfig, TrainConfig
-from .gradients import Clipping, clipping
 from .learnable import LearnableKind
-from .preflight import checkup
+from .preflight import PICTURES, checkup_input, warnings_of
 from .previews import preview_requests
 from .run_folder import RunFolder
 from .state import TrainState, latest_state
@@ -30,6 +32,8 @@ LEARNABLES: dict[type[BaseTrainConfig], Callable[[Any], LearnableKind]] = {
     TrainConfig: EmbeddingKind
 }
 """Settings of a run → the kind of learnable that they describe."""
+OnFindings = Callable[[tuple[Finding, ...]], None]
+"""Gets everything that the checkup found."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,6 @@ class Plan:
     kind: LearnableKind
     facts: ModelFacts
     dataset: Dataset
-    schedule: Schedule
-    clipping: Clipping
     final_path: Path
     previews: tuple[PreviewRequest, ...]
     notices: tuple[Notice, ...]
@@ -62,13 +64,21 @@ class Plan:
         factor = warmup_and_decay(
             options.lr_scheduler, step, options.lr_warmup_steps, options.max_train_steps
         )
-        return self.schedule.rate(step) * factor
+        return options.schedule.rate(step) * factor
 
 
-def make_plan(config: BaseTrainConfig, host: Host, resume: RunFolder | None = None) -> Plan:
+def make_plan(
+    config: BaseTrainConfig,
+    host: Host,
+    resume: RunFolder | None = None,
+    taken: Sequence[str] = (),
+    on_findings: OnFindings | None = None,
+) -> Plan:
     """Check a run against the host and the disk; nothing is written, except into the latent cache,
     if there is one, what was seen of the pictures.
 
+    `taken` are the names of the embeddings that are there. `on_findings` gets everything that the
+    checkup found, before an error among it ends the plan; without it, warnings become notices.
     Raises ConfigError, DataError, EmbeddingError, StorageError, HostError or TrainingError, each
     before any time is spent.
     """
@@ -76,14 +86,15 @@ def make_plan(config: BaseTrainConfig, host: Host, resume: RunFolder | None = No
     kind = LEARNABLES[type(config)](config)
     final_path = Path(config.output.output_dir) / f"{config.file_stem}{kind.suffix}"
     state = latest_state(resume.state) if resume else None
-    schedule = _schedule(config, state.step if state else 0)
+    _check_schedule(config, state.step if state else 0)
     kind.check(facts, state.tensors if state else None)
     _check_paths(config, final_path, resume)
-    dataset, notices = _dataset(config, facts.resolution)
-    if config.vectors:
-        notices += name_clashes(config.name, host)
+    dataset, notices = _dataset(config, facts.resolution, on_findings)
+    found: tuple[Finding, ...] = ()
     if not (state or config.data.skip_checkup):
-        notices += checkup(config, host)
+        aim = checkup_input(config, host, taken, at_most=PICTURES, facts=facts)
+        found = check_dataset(dataset, aim).findings
+    notices += _judged(config, host, dataset, found, on_findings)
     if state:
         _require_same_optimizer(config, state)
         notices += _changes(state, facts, len(dataset.items))
@@ -92,8 +103,6 @@ def make_plan(config: BaseTrainConfig, host: Host, resume: RunFolder | None = No
         kind,
         facts,
         dataset,
-        schedule,
-        clipping(config.optimizer),
         final_path,
         tuple(_previews(config, facts, host)),
         tuple(notices),
@@ -101,17 +110,39 @@ def make_plan(config: BaseTrainConfig, host: Host, resume: RunFolder | None = No
     )
 
 
-def _dataset(config: BaseTrainConfig, resolution: int) -> tuple[Dataset, list[Notice]]:
+def _dataset(
+    config: BaseTrainConfig, resolution: int, on_findings: OnFindings | None
+) -> tuple[Dataset, list[Notice]]:
     """The dataset, and what went wrong with single pictures."""
-    needs_trigger = config.vectors > 0
-    if not config.cache.cache_latents_to_disk:
-        dataset = load_dataset(config.data, config.name, resolution, needs_trigger=needs_trigger)
-        return dataset, [*map(notice_of, dataset.skipped), *_about(dataset, config)]
-    look = RememberedPictures(config.cache.folder)
-    dataset = load_dataset(config.data, config.name, resolution, look, needs_trigger)
-    look.save()
-    troubles = (*dataset.skipped, *((look.error,) if look.error else ()))
-    return dataset, [*map(notice_of, troubles), *_about(dataset, config)]
+    remembered = RememberedPictures(config.cache.folder)
+    look = remembered if config.cache.cache_latents_to_disk else read_facts
+    try:
+        dataset = read_dataset(config.data, config.name, resolution, look)
+    except DataError as error:
+        if on_findings:
+            on_findings((no_pictures(config.data, error),))
+        raise
+    remembered.save()
+    troubles = [*(each.error for each in dataset.skipped), remembered.error]
+    return dataset, [notice_of(trouble) for trouble in troubles if trouble]
+
+
+def _judged(
+    config: BaseTrainConfig,
+    host: Host,
+    dataset: Dataset,
+    found: tuple[Finding, ...],
+    on_findings: OnFindings | None,
+) -> list[Notice]:
+    """What to know about the dataset. Raises DataError where it cannot be trained on."""
+    if on_findings:
+        on_findings(found)
+    dataset.require_trainable(config.name, config.vectors > 0)
+    notices = list(_about(dataset, config))
+    if config.vectors:
+        notices += name_clashes(config.name, host)
+    warnings = warnings_of(found)
+    return notices if on_findings else notices + warnings
 
 
 def _about(dataset: Dataset, config: BaseTrainConfig) -> Iterator[Notice]:
@@ -145,7 +176,7 @@ def _about_regular(dataset: Dataset, name: str) -> Iterator[Notice]:
         )
 
 
-def _schedule(config: BaseTrainConfig, done: int) -> Schedule:
+def _check_schedule(config: BaseTrainConfig, done: int) -> None:
     last = config.optimizer.max_train_steps
     if done >= last:
         raise TrainingError(
@@ -153,12 +184,10 @@ def _schedule(config: BaseTrainConfig, done: int) -> Schedule:
             "steps count over the embedding's life",
             "give more",
         )
-    schedule = parse_schedule(config.optimizer.learning_rate, last)
-    require_reach(schedule, done, last)
-    limit = clipping(config.optimizer)
-    if limit.mode != "disabled":
-        require_reach(limit.limit, done, last, "clip_grad_value")
-    return schedule
+    require_reach(config.optimizer.schedule, done, last)
+    _, limit = config.optimizer.clip_limit
+    if limit:
+        require_reach(limit, done, last, "clip_grad_value")
 
 
 def _check_paths(config: BaseTrainConfig, final_path: Path, resume: RunFolder | None) -> None:

@@ -1,25 +1,75 @@
-"""The dataset's checkup, before every training."""
+"""The dataset's checkup before a training: what it is asked, and what its answer means."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..checkup.aim import CheckupInput
 from ..checkup.finding import Finding
-from ..checkup.run import check_folder
+from ..checkup.memory import estimate
 from ..errors import DataError, setting
 from ..events import Notice
-from ..port.session import Host
-from .checkup_input import checkup_input
+from ..families import SD1
+from ..port.prompt import Tokenize
+from ..port.session import Host, ModelFacts
 from .config import BaseTrainConfig
+from .optimizers import OPTIMIZERS
+from .previews import preview_requests
 
 PICTURES = 200
-"""So many are looked at where there are more: a second or some."""
+"""At most this many are looked at, so that it takes about a second."""
 _REPORTED_ELSEWHERE = ("unreadable", "caption_unreadable", "trigger_is_word")
 """Training leaves such pictures out, and the plan says so, picture by picture."""
+_ASSUMED = SD1
+"""Where no model is given."""
+_BYTES_PER_PIXEL = 2
+"""Of a photograph as PNG."""
+_STATES = 3
+"""Two are kept, and a third is being written."""
 
 
-def checkup(config: BaseTrainConfig, host: Host) -> list[Notice]:
-    """What the checkup warns of. Raises DataError for what would spoil the training."""
-    report = check_folder(checkup_input(config, host, at_most=PICTURES))
-    found = [finding for finding in report.findings if finding.rule not in _REPORTED_ELSEWHERE]
+def checkup_input(
+    config: BaseTrainConfig,
+    host: Host | None = None,
+    taken: Sequence[str] = (),
+    memory_free: int | None = None,
+    mirrored: bool = False,
+    at_most: int = 0,
+    facts: ModelFacts | None = None,
+) -> CheckupInput:
+    """What `check_dataset` needs to know about a run; without a host, nothing about tokens.
+
+    `taken` are the names of the embeddings that are there, `memory_free` the bytes of the device
+    before the model is loaded, `facts` the host's where they are known; of very many pictures
+    `at_most` are looked at. Raises ConfigError for preview prompts that cannot be read.
+    """
+    facts = facts or (host.describe() if host else None)
+    side = facts.resolution if facts else _ASSUMED.release().resolution
+    size = config.data.resolution or (side, side)
+    memory, formula = _memory(config, facts, size)
+    return CheckupInput(
+        config.data,
+        config.name if config.vectors else "",
+        config.vectors,
+        size,
+        mirrored or config.data.flip_aug,
+        config.text.parse_emphasis,
+        _tokenize(host) if host else None,
+        taken=tuple(taken),
+        schedule=config.optimizer.schedule,
+        max_steps=config.optimizer.max_train_steps,
+        writes=_writes(config, facts, size),
+        memory=memory,
+        memory_formula=formula,
+        memory_free=memory_free,
+        at_most=at_most,
+    )
+
+
+def warnings_of(findings: Sequence[Finding]) -> list[Notice]:
+    """The warnings among them. Raises DataError for what would spoil the training."""
+    found = [finding for finding in findings if finding.rule not in _REPORTED_ELSEWHERE]
     errors = [finding for finding in found if finding.severity == "error"]
     if errors:
         raise DataError(
@@ -27,8 +77,40 @@ def checkup(config: BaseTrainConfig, host: Host) -> list[Notice]:
             "; ".join(error.why for error in errors if error.why),
             f"{errors[0].fix or 'see ti check'} ({setting('skip_checkup')} trains without it)",
         )
-    return [_notice(finding) for finding in found if finding.severity == "warning"]
+    return [Notice("warning", f.what, f.why, f.fix) for f in found if f.severity == "warning"]
 
 
-def _notice(finding: Finding) -> Notice:
-    return Notice("warning", finding.what, finding.why, finding.fix)
+def _tokenize(host: Host) -> Tokenize:
+    return lambda text: [token for token, _ in host.tokenize(text)]
+
+
+def _memory(
+    config: BaseTrainConfig, facts: ModelFacts | None, size: tuple[int, int]
+) -> tuple[int, str]:
+    """(0, "") where it is not known: for reduced models, which need less than their family."""
+    if facts is None or facts.family.memory is None or facts.widths != facts.family.widths:
+        return 0, ""
+    half = config.compute.mixed_precision != "no"
+    batch = config.optimizer.train_batch_size
+    return estimate(facts.family.memory, size[0] * size[1], batch, half)
+
+
+def _writes(
+    config: BaseTrainConfig, facts: ModelFacts | None, size: tuple[int, int]
+) -> tuple[tuple[Path, int], ...]:
+    """The embedding in its folder; copies, states and previews in the other."""
+    output, preview = config.output, config.preview
+    width = sum((facts or _ASSUMED).widths.values())
+    file = 4 * config.numbers(width) + 4000
+    copies = _times(config, output.save_every_n_steps)
+    pictures = 0
+    if preview.sample_every_n_steps:
+        shown = _times(config, preview.sample_every_n_steps) + preview.sample_at_first
+        pictures = shown * len(preview_requests(config, size, "")) * size[0] * size[1]
+    state = file * (1 + OPTIMIZERS[config.optimizer.optimizer_type].state_size)
+    run = copies * file + _STATES * state + pictures * _BYTES_PER_PIXEL
+    return (Path(output.output_dir), file), (Path(output.logging_dir), run)
+
+
+def _times(config: BaseTrainConfig, every: int) -> int:
+    return config.optimizer.max_train_steps // every if every else 0

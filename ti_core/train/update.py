@@ -9,7 +9,7 @@ from ..errors import NotFiniteError, setting
 from ..port.memory import memory_errors
 from ..port.session import Session
 from .batches import Batch, Batches, batch_loss
-from .gradients import LossScale, all_finite, require_alive, unscale
+from .gradients import LossScale, all_finite, clip, require_alive, unscale
 from .learnable import Learnable, restore, snapshot
 from .optimizers import OPTIMIZERS, set_rate
 from .plan import Plan
@@ -54,7 +54,7 @@ class Updater:
             if loss is None:
                 return None
             # clip: each number, or the length over all leaves
-            self._plan.clipping.apply(self._leaves, self.step)
+            clip(self._leaves, self._plan.config.optimizer, self.step)
             # rate: schedule, warm-up and decay, halved after each recovery
             rate = self._plan.rate(self.step) * self.rate_factor
             set_rate(self._optimizer, rate)

@@ -11,9 +11,9 @@ from ti_core.checkup.run import Report, check_folder
 from ti_core.data.config import DataConfig
 from ti_core.errors import ConfigError, HostError, TIError
 from ti_core.port.session import Host
-from ti_core.train.checkup_input import checkup_input
 from ti_core.train.config import EmbeddingConfig, TrainConfig
 from ti_core.train.dry_run import training_prompts
+from ti_core.train.preflight import checkup_input
 
 from .. import markup, tables
 from ..embeddings import all_names
