@@ -146,7 +146,8 @@ def test_an_embedding_is_made_from_words(api: TestClient, tmp_path: Path) -> Non
 def test_the_schema_tells_every_setting_and_the_model(api: TestClient) -> None:
     told = api.get("/ti/v1/schema").json()
     names = {setting["name"]: setting for setting in told["train"]}
-    assert names["num_vectors_per_token"]["high"] == 75
+    vectors = names["num_vectors_per_token"]
+    assert (vectors["low"], vectors["high"], "limits" in vectors) == (1, 75, False)
     assert names["learning_rate"]["label"] == "Embedding Learning rate"
     assert names["learning_rate"]["type"] == names["mixed_precision"]["type"] == "str"
     assert names["mixed_precision"]["choices"] == ["no", "fp16", "bf16"]
