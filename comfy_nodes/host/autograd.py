@@ -15,6 +15,8 @@ from comfy.ldm.modules.attention import attention_pytorch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ...ti_core.hosts.common.autograd import Inside
+
 _BLOCKS = frozenset({"BasicTransformerBlock", "ResBlock", "CLIPLayer"})
 """Classes that are computed anew for the backward pass where weights are temporary."""
 
@@ -44,10 +46,6 @@ def attention_with_backward() -> dict[str, Any]:
         return attention_pytorch(*args, **options)
 
     return {"optimized_attention_override": override}
-
-
-Inside = Callable[[nn.Module], AbstractContextManager[None]]
-"""What must hold while a module computes."""
 
 
 def learnable(

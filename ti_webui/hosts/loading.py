@@ -6,8 +6,12 @@ from typing import Any
 
 import torch
 
-from ti_core.hosts.common.autograd import renew_inference_tensors
+from ti_core.hosts.common.autograd import Inside, renew_inference_tensors
+from ti_core.hosts.common.clip import ClipEncoder
 from ti_core.hosts.common.session import Part
+from ti_core.port.session import ModelFacts
+
+from .networks import HostNetworks, as_they_are
 
 _ROOM = 3 * 1024**3
 """Bytes of the accelerator that are kept free of weights, for a step with its backward pass."""
@@ -21,12 +25,13 @@ class Loading:
     is ready is fit for gradients all the same.
     """
 
-    def __init__(self, manager: Any, objects: Any) -> None:
+    def __init__(self, manager: Any, model: Any) -> None:
         """Loads all three: whatever the program would do to them at first use is done then.
 
-        `manager` is its module for that, `objects` its set of unet, clip and vae.
+        `manager` is its module for that. LoRAs are patches, which the objects in use here lack.
         """
-        self._manager = manager
+        self._manager, self._model = manager, model
+        objects = model.forge_objects_original
         self._patchers = {
             "unet": objects.unet,
             "text_encoder": objects.clip.patcher,
@@ -36,6 +41,24 @@ class Loading:
         for part in ("vae", "text_encoder", "unet"):
             self.ready(part)
         self._renew()
+
+    def networks(
+        self, facts: ModelFacts, encoders: tuple[ClipEncoder, ...], inside: Inside = as_they_are
+    ) -> HostNetworks:
+        """What a session needs; for `inside` see `HostNetworks`."""
+        unet = self._patchers["unet"]
+        return HostNetworks(
+            model=self._model,
+            facts=facts,
+            device=torch.device(unet.load_device),
+            unet=unet.model.diffusion_model,
+            vae=self._model.forge_objects_original.vae.first_stage_model,
+            encoders=encoders,
+            ready=self.ready,
+            release=self.release,
+            inside=inside,
+            unet_options=lambda: {"transformer_options": {}},
+        )
 
     def ready(self, part: Part) -> None:
         """Load this part beside those that are loaded already."""

@@ -10,15 +10,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ti_core.hosts.common.autograd import Inside
 from ti_core.hosts.common.clip import ClipEncoder
 from ti_core.hosts.common.session import Part
 from ti_core.port.session import ModelFacts
+
+
+def as_they_are(network: nn.Module) -> AbstractContextManager[None]:
+    """Nothing must hold while a network computes."""
+    return nullcontext()
 
 
 @dataclass(frozen=True)
 class HostNetworks:
     """The networks of the loaded checkpoint, and how the program wants them to be handled."""
 
+    model: Any
+    """The web UI's object."""
     facts: ModelFacts
     device: torch.device
     unet: nn.Module
@@ -26,13 +34,11 @@ class HostNetworks:
     vae: nn.Module
     """With `encoder`, `quant_conv`, `post_quant_conv` and `decoder`, as CompVis' autoencoder."""
     encoders: tuple[ClipEncoder, ...]
-    check: Callable[[], None]
-    """Raises NoModelError if the program has another model loaded by now, or none."""
     ready: Callable[[Part], None]
     """Brings a part to the device."""
     release: Callable[[Part], None]
     """Sends a part to main memory."""
-    inside: Callable[[nn.Module], AbstractContextManager[None]] = lambda network: nullcontext()
+    inside: Inside = as_they_are
     """What must hold while the UNet or a text encoder computes."""
     unet_options: Callable[[], dict[str, Any]] = field(default=dict)
 

@@ -17,6 +17,7 @@ from ti_core.hosts.common.snapshot import ModelSnapshot
 from ti_core.port.memory import memory_errors
 from ti_core.port.session import Conditioning, Hypernetwork, Precision
 
+from .base import check_loaded
 from .networks import HostNetworks, split_moments
 
 
@@ -41,7 +42,7 @@ class WebUISession(BaseSession):
 
     def _check(self) -> None:
         super()._check()
-        self._networks.check()
+        check_loaded(self._networks.model)
 
     @contextmanager
     def _computing(self, part: Part) -> Iterator[None]:

@@ -6,12 +6,15 @@ and "do not track version counter" for those moved out of it since. Layers that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+Inside = Callable[[nn.Module], AbstractContextManager[None]]
+"""What must hold while a module computes."""
 
 
 def renew_inference_tensors(network: nn.Module, freeze: bool = False) -> None:

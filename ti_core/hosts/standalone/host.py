@@ -104,7 +104,16 @@ class DiffusersHost(BaseHost):
         return self._known(_short_hash(self.model.weights_file))
 
     def _known(self, checkpoint_hash: str) -> ModelFacts:
-        return self.model.facts(map(encoder_facts, self._encoders), checkpoint_hash)
+        model = self.model
+        return ModelFacts(
+            family=model.family,
+            encoders=tuple(map(encoder_facts, self._encoders)),
+            diffusion=model.diffusion,
+            latent=model.latent,
+            resolution=model.resolution,
+            checkpoint_name=model.name,
+            checkpoint_hash=checkpoint_hash,
+        )
 
 
 def choose_device(device: str | torch.device) -> torch.device:

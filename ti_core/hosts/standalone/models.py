@@ -6,7 +6,7 @@ number is drawn. All weights are fp32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from ...diffusion import Ddpm
 from ...errors import CheckpointError
 from ...families import Family, LatentFormat
-from ...port.session import EncoderFacts, ModelFacts
 from ..common.session import Part
 from .checkpoint.architecture import TextShape, UNetShape, VAEShape
 from .vocabulary import Vocabulary
@@ -96,18 +95,6 @@ class Model:
         scale, shift = float(config.scaling_factor), float(config.get("shift_factor") or 0)
         stride = 2 ** (len(config.block_out_channels) - 1)
         return LatentFormat(scale, shift, int(config.latent_channels), stride)
-
-    def facts(self, encoders: Iterable[EncoderFacts], checkpoint_hash: str) -> ModelFacts:
-        """As the port describes it."""
-        return ModelFacts(
-            family=self.family,
-            encoders=tuple(encoders),
-            diffusion=self.diffusion,
-            latent=self.latent,
-            resolution=self.resolution,
-            checkpoint_name=self.name,
-            checkpoint_hash=checkpoint_hash,
-        )
 
 
 def build(

@@ -15,7 +15,6 @@ from ti_core.hosts.common.clip import ClipEncoder
 from ti_core.hosts.common.session import Part
 from ti_core.port.session import ModelFacts
 
-from ..base import check_loaded
 from ..facts import family_in_use, model_facts
 from ..networks import HostNetworks
 from ..words import bare_embedding, clip_encoder, emphasis_settings, run_words
@@ -51,12 +50,12 @@ def host_networks(model: Any) -> HostNetworks:
         devices.torch_gc()
 
     return HostNetworks(
+        model=model,
         facts=facts_of(model),
         device=torch.device(devices.device),
         unet=model.model.diffusion_model,
         vae=model.first_stage_model,
         encoders=encoders,
-        check=lambda: check_loaded(model),
         ready=ready,
         release=release,
     )

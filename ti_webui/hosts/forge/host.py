@@ -16,6 +16,7 @@ import torch
 from backend import memory_management
 from modules import sd_models
 
+from ti_core.hosts.common.autograd import inputs_kept
 from ti_core.hosts.common.clip import ClipEncoder
 from ti_core.port.session import ModelFacts, Precision
 
@@ -23,7 +24,7 @@ from ..base import WebUIHost, no_checkpoint
 from ..loading import Loading
 from ..session import WebUISession
 from .embeddings import refresh
-from .model import encoders_of, facts_of, host_networks
+from .model import encoders_of, facts_of
 from .state import prepared_for_training
 
 
@@ -48,15 +49,15 @@ class ForgeHost(WebUIHost):
         return encoders_of(loaded_model())[0]
 
     def _device(self) -> torch.device:
-        device: torch.device = memory_management.get_torch_device()
-        return device
+        return memory_management.get_torch_device()
 
     def _open(self, precision: Precision, stack: ExitStack) -> WebUISession:
         model = loaded_model()
-        facts_of(model)  # refuses at once what cannot be trained
-        loading = Loading(memory_management, model.forge_objects_original)
+        facts, encoders = facts_of(model), encoders_of(model)
+        loading = Loading(memory_management, model)
         stack.enter_context(prepared_for_training(model))
-        return WebUISession(host_networks(model, loading), precision, moves=False)
+        networks = loading.networks(facts, encoders, inputs_kept)
+        return WebUISession(networks, precision, moves=False)
 
 
 def loaded_model() -> Any:

@@ -6,21 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from backend.text_processing import emphasis
 from torch import Tensor
 
 from ti_core.diffusion import Ddpm
 from ti_core.families import by_encoders, unsupported
-from ti_core.hosts.common.autograd import inputs_kept
 from ti_core.hosts.common.clip import ClipEncoder
 from ti_core.hosts.common.text import EncodedText
 from ti_core.port.session import ModelFacts
 
-from ..base import check_loaded
 from ..facts import family_in_use, model_facts
-from ..loading import Loading
-from ..networks import HostNetworks
 from ..words import clip_encoder
 
 _ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
@@ -44,23 +39,6 @@ def _diffusion(predictor: Any) -> Ddpm:
     if kind not in ("epsilon", "v_prediction") or not hasattr(predictor, "sigmas"):
         raise unsupported("its network predicts neither noise (eps) nor v")
     return Ddpm.from_sigmas(predictor.sigmas, kind)
-
-
-def host_networks(model: Any, loading: Loading) -> HostNetworks:
-    """The parts of the loaded model, without the patches of LoRAs."""
-    original = model.forge_objects_original
-    return HostNetworks(
-        facts=facts_of(model),
-        device=torch.device(original.unet.load_device),
-        unet=original.unet.model.diffusion_model,
-        vae=original.vae.first_stage_model,
-        encoders=encoders_of(model),
-        check=lambda: check_loaded(model),
-        ready=loading.ready,
-        release=loading.release,
-        inside=inputs_kept,
-        unet_options=lambda: {"transformer_options": {}},
-    )
 
 
 def encoders_of(model: Any) -> tuple[ClipEncoder, ...]:

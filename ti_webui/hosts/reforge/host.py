@@ -22,7 +22,7 @@ from ..base import WebUIHost, no_checkpoint
 from ..embeddings import refresh
 from ..loading import Loading
 from ..session import WebUISession
-from .model import encoders_of, facts_of, host_networks
+from .model import encoders_of, facts_of
 from .state import prepared_for_training
 
 
@@ -43,15 +43,14 @@ class ReforgeHost(WebUIHost):
         return encoders_of(loaded_model())[0]
 
     def _device(self) -> torch.device:
-        device: torch.device = model_management.get_torch_device()
-        return device
+        return model_management.get_torch_device()
 
     def _open(self, precision: Precision, stack: ExitStack) -> WebUISession:
         model = loaded_model()
-        facts_of(model)  # refuses at once what cannot be trained
+        facts, encoders = facts_of(model), encoders_of(model)
         stack.enter_context(prepared_for_training(model))
-        loading = Loading(model_management, model.forge_objects_original)
-        return WebUISession(host_networks(model, loading), precision, moves=False)
+        networks = Loading(model_management, model).networks(facts, encoders)
+        return WebUISession(networks, precision, moves=False)
 
 
 def loaded_model() -> Any:

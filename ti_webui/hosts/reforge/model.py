@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from ldm_patched.modules import model_sampling
 from modules import sd_emphasis
 from torch import Tensor
@@ -15,10 +14,7 @@ from ti_core.hosts.common.clip import ClipEncoder
 from ti_core.hosts.common.text import EncodedText
 from ti_core.port.session import ModelFacts
 
-from ..base import check_loaded
 from ..facts import family_in_use, model_facts
-from ..loading import Loading
-from ..networks import HostNetworks
 from ..words import clip_encoder, run_words
 
 _PREDICTIONS: dict[str, Prediction] = {"EPS": "epsilon", "V_PREDICTION": "v_prediction"}
@@ -49,22 +45,6 @@ def _diffusion(sampling: Any) -> Ddpm:
 def _base() -> type:
     kind: type = model_sampling.EPS
     return kind
-
-
-def host_networks(model: Any, loading: Loading) -> HostNetworks:
-    """The parts of the loaded model, without the patches of LoRAs."""
-    original = model.forge_objects_original
-    return HostNetworks(
-        facts=facts_of(model),
-        device=torch.device(original.unet.load_device),
-        unet=original.unet.model.diffusion_model,
-        vae=original.vae.first_stage_model,
-        encoders=encoders_of(model),
-        check=lambda: check_loaded(model),
-        ready=loading.ready,
-        release=loading.release,
-        unet_options=lambda: {"transformer_options": {}},
-    )
 
 
 def encoders_of(model: Any) -> tuple[ClipEncoder, ...]:
