@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,9 @@ import torch
 from torch import nn
 
 from ti_core.errors import ConfigError, HostBusyError, HostError, UnsupportedModelError
-from ti_core.hosts.fake import FakeHost
+from ti_core.families import SDXL
+from ti_core.hosts.common.text import EncodedText
+from ti_core.hosts.fake import FakeHost, FakeSession
 from ti_core.port.session import SAMPLERS, Features, PictureSize, PreviewRequest
 
 REQUEST = PreviewRequest("a cat", width=64, height=64, steps=2)
@@ -28,13 +31,28 @@ def test_each_distinct_prompt_passes_the_encoders_once() -> None:
 
 
 def test_sizes_belong_to_prompts_also_where_prompts_are_alike() -> None:
-    from ti_core.families import SDXL
-
     sizes = [PictureSize((n, n), (0, 0), (n, n)) for n in (64, 128)]
     with FakeHost(family=SDXL).session() as session:
         found = session.encode_prompts(["a", "a"], {}, sizes)
     assert found.time_ids is not None
     assert found.time_ids[:, 0].tolist() == [64, 128]
+
+
+def test_a_family_may_put_its_encoders_together_in_another_way() -> None:
+    class Appending(FakeSession):
+        def _assemble(self, encoded: Sequence[EncodedText]) -> EncodedText:
+            most = max(states.shape[-1] for states, _ in encoded)
+            filled = [nn.functional.pad(one, (0, most - one.shape[-1])) for one, _ in encoded]
+            return torch.cat(filled, dim=1), encoded[-1][1]
+
+    host = FakeHost(family=SDXL)
+    widths = host.describe().widths
+    with host.session() as session:
+        usual = session.encode_prompts(["a", "b"], {})
+        appended = Appending(host, "no").encode_prompts(["a", "b"], {})
+    assert usual.context.shape == (2, 77, sum(widths.values()))
+    assert appended.context.shape == (2, 2 * 77, max(widths.values()))
+    assert torch.equal(appended.context[:, 77:], usual.context[..., widths["clip_l"] :])
 
 
 def test_a_closed_session_refuses_everything() -> None:

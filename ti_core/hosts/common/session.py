@@ -28,7 +28,7 @@ from ...port.session import (
 from .fitting import check_embeddings, check_pixels, time_ids
 from .guidance import guided_prompts
 from .sampling import check_request, sample
-from .text import TextEncoder, check_ids, encode_text
+from .text import EncodedText, TextEncoder, check_ids, encode_text, side_by_side
 
 Part = Literal["unet", "vae", "text_encoder"]
 """Of a model, as far as memory is concerned."""
@@ -91,7 +91,7 @@ class BaseSession(ABC):
         check_embeddings(self.facts.encoders, embeddings)
         distinct = list(dict.fromkeys(prompts))
         with self._using("text_encoder"):
-            context, pooled = encode_text(self.encoders, distinct, embeddings, text)
+            context, pooled = encode_text(self.encoders, distinct, embeddings, text, self._assemble)
         index = torch.tensor([distinct.index(prompt) for prompt in prompts], device=self.device)
         found = Conditioning(context, pooled).to(self.device).rows(index)
         return Conditioning(found.context, found.pooled, self._time_ids(len(prompts), sizes))
@@ -193,6 +193,10 @@ class BaseSession(ABC):
     @abstractmethod
     def _restore(self) -> None:
         """See `close`."""
+
+    def _assemble(self, encoded: Sequence[EncodedText]) -> EncodedText:
+        """What the encoders give, put together as the family's network wants it."""
+        return side_by_side(encoded)
 
     def _guided(self, request: PreviewRequest, embeddings: Mapping[str, Vectors]) -> Conditioning:
         """The prompts of a preview, encoded once for all its pictures."""
