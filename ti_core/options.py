@@ -16,11 +16,31 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from functools import partial
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    Protocol,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from .errors import ConfigError, setting
 
 T = TypeVar("T")
+Leaf = tuple[tuple[str, ...], Field[object]]
+"""(path, field) of a setting."""
+SettingValues = dict[str, Any]
+"""Settings by name, flat or in groups, not checked yet: as JSON and forms have them."""
+
+
+class Config(Protocol):
+    """A frozen dataclass of options, and of groups of them."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
 @dataclass(frozen=True)
@@ -58,14 +78,14 @@ def group(kind: type) -> Any:
     return field(default_factory=kind)
 
 
-def about(item: Field[Any]) -> Option:
+def about(item: Field[object]) -> Option:
     """The description that `option()` put on a field."""
     found: Option = item.metadata["option"]
     return found
 
 
-def leaves(kind: type, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Field[Any]]]:
-    """(path, field) of every setting of a config class, groups opened, in order."""
+def leaves(kind: type, path: tuple[str, ...] = ()) -> Iterator[Leaf]:
+    """Every setting of a config class, groups opened, in order."""
     hints = get_type_hints(kind)
     for item in fields(kind):
         if is_dataclass(hints[item.name]):
@@ -74,19 +94,19 @@ def leaves(kind: type, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
             yield (*path, item.name), item
 
 
-def value_type(kind: type, item: Field[Any]) -> tuple[Any, bool]:
+def value_type(kind: type, item: Field[object]) -> tuple[type, bool]:
     """(type without None, whether None is allowed) of a field; `str` for a field with choices."""
     hint, optional = _hint(kind, item)
     return (str if get_origin(hint) is Literal else hint), optional
 
 
-def choices_of(kind: type, item: Field[Any]) -> tuple[str, ...]:
+def choices_of(kind: type, item: Field[object]) -> tuple[str, ...]:
     """The values of a field whose type is a `Literal`, in order; empty for others."""
     hint, _ = _hint(kind, item)
     return get_args(hint) if get_origin(hint) is Literal else ()
 
 
-def _hint(kind: type, item: Field[Any]) -> tuple[Any, bool]:
+def _hint(kind: type, item: Field[object]) -> tuple[Any, bool]:
     hint = get_type_hints(kind)[item.name]
     if get_origin(hint) in (Union, types.UnionType):
         inner = [arg for arg in get_args(hint) if arg is not type(None)]
@@ -106,13 +126,14 @@ def title_of(kind: type) -> str:
     return str(getattr(kind, "title", ""))
 
 
-def check(config: Any) -> None:
+def check(config: Config) -> None:
     """Raise ConfigError for the first value out of its type, range or choices."""
     for item in fields(config):
         if "option" in item.metadata:
             _check_value(type(config), item, getattr(config, item.name))
 
 
+@dataclass(frozen=True)
 class Checked:
     """The base of a config class whose values need no check beyond `check`."""
 
@@ -120,13 +141,13 @@ class Checked:
         check(self)
 
 
-def require_one(config: Any, one: str, other: str) -> None:
+def require_one(config: object, one: str, other: str) -> None:
     """Raise ConfigError when both of two settings are on."""
     if getattr(config, one) and getattr(config, other):
         raise ConfigError(f"{setting(one)} and {setting(other)} are both set", "", "choose one")
 
 
-def require_order(config: Any, low: str, high: str) -> None:
+def require_order(config: object, low: str, high: str) -> None:
     """Raise ConfigError when the setting `low` is above the setting `high`."""
     one, two = getattr(config, low), getattr(config, high)
     if one > two:
@@ -134,7 +155,7 @@ def require_order(config: Any, low: str, high: str) -> None:
         raise ConfigError(f"{setting(low)} is {one}", why, "exchange them")
 
 
-def _check_value(kind: type, item: Field[Any], value: Any) -> None:
+def _check_value(kind: type, item: Field[object], value: object) -> None:
     known = about(item)
     wanted, optional = value_type(kind, item)
     if value is None and optional:
@@ -151,7 +172,7 @@ def _check_value(kind: type, item: Field[Any], value: Any) -> None:
         raise ConfigError(f"{setting(item.name)} is {value!r}", "", f"give {expected}")
 
 
-def _check_number(name: str, known: Option, value: Any, wanted: type) -> None:
+def _check_number(name: str, known: Option, value: object, wanted: type) -> None:
     kinds = (int,) if wanted is int else (int, float)
     if not isinstance(value, kinds) or isinstance(value, bool) or not math.isfinite(value):
         raise ConfigError(f"{setting(name)} is {value!r}", "", f"give {_kind_of_number(wanted)}")
@@ -187,12 +208,12 @@ def with_names(text: str, names: Mapping[str, str]) -> str:
     return re.sub(r"`(\w+)`", lambda found: names.get(found[1], found[0]), text)
 
 
-def to_dict(config: Any) -> dict[str, Any]:
+def to_dict(config: Config) -> SettingValues:
     """A config as nested dictionaries of JSON values."""
     return dataclasses.asdict(config)
 
 
-def from_dict(kind: type[T], values: dict[str, Any]) -> T:
+def from_dict(kind: type[T], values: SettingValues) -> T:
     """A config from nested dictionaries.
 
     Raises ConfigError for an unknown key (with the nearest known one) or a bad value.
@@ -204,7 +225,7 @@ def from_dict(kind: type[T], values: dict[str, Any]) -> T:
     return kind(**{key: _from_json(hints[key], value) for key, value in values.items()})
 
 
-def _in_place(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+def _in_place(kind: type, values: SettingValues) -> SettingValues:
     """Settings that an older version kept in another group, in the group where they are now.
     A class may list them as `moved`: (name, old group, new group)."""
     for name, old, new in getattr(kind, "moved", ()):
@@ -215,7 +236,7 @@ def _in_place(kind: type, values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _from_json(hint: Any, value: Any) -> Any:
+def _from_json(hint: object, value: object) -> object:
     if is_dataclass(hint):
         if not isinstance(value, dict):
             raise ConfigError(f"settings hold {value!r}", "a group of settings is expected")
@@ -227,7 +248,7 @@ def _from_json(hint: Any, value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def make_config(kind: type[T], typed: dict[str, Any], saved: dict[str, Any] | None = None) -> T:
+def make_config(kind: type[T], typed: SettingValues, saved: SettingValues | None = None) -> T:
     """A config from typed options (flat) laid over saved settings (nested, as in a file)."""
     values = _copied(_in_place(kind, saved or {}))
     for path, item in leaves(kind):
@@ -239,15 +260,15 @@ def make_config(kind: type[T], typed: dict[str, Any], saved: dict[str, Any] | No
     return from_dict(kind, _with_groups(kind, values))
 
 
-def _as_tuple(value: Any) -> Any:
+def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _copied(values: dict[str, Any]) -> dict[str, Any]:
+def _copied(values: SettingValues) -> SettingValues:
     return {k: _copied(v) if isinstance(v, dict) else v for k, v in values.items()}
 
 
-def _with_groups(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+def _with_groups(kind: type, values: SettingValues) -> SettingValues:
     """Every group present, so that its checks run."""
     for name, hint in get_type_hints(kind).items():
         if is_dataclass(hint):
@@ -255,12 +276,12 @@ def _with_groups(kind: type, values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def recorded(config: Any) -> dict[str, Any]:
+def recorded(config: Config) -> SettingValues:
     """The settings that make the result, flat by name: no paths, no preview or log settings."""
     result = {}
     for path, item in leaves(type(config)):
         if about(item).recorded:
-            value = config
+            value: object = config
             for name in path:
                 value = getattr(value, name)
             if not about(item).quiet or value != item.default:

@@ -27,7 +27,7 @@ from ti_core.options import (
 from .gradio_versions import Input, Updates, made
 from .markup import in_words
 
-Config = TypeVar("Config")
+T = TypeVar("T")
 _WIDEST_SLIDER = 200
 """From end to end; a number is easier to write then."""
 _FEW = 3
@@ -38,11 +38,11 @@ SIZES = {"minimum": 0, "maximum": LONGEST_SIDE, "step": SIDE_STEP}
 """Width and height; 0 is the size that the model was made for."""
 
 
-class Form(Generic[Config]):
+class Form(Generic[T]):
     """The settings of a config class on a page. Components are made where `add` is called."""
 
     def __init__(
-        self, kind: type[Config], prefix: str, defaults: Mapping[str, Any] | None = None
+        self, kind: type[T], prefix: str, defaults: Mapping[str, Any] | None = None
     ) -> None:
         self.kind, self.prefix, self.defaults = kind, prefix, dict(defaults or {})
         self._fields = {path[-1]: (owner(kind, path), item) for path, item in leaves(kind)}
@@ -92,7 +92,7 @@ class Form(Generic[Config]):
             found["resolution"] = size if any(size) else None
         return {name: self._read(name, value) for name, value in found.items()}
 
-    def config(self, settings: Mapping[str, Any]) -> Config:
+    def config(self, settings: Mapping[str, Any]) -> T:
         """The config. Raises ConfigError for a value that is not possible."""
         return make_config(self.kind, dict(settings))
 

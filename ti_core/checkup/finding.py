@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 Severity = Literal["error", "warning", "hint", "note", "unchecked"]
 """error: training will refuse, or learn nothing from it · warning: it will probably do harm ·
@@ -30,7 +30,7 @@ class Finding:
         text = f"{self.what}: {self.why}" if self.why else self.what
         return f"{text}; {self.fix}" if self.fix else text
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """As JSON values."""
         return asdict(self)
 

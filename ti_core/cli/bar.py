@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 B = TypeVar("B", bound="Bar")
 
@@ -11,8 +14,8 @@ B = TypeVar("B", bound="Bar")
 class Bar:
     """The base of listeners that show how far some work is, and close their bar at the end."""
 
-    bar: Any = None
-    """tqdm's; None before the work begins, and where there is no terminal or no tqdm."""
+    bar: tqdm | None = None
+    """None before the work begins, and where there is no terminal or no tqdm."""
 
     def __enter__(self: B) -> B:
         return self

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..compare.events import Progress
 from ..errors import ConfigError, DataError
+from ..events import Event
 from ..options import Checked, make_config, option
 from .interrupt import stop_on_signals
 from .options import OptionParser
@@ -187,15 +189,15 @@ def _require_name(name: str) -> None:
         raise ConfigError(what, "", "give it with --token_string")
 
 
-def _tell(event: Any) -> None:
-    if type(event).__name__ == "Progress":
+def _tell(event: Event) -> None:
+    if isinstance(event, Progress):
         text = f"{event.done} of {event.total}: {event.stage}"
         print(f"\r{plain(text):<60}", end="", file=sys.stderr, flush=True)
         if event.done == event.total:
             print(file=sys.stderr)
 
 
-def _facts(found: Comparison) -> dict[str, Any]:
+def _facts(found: Comparison) -> dict[str, object]:
     from ..compare.ranking import MEASURED, best
 
     return {

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ..files.embedding import Embedding
     from ..port.session import Host, Session
 
+_Facts = dict[str, Any]
+"""About an embedding, as JSON values."""
 _ABOUT = """Tell what is in embedding files, whichever program wrote them. Nothing in them is run.
 With a model: how strong each vector is beside an ordinary word, and which words it is near to."""
 
@@ -57,7 +59,7 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def facts_in(files: Sequence[Path], model: ModelConfig, nearest: int) -> Iterator[dict[str, Any]]:
+def facts_in(files: Sequence[Path], model: ModelConfig, nearest: int) -> Iterator[_Facts]:
     """Facts of every embedding in every file, as JSON values."""
     from ..files.reading import read_embeddings
 
@@ -72,7 +74,7 @@ def facts_in(files: Sequence[Path], model: ModelConfig, nearest: int) -> Iterato
                 yield {**embedding_facts(embedding, path), **beside}
 
 
-def embedding_facts(embedding: Embedding, path: Path) -> dict[str, Any]:
+def embedding_facts(embedding: Embedding, path: Path) -> _Facts:
     """Name, shape, step, norms and origin of an embedding, as JSON values."""
     from ..files.embedding import family_label
     from ..train.vectors import norms
@@ -100,7 +102,7 @@ class _ModelFacts:
         self.host, self.session, self.nearest = host, session, nearest
         self.medians = median_lengths(host.describe(), session)
 
-    def of(self, embedding: Embedding) -> dict[str, Any]:
+    def of(self, embedding: Embedding) -> _Facts:
         """Strength and neighbours; for an embedding of another family, why there are none."""
         from ..files.embedding import for_encoders
         from ..tools.nearest import nearest_tokens
@@ -121,7 +123,7 @@ class _ModelFacts:
         }
 
 
-def _spelled(found: dict[str, Any]) -> Iterator[str]:
+def _spelled(found: _Facts) -> Iterator[str]:
     widths = ", ".join(f"{key} {width} wide" for key, width in found["widths"].items())
     family, step = found["family"], found["step"]
     yield f"{found['name']}: {found['vectors']} vector(s), {widths} ({family}), step {step}"
@@ -139,7 +141,7 @@ def _spelled(found: dict[str, Any]) -> Iterator[str]:
         yield f"  {found['misfit']}"
 
 
-def _spelled_strength(found: dict[str, Any]) -> Iterator[str]:
+def _spelled_strength(found: _Facts) -> Iterator[str]:
     from ..tools.strength import VERDICTS
 
     word = found["strength"]["verdict"]

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import ConfigError
 from ..files.library import Library
@@ -64,7 +63,7 @@ def _print(library: Library, config: ListConfig) -> None:
         print(f"ti: {plain(notice)}", file=sys.stderr)
 
 
-def library_facts(library: Library, *, hashes: bool = False) -> dict[str, Any]:
+def library_facts(library: Library, *, hashes: bool = False) -> dict[str, object]:
     """Everything that a library tells, as JSON values."""
     return {
         "embeddings": [_facts(library, entry, hashes) for entry in library.entries],
@@ -76,7 +75,7 @@ def library_facts(library: Library, *, hashes: bool = False) -> dict[str, Any]:
     }
 
 
-def _facts(library: Library, entry: Entry, hashes: bool) -> dict[str, Any]:
+def _facts(library: Library, entry: Entry, hashes: bool) -> dict[str, object]:
     facts = {
         "name": entry.name,
         "file": entry.file,
@@ -94,7 +93,7 @@ def _facts(library: Library, entry: Entry, hashes: bool) -> dict[str, Any]:
     return facts
 
 
-def _clash_facts(clash: Clash) -> dict[str, Any]:
+def _clash_facts(clash: Clash) -> dict[str, object]:
     return {
         "name": clash.winner.name,
         "used": clash.winner.file,

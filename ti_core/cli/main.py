@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from types import ModuleType
 
 from .. import __version__
 from ..errors import ConfigError, TIError, codes_of
@@ -68,7 +68,7 @@ def _dispatch(arguments: list[str]) -> int:
     return code
 
 
-def _module(verb: str) -> Any:
+def _module(verb: str) -> ModuleType:
     if verb in VERBS:
         return importlib.import_module(f".{verb.replace('-', '_')}", __package__)
     others = _others()

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import Field
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from ..errors import ConfigError
-from ..options import about, choices_of, leaves, nearest, owner, title_of, value_type
+from ..options import SettingValues, about, choices_of, leaves, nearest, owner, title_of, value_type
 from .plain import with_flags
 
 
@@ -40,7 +40,7 @@ class OptionParser(argparse.ArgumentParser):
         """Say it in one sentence."""
         raise ConfigError(_readable(message), "", f"see {self.prog} --help")
 
-    def read(self, argv: Sequence[str]) -> dict[str, Any]:
+    def read(self, argv: Sequence[str]) -> SettingValues:
         """The typed options, by field name. Raises ConfigError for unknown ones."""
         found, extra = self.parse_known_args(_with_underscores(argv))
         if extra:
@@ -75,7 +75,7 @@ def _with_underscores(argv: Sequence[str]) -> list[str]:
 
 def add_options(parser: argparse.ArgumentParser, kind: type) -> None:
     """Add an option for every setting of a config class, under the titles of its groups."""
-    titles: dict[type, Any] = {}
+    titles: dict[type, argparse._ArgumentGroup] = {}
     for path, item in leaves(kind):
         holder = owner(kind, path)
         if holder not in titles:
@@ -83,11 +83,11 @@ def add_options(parser: argparse.ArgumentParser, kind: type) -> None:
         _add_option(titles[holder], holder, item)
 
 
-def _add_option(group: Any, holder: type, item: Field[Any]) -> None:
+def _add_option(group: argparse._ArgumentGroup, holder: type, item: Field[object]) -> None:
     known = about(item)
     names = [f"--{name}" for name in (item.name, *known.aliases)]
     wanted, choices = value_type(holder, item)[0], choices_of(holder, item)
-    common: dict[str, Any] = {"dest": item.name, "default": argparse.SUPPRESS}
+    common: SettingValues = {"dest": item.name, "default": argparse.SUPPRESS}
     if wanted is bool:
         group.add_argument(*names, action="store_true", help=_help(item), **common)
         negative = [f"--no_{name[2:]}" for name in names]
@@ -102,7 +102,7 @@ def _add_option(group: Any, holder: type, item: Field[Any]) -> None:
         group.add_argument(*names, type=reader, metavar=shown, help=_help(item), **common)
 
 
-def _readers() -> dict[Any, tuple[Any, str]]:
+def _readers() -> dict[type, tuple[Callable[[str], object], str]]:
     return {
         int: (int, "N"),
         float: (float, "X"),
@@ -121,7 +121,7 @@ def read_resolution(text: str) -> tuple[int, int]:
     return parts[0], parts[1]
 
 
-def _help(item: Field[Any]) -> str:
+def _help(item: Field[object]) -> str:
     known = about(item)
     text = with_flags(known.help).replace("%", "%%")
     notes = [known.unit] if known.unit else []

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ..data.preprocess.events import Finished, PictureDone, Skipped, Started
 from ..errors import ConfigError
+from ..events import Event, Notice
 from ..options import Checked, make_config, option
 from .bar import Bar
 from .interrupt import stop_on_signals
@@ -58,28 +59,28 @@ def run(argv: Sequence[str]) -> int:
     return 0 if finished.pictures else 1
 
 
-def _print_json(event: Any) -> None:
+def _print_json(event: Event) -> None:
     print(event.to_json(), flush=True)
 
 
 class PreprocessBar(Bar):
     """A listener that tells the user what to know, with a bar on a terminal."""
 
-    def __call__(self, event: Any) -> None:
+    def __call__(self, event: Event) -> None:
         """Show an event; a picture of which there is nothing to say only moves the bar."""
-        kind = type(event).__name__
-        if kind == "Started":
+        if isinstance(event, Started):
             self.open_bar(event.total, "file")
-        elif kind == "Notice":
+        elif isinstance(event, Notice):
             self.say(with_flags(f"{event.level}: {event}"))
-        elif kind == "Skipped" or (kind == "PictureDone" and event.notes):
-            self.say(str(event))
-        elif kind == "Finished":
+        elif isinstance(event, Finished):
             self._finish(event)
-        if self.bar is not None and kind in ("Skipped", "PictureDone"):
-            self.bar.update(event.index + 1 - self.bar.n)
+        elif isinstance(event, (Skipped, PictureDone)):
+            if isinstance(event, Skipped) or event.notes:
+                self.say(str(event))
+            if self.bar is not None:
+                self.bar.update(event.index + 1 - self.bar.n)
 
-    def _finish(self, event: Any) -> None:
+    def _finish(self, event: Finished) -> None:
         self.close()
         word = "" if event.reason == "done" else "stopped: "
         print(

@@ -8,16 +8,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
-from ..options import Checked, make_config, option, to_dict
+from ..options import Checked, SettingValues, make_config, option, to_dict
 from ..train.config import OutputConfig, TrainConfig
 from .options import OptionParser
 from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:
+    from ..port.session import Host
     from ..train.dry_run import TrainingPrompt
+    from ..train.run_folder import RunFolder
 
 _ABOUT = """Teach a model a new word. The model stays as it is; a few vectors are learned and saved
 as a small file, to be used by its name in prompts. Put 3 to 30 pictures of one thing, or in one
@@ -69,7 +71,7 @@ def run(argv: Sequence[str]) -> int:
     return _train(config, host, folder, model)
 
 
-def _train(config: TrainConfig, host: Any, folder: Any, model: ModelConfig) -> int:
+def _train(config: TrainConfig, host: Host, folder: RunFolder | None, model: ModelConfig) -> int:
     from ..train.control import Control
     from ..train.loop import train
     from .interrupt import stop_on_signals
@@ -84,7 +86,7 @@ def _train(config: TrainConfig, host: Any, folder: Any, model: ModelConfig) -> i
     return 128 + stop.signal
 
 
-def _run_to_resume(options: RunConfig, typed: dict[str, Any]) -> Any:
+def _run_to_resume(options: RunConfig, typed: SettingValues) -> RunFolder | None:
     if not options.resume:
         return None
     from ..train.run_folder import RunFolder
@@ -93,7 +95,7 @@ def _run_to_resume(options: RunConfig, typed: dict[str, Any]) -> Any:
     return RunFolder.find(options.resume, logging_dir, typed.get("token_string", ""))
 
 
-def _read_settings(path: str) -> dict[str, Any]:
+def _read_settings(path: str) -> SettingValues:
     if not path:
         return {}
     try:
@@ -105,7 +107,7 @@ def _read_settings(path: str) -> dict[str, Any]:
     return settings
 
 
-def _show_dataset(config: TrainConfig, host: Any) -> int:
+def _show_dataset(config: TrainConfig, host: Host) -> int:
     from ..train.dry_run import training_prompts
 
     sizes: Counter[tuple[int, int]] = Counter()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -42,7 +41,7 @@ class Rated:
         """Length of its longest vector ÷ the usual length of a word."""
         return max(self.strength.all_ratios())
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """As JSON values."""
         return {
             "file": str(self.copy.path),

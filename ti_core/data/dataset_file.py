@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from ..errors import ConfigError
 from ..events import Notice
-from ..options import from_dict, leaves, nearest, to_dict
+from ..options import SettingValues, from_dict, leaves, nearest, to_dict
 from .config import DataConfig
 from .folder import Folders, Subset, require_training, with_caption_lines
 
+T = TypeVar("T")
+Number = TypeVar("Number", int, float)
 _MOST_BYTES = 1_000_000
-_LEFT_OUT: dict[str, Any] = {
+_LEFT_OUT: dict[str, object] = {
     "cache_info": False,
     "caption_dropout_every_n_epochs": 0,
     "custom_attributes": {},
@@ -66,7 +68,7 @@ def read_dataset_file(path: Path, config: DataConfig) -> Folders:
     return found
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> SettingValues:
     try:
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
@@ -80,7 +82,7 @@ def _read(path: Path) -> dict[str, Any]:
     return _table(table, "the file", path)
 
 
-def _toml(text: str) -> Any:
+def _toml(text: str) -> SettingValues:
     """Raises ValueError. Python has a reader since 3.11; hosts with 3.10 may lack tomli."""
     try:
         if sys.version_info >= (3, 11):
@@ -93,7 +95,7 @@ def _toml(text: str) -> Any:
     return tomllib.loads(text)
 
 
-def _subsets(table: dict[str, Any], path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _subsets(table: SettingValues, path: Path) -> Iterator[tuple[int, SettingValues]]:
     """(number of the dataset, all settings of one of its subsets)"""
     general = _table(table.get("general", {}), "general", path)
     for number, dataset in enumerate(_list(table.get("datasets", []), "datasets", path)):
@@ -105,7 +107,7 @@ def _subsets(table: dict[str, Any], path: Path) -> Iterator[tuple[int, dict[str,
 
 
 def _folder(
-    settings: dict[str, Any],
+    settings: SettingValues,
     number: int,
     path: Path,
     config: DataConfig,
@@ -137,7 +139,7 @@ def _folder(
 
 
 def _settings(
-    settings: dict[str, Any], image_dir: Path, config: DataConfig, path: Path
+    settings: SettingValues, image_dir: Path, config: DataConfig, path: Path
 ) -> DataConfig:
     """What was typed, with the file's settings in its place."""
     values = to_dict(config)
@@ -168,13 +170,13 @@ def _found(name: str, path: Path) -> Path:
     return beside if not folder.is_dir() and beside.is_dir() else folder
 
 
-def _require_known(table: Mapping[str, Any], known: Any, path: Path) -> None:
+def _require_known(table: SettingValues, known: Sequence[str], path: Path) -> None:
     for key in table:
         if key not in known:
-            raise ConfigError(f"{path}: unknown setting {key!r}", "", nearest(key, list(known)))
+            raise ConfigError(f"{path}: unknown setting {key!r}", "", nearest(key, known))
 
 
-def _value(settings: dict[str, Any], key: str, default: Any, path: Path) -> Any:
+def _value(settings: SettingValues, key: str, default: T, path: Path) -> T:
     """A value of the default's type; a whole number may stand for another."""
     value = settings.get(key, default)
     kinds = (int, float) if type(default) is float else (type(default),)
@@ -183,26 +185,25 @@ def _value(settings: dict[str, Any], key: str, default: Any, path: Path) -> Any:
     return value
 
 
-def _batch_size(settings: dict[str, Any], path: Path) -> int | None:
+def _batch_size(settings: SettingValues, path: Path) -> int | None:
     if "batch_size" not in settings:
         return None
-    size: int = _at_least(_value(settings, "batch_size", 1, path), 1, "batch_size", path)
-    return size
+    return _at_least(_value(settings, "batch_size", 1, path), 1, "batch_size", path)
 
 
-def _at_least(value: Any, low: int, key: str, path: Path) -> Any:
+def _at_least(value: Number, low: int, key: str, path: Path) -> Number:
     if not low <= value <= 1_000_000:
         raise ConfigError(f"{path}: {key} is {value}", "", f"give {low} or more")
     return value
 
 
-def _table(value: Any, what: str, path: Path) -> dict[str, Any]:
+def _table(value: object, what: str, path: Path) -> SettingValues:
     if not isinstance(value, dict):
         raise ConfigError(f"{path}: {what} is no table of settings")
     return value
 
 
-def _list(value: Any, what: str, path: Path) -> list[Any]:
+def _list(value: object, what: str, path: Path) -> list[object]:
     if not isinstance(value, list):
         raise ConfigError(f"{path}: {what} is no list", "", f"write [[{what}]]")
     return value

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
@@ -52,7 +53,7 @@ Picture = Image.Image
 # --- read -------------------------------------------------------------------------------------
 
 
-def read_card(file: BinaryIO, path: Path) -> dict[str, Any]:
+def read_card(file: BinaryIO, path: Path) -> dict[str, object]:
     """The dictionary in a card: A1111's ("string_to_param": {word: tensor}, "name", "step",
     "sd_checkpoint", "sd_checkpoint_name"), or with "clip_l" and "clip_g"; ours has "metadata"
     too. Tensors are fp32 on the CPU. The file is read from its beginning, wherever it stands;
@@ -94,7 +95,7 @@ def _from_margins(data: bytes) -> bytes:
     return inflated(payload, _MOST_JSON_BYTES)
 
 
-def _pixels(data: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _pixels(data: bytes) -> NDArray[np.uint8]:
     """(height, width, 3) of a picture whose size is bearable."""
     width, height = picture_size(data)
     if width * height > _MOST_PIXELS:
@@ -110,15 +111,15 @@ def _pixels(data: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
         raise ValueError(f"the picture is damaged ({error})") from error
 
 
-def _dictionary(text: bytes) -> dict[str, Any]:
+def _dictionary(text: bytes) -> dict[str, object]:
     """The JSON, with tensors; its parts are counted before Python makes objects of them."""
     if len(text) > _MOST_JSON_BYTES or text.count(b",") > _MOST_COMMAS:
         raise ValueError("it holds more numbers than any embedding")
     if text.count(b"[") + text.count(b"{") > _MOST_BRACKETS:
         raise ValueError("its data is of no embedding's form")
-    beside: dict[str, Any] = {}
+    beside: dict[str, object] = {}
 
-    def tensors(found: dict[str, Any]) -> Any:
+    def tensors(found: dict[str, object]) -> object:
         if _TENSOR not in found:
             return found
         numbers = np.array(found.pop(_TENSOR), dtype=np.float64)
@@ -141,7 +142,7 @@ class _Table:
     rows: Tensor
 
 
-def _unwrapped(value: Any) -> Any:
+def _unwrapped(value: object) -> object:
     """Tensors stand at the top of the dictionary or one level below."""
     if isinstance(value, dict):
         return {key: getattr(item, "rows", item) for key, item in value.items()}
@@ -171,7 +172,7 @@ def card_bytes(embedding: Embedding, picture: Picture, ending: str = ".png") -> 
     return _as_webp(card) if ending.lower() == ".webp" else _as_png(card, text)
 
 
-def _content(embedding: Embedding) -> dict[str, Any]:
+def _content(embedding: Embedding) -> dict[str, object]:
     more = {**a1111_fields(embedding), "metadata": embedding.metadata}
     data = a1111(embedding)
     if "string_to_param" in data:
@@ -180,7 +181,7 @@ def _content(embedding: Embedding) -> dict[str, Any]:
     return {first: {**_nested(table), **more}, **dict(others)}
 
 
-def _nested(table: Any) -> dict[str, Any]:
+def _nested(table: Any) -> dict[str, object]:
     return {_TENSOR: table.tolist()}
 
 
@@ -193,7 +194,7 @@ def _captions(embedding: Embedding) -> tuple[str, str, str, str]:
     return f"<{embedding.name}>", checkpoint, digits, steps
 
 
-def _shades(vector: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def _shades(vector: Tensor) -> NDArray[np.uint8]:
     """A1111 paints the first vector's sizes into the margins."""
     sizes = vector[:_MOST_SHADES].double().abs().numpy()
     return np.asarray(sizes / (sizes.max() or 1.0) * 255).astype(np.uint8)

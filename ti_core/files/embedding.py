@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import EmbeddingError
 from ..families import SDXL, by_widths
@@ -97,7 +97,7 @@ def with_metadata(
     architecture: str,
     base_model: str,
     base_hash: str,
-    config: Mapping[str, Any],
+    config: Mapping[str, object],
     *,
     licence: str = "",
     negative: bool = False,

@@ -7,6 +7,7 @@ from typing import Any
 from PIL import ImageFont
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+Text = str | bytes | bytearray
 
 
 def default_font(size: float) -> Font:
@@ -31,21 +32,22 @@ def shortened(text: str, width: float, font: Font) -> str:
 class _Bitmap(ImageFont.ImageFont):
     """Latin letters are all that it has; by itself it raises an error at any other."""
 
-    def __init__(self, font: Any) -> None:
+    def __init__(self, font: Font) -> None:
         vars(self).update(vars(font))
 
-    def getmask(self, text: Any, *args: Any, **options: Any) -> Any:
+    def getmask(self, text: str | bytes, mode: str = "", *_: object, **__: object) -> Any:
         """The letters, to be drawn."""
-        return super().getmask(_latin(text), *args, **options)
+        return super().getmask(_latin(text), mode)
 
-    def getbbox(self, text: Any, *args: Any, **options: Any) -> Any:
+    def getbbox(self, text: Text, *_: object, **__: object) -> tuple[int, int, int, int]:
         """The box around them."""
-        return super().getbbox(_latin(text), *args, **options)
+        return super().getbbox(_latin(text))
 
-    def getlength(self, text: Any, *args: Any, **options: Any) -> Any:
+    def getlength(self, text: Text, *_: object, **__: object) -> int:
         """How long they are."""
-        return super().getlength(_latin(text), *args, **options)
+        return super().getlength(_latin(text))
 
 
-def _latin(text: str) -> str:
-    return text.replace("…", "...").encode("latin-1", "replace").decode("latin-1")
+def _latin(text: Text) -> str:
+    letters = text if isinstance(text, str) else text.decode("latin-1")
+    return letters.replace("…", "...").encode("latin-1", "replace").decode("latin-1")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ..errors import EmbeddingError, FileError
 from ..families import FAMILIES
@@ -15,7 +14,7 @@ from .library_walk import CARDS
 from .notes import TRIGGER, noted_step, translated
 from .reading import read_embeddings
 from .regular_file import open_regular
-from .safetensors_file import read_header, text_metadata
+from .safetensors_file import TensorEntry, read_header, text_metadata
 
 _PLAIN = ({ONE_ENCODER}, *(set(one.widths) for one in FAMILIES.values() if len(one.widths) > 1))
 """What most files hold: layouts that the names of the tensors tell by themselves."""
@@ -71,7 +70,7 @@ def _from_header(path: Path) -> Facts | None:
     return _facts("", shapes, step, {**metadata, **translated(metadata)})
 
 
-def _is_table(entry: dict[str, Any]) -> bool:
+def _is_table(entry: TensorEntry) -> bool:
     shape = entry["shape"]
     sane = len(shape) == 2 and 0 < shape[0] <= _MOST_VECTORS and shape[1] > 0
     return sane and entry["dtype"] in _FLOATS

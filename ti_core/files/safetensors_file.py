@@ -21,6 +21,10 @@ from ..errors import FileError
 from .atomic import write_bytes
 from .regular_file import open_regular
 
+TensorEntry = dict[str, Any]
+"""dtype, shape and data_offsets (bytes after the header) of a tensor."""
+Header = dict[str, TensorEntry]
+"""Tensor name → where it lies; and "__metadata__"."""
 _DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -53,7 +57,7 @@ def write_safetensors(
 
 def to_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
     """The file's content; a function of its arguments alone, metadata in sorted order."""
-    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
+    header: Header = {"__metadata__": dict(sorted(metadata.items()))}
     blocks: list[bytes] = []
     offset = 0
     for key, tensor in sorted(tensors.items()):
@@ -75,7 +79,7 @@ def _tensor_bytes(tensor: Tensor) -> bytes:
     return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
 
 
-def read_header(path: Path) -> dict[str, Any]:
+def read_header(path: Path) -> Header:
     """The JSON header: tensor name → dtype, shape, data_offsets; and "__metadata__".
 
     Raises FileError unless every offset lies inside the file and fits its shape.
@@ -83,7 +87,7 @@ def read_header(path: Path) -> dict[str, Any]:
     return read_directory(path)[1]
 
 
-def read_directory(path: Path) -> tuple[int, dict[str, Any]]:
+def read_directory(path: Path) -> tuple[int, Header]:
     """(byte of the file from which the offsets count, the header); see `read_header`."""
     try:
         with open_regular(path) as file:
@@ -92,7 +96,7 @@ def read_directory(path: Path) -> tuple[int, dict[str, Any]]:
         raise _damaged(path, str(error)) from error
 
 
-def _read_header(file: BinaryIO, path: Path) -> tuple[int, dict[str, Any]]:
+def _read_header(file: BinaryIO, path: Path) -> tuple[int, Header]:
     """(where the tensors begin, the header)"""
     size = os.fstat(file.fileno()).st_size
     start = file.read(8)
@@ -106,7 +110,7 @@ def _read_header(file: BinaryIO, path: Path) -> tuple[int, dict[str, Any]]:
     return 8 + length, header
 
 
-def _parsed(path: Path, text: bytes) -> dict[str, Any]:
+def _parsed(path: Path, text: bytes) -> Header:
     if text.count(b"{") + text.count(b"[") > _MOST_BRACKETS:
         raise _damaged(path, "its header has more entries than any model needs")
     try:
@@ -118,7 +122,7 @@ def _parsed(path: Path, text: bytes) -> dict[str, Any]:
     return header
 
 
-def _check_header(path: Path, header: dict[str, Any], room: int) -> None:
+def _check_header(path: Path, header: Header, room: int) -> None:
     for key, entry in header.items():
         if key == "__metadata__":
             if not isinstance(entry, dict):
@@ -148,7 +152,7 @@ def _fits(entry: Any, room: int) -> bool:
 
 
 def read_safetensors(
-    path: Path, wanted: Callable[[dict[str, Any]], Iterable[str]] = list
+    path: Path, wanted: Callable[[Header], Iterable[str]] = list
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """What is in a file; see `safetensors_in`."""
     with open_regular(path) as file:
@@ -156,7 +160,7 @@ def read_safetensors(
 
 
 def safetensors_in(
-    file: BinaryIO, path: Path, wanted: Callable[[dict[str, Any]], Iterable[str]] = list
+    file: BinaryIO, path: Path, wanted: Callable[[Header], Iterable[str]] = list
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     """(tensors on the CPU, metadata). The file is read from its beginning, wherever it stands;
     `path` is its name in errors.
@@ -174,7 +178,7 @@ def safetensors_in(
     return tensors, metadata
 
 
-def text_metadata(header: dict[str, Any]) -> dict[str, str]:
+def text_metadata(header: Header) -> dict[str, str]:
     """Take the metadata out of a header: text by name, as the format wants it; what is no text is
     left out, and letters that no file or terminal can take are replaced."""
     found = header.pop("__metadata__", {})
@@ -186,7 +190,7 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _read_tensor(file: BinaryIO, path: Path, start: int, key: str, entry: dict[str, Any]) -> Tensor:
+def _read_tensor(file: BinaryIO, path: Path, start: int, key: str, entry: TensorEntry) -> Tensor:
     dtype = _DTYPES.get(entry["dtype"])
     if dtype is None:
         raise _damaged(path, f"tensor {key!r} has the unknown type {entry['dtype']!r}")

@@ -13,7 +13,6 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -103,7 +102,7 @@ def _spelled(embedding: Embedding) -> str:
     return "\n".join(f"{key}: {value}" for key, value in lines.items() if value)
 
 
-def _marked_json(told: dict[str, Any]) -> bytes:
+def _marked_json(told: dict[str, object]) -> bytes:
     marked = {**told, _MARK: _digest(told)}
     return json.dumps(marked, indent=4, ensure_ascii=False).encode()
 
@@ -116,7 +115,7 @@ def _is_our_json(data: bytes) -> bool:
     return isinstance(told, dict) and told.pop(_MARK, None) == _digest(told)
 
 
-def _digest(told: dict[str, Any]) -> str:
+def _digest(told: dict[str, object]) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from ..families import by_widths
 from ..files.embedding import Embedding, for_encoders, with_metadata
@@ -17,7 +16,7 @@ _ARCHITECTURE = "modelspec.architecture"
 
 def with_recipe(
     embedding: Embedding,
-    recipe: Mapping[str, Any],
+    recipe: Mapping[str, object],
     used: Sequence[Embedding] = (),
     facts: ModelFacts | None = None,
 ) -> Embedding:
@@ -39,7 +38,7 @@ def with_recipe(
     return replace(embedding, metadata={**agreed, **described})
 
 
-def recipe_before(embedding: Embedding) -> Any:
+def recipe_before(embedding: Embedding) -> object:
     """The recipe or the settings that made an embedding, to be kept in a new recipe; or None."""
     try:
         return json.loads(embedding.metadata.get("ti.config", "null"))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import Field, dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from ..data.config import DataConfig
 from ..data.latent_cache.config import CacheConfig
@@ -280,6 +280,7 @@ class BaseTrainConfig(ABC):
     A subclass is a frozen dataclass of these groups and the one of its learnable.
     """
 
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     data: DataConfig
     optimizer: OptimizerConfig
     compute: ComputeConfig

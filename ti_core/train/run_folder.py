@@ -14,12 +14,13 @@ import datetime
 import io
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from ..errors import StorageError, TrainingError
 from ..events import Event
 from ..files.atomic import make_folder, storage_error, write_bytes
+from ..options import SettingValues
 from .events import StepDone
 
 CSV_NAME = "textual_inversion_loss.csv"
@@ -84,12 +85,12 @@ class RunFolder:
         suffix = f"-{number}" if number else ""
         return self.path / "images" / f"{name}-{step:06d}{suffix}.png"
 
-    def write_settings(self, settings: dict[str, Any]) -> None:
+    def write_settings(self, settings: SettingValues) -> None:
         """Everything needed to start this run again."""
         text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
         write_bytes(self.path / "settings.json", text.encode())
 
-    def read_settings(self) -> dict[str, Any]:
+    def read_settings(self) -> SettingValues:
         """What `write_settings` wrote. Raises TrainingError when it is damaged."""
         try:
             settings = json.loads((self.path / "settings.json").read_text(encoding="utf-8"))
@@ -122,7 +123,7 @@ class RunFolder:
         self._filter("events.jsonl", lambda line: _event_step(line) <= step)
         self._filter(CSV_NAME, lambda line: _csv_step(line) <= step)
 
-    def _filter(self, name: str, keep: Any) -> None:
+    def _filter(self, name: str, keep: Callable[[str], bool]) -> None:
         path = self.path / name
         if path.exists():
             kept = [line for line in _whole_lines(path) if keep(line)]

@@ -14,7 +14,7 @@ import re
 import time
 import zlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import PIL
 
@@ -136,7 +136,7 @@ def _read(path: Path) -> dict[str, _Seen]:
 
 
 def _seen(
-    size: Any, inode: Any, changed: Any, touched: Any, digest: Any, width: Any, height: Any
+    size: int, inode: int, changed: int, touched: int, digest: str, width: int, height: int
 ) -> _Seen:
     """Raises ValueError or TypeError for values that nobody has written."""
     whole = (size, inode, changed, touched, width, height)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 from PIL import Image
 
 from ...errors import HostError, setting
 from .config import CaptionConfig
 
+if TYPE_CHECKING:
+    from .captions import Describer
 
-def blip(config: CaptionConfig) -> Any:
-    """A describer (`captions.Describer`) that asks BLIP; A1111's settings: 24 to 48 tokens, one
+T = TypeVar("T")
+
+
+def blip(config: CaptionConfig) -> Describer:
+    """A describer that asks BLIP; A1111's settings: 24 to 48 tokens, one
     beam.
 
     Raises HostError when transformers is not installed or the model is not on this computer.
@@ -26,8 +32,9 @@ def blip(config: CaptionConfig) -> Any:
             f"transformers is not installed ({error})",
             f"pip install transformers, or leave {setting('blip_model')} out",
         ) from error
-    processor = _loaded(BlipProcessor, config.blip_model)
-    model = _loaded(BlipForConditionalGeneration, config.blip_model, use_safetensors=True).eval()
+    name, load = config.blip_model, BlipForConditionalGeneration.from_pretrained
+    processor = _loaded(BlipProcessor.from_pretrained, name)
+    model = _loaded(load, name, use_safetensors=True).eval()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device)
 
@@ -47,9 +54,9 @@ def blip(config: CaptionConfig) -> Any:
     return describe
 
 
-def _loaded(kind: Any, name: str, **how: Any) -> Any:
+def _loaded(load: Callable[..., T], name: str, **how: object) -> T:
     try:
-        return kind.from_pretrained(name, local_files_only=True, **how)
+        return load(name, local_files_only=True, **how)
     except Exception as error:  # transformers raises many kinds for files that are missing or odd
         raise HostError(
             f"the BLIP model {name} cannot be loaded",

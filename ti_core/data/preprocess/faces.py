@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from ...errors import HostError
+
+if TYPE_CHECKING:
+    from cv2 import CascadeClassifier
 
 Face = tuple[int, int, int, int]
 """left, top, right, bottom in pixels"""
@@ -54,7 +58,7 @@ def opencv_faces() -> FaceFinder:
     return lambda image: _faces_in(image, found)
 
 
-def _classifier(cv2: Any, name: str) -> Any | None:
+def _classifier(cv2: ModuleType, name: str) -> CascadeClassifier | None:
     try:
         path = Path(cv2.data.haarcascades) / f"haarcascade_{name}.xml"
         classifier = cv2.CascadeClassifier(str(path)) if path.is_file() else None
@@ -63,7 +67,7 @@ def _classifier(cv2: Any, name: str) -> Any | None:
     return None if classifier is None or classifier.empty() else classifier
 
 
-def _faces_in(image: Image.Image, classifiers: list[Any]) -> list[Face]:
+def _faces_in(image: Image.Image, classifiers: list[CascadeClassifier]) -> list[Face]:
     grey = np.asarray(image.convert("L"))
     least = max(1, int(min(image.size) * SMALLEST))
     for classifier in classifiers:

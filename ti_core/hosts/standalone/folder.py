@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 from ...diffusion import Ddpm, Prediction
 from ...errors import CheckpointError, HostError
 from ...families import SD1, SD2, SDXL, EncoderSpec, Family
+from ...options import SettingValues
 from .checkpoint.keys_text import PROJECTION, convert_clip
 from .checkpoint.noise_schedule import alphas_from_config
 from .checkpoint.reading import read_state_dict
@@ -72,7 +72,7 @@ def download(name: str) -> Path:
         raise HostError(f"'{name}' could not be fetched from the hub", str(error)) from error
 
 
-def _config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+def _config(folder: Path, name: str = "config.json") -> SettingValues:
     path = folder / name
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -86,7 +86,7 @@ def _config(folder: Path, name: str = "config.json") -> dict[str, Any]:
     return content
 
 
-def _family(folder: Path, unet: dict[str, Any]) -> Family:
+def _family(folder: Path, unet: SettingValues) -> Family:
     """SDXL tells the UNet sizes; SD2's text encoder is OpenCLIP, whose activation is plain gelu."""
     if unet.get("addition_embed_type") == "text_time":
         return SDXL
@@ -94,14 +94,14 @@ def _family(folder: Path, unet: dict[str, Any]) -> Family:
     return SD1 if text.get("hidden_act", "quick_gelu") == "quick_gelu" else SD2
 
 
-def _prediction(scheduler: dict[str, Any]) -> Prediction:
+def _prediction(scheduler: SettingValues) -> Prediction:
     kind = scheduler.get("prediction_type", "epsilon")
     if kind not in ("epsilon", "v_prediction"):
         raise CheckpointError(f"a model that predicts '{kind}' is not supported")
     return "v_prediction" if kind == "v_prediction" else "epsilon"
 
 
-def _resolution(unet: dict[str, Any], vae: dict[str, Any]) -> int:
+def _resolution(unet: SettingValues, vae: SettingValues) -> int:
     """0 if the folder does not say it."""
     size = unet.get("sample_size")
     if not isinstance(size, int):

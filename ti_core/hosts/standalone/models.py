@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +17,13 @@ from torch import Tensor, nn
 from ...diffusion import Ddpm
 from ...errors import CheckpointError
 from ...families import Family, LatentFormat
+from ...options import SettingValues
 from ..common.session import Part
 from .checkpoint.architecture import TextShape, UNetShape, VAEShape
 from .vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, UNet2DConditionModel
 
 _WRAPPER = "text_model."
 
@@ -187,7 +191,7 @@ def unet_from_shape(
     return lambda: _unet_class()(**config)
 
 
-def _unet_config(shape: UNetShape, side: int) -> dict[str, Any]:
+def _unet_config(shape: UNetShape, side: int) -> SettingValues:
     if shape.depths[-1] not in (0, shape.middle_depth) or not shape.middle_depth:
         raise CheckpointError("the UNet has an unknown layout", "its middle differs in depth")
     down = ("CrossAttnDownBlock2D" if depth else "DownBlock2D" for depth in shape.depths)
@@ -208,7 +212,7 @@ def _unet_config(shape: UNetShape, side: int) -> dict[str, Any]:
     }
 
 
-def _added_input(shape: UNetShape, pooled_width: int) -> dict[str, Any]:
+def _added_input(shape: UNetShape, pooled_width: int) -> SettingValues:
     """SDXL's second input: pooled text, and six numbers about the picture's size."""
     size_width, rest = divmod((shape.added_width or 0) - pooled_width, 6)
     if rest or size_width <= 0:
@@ -223,7 +227,7 @@ def _added_input(shape: UNetShape, pooled_width: int) -> dict[str, Any]:
 def vae_from_shape(shape: VAEShape, resolution: int, scale: float) -> Callable[[], nn.Module]:
     """Creates diffusers' AutoencoderKL of this shape."""
     levels = len(shape.widths)
-    config: dict[str, Any] = {
+    config: SettingValues = {
         "sample_size": resolution,
         "down_block_types": ("DownEncoderBlock2D",) * levels,
         "up_block_types": ("UpDecoderBlock2D",) * levels,
@@ -255,14 +259,14 @@ def text_from_shape(shape: TextShape, layers: int) -> Callable[[], nn.Module]:
     )
 
 
-def unet_from_config(config: Mapping[str, Any]) -> Callable[[], nn.Module]:
+def unet_from_config(config: SettingValues) -> Callable[[], nn.Module]:
     """Creates diffusers' UNet from a folder's `config.json`."""
-    return lambda: _unet_class().from_config(dict(config))
+    return lambda: _unet_class().from_config(config)
 
 
-def vae_from_config(config: Mapping[str, Any]) -> Callable[[], nn.Module]:
+def vae_from_config(config: SettingValues) -> Callable[[], nn.Module]:
     """Creates diffusers' AutoencoderKL from a folder's `config.json`."""
-    return lambda: _vae_class().from_config(dict(config))
+    return lambda: _vae_class().from_config(config)
 
 
 _TEXT_FIELDS = (
@@ -272,7 +276,7 @@ _TEXT_FIELDS = (
 ).split()
 
 
-def text_from_config(config: Mapping[str, Any]) -> Callable[[], nn.Module]:
+def text_from_config(config: SettingValues) -> Callable[[], nn.Module]:
     """Creates transformers' CLIPTextModel from a folder's `config.json`."""
     from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -280,13 +284,13 @@ def text_from_config(config: Mapping[str, Any]) -> Callable[[], nn.Module]:
     return lambda: CLIPTextModel(CLIPTextConfig(**fields))
 
 
-def _unet_class() -> Any:
+def _unet_class() -> type[UNet2DConditionModel]:
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel
 
 
-def _vae_class() -> Any:
+def _vae_class() -> type[AutoencoderKL]:
     from diffusers import AutoencoderKL
 
     return AutoencoderKL

@@ -17,10 +17,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ...errors import CheckpointError, HostError
 from ...port.spelling import WORD_END, byte_letters
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
 
 _FILE = "bpe_simple_vocab_16e6.txt.gz"
 _SHA256 = "924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a"
@@ -37,8 +40,7 @@ PAD_OPEN_CLIP = 0
 class Vocabulary:
     """One encoder's tokenizer."""
 
-    tokenizer: Any
-    """transformers' CLIPTokenizer."""
+    tokenizer: CLIPTokenizer
     pad: int
     """Id that fills a chunk after its end mark."""
 
@@ -83,7 +85,7 @@ def standard_vocabulary(tokenizer: Path | None, open_clip: bool) -> Vocabulary:
     return Vocabulary(loaded, PAD_OPEN_CLIP if open_clip else int(loaded.eos_token_id))
 
 
-def _load(folder: Path) -> Any:
+def _load(folder: Path) -> CLIPTokenizer:
     """A tokenizer from `vocab.json` and `merges.txt` alone.
 
     The other files are left out because SDXL's second folder declares "!" a special token (for
@@ -120,7 +122,7 @@ def _pad_mark(folder: Path) -> str | None:
 
 
 @lru_cache(maxsize=1)
-def _packaged() -> Any:
+def _packaged() -> CLIPTokenizer:
     """A tokenizer from the packaged table, through the two files that transformers reads."""
     vocabulary, merges = _tables(_packaged_file())
     with tempfile.TemporaryDirectory(prefix="clip-vocabulary-") as name:

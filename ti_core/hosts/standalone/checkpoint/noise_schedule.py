@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from ....errors import CheckpointError
+from ....options import SettingValues
 
 
 def stable_diffusion_alphas(zero_terminal_snr: bool = False) -> Tensor:
@@ -15,7 +14,7 @@ def stable_diffusion_alphas(zero_terminal_snr: bool = False) -> Tensor:
     return _alphas(_scaled_linear(0.00085, 0.012, 1000), zero_terminal_snr)
 
 
-def alphas_from_config(config: dict[str, Any]) -> Tensor:
+def alphas_from_config(config: SettingValues) -> Tensor:
     """(T,) ᾱ of a diffusers `scheduler_config.json`."""
     trained = config.get("trained_betas")
     start, end = config.get("beta_start", 0.00085), config.get("beta_end", 0.012)
