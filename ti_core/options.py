@@ -16,31 +16,18 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from functools import partial
-from typing import (
-    Any,
-    ClassVar,
-    Literal,
-    Protocol,
-    TypeVar,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import ConfigError, setting
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance as Config
 
 T = TypeVar("T")
 Leaf = tuple[tuple[str, ...], Field[object]]
 """(path, field) of a setting."""
 SettingValues = dict[str, Any]
 """Settings by name, flat or in groups, not checked yet: as JSON and forms have them."""
-
-
-class Config(Protocol):
-    """A frozen dataclass of options, and of groups of them."""
-
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
 @dataclass(frozen=True)

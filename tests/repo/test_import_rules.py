@@ -86,7 +86,8 @@ def _library_allowed(module: str, package: str) -> bool:
     rooms = LIBRARIES.get(package, ())
     excepted = [room.removeprefix("not ") for room in rooms if room.startswith("not ")]
     allowed = within(module, *rooms) and not within(module, *excepted)
-    return allowed or package in (*sys.stdlib_module_names, "tomllib")  # since Python 3.11
+    standard = (*sys.stdlib_module_names, "tomllib", "_typeshed")  # since 3.11; types only
+    return allowed or package in standard
 
 
 def _reaches_the_core(module: str, name: str) -> bool:
