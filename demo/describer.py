@@ -11,11 +11,10 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from drawing.outlines import outline
+from drawing.textures import texture
 from PIL import Image, ImageDraw
 from torch import nn
-
-from ti_core.demo.outlines import outline
-from ti_core.demo.textures import texture
 
 GLYPH = 32
 WORD_SPREAD = 0.1  # standard deviation of a word vector's entries

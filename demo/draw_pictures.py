@@ -15,7 +15,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ti_core.demo.world import HELD_OUT, SIZE, Concept, Scene, draw  # noqa: E402
+from drawing.world import draw  # noqa: E402
+
+from ti_core.demo.scene import HELD_OUT, SIZE, Concept, Scene  # noqa: E402
 
 #: What differs between the five pictures of a concept, unless the concept itself decides it.
 VARIATIONS = (

@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from ti_core.cli.standalone import ModelConfig, open_host  # noqa: E402
 from ti_core.demo.job import DemoConfig, run_demo  # noqa: E402
-from ti_core.demo.world import HELD_OUT  # noqa: E402
+from ti_core.demo.scene import HELD_OUT  # noqa: E402
 from ti_core.port.session import Host  # noqa: E402
 from ti_core.train.control import Control  # noqa: E402
 

@@ -9,8 +9,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from drawing.captions import random_scene
+from drawing.world import draw
 
-from ti_core.demo.world import SIZE, Scene, draw, random_scene
+from ti_core.demo.scene import SIZE, Scene
 
 _CHUNK = 512
 

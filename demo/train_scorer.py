@@ -27,10 +27,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from describer import shape_glyph, texture_glyph  # noqa: E402
+from drawing.captions import random_scene  # noqa: E402
+from drawing.styles import style  # noqa: E402
+from drawing.world import draw  # noqa: E402
 
+from ti_core.demo.scene import Scene  # noqa: E402
 from ti_core.demo.scorer import HEADS, SHAPES, TEXTURES, UNNAMED, Eye, Scorer  # noqa: E402
-from ti_core.demo.styles import style  # noqa: E402
-from ti_core.demo.world import Scene, draw, random_scene  # noqa: E402
 from ti_core.files.safetensors_file import write_safetensors  # noqa: E402
 
 TRAIN, TEST, EPOCHS, BATCH, RATE = 32_000, 3_000, 8, 64, 2e-3

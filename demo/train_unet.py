@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from describer import JITTER, WORD_SPREAD, Describer, shape_glyph, texture_glyph
 from diffusers import DDIMScheduler, UNet2DConditionModel
+from drawing.captions import caption
 from torch import nn
 from train_optimizer import MuonAndAdam
 from train_tokenizer import END, LENGTH, START
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from ti_core.demo import lexicon
-from ti_core.demo.world import Scene, caption
+from ti_core.demo.scene import Scene
 
 Tensors = tuple[torch.Tensor, ...]
 WIDTH, PICTURES, STEPS = 128, 24, 7_200

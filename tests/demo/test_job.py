@@ -11,7 +11,7 @@ from PIL import Image
 from ti_core.cli.main import main
 from ti_core.demo.assets import model_folder, pictures_folder, scorer_file
 from ti_core.demo.report import DemoReport, html_page
-from ti_core.demo.world import HELD_OUT
+from ti_core.demo.scene import HELD_OUT
 from ti_core.files.reading import read_embedding
 
 MOST_BYTES = 12_000_000

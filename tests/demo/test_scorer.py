@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawing.world import draw
 from PIL import Image
 
+from ti_core.demo.scene import HELD_OUT, Concept, Scene
 from ti_core.demo.scorer import Scorer
-from ti_core.demo.world import HELD_OUT, Concept, Scene, draw
 
 WEIGHTS = Path(__file__).parents[2] / "demo" / "scorer.safetensors"
 

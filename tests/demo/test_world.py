@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawing.captions import caption, random_scene
+from drawing.styles import style
+from drawing.world import draw
 
 from ti_core.demo import lexicon
-from ti_core.demo.styles import style
-from ti_core.demo.world import HELD_OUT, Concept, Scene, caption, draw, is_held_out, random_scene
+from ti_core.demo.scene import HELD_OUT, Concept, Scene, is_held_out
 
 ROUNDS = 400
 

@@ -33,8 +33,8 @@ from ..train.initialization import starting_rows
 from ..train.loop import train
 from .assets import pictures_folder, scorer_file
 from .report import DemoReport, write_report
+from .scene import HELD_OUT, Concept
 from .scorer import Scorer
-from .world import HELD_OUT, Concept
 
 SAMPLING_STEPS = 20
 CFG_SCALE = 8.0

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+SIZE = 96
+"""Side in pixels of the world's pictures."""
+
 
 @dataclass(frozen=True)
 class Scene:

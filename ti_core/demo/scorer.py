@@ -19,8 +19,7 @@ from torch import nn
 
 from ..files.safetensors_file import read_safetensors
 from . import lexicon as words
-from .scene import Concept
-from .world import SIZE
+from .scene import SIZE, Concept
 
 UNNAMED = "other"
 SHAPES = (*words.NAMED_SHAPES, *words.HELD_OUT_SHAPES, UNNAMED)

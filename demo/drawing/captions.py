@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from . import lexicon as words
-from .scene import Scene, is_held_out
+from ti_core.demo import lexicon as words
+from ti_core.demo.scene import Scene, is_held_out
 
 _DEFAULTS = {
     "texture": "plain", "style": "flat", "size": "medium", "place": "centre", "count": "one",

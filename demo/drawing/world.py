@@ -1,7 +1,6 @@
 """The world of the demo model: draws the picture of a scene.
 
 Everything is drawn from a `Scene` alone, so a picture is a function of a few words and a seed.
-The rest of the world's vocabulary is re-exported here: one import is enough.
 """
 
 from __future__ import annotations
@@ -10,18 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from . import lexicon as words
-from .captions import caption, random_scene
+from ti_core.demo import lexicon as words
+from ti_core.demo.scene import SIZE, Scene
+
 from .outlines import Numbers, outline
-from .scene import HELD_OUT, Concept, Scene, is_held_out
 from .styles import Mask, Style, finished, grown, moved, soft_field, style
 from .textures import texture
 
-__all__ = [
-    "HELD_OUT", "SIZE", "Concept", "Scene", "caption", "draw", "is_held_out", "random_scene",
-]  # fmt: skip
-
-SIZE = 96
 _RADII = {"small": 19.0, "medium": 28.0, "big": 37.0}
 _WAYS = {"left": (-1, 0), "right": (1, 0), "top": (0, -1), "bottom": (0, 1), "centre": (0, 0)}
 _LAYOUTS = {

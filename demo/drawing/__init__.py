@@ -1,0 +1,1 @@
+"""The world of the demo model, drawn: pictures of scenes and sentences about them."""
