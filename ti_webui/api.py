@@ -25,24 +25,21 @@ from typing import Any
 from fastapi import APIRouter, Body
 from fastapi.responses import FileResponse, JSONResponse
 
-from ti_core import __version__
+from ti_core import __version__, options
 from ti_core.errors import ConfigError, HostError, NotFoundError, TIError, codes_of, setting
-from ti_core.options import (
-    about,
-    choices_of,
-    from_dict,
-    leaves,
-    make_config,
-    nearest,
-    owner,
-    value_type,
-)
 from ti_core.train.config import EmbeddingConfig, TrainConfig
 
 from .creation import start_creation
 from .job import Job
 from .studio import Studio
-from .training import SETTLED, new_request, resumable, resume_request, settings_of_page, start
+from .training import (
+    SETTLED,
+    find_resumable,
+    new_request,
+    resume_request,
+    settings_of_page,
+    start_training,
+)
 
 WISHES: dict[str, str] = {
     "stop": "finish",
@@ -97,7 +94,7 @@ class _Api:
         """Everything that can be set, and the model that it is for."""
         return {
             "version": __version__,
-            "train": [_described(path) for path in _open_settings()],
+            "train": [_setting_schema(path, item) for path, item in _open_settings()],
             "model": _model(self.studio),
         }
 
@@ -113,18 +110,18 @@ class _Api:
         settings = {**settings_of_page(self.studio), **_settings(body.get("settings", {}))}
         if body.get("resume"):
             name = str(body["resume"])
-            found = resumable(self.studio, name, str(settings["logging_dir"]))
+            found = find_resumable(self.studio, name, str(settings["logging_dir"]))
             order = resume_request(found, name, _whole(settings.get("max_train_steps", 0)))
         else:
-            order = new_request(self.studio, make_config(TrainConfig, settings))
-        return _stands(start(self.studio, order))
+            order = new_request(self.studio, options.make_config(TrainConfig, settings))
+        return _stands(start_training(self.studio, order))
 
     @_answered
     def create(self, body: dict[str, Any] = Body(default={})) -> Any:  # noqa: B008
         """EmbeddingConfig's settings, and "overwrite"."""
         wanted = dict(body)
         overwrite = wanted.pop("overwrite", False) is True
-        job = start_creation(self.studio, from_dict(EmbeddingConfig, wanted), overwrite)
+        job = start_creation(self.studio, options.from_dict(EmbeddingConfig, wanted), overwrite)
         job.wait()
         if job.failure is not None:
             raise job.failure
@@ -154,7 +151,7 @@ class _Api:
         """Ask something of a job that goes on."""
         job = self._job(job_id)
         if wish not in WISHES:
-            raise NotFoundError(f"no job can {wish!r}", "", nearest(wish, list(WISHES)))
+            raise NotFoundError(f"no job can {wish!r}", "", options.nearest(wish, list(WISHES)))
         if job.standing.over:
             raise HostError(f"the job is over: {job.standing.state}")
         getattr(job.control, WISHES[wish])()
@@ -167,8 +164,8 @@ class _Api:
         return job
 
 
-def _open_settings() -> list[tuple[str, ...]]:
-    return [path for path, _ in leaves(TrainConfig) if path[-1] not in SETTLED]
+def _open_settings() -> list[tuple[tuple[str, ...], dataclasses.Field[Any]]]:
+    return [(path, item) for path, item in options.leaves(TrainConfig) if item.name not in SETTLED]
 
 
 def _settings(given: Any) -> dict[str, Any]:
@@ -176,9 +173,8 @@ def _settings(given: Any) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise ConfigError("settings are no object", "", 'write {"settings": {"NAME": VALUE}}')
     names: dict[str, str] = {}
-    for path, item in leaves(TrainConfig):
-        if path[-1] not in SETTLED:
-            names |= dict.fromkeys((item.name, *about(item).aliases), item.name)
+    for _, item in _open_settings():
+        names |= dict.fromkeys((item.name, *options.about(item).aliases), item.name)
     _only(given, tuple(names))
     return {names[name]: value for name, value in given.items()}
 
@@ -186,7 +182,7 @@ def _settings(given: Any) -> dict[str, Any]:
 def _only(given: Mapping[str, Any], known: Sequence[str]) -> None:
     for name in given:
         if name not in known:
-            raise ConfigError(f"unknown setting {name!r}", "", nearest(name, known))
+            raise ConfigError(f"unknown setting {name!r}", "", options.nearest(name, known))
 
 
 def _whole(value: Any) -> int:
@@ -195,11 +191,10 @@ def _whole(value: Any) -> int:
     return value
 
 
-def _described(path: tuple[str, ...]) -> dict[str, Any]:
-    holder = owner(TrainConfig, path)
-    item = next(f for f in dataclasses.fields(holder) if f.name == path[-1])
-    wanted, optional = value_type(holder, item)
-    known = dataclasses.asdict(about(item))
+def _setting_schema(path: tuple[str, ...], item: dataclasses.Field[Any]) -> dict[str, Any]:
+    holder = options.owner(TrainConfig, path)
+    wanted, optional = options.value_type(holder, item)
+    known = dataclasses.asdict(options.about(item))
     low, high = known.pop("limits")
     return {
         "name": item.name,
@@ -207,7 +202,7 @@ def _described(path: tuple[str, ...]) -> dict[str, Any]:
         "type": getattr(wanted, "__name__", str(wanted)) if wanted in _SIMPLE else str(wanted),
         "optional": optional,
         "default": item.default,
-        "choices": choices_of(holder, item),
+        "choices": options.choices_of(holder, item),
         "low": low,
         "high": high,
         **known,
@@ -219,9 +214,8 @@ _SIMPLE = (int, float, str, bool)
 
 def _model(studio: Studio) -> dict[str, Any] | None:
     """None while no model is loaded."""
-    try:
-        facts = studio.host().describe()
-    except HostError:
+    facts = studio.facts()
+    if facts is None:
         return None
     return {
         "family": facts.family.id,

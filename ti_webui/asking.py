@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from ti_core.errors import HostError
+from ti_core.files.embedding import Embedding
 from ti_core.port.session import Host, Session
+from ti_core.tools.rescaling import factors_for
 from ti_core.tools.vocabulary import median_lengths
 
 from .job import Job
@@ -29,13 +31,22 @@ def ask(studio: Studio, name: str, question: Callable[[Host, Session], T]) -> T:
             answers.append(question(host, session))
         return None
 
-    job = studio.jobs.start("other", name, work, studio.claim, studio.run)
+    job = studio.start("other", name, work)
     job.wait()
     if job.failure:
         raise job.failure
     if not answers:
         raise HostError(f"{name} went wrong", job.standing.error)
     return answers[0]
+
+
+def factors_to_strength(studio: Studio, found: Embedding, strength: float) -> dict[str, float]:
+    """As `rescaling.factors_for`, asked of the studio's model."""
+    return ask(
+        studio,
+        "strength",
+        lambda host, session: factors_for(strength, found, host.describe(), session),
+    )
 
 
 def usual_lengths(studio: Studio, host: Host, session: Session) -> Mapping[str, float]:
@@ -49,8 +60,6 @@ def usual_lengths(studio: Studio, host: Host, session: Session) -> Mapping[str, 
 
 def known_lengths(studio: Studio) -> Mapping[str, float]:
     """The same, if they are known without asking the model; else nothing."""
-    try:
-        facts = studio.host().describe()
-    except HostError:
-        return {}
-    return studio.usual_lengths.get((facts.checkpoint_name, facts.checkpoint_hash), {})
+    facts = studio.facts()
+    key = facts and (facts.checkpoint_name, facts.checkpoint_hash)
+    return studio.usual_lengths.get(key, {}) if key else {}

@@ -16,6 +16,6 @@ def start_creation(studio: Studio, config: EmbeddingConfig, overwrite: bool) -> 
 
     def work(job: Job) -> Path:
         host, folder = studio.host(), studio.save_dir()
-        return create_embedding(config, host, folder, overwrite, job.tell)
+        return create_embedding(config, host, folder, overwrite, job.emit)
 
-    return studio.jobs.start("create", config.token_string, work, studio.claim, studio.run)
+    return studio.start("create", config.token_string, work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ti_core.train.plot import smoothed
+from ti_core.train.plot import loss_range, moving_average
 
 _WIDTH, _HEIGHT = 640, 200
 _LEFT, _BOTTOM, _TOP = 52, 22, 8
@@ -23,9 +23,9 @@ def curve(
     if len(shown) < 2:
         return ""
     steps, losses = [step for step, _ in shown], [loss for _, loss in shown]
-    mean = smoothed(losses, 0.9 if len(losses) < 200 else 0.97)
-    low, high = _range(losses)
-    place = _Place(steps[0], max(steps[-1], steps[0] + 1), low, high)
+    mean = moving_average(losses, 0.9 if len(losses) < 200 else 0.97)
+    low, high = loss_range(losses)
+    place = _Place(steps[0], max(steps[-1], steps[0] + 1), max(0.0, low), high)
     marks = "".join(_mark(place, end) for _, end, _ in segments if steps[0] < end < steps[-1])
     return (
         f'<svg class="ti-curve" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
@@ -51,15 +51,6 @@ class _Place:
     def all(self, steps: Sequence[int], losses: Sequence[float]) -> str:
         pairs = zip(steps, losses, strict=True)
         return " ".join(f"{self.x(step):.1f},{self.y(loss):.1f}" for step, loss in pairs)
-
-
-def _range(losses: Sequence[float]) -> tuple[float, float]:
-    """The middle 98 %: one outlier must not flatten the curve. No loss is below 0."""
-    ordered = sorted(losses)
-    cut = len(ordered) // 100
-    low, high = ordered[cut], ordered[-1 - cut]
-    margin = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
-    return max(0.0, low - margin), high + margin
 
 
 def _axes(place: _Place) -> str:

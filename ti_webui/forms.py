@@ -14,18 +14,10 @@ import gradio as gr
 
 from ti_core.data.config import LONGEST_SIDE
 from ti_core.families import SIDE_STEP
-from ti_core.options import (
-    about,
-    choices_of,
-    leaves,
-    make_config,
-    owner,
-    title_of,
-    value_type,
-)
+from ti_core.options import about, choices_of, leaves, make_config, owner, title_of, value_type
 
-from .gradio_versions import Input, Updates, made
-from .markup import in_words
+from .gradio_versions import Input, Updates, component
+from .markup import with_labels
 
 T = TypeVar("T")
 _WIDEST_SLIDER = 200
@@ -53,7 +45,8 @@ class Form(Generic[T]):
         """Make the component of a setting at this place of the page."""
         holder, item = self._fields[name]
         if value_type(holder, item)[0] == tuple[int, int]:
-            return self._add_sizes(item)
+            self.components |= size_sliders(self.prefix, self.defaults.get(item.name) or (0, 0))
+            return self.components["height"]
         component = self._component(holder, item, looks)
         self.components[name] = component
         return component
@@ -113,24 +106,11 @@ class Form(Generic[T]):
         value = self.defaults.get(item.name, item.default)
         wishes |= {
             "label": known.label,
-            "info": in_words(known.help),
+            "info": with_labels(known.help),
             "value": "\n".join(value) if isinstance(value, tuple) else value,
             "elem_id": f"{self.prefix}_{item.name}",
         }
-        return made(kind, **(wishes | looks))
-
-    def _add_sizes(self, item: Field[object]) -> Input:
-        size = self.defaults.get(item.name) or (0, 0)
-        for name, value in zip(("width", "height"), size, strict=True):
-            self.components[name] = made(
-                gr.Slider,
-                label=name.title(),
-                value=value,
-                info="0 is the size that the model was made for",
-                elem_id=f"{self.prefix}_{name}",
-                **SIZES,
-            )
-        return self.components["height"]
+        return component(kind, **(wishes | looks))
 
     def _read(self, name: str, value: object) -> object:
         if name not in self._fields:
@@ -142,6 +122,22 @@ class Form(Generic[T]):
         if optional and value in ("", None):
             return None
         return "" if wanted is str and value is None else value
+
+
+def size_sliders(prefix: str, size: tuple[int, int] = (0, 0)) -> dict[str, gr.Slider]:
+    """ "width" and "height" → their component."""
+    info = "0 is the size that the model was made for"
+    return {
+        name: component(
+            gr.Slider,
+            label=name.title(),
+            value=value,
+            info=info,
+            elem_id=f"{prefix}_{name}",
+            **SIZES,
+        )
+        for name, value in zip(("width", "height"), size, strict=True)
+    }
 
 
 def shown_as(holder: type, item: Field[object]) -> Shown | None:

@@ -17,7 +17,7 @@ Updates = list[Any]
 MAJOR = int(gr.__version__.split(".")[0])
 
 
-def made(kind: Callable[..., T], **wishes: object) -> T:
+def component(kind: Callable[..., T], **wishes: object) -> T:
     """A component with those of the wishes that this version of gradio understands.
 
     For looks only: what a component must have is given to its class itself.
@@ -28,7 +28,13 @@ def made(kind: Callable[..., T], **wishes: object) -> T:
 
 def html(value: str = "", **looks: object) -> gr.HTML:
     """A place for boxes of `markup`; it takes no room while there is none."""
-    return made(gr.HTML, value=value, padding=False, elem_classes=["ti-about"], **looks)
+    return component(gr.HTML, value=value, padding=False, elem_classes=["ti-about"], **looks)
+
+
+def gallery(label: str, columns: int, elem_id: str, **looks: object) -> gr.Gallery:
+    """Whole pictures that are shown, not uploaded."""
+    wishes = {"height": "auto", "object_fit": "contain", "interactive": False, **looks}
+    return component(gr.Gallery, label=label, columns=columns, elem_id=elem_id, **wishes)
 
 
 def on(

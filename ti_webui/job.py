@@ -63,7 +63,7 @@ class Job:
 
     # -- for the work ----------------------------------------------------------------------
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
         """Something has happened: the listener that work takes as `on_event`."""
         with self._lock:
             self._events.append(event)
@@ -105,7 +105,8 @@ def _spelled(error: Exception) -> str:
     return f"{type(error).__name__}: {error}; the program's console tells where it happened"
 
 
-def _at_once(work: Callable[[], None]) -> None:
+def call(work: Callable[[], None]) -> None:
+    """Run it in the thread of the caller."""
     work()
 
 
@@ -122,7 +123,7 @@ class Jobs:
         name: str,
         work: Callable[[Job], Path | None],
         claim: Callable[[], AbstractContextManager[object]] = nullcontext,
-        run: Callable[[Callable[[], None]], None] = _at_once,
+        run: Callable[[Callable[[], None]], None] = call,
     ) -> Job:
         """Begin `work(job)` in a thread; `claim` and `run` are the Studio's.
 

@@ -6,8 +6,9 @@ As in `live`, the page presses `#ti_poll_<kind>` while `#ti_standing_<kind>` is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from html import escape
+from typing import ClassVar
 
 import gradio as gr
 
@@ -19,7 +20,7 @@ from .gradio_versions import Component, Updates, on
 from .job import Job, Kind
 from .studio import Studio
 
-Seen = tuple[object, ...]
+Signature = tuple[object, ...]
 Show = Callable[[Job, JobProgress], Updates]
 """What else a page shows of a job: an update for each of its components."""
 Press = Callable[..., Updates]
@@ -34,6 +35,7 @@ class JobView:
     kind: Kind
     progress: gr.HTML
     interrupt: gr.Button
+    _: KW_ONLY
     more: Sequence[Component] = ()
     show: Show = lambda job, standing: []
     first: Sequence[Component] = ()
@@ -41,40 +43,50 @@ class JobView:
     first_look: Callable[[], Updates] = list
     """An update for each of these."""
 
+    no_job: ClassVar[str] = "nothing is running"
+    will_end: ClassVar[str] = "ends after this picture; what is made stays"
+
+    @property
+    def parts(self) -> list[Component]:
+        """The components that show the job."""
+        return [self.progress, self.interrupt, *self.more]
+
     @property
     def outputs(self) -> list[Component]:
         """What `look` returns updates for, after what was seen."""
-        return [self.progress, self.interrupt, *self.more, *self.first]
+        return [*self.parts, *self.first]
 
-    def look(self, seen: Seen | None) -> Updates:
+    def look(self, seen: Signature | None) -> Updates:
         """What is new since `seen`: [what was seen now, an update for each of the outputs]."""
         first = self.first_look() if seen is None else [gr.update() for _ in self.first]
         job = self.studio.jobs.latest_of(self.kind)
-        now = _signature(job) if job else ("",)
+        now = self.signature(job) if job else ("",)
         if job is None or now == seen:
-            return [now, gr.update(), gr.update(), *(gr.update() for _ in self.more), *first]
+            return [now, *(gr.update() for _ in self.parts), *first]
+        progress = gr.update(value=markup.progress(job.standing, job.name))
+        return [now, progress, *self.updates(job, seen), *first]
+
+    def signature(self, job: Job) -> Signature:
+        """Changes when something on the page has to."""
         standing = job.standing
-        return [
-            now,
-            gr.update(value=markup.progress(standing, job.name)),
-            gr.update(interactive=not standing.over),
-            *self.show(job, standing),
-            *first,
-        ]
+        return (job.id, standing.state, standing.stage, standing.step, len(standing.notices))
+
+    def updates(self, job: Job, seen: Signature | None) -> Updates:
+        """An update for each of the parts behind the progress."""
+        standing = job.standing
+        return [gr.update(interactive=not standing.over), *self.show(job, standing)]
 
     def press_interrupt(self) -> str:
         """End the job; what is made stays."""
+        self.running().control.finish()
+        return markup.box("note", self.will_end)
+
+    def running(self) -> Job:
+        """The job that is shown. Raises HostError when none of its kind is running."""
         job = self.studio.jobs.latest_of(self.kind)
         if job is None or job.standing.over:
-            raise HostError("nothing is running")
-        job.control.finish()
-        return markup.box("note", "ends after this picture; what is made stays")
-
-
-def _signature(job: Job) -> Seen:
-    """Changes when something on the page has to."""
-    standing = job.standing
-    return (job.id, standing.state, standing.stage, standing.step, len(standing.notices))
+            raise HostError(self.no_job)
+        return job
 
 
 def build_job_view(studio: Studio, kind: Kind, idle: str) -> JobView:
@@ -96,7 +108,7 @@ def bind_job_view(
     seen = gr.State(None)
     poll = gr.Button("Refresh", elem_id=f"ti_poll_{view.kind}", elem_classes=["ti-hidden"])
     on(poll.click, view.look, [seen], [seen, *view.outputs], quiet=True)
-    press = markup.shown_errors(view.press_interrupt)
+    press = markup.with_error_box(view.press_interrupt)
     on(view.interrupt.click, press, [], [message], quiet=True)
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import gradio as gr
 from PIL import Image
 
-from ti_core.errors import HostError
-from ti_core.train.progress import JobProgress, Preview
+from ti_core.train.progress import Preview
 
 from . import markup
-from .gradio_versions import Component, Updates, html, made, on
+from .gradio_versions import Component, Updates, component, gallery, html, on
 from .job import Job
+from .job_view import JobView, Signature
 from .studio import Studio
 
 POLL = "ti_poll"
@@ -26,58 +26,46 @@ _IDLE = (
     '<div class="ti-idle">Nothing is running. '
     "What you start goes on when you close this page.</div>"
 )
-Seen = tuple[object, ...]
 
 
 @dataclass
-class Live:
+class Live(JobView):
     """The components, and what they show."""
 
-    studio: Studio
-    progress: gr.HTML
     gallery: gr.Gallery
     notes: gr.HTML
     pause: gr.Button
     save: gr.Button
     preview: gr.Button
-    interrupt: gr.Button
     prompt: gr.Textbox
     """What is to be written to use the embedding."""
     send: gr.Button
-    first: list[Component] = field(default_factory=list)
-    """Components that are brought up to date once, when a page is opened."""
-    first_look: Callable[[], Updates] = list
-    """An update for each of these."""
+    no_job = "no training is running"
+    will_end = "ends after this step; everything is saved"
 
     @property
-    def outputs(self) -> list[Component]:
-        """What `look` returns updates for, after what was seen."""
+    def parts(self) -> list[Component]:
+        """The components that show the job."""
         buttons = [self.pause, self.save, self.preview, self.interrupt]
-        shown = [self.progress, self.gallery, self.notes, *buttons, self.prompt, self.send]
-        return [*shown, *self.first]
+        return [self.progress, self.gallery, self.notes, *buttons, self.prompt, self.send]
 
-    def look(self, seen: Seen | None) -> Updates:
-        """What is new since `seen`: [what was seen now, an update for each of the outputs]."""
-        job = self.studio.jobs.latest_of("train")
-        standing = job.standing if job else JobProgress()
-        now = _signature(job, standing)
-        first = self.first_look() if seen is None else [gr.update() for _ in self.first]
-        if job is None or now == seen:
-            rest = len(self.outputs) - len(self.first)
-            return [now, *(gr.update() for _ in range(rest)), *first]
+    def signature(self, job: Job) -> Signature:
+        """Changes when something on the page has to; the first two parts are the gallery's."""
+        standing = job.standing
+        counts = (len(standing.notices), len(standing.findings), len(standing.strengths))
+        moving = (standing.state, standing.stage, standing.step, job.control.paused)
+        return (job.id, len(standing.previews), *counts, *moving, str(standing.result))
+
+    def updates(self, job: Job, seen: Signature | None) -> Updates:
+        """An update for each of the parts behind the progress."""
+        standing = job.standing
         text = markup.findings(standing.findings) + markup.notices(standing.notices)
-        is_same = seen is not None and seen[:2] == now[:2]
-        gallery = gr.update() if is_same else gr.update(value=pictures(standing.previews))
-        return [
-            now,
-            gr.update(value=markup.progress(standing, job.name)),
-            gallery,
-            gr.update(value=text),
-            *self._buttons(job, standing),
-            *first,
-        ]
+        is_same = seen is not None and seen[:2] == (job.id, len(standing.previews))
+        previews = gr.update() if is_same else gr.update(value=pictures(standing.previews))
+        return [previews, gr.update(value=text), *self._buttons(job)]
 
-    def _buttons(self, job: Job, standing: JobProgress) -> Updates:
+    def _buttons(self, job: Job) -> Updates:
+        standing = job.standing
         going = not standing.over
         training = standing.state in ("running", "paused")
         word = "Go on" if job.control.paused and going else "Pause"
@@ -95,7 +83,7 @@ class Live:
 
     def press_pause(self) -> str:
         """Pause, or go on."""
-        job = self._job()
+        job = self.running()
         if job.control.paused:
             job.control.go_on()
         else:
@@ -104,33 +92,13 @@ class Live:
 
     def press_save(self) -> str:
         """Save the state and a copy before the next step."""
-        self._job().control.save_now()
+        self.running().control.save_now()
         return markup.box("note", "saved before the next step")
 
     def press_preview(self) -> str:
         """Make the previews before the next step."""
-        self._job().control.preview_now()
+        self.running().control.preview_now()
         return markup.box("note", "previews come before the next step")
-
-    def press_interrupt(self) -> str:
-        """End the job; what was learned is kept."""
-        self._job().control.finish()
-        return markup.box("note", "ends after this step; everything is saved")
-
-    def _job(self) -> Job:
-        job = self.studio.jobs.latest_of("train")
-        if job is None or job.standing.over:
-            raise HostError("no training is running")
-        return job
-
-
-def _signature(job: Job | None, standing: JobProgress) -> Seen:
-    """Changes when something on the page has to; the first two parts are the gallery's."""
-    if job is None:
-        return ("", 0)
-    counts = (len(standing.notices), len(standing.findings), len(standing.strengths))
-    moving = (standing.state, standing.stage, standing.step, job.control.paused)
-    return (job.id, len(standing.previews), *counts, *moving, str(standing.result))
 
 
 def pictures(previews: Sequence[Preview]) -> list[tuple[Image.Image, str]]:
@@ -163,7 +131,7 @@ def build_live(studio: Studio) -> Live:
     progress = gr.HTML(_IDLE, elem_id="ti_standing")
     with gr.Row(elem_id="ti_use"):
         looks = {"show_copy_button": True, "buttons": ["copy"]}
-        prompt = made(
+        prompt = component(
             gr.Textbox,
             label="Write in a prompt",
             interactive=False,
@@ -172,17 +140,10 @@ def build_live(studio: Studio) -> Live:
             **looks,
         )
         send = gr.Button("Send to txt2img", visible=False, elem_id="ti_send_to_txt2img")
-    gallery = made(
-        gr.Gallery,
-        label="Previews",
-        columns=3,
-        interactive=False,
-        object_fit="contain",
-        height="auto",
-        elem_id="ti_previews",
-    )
+    previews = gallery("Previews", 3, "ti_previews")
     notes = html(elem_id="ti_notes")
-    return Live(studio, progress, gallery, notes, pause, save, preview, interrupt, prompt, send)
+    buttons = (pause, save, preview)
+    return Live(studio, "train", progress, interrupt, previews, notes, *buttons, prompt, send)
 
 
 def bind_live(live: Live, message: gr.HTML) -> None:
@@ -197,6 +158,6 @@ def bind_live(live: Live, message: gr.HTML) -> None:
         (live.interrupt, live.press_interrupt),
     )
     for button, press in presses:
-        on(button.click, markup.shown_errors(press), [], [message], quiet=True)
+        on(button.click, markup.with_error_box(press), [], [message], quiet=True)
     if live.studio.send_to_txt2img:
         on(live.send.click, None, [live.prompt], [], js=live.studio.send_to_txt2img)

@@ -33,7 +33,7 @@ _STATES = {
 }
 
 
-def in_words(text: str) -> str:
+def with_labels(text: str) -> str:
     """The text of an error, notice or finding, with settings by the labels of the form."""
     return with_names(text, _NAMES)
 
@@ -45,13 +45,13 @@ def box(kind: str, text: str) -> str:
 
 def error_box(error: object) -> str:
     """An error, where the user looks."""
-    return box("error", in_words(str(error)))
+    return box("error", with_labels(str(error)))
 
 
 def notices(found: Sequence[Notice]) -> str:
     """What the run had to tell, newest first."""
     kinds = {"info": "note", "warning": "warning"}
-    shown = [box(kinds[n.level], in_words(str(n))) for n in reversed(found[-_SHOWN:])]
+    shown = [box(kinds[n.level], with_labels(str(n))) for n in reversed(found[-_SHOWN:])]
     return "".join(shown) + _more(len(found))
 
 
@@ -68,7 +68,7 @@ def findings(found: Sequence[Finding]) -> str:
 
 def _finding(finding: Finding) -> str:
     files = ", ".join(finding.files[:3]) + (" …" if len(finding.files) > 3 else "")
-    text = in_words(str(finding)) + (f" ({files})" if files else "")
+    text = with_labels(str(finding)) + (f" ({files})" if files else "")
     return box("note" if finding.severity == "unchecked" else finding.severity, text)
 
 
@@ -128,16 +128,16 @@ def _figures(standing: JobProgress) -> str:
         found.append(("loss", f"{standing.losses[-1][1]:.4f}"))
         found.append(("rate", f"{standing.rate:g}"))
     if standing.seconds_per_step and not standing.over:
-        found.append(("per step", spelled_seconds(standing.seconds_per_step)))
+        found.append(("per step", duration(standing.seconds_per_step)))
     if standing.seconds_left is not None:
-        found.append(("left", f"about {spelled_seconds(standing.seconds_left)}"))
+        found.append(("left", f"about {duration(standing.seconds_left)}"))
     if standing.over and standing.ended:
-        found.append(("took", spelled_seconds(standing.ended - standing.began)))
+        found.append(("took", duration(standing.ended - standing.began)))
     cells = "".join(f"<span><i>{name}</i> {escape(text)}</span>" for name, text in found)
     return f'<div class="ti-figures">{cells}</div>' if cells else ""
 
 
-def spelled_seconds(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """0.84 s · 12 s · 3 min 20 s · 1 h 05 min"""
     if seconds < 10:
         return f"{seconds:.2g} s"
@@ -159,7 +159,7 @@ def _meter(standing: JobProgress) -> str:
     return (
         f'<div class="ti-meter ti-{told}"><i>strength</i> '
         f'<div class="ti-scale"><span style="left:{place:.1f}%"></span></div>'
-        f" <b>{ratio:.2f}</b> {told}: {escape(in_words(VERDICTS[told]))}</div>"
+        f" <b>{ratio:.2f}</b> {told}: {escape(with_labels(VERDICTS[told]))}</div>"
     )
 
 
@@ -171,7 +171,7 @@ def _result(standing: JobProgress) -> str:
     return box("good", done)
 
 
-def shown_errors(handler: Callable[..., str]) -> Callable[..., str]:
+def with_error_box(handler: Callable[..., str]) -> Callable[..., str]:
     """A handler whose errors become the HTML that it returns, so that they are seen."""
 
     def shown(*values: object) -> str:

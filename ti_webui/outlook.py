@@ -31,7 +31,7 @@ class Outlook:
     """Why a run with these settings would not begin."""
 
 
-def outlook(studio: Studio, config: TrainConfig) -> Outlook:
+def outlook_of(studio: Studio, config: TrainConfig) -> Outlook:
     """What can be told without looking at a picture. Raises nothing: trouble is part of it."""
     host, facts, trouble = _model(studio)
     vectors = config.embedding.num_vectors_per_token

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import gradio as gr
 
-from .gradio_versions import made
+from .gradio_versions import component
 from .studio import Shared, Studio
 from .tabs import compare, create, data, library, train
 
@@ -25,7 +25,7 @@ TABS = {
 
 def build_panel(studio: Studio) -> gr.Blocks:
     """The page; a web UI shows it as a tab, `ti ui` alone."""
-    with made(gr.Blocks, analytics_enabled=False, title="Textual Inversion Studio") as panel:
+    with component(gr.Blocks, analytics_enabled=False, title="Textual Inversion Studio") as panel:
         studio = replace(studio, shared=shared_fields())
         with gr.Tabs(elem_id="ti_tabs"):
             for name, build in TABS.items():

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ti_core.errors import HostError
+from ti_core.files.library import Library
 from ti_core.options import Checked, option
 from ti_core.port.precision import Precision
-from ti_core.port.session import Host
+from ti_core.port.session import Host, ModelFacts
 
-from .job import Jobs, jobs
+from .job import Job, Jobs, Kind, call, jobs
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -70,10 +72,6 @@ class Shared:
     """"Embedding", shown by Train: names of embeddings, or a new word."""
 
 
-def _at_once(work: Callable[[], None]) -> None:
-    work()
-
-
 @dataclass
 class Studio:
     """The surroundings of the panel."""
@@ -88,7 +86,7 @@ class Studio:
     jobs: Jobs = field(default_factory=lambda: jobs)
     claim: Callable[[], AbstractContextManager[object]] = nullcontext
     """Held while a job works, in its thread: A1111's queue lock, so that pictures wait."""
-    run: Callable[[Callable[[], None]], None] = _at_once
+    run: Callable[[Callable[[], None]], None] = call
     """Calls a job's work and returns when it is done; Forge has it done in its main thread."""
     txt2img_parameters: Callable[[], Mapping[str, Component]] = dict
     """Asked while the panel is built: name out of TXT2IMG_FIELDS → gradio component of the txt2img
@@ -105,3 +103,20 @@ class Studio:
     def save_dir(self) -> Path:
         """Where new embeddings go."""
         return self.embeddings_dirs()[0]
+
+    def library(self) -> Library:
+        """The embeddings as they are in the folders now."""
+        library = Library(self.embeddings_dirs())
+        library.refresh()
+        return library
+
+    def facts(self) -> ModelFacts | None:
+        """Those of the program's model; None while none is loaded that can be trained."""
+        try:
+            return self.host().describe()
+        except HostError:
+            return None
+
+    def start(self, kind: Kind, name: str, work: Callable[[Job], Path | None]) -> Job:
+        """Begin `work(job)` in a thread. Raises HostBusyError while another job is running."""
+        return self.jobs.start(kind, name, work, self.claim, self.run)

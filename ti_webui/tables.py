@@ -71,7 +71,7 @@ def strength_tag(ratio: float | None) -> Tag:
     if ratio is None:
         return Tag("")
     word = verdict(ratio)
-    return Tag(f"{ratio:.2f} {word}", word, markup.in_words(VERDICTS[word]))
+    return Tag(f"{ratio:.2f} {word}", word, markup.with_labels(VERDICTS[word]))
 
 
 def folded(title: str, inside: str) -> str:

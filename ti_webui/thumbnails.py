@@ -52,6 +52,6 @@ def _letters(text: str, height: int) -> Image.Image:
     return drawn.resize((drawn.width * scale, drawn.height * scale), Image.Resampling.BICUBIC)
 
 
-def gallery(pictures: Iterable[tuple[Path | None, str]]) -> list[tuple[Image.Image, str]]:
+def thumbnails(pictures: Iterable[tuple[Path | None, str]]) -> list[tuple[Image.Image, str]]:
     """(file, label) each → the value of a gallery."""
     return [(thumbnail(path, label), label) for path, label in pictures]

@@ -9,7 +9,6 @@ from typing import Any
 
 from ti_core.errors import ConfigError, TIError, TrainingError
 from ti_core.events import Event
-from ti_core.files.library import Library
 from ti_core.files.library_entry import Entry
 from ti_core.options import from_dict
 from ti_core.port.session import Host
@@ -51,7 +50,7 @@ def new_request(studio: Studio, config: TrainConfig) -> TrainRequest:
     that was there goes on from its own vectors and is replaced in its own folder.
     Raises ConfigError when the old file has a format that is not the one written.
     """
-    found = embedding_named(studio, config.name)
+    found = find_embedding(studio, config.name)
     output = replace(config.output, output_dir=str(studio.save_dir()), output_name="")
     if found is None:
         return TrainRequest(replace(config, output=replace(output, overwrite=False)))
@@ -66,11 +65,9 @@ def new_request(studio: Studio, config: TrainConfig) -> TrainRequest:
     return TrainRequest(replace(config, embedding=start, output=output))
 
 
-def embedding_named(studio: Studio, name: str) -> Entry | None:
+def find_embedding(studio: Studio, name: str) -> Entry | None:
     """The embedding of this name, in any letter case, that the program would use."""
-    library = Library(studio.embeddings_dirs())
-    library.refresh()
-    return library.find(name)
+    return studio.library().find(name)
 
 
 def _require_own_file(found: Entry) -> Path:
@@ -94,7 +91,7 @@ class Resumable:
     step: int
 
 
-def resumable(studio: Studio, name: str, logging_dir: str) -> Resumable | None:
+def find_resumable(studio: Studio, name: str, logging_dir: str) -> Resumable | None:
     """The newest run of this name that has a state, if it is to be had."""
     try:
         folder = RunFolder.find("latest", Path(logging_dir), name)
@@ -117,13 +114,13 @@ def resume_request(found: Resumable | None, name: str, max_steps: int = 0) -> Tr
     return TrainRequest(replace(found.config, optimizer=optimizer), found.folder)
 
 
-def start(studio: Studio, request: TrainRequest) -> Job:
+def start_training(studio: Studio, request: TrainRequest) -> Job:
     """Begin. Raises HostBusyError while another job goes on."""
 
     def work(job: Job) -> Path:
         return _work(studio, request, job)
 
-    return studio.jobs.start("train", request.config.name, work, studio.claim, studio.run)
+    return studio.start("train", request.config.name, work)
 
 
 def _work(studio: Studio, request: TrainRequest, job: Job) -> Path:
@@ -156,7 +153,7 @@ class _Listener:
         self.job, self.usual = job, usual
 
     def __call__(self, event: Event) -> None:
-        self.job.tell(event)
+        self.job.emit(event)
         if isinstance(event, (Started, Saved, Finished)):
             self._measured(event.step, event.measures)
 

@@ -16,6 +16,7 @@ from modules import call_queue, shared
 
 from .api import router
 from .hosts.choose import current_host
+from .job import call
 from .panel import build_panel
 from .settings import add_settings, read_settings
 from .studio import Studio
@@ -59,7 +60,7 @@ def studio() -> Studio:
         embeddings_dirs=lambda: [Path(shared.cmd_opts.embeddings_dir)],
         settings=read_settings,
         claim=lambda: call_queue.queue_lock,
-        run=_in_main_thread if find_spec("modules_forge") else _at_once,
+        run=_in_main_thread if find_spec("modules_forge") else call,
         txt2img_parameters=lambda: dict(_seen),
         send_to_txt2img=_SEND,
         templates_dir=_templates_dir,
@@ -84,10 +85,6 @@ def add_routes(demo: Any, app: FastAPI) -> None:
 def _templates_dir() -> Path | None:
     folder = getattr(shared.cmd_opts, "textual_inversion_templates_dir", None)
     return Path(folder) if folder and Path(folder).is_dir() else None
-
-
-def _at_once(work: Callable[[], None]) -> None:
-    work()
 
 
 def _in_main_thread(work: Callable[[], None]) -> None:

@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ...ti_core.errors import NoModelError
-from ...ti_core.hosts.common.attention import hypernetwork_attached
-from ...ti_core.hosts.common.autograd import inputs_kept
+from ...ti_core.hosts.common.attention import attach_hypernetwork
+from ...ti_core.hosts.common.autograd import keep_inputs
 from ...ti_core.hosts.common.precision import HALF_DTYPES
 from ...ti_core.hosts.common.session import BaseSession, Part
 from ...ti_core.port.memory import memory_errors
@@ -67,7 +67,7 @@ class ComfySession(BaseSession):
                 patcher, network = self._clip.patcher, self._clip.cond_stage_model
                 self._loading.ready(patcher)
                 stack.enter_context(
-                    learnable(network, patcher.load_device, torch.float32, inputs_kept)
+                    learnable(network, patcher.load_device, torch.float32, keep_inputs)
                 )
             yield
 
@@ -90,7 +90,7 @@ class ComfySession(BaseSession):
         hypernetwork: Hypernetwork | None,
     ) -> Tensor:
         def attached(part: nn.Module) -> AbstractContextManager[None]:
-            return hypernetwork_attached(part, hypernetwork)
+            return attach_hypernetwork(part, hypernetwork)
 
         needed = self._model.memory_required(noisy.shape)
         self._loading.ready(self._model, sampling_bytes=needed)
@@ -123,7 +123,7 @@ class ComfySession(BaseSession):
             memory_errors(),
             self._loading.others(),
             torch.inference_mode(),
-            hypernetwork_attached(unet, hypernetwork),
+            attach_hypernetwork(unet, hypernetwork),
         ):
             return run_ksampler(self._model, self.facts.latent, request, seed, guided)
 

@@ -11,17 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
-from ti_core.train.plot import draw_loss, save_loss_plot, smoothed
+from ti_core.train.plot import draw_loss, moving_average, save_loss_plot
 
 
 def test_the_average_starts_at_the_first_value_not_at_zero() -> None:
     """A1111's first display seemed to rise for 32 steps."""
-    assert smoothed([2.0, 2.0, 2.0]) == pytest.approx([2.0, 2.0, 2.0])
+    assert moving_average([2.0, 2.0, 2.0]) == pytest.approx([2.0, 2.0, 2.0])
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))
 def test_the_average_stays_within_its_values(values: list[float]) -> None:
-    for i, mean in enumerate(smoothed(values), 1):
+    for i, mean in enumerate(moving_average(values), 1):
         assert min(values[:i]) - 1e-3 <= mean <= max(values[:i]) + 1e-3
 
 

@@ -14,7 +14,7 @@ from ti_core.hosts.fake import FakeHost
 from ti_core.train.loop import train
 from ti_webui.job import Job
 from ti_webui.studio import Studio
-from ti_webui.tabs.compare import Page, ratings
+from ti_webui.tabs.compare import ComparePage, ratings
 
 from ..conftest import Configure
 
@@ -35,23 +35,23 @@ FIELDS = {
 
 
 @pytest.fixture
-def page(studio: Studio, host: FakeHost, configure: Configure) -> Page:
+def page(studio: Studio, host: FakeHost, configure: Configure) -> ComparePage:
     """A page that knows one run with the copies 10 and 20."""
     line = "a picture of [name] --w 64 --s 3"  # kohya's options are no words of the prompt
     known = {"max_train_steps": 20, "save_every_n_steps": 10, "learning_rate": "0.05"}
     config = configure(**known, sample_prompts=line)
     train(config, host)
-    made = Page(studio)
+    made = ComparePage(studio)
     made.runs()
     return made
 
 
-def run_of(page: Page) -> str:
+def run_of(page: ComparePage) -> str:
     (label,) = page.runs()
     return label
 
 
-def compared(page: Page, **changes: Any) -> Job:
+def compared(page: ComparePage, **changes: Any) -> Job:
     names = ["zz-thing-000010", "zz-thing-000020"]
     asked = {"run": run_of(page), "copies": names, **FIELDS, **changes}
     page.press_compare(*asked.values())
@@ -61,18 +61,18 @@ def compared(page: Page, **changes: Any) -> Job:
     return job
 
 
-def test_choosing_a_run_offers_its_copies_prompt_and_name(page: Page) -> None:
+def test_choosing_a_run_offers_its_copies_prompt_and_name(page: ComparePage) -> None:
     copies, prompt, name = page.choose(run_of(page))
     assert copies["choices"] == copies["value"] == ["zz-thing-000010", "zz-thing-000020"]
     assert prompt["value"] == "a picture of [name]"
     assert name["value"] == "zz-thing"
 
 
-def test_a_run_that_is_no_longer_there_offers_nothing(page: Page) -> None:
+def test_a_run_that_is_no_longer_there_offers_nothing(page: ComparePage) -> None:
     assert page.choose("gone")[0]["choices"] == []
 
 
-def test_sheets_and_ratings_are_made_and_the_best_copy_is_proposed(page: Page) -> None:
+def test_sheets_and_ratings_are_made_and_the_best_copy_is_proposed(page: ComparePage) -> None:
     job = compared(page)
     assert job.standing.error == ""
     rated, sheets, copy = page.show(job, job.standing)
@@ -90,7 +90,7 @@ def test_sheets_and_ratings_are_made_and_the_best_copy_is_proposed(page: Page) -
     assert (folder / "compare" / "2" / "sheet-1.png").exists()
 
 
-def test_one_of_both_can_be_asked_for(page: Page) -> None:
+def test_one_of_both_can_be_asked_for(page: ComparePage) -> None:
     job = compared(page, what=["Best copy"], prompts="")
     rated, sheets, _ = page.show(job, job.standing)
     assert (sheets["value"], "best copy" in rated["value"]) == ([], True)
@@ -108,7 +108,7 @@ def test_one_of_both_can_be_asked_for(page: Page) -> None:
     ],
 )
 def test_mistakes_are_told_before_any_work(
-    page: Page, changes: dict[str, Any], message: str
+    page: ComparePage, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises((ConfigError, DataError), match=message):
         compared(page, **changes)
@@ -116,7 +116,7 @@ def test_mistakes_are_told_before_any_work(
 
 
 @pytest.mark.parametrize("run", ["", "../../etc", "/", None])
-def test_a_run_is_what_stands_in_the_list_and_no_path(page: Page, run: Any) -> None:
+def test_a_run_is_what_stands_in_the_list_and_no_path(page: ComparePage, run: Any) -> None:
     with pytest.raises(DataError, match="no run is chosen"):
         compared(page, run=run)
     with pytest.raises(DataError, match="no run is chosen"):
@@ -124,13 +124,13 @@ def test_a_run_is_what_stands_in_the_list_and_no_path(page: Page, run: Any) -> N
 
 
 @pytest.mark.parametrize("copy", ["", "../state/state-000020", None])
-def test_a_copy_is_one_of_the_run_s(page: Page, copy: Any) -> None:
+def test_a_copy_is_one_of_the_run_s(page: ComparePage, copy: Any) -> None:
     with pytest.raises(DataError, match="no copy is chosen"):
         page.press_use(run_of(page), copy, "x", True)
 
 
 def test_a_copy_is_used_under_the_embedding_s_name_and_the_host_is_told(
-    page: Page, tmp_path: Path, host: FakeHost
+    page: ComparePage, tmp_path: Path, host: FakeHost
 ) -> None:
     there = tmp_path / "embeddings" / "zz-thing.safetensors"
     assert read_embedding(there).step == 20
@@ -145,13 +145,15 @@ def test_a_copy_is_used_under_the_embedding_s_name_and_the_host_is_told(
 
 
 @pytest.mark.parametrize("name", ["../x", "", "<b>", "a/b"])
-def test_a_name_that_leads_away_is_refused(page: Page, name: str, tmp_path: Path) -> None:
+def test_a_name_that_leads_away_is_refused(page: ComparePage, name: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         page.press_use(run_of(page), "zz-thing-000010", name, True)
     assert [p.name for p in tmp_path.iterdir() if p.suffix == ".safetensors"] == []
 
 
-def test_a_copy_is_written_as_strong_as_wanted_under_a_new_name(page: Page, tmp_path: Path) -> None:
+def test_a_copy_is_written_as_strong_as_wanted_under_a_new_name(
+    page: ComparePage, tmp_path: Path
+) -> None:
     run = run_of(page)
     said, _ = page.press_repair(run, "zz-thing-000020", 0.5, "zz-tamed")
     assert "zz-tamed.safetensors is written" in said
@@ -165,7 +167,7 @@ def test_a_copy_is_written_as_strong_as_wanted_under_a_new_name(page: Page, tmp_
 
 
 def test_copies_for_another_family_of_models_are_told(
-    page: Page, studio: Studio, tmp_path: Path
+    page: ComparePage, studio: Studio, tmp_path: Path
 ) -> None:
     other = FakeHost(tmp_path / "embeddings", family=SDXL)
     studio.host = lambda: other
@@ -174,7 +176,7 @@ def test_copies_for_another_family_of_models_are_told(
         page.press_repair(run_of(page), "zz-thing-000010", 1.0, "zz-new")
 
 
-def test_the_table_says_what_the_figures_mean(page: Page) -> None:
+def test_the_table_says_what_the_figures_mean(page: ComparePage) -> None:
     job = compared(page, what=["Best copy"])
     html = ratings(page.memory.found[job.id].ratings)
     assert html.count('<tr class="ti-best">') == 1

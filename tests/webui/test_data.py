@@ -45,10 +45,10 @@ def photos(tmp_path: Path) -> Path:
 def test_pictures_are_made_beside_the_source_and_the_folder_is_filled_in(
     studio: Studio, form: SettingsForm, photos: Path
 ) -> None:
-    job = data_preprocess.start(studio, form, str(photos), "", (64, 64, True))
+    job = data_preprocess.start_preprocessing(studio, form, str(photos), "", (64, 64, True))
     assert job.wait(60)
     assert job.standing.error == ""
-    told, pictures, folder, trained = data_preprocess.shown(1)(job, job.standing)
+    told, pictures, folder, trained = data_preprocess.result_view(1)(job, job.standing)
     made = photos.with_name("photos-processed")
     assert folder["value"] == trained["value"] == str(made)
     assert len(list(made.glob("*.png"))) == len(pictures["value"]) == 4
@@ -60,9 +60,9 @@ def test_pictures_are_made_beside_the_source_and_the_folder_is_filled_in(
 def test_what_was_skipped_is_told_with_its_reason_and_without_html(
     studio: Studio, form: SettingsForm, photos: Path
 ) -> None:
-    job = data_preprocess.start(studio, form, str(photos), "", (64, 64, False))
+    job = data_preprocess.start_preprocessing(studio, form, str(photos), "", (64, 64, False))
     assert job.wait(60)
-    told = data_preprocess.shown(0)(job, job.standing)[0]["value"]
+    told = data_preprocess.result_view(0)(job, job.standing)[0]["value"]
     assert "&lt;img" in told
     assert "<img" not in told
     assert "it is no picture" in told
@@ -72,14 +72,16 @@ def test_a_job_that_made_nothing_fills_in_no_folder(
     studio: Studio, form: SettingsForm, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
-    job = data_preprocess.start(studio, form, str(tmp_path / "empty"), "", (64, 64, False))
+    job = data_preprocess.start_preprocessing(
+        studio, form, str(tmp_path / "empty"), "", (64, 64, False)
+    )
     assert job.wait(60)
-    assert "value" not in data_preprocess.shown(0)(job, job.standing)[2]
+    assert "value" not in data_preprocess.result_view(0)(job, job.standing)[2]
 
 
 def test_the_source_is_never_written_to(studio: Studio, form: SettingsForm, photos: Path) -> None:
     inside = str(photos / "made")
-    job = data_preprocess.start(studio, form, str(photos), inside, (64, 64, False))
+    job = data_preprocess.start_preprocessing(studio, form, str(photos), inside, (64, 64, False))
     assert job.wait(60)
     assert "the source is never written to" in job.standing.error
     assert not (photos / "made").exists()
@@ -93,7 +95,7 @@ def test_mistakes_are_told_before_any_work(
     source: str, values: tuple[Any, ...], message: str, studio: Studio, form: SettingsForm
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        data_preprocess.start(studio, form, source, "", values)
+        data_preprocess.start_preprocessing(studio, form, source, "", values)
     assert studio.jobs.latest is None
 
 
@@ -101,16 +103,18 @@ def test_mistakes_are_told_before_any_work(
 
 
 @pytest.fixture
-def page() -> data_captions.Page:
+def page() -> data_captions.CaptionsPage:
     with gr.Blocks():
-        return data_captions.Page(gr.Textbox())
+        return data_captions.CaptionsPage(gr.Textbox())
 
 
 def value(update: Any) -> Any:
     return update.get("value")
 
 
-def test_a_folder_is_opened_at_its_first_picture(page: data_captions.Page, pictures: Path) -> None:
+def test_a_folder_is_opened_at_its_first_picture(
+    page: data_captions.CaptionsPage, pictures: Path
+) -> None:
     desk, where, text, undo, said, changes, apply, gallery = page.press_open(str(pictures))
     assert len(value(gallery)) == 5
     assert value(text) == "a red disc on white\n"
@@ -122,7 +126,7 @@ def test_a_folder_is_opened_at_its_first_picture(page: data_captions.Page, pictu
 
 
 def test_words_are_saved_when_the_page_is_turned_and_undo_puts_them_back(
-    page: data_captions.Page, pictures: Path
+    page: data_captions.CaptionsPage, pictures: Path
 ) -> None:
     desk = page.press_open(str(pictures))[0]
     file = pictures / "00000-0-a red disc.txt"
@@ -135,13 +139,15 @@ def test_words_are_saved_when_the_page_is_turned_and_undo_puts_them_back(
     assert file.read_text("utf-8") == "a red disc on white\n"
 
 
-def test_before_the_first_picture_comes_the_last(page: data_captions.Page, pictures: Path) -> None:
+def test_before_the_first_picture_comes_the_last(
+    page: data_captions.CaptionsPage, pictures: Path
+) -> None:
     desk = page.press_open(str(pictures))[0]
     assert "5 of 5" in value(page.press_turn(desk, "a red disc on white\n", -1)[1])
 
 
 def test_nothing_is_written_when_nothing_was_changed(
-    page: data_captions.Page, bare_pictures: Path
+    page: data_captions.CaptionsPage, bare_pictures: Path
 ) -> None:
     desk = page.press_open(str(bare_pictures))[0]
     page.press_turn(desk, "a red disc", 1)
@@ -151,7 +157,7 @@ def test_nothing_is_written_when_nothing_was_changed(
 
 
 def test_a_caption_that_somebody_else_changed_is_not_written_over_and_the_words_stay(
-    page: data_captions.Page, pictures: Path
+    page: data_captions.CaptionsPage, pictures: Path
 ) -> None:
     desk = page.press_open(str(pictures))[0]
     file = pictures / "00000-0-a red disc.txt"
@@ -162,7 +168,9 @@ def test_a_caption_that_somebody_else_changed_is_not_written_over_and_the_words_
     assert "value" not in text
 
 
-def test_two_users_do_not_share_their_undo(page: data_captions.Page, pictures: Path) -> None:
+def test_two_users_do_not_share_their_undo(
+    page: data_captions.CaptionsPage, pictures: Path
+) -> None:
     one, two = (page.press_open(str(pictures))[0] for _ in range(2))
     one = page.press_turn(one, "by one", 1)[0]
     assert "nothing to undo" in value(page.press_undo(two)[4])
@@ -170,7 +178,7 @@ def test_two_users_do_not_share_their_undo(page: data_captions.Page, pictures: P
 
 
 def test_a_replacement_is_shown_first_made_then_and_taken_back_at_once(
-    page: data_captions.Page, pictures: Path
+    page: data_captions.CaptionsPage, pictures: Path
 ) -> None:
     desk = page.press_open(str(pictures))[0]
     desk, _, _, _, _, changes, apply = page.press_search(desk, "disc", EVIL, False, True)
@@ -187,7 +195,7 @@ def test_a_replacement_is_shown_first_made_then_and_taken_back_at_once(
 
 
 def test_a_broken_pattern_is_told_and_nothing_is_lost(
-    page: data_captions.Page, pictures: Path
+    page: data_captions.CaptionsPage, pictures: Path
 ) -> None:
     desk = page.press_open(str(pictures))[0]
     same, *updates = page.press_search(desk, "(", "", True, True)
@@ -196,7 +204,7 @@ def test_a_broken_pattern_is_told_and_nothing_is_lost(
 
 
 def test_a_click_in_the_gallery_shows_that_picture(
-    page: data_captions.Page, pictures: Path
+    page: data_captions.CaptionsPage, pictures: Path
 ) -> None:
     desk = page.press_open(str(pictures))[0]
 
@@ -207,7 +215,9 @@ def test_a_click_in_the_gallery_shows_that_picture(
     assert value(shown[2]) == "a orange disc on white\n"
 
 
-def test_names_and_captions_are_never_html(page: data_captions.Page, pictures: Path) -> None:
+def test_names_and_captions_are_never_html(
+    page: data_captions.CaptionsPage, pictures: Path
+) -> None:
     (pictures / "00000-0-a red disc.png").rename(pictures / f"{EVIL}.png")
     (pictures / f"{EVIL}.txt").write_text(EVIL, "utf-8")
     shown = page.press_open(str(pictures))
@@ -218,7 +228,7 @@ def test_names_and_captions_are_never_html(page: data_captions.Page, pictures: P
 
 
 @pytest.mark.parametrize("folder", ["", "nowhere", "  "])
-def test_a_folder_without_pictures_is_told(page: data_captions.Page, folder: str) -> None:
+def test_a_folder_without_pictures_is_told(page: data_captions.CaptionsPage, folder: str) -> None:
     desk, *updates, gallery = page.press_open(folder)
     assert desk is None
     assert "ti-error" in value(updates[3])
@@ -227,7 +237,7 @@ def test_a_folder_without_pictures_is_told(page: data_captions.Page, folder: str
 
 
 def test_a_name_that_is_a_path_is_no_picture(pictures: Path) -> None:
-    desk = data_captions.opened(str(pictures))
+    desk = data_captions.open_desk(str(pictures))
     with pytest.raises(DataError, match="there is no picture"):
         desk.editor.write("../secret.png", "x", "")
 
@@ -239,7 +249,7 @@ def test_findings_are_told_with_the_prompts_as_they_are_learned(
     studio: Studio, pictures: Path
 ) -> None:
     (pictures / f"{EVIL}.png").write_bytes(b"nothing")
-    html = data_checkup.checked(studio, str(pictures), "zz-thing")
+    html = data_checkup.checkup_html(studio, str(pictures), "zz-thing")
     assert "5 picture(s): " in html
     assert "<img" not in html
     assert "Prompts of the first 3 pictures" in html
@@ -247,17 +257,19 @@ def test_findings_are_told_with_the_prompts_as_they_are_learned(
 
 
 def test_a_folder_can_be_checked_before_the_word_is_chosen(studio: Studio, pictures: Path) -> None:
-    assert "unnamed" not in data_checkup.checked(studio, str(pictures), "").split("<details")[0]
+    assert (
+        "unnamed" not in data_checkup.checkup_html(studio, str(pictures), "").split("<details")[0]
+    )
 
 
 def test_what_belongs_to_a_run_is_not_said_here(studio: Studio, pictures: Path) -> None:
-    assert "schedule" not in data_checkup.checked(studio, str(pictures), "zz-thing")
+    assert "schedule" not in data_checkup.checkup_html(studio, str(pictures), "zz-thing")
 
 
 def test_the_checkup_needs_a_folder(studio: Studio) -> None:
     with pytest.raises(ConfigError, match="no dataset directory"):
-        data_checkup.checked(studio, " ", "zz")
+        data_checkup.checkup_html(studio, " ", "zz")
 
 
 def test_a_missing_folder_is_a_finding(studio: Studio) -> None:
-    assert "ti-error" in data_checkup.checked(studio, "nowhere-at-all", "zz")
+    assert "ti-error" in data_checkup.checkup_html(studio, "nowhere-at-all", "zz")

@@ -8,7 +8,7 @@ import gradio as gr
 import pytest
 
 from ti_webui import gradio_versions
-from ti_webui.gradio_versions import made, on
+from ti_webui.gradio_versions import component, on
 
 
 class Wrapper:
@@ -45,5 +45,5 @@ def test_an_event_is_bound_in_the_gradio_that_is_here() -> None:
 
 def test_looks_that_a_version_does_not_know_are_left_out() -> None:
     with gr.Blocks():
-        box = made(gr.Textbox, label="Name", no_such_look=True)
+        box = component(gr.Textbox, label="Name", no_such_look=True)
     assert box.label == "Name"

@@ -146,7 +146,7 @@ def test_events_are_numbered_and_asked_for_from_any_number_on() -> None:
     job = Job("train", "word")
     notices = [Notice("info", str(i)) for i in range(5)]
     for notice in notices:
-        job.tell(notice)
+        job.emit(notice)
     assert job.events() == (notices, 5)
     assert job.events(3) == (notices[3:], 5)
     assert job.events(5) == ([], 5)
@@ -159,7 +159,7 @@ def test_a_long_job_forgets_its_first_events_and_keeps_their_numbers(
     monkeypatch.setattr(module, "MOST_EVENTS", 10)
     job = Job("train", "word")
     for i in range(25):
-        job.tell(Notice("info", str(i)))
+        job.emit(Notice("info", str(i)))
     events, number = job.events(20)
     assert ([event.what for event in events], number) == (["20", "21", "22", "23", "24"], 25)  # type: ignore[attr-defined]
     assert len(job.events(0)[0]) == 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,7 +21,8 @@ from .test_job import until
 
 @pytest.fixture
 def view(studio: Studio) -> JobView:
-    return JobView(studio, "preprocess", gr.HTML(), gr.Button(), [gr.HTML()], lambda j, s: [j.name])
+    view = JobView(studio, "preprocess", gr.HTML(), gr.Button(), more=[gr.HTML()])
+    return replace(view, show=lambda job, standing: [job.name])
 
 
 def _changed(update: Any) -> bool:

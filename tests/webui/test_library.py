@@ -14,7 +14,7 @@ from ti_core.files.reading import read_embedding
 from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_webui.studio import Studio
-from ti_webui.tabs.library import Page
+from ti_webui.tabs.library import LibraryPage
 
 EVIL = "<img src=x onerror=alert(1)>"
 HOSTILE = b"cposix\nsystem\n(S'touch hacked'\ntR."
@@ -46,8 +46,8 @@ def folder(tmp_path: Path, host: FakeHost) -> Path:
 
 
 @pytest.fixture
-def page(studio: Studio, folder: Path) -> Page:
-    made = Page(studio)
+def page(studio: Studio, folder: Path) -> LibraryPage:
+    made = LibraryPage(studio)
     made.press_refresh()
     return made
 
@@ -56,7 +56,7 @@ def value(update: Any) -> Any:
     return update.get("value")
 
 
-def test_all_embeddings_are_shown_and_the_skipped_with_their_reasons(page: Page) -> None:
+def test_all_embeddings_are_shown_and_the_skipped_with_their_reasons(page: LibraryPage) -> None:
     cards, table, chosen, skipped = page.press_refresh()
     assert chosen["choices"] == [EVIL, "calm", "loud", "other"]
     assert [label for _, label in value(cards)] == chosen["choices"]
@@ -66,7 +66,7 @@ def test_all_embeddings_are_shown_and_the_skipped_with_their_reasons(page: Page)
     assert "bad.pt" in value(skipped)
 
 
-def test_no_name_and_no_metadata_becomes_html(page: Page) -> None:
+def test_no_name_and_no_metadata_becomes_html(page: LibraryPage) -> None:
     for html in (value(page.press_refresh()[1]), page.press_choose(EVIL)[0],
                  page.press_choose("loud")[0]):  # fmt: skip
         assert "&lt;img" in html
@@ -74,7 +74,7 @@ def test_no_name_and_no_metadata_becomes_html(page: Page) -> None:
 
 
 def test_a_hostile_file_is_told_and_never_run(
-    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: LibraryPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     page.press_refresh()
@@ -83,7 +83,7 @@ def test_a_hostile_file_is_told_and_never_run(
     assert not (tmp_path / "hacked").exists()
 
 
-def test_strengths_are_told_when_the_model_s_words_are_known(page: Page) -> None:
+def test_strengths_are_told_when_the_model_s_words_are_known(page: LibraryPage) -> None:
     assert "ti-tag" not in value(page.press_refresh()[1])
     said, _, table, *_ = page.press_measure("")
     assert said == ""
@@ -91,14 +91,16 @@ def test_strengths_are_told_when_the_model_s_words_are_known(page: Page) -> None
     assert value(table).count("ti-tag") == 3  # the one for another family has none
 
 
-def test_only_what_is_searched_for_is_shown(page: Page) -> None:
+def test_only_what_is_searched_for_is_shown(page: LibraryPage) -> None:
     cards, table, *_ = page.press_refresh("LOU")
     assert [label for _, label in value(cards)] == ["loud"]
     assert "calm" not in value(table)
     assert "no embeddings are found" in value(page.press_refresh("zzz")[1])
 
 
-def test_the_page_is_brought_up_to_date_when_a_file_comes_or_goes(page: Page, folder: Path) -> None:
+def test_the_page_is_brought_up_to_date_when_a_file_comes_or_goes(
+    page: LibraryPage, folder: Path
+) -> None:
     seen, *_ = page.look(None, "")
     assert not any("choices" in update for update in page.look(seen, "")[1:])
     write(folder, "new-one")
@@ -107,7 +109,7 @@ def test_the_page_is_brought_up_to_date_when_a_file_comes_or_goes(page: Page, fo
     assert "new-one" in chosen["choices"]
 
 
-def test_names_used_twice_are_told_apart(page: Page, folder: Path) -> None:
+def test_names_used_twice_are_told_apart(page: LibraryPage, folder: Path) -> None:
     (folder / "below").mkdir()
     write(folder / "below", "calm", size=2.0)
     _, _, chosen, skipped = page.press_refresh()
@@ -120,20 +122,20 @@ def test_names_used_twice_are_told_apart(page: Page, folder: Path) -> None:
     assert "1 name(s) used twice" in value(skipped)
 
 
-def test_a_picture_of_the_gallery_chooses_its_embedding(page: Page) -> None:
+def test_a_picture_of_the_gallery_chooses_its_embedding(page: LibraryPage) -> None:
     class Click:
         index = 2
 
     assert value(page.press_select("", Click())) == "loud"  # type: ignore[arg-type]
 
 
-def test_vectors_are_explained_by_strength_and_nearest_words(page: Page) -> None:
+def test_vectors_are_explained_by_strength_and_nearest_words(page: LibraryPage) -> None:
     html = page.press_inspect("loud")
     assert "overtrained" in html
     assert html.count("clip_l ") == 2
 
 
-def test_an_embedding_for_another_family_says_so(page: Page) -> None:
+def test_an_embedding_for_another_family_says_so(page: LibraryPage) -> None:
     with pytest.raises(EmbeddingError, match="does not fit this model"):
         page.press_inspect("other")
 
@@ -143,7 +145,7 @@ def test_an_embedding_for_another_family_says_so(page: Page) -> None:
     [("pt", ".pt"), ("bin", ".bin"), ("kohya", ".safetensors"), ("png", ".png")],
 )
 def test_an_embedding_is_converted_under_a_new_name(
-    kind: str, ending: str, page: Page, folder: Path, host: FakeHost
+    kind: str, ending: str, page: LibraryPage, folder: Path, host: FakeHost
 ) -> None:
     said, _ = page.press_convert("calm", kind, "calm-2")
     path = folder / f"calm-2{ending}"
@@ -156,7 +158,7 @@ def test_an_embedding_is_converted_under_a_new_name(
 
 @pytest.mark.parametrize("name", ["calm", "CALM", "../x", "", EVIL, "a/b"])
 def test_no_file_is_written_over_and_none_outside_the_folder(
-    name: str, page: Page, folder: Path
+    name: str, page: LibraryPage, folder: Path
 ) -> None:
     before = {path: path.read_bytes() for path in folder.parent.rglob("*") if path.is_file()}
     for press in (
@@ -175,7 +177,7 @@ def test_no_file_is_written_over_and_none_outside_the_folder(
     [("times", 0.5, 0.5), ("pairs of [brackets]", 5, 1.1**-5), ("to this strength", 1.0, None)],
 )
 def test_an_embedding_is_scaled(
-    how: str, amount: float, factor: float | None, page: Page, folder: Path
+    how: str, amount: float, factor: float | None, page: LibraryPage, folder: Path
 ) -> None:
     page.press_scale("loud", how, amount, "loud-2")
     made = read_embedding(folder / "loud-2.safetensors").vectors["emb_params"]
@@ -184,25 +186,27 @@ def test_an_embedding_is_scaled(
     assert ratio == pytest.approx(factor, rel=1e-5) if factor else 0 < ratio < 0.5
 
 
-def test_words_and_embeddings_are_merged(page: Page, folder: Path) -> None:
+def test_words_and_embeddings_are_merged(page: LibraryPage, folder: Path) -> None:
     said, _ = page.press_merge("'cat' * 0.5 + calm", "mixed")
     assert "mixed.safetensors is written, 2 vector(s)" in said
     assert read_embedding(folder / "mixed.safetensors").count == 2
 
 
-def test_an_expression_cannot_name_a_file_outside_the_folders(page: Page, tmp_path: Path) -> None:
+def test_an_expression_cannot_name_a_file_outside_the_folders(
+    page: LibraryPage, tmp_path: Path
+) -> None:
     write(tmp_path, "secret")
     for expression in (f"<{tmp_path}/secret.safetensors>", "<../secret.safetensors>"):
         with pytest.raises(TIError, match="there is no embedding"):
             page.press_merge(expression, "stolen")
 
 
-def test_a_format_that_does_not_exist_is_refused(page: Page) -> None:
+def test_a_format_that_does_not_exist_is_refused(page: LibraryPage) -> None:
     with pytest.raises(ConfigError, match="there is no format"):
         page.press_convert("calm", "exe", "calm-2")
 
 
 @pytest.mark.parametrize("label", ["", None, "../../x", "calm.safetensors"])
-def test_an_embedding_is_what_stands_in_the_list_and_no_path(page: Page, label: Any) -> None:
+def test_an_embedding_is_what_stands_in_the_list_and_no_path(page: LibraryPage, label: Any) -> None:
     with pytest.raises(EmbeddingError, match="no embedding is chosen"):
         page.press_convert(label, "pt", "new")

@@ -106,7 +106,7 @@ def test_every_error_can_be_shown(kind: type[TIError]) -> None:
     ],
 )
 def test_times_are_spelled_for_people(seconds: float, text: str) -> None:
-    assert markup.spelled_seconds(seconds) == text
+    assert markup.duration(seconds) == text
 
 
 def test_the_schedule_is_told_in_steps_that_people_count() -> None:

@@ -9,7 +9,7 @@ from ti_core.errors import HostError
 from ti_core.hosts.fake import FakeHost
 from ti_core.port.session import EncoderFacts
 from ti_core.train.config import TrainConfig
-from ti_webui.outlook import outlook
+from ti_webui.outlook import outlook_of
 from ti_webui.studio import Studio
 
 Configure = Callable[..., TrainConfig]
@@ -25,7 +25,7 @@ class FullSize(FakeHost):
 
 def test_schedule_tokens_and_model_are_told(studio: Studio, configure: Configure) -> None:
     config = configure(learning_rate="0.1:10, 0.01", max_train_steps=40, num_vectors_per_token=5)
-    told = outlook(studio, config)
+    told = outlook_of(studio, config)
     assert [(s.rate, s.start, s.until) for s in told.segments] == [(0.1, 0, 10), (0.01, 10, 40)]
     assert (told.vectors, told.capacity, told.model, told.trouble) == (5, 75, "fake", "")
 
@@ -34,14 +34,14 @@ def test_memory_grows_with_the_pictures_of_a_pass(studio: Studio, configure: Con
     host = FullSize()
     studio.host = lambda: host
     one, four = (
-        outlook(studio, configure(train_batch_size=n, resolution=(512, 512))) for n in (1, 4)
+        outlook_of(studio, configure(train_batch_size=n, resolution=(512, 512))) for n in (1, 4)
     )
     assert 4e9 < one.memory < four.memory < 20e9
     assert "weights" in one.memory_formula
 
 
 def test_a_small_model_has_no_estimate(studio: Studio, configure: Configure) -> None:
-    assert outlook(studio, configure()).memory == 0
+    assert outlook_of(studio, configure()).memory == 0
 
 
 def test_a_missing_model_is_trouble_and_the_rest_is_told(
@@ -51,7 +51,7 @@ def test_a_missing_model_is_trouble_and_the_rest_is_told(
         raise HostError("no model is loaded", "", "choose a checkpoint")
 
     studio.host = missing
-    told = outlook(studio, configure(max_train_steps=40))
+    told = outlook_of(studio, configure(max_train_steps=40))
     assert told.trouble == "no model is loaded; choose a checkpoint"
     assert told.segments[-1].until == 40
 
@@ -59,5 +59,5 @@ def test_a_missing_model_is_trouble_and_the_rest_is_told(
 def test_preview_prompts_that_cannot_be_read_are_trouble(
     studio: Studio, configure: Configure
 ) -> None:
-    told = outlook(studio, configure(sample_prompts="a [name] --w wide", sample_every_n_steps=5))
+    told = outlook_of(studio, configure(sample_prompts="a [name] --w wide", sample_every_n_steps=5))
     assert "preview prompt" in told.trouble

@@ -19,7 +19,13 @@ from ti_core.train.events import StepDone
 from ti_core.train.loop import train
 from ti_webui.job import Job
 from ti_webui.studio import Studio
-from ti_webui.training import embedding_named, new_request, resumable, resume_request, start
+from ti_webui.training import (
+    find_embedding,
+    find_resumable,
+    new_request,
+    resume_request,
+    start_training,
+)
 
 from .conftest import finished
 
@@ -30,7 +36,7 @@ def config_of(settings: dict[str, Any], **changes: Any) -> TrainConfig:
 
 
 def run(studio: Studio, settings: dict[str, Any], **changes: Any) -> Job:
-    job = finished(start(studio, new_request(studio, config_of(settings, **changes))))
+    job = finished(start_training(studio, new_request(studio, config_of(settings, **changes))))
     assert job.standing.error == ""
     return job
 
@@ -77,7 +83,7 @@ def test_an_embedding_that_is_there_goes_on_from_its_own_vectors(
     order = new_request(studio, config_of(settings, token_string="ZZ-Thing", max_train_steps=1))
     assert order.config.embedding.weights == str(path)
     assert order.config.embedding.num_vectors_per_token == 3
-    finished(start(studio, order))
+    finished(start_training(studio, order))
     trained = read_embedding(path)
     assert trained.vectors["emb_params"].shape == (3, 12)
     assert not torch.equal(trained.vectors["emb_params"], rows)
@@ -97,22 +103,22 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
     studio: Studio, settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run(studio, settings, token_string="zz-whole", max_train_steps=8)
-    tell = Job.tell
+    emit = Job.emit
 
     def interrupt_at_three(job: Job, event: Any) -> None:
-        tell(job, event)
+        emit(job, event)
         if isinstance(event, StepDone) and event.step == 3:
             job.control.finish()
 
-    monkeypatch.setattr(Job, "tell", interrupt_at_three)
+    monkeypatch.setattr(Job, "emit", interrupt_at_three)
     first = run(studio, settings, token_string="zz-whole-2", max_train_steps=8)
     assert (first.standing.state, first.standing.step) == ("stopped", 3)
-    monkeypatch.setattr(Job, "tell", tell)
+    monkeypatch.setattr(Job, "emit", emit)
 
-    found = resumable(studio, "zz-whole-2", str(tmp_path / "log"))
+    found = find_resumable(studio, "zz-whole-2", str(tmp_path / "log"))
     assert found is not None
     assert found.step == 3
-    job = finished(start(studio, resume_request(found, "zz-whole-2")))
+    job = finished(start_training(studio, resume_request(found, "zz-whole-2")))
     assert (job.standing.state, job.standing.first_step, job.standing.step) == ("done", 3, 8)
     results = [read_embedding(done.standing.result) for done in (whole, job)]  # type: ignore[arg-type]
     one, two = (result.vectors["emb_params"] for result in results)
@@ -123,15 +129,15 @@ def test_resuming_takes_the_runs_settings_and_more_steps_if_asked(
     studio: Studio, settings: dict[str, Any], tmp_path: Path
 ) -> None:
     run(studio, settings)
-    found = resumable(studio, "zz-thing", str(tmp_path / "log"))
+    found = find_resumable(studio, "zz-thing", str(tmp_path / "log"))
     assert resume_request(found, "zz-thing", 4).config.optimizer.max_train_steps == 6
     order = resume_request(found, "zz-thing", 9)
     assert order.config.optimizer.max_train_steps == 9
-    assert finished(start(studio, order)).standing.step == 9
+    assert finished(start_training(studio, order)).standing.step == 9
 
 
 def test_nothing_to_resume_is_said(studio: Studio, tmp_path: Path) -> None:
-    assert resumable(studio, "zz-thing", str(tmp_path / "log")) is None
+    assert find_resumable(studio, "zz-thing", str(tmp_path / "log")) is None
     with pytest.raises(TrainingError, match="no run of zz-thing"):
         resume_request(None, "zz-thing")
 
@@ -142,17 +148,17 @@ def test_no_model_is_an_error_on_the_page(studio: Studio, settings: dict[str, An
 
     order = new_request(studio, config_of(settings))
     studio.host = missing
-    job = finished(start(studio, order))
+    job = finished(start_training(studio, order))
     assert job.standing.error == "no model is loaded; choose a checkpoint"
 
 
 def test_names_are_found_as_the_program_finds_them(studio: Studio, tmp_path: Path) -> None:
     path = tmp_path / "embeddings" / "My-Cat.safetensors"
     write_embedding(path, Embedding("My-Cat", {"emb_params": torch.ones(1, 12)}))
-    found = embedding_named(studio, "my-cat")
+    found = find_embedding(studio, "my-cat")
     assert found is not None
     assert found.path == path
-    assert embedding_named(studio, "my-dog") is None
+    assert find_embedding(studio, "my-dog") is None
 
 
 def test_the_checkup_is_shown_and_its_errors_end_the_run(
@@ -160,7 +166,7 @@ def test_the_checkup_is_shown_and_its_errors_end_the_run(
 ) -> None:
     changes = {"train_data_dir": str(tmp_path / "nothing here"), "skip_checkup": False}
     order = new_request(studio, config_of(settings, **changes))
-    job = finished(start(studio, order))
+    job = finished(start_training(studio, order))
     assert job.standing.state == "failed"
     assert "there is no folder" in job.standing.error
     assert "nothing here" in job.standing.error

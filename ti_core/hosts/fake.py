@@ -23,12 +23,7 @@ from torch.nn.functional import scaled_dot_product_attention as attention
 from ..diffusion import Ddpm, Diffusion
 from ..errors import UnsupportedModelError
 from ..families import SD1, Family
-from ..port.session import (
-    Conditioning,
-    Hypernetwork,
-    ModelFacts,
-    Precision,
-)
+from ..port.session import Conditioning, Hypernetwork, ModelFacts, Precision
 from .common.clip import ClipEncoder
 from .common.host import BaseHost
 from .common.precision import autocast

@@ -48,12 +48,12 @@ def train(
         folder = resume or folder or RunFolder.create(logging_dir, config.file_stem)
         settings = {"name": config.name, "train": to_dict(config)}
         folder.write_settings({**settings, **(extra_settings or {})})
-        Run(plan, session, folder, on_event).go(control or Control())
+        TrainingRun(plan, session, folder, on_event).go(control or Control())
     plan.kind.announce(host, plan.final_path)
     return plan.final_path
 
 
-class Run:
+class TrainingRun:
     """One training, from its first to its last update in this process."""
 
     def __init__(self, plan: Plan, session: Session, folder: RunFolder, listener: Listener) -> None:

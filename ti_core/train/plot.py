@@ -19,7 +19,7 @@ _RAW, _SMOOTH, _RATE = (200, 212, 228), (37, 99, 175), (217, 119, 6)
 _GREY, _GRID = (90, 90, 90), (232, 232, 232)
 
 
-def smoothed(values: Sequence[float], weight: float = 0.97) -> list[float]:
+def moving_average(values: Sequence[float], weight: float = 0.97) -> list[float]:
     """Exponential moving average without the pull towards 0 at the start (Kingma & Ba 2015, §3)."""
     mean, share, result = 0.0, 0.0, []
     for value in values:
@@ -43,11 +43,11 @@ def draw_loss(points: Sequence[tuple[int, float, float]], title: str) -> Image.I
         _write(draw, font, (_BOX[0], 200), "not enough steps for a plot yet")
         return image
     steps, losses, rates = (list(column) for column in zip(*points, strict=True))
-    low, high = _range(losses)
+    low, high = loss_range(losses)
     _grid(draw, font, (steps[0], steps[-1]), (low, high))
     _line(draw, steps, losses, (low, high), _RAW, 1)
     _line(draw, steps, rates, (0.0, max(rates) * 4), _RATE, 1)
-    _line(draw, steps, smoothed(losses), (low, high), _SMOOTH, 3)
+    _line(draw, steps, moving_average(losses), (low, high), _SMOOTH, 3)
     _legend(draw, font, max(rates))
     return image
 
@@ -76,7 +76,7 @@ def _write(
     draw.text(place, text, fill=fill, font=font)
 
 
-def _range(losses: Sequence[float]) -> tuple[float, float]:
+def loss_range(losses: Sequence[float]) -> tuple[float, float]:
     """The middle 98 %: one outlier must not flatten the curve."""
     ordered = sorted(losses)
     cut = len(ordered) // 100
@@ -86,10 +86,7 @@ def _range(losses: Sequence[float]) -> tuple[float, float]:
 
 
 def _grid(
-    draw: ImageDraw.ImageDraw,
-    font: Font,
-    steps: tuple[int, int],
-    losses: tuple[float, float],
+    draw: ImageDraw.ImageDraw, font: Font, steps: tuple[int, int], losses: tuple[float, float]
 ) -> None:
     left, top, right, bottom = _BOX
     for i in range(5):
@@ -123,11 +120,7 @@ def _line(
     draw.line(points, fill=colour, width=width, joint="curve")
 
 
-def _legend(
-    draw: ImageDraw.ImageDraw,
-    font: Font,
-    highest_rate: float,
-) -> None:
+def _legend(draw: ImageDraw.ImageDraw, font: Font, highest_rate: float) -> None:
     entries = (
         (_RAW, "loss"),
         (_SMOOTH, "moving average"),

@@ -9,9 +9,7 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
-import io
 import json
 import sys
 from collections.abc import Callable
@@ -165,9 +163,7 @@ def _csv_row(event: StepDone) -> tuple[object, ...]:
 
 
 def _csv_line(row: tuple[object, ...]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(row)
-    return line.getvalue()
+    return ",".join(map(str, row)) + "\n"
 
 
 def _csv_step(line: str) -> int:

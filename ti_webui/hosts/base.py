@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,9 @@ class WebUIHost(BaseHost):
         return Path(shared.cmd_opts.embeddings_dir)
 
 
-def no_checkpoint(why: str, fix: str) -> NoModelError:
+def no_checkpoint(
+    why: str = "", fix: str = "wait until it is loaded, or choose one at the top left of the page"
+) -> NoModelError:
     """The error for a web UI that has not loaded a checkpoint (yet)."""
     return NoModelError("no checkpoint is loaded", why, fix)
 
@@ -38,3 +42,28 @@ def check_loaded(model: Any) -> None:
             f"the web UI has {getattr(info, 'name_for_extra', 'none')} loaded now",
             "load the one that the training began with, and resume",
         )
+
+
+@contextmanager
+def set_attribute(thing: Any, name: str, value: Any) -> Iterator[None]:
+    """While open, an attribute has another value."""
+    before = getattr(thing, name)
+    setattr(thing, name, value)
+    try:
+        yield
+    finally:
+        setattr(thing, name, before)
+
+
+@contextmanager
+def set_options(wanted: Mapping[str, Any]) -> Iterator[None]:
+    """While open, the web UI's settings have these values; they may be unknown to it."""
+    data = shared.opts.data
+    found = {key: data[key] for key in wanted if key in data}
+    try:
+        data.update(wanted)
+        yield
+    finally:
+        for key in wanted:
+            del data[key]
+        data.update(found)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ti_core.hosts.common.attention import hypernetwork_attached
+from ti_core.hosts.common.attention import attach_hypernetwork
 from ti_core.hosts.common.precision import autocast
 from ti_core.hosts.common.session import BaseSession, Part
 from ti_core.hosts.common.snapshot import ModelSnapshot
@@ -75,7 +75,7 @@ class WebUISession(BaseSession):
         networks = self._networks
         if networks.inpaints:
             noisy = torch.cat([noisy, self._nothing(noisy)], dim=1)
-        with networks.inside(networks.unet), hypernetwork_attached(networks.unet, hypernetwork):
+        with networks.inside(networks.unet), attach_hypernetwork(networks.unet, hypernetwork):
             output: Tensor = networks.unet(
                 noisy,
                 timesteps,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,6 +11,8 @@ from torch import Tensor, nn
 
 from ti_core.hosts.common.clip import ClipEncoder, EmphasisSettings
 from ti_core.hosts.common.text import EncodedText
+
+from .base import set_options
 
 
 def clip_encoder(
@@ -53,23 +54,10 @@ def bare_embedding(token_embedding: Any) -> nn.Embedding:
 
 def run_words(words: Any, ids: Tensor, clip_skip: int) -> EncodedText:
     """States (N, 77, width) of a shell that heeds the web UI's settings, and SDXL's pooled text."""
-    with _clip_skip(clip_skip):
+    # SDXL's first encoder does not listen
+    with set_options({"CLIP_stop_at_last_layers": clip_skip, "sdxl_clip_l_skip": False}):
         states = words.encode_with_transformers(ids)
     return states, getattr(states, "pooled", None)
-
-
-@contextmanager
-def _clip_skip(layers: int) -> Iterator[None]:
-    """While open, the web UI's settings say so; SDXL's first encoder does not listen."""
-    wanted = {"CLIP_stop_at_last_layers": layers, "sdxl_clip_l_skip": False}
-    found = {key: shared.opts.data[key] for key in wanted if key in shared.opts.data}
-    try:
-        shared.opts.data.update(wanted)
-        yield
-    finally:
-        for key in wanted:
-            del shared.opts.data[key]
-        shared.opts.data.update(found)
 
 
 def emphasis_settings(modes: Any) -> EmphasisSettings:

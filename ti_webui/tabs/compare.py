@@ -21,13 +21,14 @@ from ti_core.errors import ConfigError, DataError
 from ti_core.events import Event
 from ti_core.files.reading import read_embedding
 from ti_core.port.session import Host, PreviewRequest, TextOptions
-from ti_core.tools.rescaling import factors_for, rescaled
+from ti_core.tools.rescaling import rescaled
 from ti_core.train.progress import JobProgress
 
 from .. import markup, tables
-from ..asking import ask
-from ..embeddings import refreshed
-from ..gradio_versions import Input, Updates, made, on
+from ..asking import factors_to_strength
+from ..embeddings import embeddings_update
+from ..forms import size_sliders
+from ..gradio_versions import Input, Updates, component, gallery, on
 from ..job import Job
 from ..job_view import bind_job_view, build_job_view, errors_first
 from ..saving import save_new
@@ -72,7 +73,7 @@ class Memory:
     sheets: dict[str, list[SheetReady]] = field(default_factory=dict)
 
 
-class Page:
+class ComparePage:
     """What the buttons do."""
 
     def __init__(self, studio: Studio) -> None:
@@ -131,7 +132,7 @@ class Page:
             job.change(run_folder=run.folder)
             self._work(job, files, run, sheets, questions)
 
-        self.studio.jobs.start("compare", run.name, work, self.studio.claim, self.studio.run)
+        self.studio.start("compare", run.name, work)
         return ""
 
     def _questions(self, asked: Asked, run: PastRun, host: Host) -> Questions:
@@ -152,8 +153,8 @@ class Page:
         made: list[SheetReady] = []
         self.memory.sheets[job.id] = made
 
-        def tell(event: Event) -> None:
-            job.tell(event)
+        def emit(event: Event) -> None:
+            job.emit(event)
             if isinstance(event, Progress):
                 job.change(stage=event.stage, step=event.done, total=event.total)
             elif isinstance(event, SheetReady):
@@ -162,7 +163,7 @@ class Page:
         folder = _free_folder(run.folder / "compare")
         host, control = self.studio.host(), job.control
         self.memory.found[job.id] = compare(
-            files, host, folder, sheets, questions, tell, lambda: control.finishing
+            files, host, folder, sheets, questions, emit, lambda: control.finishing
         )
 
     def show(self, job: Job, standing: JobProgress) -> Updates:
@@ -186,21 +187,17 @@ class Page:
         saved = use_copy(path, self.studio.save_dir(), (name or "").strip(), bool(replace_present))
         self.studio.host().embedding_saved(saved)
         said = f"{path.stem} is {saved.stem} now: write {saved.stem} in a prompt"
-        return [markup.box("good", said), refreshed(self.studio)]
+        return [markup.box("good", said), embeddings_update(self.studio)]
 
     def press_repair(self, label: str, copy: str, strength: float, name: str) -> Updates:
         """[what to say, update of Train's dropdown]"""
         found = read_embedding(self._copy(label, copy))
-        factors = ask(
-            self.studio,
-            "strength",
-            lambda host, session: factors_for(float(strength), found, host.describe(), session),
-        )
+        factors = factors_to_strength(self.studio, found, float(strength))
         made = rescaled(found, factors, (name or "").strip())
         saved = save_new(self.studio, made)
         told = ", ".join(f"{key} × {factor:.3g}" for key, factor in factors.items())
         said = f"{saved.name} is written ({told}): write {saved.stem} in a prompt"
-        return [markup.box("good", said), refreshed(self.studio)]
+        return [markup.box("good", said), embeddings_update(self.studio)]
 
     def _copy(self, label: str, copy: str) -> Path:
         run = self._run(label)
@@ -266,8 +263,8 @@ def ratings(found: Sequence[Rated]) -> str:
 
 def build(studio: Studio) -> None:
     """Fill the tab."""
-    page = Page(studio)
-    with made(gr.Row, equal_height=False):
+    page = ComparePage(studio)
+    with component(gr.Row, equal_height=False):
         with gr.Column(scale=4, min_width=360):
             fields, refresh = _fields(page)
             button = gr.Button("Compare", variant="primary", elem_id="ti_compare_button")
@@ -276,12 +273,12 @@ def build(studio: Studio) -> None:
             view = build_job_view(studio, "compare", _IDLE)
             rated = gr.HTML("", elem_id="ti_compare_ratings")
             copy, name = _use(page, fields["run"])
-            sheets = _gallery()
+            sheets = gallery("Sheets", 1, "ti_compare_sheets")
     run = fields["run"]
     on(refresh.click, page.refresh, [], [run], quiet=True)
     on(run.change, page.choose, [run], [fields["copies"], fields["prompts"], name], quiet=True)
     on(fields["copies"].change, _usable, [fields["copies"]], [copy], quiet=True)
-    press = markup.shown_errors(page.press_compare)
+    press = markup.with_error_box(page.press_compare)
     on(button.click, press, list(fields.values()), [message], quiet=True)
     view.first, view.first_look = [run], lambda: [page.refresh()]
     bind_job_view(view, message, [rated, sheets, copy], page.show)
@@ -296,7 +293,7 @@ def _usable(copies: list[str]) -> dict[str, object]:
     return gr.update(choices=copies, value=copies[-1] if copies else None)
 
 
-def _fields(page: Page) -> tuple[dict[str, Input], gr.Button]:
+def _fields(page: ComparePage) -> tuple[dict[str, Input], gr.Button]:
     """The components of `Asked` in its order, and the button that looks for new runs."""
     fields: dict[str, Input] = {}
     with gr.Row():
@@ -354,19 +351,10 @@ def _pictures(fields: dict[str, Input]) -> None:
             elem_id="ti_compare_sampler",
         )
         with gr.Row():
-            for side in ("width", "height"):
-                fields[side] = gr.Slider(
-                    0,
-                    2048,
-                    0,
-                    step=8,
-                    label=side.title(),
-                    info="0 is the size that the model was made for",
-                    elem_id=f"ti_compare_{side}",
-                )
+            fields |= size_sliders("ti_compare")
 
 
-def _use(page: Page, run: Input) -> tuple[gr.Dropdown, gr.Textbox]:
+def _use(page: ComparePage, run: Input) -> tuple[gr.Dropdown, gr.Textbox]:
     """What to do with a copy; returns the components for the copy and for the name."""
     studio = page.studio
     with gr.Group(elem_id="ti_compare_use"):
@@ -402,15 +390,3 @@ def _use(page: Page, run: Input) -> tuple[gr.Dropdown, gr.Textbox]:
     press = errors_first(page.press_repair, len(outputs))
     on(repair.click, press, [run, copy, strength, other], outputs)
     return copy, name
-
-
-def _gallery() -> gr.Gallery:
-    return made(
-        gr.Gallery,
-        label="Sheets",
-        columns=1,
-        height="auto",
-        object_fit="contain",
-        interactive=False,
-        elem_id="ti_compare_sheets",
-    )

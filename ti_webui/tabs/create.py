@@ -11,7 +11,7 @@ from ti_core.train.config import EmbeddingConfig
 
 from .. import markup
 from ..creation import start_creation
-from ..embeddings import refreshed
+from ..embeddings import embeddings_update
 from ..forms import Form
 from ..gradio_versions import Updates, html, on
 from ..studio import Studio
@@ -61,4 +61,4 @@ def create(
         return [markup.error_box(standing.error) + told, gr.update()]
     name = standing.result.stem
     done = f"{standing.result} is made; write {name} in a prompt, or train it"
-    return [markup.box("good", done) + told, refreshed(studio, name)]
+    return [markup.box("good", done) + told, embeddings_update(studio, name)]

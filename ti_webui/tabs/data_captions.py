@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import wraps
 from html import escape
 from pathlib import Path
+from typing import Concatenate, ParamSpec
 
 import gradio as gr
 
 from ti_core.data.caption_editor import CaptionEditor, CaptionEntry, Change
 from ti_core.errors import DataError, TIError
 
-from .. import markup
-from ..gradio_versions import Component, Updates, made, on
-from ..thumbnails import gallery
+from .. import markup, tables
+from ..gradio_versions import Component, Updates, component, gallery, on
+from ..thumbnails import thumbnails
 
 _SHOWN = 200
 """Pictures of the gallery; the others are reached with Next."""
@@ -32,14 +34,15 @@ class Desk:
     place: int = 0
     version: str = ""
     """Of the caption that is shown."""
-    changes: tuple[Change, ...] = field(default=())
+    changes: tuple[Change, ...] = ()
     """What a search has found, to be made or not."""
 
 
 State = Desk | None
+P = ParamSpec("P")
 
 
-def opened(folder: str) -> Desk:
+def open_desk(folder: str) -> Desk:
     """A folder's captions. Raises DataError when there are no pictures."""
     if not (folder or "").strip():
         raise DataError("there is no dataset directory", "", "name the folder with the pictures")
@@ -47,30 +50,48 @@ def opened(folder: str) -> Desk:
     return Desk(editor, tuple(entry.image.name for entry in editor.entries()))
 
 
-def at(desk: Desk, place: int) -> tuple[Desk, CaptionEntry]:
+def turn_to(desk: Desk, place: int) -> tuple[Desk, CaptionEntry]:
     """Another picture, or the same one read anew; before the first comes the last."""
     place %= len(desk.names)
     entry = desk.editor.read(desk.names[place])
     return replace(desk, place=place, version=entry.version), entry
 
 
-class Page:
+def _shows_errors(
+    press: Callable[Concatenate[CaptionsPage, Desk, P], Updates],
+) -> Callable[Concatenate[CaptionsPage, State, P], Updates]:
+    """What a button does with an open desk, and what is shown when that is not possible."""
+
+    @wraps(press)
+    def handler(page: CaptionsPage, desk: State, /, *args: P.args, **kwargs: P.kwargs) -> Updates:
+        try:
+            if desk is None:
+                raise DataError("no captions are open", "", "press Open the captions")
+            return press(page, desk, *args, **kwargs)
+        except TIError as error:
+            return page.trouble(desk, error)
+
+    return handler
+
+
+class CaptionsPage:
     """The components, and what the buttons do."""
 
     def __init__(self, folder: gr.Textbox) -> None:
         self.folder = folder
         self.desk = gr.State(None)
         self.open = gr.Button("Open the captions", elem_id="ti_caption_open")
-        with made(gr.Row, equal_height=False):
+        with component(gr.Row, equal_height=False):
             with gr.Column(scale=4, min_width=320):
-                self.gallery = _gallery()
+                looks = {"height": 520, "allow_preview": False}
+                self.gallery = gallery("Pictures", 4, "ti_caption_gallery", **looks)
             with gr.Column(scale=5, min_width=320):
                 self._editor()
                 self._search()
 
     def _editor(self) -> None:
         self.where = gr.HTML("", elem_id="ti_caption_where")
-        self.text = made(
+        self.text = component(
             gr.Textbox,
             label="Caption",
             lines=4,
@@ -111,7 +132,7 @@ class Page:
 
     def show(self, desk: Desk, place: int, said: str = "", changes: str = "") -> Updates:
         """All of the page but the gallery."""
-        desk, entry = at(desk, place)
+        desk, entry = turn_to(desk, place)
         return [
             desk,
             gr.update(value=position(desk, entry)),
@@ -133,57 +154,43 @@ class Page:
     def press_open(self, folder: str) -> Updates:
         """Read the folder: also an update of the gallery."""
         try:
-            desk = opened(folder)
-            pictures = gallery((desk.editor.folder / n, n) for n in desk.names[:_SHOWN])
+            desk = open_desk(folder)
+            pictures = thumbnails((desk.editor.folder / n, n) for n in desk.names[:_SHOWN])
             return [*self.show(desk, 0), gr.update(value=pictures)]
         except TIError as error:
             return [*self.trouble(None, error), gr.update(value=[])]
 
-    def press_turn(self, desk: State, text: str, by: int) -> Updates:
+    @_shows_errors
+    def press_turn(self, desk: Desk, text: str, by: int) -> Updates:
         """Another picture, or with 0 the same; words that were not saved are saved first."""
-        try:
-            desk, said = self._saved(_required(desk), text, asked=by == 0)
-            return self.show(desk, desk.place + by, said)
-        except TIError as error:
-            return self.trouble(desk, error)
+        desk, said = self._saved(desk, text, asked=by == 0)
+        return self.show(desk, desk.place + by, said)
 
-    def press_select(self, desk: State, text: str, event: gr.SelectData) -> Updates:
+    @_shows_errors
+    def press_select(self, desk: Desk, text: str, event: gr.SelectData) -> Updates:
         """A picture of the gallery was clicked."""
-        try:
-            desk, said = self._saved(_required(desk), text)
-            place = event.index if isinstance(event.index, int) else event.index[0]
-            return self.show(desk, place, said)
-        except TIError as error:
-            return self.trouble(desk, error)
+        desk, said = self._saved(desk, text)
+        place = event.index if isinstance(event.index, int) else event.index[0]
+        return self.show(desk, place, said)
 
-    def press_undo(self, desk: State) -> Updates:
+    @_shows_errors
+    def press_undo(self, desk: Desk) -> Updates:
         """Take the last step back."""
-        try:
-            desk = _required(desk)
-            files = desk.editor.undo()
-            said = markup.box("note", f"put back: {_named(files)}")
-            return self.show(replace(desk, changes=()), desk.place, said)
-        except TIError as error:
-            return self.trouble(desk, error)
+        said = markup.box("note", f"put back: {_named(desk.editor.undo())}")
+        return self.show(replace(desk, changes=()), desk.place, said)
 
-    def press_search(self, desk: State, find: str, by: str, regex: bool, case: bool) -> Updates:
+    @_shows_errors
+    def press_search(self, desk: Desk, find: str, by: str, regex: bool, case: bool) -> Updates:
         """What a replacement would change; nothing is written."""
-        try:
-            desk = _required(desk)
-            found = desk.editor.preview(find, by, regex, case)
-            return self.show(replace(desk, changes=(*found,)), desk.place, "", spelled(found))
-        except TIError as error:
-            return self.trouble(desk, error)
+        found = desk.editor.preview(find, by, regex, case)
+        return self.show(replace(desk, changes=(*found,)), desk.place, "", changes_html(found))
 
-    def press_apply(self, desk: State) -> Updates:
+    @_shows_errors
+    def press_apply(self, desk: Desk) -> Updates:
         """Make the changes that were shown."""
-        try:
-            desk = _required(desk)
-            count = desk.editor.apply(desk.changes)
-            said = markup.box("good", f"{count} caption(s) changed; Undo takes all of them back")
-            return self.show(replace(desk, changes=()), desk.place, said)
-        except TIError as error:
-            return self.trouble(desk, error)
+        count = desk.editor.apply(desk.changes)
+        said = markup.box("good", f"{count} caption(s) changed; Undo takes all of them back")
+        return self.show(replace(desk, changes=()), desk.place, said)
 
     def _saved(self, desk: Desk, text: str, asked: bool = False) -> tuple[Desk, str]:
         """Write the caption if it was changed; when that was asked for, also if it has no file."""
@@ -197,12 +204,6 @@ class Page:
         return replace(desk, version=written.version, changes=()), said
 
 
-def _required(desk: State) -> Desk:
-    if desk is None:
-        raise DataError("no captions are open", "", "press Open the captions")
-    return desk
-
-
 def _named(files: Sequence[Path]) -> str:
     more = f" and {len(files) - 3} more" if len(files) > 3 else ""
     return ", ".join(path.name for path in files[:3]) + more
@@ -213,17 +214,17 @@ def position(desk: Desk, entry: CaptionEntry) -> str:
     kind = "from " + entry.file.name if entry.from_file else "from the file name; not saved yet"
     number = f"{desk.place + 1} of {len(desk.names)}"
     head = f'<div class="ti-head"><b>{escape(entry.image.name)}</b><span>{number}</span></div>'
-    return f'{head}<p class="ti-fine">{escape(kind)}</p>{markup.error_box(entry.problem)}'
+    return head + tables.fine(kind) + markup.error_box(entry.problem)
 
 
-def spelled(changes: Sequence[Change]) -> str:
+def changes_html(changes: Sequence[Change]) -> str:
     """Captions before and after."""
     if not changes:
         return markup.box("note", "nothing is found in the caption files")
     hits = sum(change.hits for change in changes)
     head = markup.box("hint", f"{hits} place(s) in {len(changes)} caption(s) would change")
     more = len(changes) - _CHANGES
-    rest = f'<p class="ti-fine">… and {more} more</p>' if more > 0 else ""
+    rest = tables.fine(f"… and {more} more") if more > 0 else ""
     return head + "".join(_change(change) for change in changes[:_CHANGES]) + rest
 
 
@@ -234,22 +235,9 @@ def _change(change: Change) -> str:
     )
 
 
-def _gallery() -> gr.Gallery:
-    return made(
-        gr.Gallery,
-        label="Pictures",
-        columns=4,
-        height=520,
-        object_fit="contain",
-        allow_preview=False,
-        interactive=False,
-        elem_id="ti_caption_gallery",
-    )
-
-
 def build(folder: gr.Textbox) -> None:
     """Fill its part of the tab."""
-    page = Page(folder)
+    page = CaptionsPage(folder)
     on(page.open.click, page.press_open, [folder], [*page.outputs, page.gallery])
     written = [page.desk, page.text]
     for button, by in ((page.previous, -1), (page.save, 0), (page.next, 1)):

@@ -32,13 +32,13 @@ def build(studio: Studio, folder: gr.Textbox) -> None:
     report = gr.HTML("", elem_id="ti_checkup")
 
     def press(folder: str, name: str | None = "") -> str:
-        return checked(studio, folder, name)
+        return checkup_html(studio, folder, name)
 
     named = [studio.shared.embedding] if studio.shared else []
-    on(button.click, markup.shown_errors(press), [folder, *named], [report])
+    on(button.click, markup.with_error_box(press), [folder, *named], [report])
 
 
-def checked(studio: Studio, folder: str, name: str | None) -> str:
+def checkup_html(studio: Studio, folder: str, name: str | None) -> str:
     """The findings as HTML. Raises ConfigError without a folder, or for an impossible name."""
     folder, name = (folder or "").strip(), str(name or "").strip()
     if not folder:
@@ -87,6 +87,6 @@ def _prompts(config: TrainConfig, host: Host | None) -> str:
             if len(rows) == _PROMPTS:
                 break
     except TIError as error:
-        return markup.box("note", f"no prompts can be shown: {markup.in_words(str(error))}")
+        return markup.box("note", f"no prompts can be shown: {markup.with_labels(str(error))}")
     table = tables.table(("picture", "prompt", "its tokens", "places taken"), rows)
     return tables.folded(f"Prompts of the first {len(rows)} pictures, as they are learned", table)

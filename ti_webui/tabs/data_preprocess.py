@@ -22,11 +22,11 @@ from ti_core.train.progress import JobProgress
 
 from .. import markup, tables
 from ..forms import Form
-from ..gradio_versions import Updates, made, on
+from ..gradio_versions import Updates, component, gallery, on
 from ..job import Job
 from ..job_view import Show, bind_job_view, build_job_view
 from ..studio import Studio
-from ..thumbnails import gallery
+from ..thumbnails import thumbnails
 
 SettingsForm = Form[PreprocessConfig]
 _GROUPS = (
@@ -46,7 +46,7 @@ _IDLE = (
 def build(studio: Studio, folder: gr.Textbox) -> None:
     """Fill the tab; `folder` is the dataset directory, which the destination becomes."""
     form = Form(PreprocessConfig, "ti_preprocess")
-    with made(gr.Row, equal_height=False):
+    with component(gr.Row, equal_height=False):
         with gr.Column(scale=5, min_width=360):
             source, destination = _folders()
             _settings(form)
@@ -55,16 +55,16 @@ def build(studio: Studio, folder: gr.Textbox) -> None:
             message = gr.HTML("", elem_id="ti_preprocess_message")
             view = build_job_view(studio, "preprocess", _IDLE)
             result = gr.HTML("", elem_id="ti_preprocess_result")
-            pictures = _gallery()
+            pictures = gallery("Pictures made", 4, "ti_preprocess_pictures")
 
     def press(source: str, destination: str, *values: object) -> str:
-        start(studio, form, source, destination, values)
+        start_preprocessing(studio, form, source, destination, values)
         return ""
 
     inputs = [source, destination, *form.inputs]
-    on(button.click, markup.shown_errors(press), inputs, [message], quiet=True)
+    on(button.click, markup.with_error_box(press), inputs, [message], quiet=True)
     trained = [studio.shared.dataset_dir] if studio.shared else []
-    bind_job_view(view, message, [result, pictures, folder, *trained], shown(len(trained)))
+    bind_job_view(view, message, [result, pictures, folder, *trained], result_view(len(trained)))
 
 
 def _folders() -> tuple[gr.Textbox, gr.Textbox]:
@@ -99,19 +99,7 @@ def _settings(form: SettingsForm) -> None:
             form.add_group(group)
 
 
-def _gallery() -> gr.Gallery:
-    return made(
-        gr.Gallery,
-        label="Pictures made",
-        columns=4,
-        height="auto",
-        object_fit="contain",
-        interactive=False,
-        elem_id="ti_preprocess_pictures",
-    )
-
-
-def start(
+def start_preprocessing(
     studio: Studio, form: SettingsForm, source: str, destination: str, values: Sequence[object]
 ) -> Job:
     """Begin. Raises ConfigError for settings that are not possible, HostBusyError while a job goes
@@ -120,22 +108,22 @@ def start(
         raise ConfigError("there is no source directory", "", "name the folder with your pictures")
     config = form.config(form.settings(values))
     here = Path(source.strip())
-    there = Path(destination.strip()) if (destination or "").strip() else beside(here)
+    there = Path(destination.strip()) if (destination or "").strip() else default_destination(here)
 
     def work(job: Job) -> Path | None:
-        preprocess(here, there, config, job.tell, lambda: job.control.finishing)
+        preprocess(here, there, config, job.emit, lambda: job.control.finishing)
         return None
 
     return studio.jobs.start("preprocess", here.name, work)
 
 
-def beside(source: Path) -> Path:
+def default_destination(source: Path) -> Path:
     """Where the pictures go when nobody said: a folder beside the source."""
     absolute = source.absolute()
     return absolute.with_name(f"{absolute.name}-processed")
 
 
-def shown(trained: int) -> Show:
+def result_view(trained: int) -> Show:
     """What a page shows of the job: result, pictures, and the folder in as many fields."""
 
     def show(job: Job, standing: JobProgress) -> Updates:
@@ -144,13 +132,17 @@ def shown(trained: int) -> Show:
         events, _ = job.events()
         written = [p for e in events if isinstance(e, PictureDone) for p in e.written]
         where = gr.update(value=str(written[0].parent)) if written else gr.update()
-        some = gallery((path, path.name) for path in written[:_SHOWN])
-        return [gr.update(value=told(events)), gr.update(value=some), *[where] * (1 + trained)]
+        some = thumbnails((path, path.name) for path in written[:_SHOWN])
+        return [
+            gr.update(value=summary_html(events)),
+            gr.update(value=some),
+            *[where] * (1 + trained),
+        ]
 
     return show
 
 
-def told(events: Sequence[Event]) -> str:
+def summary_html(events: Sequence[Event]) -> str:
     """How many there are, and which were skipped and why."""
     end = next((event for event in events if isinstance(event, Finished)), None)
     if end is None:

@@ -17,23 +17,23 @@ from ti_core.files.library_entry import Entry
 from ti_core.port.session import Host, Session
 from ti_core.tools.making import convert, merge
 from ti_core.tools.nearest import Neighbour, nearest_tokens
-from ti_core.tools.rescaling import factors_for, rescaled
+from ti_core.tools.rescaling import rescaled
 from ti_core.tools.sources import Sources
 from ti_core.tools.strength import Strength, factor_of_brackets, strength_of
 
 from .. import markup, tables
-from ..asking import ask, usual_lengths
+from ..asking import ask, factors_to_strength, usual_lengths
 from ..collection import Collection
-from ..embeddings import refreshed
-from ..gradio_versions import Component, Updates, made, on
+from ..embeddings import embeddings_update
+from ..gradio_versions import Component, Updates, component, gallery, on
 from ..job_view import Press, errors_first
 from ..saving import save_new
 from ..studio import Studio
-from ..thumbnails import gallery
+from ..thumbnails import thumbnails
 
 _MOST_SHOWN = 120
 _BY_STRENGTH, _BY_FACTOR, _BY_BRACKETS = "to this strength", "times", "pairs of [brackets]"
-Seen = tuple[int, int]
+
 _HEAD = ("name", "for", "vectors", "steps", "strength", "made on", "file")
 _EXPRESSIONS = (
     "'words' of the model in quotes, embeddings by name: 'cat' * 0.7 + my-style; "
@@ -41,13 +41,13 @@ _EXPRESSIONS = (
 )
 
 
-class Page:
+class LibraryPage:
     """What the buttons do."""
 
     def __init__(self, studio: Studio) -> None:
         self.studio, self.collection = studio, Collection(studio)
 
-    def look(self, seen: Seen | None, wanted: str) -> Updates:
+    def look(self, seen: tuple[int, int] | None, wanted: str) -> Updates:
         """[what was seen now, then as `press_refresh`], when there is news in the folders."""
         self.collection.refresh()
         now = self.collection.version, len(self.studio.usual_lengths)
@@ -62,7 +62,7 @@ class Page:
         entries = self.collection.entries
         some = [(entries[label].preview, label) for label in labels[:_MOST_SHOWN]]
         return [
-            gr.update(value=gallery(some)),
+            gr.update(value=thumbnails(some)),
             gr.update(value=self._table(labels)),
             gr.update(choices=list(entries)),
             gr.update(value=self._skipped()),
@@ -119,7 +119,7 @@ class Page:
         if not label:
             return ["", gr.update()]
         entry, embedding = self.collection.find(label), self.collection.read(label)
-        return [about(entry, embedding), gr.update(value=_proposed(entry.name))]
+        return [file_html(entry, embedding), gr.update(value=_proposed(entry.name))]
 
     def press_inspect(self, label: str) -> str:
         """Strength and nearest words of each vector."""
@@ -128,7 +128,7 @@ class Page:
         def question(host: Host, session: Session) -> str:
             vectors = for_encoders(embedding, host.describe().widths, embedding.name)
             found = strength_of(vectors, usual_lengths(self.studio, host, session))
-            return explained(found, nearest_tokens(vectors, host, session))
+            return strength_html(found, nearest_tokens(vectors, host, session))
 
         return ask(self.studio, f"inspect {embedding.name}", question)
 
@@ -147,11 +147,7 @@ class Page:
         """[what to say, update of Train's dropdown]"""
         embedding = self.collection.read(label)
         if how == _BY_STRENGTH:
-            factors = ask(
-                self.studio,
-                "strength",
-                lambda host, session: factors_for(amount, embedding, host.describe(), session),
-            )
+            factors = factors_to_strength(self.studio, embedding, amount)
         else:
             by = factor_of_brackets(round(amount)) if how == _BY_BRACKETS else float(amount)
             factors = dict.fromkeys(embedding.vectors, by)
@@ -172,7 +168,7 @@ class Page:
     ) -> Updates:
         path = save_new(self.studio, made, format, picture)
         said = f"{path.name} is written, {made.count} vector(s): write {path.stem} in a prompt"
-        return [markup.box("good", said), refreshed(self.studio)]
+        return [markup.box("good", said), embeddings_update(self.studio)]
 
 
 def _proposed(name: str) -> str:
@@ -190,7 +186,7 @@ def _row(label: str, entry: Entry, strengths: Mapping[str, float]) -> tuple[tabl
     return label, family, entry.vectors, entry.step, loud, entry.base_model, entry.path.name
 
 
-def about(entry: Entry, embedding: Embedding) -> str:
+def file_html(entry: Entry, embedding: Embedding) -> str:
     """What its file tells."""
     rows = [("file", entry.file)]
     rows += [("preview", entry.picture)] if entry.picture else []
@@ -203,7 +199,7 @@ def about(entry: Entry, embedding: Embedding) -> str:
     return head + tables.table(("what its file tells", ""), rows) + notes
 
 
-def explained(found: Strength, near: Mapping[str, list[list[Neighbour]]]) -> str:
+def strength_html(found: Strength, near: Mapping[str, list[list[Neighbour]]]) -> str:
     """How loud each vector is, and which words it is near to."""
     rows = [
         (
@@ -223,7 +219,7 @@ def explained(found: Strength, near: Mapping[str, list[list[Neighbour]]]) -> str
 
 def build(studio: Studio) -> None:
     """Fill the tab."""
-    page = Page(studio)
+    page = LibraryPage(studio)
     with gr.Row():
         wanted = gr.Textbox(label="Search", max_lines=1, elem_id="ti_library_search")
         refresh = gr.Button("Refresh", elem_id="ti_library_refresh", scale=0, min_width=90)
@@ -231,9 +227,10 @@ def build(studio: Studio) -> None:
             "Measure strengths", elem_id="ti_library_measure", scale=0, min_width=160
         )
     message = gr.HTML("", elem_id="ti_library_message")
-    with made(gr.Row, equal_height=False):
+    with component(gr.Row, equal_height=False):
         with gr.Column(scale=5, min_width=360):
-            cards, skipped = _gallery(), gr.HTML("")
+            cards = gallery("Embeddings", 5, "ti_library_cards", allow_preview=False)
+            skipped = gr.HTML("")
             table = gr.HTML(markup.box("note", "looking …"), elem_id="ti_standing_library")
         with gr.Column(scale=4, min_width=360):
             chosen = _one(page)
@@ -248,20 +245,7 @@ def build(studio: Studio) -> None:
     on(cards.select, page.press_select, [wanted], [chosen], quiet=True)
 
 
-def _gallery() -> gr.Gallery:
-    return made(
-        gr.Gallery,
-        label="Embeddings",
-        columns=5,
-        height="auto",
-        object_fit="contain",
-        allow_preview=False,
-        interactive=False,
-        elem_id="ti_library_cards",
-    )
-
-
-def _one(page: Page) -> gr.Dropdown:
+def _one(page: LibraryPage) -> gr.Dropdown:
     """What can be done with one embedding; returns the dropdown that chooses it."""
     chosen = gr.Dropdown([], label="Embedding", elem_id="ti_library_chosen")
     inspect = gr.Button("Strength and nearest words", elem_id="ti_library_inspect")
@@ -275,12 +259,12 @@ def _one(page: Page) -> gr.Dropdown:
     )
     answer = gr.HTML("", elem_id="ti_library_answer")
     on(chosen.change, errors_first(page.press_choose, 2), [chosen], [known, name], quiet=True)
-    on(inspect.click, markup.shown_errors(page.press_inspect), [chosen], [explained])
+    on(inspect.click, markup.with_error_box(page.press_inspect), [chosen], [explained])
     _tools(page, chosen, name, answer)
     return chosen
 
 
-def _tools(page: Page, chosen: gr.Dropdown, name: gr.Textbox, answer: gr.HTML) -> None:
+def _tools(page: LibraryPage, chosen: gr.Dropdown, name: gr.Textbox, answer: gr.HTML) -> None:
     shared = page.studio.shared
     outputs = [answer, *([shared.embedding] if shared else [])]
 

@@ -12,26 +12,16 @@ import gradio as gr
 from ti_core.data.pictures import list_images
 from ti_core.data.templates import SHIPPED
 from ti_core.errors import TIError
-from ti_core.families import Family
 from ti_core.train.config import TrainConfig
 
-from .. import markup
-from ..embeddings import all_names, refreshed
+from .. import markup, training
+from ..embeddings import all_names, embeddings_update
 from ..forms import Form
-from ..gradio_versions import Component, Updates, html, made, on
+from ..gradio_versions import Component, Updates, component, html, on
 from ..live import Live, bind_live, build_live
-from ..outlook import outlook
+from ..outlook import outlook_of
 from ..presets import FIRST_GOAL, GOALS, template_for
 from ..studio import Studio
-from ..training import (
-    SETTLED,
-    embedding_named,
-    new_request,
-    resumable,
-    resume_request,
-    settings_of_page,
-    start,
-)
 from ..txt2img import preview_settings
 
 _OUTLOOK = (
@@ -70,33 +60,35 @@ class TrainPage:
     def press_train(self, *values: object) -> str:
         """Begin a training, of a new word or of the embedding that is chosen."""
         config = self.form.config(self.settings(values))
-        start(self.studio, new_request(self.studio, config))
+        training.start_training(self.studio, training.new_request(self.studio, config))
         return ""
 
     def press_resume(self, *values: object) -> str:
         """Go on with the newest run of the word."""
         settings = self.settings(values)
         name = settings["token_string"]
-        found = resumable(self.studio, name, settings["logging_dir"])
-        start(self.studio, resume_request(found, name, int(settings["max_train_steps"] or 0)))
+        found = training.find_resumable(self.studio, name, settings["logging_dir"])
+        steps = int(settings["max_train_steps"] or 0)
+        training.start_training(self.studio, training.resume_request(found, name, steps))
         return ""
 
     def choose_goal(self, goal: str, folder: str) -> Updates:
         """[about it, an update for each component of the form]"""
-        settings = GOALS[goal].settings_for(self._family())
-        settings["prompt_template"] = template_for(goal, captioned(folder))
+        facts = self.studio.facts()
+        settings = GOALS[goal].settings_for(facts.family if facts else None)
+        settings["prompt_template"] = template_for(goal, has_captions(folder))
         return [markup.box("note", GOALS[goal].about), *self.form.updates(settings)]
 
     def choose_folder(self, goal: str, folder: str) -> Updates:
         """[what lies there, an update of the prompt template]"""
-        template = gr.update(value=template_for(goal, captioned(folder)))
-        return [markup.box("note", told_about(folder)), template]
+        template = gr.update(value=template_for(goal, has_captions(folder)))
+        return [markup.box("note", folder_summary(folder)), template]
 
     def choose_embedding(self, name: str, logging_dir: str) -> Updates:
         """[what there is of this name, an update of the number of vectors, one of Max steps]"""
         name = (name or "").strip()
-        run = resumable(self.studio, name, logging_dir) if name else None
-        entry = embedding_named(self.studio, name) if name else None
+        run = training.find_resumable(self.studio, name, logging_dir) if name else None
+        entry = training.find_embedding(self.studio, name) if name else None
         told = []
         if entry:
             told.append(f"{entry.name} is there: {entry.vectors} vector(s), {entry.step} steps. ")
@@ -109,32 +101,26 @@ class TrainPage:
         steps = gr.update(value=run.config.optimizer.max_train_steps) if run else gr.update()
         return [markup.box("note", "".join(told)), vectors, steps]
 
-    def outlook(self, *values: object) -> str:
+    def show_outlook(self, *values: object) -> str:
         """Schedule, token allowance and memory, while the settings are being made."""
         settings = self.form.settings(values[: len(self.form.inputs)])
         settings["token_string"] = "unnamed"
-        return markup.outlook(outlook(self.studio, self.form.config(settings)))
+        return markup.outlook(outlook_of(self.studio, self.form.config(settings)))
 
     def first_look(self) -> Updates:
         """When a page is opened: the embeddings, and what a run with the defaults would be."""
         settings = {**self.form.defaults, "token_string": "unnamed"}
-        told = markup.outlook(outlook(self.studio, self.form.config(settings)))
-        return [refreshed(self.studio), gr.update(value=told)]
-
-    def _family(self) -> Family | None:
-        try:
-            return self.studio.host().describe().family
-        except TIError:
-            return None
+        told = markup.outlook(outlook_of(self.studio, self.form.config(settings)))
+        return [embeddings_update(self.studio), gr.update(value=told)]
 
 
-def captioned(folder: str) -> bool:
+def has_captions(folder: str) -> bool:
     """Whether every picture of a folder has a caption file."""
     found = _pictures(folder)
     return bool(found) and all(path.with_suffix(".txt").is_file() for path in found)
 
 
-def told_about(folder: str) -> str:
+def folder_summary(folder: str) -> str:
     """How many pictures and captions there are."""
     if not folder or not Path(folder).is_dir():
         return f"there is no folder {folder}" if folder else ""
@@ -152,7 +138,7 @@ def _pictures(folder: str) -> list[Path]:
 
 def build(studio: Studio) -> TrainPage:
     """Fill the tab, and return what its buttons do."""
-    defaults = {**GOALS[FIRST_GOAL].settings_for(None), **settings_of_page(studio)}
+    defaults = {**GOALS[FIRST_GOAL].settings_for(None), **training.settings_of_page(studio)}
     page = TrainPage(studio, Form(TrainConfig, "ti_train", defaults))
     _Layout(page).bind()
     return page
@@ -164,7 +150,7 @@ class _Layout:
     def __init__(self, page: TrainPage) -> None:
         self.page, self.form = page, page.form
         self.txt2img: list[Component] = []
-        with made(gr.Row, equal_height=False):
+        with component(gr.Row, equal_height=False):
             with gr.Column(scale=5, min_width=380):
                 self._settings()
             with gr.Column(scale=4, min_width=380, elem_id="ti_live"):
@@ -236,7 +222,7 @@ class _Layout:
         page, form, fields = self.page, self.form, self.form.components
         for button, press in ((self.train, page.press_train), (self.resume, page.press_resume)):
             values = [*form.inputs, *self.txt2img]
-            on(button.click, markup.shown_errors(press), values, [self.message])
+            on(button.click, markup.with_error_box(press), values, [self.message])
         goal, name, folder = self.goal, self.name, self.folder
         on(goal.change, page.choose_goal, [goal, folder], [self.goal_about, *form.inputs])
         told = [self.folder_about, fields["prompt_template"]]
@@ -244,12 +230,12 @@ class _Layout:
         told = [self.name_about, fields["num_vectors_per_token"], fields["max_train_steps"]]
         logs = fields["logging_dir"]
         on(name.change, page.choose_embedding, [name, logs], told, quiet=True)
-        on(self.refresh.click, lambda: refreshed(page.studio), [], [name], quiet=True)
+        on(self.refresh.click, lambda: embeddings_update(page.studio), [], [name], quiet=True)
         self.live.first, self.live.first_look = [name, self.outlook], page.first_look
         bind_live(self.live, self.message)
-        outlook = markup.shown_errors(page.outlook)
+        press = markup.with_error_box(page.show_outlook)
         for setting in _OUTLOOK:
-            on(fields[setting].change, outlook, form.inputs, [self.outlook], quiet=True)
+            on(fields[setting].change, press, form.inputs, [self.outlook], quiet=True)
 
 
 def _template(page: TrainPage) -> None:
@@ -258,7 +244,7 @@ def _template(page: TrainPage) -> None:
     own = sorted(str(path) for path in folder.glob("*.txt")) if folder else []
     page.form.put(
         "prompt_template",
-        made(
+        component(
             gr.Dropdown,
             choices=["auto", "captions", *SHIPPED, *own],
             value=page.form.defaults["prompt_template"],
@@ -272,7 +258,7 @@ def _template(page: TrainPage) -> None:
 
 
 def _folded(page: TrainPage) -> None:
-    for title, names in page.form.rest(SETTLED).items():
+    for title, names in page.form.rest(training.SETTLED).items():
         with gr.Accordion(f"More: {title}", open=False):
             for name in names:
                 page.form.add(name)

@@ -14,7 +14,7 @@ from tests.comfy import program
 from tests.comfy.host.learning import gradients, loss, noise, some_rows
 from tests.comfy.pack import pack_module
 from ti_core.errors import ConfigError
-from ti_core.hosts.common.autograd import inputs_kept, renew_inference_tensors
+from ti_core.hosts.common.autograd import keep_inputs, renew_inference_tensors
 
 
 def autograd() -> Any:
@@ -54,7 +54,7 @@ def test_a_text_encoder_spoils_what_its_normalisations_have_saved(load: Any) -> 
     chunk = [model.special_tokens["start"], row, *[model.special_tokens["end"]] * 75]
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         model([chunk])[0].sum().backward()
-    with inputs_kept(model):
+    with keep_inputs(model):
         model([chunk])[0].square().sum().backward()
     assert row.grad is not None
 

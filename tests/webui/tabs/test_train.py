@@ -20,7 +20,7 @@ from ti_core.train.previews import preview_requests
 from ti_webui.job import Jobs
 from ti_webui.panel import shared_fields
 from ti_webui.studio import TXT2IMG_FIELDS, Settings, Studio
-from ti_webui.tabs.train import TrainPage, build, captioned, told_about
+from ti_webui.tabs.train import TrainPage, build, folder_summary, has_captions
 
 from ..conftest import finished
 
@@ -128,9 +128,9 @@ def test_a_folder_is_looked_at_when_it_is_named(
     told, template = page.choose_folder("style", str(bare_pictures))
     assert "5 picture(s), 0 with a caption" in told
     assert template["value"] == "style"
-    assert "there is no folder" in told_about("/nowhere/<b>")
-    assert told_about("") == ""
-    assert not captioned("")
+    assert "there is no folder" in folder_summary("/nowhere/<b>")
+    assert folder_summary("") == ""
+    assert not has_captions("")
 
 
 def test_an_embedding_that_is_chosen_tells_what_would_happen(
@@ -153,11 +153,11 @@ def test_an_embedding_that_is_chosen_tells_what_would_happen(
 
 
 def test_the_outlook_follows_the_settings(page: TrainPage) -> None:
-    html = page.outlook(*typed(page, {"learning_rate": "0.1:10, 0.01", "max_train_steps": 40}))
+    html = page.show_outlook(*typed(page, {"learning_rate": "0.1:10, 0.01", "max_train_steps": 40}))
     assert "steps 1 to 10" in html
     assert "steps 11 to 40" in html
     with pytest.raises(ConfigError, match="no rate"):
-        page.outlook(*typed(page, {"learning_rate": "fast"}))
+        page.show_outlook(*typed(page, {"learning_rate": "fast"}))
 
 
 def test_a_page_that_is_opened_shows_embeddings_that_fit_and_the_schedule(

@@ -16,7 +16,7 @@ from ...port.session import Hypernetwork
 
 
 @contextmanager
-def hypernetwork_attached(unet: nn.Module, hypernetwork: Hypernetwork | None) -> Iterator[None]:
+def attach_hypernetwork(unet: nn.Module, hypernetwork: Hypernetwork | None) -> Iterator[None]:
     """While open, keys and values of every attention are made from the hypernetwork's outputs.
 
     Self-attention as well as cross-attention, as in A1111.

@@ -73,7 +73,7 @@ def _renewed(tensor: Any, freeze: bool) -> Any:
 
 
 @contextmanager
-def inputs_kept(network: nn.Module) -> Iterator[None]:
+def keep_inputs(network: nn.Module) -> Iterator[None]:
     """While open, layer normalisations get copies.
 
     Blocks that add to their input in place spoil what a normalisation has saved of it.

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ...port.prompt import TOKENS_PER_CHUNK, Slot, pack, read_prompt
-from .slots import chunk_ids, emphasise, slot_weights, vectors_inserted
+from .slots import chunk_ids, emphasise, insert_vectors, slot_weights
 from .text import EncodedText, WordVectors
 
 Weigh = Callable[[Tensor, list[list[int]], list[list[float]]], Tensor]
@@ -77,7 +77,7 @@ class ClipEncoder:
     ) -> EncodedText:
         """States with the weights applied, and the pooled ends."""
         ids = torch.tensor([self._ids(chunk) for chunk in chunks])
-        with vectors_inserted(self.embedding, chunks, rows):
+        with insert_vectors(self.embedding, chunks, rows):
             states, ends = self.forward(ids.to(self.table.device), clip_skip)
         return self._weighed(states, chunks), ends
 

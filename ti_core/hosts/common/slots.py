@@ -21,7 +21,7 @@ def chunk_ids(chunk: Sequence[Slot], start: int, end: int, pad: int, positions: 
 
 
 @contextmanager
-def vectors_inserted(
+def insert_vectors(
     table: nn.Module, chunks: Sequence[Sequence[Slot]], rows: Mapping[str, Tensor]
 ) -> Iterator[None]:
     """While open, `table` gives the embeddings' vectors at their positions."""

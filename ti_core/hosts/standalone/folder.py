@@ -12,19 +12,11 @@ from ...diffusion import Ddpm, Prediction
 from ...errors import CheckpointError, HostError
 from ...families import SD1, SD2, SDXL, EncoderSpec, Family
 from ...options import SettingValues
+from . import models
 from .checkpoint.keys_text import PROJECTION, convert_clip
 from .checkpoint.noise_schedule import alphas_from_config
 from .checkpoint.reading import read_state_dict
-from .models import (
-    Model,
-    TextModel,
-    build,
-    build_projection,
-    build_text_model,
-    text_from_config,
-    unet_from_config,
-    vae_from_config,
-)
+from .models import Model, TextModel
 from .single_file import refuse_inpainting
 from .vocabulary import open_vocabulary
 
@@ -48,8 +40,8 @@ def open_folder(
     refuse_inpainting(int(unet_config.get("in_channels", family.latent.channels)), family)
     scheduler = _config(folder / "scheduler", "scheduler_config.json")
     kind = prediction or _prediction(scheduler)
-    unet = build(unet_from_config(unet_config), _weights(folder / "unet"), "UNet")
-    vae = build(vae_from_config(vae_config), _vae_weights(folder / "vae"), "VAE")
+    unet = models.build(models.unet_from_config(unet_config), _weights(folder / "unet"), "UNet")
+    vae = models.build(models.vae_from_config(vae_config), _vae_weights(folder / "vae"), "VAE")
     return Model(
         family=family,
         diffusion=Ddpm(tuple(alphas_from_config(scheduler).tolist()), kind),
@@ -120,11 +112,11 @@ def _encoder(folder: Path, suffix: str, spec: EncoderSpec, tokenizer: Path | Non
     place = folder / f"text_encoder{suffix}"
     weights = convert_clip(_weights(place))
     projection = weights.pop(PROJECTION, None)
-    model = build_text_model(text_from_config(_config(place)), weights)
+    model = models.build_text_model(models.text_from_config(_config(place)), weights)
     vocabulary = open_vocabulary(folder / f"tokenizer{suffix}" if tokenizer is None else tokenizer)
     if spec.pooled and projection is None:
         raise CheckpointError(f"{folder} is incomplete", f"text_encoder{suffix} has no projection")
-    pooled = build_projection(projection) if spec.pooled and projection is not None else None
+    pooled = models.build_projection(projection) if spec.pooled and projection is not None else None
     last = spec.layer == 1
     return TextModel(spec.key, model, vocabulary, spec.layer, last, projection=pooled)
 

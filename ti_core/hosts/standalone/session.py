@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...port.session import Conditioning, Hypernetwork, ModelFacts, Precision
-from ..common.attention import hypernetwork_attached
+from ..common.attention import attach_hypernetwork
 from ..common.clip import ClipEncoder
 from ..common.precision import autocast
 from ..common.session import BaseSession, Part
@@ -64,7 +64,7 @@ class DiffusersSession(BaseSession):
         unet, added = self._model.unet, None
         if conditioning.pooled is not None:
             added = {"text_embeds": conditioning.pooled, "time_ids": conditioning.time_ids}
-        with hypernetwork_attached(unet, hypernetwork):
+        with attach_hypernetwork(unet, hypernetwork):
             output: Tensor = unet(
                 noisy,
                 timesteps,

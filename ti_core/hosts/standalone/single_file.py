@@ -11,30 +11,16 @@ from torch import Tensor, nn
 from ...diffusion import Ddpm, Prediction
 from ...errors import CheckpointError
 from ...families import EncoderSpec, Family
-from .checkpoint.architecture import (
-    TextShape,
-    UNetShape,
-    clip_shape,
-    open_clip_shape,
-    unet_shape,
-    vae_shape,
-)
+from . import models
+from .checkpoint import architecture
+from .checkpoint.architecture import TextShape, UNetShape
 from .checkpoint.keys_text import PROJECTION, convert_clip, convert_open_clip
 from .checkpoint.keys_unet import convert_unet
 from .checkpoint.keys_vae import convert_vae
 from .checkpoint.noise_schedule import stable_diffusion_alphas
 from .checkpoint.reading import read_state_dict
-from .checkpoint.recognition import TEXT_PREFIXES, UNET, VAE, prediction_marker, recognised
-from .models import (
-    Model,
-    TextModel,
-    build,
-    build_projection,
-    build_text_model,
-    text_from_shape,
-    unet_from_shape,
-    vae_from_shape,
-)
+from .checkpoint.recognition import TEXT_PREFIXES, UNET, VAE, prediction_marker, recognise
+from .models import Model, TextModel
 from .vocabulary import standard_vocabulary
 
 _NOT_WEIGHTS = ("loss.", "model_ema.")
@@ -49,7 +35,7 @@ def open_single_file(
     `prediction` overrules what the file says of itself. Raises CheckpointError, UnsafeFileError.
     """
     state = read_state_dict(path)
-    family = recognised(state, path)
+    family = recognise(state, path)
     encoders = tuple(
         _text_encoder(spec, _under(state, prefix), tokenizer)
         for spec, prefix in zip(family.encoders, TEXT_PREFIXES[family], strict=True)
@@ -77,7 +63,7 @@ def _under(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _unet(
     state: dict[str, Tensor], family: Family, encoders: tuple[TextModel, ...]
 ) -> tuple[nn.Module, UNetShape]:
-    shape = unet_shape(state, family)
+    shape = architecture.unet_shape(state, family)
     refuse_inpainting(shape.in_channels, family)
     context_width = sum(encoder.token_embedding.embedding_dim for encoder in encoders)
     if shape.context_width != context_width:
@@ -88,8 +74,8 @@ def _unet(
         raise CheckpointError("the checkpoint is incomplete", "'label_emb' is missing")
     pooled_width = pooled.out_features if isinstance(pooled, nn.Linear) else None
     side = family.release().resolution // family.latent.stride
-    create = unet_from_shape(shape, side, pooled_width)
-    return build(create, convert_unet(state, shape), "UNet"), shape
+    create = models.unet_from_shape(shape, side, pooled_width)
+    return models.build(create, convert_unet(state, shape), "UNet"), shape
 
 
 def refuse_inpainting(channels: int, family: Family) -> None:
@@ -110,9 +96,9 @@ def refuse_inpainting(channels: int, family: Family) -> None:
 
 def _vae(state: dict[str, Tensor], family: Family) -> nn.Module:
     weights = {k: v for k, v in state.items() if not k.startswith(_NOT_WEIGHTS)}
-    shape = vae_shape(weights)
-    create = vae_from_shape(shape, family.release().resolution, family.latent.scale)
-    return build(create, convert_vae(weights, shape), "VAE")
+    shape = architecture.vae_shape(weights)
+    create = models.vae_from_shape(shape, family.release().resolution, family.latent.scale)
+    return models.build(create, convert_vae(weights, shape), "VAE")
 
 
 def _text_encoder(spec: EncoderSpec, state: dict[str, Tensor], tokenizer: Path | None) -> TextModel:
@@ -130,20 +116,22 @@ def _text_encoder(spec: EncoderSpec, state: dict[str, Tensor], tokenizer: Path |
 def _clip(spec: EncoderSpec, state: dict[str, Tensor]) -> tuple[nn.Module, None]:
     """OpenAI's network."""
     weights = convert_clip(state)
-    shape = clip_shape(weights)
-    return build_text_model(text_from_shape(shape, shape.layers), weights), None
+    shape = architecture.clip_shape(weights)
+    return models.build_text_model(models.text_from_shape(shape, shape.layers), weights), None
 
 
 def _open_clip(spec: EncoderSpec, state: dict[str, Tensor]) -> tuple[nn.Module, nn.Module | None]:
     """OpenCLIP's network and, where it is used, the projection of the pooled text."""
-    shape = open_clip_shape(state)
+    shape = architecture.open_clip_shape(state)
     layers = layers_in_use(shape, spec)
     weights = convert_open_clip(state, layers)
     projection = weights.pop(PROJECTION, None)
     if spec.pooled and projection is None:
         raise CheckpointError("the checkpoint is incomplete", "'text_projection' is missing")
-    model = build_text_model(text_from_shape(shape, layers), weights)
-    return model, build_projection(projection) if spec.pooled and projection is not None else None
+    model = models.build_text_model(models.text_from_shape(shape, layers), weights)
+    return model, models.build_projection(
+        projection
+    ) if spec.pooled and projection is not None else None
 
 
 def layers_in_use(shape: TextShape, spec: EncoderSpec) -> int:

@@ -22,7 +22,7 @@ from ..base import WebUIHost, no_checkpoint
 from ..embeddings import refresh
 from ..session import WebUISession
 from .model import encoders_of, facts_of, host_networks
-from .state import prepared_for_training
+from .state import prepare_for_training
 
 
 class A1111Host(WebUIHost):
@@ -47,7 +47,7 @@ class A1111Host(WebUIHost):
     def _open(self, precision: Precision, stack: ExitStack) -> WebUISession:
         model = loaded_model()
         networks = host_networks(model)
-        stack.enter_context(prepared_for_training(model, HALF_DTYPES.get(precision)))
+        stack.enter_context(prepare_for_training(model, HALF_DTYPES.get(precision)))
         return WebUISession(networks, precision)
 
 
@@ -55,7 +55,5 @@ def loaded_model() -> Any:
     """The checkpoint in use. Raises NoModelError when there is none (yet)."""
     model = sd_models.model_data.sd_model
     if model is None or any(p.is_meta for p in model.parameters()):
-        raise no_checkpoint(
-            "", "wait until it is loaded, or choose one at the top left of the page"
-        )
+        raise no_checkpoint()
     return model

@@ -10,9 +10,11 @@ import torch
 from modules import devices, extra_networks, lowvram, processing, sd_hijack, sd_unet, shared
 from torch import nn
 
+from ..base import set_attribute, set_options
+
 
 @contextmanager
-def prepared_for_training(model: Any, half: torch.dtype | None) -> Iterator[None]:
+def prepare_for_training(model: Any, half: torch.dtype | None) -> Iterator[None]:
     """While open, the networks are those of the checkpoint and compute in `half`, or in fp32.
 
     Pictures leave LoRAs in the weights, hypernetworks and seamless tiling behind; --medvram moves
@@ -20,29 +22,21 @@ def prepared_for_training(model: Any, half: torch.dtype | None) -> Iterator[None
     """
     with ExitStack() as stack:
         stack.enter_context(_without_lowvram(model))
-        stack.enter_context(_changed(shared, "loaded_hypernetworks", []))
-        stack.enter_context(_changed(sd_unet, "current_unet", None))
+        _set(stack, shared, "loaded_hypernetworks", [])
+        _set(stack, sd_unet, "current_unet", None)
         stack.enter_context(_without_tiling())
         _without_loras()
         dtype = half or torch.float32
-        stack.enter_context(_changed(devices, "dtype_unet", dtype))
-        stack.enter_context(_changed(devices, "unet_needs_upcast", False))
-        stack.enter_context(_changed(model.model.diffusion_model, "dtype", dtype))
+        _set(stack, devices, "dtype_unet", dtype)
+        _set(stack, devices, "unet_needs_upcast", False)
+        _set(stack, model.model.diffusion_model, "dtype", dtype)
         yield
 
 
-@contextmanager
-def _changed(thing: Any, name: str, value: Any) -> Iterator[None]:
-    """While open, an attribute that is there has another value."""
-    if not hasattr(thing, name):
-        yield
-        return
-    before = getattr(thing, name)
-    setattr(thing, name, value)
-    try:
-        yield
-    finally:
-        setattr(thing, name, before)
+def _set(stack: ExitStack, thing: Any, name: str, value: Any) -> None:
+    """Versions of the web UI differ in what they have."""
+    if hasattr(thing, name):
+        stack.enter_context(set_attribute(thing, name, value))
 
 
 @contextmanager
@@ -58,24 +52,10 @@ def _without_tiling() -> Iterator[None]:
 
 def _without_loras() -> None:
     """As the web UI does it for a picture whose prompt names none, nor do the settings."""
-    with ExitStack() as stack:
-        for key in ("sd_lora", "sd_hypernetwork"):
-            stack.enter_context(_option(key, "None"))
+    with set_options({"sd_lora": "None", "sd_hypernetwork": "None"}):
         extra_networks.activate(processing.StableDiffusionProcessingTxt2Img(), {})
     if shared.loaded_hypernetworks:
         shared.loaded_hypernetworks = []
-
-
-@contextmanager
-def _option(key: str, value: Any) -> Iterator[None]:
-    data = shared.opts.data
-    found = {key: data[key]} if key in data else {}
-    data[key] = value
-    try:
-        yield
-    finally:
-        del data[key]
-        data.update(found)
 
 
 @contextmanager

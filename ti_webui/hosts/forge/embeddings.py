@@ -10,9 +10,9 @@ from typing import Any
 from modules import shared
 
 from ..prompt_cache import forget_prompts, is_in_folders
+from .model import TEXT_ENGINES
 
 _PAGE = "modules.ui_extra_networks_textual_inversion"
-_ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
 
 
 def refresh(model: Any, path: Path) -> None:
@@ -28,7 +28,7 @@ def refresh(model: Any, path: Path) -> None:
 
 
 def _databases(model: Any) -> Iterator[Any]:
-    engines = (getattr(model, name, None) for name in _ENGINES)
+    engines = (getattr(model, name, None) for name in TEXT_ENGINES)
     yield from (engine.embeddings for engine in engines if engine is not None)
     if _PAGE in sys.modules:
         yield sys.modules[_PAGE].embedding_db

@@ -16,7 +16,7 @@ import torch
 from backend import memory_management
 from modules import sd_models
 
-from ti_core.hosts.common.autograd import inputs_kept
+from ti_core.hosts.common.autograd import keep_inputs
 from ti_core.hosts.common.clip import ClipEncoder
 from ti_core.port.session import ModelFacts, Precision
 
@@ -25,7 +25,7 @@ from ..loading import Loading
 from ..session import WebUISession
 from .embeddings import refresh
 from .model import encoders_of, facts_of
-from .state import prepared_for_training
+from .state import prepare_for_training
 
 
 class ForgeHost(WebUIHost):
@@ -55,8 +55,8 @@ class ForgeHost(WebUIHost):
         model = loaded_model()
         facts, encoders = facts_of(model), encoders_of(model)
         loading = Loading(memory_management, model)
-        stack.enter_context(prepared_for_training(model))
-        networks = loading.networks(facts, encoders, inputs_kept)
+        stack.enter_context(prepare_for_training(model))
+        networks = loading.networks(facts, encoders, keep_inputs)
         return WebUISession(networks, precision, moves=False)
 
 

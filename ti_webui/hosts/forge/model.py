@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from backend.text_processing import emphasis
@@ -15,10 +13,11 @@ from ti_core.hosts.common.clip import ClipEncoder
 from ti_core.hosts.common.text import EncodedText
 from ti_core.port.session import ModelFacts
 
+from ..base import set_attribute
 from ..facts import family_in_use, model_facts
 from ..words import clip_encoder
 
-_ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
+TEXT_ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
 
 
 def facts_of(model: Any) -> ModelFacts:
@@ -43,7 +42,7 @@ def _diffusion(predictor: Any) -> Ddpm:
 
 def encoders_of(model: Any) -> tuple[ClipEncoder, ...]:
     """The text encoders with Forge's own code around them, in the order of their family."""
-    engines = [getattr(model, name) for name in _ENGINES if hasattr(model, name)]
+    engines = [getattr(model, name) for name in TEXT_ENGINES if hasattr(model, name)]
     if not engines or not all(hasattr(engine, "embedding_key") for engine in engines):
         raise unsupported("its text encoders are of another kind")
     family = by_encoders(engine.embedding_key for engine in engines)
@@ -52,7 +51,8 @@ def encoders_of(model: Any) -> tuple[ClipEncoder, ...]:
 
 def _encoder(engine: Any, skips: bool) -> ClipEncoder:
     def forward(ids: Tensor, clip_skip: int) -> EncodedText:
-        with _clip_skip(engine, clip_skip if skips else 1):
+        # SDXL's engine takes at least one before the last
+        with set_attribute(engine, "clip_skip", clip_skip if skips else 1):
             states = engine.encode_with_transformers(ids)
         return states, getattr(states, "pooled", None)
 
@@ -65,13 +65,3 @@ def _encoder(engine: Any, skips: bool) -> ClipEncoder:
         forward=forward,
         modes=emphasis,
     )
-
-
-@contextmanager
-def _clip_skip(engine: Any, layers: int) -> Iterator[None]:
-    """While open, Forge's engine takes this layer; SDXL's takes at least one before the last."""
-    before, engine.clip_skip = engine.clip_skip, layers
-    try:
-        yield
-    finally:
-        engine.clip_skip = before

@@ -11,9 +11,11 @@ import backend.nn.unet
 
 from ti_core.hosts.common.autograd import renew_inference_tensors
 
+from ..base import set_attribute
+
 
 @contextmanager
-def prepared_for_training(model: Any) -> Iterator[None]:
+def prepare_for_training(model: Any) -> Iterator[None]:
     """While open, the networks are those of the checkpoint, and autograd can pass them.
 
     The attention is torch's own: that for processors works in place once it is cut into pieces.
@@ -24,9 +26,6 @@ def prepared_for_training(model: Any) -> Iterator[None]:
     for network in (original.unet.model, original.clip.cond_stage_model):
         renew_inference_tensors(network)
     renew_inference_tensors(original.vae.first_stage_model)
-    before = backend.nn.unet.attention_function
-    backend.nn.unet.attention_function = backend.attention.attention_pytorch
-    try:
+    torch_attention = backend.attention.attention_pytorch
+    with set_attribute(backend.nn.unet, "attention_function", torch_attention):
         yield
-    finally:
-        backend.nn.unet.attention_function = before

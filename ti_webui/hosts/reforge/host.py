@@ -23,7 +23,7 @@ from ..embeddings import refresh
 from ..loading import Loading
 from ..session import WebUISession
 from .model import encoders_of, facts_of
-from .state import prepared_for_training
+from .state import prepare_for_training
 
 
 class ReforgeHost(WebUIHost):
@@ -48,7 +48,7 @@ class ReforgeHost(WebUIHost):
     def _open(self, precision: Precision, stack: ExitStack) -> WebUISession:
         model = loaded_model()
         facts, encoders = facts_of(model), encoders_of(model)
-        stack.enter_context(prepared_for_training(model))
+        stack.enter_context(prepare_for_training(model))
         networks = Loading(model_management, model).networks(facts, encoders)
         return WebUISession(networks, precision, moves=False)
 
@@ -57,7 +57,5 @@ def loaded_model() -> Any:
     """The checkpoint in use. Raises NoModelError when there is none (yet)."""
     model = sd_models.model_data.sd_model
     if getattr(model, "forge_objects_original", None) is None:
-        raise no_checkpoint(
-            "", "wait until it is loaded, or choose one at the top left of the page"
-        )
+        raise no_checkpoint()
     return model

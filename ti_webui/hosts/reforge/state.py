@@ -8,20 +8,20 @@ from typing import Any
 
 from ldm_patched.ldm.modules import attention
 
+from ..base import set_attribute
+
 _ATTENTION = ("optimized_attention", "optimized_attention_masked")
 
 
 @contextmanager
-def prepared_for_training(model: Any) -> Iterator[None]:
+def prepare_for_training(model: Any) -> Iterator[None]:
     """While open, what computes is the checkpoint alone, and autograd can pass it.
 
     The text encoders load what the last picture has used whenever they are called, LoRAs included.
     The attention is torch's own: that for processors works in place once it is cut into pieces.
     """
     with ExitStack() as stack:
-        stack.callback(setattr, model, "forge_objects", model.forge_objects)
-        model.forge_objects = model.forge_objects_original
+        stack.enter_context(set_attribute(model, "forge_objects", model.forge_objects_original))
         for name in _ATTENTION:
-            stack.callback(setattr, attention, name, getattr(attention, name))
-            setattr(attention, name, attention.attention_pytorch)
+            stack.enter_context(set_attribute(attention, name, attention.attention_pytorch))
         yield

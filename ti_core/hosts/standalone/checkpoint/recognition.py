@@ -37,7 +37,7 @@ _LOOKS_LIKE = (
 )
 
 
-def recognised(state: Mapping[str, Tensor], path: Path) -> Family:
+def recognise(state: Mapping[str, Tensor], path: Path) -> Family:
     """The family of a checkpoint with a UNet, a VAE and text encoders.
 
     Raises CheckpointError that names what the file looks like, or what it lacks.
