@@ -31,7 +31,7 @@ def test_all_fields_reach_the_preview(configure: Callable[..., TrainConfig]) -> 
     assert request.negative_prompt == "blurry, low quality"
     assert (request.width, request.height) == (448, 640)
     assert (request.steps, request.cfg_scale, request.seed) == (12, 5.5, 7)
-    assert request.sampler == "DDIM"
+    assert config.preview.sample_sampler == "DDIM"
 
 
 def test_a_random_seed_is_a_fixed_one_and_a_strange_sampler_is_left_out() -> None:
