@@ -36,7 +36,11 @@ def schemas() -> dict[str, Any]:
 
 
 def test_there_are_nodes_for_the_whole_way() -> None:
-    assert len(schemas()) == 18
+    text = (ROOT / "docs" / "comfyui.md").read_text(encoding="utf-8")
+    drawing = text.split("## The way of an embedding")[1].split("```")[1]
+    named = set(re.findall(r"[A-Z]\w+ [A-Z]\w+", drawing))
+    assert len(named) == 9
+    assert named <= {schema.display_name.partition(" (")[0] for schema in schemas().values()}
 
 
 def test_every_node_has_our_prefix_our_category_and_words_to_find_it_by() -> None:
