@@ -90,7 +90,7 @@ def test_widgets_say_what_the_settings_say() -> None:
                 assert each.min is None or each.min == low
                 assert each.max is None or each.max <= (high or each.max)
                 seen += 1
-    assert seen == 21
+    assert seen > 20
 
 
 def test_nan_is_refused_before_a_run_for_every_number_with_a_point() -> None:
