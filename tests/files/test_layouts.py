@@ -55,6 +55,7 @@ def same(tables: dict[str, Any], **wanted: Tensor) -> bool:
         pytest.param({"<cat>": L[0], "<cat>_1": L[1]}, "<cat>", id="a row for every token"),
         pytest.param({"<cat>_1": L[1:], "<cat>": L[:1]}, "<cat>", id="in another order"),
         pytest.param([{"<cat>": L}], "<cat>", id="a list of one"),
+        pytest.param(L, "", id="the rows alone"),
     ],
 )
 def test_an_embedding_of_one_encoder_is_recognised(content: object, name: str) -> None:

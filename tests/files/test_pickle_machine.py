@@ -13,15 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ti_core.errors import UnsafeFileError
-from ti_core.files import pickle_machine
 from ti_core.files.pickle_machine import Inert, PickleMachine, has_cheap_hash
 
 
 class Machine(PickleMachine):
     """Every name is a tuple, every call a list of what was called and given."""
 
-    def __init__(self, content: bytes) -> None:
-        super().__init__(io.BytesIO(content), Path("x.pt"))
+    def __init__(self, content: bytes, budget: int = 2**28) -> None:
+        super().__init__(io.BytesIO(content), Path("x.pt"), budget)
 
     def find_class(self, module: str, name: str) -> object:
         return (module, name)
@@ -37,8 +36,8 @@ class Machine(PickleMachine):
         return ["outside", pid]
 
 
-def run(content: bytes) -> Any:
-    return Machine(content).load()
+def run(content: bytes, budget: int = 2**28) -> Any:
+    return Machine(content, budget).load()
 
 
 keys = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63), st.text(), st.binary())
@@ -111,7 +110,7 @@ def test_values_may_be_shared_and_hold_themselves() -> None:
         (b"K\x05Q.", ["outside", 5]),
         (b"K\x05p3\n0g3\n.", 5),
         (b"K\x05q\x030h\x03.", 5),
-        (b"K\x05r\xff\xff\xff\x7f0j\xff\xff\xff\x7f.", 5),
+        (b"K\x05r\xff\xff\1\x000j\xff\xff\1\x00.", 5),
         (b"\x80\x04\x95\x05\0\0\0\0\0\0\0K\x05\x94.", 5),
         (b"\x80\x04\x95" + b"\xff" * 8 + b"K\x05.", 5),
     ],
@@ -181,25 +180,22 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("content", BOMBS.values(), ids=BOMBS.keys())
-def test_a_bomb_runs_out_of_budget(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pickle_machine, "_MOST_MEMORY", 2**20)
+def test_a_bomb_runs_out_of_budget(content: bytes) -> None:
     with pytest.raises(UnsafeFileError, match=r"x\.pt was refused.*more memory"):
-        run(content)
+        run(content, 2**20)
 
 
-def test_the_pickles_of_one_file_share_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pickle_machine, "_MOST_MEMORY", 2**20)
-    machine = Machine(b"N0" * 3000 + b"N." + b"N0" * 3000 + b"N.")
+def test_the_pickles_of_one_file_share_the_budget() -> None:
+    machine = Machine(b"N0" * 3000 + b"N." + b"N0" * 3000 + b"N.", 2**20)
     assert machine.load() is None
     with pytest.raises(UnsafeFileError):
         machine.load()
 
 
-def test_a_list_that_doubles_itself_is_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_doubles_itself_is_paid_for() -> None:
     """Billion laughs: thirty lists, each of ten times the one before; only pointers are made."""
-    monkeypatch.setattr(pickle_machine, "_MOST_MEMORY", 2**20)
     lists = b"".join(b"](" + b"h%c" % n * 10 + b"eq%c" % (n + 1) for n in range(30))
-    found = run(b"]q\0" + lists + b".")
+    found = run(b"]q\0" + lists + b".", 2**20)
     assert len(found) == 10
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ti_core.files.picture_chunks import is_png, is_webp, picture_size, png_text
+from ti_core.files import picture_chunks
+from ti_core.files.picture_chunks import PNG_SIGNATURE, bare_picture, is_png, is_webp
 
 
 def png(*texts: tuple[str, str], packed: bool = False, international: bool = False) -> bytes:
@@ -40,6 +41,14 @@ def chunk(kind: bytes, body: bytes) -> bytes:
         + body
         + struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))
     )
+
+
+def png_text(data: bytes, keyword: str, most: int) -> bytes | None:
+    return picture_chunks.png_text(io.BytesIO(data), keyword, most)
+
+
+def bare(data: bytes, most: int = 10**6) -> bytes:
+    return bare_picture(io.BytesIO(data), most).getvalue()
 
 
 def with_chunk(kind: bytes, body: bytes) -> bytes:
@@ -92,10 +101,60 @@ def test_a_damaged_chunk_is_a_value_error(data: bytes, what: str) -> None:
         png_text(data, "key", 100)
 
 
-def test_the_size_is_read_from_the_header() -> None:
-    assert picture_size(png()) == (3, 2)
-    assert picture_size(webp(lossless=True)) == (3, 2)
-    assert picture_size(webp((300, 200), lossless=True, exif=b"Exif\0\0")) == (300, 200)
+def noise(mode: str) -> Image.Image:
+    return Image.effect_noise((30, 20), 99).convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_nothing_but_the_pixels_reaches_the_decoder(kind: str, mode: str) -> None:
+    out, info, picture = io.BytesIO(), PngInfo(), noise(mode)
+    info.add_text("key", "text")
+    more = {"pnginfo": info, "icc_profile": b"profile", "exif": b"Exif\0\0"}
+    picture.save(out, kind, lossless=True, exact=True, **more)
+    found = bare(out.getvalue())
+    for part in (b"text", b"profile", b"Exif", b"tEXt", b"iCCP", b"ICCP", b"eXIf", b"VP8X"):
+        assert part not in found
+    with Image.open(io.BytesIO(found)) as image:
+        assert image.convert(mode).tobytes() == picture.tobytes()
+
+
+def test_of_a_moving_png_only_the_first_picture_is_left() -> None:
+    out, frames = io.BytesIO(), [Image.new("RGB", (3, 2), "red"), Image.new("RGB", (3, 2), "blue")]
+    frames[0].save(out, "PNG", save_all=True, append_images=frames[1:])
+    assert b"fdAT" in out.getvalue()
+    found = bare(out.getvalue())
+    assert not any(kind in found for kind in (b"acTL", b"fcTL", b"fdAT"))
+    with Image.open(io.BytesIO(found)) as image:
+        assert image.convert("RGB").getpixel((0, 0)) == (255, 0, 0)
+
+
+def header(width: int, height: int) -> bytes:
+    return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (with_chunk(b"IHDR", header(13_000, 13_000)[8:-4]), "header is damaged"),
+        (png()[:-12] + header(13_000, 13_000) + png()[-12:], "header is damaged"),
+        (PNG_SIGNATURE + chunk(b"tEXt", b"a\0b") + png()[8:], "header is damaged"),
+        (PNG_SIGNATURE + chunk(b"IHDR", b"\0" * 12) + png()[33:], "header is damaged"),
+        (PNG_SIGNATURE + header(1001, 1000) + png()[33:], "1001×1000 pixels is too large"),
+        (PNG_SIGNATURE + header(2**31, 2**31) + png()[33:], "too large"),
+        (webp((1001, 1000), lossless=True), "1001×1000 pixels is too large"),
+        (png() [:33] + chunk(b"juNK", b"") * 100_001 + png()[33:], "more chunks"),
+        (png()[:33].replace(b"IHDR", b"IHDr") + png()[33:], "damaged"),
+    ],
+)  # fmt: skip
+def test_a_size_that_changes_or_is_too_large_is_refused(data: bytes, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        bare(data)
+
+
+def test_a_long_text_under_another_keyword_is_not_read() -> None:
+    data = with_chunk(b"iTXt", b"other\0" + bytes(10**6))
+    assert png_text(data, "key", 100) is None
 
 
 @pytest.mark.parametrize(
@@ -103,9 +162,10 @@ def test_the_size_is_read_from_the_header() -> None:
     [
         (b"\xff\xd8\xff\xe0 a JPEG", "neither"),
         (b"", "neither"),
-        (png()[:20], "damaged"),
+        (png()[:20], "claims"),
         (b"RIFF\0\0\0\0WEBP", "damaged"),
         (b"RIFF\0\0\0\0WEBPVP8L\xff\xff\xff\xff", "damaged"),
+        (b"RIFF\0\0\0\0WEBP" + b"JUNK\0\0\0\0" * 100_001, "damaged"),
         (webp(lossless=False), "lossy"),
         (
             webp(save_all=True, append_images=[Image.new("RGB", (3, 2), "red")], lossless=True),
@@ -118,7 +178,7 @@ def test_other_files_and_pictures_that_cannot_carry_data_are_value_errors(
     data: bytes, what: str
 ) -> None:
     with pytest.raises(ValueError, match=what):
-        picture_size(data)
+        bare(data)
 
 
 def test_kinds_are_known_by_their_first_bytes() -> None:
@@ -133,6 +193,6 @@ def test_kinds_are_known_by_their_first_bytes() -> None:
 @settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([png()[:8], b"RIFF\0\0\0\0WEBP"]))
 def test_rubbish_ends_in_an_answer_or_a_value_error(tail: bytes, head: bytes) -> None:
-    for look in (lambda data: png_text(data, "key", 100), picture_size):
+    for look in (lambda data: png_text(data, "key", 100), bare):
         with suppress(ValueError):
             look(head + tail)

@@ -22,7 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from ti_core.errors import EmbeddingError, FileError, UnsafeFileError
-from ti_core.files import reading
+from ti_core.files import reading, torch_pickle
 from ti_core.files.embedding import Embedding, for_encoders
 from ti_core.files.formats import FORMATS
 from ti_core.files.reading import read_embedding, read_embeddings, read_pair, sibling
@@ -226,6 +226,57 @@ def test_halves_of_letters_in_metadata_do_not_reach_anybody(tmp_path: Path) -> N
     assert read_embedding(tmp_path / "a").metadata["note"].encode() == b"?"
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_of_a_large_storage_only_the_rows_are_read(tmp_path: Path, legacy: bool) -> None:
+    """`torch.save` writes the whole storage of a row that was cut out of CLIP's table."""
+    whole, path = torch.zeros(49409, 768), tmp_path / "learned_embeds.bin"
+    whole[0], whole[-2:] = L[0], L + 1
+    content = {"<first>": whole[0], "<last>": whole[-1], "<two>": whole[-2:]}
+    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+    assert path.stat().st_size > 150_000_000
+    first, last, two = map(token_embeddings_of, read_embeddings(path))
+    assert torch.equal(first, L[:1])
+    assert torch.equal(last, L[1:] + 1)
+    assert torch.equal(two, L + 1)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("end", [4, 10_000])
+def test_a_large_storage_must_be_whole(tmp_path: Path, legacy: bool, end: int) -> None:
+    path = tmp_path / "cat.bin"
+    torch.save({"<cat>": torch.ones(100, 768)[0]}, path, _use_new_zipfile_serialization=not legacy)
+    path.write_bytes(path.read_bytes()[:-end])
+    with pytest.raises(FileError, match=r"cut off|more bytes than the file"):
+        read_embedding(path)
+
+
+@pytest.mark.parametrize("rows", [L, torch.nn.Parameter(L), L.half(), L[0]])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_rows_without_a_dictionary_are_an_embedding(
+    tmp_path: Path, rows: Tensor, legacy: bool
+) -> None:
+    path = tmp_path / "my-cat.pt"
+    torch.save(rows, path, _use_new_zipfile_serialization=not legacy)
+    found = read_embedding(path)
+    assert found.name == "my-cat"
+    assert torch.equal(token_embeddings_of(found), rows.detach().float().reshape(-1, 768))
+
+
+@pytest.mark.parametrize("rows", [torch.tensor(1.0), torch.ones(1, 2, 8), torch.ones(2, 8).int()])
+def test_other_tensors_alone_are_no_embeddings(tmp_path: Path, rows: Tensor) -> None:
+    torch.save(rows, tmp_path / "x.pt")
+    with pytest.raises(EmbeddingError, match="not a table of numbers"):
+        read_embedding(tmp_path / "x.pt")
+
+
+@pytest.mark.skipif(not hasattr(torch, "float4_e2m1fn_x2"), reason="this torch has no fp4")
+def test_numbers_of_types_that_cannot_become_fp32_are_an_error(tmp_path: Path) -> None:
+    rows = torch.zeros(2, 8, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)
+    torch.save({"emb_params": rows}, tmp_path / "x.pt")
+    with pytest.raises(EmbeddingError, match=r"numbers of the type torch\.float4"):
+        read_embedding(tmp_path / "x.pt")
+
+
 def test_metadata_in_the_comment_of_a_zip_is_read(tmp_path: Path) -> None:
     kohya(tmp_path / "cat.pt", L)
     with zipfile.ZipFile(tmp_path / "cat.pt", "a") as archive:
@@ -398,6 +449,7 @@ def test_a_file_as_large_as_a_checkpoint_is_not_read(
 ) -> None:
     save(tmp_path / "cat", L)
     monkeypatch.setattr(reading, "_MOST_BYTES", 6000)
+    monkeypatch.setattr(torch_pickle, "_MOST_TENSOR_BYTES", 6000)
     with pytest.raises(EmbeddingError, match="like a checkpoint or a LoRA"):
         read_embedding(tmp_path / "cat")
 

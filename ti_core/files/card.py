@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,19 +33,22 @@ from .card_pixels import hidden_in, with_margins
 from .dictionaries import a1111, a1111_fields, checked_rows
 from .embedding import Embedding
 from .inflate import inflated
-from .picture_chunks import is_png, is_webp, picture_size, png_text
+from .picture_chunks import PNG_SIGNATURE, bare_picture, is_png, png_text
 
 KEYWORD = "sd-ti-embedding"
 _TENSOR = "TORCHTENSOR"
 _MOST_FILE_BYTES = 64 * 2**20
-_MOST_PIXELS = 12_000_000
-"""Some 250 MB of memory; a card of 75 SDXL vectors around a picture of 1024 pixels has 3."""
+_MOST_PIXELS = 8_000_000
+"""Some 200 MB of memory; a card of 75 SDXL vectors around a picture of 1024 pixels has 3."""
 _MOST_JSON_BYTES = 24 * 2**20
 _MOST_NUMBERS = 1_000_000
 """Of 488 vectors for SDXL; each is some 40 bytes in Python's lists and 25 in JSON at most."""
 _MOST_COMMAS = _MOST_NUMBERS + 10_000
 _MOST_BRACKETS = 20_000
+_MOST_QUOTES = 50_000
+"""Of names and notes; each text is some 200 bytes in Python's dictionaries."""
 _MOST_SHADES = 1024
+_LONGEST_REASON = 200
 _LARGEST_WEBP = 16_383
 
 Picture = Image.Image
@@ -65,46 +69,37 @@ def read_card(file: BinaryIO, path: Path) -> dict[str, object]:
     Raises EmbeddingError when the picture is damaged, too large, or carries no embedding.
     """
     try:
-        data = _bytes_of(file)
-        text = png_text(data, KEYWORD, _MOST_JSON_BYTES * 4 // 3 + 4) if is_png(data) else None
-        if text is not None:
-            return _dictionary(base64.b64decode(text))
-        return _dictionary(_from_margins(data))
+        return _dictionary(_json(file))
     except (ValueError, OverflowError, RecursionError) as error:
         raise EmbeddingError(
             f"{path} holds no embedding that can be read",
-            str(error),
+            str(error)[:_LONGEST_REASON],
             "a card must not have been cut, resized or saved as JPEG",
         ) from error
 
 
-def _bytes_of(file: BinaryIO) -> bytes:
-    file.seek(0)
-    data = file.read(_MOST_FILE_BYTES + 1)
-    if len(data) > _MOST_FILE_BYTES:
+def _json(file: BinaryIO) -> bytes:
+    if file.seek(0, os.SEEK_END) > _MOST_FILE_BYTES:
         raise ValueError(f"a card of more than {_MOST_FILE_BYTES >> 20} MB is none of ours")
-    if not is_png(data) and not is_webp(data):
-        raise ValueError("it is neither PNG nor WebP")
-    return data
-
-
-def _from_margins(data: bytes) -> bytes:
-    payload = hidden_in(_pixels(data))
+    file.seek(0)
+    png = is_png(file.read(len(PNG_SIGNATURE)))
+    text = png_text(file, KEYWORD, _MOST_JSON_BYTES * 4 // 3 + 4) if png else None
+    if text is not None:
+        return base64.b64decode(text)
+    payload = hidden_in(_pixels(file))
     if payload is None or payload[:1] != b"\x78":
         raise ValueError("there is no embedding in this picture")
     return inflated(payload, _MOST_JSON_BYTES)
 
 
-def _pixels(data: bytes) -> NDArray[np.uint8]:
+def _pixels(file: BinaryIO) -> NDArray[np.uint8]:
     """(height, width, 3) of a picture whose size is bearable."""
-    width, height = picture_size(data)
-    if width * height > _MOST_PIXELS:
-        raise ValueError(f"a card of {width}×{height} pixels is too large to be looked through")
+    bare = bare_picture(file, _MOST_PIXELS)
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG", "WEBP"]) as picture:
+        with Image.open(bare, formats=["PNG", "WEBP"]) as picture:
             if picture.mode not in ("RGB", "RGBA"):
                 raise ValueError("there is no embedding in this picture")
-            return np.asarray(picture.convert("RGB"))
+            return np.asarray(picture)[:, :, :3]
     except ValueError:
         raise
     except Exception as error:  # a broken picture can fail in any way
@@ -115,7 +110,9 @@ def _dictionary(text: bytes) -> dict[str, object]:
     """The JSON, with tensors; its parts are counted before Python makes objects of them."""
     if len(text) > _MOST_JSON_BYTES or text.count(b",") > _MOST_COMMAS:
         raise ValueError("it holds more numbers than any embedding")
-    if text.count(b"[") + text.count(b"{") > _MOST_BRACKETS:
+    wide = not text.isascii() and 4 * len(text) > _MOST_JSON_BYTES
+    brackets, quotes = text.count(b"[") + text.count(b"{"), text.count(b'"')
+    if wide or brackets > _MOST_BRACKETS or quotes > _MOST_QUOTES:
         raise ValueError("its data is of no embedding's form")
     beside: dict[str, object] = {}
 

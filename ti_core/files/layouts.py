@@ -8,6 +8,7 @@
 | diffusers | token → rows, or one row without the outer dimension |
 | diffusers' advanced scripts | "text_encoders_0" and "text_encoders_1" |
 | OneTrainer, in LoRA | "bundle_emb.NAME." before any of these |
+| scripts of people's own | the rows alone, a tensor or Parameter |
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ _NOT_CLIP = re.compile(rf"({_TABLES})_out|t5|t5xxl|gemma|llama")
 and OneTrainer's `_out`, which are put behind the text encoder instead of before it."""
 _WIDEST_CLIP = max(width for family in FAMILIES.values() for width in family.widths.values())
 """Numbers in a vector of CLIP-G; T5, Gemma and Llama are wider. Somebody's cat is called Gemma."""
-_BUNDLED = re.compile(re.escape(BUNDLE) + rf"(.+)\.((?:{_TABLES})(?:_out)?)")
-_BUNDLED_PARAMETER = re.compile(re.escape(BUNDLE) + rf"(.+)\.{_PARAMETERS}\.(.+)")
+_BUNDLED = re.compile(re.escape(BUNDLE) + rf"(.+)\.((?:{_TABLES})(?:_out)?)", re.DOTALL)
+_BUNDLED_PARAMETER = re.compile(re.escape(BUNDLE) + rf"(.+)\.{_PARAMETERS}\.(.+)", re.DOTALL)
+"""Both take every character: from a line break they would look back again and again."""
 _NETWORK = re.compile(r"^(lora|lycoris|unet|transformer|model|te\d?)[._]|\.(weight|bias|alpha)$")
 _CHECKPOINTS = ("state_dict", "model_state_dict", "module")
 
@@ -62,15 +64,21 @@ class Term:
 
 
 def recognised(content: object, origin: str) -> list[Term]:
-    """The embeddings in what a file holds: a dictionary, or a list of them.
+    """The embeddings in what a file holds: a dictionary, a list of them, or a tensor.
 
     The tables are as they are stored; nothing about their shapes is promised.
     Raises EmbeddingError, with the likely mistake, when there is none; `origin` is its path.
     """
-    for recognise in (_bundled, _parameters, _known_keys, _first_scripts, _halves, _tokens):
+    readers = (_bare, _bundled, _parameters, _known_keys, _first_scripts, _halves, _tokens)
+    for recognise in readers:
         if terms := recognise(content):
             return terms
     raise EmbeddingError(f"{origin} holds no embedding", *_mistake(content))
+
+
+def _bare(content: object) -> list[Term] | None:
+    """The table alone, saved without a dictionary."""
+    return [Term("", {ONE_ENCODER: content}, {})] if isinstance(content, Tensor) else None
 
 
 def _bundled(content: object) -> list[Term] | None:
@@ -144,7 +152,7 @@ def _halves(content: object) -> list[Term] | None:
 def joined(one: Term, two: Term) -> Term:
     """Two halves of an SDXL embedding, in any order: the narrower table belongs to clip_l."""
     tables = [table for term in (one, two) for table in term.tables.values()]
-    tables.sort(key=lambda rows: rows.shape[-1])
+    tables.sort(key=lambda rows: rows.shape[-1:])  # a single number has none
     return Term(one.name, dict(zip(_SDXL, tables, strict=True)), {**one.left_out, **two.left_out})
 
 
@@ -174,6 +182,8 @@ def _is_foreign(key: str, rows: Tensor) -> bool:
 def _numbered(found: dict[str, Tensor]) -> dict[str, Tensor]:
     """ "<cat>", "<cat>_1", "<cat>_2" of one row each are one embedding of three vectors: under
     these names diffusers puts the rows of a table into its vocabulary."""
+    if sum(rows.numel() for rows in found.values()) > MOST_NUMBERS:
+        return found
     result: dict[str, Tensor] = {}
     taken: set[str] = set()
     for key, rows in found.items():
@@ -188,8 +198,7 @@ def _numbered(found: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _are_rows(tables: list[Tensor]) -> bool:
-    few = sum(rows.numel() for rows in tables) <= MOST_NUMBERS
-    return few and all(rows.dim() == 1 or len(rows) == 1 for rows in tables)
+    return all(rows.dim() == 1 or len(rows) == 1 for rows in tables)
 
 
 def _tensors(content: object) -> Iterator[tuple[str, Tensor]]:

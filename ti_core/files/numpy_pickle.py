@@ -12,6 +12,8 @@ from torch import Tensor
 from .pickle_machine import BrokenPickleError
 
 _MOST_DIMENSIONS = 16
+_LONGEST_CODE = 16
+_MOST_BYTES_IN_A_NUMBER = 16
 _TYPES = {
     "f8": torch.float64,
     "f4": torch.float32,
@@ -29,7 +31,7 @@ class NumpyType:
     """numpy's description of a number, such as "f8" or "<f8"."""
 
     def __init__(self, code: object = "", *rest: object) -> None:
-        text = code if isinstance(code, str) else ""
+        text = code if isinstance(code, str) and len(code) <= _LONGEST_CODE else ""
         self._code, self._big = text.lstrip("<>|="), text.startswith(">")
 
     def set_state(self, state: tuple[Any, ...]) -> None:
@@ -62,16 +64,20 @@ class NumpyArray:
     def set_state(self, state: tuple[Any, ...]) -> None:
         """(version, shape, type, whether the first index runs fastest, bytes)"""
         _, shape, kind, fortran, content = state
+        if isinstance(shape, tuple) and len(shape) > _MOST_DIMENSIONS:
+            return
         if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
             raise BrokenPickleError("an array of numpy has no sane shape")
         flat = kind.tensor(content) if isinstance(kind, NumpyType) else self.tensor
-        if len(shape) <= _MOST_DIMENSIONS and math.prod(shape) == len(flat):
+        if math.prod(shape) == len(flat):
             turned = flat.reshape(shape[::-1]).permute(tuple(range(len(shape)))[::-1])
             self.tensor = turned if fortran else flat.reshape(shape)
 
 
 def number(kind: object, content: object = b"") -> object:
     """A single number; None for what is none."""
+    if not isinstance(content, (bytes, str)) or len(content) > _MOST_BYTES_IN_A_NUMBER:
+        return None
     flat = kind.tensor(content) if isinstance(kind, NumpyType) else torch.empty(0)
     return flat.item() if len(flat) == 1 else None
 

@@ -2,7 +2,8 @@
 
 A pickle is a program. Python's own machine imports what the program names and calls it; this one
 leaves both to its subclass (`RestrictedUnpickler`), never sets an attribute, and spends from a
-budget with every instruction, so that a few bytes cannot make it work or grow without end.
+budget before every instruction, copy and comparison, so that a few bytes cannot make it work or
+grow without end.
 The instructions are those of Python's `pickletools`, protocols 0 to 5, without the extension
 registry and out-of-band buffers, which no file of torch has.
 """
@@ -10,24 +11,31 @@ registry and out-of-band buffers, which no file of torch has.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from pathlib import Path
 from typing import IO, Any
 
 from ..errors import UnsafeFileError
 
-_MOST_MEMORY = 256 * 2**20
-"""Bytes that all values of a file may take, by the estimates below. The pickle of a checkpoint
-with its optimiser takes about 20 MB: the numbers of its tensors are not in it."""
 _COST_OF_INSTRUCTION = 100
-_COST_OF_BYTE = 8
-"""A byte of text becomes a character of up to four, and is held twice on the way."""
+"""A unit is a byte of memory, or the 15 nanoseconds in which Python copies some values."""
+_COST_OF_BYTE = 2
+_COST_OF_CHARACTER = 10
+"""It takes up to four bytes, and is held twice on the way."""
+_COST_OF_NOTE = 16
+_COST_OF_KEY = 100
 _COST_OF_SET = 250
 _COST_OF_NAME = 500
 _COST_OF_CALL = 1000
+_COST_OF_ARGUMENT = 16
 _MOST_BYTES_IN_A_NUMBER = 1024
 _MOST_BYTES_IN_A_LINE = 4096
+_MOST_CHARACTERS_IN_A_NAME = 255
+_MOST_CHARACTERS_IN_A_KEY = 4096
 _NEWEST_PROTOCOL = 5
+
+
+_NOTHING = object()
 
 
 class BrokenPickleError(ValueError):
@@ -48,11 +56,11 @@ class PickleMachine:
     EOFError, and whatever else comes up: the caller turns that into a FileError.
     """
 
-    def __init__(self, file: IO[bytes], path: Path) -> None:
-        self._file, self._path, self._left = file, path, _MOST_MEMORY
+    def __init__(self, file: IO[bytes], path: Path, budget: int) -> None:
+        self._file, self._path, self._left = file, path, budget
         self._stack: list[Any] = []
         self._marks: list[int] = []
-        self._memo: dict[int, Any] = {}
+        self._memo: list[Any] = []
 
     def find_class(self, module: str, name: str) -> object:
         """What a name in the file stands for."""
@@ -72,7 +80,7 @@ class PickleMachine:
 
     def load(self) -> Any:
         """Run the next pickle; the value that it leaves."""
-        self._stack, self._marks, self._memo = [], [], {}
+        self._stack, self._marks, self._memo = [], [], []
         while (code := self.take(1)) != b".":
             self.spend(_COST_OF_INSTRUCTION)
             action = _ACTIONS.get(code)
@@ -113,10 +121,16 @@ class PickleMachine:
             raise BrokenPickleError("a text has a negative length")
         return self.take(count)
 
+    def text(self, layout: str, encoding: str) -> str:
+        """As many bytes of text as the number before them says."""
+        content = self.block(layout)
+        self.spend(_COST_OF_CHARACTER * len(content))
+        return content.decode(encoding, "surrogatepass")
+
     def line(self) -> str:
         """Text up to the end of the line, as the oldest protocol writes everything."""
         text = self._file.readline(_MOST_BYTES_IN_A_LINE)
-        self.spend(_COST_OF_BYTE * len(text))
+        self.spend(_COST_OF_CHARACTER * len(text))
         if not text.endswith(b"\n"):
             raise BrokenPickleError("a line is cut off or too long")
         return text[:-1].decode("latin1")
@@ -161,10 +175,19 @@ class PickleMachine:
 
     def tuple_of(self, count: int) -> None:
         """Turn the uppermost values into a tuple."""
-        self.push(tuple(reversed([self.pop() for _ in range(count)])))
+        start = len(self._stack) - count
+        if start < (self._marks[-1] if self._marks else 0):
+            raise BrokenPickleError("its stack is empty")
+        self._stack[start:] = [tuple(self._stack[start:])]
 
     def remember(self, index: int) -> None:
-        """Note the uppermost value under a number."""
+        """Note the uppermost value under a number. A dictionary would be slow for numbers that
+        were chosen for it; in a list, those that are left out cost something."""
+        if index < 0:
+            raise BrokenPickleError("it notes a value under a negative number")
+        if (missing := index + 1 - len(self._memo)) > 0:
+            self.spend(_COST_OF_NOTE * missing)
+            self._memo.extend([_NOTHING] * missing)
         self._memo[index] = self.top()
 
     def memorise(self) -> None:
@@ -173,7 +196,7 @@ class PickleMachine:
 
     def recall(self, index: int) -> None:
         """Put the value noted under a number on the stack once more."""
-        if index not in self._memo:
+        if not 0 <= index < len(self._memo) or self._memo[index] is _NOTHING:
             raise BrokenPickleError("it refers to a value that was never noted")
         self.push(self._memo[index])
 
@@ -191,7 +214,7 @@ class PickleMachine:
         """Put keys and values, alternating, into the dictionary below."""
         target = self.top()
         if isinstance(target, dict):
-            put_all(target, zip(values[::2], values[1::2], strict=True))
+            self.put_all(target, zip(values[::2], values[1::2], strict=True))
         elif not isinstance(target, Inert):
             raise BrokenPickleError("an entry is made in what is no dictionary")
 
@@ -199,22 +222,42 @@ class PickleMachine:
         """Put values into the set below."""
         target = self.top()
         if isinstance(target, set):
-            target.update(filter(has_cheap_hash, values))
+            self.add_all(target, values)
         elif not isinstance(target, Inert):
             raise BrokenPickleError("something is added to what is no set")
 
+    def put_all(self, target: dict[Any, Any], pairs: Iterable[tuple[Any, Any]]) -> None:
+        """Make entries under every key that may be one."""
+        target.update((key, value) for key, value in pairs if self._takes(target, key))
+
+    def add_all(self, target: set[Any], values: Iterable[Any]) -> None:
+        """Put every value that may be a key into a set."""
+        target.update(value for value in values if self._takes(target, value))
+
+    def _takes(self, target: Sized, key: object) -> bool:
+        """Whether it may be a key; if so, its place is paid for. Numbers tell where they are put:
+        they can be chosen so that each is compared with all that are there."""
+        if not has_cheap_hash(key):
+            return False
+        compared = len(target) // 4 if isinstance(key, (int, float)) else 0
+        self.spend(_COST_OF_KEY + compared)
+        return True
+
     # --- names --------------------------------------------------------------------------------
 
-    def look_up(self, module: str, name: str) -> None:
-        """Put what a name stands for on the stack."""
+    def look_up(self, module: str, name: str) -> object:
+        """What a name stands for."""
         self.spend(_COST_OF_NAME)
-        self.push(self.find_class(module, name))
+        if len(module) + len(name) > _MOST_CHARACTERS_IN_A_NAME:
+            raise BrokenPickleError("it has a name of absurd length")
+        return self.find_class(module, name)
 
     def apply(self, target: object, arguments: object) -> None:
         """Put the result of a call on the stack."""
         self.spend(_COST_OF_CALL)
         if not isinstance(arguments, tuple):
             raise BrokenPickleError("the arguments of a call are no tuple")
+        self.spend(_COST_OF_ARGUMENT * len(arguments))
         self.push(self.call(target, arguments))
 
     def external(self, pid: object) -> None:
@@ -229,17 +272,14 @@ class PickleMachine:
 
 
 def has_cheap_hash(value: object) -> bool:
-    """Whether it may be a key. Nested tuples would overflow the C stack when they are hashed, and
-    huge whole numbers can be made to share one hash: both mean nothing here and are left out."""
+    """Whether it may be a key. Nested tuples would overflow the C stack when they are hashed, huge
+    whole numbers can be made to share one hash, and equal texts are compared as a whole: all of
+    these mean nothing here and are left out."""
     if isinstance(value, int):
         return abs(value) < 2**64
-    plain = isinstance(value, (str, bytes, float, type(None)))
-    return plain or type(value).__hash__ is object.__hash__
-
-
-def put_all(target: dict[Any, Any], pairs: Iterable[tuple[Any, Any]]) -> None:
-    """Make entries under every key that may be one."""
-    target.update((key, value) for key, value in pairs if has_cheap_hash(key))
+    if isinstance(value, (str, bytes)):
+        return len(value) <= _MOST_CHARACTERS_IN_A_KEY
+    return isinstance(value, (float, type(None))) or type(value).__hash__ is object.__hash__
 
 
 # --- the instructions -----------------------------------------------------------------------------
@@ -298,7 +338,9 @@ def _dictionary(machine: PickleMachine) -> None:
 
 
 def _frozen_set(machine: PickleMachine) -> None:
-    machine.push(frozenset(filter(has_cheap_hash, machine.pop_to_mark())))
+    values: set[Any] = set()
+    machine.add_all(values, machine.pop_to_mark())
+    machine.push(frozenset(values))
 
 
 def _empty_set(machine: PickleMachine) -> None:
@@ -323,7 +365,7 @@ def _call_old(machine: PickleMachine) -> None:
 
 
 def _call_named_in_line(machine: PickleMachine) -> None:
-    target = machine.find_class(machine.line(), machine.line())
+    target = machine.look_up(machine.line(), machine.line())
     machine.apply(target, tuple(machine.pop_to_mark()))
 
 
@@ -331,16 +373,16 @@ def _name_on_stack(machine: PickleMachine) -> None:
     name, module = machine.pop(), machine.pop()
     if not isinstance(name, str) or not isinstance(module, str):
         raise BrokenPickleError("a name is no text")
-    machine.look_up(module, name)
+    machine.push(machine.look_up(module, name))
 
 
 def _text(layout: str) -> Action:
-    return lambda m: m.push(m.block(layout).decode("utf-8", "surrogatepass"))
+    return lambda m: m.push(m.text(layout, "utf-8"))
 
 
 def _old_text(layout: str) -> Action:
     """Python 2 wrote some of the old checkpoints."""
-    return lambda m: m.push(m.block(layout).decode("latin1"))
+    return lambda m: m.push(m.text(layout, "latin1"))
 
 
 def _bytes(layout: str) -> Action:
@@ -404,7 +446,7 @@ _ACTIONS: dict[bytes, Action] = {
     b"g": lambda m: m.recall(int(m.line())),
     b"h": lambda m: m.recall(m.number("<B")),
     b"j": lambda m: m.recall(m.number("<I")),
-    b"c": lambda m: m.look_up(m.line(), m.line()),
+    b"c": lambda m: m.push(m.look_up(m.line(), m.line())),
     b"\x93": _name_on_stack,
     b"R": _call,
     b"\x81": _call,

@@ -1,18 +1,27 @@
 """What PNG and WebP files say about themselves, read before any pixel is unpacked.
 
-Sizes are compared with the real file; nothing is allocated that the file could not fill.
+Sizes are compared with the real file; nothing is allocated that the file could not fill. A decoder
+of pictures gets only the parts that a card needs: what else a file may have (texts, profiles,
+moving pictures, a second header) costs memory, or changes the size that was looked at.
 Formats: PNG specification (third edition) 5 and 11, RFC 9649 for WebP.
 """
 
 from __future__ import annotations
 
+import io
+import os
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from .inflate import inflated
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_MOST_CHUNKS = 100_000
+"""The pixels of a large PNG are in some thousand of them."""
+_LONGEST_KEYWORD = 79
+_SIZE_OF_HEADER = 13
 
 
 def is_png(data: bytes) -> bool:
@@ -25,18 +34,22 @@ def is_webp(data: bytes) -> bool:
     return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
 
 
-def png_text(data: bytes, keyword: str, most: int) -> bytes | None:
+def png_text(file: BinaryIO, keyword: str, most: int) -> bytes | None:
     """The text under a keyword in a PNG's tEXt, zTXt or iTXt chunks, of `most` bytes at most.
 
     None when there is no such text. Raises ValueError for a damaged file.
     """
     wanted = keyword.encode("latin-1") + b"\0"
-    for kind, body in _png_chunks(data):
-        if kind in (b"tEXt", b"zTXt", b"iTXt") and body.startswith(wanted):
-            text = _unpacked_text(kind, body[len(wanted) :], most)
-            if len(text) > most:
-                raise ValueError(f"its text is larger than {most >> 20} MB")
-            return text
+    for kind, length in _png_chunks(file):
+        if kind not in (b"tEXt", b"zTXt", b"iTXt") or file.read(len(wanted)) != wanted:
+            continue
+        if length > most + _LONGEST_KEYWORD:
+            raise ValueError(f"its text is larger than {most >> 20} MB")
+        file.seek(-len(wanted), os.SEEK_CUR)
+        text = _unpacked_text(kind, _body(file, kind, length)[len(wanted) :], most)
+        if len(text) > most:
+            raise ValueError(f"its text is larger than {most >> 20} MB")
+        return text
     return None
 
 
@@ -53,65 +66,105 @@ def _unpacked_text(kind: bytes, text: bytes, most: int) -> bytes:
     return inflated(rest, most) if packed else rest
 
 
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(kind, content) of every chunk but the pixels'."""
-    place = len(PNG_SIGNATURE)
-    while place < len(data):
-        if place + 12 > len(data):
+def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """(kind, length) of every chunk; the file stands at its content."""
+    size, place = file.seek(0, os.SEEK_END), len(PNG_SIGNATURE)
+    for _ in range(_MOST_CHUNKS):
+        if place >= size:
+            return
+        file.seek(place)
+        head = file.read(8)
+        if len(head) < 8:
             raise ValueError("it is cut off")
-        length, kind = struct.unpack_from(">I4s", data, place)
-        if length > len(data) - place - 12:
+        length, kind = struct.unpack(">I4s", head)
+        place += 12 + length
+        if place > size:
             raise ValueError(f"a chunk claims {length} bytes, more than the file has")
-        if kind != b"IDAT":
-            body = data[place + 8 : place + 8 + length]
-            (checksum,) = struct.unpack_from(">I", data, place + 8 + length)
-            if zlib.crc32(body, zlib.crc32(kind)) != checksum:
-                raise ValueError(f"its chunk {kind!r} is damaged")
-            yield kind, body
+        yield kind, length
         if kind == b"IEND":
             return
-        place += 12 + length
+    raise ValueError("it has more chunks than any picture")
 
 
-def picture_size(data: bytes) -> tuple[int, int]:
-    """(width, height) of a PNG or of a lossless WebP, in pixels.
+def _body(file: BinaryIO, kind: bytes, length: int) -> bytes:
+    """The content of a chunk."""
+    body = file.read(length)
+    if file.read(4) != struct.pack(">I", zlib.crc32(body, zlib.crc32(kind))):
+        raise ValueError(f"its chunk {kind!r} is damaged")
+    return body
+
+
+def bare_picture(file: BinaryIO, most: int) -> io.BytesIO:
+    """A PNG or a lossless WebP of `most` pixels at most, with nothing but its pixels.
 
     Raises ValueError for anything else, and for lossy or moving WebP: they cannot carry data in
     their pixels.
     """
-    if is_png(data):
-        if len(data) < 24 or data[12:16] != b"IHDR":
-            raise ValueError("its header is damaged")
-        width, height = struct.unpack_from(">II", data, 16)
-        return int(width), int(height)
-    if is_webp(data):
-        return _webp_size(data)
+    file.seek(0)
+    start = file.read(12)
+    if is_png(start):
+        return _bare_png(file, most)
+    if is_webp(start):
+        return _bare_webp(file, most)
     raise ValueError("it is neither PNG nor WebP")
 
 
-def _webp_size(data: bytes) -> tuple[int, int]:
+def _bare_png(file: BinaryIO, most: int) -> io.BytesIO:
+    bare = io.BytesIO(PNG_SIGNATURE)
+    bare.seek(0, os.SEEK_END)
+    for kind, length in _png_chunks(file):
+        is_header, is_first = kind == b"IHDR", bare.tell() == len(PNG_SIGNATURE)
+        if is_header != is_first or (is_header and length != _SIZE_OF_HEADER):
+            raise ValueError("its header is damaged")
+        if kind in (b"IHDR", b"IDAT", b"IEND"):
+            body = _body(file, kind, length)
+            if is_header:
+                width, height = struct.unpack_from(">II", body)
+                _require_few(width, height, most)
+            crc = zlib.crc32(body, zlib.crc32(kind))
+            bare.write(struct.pack(">I4s", length, kind) + body + struct.pack(">I", crc))
+    bare.seek(0)
+    return bare
+
+
+def _require_few(width: int, height: int, most: int) -> None:
+    if width * height > most:
+        raise ValueError(f"a card of {width}×{height} pixels is too large to be looked through")
+
+
+def _bare_webp(file: BinaryIO, most: int) -> io.BytesIO:
     canvas: tuple[int, int] | None = None
-    for kind, body in _riff_chunks(data):
-        if kind == b"VP8X" and len(body) >= 10:
+    for kind, length in _riff_chunks(file):
+        if kind == b"VP8X" and len(body := file.read(10)) == 10:
             canvas = (_three_bytes(body[4:7]) + 1, _three_bytes(body[7:10]) + 1)
-        elif kind == b"VP8L" and len(body) >= 5:
+        elif kind == b"VP8L" and len(body := file.read(5)) == 5:
             (bits,) = struct.unpack_from("<I", body, 1)
             size = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
             if canvas not in (None, size):
                 raise ValueError("its headers disagree about its size")
-            return size
+            _require_few(*size, most)
+            return _riff(kind, body + file.read(length - 5))
         elif kind in (b"VP8 ", b"ANIM", b"ANMF"):
             raise ValueError("a lossy or moving WebP cannot carry data in its pixels")
     raise ValueError("its header is damaged")
 
 
-def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """(kind, first bytes) of the chunks of a WebP."""
-    place = 12
-    while place + 8 <= len(data):
-        kind, length = struct.unpack_from("<4sI", data, place)
-        yield kind, data[place + 8 : place + 8 + min(length, 16)]
+def _riff_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """(kind, length) of the chunks of a WebP; the file stands at their content."""
+    size, place = file.seek(0, os.SEEK_END), 12
+    for _ in range(_MOST_CHUNKS):
+        if place + 8 > size:
+            return
+        file.seek(place)
+        kind, length = struct.unpack("<4sI", file.read(8))
+        yield kind, min(length, size - place - 8)
         place += 8 + length + length % 2
+
+
+def _riff(kind: bytes, body: bytes) -> io.BytesIO:
+    padding = b"\0" * (len(body) % 2)
+    chunk = struct.pack("<4sI", kind, len(body)) + body + padding
+    return io.BytesIO(struct.pack("<4sI4s", b"RIFF", len(chunk) + 4, b"WEBP") + chunk)
 
 
 def _three_bytes(data: bytes) -> int:

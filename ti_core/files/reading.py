@@ -152,7 +152,6 @@ def _from_card(file: BinaryIO, path: Path) -> tuple[Any, dict[str, str]]:
 
 
 def _from_pickle(file: BinaryIO, path: Path) -> tuple[Any, dict[str, str]]:
-    _require_small(path, os.fstat(file.fileno()).st_size)
     file.seek(0)
     comment = read_comment(file, path) if file.read(4) == ZIP_START else b""
     return read_torch(file, path), from_comment(comment)
@@ -216,7 +215,11 @@ def _rows(path: Path, key: str, rows: Any) -> Tensor:
     if not 0 < count <= _MOST_VECTORS or width == 0:
         why = "that is no usable embedding"
         raise EmbeddingError(f"{path} holds {count} vectors of width {width}", why)
-    rows = rows.detach().to(torch.float32, copy=True).contiguous()
-    if not torch.isfinite(rows).all():
+    try:
+        rows = rows.detach().to(torch.float32, copy=True).contiguous()
+    except NotImplementedError as error:
+        why = f"{key} has numbers of the type {rows.dtype}"
+        raise EmbeddingError(f"{path} cannot be read", why, "save it as fp32") from error
+    if not torch.stack(torch.aminmax(rows)).isfinite().all():
         raise EmbeddingError(f"{path} is damaged", "its vectors are not finite numbers", _FIX)
     return rows

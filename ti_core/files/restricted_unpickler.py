@@ -11,19 +11,23 @@ No name is ever imported; a name that is asked for is one of
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, ItemsView
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, TypeGuard
 
 import torch
 from torch import Tensor
 
 from ..errors import FileError, UnsafeFileError
 from .numpy_pickle import NumpyArray, NumpyType, number
-from .pickle_machine import Inert, PickleMachine, has_cheap_hash, put_all
+from .pickle_machine import Inert, PickleMachine
 
 _MOST_DIMENSIONS = 16
+_MOST_CHARACTERS_IN_A_KEY = 255
+_COST_OF_VALUE = 100
+_COST_OF_CONVERSION = 4
+"""For each byte of an array: it is encoded, copied, and turned round."""
 
 
 class Storages(Protocol):
@@ -33,8 +37,12 @@ class Storages(Protocol):
     def swaps(self) -> bool:
         """Whether the file is big-endian, so that numbers are turned round when loaded."""
 
-    def load(self, key: str, size: int, width: int) -> torch.UntypedStorage:
-        """Storage `key`, at least `size` bytes long, of numbers that take `width` bytes."""
+    def size(self, key: str, claimed: int) -> int:
+        """Bytes in storage `key`, `claimed` at least."""
+
+    def part(self, key: str, start: int, length: int, width: int) -> torch.UntypedStorage:
+        """`length` bytes of storage `key` from `start` on, of numbers that take `width` bytes.
+        They may come into this memory only after the pickle was read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +62,12 @@ class _StorageType:
 
 @dataclass(frozen=True, eq=False)
 class _Storage:
-    """A loaded storage with the type that its tensors have."""
+    """Where the numbers of tensors lie, and their type."""
 
-    content: torch.UntypedStorage
+    key: str
+    start: int
+    end: int
+    """Bytes, within the storage `key`."""
     dtype: torch.dtype
 
 
@@ -135,8 +146,8 @@ class RestrictedUnpickler(PickleMachine):
     Raises UnsafeFileError and FileError; damaged pickles also raise whatever comes up.
     """
 
-    def __init__(self, file: IO[bytes], storages: Storages, path: Path) -> None:
-        super().__init__(file, path)
+    def __init__(self, file: IO[bytes], storages: Storages, path: Path, budget: int) -> None:
+        super().__init__(file, path, budget)
         self._storages = storages
         self._known = {name: Name(name, build) for name, build in self._builders().items()}
 
@@ -170,30 +181,32 @@ class RestrictedUnpickler(PickleMachine):
         if isinstance(target, _ParameterDict) and isinstance(state, dict):
             self._filled(target, state.get("_parameters", ()))
         elif isinstance(target, (NumpyType, NumpyArray)) and isinstance(state, tuple):
-            self.spend(4 * sum(len(part) for part in state if isinstance(part, (bytes, str))))
+            content = state[-1] if state else None
+            self.spend(_COST_OF_CONVERSION * _length(content))
             target.set_state(state)
 
     def persistent_load(self, pid: object) -> object:
         """A storage: ('storage', type, key, location, length[, view])."""
         if isinstance(pid, tuple) and len(pid) == 4 and pid[0] == "module":
             return pid[1]  # old files carry the source text of classes; it is not looked at
-        if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
+        if not isinstance(pid, tuple) or len(pid) not in (5, 6) or pid[0] != "storage":
             raise self._damaged("it refers to an unknown thing")
         kind, key, length, view = pid[1], pid[2], pid[4], (*pid[5:], None)[0]
-        if not isinstance(kind, _StorageType) or not isinstance(key, str) or not _counts(length):
+        if not isinstance(kind, _StorageType) or not _is_key(key) or not _counts(length):
             raise self._damaged("a storage is not described rightly")
         width = kind.dtype.itemsize
-        content = self._storages.load(key, length * width, _number_width(kind.dtype))
-        return _Storage(content if view is None else self._part(content, view, width), kind.dtype)
+        end = self._storages.size(key, length * width)
+        whole = _Storage(key, 0, end, kind.dtype)
+        return whole if view is None else self._part(whole, view, width)
 
-    def _part(self, content: torch.UntypedStorage, view: Any, width: int) -> torch.UntypedStorage:
+    def _part(self, whole: _Storage, view: Any, width: int) -> _Storage:
         """A view, (key, first number, length), as torch before 0.4 had them."""
         if not isinstance(view, tuple) or len(view) != 3 or not _counts(*view[1:]):
             raise self._damaged("a view of a storage is not described rightly")
         start, end = view[1] * width, (view[1] + view[2]) * width
-        if end > content.nbytes():
+        if end > whole.end:
             raise self._refused("a view reaches beyond its storage")
-        return content[start:end]
+        return _Storage(whole.key, start, end, whole.dtype)
 
     # --- what the names build -----------------------------------------------------------------
 
@@ -212,7 +225,7 @@ class RestrictedUnpickler(PickleMachine):
             "collections.OrderedDict": self._ordered_dict,
             "copyreg._reconstructor": self._reconstruct,
             "copy_reg._reconstructor": self._reconstruct,
-            "torch.Size": torch.Size,
+            "torch.Size": self._size,
             "torch.device": _device,
             "torch._utils._rebuild_tensor": self._tensor,
             "torch._utils._rebuild_tensor_v2": self._tensor,
@@ -236,9 +249,9 @@ class RestrictedUnpickler(PickleMachine):
 
     def _items(self, values: object) -> list[Any]:
         """A copy of some values, paid for: a file could copy a long list again and again."""
-        if not isinstance(values, (list, tuple, set, frozenset, dict)):
+        if not isinstance(values, (list, tuple, set, frozenset, dict, ItemsView)):
             raise self._damaged("a container is made of something else")
-        self.spend(100 * len(values))
+        self.spend(_COST_OF_VALUE * len(values))
         return list(values)
 
     def _list(self, values: object = ()) -> list[object]:
@@ -248,7 +261,9 @@ class RestrictedUnpickler(PickleMachine):
         return tuple(self._items(values))
 
     def _set(self, values: object = ()) -> set[object]:
-        return set(filter(has_cheap_hash, self._items(values)))
+        result: set[object] = set()
+        self.add_all(result, self._items(values))
+        return result
 
     def _frozenset(self, values: object = ()) -> frozenset[object]:
         return frozenset(self._set(values))
@@ -260,8 +275,10 @@ class RestrictedUnpickler(PickleMachine):
         return self._filled(OrderedDict(), pairs)
 
     def _filled(self, target: dict[object, object], pairs: object) -> dict[object, object]:
-        items = self._items(pairs)
-        put_all(target, pairs.items() if isinstance(pairs, dict) else items)
+        items = self._items(pairs.items() if isinstance(pairs, dict) else pairs)
+        if not all(isinstance(pair, (tuple, list)) and len(pair) == 2 for pair in items):
+            raise self._damaged("a dictionary is not made of pairs")
+        self.put_all(target, items)
         return target
 
     def _reconstruct(self, kind: object, *rest: object) -> object:
@@ -273,7 +290,7 @@ class RestrictedUnpickler(PickleMachine):
     ) -> Tensor:
         if not isinstance(storage, _Storage):
             raise self._damaged("a tensor has no storage")
-        return self._view(storage.content, storage.dtype, offset, size, stride)
+        return self._view(storage, storage.dtype, offset, size, stride)
 
     def _tensor_v3(
         self, storage: object, offset: object, size: object, stride: object, *rest: object
@@ -286,17 +303,13 @@ class RestrictedUnpickler(PickleMachine):
                 f"{self._path.name} cannot be read",
                 f"it has numbers of type {dtype} from a big-endian machine",
             )
-        return self._view(storage.content, dtype, offset, size, stride)
+        return self._view(storage, dtype, offset, size, stride)
 
     def _view(
-        self,
-        content: torch.UntypedStorage,
-        dtype: torch.dtype,
-        offset: Any,
-        size: Any,
-        stride: Any,
+        self, storage: _Storage, dtype: torch.dtype, offset: Any, size: Any, stride: Any
     ) -> Tensor:
-        """A tensor over a storage, if it stays within and does not repeat it (a memory bomb)."""
+        """A tensor over what it spans of a storage, if it stays within and does not repeat it (a
+        memory bomb)."""
         shapes = isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride)
         if not shapes or len(size) > _MOST_DIMENSIONS or not _counts(offset, *size, *stride):
             raise self._refused("a tensor has no sane shape")
@@ -304,11 +317,21 @@ class RestrictedUnpickler(PickleMachine):
         for n, step in zip(size, stride, strict=True):
             count *= n
             last += (n - 1) * step
-        available = content.nbytes() // dtype.itemsize
+        available = (storage.end - storage.start) // dtype.itemsize
         if count and (last >= available or count > available):
             raise self._refused("a tensor reaches beyond its storage")
-        flat = torch.empty(0, dtype=dtype)
-        return flat.set_(content, offset if count else 0, size, stride)
+        start = storage.start + offset * dtype.itemsize if count else 0
+        length = (last - offset + 1) * dtype.itemsize if count else 0
+        width = _number_width(storage.dtype)
+        content = self._storages.part(storage.key, start, length, width)
+        return torch.empty(0, dtype=dtype).set_(content, 0, size, stride)
+
+    def _size(self, values: object = ()) -> torch.Size:
+        """A shape."""
+        size = self._items(values)
+        if len(size) > _MOST_DIMENSIONS or not _counts(*size):
+            raise self._refused("a shape is not sane")
+        return torch.Size(size)
 
     def _from_numpy(self, array: object, dtype: object, *rest: object) -> Tensor:
         if not isinstance(array, NumpyArray) or not isinstance(dtype, torch.dtype):
@@ -324,7 +347,7 @@ class RestrictedUnpickler(PickleMachine):
         """How pickle writes bytes in its old protocols."""
         if not isinstance(text, str) or encoding != "latin1":
             raise self._damaged("it has text in an odd encoding")
-        self.spend(len(text))
+        self.spend(_COST_OF_CONVERSION * len(text))
         return text.encode("latin1")
 
     def _damaged(self, why: str) -> FileError:
@@ -347,6 +370,15 @@ def _device(*parts: object) -> object:
 def _number_width(dtype: torch.dtype) -> int:
     """Bytes of one number: a complex one is two."""
     return dtype.itemsize // 2 if dtype.is_complex else dtype.itemsize
+
+
+def _is_key(value: object) -> TypeGuard[str]:
+    """Whether it may name a storage."""
+    return isinstance(value, str) and len(value) <= _MOST_CHARACTERS_IN_A_KEY
+
+
+def _length(content: object) -> int:
+    return len(content) if isinstance(content, (bytes, str)) else 0
 
 
 def _counts(*values: object) -> bool:

@@ -212,6 +212,56 @@ CARDS = {
     "only a head": png(chunk(b"tEXt", _KEY + b"AAAA"))[:70],
 }
 
+_M24 = 24 * 2**20
+
+
+def _head(size: int) -> bytes:
+    return chunk(b"IHDR", struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0))
+
+
+def _rows(size: int) -> bytes:
+    """Pixels of a large picture in few bytes."""
+    packer = zlib.compressobj(9)
+    return b"".join(packer.compress(bytes(3 * size + 1)) for _ in range(size)) + packer.flush()
+
+
+def _moving() -> bytes:
+    out = io.BytesIO()
+    first, *others = (Image.new("RGB", (900, 900), color) for color in ("red", "blue", "green"))
+    first.save(out, "PNG", save_all=True, append_images=others)
+    return out.getvalue()
+
+
+LARGE_CARDS: dict[str, Callable[[], bytes]] = {
+    "a long text": lambda: card(b'{"name":"' + b"a" * (_M24 - 20) + b'"}'),
+    "wide letters": lambda: card(b'{"name":"' + b"a" * (_M24 - 30) + "\U0001f600".encode() + b'"}'),
+    "an escaped letter": lambda: card(b'{"name":"' + b"a" * (_M24 - 40) + b'\\ud83d\\ude00"}'),
+    "a million keys": lambda: card(b"{" + b",".join(b'"%d":1' % n for n in range(10**6)) + b"}"),
+    "a million notes": lambda: card(
+        b'{"metadata":{' + b",".join(b'"%d":""' % n for n in range(900_000)) + b"}}"
+    ),
+    "a million texts": lambda: card(b"[" + b'"\\ud83d\\ude00",' * 10**6 + b"1]"),
+    "a number of 24 MB": lambda: card(b'{"a":' + b"9" * (_M24 - 30) + b"}"),
+    "a fraction of 24 MB": lambda: card(b'{"a":0.' + b"9" * (_M24 - 30) + b"}"),
+    "a text for a number": lambda: card(_numbers("9" * (_M24 - 90))),
+    "a text of letters for a number": lambda: card(_numbers("a" * (_M24 - 90))),
+    "a key of 24 MB": lambda: card(b'{"' + b".weight" * 3_000_000 + b'":1}'),
+    "a text of 60 MB": lambda: png(chunk(b"tEXt", _KEY + b"A" * 60_000_000)),
+}
+"""The largest that the limits let in, or nearly."""
+
+LARGE_PICTURES: dict[str, Callable[[], bytes]] = {
+    "a second header": lambda: png(_head(4_000), data=_rows(4_000)),
+    "a header behind the pixels": lambda: png()[:-12] + _head(4_000) + png()[-12:],
+    "eight million pixels": lambda: png(width=4_000, height=2_000, data=_rows(4_000)),
+    "another text of 60 MB": lambda: png(chunk(b"iTXt", b"a\0\0\0\0\0" + b"a" * 60_000_000)),
+    "packed texts of gigabytes": lambda: png(*[chunk(b"zTXt", b"a\0\0" + _BOMB)] * 16),
+    "a profile of 128 MB": lambda: png(chunk(b"iCCP", b"a\0\0" + _BOMB)),
+    "five million chunks": lambda: png(chunk(b"juNK", b"") * 5_000_000),
+    "pixels of 60 MB": lambda: png(data=zlib.compress(bytes(60_000_000), 0)),
+    "moving pictures": _moving,
+}
+
 PICTURES = {
     **{
         f"a picture of {w}×{h}": png(width=w, height=h)
@@ -265,5 +315,9 @@ def cases() -> Iterator[Case]:
         yield broken(f"card with {what}.png", content, "")
     for what, content in PICTURES.items():
         yield broken(f"picture, {what}.png", content, "", listed=False)
+    for what, make in LARGE_CARDS.items():
+        yield broken(f"large card, {what}.png", make, "")
+    for what, make in LARGE_PICTURES.items():
+        yield broken(f"large picture, {what}.png", make, "", listed=False)
     for what, make in WEBP.items():
         yield broken(f"webp, {what}.webp", make, "", listed=False)

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from . import attacks, containers, damage, places
+from . import attacks, bombs, containers, damage, places
 from .assembler import legacy, table, torch_zip
 from .case import CANARY, Case
 
 ROOT = Path(__file__).parents[3]
-CASES = [case for kind in (attacks, damage, containers, places) for case in kind.cases()]
+CASES = [case for kind in (attacks, bombs, damage, containers, places) for case in kind.cases()]
 MODULE = f"open({CANARY!r}, 'w').close()\n"
 SLOWEST, MOST_MEMORY = 20.0, 512 * 2**20
 HONEST = {
