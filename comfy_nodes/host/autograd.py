@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any
 
 import comfy.model_management
 import torch
@@ -35,14 +34,14 @@ def in_training() -> Iterator[None]:
         manager.in_training = before
 
 
-def attention_with_backward() -> dict[str, Any]:
+def attention_with_backward() -> dict[str, object]:
     """Fresh transformer options in which every attention is torch's own.
 
     Sage and flash attention have no backward pass, and the sub-quadratic one only while memory is
     plentiful. Fresh, since patches for sampling may write in place.
     """
 
-    def override(chosen: Callable[..., Tensor], *args: Any, **options: Any) -> Tensor:
+    def override(chosen: Callable[..., Tensor], *args: object, **options: object) -> Tensor:
         return attention_pytorch(*args, **options)
 
     return {"optimized_attention_override": override}
@@ -86,8 +85,8 @@ def _checkpoint_block(block: nn.Module, inside: Inside) -> Callable[[], None]:
     found = vars(block).get("forward")
     compute = block.forward
 
-    def forward(x: Tensor, *args: Any, **options: Any) -> Any:
-        def run(x: Tensor, *args: Any) -> Any:
+    def forward(x: Tensor, *args: object, **options: object) -> object:
+        def run(x: Tensor, *args: object) -> object:
             with inside(block):
                 return compute(x.clone(), *args, **options)  # a text encoder's adds in place
 

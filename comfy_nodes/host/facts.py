@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import comfy.model_base
 import torch
+from comfy.model_base import SDXL, BaseModel
+from comfy.model_patcher import ModelPatcher
+from comfy.model_sampling import ModelSamplingDiscrete
+from torch import Tensor
 
 from ...ti_core.diffusion import Ddpm, Prediction
 from ...ti_core.errors import UnsupportedModelError
@@ -21,7 +24,7 @@ _ALMOST_ZERO = 6e-8
 """ComfyUI writes an ᾱ of zero at the end as 5e-8, so that σ stays finite."""
 
 
-def facts_of(model: Any, encoders: Sequence[Encoder], name: str) -> ModelFacts:
+def facts_of(model: ModelPatcher, encoders: Sequence[Encoder], name: str) -> ModelFacts:
     """Facts about a MODEL with these text encoders; `name` is the checkpoint's, if known.
 
     Raises UnsupportedModelError for a model that textual inversion as done here does not fit.
@@ -39,12 +42,12 @@ def facts_of(model: Any, encoders: Sequence[Encoder], name: str) -> ModelFacts:
     )
 
 
-def _family(network: Any, encoders: Sequence[Encoder]) -> Family:
+def _family(network: BaseModel, encoders: Sequence[Encoder]) -> Family:
     family = by_encoders(encoder.key for encoder in encoders)
     unet: Any = getattr(network, "diffusion_model", None)
     if not hasattr(unet, "input_blocks"):
         raise _unsupported(network, "its network is of another kind")
-    is_sdxl = isinstance(network, comfy.model_base.SDXL)
+    is_sdxl = isinstance(network, SDXL)
     width = sum(encoder.table.shape[1] for encoder in encoders)
     wanted = network.model_config.unet_config.get("context_dim", width)
     if is_sdxl != family.sized or wanted != width:
@@ -62,11 +65,11 @@ def _family(network: Any, encoders: Sequence[Encoder]) -> Family:
     return family
 
 
-def _unsupported(network: Any, why: str) -> UnsupportedModelError:
+def _unsupported(network: BaseModel, why: str) -> UnsupportedModelError:
     return unsupported(f"{type(network.model_config).__name__}: {why}")
 
 
-def _diffusion(sampling: Any) -> Ddpm:
+def _diffusion(sampling: ModelSamplingDiscrete) -> Ddpm:
     """The training noise, from σ of every timestep."""
     prediction = _prediction(sampling)
     sigmas = getattr(sampling, "sigmas", None)
@@ -75,7 +78,7 @@ def _diffusion(sampling: Any) -> Ddpm:
     return Ddpm.from_sigmas(sigmas, prediction, _ALMOST_ZERO)
 
 
-def _prediction(sampling: Any) -> Prediction:
+def _prediction(sampling: ModelSamplingDiscrete) -> Prediction:
     """What the network's output means, asked with numbers: x = 0, output = 1, σ = 2.
 
     Epsilon says x - σ·output, v says … - σ/√(σ²+1)·output (Salimans & Ho 2022); whatever says
@@ -94,7 +97,7 @@ def _prediction(sampling: Any) -> Prediction:
     )
 
 
-def _is_every_timestep(sampling: Any, sigmas: Any) -> bool:
+def _is_every_timestep(sampling: ModelSamplingDiscrete, sigmas: Tensor) -> bool:
     """Schedules of distilled models leave some out."""
     last = len(sigmas) - 1
     with torch.no_grad():

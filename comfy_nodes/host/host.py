@@ -14,10 +14,11 @@ import threading
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import folder_paths
 import torch
+from comfy.model_patcher import ModelPatcher
+from comfy.sd import CLIP, VAE
 
 from ...ti_core.hosts.common.host import BaseHost
 from ...ti_core.port.session import Features, ModelFacts, Precision
@@ -44,9 +45,9 @@ class ComfyHost(BaseHost):
 
     def __init__(
         self,
-        model: Any,
-        clip: Any,
-        vae: Any = None,
+        model: ModelPatcher,
+        clip: CLIP,
+        vae: VAE | None = None,
         name: str = "",
         embeddings_dir: Path | None = None,
     ) -> None:
@@ -74,7 +75,7 @@ class ComfyHost(BaseHost):
         return self._encoders[0]
 
     def _device(self) -> torch.device:
-        return torch.device(self._model.load_device)
+        return self._model.load_device
 
     def _open(self, precision: Precision, stack: ExitStack) -> ComfySession:
         stack.enter_context(in_training())

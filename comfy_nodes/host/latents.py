@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
+from comfy.sd import VAE
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 
-def encode(vae: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
+def encode(vae: VAE, pixels: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (B, C, h, w), unscaled, of (B, 3, H, W) in [-1, 1].
 
     The spread is zero where there is none to be had: in TAESD, and in the tiles that ComfyUI falls
@@ -25,7 +25,7 @@ def encode(vae: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
     return mean.clone(), spread.clone()
 
 
-def _watch(network: Any, seen: list[Tensor]) -> Any:
+def _watch(network: nn.Module, seen: list[Tensor]) -> RemovableHandle:
     """Keep the moments that the posterior is made of; the handle ends it."""
 
     def keep(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:

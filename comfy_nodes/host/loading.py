@@ -5,19 +5,22 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TypeVar
 
 import comfy.model_management as manager
 import torch
+from comfy.model_patcher import ModelPatcher
+from comfy.sd import CLIP
 from torch import nn
 
 from ...ti_core.hosts.common.autograd import renew_inference_tensors
 
+Part = TypeVar("Part", ModelPatcher, CLIP)
 _STEP_TO_SAMPLING = 4
 """A step with its backward pass takes about so many times the memory of one sampling step."""
 
 
-def without_dynamic(thing: Any) -> Any:
+def without_dynamic(thing: Part) -> Part:
     """MODEL or CLIP whose weights stay where they are.
 
     Newer ComfyUI keeps weights in buffers that are used again and again; what autograd has saved
@@ -27,7 +30,7 @@ def without_dynamic(thing: Any) -> Any:
     return thing.clone(disable_dynamic=True) if can_choose else thing
 
 
-def computing_in(model: Any, dtype: torch.dtype) -> Any:
+def computing_in(model: ModelPatcher, dtype: torch.dtype) -> ModelPatcher:
     """MODEL whose network computes in `dtype`, whatever its weights are stored in."""
     network = model.model
     if (network.manual_cast_dtype or network.get_dtype()) == dtype:
@@ -40,17 +43,17 @@ def computing_in(model: Any, dtype: torch.dtype) -> Any:
 class Loading:
     """Which patchers are loaded and fit for gradients; puts all back when closed."""
 
-    def __init__(self, *given: Any) -> None:
+    def __init__(self, *given: ModelPatcher | None) -> None:
         """`given`: patchers of the graph; they or clones of them may be loaded until `close`."""
         self._given = [patcher for patcher in given if patcher is not None]
         self._before = manager.loaded_models()
         self._frozen: dict[tuple[nn.Module, str], None] = {}
-        self._ready: list[Any] = []
+        self._ready: list[ModelPatcher] = []
         self._room = 0.0
         for patcher in self._given:
             self._freeze(patcher.model)
 
-    def ready(self, *patchers: Any, sampling_bytes: float = 0) -> None:
+    def ready(self, *patchers: ModelPatcher, sampling_bytes: float = 0) -> None:
         """Load these beside what is loaded already, with room for a step.
 
         `sampling_bytes` is what ComfyUI thinks that a step without gradients takes.
@@ -73,7 +76,7 @@ class Loading:
         finally:
             self._ready = []
 
-    def release(self, patcher: Any) -> None:
+    def release(self, patcher: ModelPatcher) -> None:
         """Take a part off the accelerator until it is next asked for."""
         self._ready = [other for other in self._ready if other is not patcher]
         if patcher.load_device != patcher.offload_device:
@@ -87,7 +90,7 @@ class Loading:
             for patcher in self._given:
                 stack.callback(self._put_back, patcher)
 
-    def _put_back(self, given: Any) -> None:
+    def _put_back(self, given: ModelPatcher) -> None:
         """The weights patched and cast as they were before, if they are loaded at all.
 
         This alone undoes the casts: unloading leaves their flags to the next load.
@@ -114,11 +117,11 @@ class Loading:
                     parameter.requires_grad_(True)
 
 
-def _has(patchers: list[Any], patcher: Any) -> bool:
+def _has(patchers: list[ModelPatcher], patcher: ModelPatcher) -> bool:
     return any(other is patcher for other in patchers)
 
 
-def _load(patchers: list[Any], room: float = 0) -> None:
+def _load(patchers: list[ModelPatcher], room: float = 0) -> None:
     """As a node does it, in inference mode.
 
     A weight that was created in it and is moved outside of it is good for nothing any more: even
@@ -128,7 +131,7 @@ def _load(patchers: list[Any], room: float = 0) -> None:
         manager.load_models_gpu(patchers, memory_required=room)
 
 
-def _unload(patcher: Any) -> None:
+def _unload(patcher: ModelPatcher) -> None:
     loaded = manager.current_loaded_models
     with torch.inference_mode():
         for entry in [entry for entry in loaded if patcher.is_clone(entry.model)]:

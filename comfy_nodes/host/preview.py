@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import comfy.model_management as manager
 import comfy.sample
 import numpy as np
 import torch
+from comfy.model_patcher import ModelPatcher
 from PIL import Image
 from torch import Tensor
 
@@ -30,7 +30,11 @@ KSAMPLERS = {
 
 
 def run_ksampler(
-    model: Any, form: LatentFormat, request: PreviewRequest, seed: int, guided: Conditioning
+    model: ModelPatcher,
+    form: LatentFormat,
+    request: PreviewRequest,
+    seed: int,
+    guided: Conditioning,
 ) -> Tensor:
     """A latent (1, channels, h, w) as ComfyUI's KSampler makes it.
 
@@ -57,7 +61,7 @@ def run_ksampler(
         )
 
 
-def _heed_interrupt(*_step: Any) -> None:
+def _heed_interrupt(*_step: object) -> None:
     """ComfyUI's samplers leave it to whoever listens to their steps."""
     manager.throw_exception_if_processing_interrupted()
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any, Literal
+from typing import Literal
 
 import torch
+from comfy.model_base import SDXL
+from comfy.model_patcher import ModelPatcher
+from comfy.sd import CLIP, VAE
 from PIL import Image
 from torch import Tensor, nn
 
@@ -44,14 +47,14 @@ class ComfySession(BaseSession):
 
     def __init__(
         self,
-        model: Any,
-        clip: Any,
-        vae: Any,
+        model: ModelPatcher,
+        clip: CLIP,
+        vae: VAE | None,
         encoders: Sequence[Encoder],
         facts: ModelFacts,
         precision: Precision,
     ) -> None:
-        super().__init__(facts, encoders, torch.device(model.load_device))
+        super().__init__(facts, encoders, model.load_device)
         self._dtype = HALF_DTYPES.get(precision, torch.float32)
         self._model = computing_in(without_dynamic(model), self._dtype)
         self._clip, self._vae = without_dynamic(clip), vae
@@ -76,8 +79,7 @@ class ComfySession(BaseSession):
 
     def _decode(self, latents: Tensor) -> Tensor:
         with torch.inference_mode():
-            pixels: Tensor = self._checked_vae().decode(latents)
-        return pixels
+            return self._checked_vae().decode(latents)
 
     def _image(self, pixels: Tensor) -> Image.Image:
         return saved_image(pixels[0])
@@ -136,7 +138,7 @@ class ComfySession(BaseSession):
     def _restore(self) -> None:
         self._loading.close()
 
-    def _checked_vae(self) -> Any:
+    def _checked_vae(self) -> VAE:
         if self._vae is None or self._vae.first_stage_model is None:
             fix = "connect the VAE of the checkpoint"
             raise NoModelError("there is no VAE", "pictures cannot be read or shown without", fix)
@@ -149,8 +151,8 @@ class ComfySession(BaseSession):
 
     def _labels(self, conditioning: Conditioning) -> Tensor | None:
         """SDXL's second input (B, 2816): the pooled text and six embedded sizes."""
-        pooled, sizes = conditioning.pooled, conditioning.time_ids
-        if pooled is None or sizes is None:
+        network, pooled, sizes = self._model.model, conditioning.pooled, conditioning.time_ids
+        if pooled is None or sizes is None or not isinstance(network, SDXL):
             return None
-        embedded = self._model.model.embedder(sizes.flatten())
+        embedded = network.embedder(sizes.flatten())
         return torch.cat([pooled, embedded.reshape(len(sizes), -1)], dim=1).to(self._dtype)

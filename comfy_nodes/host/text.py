@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import comfy.sd1_clip
 import torch
+from comfy.sd import CLIP
+from comfy.sd1_clip import SDClipModel, SDTokenizer
 from torch import Tensor
 
 from ...ti_core.errors import UnsupportedModelError
@@ -32,11 +33,9 @@ class Encoder:
     """One text encoder with its tokenizer."""
 
     key: str
-    model: Any
-    """comfy.sd1_clip.SDClipModel"""
-    tokenizer: Any
-    """comfy.sd1_clip.SDTokenizer"""
-    clip: Any
+    model: SDClipModel
+    tokenizer: SDTokenizer
+    clip: CLIP
     """The CLIP that it is part of."""
     pooled: bool
     """As `EncoderSpec.pooled`."""
@@ -88,14 +87,14 @@ class Encoder:
         return [*whole, *[marks["pad"]] * (self.capacity + 2 - len(whole))]
 
 
-def encoders_of(clip: Any) -> tuple[Encoder, ...]:
+def encoders_of(clip: CLIP | None) -> tuple[Encoder, ...]:
     """The text encoders of a CLIP, in the order of their family.
 
     Raises UnsupportedModelError for a CLIP with others than those of the families.
     """
     parts = {} if clip is None else dict(clip.cond_stage_model.named_children())
-    kinds = [key for key, part in parts.items() if _is_clip(key, part)]
-    if not parts or len(kinds) < len(parts):
+    kinds = {key: part for key, part in parts.items() if isinstance(part, SDClipModel)}
+    if clip is None or not parts or len(kinds) < len(parts) or kinds.keys() - set(ENCODER_KEYS):
         raise UnsupportedModelError(
             "this CLIP cannot be taught a word here",
             f"its text encoders are {', '.join(parts) or 'missing'}",
@@ -103,13 +102,9 @@ def encoders_of(clip: Any) -> tuple[Encoder, ...]:
         )
     family, tokenizer = by_encoders(kinds), clip.tokenizer
     return tuple(
-        Encoder(key, parts[key], getattr(tokenizer, key), clip, spec.pooled, family.clip_skip)
+        Encoder(key, kinds[key], getattr(tokenizer, key), clip, spec.pooled, family.clip_skip)
         for key, spec in ((spec.key, spec) for spec in family.encoders)
     )
-
-
-def _is_clip(key: str, part: Any) -> bool:
-    return key in ENCODER_KEYS and isinstance(part, comfy.sd1_clip.SDClipModel)
 
 
 def _take_literally(encoder: Encoder, prompt: str, rows: WordVectors) -> list[Words]:
@@ -146,7 +141,7 @@ def _read(encoder: Encoder, prompt: str, rows: WordVectors) -> list[Words]:
 def _words(encoder: Encoder, text: str) -> list[list[int | Tensor]]:
     """Tokens of a text, with the vectors of embeddings on the disk, in ComfyUI's groups."""
     escaped = text.replace("(", "\\(").replace(")", "\\)")
-    groups: dict[tuple[int, bool], list[int | Tensor]] = {}
+    groups: dict[int, list[int | Tensor]] = {}
     chunks = encoder.tokenizer.tokenize_with_weights(escaped, return_word_ids=True)
     for token, _, group in (place for chunk in chunks for place in chunk):
         if group:  # 0 marks start, end and padding
@@ -182,7 +177,8 @@ def _layer_chosen(encoder: Encoder, clip_skip: int) -> Iterator[None]:
     """
     model, clip = encoder.model, encoder.clip
     found = {key: value for key, value in vars(model).items() if not key.startswith("_")}
-    options = {"execution_device": clip.patcher.load_device}  # newer ComfyUI computes there
+    options: dict[str, object] = {}
+    options["execution_device"] = clip.patcher.load_device  # newer ComfyUI computes there
     if clip_skip > 1 and encoder.skips:
         options["layer"] = -clip_skip
     elif clip.layer_idx is not None:

@@ -22,7 +22,8 @@ class CLIP:
 class VAE:
     """What goes along a VAE cable."""
 
-    first_stage_model: nn.Module | None
+    first_stage_model: nn.Module
+    """None where a checkpoint holds no VAE."""
     patcher: ModelPatcher
 
     def encode(self, pixel_samples: Tensor) -> Tensor:

@@ -1,5 +1,5 @@
+from collections.abc import Callable
+
 from torch import Tensor
 
-def attention_pytorch(
-    q: Tensor, k: Tensor, v: Tensor, heads: int, *args: object, **kwargs: object
-) -> Tensor: ...
+attention_pytorch: Callable[..., Tensor]
