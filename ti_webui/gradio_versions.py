@@ -31,6 +31,11 @@ def html(value: str = "", **looks: object) -> gr.HTML:
     return component(gr.HTML, value=value, padding=False, elem_classes=["ti-about"], **looks)
 
 
+def text_line(label: str, elem_id: str, **looks: Any) -> gr.Textbox:
+    """A field for one line."""
+    return gr.Textbox(label=label, max_lines=1, elem_id=elem_id, **looks)
+
+
 def gallery(label: str, columns: int, elem_id: str, **looks: object) -> gr.Gallery:
     """Whole pictures that are shown, not uploaded."""
     wishes = {"height": "auto", "object_fit": "contain", "interactive": False, **looks}

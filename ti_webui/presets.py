@@ -107,9 +107,6 @@ def template_for(goal: str, captions: bool) -> str:
 
     A style is what is left when the caption has said what there is to see.
     """
-    return "style_filewords" if goal == "style" and captions else template_of(goal)
-
-
-def template_of(goal: str) -> str:
-    """The prompt template of a goal."""
+    if goal == "style" and captions:
+        return "style_filewords"
     return str(GOALS[goal].settings["prompt_template"])

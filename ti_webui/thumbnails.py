@@ -16,12 +16,12 @@ from ti_core.data.pictures import open_picture
 from ti_core.errors import DataError
 from ti_core.files.lettering import default_font
 
-SIDE = 256
+_SIDE = 256
 """Pixels of the longer side."""
 _GREY, _DARK = (229, 231, 235), (107, 114, 128)
 
 
-def thumbnail(path: Path | None, text: str = "", side: int = SIDE) -> Image.Image:
+def thumbnail(path: Path | None, text: str = "", side: int = _SIDE) -> Image.Image:
     """The picture, or a grey card with a text where there is none or it cannot be read."""
     try:
         image = open_picture(path, side).image if path else None

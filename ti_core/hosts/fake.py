@@ -28,7 +28,6 @@ from .common.clip import ClipEncoder
 from .common.host import BaseHost
 from .common.precision import autocast
 from .common.session import BaseSession, Part
-from .common.snapshot import ModelSnapshot
 from .common.text import EncodedText, encoder_facts
 
 _VOCABULARY = 997
@@ -171,10 +170,10 @@ class FakeSession(BaseSession):
     """Implements `Session`."""
 
     def __init__(self, host: FakeHost, precision: Precision) -> None:
-        super().__init__(host.describe(), host.text_encoders, torch.device("cpu"))
+        device = torch.device("cpu")
+        super().__init__(host.describe(), host.text_encoders, device, [host.model])
         self.host, self._precision = host, precision
         self._end = host.diffusion.timestep_of(host.diffusion.sigmas()[-1]) + 1
-        self._found = ModelSnapshot([host.model])
 
     @contextmanager
     def _computing(self, part: Part) -> Iterator[None]:
@@ -206,6 +205,3 @@ class FakeSession(BaseSession):
 
     def _release(self, part: Literal["vae", "text_encoder"]) -> None:
         """Nothing is on an accelerator."""
-
-    def _restore(self) -> None:
-        self._found.restore()

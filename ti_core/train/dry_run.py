@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
-
 from ..data.dataset import load_dataset
 from ..port.prompt import read_prompt
 from ..port.session import EncoderFacts, Host
@@ -52,7 +50,7 @@ def training_prompts(config: TrainConfig, host: Host) -> Iterator[TrainingPrompt
         prompt = dataset.prompt(index, config.name, config.compute.seed, 0, index)
         ids, spelled = _tokens(prompt, config, host, facts.encoders[0], count)
         capacity = facts.encoders[0].tokens_per_chunk
-        folder = dataset.source(index).folder
+        folder, mask = dataset.source(index).folder, item.seen_mask(facts.latent.stride)
         yield TrainingPrompt(
             item.path,
             prompt,
@@ -64,12 +62,8 @@ def training_prompts(config: TrainConfig, host: Host) -> Iterator[TrainingPrompt
             dataset.repeats[index],
             folder.weight,
             folder.regular,
-            _range(item.seen_mask(facts.latent.stride)),
+            None if mask is None else (int(mask.min()), int(mask.max())),
         )
-
-
-def _range(mask: Tensor | None) -> tuple[int, int] | None:
-    return None if mask is None else (int(mask.min()), int(mask.max()))
 
 
 def _tokens(

@@ -13,7 +13,6 @@ from torch import Tensor
 from ti_core.hosts.common.attention import attach_hypernetwork
 from ti_core.hosts.common.precision import autocast
 from ti_core.hosts.common.session import BaseSession, Part
-from ti_core.hosts.common.snapshot import ModelSnapshot
 from ti_core.port.memory import memory_errors
 from ti_core.port.session import Conditioning, Hypernetwork, Precision
 
@@ -30,14 +29,13 @@ class WebUISession(BaseSession):
 
     def __init__(self, networks: HostNetworks, precision: Precision, moves: bool = True) -> None:
         """`moves`: networks go back to where they were; off where the program sees to that."""
-        super().__init__(networks.facts, networks.encoders, networks.device)
+        super().__init__(networks.facts, networks.encoders, networks.device, networks.all(), moves)
         self._networks, self._precision = networks, precision
         self._beside: dict[tuple[int, int], Tensor] = {}
-        self._found = ModelSnapshot(networks.all(), moves)
         with ExitStack() as undo:
-            undo.callback(self._found.restore)
+            undo.callback(self._snapshot.restore)
             with memory_errors():
-                self._found.widen(networks.all() if precision == "no" else [networks.vae])
+                self._snapshot.widen(networks.all() if precision == "no" else [networks.vae])
             undo.pop_all()
 
     def _check(self) -> None:
@@ -87,9 +85,6 @@ class WebUISession(BaseSession):
 
     def _release(self, part: Literal["vae", "text_encoder"]) -> None:
         self._networks.release(part)
-
-    def _restore(self) -> None:
-        self._found.restore()
 
     def _nothing(self, noisy: Tensor) -> Tensor:
         """What an inpainting network sees beside the latent: all of a grey picture is masked.

@@ -28,7 +28,7 @@ from .. import markup, tables
 from ..asking import factors_to_strength
 from ..embeddings import embeddings_update
 from ..forms import size_sliders
-from ..gradio_versions import Input, Updates, component, gallery, on
+from ..gradio_versions import Input, Updates, component, gallery, on, text_line
 from ..job import Job
 from ..job_view import bind_job_view, build_job_view, errors_first
 from ..saving import save_new
@@ -43,7 +43,7 @@ _IDLE = "Choose a run. Its copies are drawn with the same seeds, and rated with 
 
 
 @dataclass(frozen=True)
-class Asked:
+class ComparisonRequest:
     """What the page says, as it comes from the fields."""
 
     run: str
@@ -119,7 +119,7 @@ class ComparePage:
 
     def press_compare(self, *values: Any) -> str:
         """Begin. Raises what the settings raise, HostBusyError while a job goes on."""
-        asked = Asked(*values)
+        asked = ComparisonRequest(*values)
         run = self._run(asked.run)
         files = [path for path in run.copies if path.stem in asked.copies]
         if not files or not asked.what:
@@ -135,7 +135,7 @@ class ComparePage:
         self.studio.start("compare", run.name, work)
         return ""
 
-    def _questions(self, asked: Asked, run: PastRun, host: Host) -> Questions:
+    def _questions(self, asked: ComparisonRequest, run: PastRun, host: Host) -> Questions:
         trained = config_of(run.folder)
         data = trained.data
         if (asked.judged_by or "").strip():
@@ -207,7 +207,7 @@ class ComparePage:
         return path
 
 
-def sheets_of(asked: Asked, name: str, host: Host) -> Sheets:
+def sheets_of(asked: ComparisonRequest, name: str, host: Host) -> Sheets:
     """Raises ConfigError for prompts, weights or sizes that cannot be drawn."""
     facts, samplers = host.describe(), host.features().samplers
     base = PreviewRequest(
@@ -294,7 +294,7 @@ def _usable(copies: list[str]) -> dict[str, object]:
 
 
 def _fields(page: ComparePage) -> tuple[dict[str, Input], gr.Button]:
-    """The components of `Asked` in its order, and the button that looks for new runs."""
+    """The components of `ComparisonRequest`, in its order, and the button "Refresh"."""
     fields: dict[str, Input] = {}
     with gr.Row():
         fields["run"] = gr.Dropdown([], label="Run", elem_id="ti_compare_run")
@@ -313,19 +313,12 @@ def _fields(page: ComparePage) -> tuple[dict[str, Input], gr.Button]:
     fields["negative"] = gr.Textbox(
         label="Negative prompt", max_lines=2, elem_id="ti_compare_negative"
     )
-    fields["weights"] = gr.Textbox(
-        value="1",
-        label="Weights",
-        info="of the word, such as 0.7, 1, 1.3: the word is written (word:0.7) then",
-        max_lines=1,
-        elem_id="ti_compare_weights",
-    )
+    info = "of the word, such as 0.7, 1, 1.3: the word is written (word:0.7) then"
+    fields["weights"] = text_line("Weights", "ti_compare_weights", value="1", info=info)
     _pictures(fields)
-    fields["judged_by"] = gr.Textbox(
-        label="Pictures to judge by",
-        placeholder="the run's own; a folder of pictures that were held back tells more",
-        max_lines=1,
-        elem_id="ti_compare_judged_by",
+    hint = "the run's own; a folder of pictures that were held back tells more"
+    fields["judged_by"] = text_line(
+        "Pictures to judge by", "ti_compare_judged_by", placeholder=hint
     )
     return fields, refresh
 
@@ -344,12 +337,8 @@ def _pictures(fields: dict[str, Input]) -> None:
             fields["scale"] = gr.Slider(
                 1, 30, 7, step=0.5, label="CFG Scale", elem_id="ti_compare_scale"
             )
-        fields["sampler"] = gr.Textbox(
-            label="Sampler",
-            placeholder="the program's first",
-            max_lines=1,
-            elem_id="ti_compare_sampler",
-        )
+        looks = {"placeholder": "the program's first"}
+        fields["sampler"] = text_line("Sampler", "ti_compare_sampler", **looks)
         with gr.Row():
             fields |= size_sliders("ti_compare")
 

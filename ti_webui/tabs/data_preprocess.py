@@ -22,7 +22,7 @@ from ti_core.train.progress import JobProgress
 
 from .. import markup, tables
 from ..forms import Form
-from ..gradio_versions import Updates, component, gallery, on
+from ..gradio_versions import Updates, component, gallery, on, text_line
 from ..job import Job
 from ..job_view import Show, bind_job_view, build_job_view
 from ..studio import Studio
@@ -68,19 +68,11 @@ def build(studio: Studio, folder: gr.Textbox) -> None:
 
 
 def _folders() -> tuple[gr.Textbox, gr.Textbox]:
-    source = gr.Textbox(
-        label="Source directory",
-        placeholder="folder with the photographs; it is never written to",
-        max_lines=1,
-        elem_id="ti_preprocess_source",
-    )
-    destination = gr.Textbox(
-        label="Destination directory",
-        placeholder="beside the source, with “-processed” behind its name",
-        max_lines=1,
-        elem_id="ti_preprocess_destination",
-    )
-    return source, destination
+    hint = "folder with the photographs; it is never written to"
+    source = text_line("Source directory", "ti_preprocess_source", placeholder=hint)
+    hint = "beside the source, with “-processed” behind its name"
+    place = text_line("Destination directory", "ti_preprocess_destination", placeholder=hint)
+    return source, place
 
 
 def _settings(form: SettingsForm) -> None:

@@ -25,7 +25,7 @@ from .. import markup, tables
 from ..asking import ask, factors_to_strength, usual_lengths
 from ..collection import Collection
 from ..embeddings import embeddings_update
-from ..gradio_versions import Component, Updates, component, gallery, on
+from ..gradio_versions import Component, Updates, component, gallery, on, text_line
 from ..job_view import Press, errors_first
 from ..saving import save_new
 from ..studio import Studio
@@ -251,12 +251,8 @@ def _one(page: LibraryPage) -> gr.Dropdown:
     inspect = gr.Button("Strength and nearest words", elem_id="ti_library_inspect")
     explained = gr.HTML("", elem_id="ti_library_explained")
     known = gr.HTML("", elem_id="ti_library_known")
-    name = gr.Textbox(
-        label="New name",
-        info="of what Convert, Scale and Merge write; no file is written over",
-        max_lines=1,
-        elem_id="ti_library_name",
-    )
+    info = "of what Convert, Scale and Merge write; no file is written over"
+    name = text_line("New name", "ti_library_name", info=info)
     answer = gr.HTML("", elem_id="ti_library_answer")
     on(chosen.change, errors_first(page.press_choose, 2), [chosen], [known, name], quiet=True)
     on(inspect.click, markup.with_error_box(page.press_inspect), [chosen], [explained])

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...data.images import to_image
 from ...errors import ConfigError, HostError
@@ -28,6 +28,7 @@ from ...port.session import (
 from .fitting import check_embeddings, check_pixels, time_ids
 from .guidance import guided_prompts
 from .sampling import check_request, sample
+from .snapshot import ModelSnapshot
 from .text import EncodedText, TextEncoder, check_ids, encode_text, side_by_side
 
 Part = Literal["unet", "vae", "text_encoder"]
@@ -40,10 +41,17 @@ class BaseSession(ABC):
     features = Features()
 
     def __init__(
-        self, facts: ModelFacts, encoders: Sequence[TextEncoder[Any]], device: torch.device
+        self,
+        facts: ModelFacts,
+        encoders: Sequence[TextEncoder[Any]],
+        device: torch.device,
+        networks: Sequence[nn.Module] = (),
+        moves: bool = True,
     ) -> None:
+        """`networks` are restored in the end; `moves` as for `ModelSnapshot`."""
         self.facts, self.encoders = facts, encoders
         self._device, self._open = device, True
+        self._snapshot = ModelSnapshot(networks, moves)
 
     @property
     def device(self) -> torch.device:
@@ -190,9 +198,9 @@ class BaseSession(ABC):
     def _release(self, part: Literal["vae", "text_encoder"]) -> None:
         """See `release`."""
 
-    @abstractmethod
     def _restore(self) -> None:
         """See `close`."""
+        self._snapshot.restore()
 
     def _assemble(self, encoded: Sequence[EncodedText]) -> EncodedText:
         """What the encoders give, put together as the family's network wants it."""

@@ -14,7 +14,6 @@ from ..common.attention import attach_hypernetwork
 from ..common.clip import ClipEncoder
 from ..common.precision import autocast
 from ..common.session import BaseSession, Part
-from ..common.snapshot import ModelSnapshot
 from .models import Model
 
 
@@ -32,9 +31,8 @@ class DiffusersSession(BaseSession):
         device: torch.device,
         precision: Precision,
     ) -> None:
-        super().__init__(facts, encoders, device)
+        super().__init__(facts, encoders, device, model.networks())
         self._model, self._precision = model, precision
-        self._found = ModelSnapshot(model.networks())
 
     @contextmanager
     def _computing(self, part: Part) -> Iterator[None]:
@@ -78,9 +76,6 @@ class DiffusersSession(BaseSession):
             network.to("cpu")
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-
-    def _restore(self) -> None:
-        self._found.restore()
 
 
 def _device_of(network: nn.Module) -> torch.device:

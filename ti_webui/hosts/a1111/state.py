@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from modules import devices, extra_networks, lowvram, processing, sd_hijack, sd_unet, shared
-from torch import nn
 
 from ..base import set_attribute, set_options
 
@@ -74,10 +73,5 @@ def _without_lowvram(model: Any) -> Iterator[None]:
         yield
     finally:
         for module, hooks in found:
-            _put_back(module, hooks)
-
-
-def _put_back(module: nn.Module, hooks: dict[int, Any]) -> None:
-    """In their old order."""
-    module._forward_pre_hooks.clear()
-    module._forward_pre_hooks.update(hooks)
+            module._forward_pre_hooks.clear()
+            module._forward_pre_hooks.update(hooks)  # in their old order

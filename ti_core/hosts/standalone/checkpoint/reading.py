@@ -12,12 +12,11 @@ from ....errors import CheckpointError, FileError, UnsafeFileError
 from ....files.safetensors_file import read_header
 from ....files.torch_pickle import read_torch_file
 
-StateDict = dict[str, Tensor]
 _PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 _FIX = "copy or download the file again"
 
 
-def read_state_dict(path: Path) -> StateDict:
+def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Every tensor of a checkpoint file, in the dtype that it is stored in.
 
     The tensors may lie in the mapped file: copy what is kept.
@@ -41,7 +40,7 @@ def read_state_dict(path: Path) -> StateDict:
     )
 
 
-def _read_safetensors(path: Path) -> StateDict:
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         read_header(path)  # its messages say more than the library's
         return load_file(path)
@@ -51,7 +50,7 @@ def _read_safetensors(path: Path) -> StateDict:
         raise CheckpointError(f"{path.name} is damaged", str(error), _FIX) from error
 
 
-def _read_pickle(path: Path) -> StateDict:
+def _read_pickle(path: Path) -> dict[str, Tensor]:
     try:
         content = read_torch_file(path, map_memory=True)
     except UnsafeFileError:
