@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 
 import comfy.utils
@@ -21,6 +20,7 @@ from ..ti_core.train.events import (
     Started,
     StepDone,
 )
+from ..ti_core.train.progress import OUTCOMES, after, duration_text, step_text
 from .node import plain_text
 from .runs import RunningTraining
 
@@ -28,8 +28,6 @@ _SECONDS_BETWEEN = 0.25
 """Between two messages to the browser."""
 _PREVIEW_SIDE = 512
 _NUMBERS_SHOWN = 8
-_MEMORY = 0.98
-"""How much of the old mean the mean loss keeps at each step."""
 
 
 class Bridge:
@@ -42,19 +40,18 @@ class Bridge:
         """Notices, for the user to read when all is done."""
         self.bar: comfy.utils.ProgressBar | None = None
         self.finished: Finished | None = None
-        self._rate: float | None = None
-        """Running mean of the seconds for a step."""
         self._last = 0.0
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
+        self.going.progress = after(self.going.progress, event)
         if isinstance(event, Notice):
             self.lines.append(f"{event.level}: {event}")
             self.say(str(event))
         elif isinstance(event, Started):
             self._start(event)
         elif isinstance(event, Encoding):
-            self.say(f"looking at the pictures: {event.done} of {event.total}")
+            self.say(self.going.progress.stage)
         elif isinstance(event, StepDone):
             self._step(event)
         elif isinstance(event, PreviewReady):
@@ -71,27 +68,15 @@ class Bridge:
             server.send_progress_text(plain_text(text), self.node, server.client_id)
 
     def _start(self, event: Started) -> None:
-        self.going.step, self.going.steps = event.step, event.max_steps
         self.bar = comfy.utils.ProgressBar(event.max_steps, node_id=self.node)
         self.say(f"{event.pictures} picture(s), {event.size}, template {event.template}")
 
     def _step(self, event: StepDone) -> None:
-        """The first step of a run prepares things and says little about the others' time."""
-        going, seconds = self.going, event.seconds
-        self._rate = seconds if self._rate is None else 0.9 * self._rate + 0.1 * seconds
-        before = event.loss if going.loss is None else going.loss
-        loss = _MEMORY * before + (1 - _MEMORY) * event.loss
-        going.loss = loss if math.isfinite(loss) else None
-        going.step = event.step
-        going.seconds_left = (going.steps - event.step) * self._rate
-        now = time.monotonic()
-        if now - self._last >= _SECONDS_BETWEEN or event.step == going.steps:
+        done, now = self.going.progress, time.monotonic()
+        if now - self._last >= _SECONDS_BETWEEN or done.step == done.total:
             self._last = now
             self._advance()
-            self.say(
-                f"step {event.step} of {going.steps}, loss {loss:.4f}, rate {event.rate:g}, "
-                f"about {duration_text(going.seconds_left)} left"
-            )
+            self.say(step_text(done))
 
     def _preview(self, event: PreviewReady) -> None:
         with Image.open(event.path) as picture:
@@ -102,7 +87,8 @@ class Bridge:
         if self.bar is None or self.going.control.interrupted:
             return
         try:
-            self.bar.update_absolute(self.going.step, max(1, self.going.steps), preview)
+            progress = self.going.progress
+            self.bar.update_absolute(progress.step, max(1, progress.total), preview)
         except InterruptProcessingException:
             self.going.control.interrupt()
 
@@ -116,7 +102,7 @@ class Bridge:
         if isinstance(event, Finished):
             self.finished = event
         if isinstance(event, Failed):
-            self.say(f"ended at step {event.step}; what was learned is in {event.run_folder}")
+            self.say(f"failed at step {event.step}; what was learned is in {event.run_folder}")
         elif self.going.control.interrupted:
             self.say(
                 f"interrupted at step {event.step}; everything is kept in {event.run_folder}. "
@@ -130,22 +116,10 @@ class Bridge:
         end = self.finished
         if end is None:
             return ""
-        word = "finished" if end.reason == "done" else "ended"
-        lines = [f"{word} at step {end.step} after {duration_text(end.seconds)}"]
+        lines = [f"{OUTCOMES[end.reason]} at step {end.step} after {duration_text(end.seconds)}"]
         lines.append(f"logs, copies, previews: {end.run_folder}")
         for key, numbers in end.measures.items():
             shown = ", ".join(f"{n:.2f}" for n in numbers[:_NUMBERS_SHOWN])
             more = "…" if len(numbers) > _NUMBERS_SHOWN else ""
             lines.append(f"norm of {key}: {shown}{more}")
         return "\n".join([*lines, *self.lines])
-
-
-def duration_text(seconds: float) -> str:
-    """So many seconds, as people say it."""
-    if not math.isfinite(seconds) or seconds < 0:
-        return "?"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 6000:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

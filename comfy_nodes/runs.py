@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from comfy.model_management import InterruptProcessingException, processing_interrupted
 
 from ..ti_core.train.control import Control
+from ..ti_core.train.progress import JobProgress
 
 ACTIONS = ("finish", "preview", "save", "pause", "go_on")
 
@@ -59,16 +60,19 @@ class RunningTraining:
     node: str
     name: str
     control: RunControl
-    step: int = 0
-    steps: int = 0
-    loss: float | None = None
-    """Running mean; None before the first update, and when it is no number."""
-    seconds_left: float | None = None
+    progress: JobProgress = field(default_factory=JobProgress)
 
     def to_dict(self) -> dict[str, object]:
         """As JSON values, none of them NaN."""
-        told = {key: value for key, value in vars(self).items() if key != "control"}
-        return {**told, "paused": self.control.paused}
+        return {
+            "node": self.node,
+            "name": self.name,
+            "step": self.progress.step,
+            "steps": self.progress.total,
+            "loss": self.progress.loss,
+            "seconds_left": self.progress.seconds_left,
+            "paused": self.control.paused,
+        }
 
 
 _going: dict[str, RunningTraining] = {}

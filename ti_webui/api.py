@@ -231,13 +231,11 @@ def _stands(job: Job) -> dict[str, Any]:
     """A job as JSON; the curve of the loss is in its events."""
     standing = dataclasses.asdict(job.standing)
     standing.pop("losses")
-    last = job.standing.losses[-1:]
     told = {
         "id": job.id,
         "kind": job.kind,
         "name": job.name,
         **standing,
-        "loss": last[0][1] if last else None,
         "seconds_left": job.standing.seconds_left,
     }
     return json.loads(json.dumps(told, default=str))

@@ -14,7 +14,7 @@ from ti_core.options import setting_names, with_names
 from ti_core.schedule import Segment
 from ti_core.tools.strength import OVERTRAINED, VERDICTS, verdict
 from ti_core.train.config import TrainConfig
-from ti_core.train.progress import JobProgress
+from ti_core.train.progress import OUTCOMES, JobProgress, JobState, duration_text
 
 from .curve import curve
 from .outlook import Outlook
@@ -24,11 +24,10 @@ _COLOURS = 5
 """Of the schedule's segments, in style.css."""
 _SHOWN = 40
 """Findings and notices; the rest is counted."""
-_STATES = {
+_STATES: dict[JobState, str] = {
+    **OUTCOMES,
     "waiting": "waiting for pictures that are being made",
-    "done": "finished",
-    "stopped": "interrupted; everything is saved",
-    "failed": "failed",
+    "stopped": f"{OUTCOMES['stopped']}; everything is saved",
     "paused": "paused",
 }
 
@@ -124,29 +123,17 @@ def _figures(standing: JobProgress) -> str:
     found = []
     if standing.total:
         found.append(("step", f"{standing.step:,} of {standing.total:,}"))
-    if standing.losses:
-        found.append(("loss", f"{standing.losses[-1][1]:.4f}"))
+    if standing.loss is not None:
+        found.append(("loss", f"{standing.loss:.4f}"))
         found.append(("rate", f"{standing.rate:g}"))
     if standing.seconds_per_step and not standing.over:
-        found.append(("per step", duration(standing.seconds_per_step)))
+        found.append(("per step", duration_text(standing.seconds_per_step)))
     if standing.seconds_left is not None:
-        found.append(("left", f"about {duration(standing.seconds_left)}"))
+        found.append(("left", f"about {duration_text(standing.seconds_left)}"))
     if standing.over and standing.ended:
-        found.append(("took", duration(standing.ended - standing.began)))
+        found.append(("took", duration_text(standing.ended - standing.began)))
     cells = "".join(f"<span><i>{name}</i> {escape(text)}</span>" for name, text in found)
     return f'<div class="ti-figures">{cells}</div>' if cells else ""
-
-
-def duration(seconds: float) -> str:
-    """0.84 s · 12 s · 3 min 20 s · 1 h 05 min"""
-    if seconds < 10:
-        return f"{seconds:.2g} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
 def _meter(standing: JobProgress) -> str:

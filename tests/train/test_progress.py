@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import get_args
+
+import pytest
 
 from ti_core.data.preprocess import events as preprocessing
 from ti_core.events import Notice
@@ -17,7 +21,7 @@ from ti_core.train.events import (
     Started,
     StepDone,
 )
-from ti_core.train.progress import JobProgress, after
+from ti_core.train.progress import OUTCOMES, JobProgress, Outcome, after, duration_text, step_text
 
 STARTED = Started("word", Path("run"), 0, 100, 5, "subject", "model", "2", {}, [(0, 100, 0.005)])
 
@@ -35,6 +39,41 @@ def test_progress_and_the_time_that_is_left() -> None:
     assert (standing.step, standing.total, standing.share) == (25, 100, 0.25)
     assert standing.seconds_left == 150.0
     assert standing.losses[-1] == (25, 0.04, 0.005)
+
+
+def test_the_loss_is_a_running_mean_and_none_where_it_is_no_number() -> None:
+    progress = after(JobProgress(), STARTED)
+    assert progress.loss is None
+    for step, loss in ((1, 1.0), (2, 2.0)):
+        progress = after(progress, StepDone(step, 0, step, loss, 0.005, 0.1))
+    assert progress.loss == pytest.approx(0.98 * 1.0 + 0.02 * 2.0)
+    broken = after(progress, StepDone(3, 0, 3, math.nan, 0.005, 0.1))
+    assert broken.loss is None
+    assert after(broken, StepDone(4, 0, 4, 3.0, 0.005, 0.1)).loss == 3.0
+
+
+def test_every_surface_says_it_in_the_same_words() -> None:
+    progress = stepped(after(JobProgress(), STARTED), 1, 25)
+    text = "step 25 of 100, loss 0.6565, rate 0.005, about 2 min 30 s left"
+    assert step_text(progress) == text
+    assert set(OUTCOMES) == set(get_args(Outcome))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0123, "0.012 s"),
+        (9.5, "9.5 s"),
+        (12.4, "12 s"),
+        (59.6, "1 min 00 s"),
+        (200, "3 min 20 s"),
+        (3900, "1 h 05 min"),
+        (math.nan, "?"),
+        (-1, "?"),
+    ],
+)
+def test_times_are_spelled_for_people(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text
 
 
 def test_the_time_per_step_follows_a_change_of_speed() -> None:

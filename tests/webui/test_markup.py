@@ -95,20 +95,6 @@ def test_every_error_can_be_shown(kind: type[TIError]) -> None:
     assert "“Max steps” is 0: “Seed” too; use “Overwrite Old Embedding”" in text
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.0123, "0.012 s"),
-        (9.5, "9.5 s"),
-        (12.4, "12 s"),
-        (200, "3 min 20 s"),
-        (3900, "1 h 05 min"),
-    ],
-)
-def test_times_are_spelled_for_people(seconds: float, text: str) -> None:
-    assert markup.duration(seconds) == text
-
-
 def test_the_schedule_is_told_in_steps_that_people_count() -> None:
     segments = (Segment(0.005, 0, 100), Segment(0.001, 100, 1500))
     told = markup.outlook(Outlook(segments, 1500, vectors=4))
@@ -126,6 +112,7 @@ def test_a_running_job_tells_where_it_is_and_how_long_it_takes() -> None:
         step=50,
         total=200,
         losses=((49, 0.2, 0.005), (50, 0.1, 0.005)),
+        loss=0.1,
         rate=0.005,
         seconds_per_step=2.0,
         strengths=((0, 1.0), (50, 6.0)),

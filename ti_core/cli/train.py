@@ -80,9 +80,9 @@ def _train(config: TrainConfig, host: Host, folder: RunFolder | None, model: Mod
     control = Control()
     with stop_on_signals(control.finish) as stop, TrainingBar() as progress:
         train(config, host, progress, control, folder, {"model": to_dict(model)})
-    if stop.signal is None or progress.reason == "done":
+    if stop.signal is None or (progress.finished and progress.finished.reason == "done"):
         return 0
-    print(f"go on with: ti train --resume {progress.run_folder}", file=sys.stderr)
+    print(f"go on with: ti train --resume {progress.progress.run_folder}", file=sys.stderr)
     return 128 + stop.signal
 
 

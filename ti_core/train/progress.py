@@ -1,24 +1,28 @@
-"""How a job stands: what its events add up to, for pages that look at it now and then."""
+"""How far a job is: what its events add up to, for every surface that shows it."""
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from ..checkup.finding import Finding
 from ..data.preprocess import events as preprocessing
 from ..events import Event, Notice
 from . import events as training
 
-JobState = Literal["waiting", "running", "paused", "done", "stopped", "failed"]
-"""waiting: for pictures that are being made · stopped: by the user, what was learned is kept"""
-ENDED: tuple[JobState, ...] = ("done", "stopped", "failed")
+Outcome = Literal["done", "stopped", "failed"]
+"""stopped: by the user; what was made is kept"""
+JobState = Literal["waiting", "running", "paused", Outcome]
+"""waiting: for pictures that are being made"""
+OUTCOMES: dict[JobState, str] = {"done": "finished", "stopped": "stopped", "failed": "failed"}
+"""What every surface calls them."""
 _MOST_POINTS = 1000
 """Of the loss curve; when there are twice as many, every other one is dropped, not the last."""
-_RECENT = 0.9
-"""How much the mean of the seconds per step holds on to what it was."""
+_KEPT_OF_LOSS, _KEPT_OF_SECONDS = 0.98, 0.9
+"""How much of the old mean a running mean keeps at each step."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,11 @@ class JobProgress:
     """Where this run of it began; not 0 after a resume."""
     losses: tuple[tuple[int, float, float], ...] = ()
     """(step, loss, rate): all steps, or some of them, the older the fewer."""
+    loss: float | None = None
+    """Running mean; None before the first update, and when it is not a number."""
     rate: float = 0.0
     seconds_per_step: float = 0.0
+    """Running mean; 0 before the first update."""
     segments: tuple[tuple[int, int, float], ...] = ()
     """(first step, step that ends it, rate) of the learning-rate schedule."""
     strengths: tuple[tuple[int, float], ...] = ()
@@ -65,7 +72,7 @@ class JobProgress:
     @property
     def over(self) -> bool:
         """Nothing more will happen."""
-        return self.state in ENDED
+        return self.state in get_args(Outcome)
 
     @property
     def seconds_left(self) -> float | None:
@@ -121,14 +128,17 @@ def _after_step(progress: JobProgress, event: training.StepDone) -> JobProgress:
     losses.append((event.step, event.loss, event.rate))
     if len(losses) >= 2 * _MOST_POINTS:
         losses = losses[:1] + losses[1::2]
-    before = progress.seconds_per_step or event.seconds
+    before = event.loss if progress.loss is None else progress.loss
+    loss = _KEPT_OF_LOSS * before + (1 - _KEPT_OF_LOSS) * event.loss
+    seconds = progress.seconds_per_step or event.seconds
     return replace(
         progress,
         stage="training",
         step=event.step,
         losses=tuple(losses),
+        loss=loss if math.isfinite(loss) else None,
         rate=event.rate,
-        seconds_per_step=_RECENT * before + (1 - _RECENT) * event.seconds,
+        seconds_per_step=_KEPT_OF_SECONDS * seconds + (1 - _KEPT_OF_SECONDS) * event.seconds,
     )
 
 
@@ -142,3 +152,27 @@ def _after_preprocessing(progress: JobProgress, event: Event) -> JobProgress:
         notice = Notice("warning", str(event))
         return replace(progress, step=event.index + 1, notices=(*progress.notices, notice))
     return progress
+
+
+def duration_text(seconds: float) -> str:
+    """0.84 s · 12 s · 3 min 20 s · 1 h 05 min, and "?" for what is not a duration."""
+    if not math.isfinite(seconds) or seconds < 0:
+        return "?"
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def figures_text(progress: JobProgress) -> str:
+    """loss 0.1234, rate 0.005"""
+    loss = "?" if progress.loss is None else f"{progress.loss:.4f}"
+    return f"loss {loss}, rate {progress.rate:g}"
+
+
+def step_text(progress: JobProgress) -> str:
+    """step 3 of 20, loss 0.1234, rate 0.005, about 12 s left"""
+    left = duration_text(progress.seconds_left or 0.0)
+    return f"step {progress.step} of {progress.total}, {figures_text(progress)}, about {left} left"

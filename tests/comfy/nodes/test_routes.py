@@ -66,12 +66,4 @@ def test_long_encoding_is_told() -> None:
 
     with program.nodes("runs").track_training("7", "x") as going:
         program.nodes("bridge").Bridge(going)(Encoding(3, 20))
-    assert program.shown == ["looking at the pictures: 3 of 20"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "told"),
-    [(0.2, "0 s"), (99, "99 s"), (600, "10 min"), (36_000, "10.0 h"), (math.nan, "?"), (-1, "?")],
-)
-def test_time_is_told_as_people_do(seconds: float, told: str) -> None:
-    assert program.nodes("bridge").duration_text(seconds) == told
+    assert program.shown == ["encoding pictures: 3 of 20"]
