@@ -1,7 +1,7 @@
 // What the Textual Inversion tab needs in the page itself; one object, nothing else is global.
 //
 // gradio 3.41 has no timer, so buttons that nobody sees are pressed here: `#ti_poll…` once a second
-// while something goes on, as long as the `#ti_standing…` of the same ending is in view.
+// while something goes on, as long as the `#ti_job_progress…` of the same ending is in view.
 window.tiStudio = window.tiStudio || (() => {
     "use strict";
 
@@ -33,8 +33,8 @@ window.tiStudio = window.tiStudio || (() => {
     }
 
     function look() {
-        for (const progress of page().querySelectorAll("[id^='ti_standing']")) {
-            const poll = button(progress.id.replace("ti_standing", "ti_poll"));
+        for (const progress of page().querySelectorAll("[id^='ti_job_progress']")) {
+            const poll = button(progress.id.replace("ti_job_progress", "ti_poll"));
             if (!poll || !seen(progress)) {
                 continue;
             }

@@ -125,7 +125,7 @@ class _Api:
         job.wait()
         if job.failure is not None:
             raise job.failure
-        return {"name": job.name, "path": str(job.standing.result)}
+        return {"name": job.name, "path": str(job.progress.result)}
 
     @_answered
     def status(self, job_id: str) -> Any:
@@ -141,7 +141,7 @@ class _Api:
     @_answered
     def preview(self, job_id: str, number: int) -> Any:
         """A picture that the job made."""
-        previews = self._job(job_id).standing.previews
+        previews = self._job(job_id).progress.previews
         if not 0 <= number < len(previews) or not previews[number].path.is_file():
             raise NotFoundError(f"there is no preview {number}")
         return FileResponse(previews[number].path, media_type="image/png")
@@ -152,8 +152,8 @@ class _Api:
         job = self._job(job_id)
         if wish not in WISHES:
             raise NotFoundError(f"no job can {wish!r}", "", options.nearest(wish, list(WISHES)))
-        if job.standing.over:
-            raise HostError(f"the job is over: {job.standing.state}")
+        if job.progress.over:
+            raise HostError(f"the job is over: {job.progress.state}")
         getattr(job.control, WISHES[wish])()
         return _stands(job)
 
@@ -229,13 +229,13 @@ def _model(studio: Studio) -> dict[str, Any] | None:
 
 def _stands(job: Job) -> dict[str, Any]:
     """A job as JSON; the curve of the loss is in its events."""
-    standing = dataclasses.asdict(job.standing)
-    standing.pop("losses")
+    progress = dataclasses.asdict(job.progress)
+    progress.pop("losses")
     told = {
         "id": job.id,
         "kind": job.kind,
         "name": job.name,
-        **standing,
-        "seconds_left": job.standing.seconds_left,
+        **progress,
+        "seconds_left": job.progress.seconds_left,
     }
     return json.loads(json.dumps(told, default=str))

@@ -36,7 +36,7 @@ def ask(studio: Studio, name: str, question: Callable[[Host, Session], T]) -> T:
     if job.failure:
         raise job.failure
     if not answers:
-        raise HostError(f"{name} went wrong", job.standing.error)
+        raise HostError(f"{name} went wrong", job.progress.error)
     return answers[0]
 
 

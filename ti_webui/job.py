@@ -38,7 +38,7 @@ class Job:
         self.control = Control()
         self.failure: TIError | None = None
         """The foreseen error that it ended with."""
-        self._standing = JobProgress()
+        self._progress = JobProgress()
         self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
         self._count = 0
         self._lock = threading.Lock()
@@ -47,9 +47,9 @@ class Job:
     # -- for pages -------------------------------------------------------------------------
 
     @property
-    def standing(self) -> JobProgress:
+    def progress(self) -> JobProgress:
         """How it stands now."""
-        return self._standing
+        return self._progress
 
     def events(self, after: int = 0) -> tuple[list[Event], int]:
         """(the events from number `after` on, the number to ask with the next time)."""
@@ -68,22 +68,22 @@ class Job:
         with self._lock:
             self._events.append(event)
             self._count += 1
-            self._standing = after(self._standing, event)
+            self._progress = after(self._progress, event)
 
     def change(self, **fields: Any) -> None:
-        """Set fields of the standing for which there are no events."""
+        """Set fields of the progress for which there are no events."""
         with self._lock:
-            self._standing = replace(self._standing, **fields)
+            self._progress = replace(self._progress, **fields)
 
     # -- for `Jobs` ------------------------------------------------------------------------
 
     def work(self, work: Callable[[Job], Path | None]) -> None:
-        """Do it; whatever goes wrong is kept in the standing, to be shown."""
+        """Do it; whatever goes wrong is kept in the progress, to be shown."""
         self.change(state="running")
         try:
             result = None if self.control.finishing else work(self)
             state = "stopped" if self.control.finishing and self._unfinished() else "done"
-            self.change(state=state, result=result or self.standing.result)
+            self.change(state=state, result=result or self.progress.result)
         except TIError as error:
             self.failure = error
             self.change(state="failed", error=str(error))
@@ -97,7 +97,7 @@ class Job:
         self._over.set()
 
     def _unfinished(self) -> bool:
-        return self.standing.step < self.standing.total or not self.standing.total
+        return self.progress.step < self.progress.total or not self.progress.total
 
 
 def _spelled(error: Exception) -> str:
@@ -147,7 +147,7 @@ class Jobs:
     def running(self) -> Job | None:
         """The job that goes on, if there is one."""
         job = self.latest
-        return job if job and not job.standing.over else None
+        return job if job and not job.progress.over else None
 
     def list(self) -> list[Job]:
         """Those that are remembered, newest first."""

@@ -1,6 +1,6 @@
 """One kind of job on a page: how far it is, and a button that ends it.
 
-As in `live`, the page presses `#ti_poll_<kind>` while `#ti_standing_<kind>` is in view.
+As in `live`, the page presses `#ti_poll_<kind>` while `#ti_job_progress_<kind>` is in view.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class JobView:
     interrupt: gr.Button
     _: KW_ONLY
     more: Sequence[Component] = ()
-    show: Show = lambda job, standing: []
+    show: Show = lambda job, progress: []
     first: Sequence[Component] = ()
     """Components that are brought up to date once, when a page is opened."""
     first_look: Callable[[], Updates] = list
@@ -63,18 +63,18 @@ class JobView:
         now = self.signature(job) if job else ("",)
         if job is None or now == seen:
             return [now, *(gr.update() for _ in self.parts), *first]
-        progress = gr.update(value=markup.progress(job.standing, job.name))
+        progress = gr.update(value=markup.progress_html(job.progress, job.name))
         return [now, progress, *self.updates(job, seen), *first]
 
     def signature(self, job: Job) -> Signature:
         """Changes when something on the page has to."""
-        standing = job.standing
-        return (job.id, standing.state, standing.stage, standing.step, len(standing.notices))
+        progress = job.progress
+        return (job.id, progress.state, progress.stage, progress.step, len(progress.notices))
 
     def updates(self, job: Job, seen: Signature | None) -> Updates:
         """An update for each of the parts behind the progress."""
-        standing = job.standing
-        return [gr.update(interactive=not standing.over), *self.show(job, standing)]
+        progress = job.progress
+        return [gr.update(interactive=not progress.over), *self.show(job, progress)]
 
     def press_interrupt(self) -> str:
         """End the job; what is made stays."""
@@ -84,7 +84,7 @@ class JobView:
     def running(self) -> Job:
         """The job that is shown. Raises HostError when none of its kind is running."""
         job = self.studio.jobs.latest_of(self.kind)
-        if job is None or job.standing.over:
+        if job is None or job.progress.over:
             raise HostError(self.no_job)
         return job
 
@@ -92,7 +92,7 @@ class JobView:
 def build_job_view(studio: Studio, kind: Kind, idle: str) -> JobView:
     """Make the components; `idle` says what can be begun here."""
     text = f'<div class="ti-idle">{escape(idle)}</div>'
-    progress = gr.HTML(text, elem_id=f"ti_standing_{kind}")
+    progress = gr.HTML(text, elem_id=f"ti_job_progress_{kind}")
     interrupt = gr.Button(
         "Interrupt", variant="stop", size="sm", interactive=False, elem_id=f"ti_interrupt_{kind}"
     )

@@ -51,31 +51,31 @@ class Live(JobView):
 
     def signature(self, job: Job) -> Signature:
         """Changes when something on the page has to; the first two parts are the gallery's."""
-        standing = job.standing
-        counts = (len(standing.notices), len(standing.findings), len(standing.strengths))
-        moving = (standing.state, standing.stage, standing.step, job.control.paused)
-        return (job.id, len(standing.previews), *counts, *moving, str(standing.result))
+        progress = job.progress
+        counts = (len(progress.notices), len(progress.findings), len(progress.strengths))
+        moving = (progress.state, progress.stage, progress.step, job.control.paused)
+        return (job.id, len(progress.previews), *counts, *moving, str(progress.result))
 
     def updates(self, job: Job, seen: Signature | None) -> Updates:
         """An update for each of the parts behind the progress."""
-        standing = job.standing
-        text = markup.findings(standing.findings) + markup.notices(standing.notices)
-        is_same = seen is not None and seen[:2] == (job.id, len(standing.previews))
-        previews = gr.update() if is_same else gr.update(value=pictures(standing.previews))
+        progress = job.progress
+        text = markup.findings(progress.findings) + markup.notices(progress.notices)
+        is_same = seen is not None and seen[:2] == (job.id, len(progress.previews))
+        previews = gr.update() if is_same else gr.update(value=pictures(progress.previews))
         return [previews, gr.update(value=text), *self._buttons(job)]
 
     def _buttons(self, job: Job) -> Updates:
-        standing = job.standing
-        going = not standing.over
-        training = standing.state in ("running", "paused")
+        progress = job.progress
+        going = not progress.over
+        training = progress.state in ("running", "paused")
         word = "Go on" if job.control.paused and going else "Pause"
-        usable = standing.result is not None
+        usable = progress.result is not None
         return [
             gr.update(value=word, interactive=training),
             gr.update(interactive=training),
             gr.update(interactive=training),
             gr.update(interactive=going),
-            gr.update(value=standing.result.stem if standing.result else "", visible=usable),
+            gr.update(value=progress.result.stem if progress.result else "", visible=usable),
             gr.update(visible=usable and bool(self.studio.send_to_txt2img)),
         ]
 
@@ -128,7 +128,7 @@ def build_live(studio: Studio) -> Live:
         save = small("Save now", elem_id="ti_save_now")
         preview = small("Preview now", elem_id="ti_preview_now")
         interrupt = small("Interrupt", variant="stop", elem_id="ti_interrupt")
-    progress = gr.HTML(_IDLE, elem_id="ti_standing")
+    progress = gr.HTML(_IDLE, elem_id="ti_job_progress")
     with gr.Row(elem_id="ti_use"):
         looks = {"show_copy_button": True, "buttons": ["copy"]}
         prompt = component(

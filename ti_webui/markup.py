@@ -103,44 +103,44 @@ def _schedule(segments: Iterable[Segment], last: int) -> str:
     return f'<div class="ti-schedule">{"".join(bars)}</div><ul class="ti-key">{"".join(rows)}</ul>'
 
 
-def progress(standing: JobProgress, name: str) -> str:
+def progress_html(progress: JobProgress, name: str) -> str:
     """A job as it stands: bar, figures, curve, strength, and what went wrong."""
-    stage = _STATES.get(standing.state) or standing.stage or "at work"
-    state = f'<span class="ti-state ti-is-{standing.state}">{escape(stage)}</span>'
+    stage = _STATES.get(progress.state) or progress.stage or "at work"
+    state = f'<span class="ti-state ti-is-{progress.state}">{escape(stage)}</span>'
     parts = [
         f'<div class="ti-head"><b>{escape(name)}</b> {state}</div>',
-        f'<div class="ti-bar"><span style="width:{100 * standing.share:.2f}%"></span></div>',
-        _figures(standing),
-        error_box(standing.error),
-        curve(standing.losses, standing.segments),
-        _meter(standing),
-        _result(standing),
+        f'<div class="ti-bar"><span style="width:{100 * progress.share:.2f}%"></span></div>',
+        _figures(progress),
+        error_box(progress.error),
+        curve(progress.losses, progress.segments),
+        _meter(progress),
+        _result(progress),
     ]
-    return f'<div class="ti-progress" data-state="{standing.state}">{"".join(parts)}</div>'
+    return f'<div class="ti-progress" data-state="{progress.state}">{"".join(parts)}</div>'
 
 
-def _figures(standing: JobProgress) -> str:
+def _figures(progress: JobProgress) -> str:
     found = []
-    if standing.total:
-        found.append(("step", f"{standing.step:,} of {standing.total:,}"))
-    if standing.loss is not None:
-        found.append(("loss", f"{standing.loss:.4f}"))
-        found.append(("rate", f"{standing.rate:g}"))
-    if standing.seconds_per_step and not standing.over:
-        found.append(("per step", duration_text(standing.seconds_per_step)))
-    if standing.seconds_left is not None:
-        found.append(("left", f"about {duration_text(standing.seconds_left)}"))
-    if standing.over and standing.ended:
-        found.append(("took", duration_text(standing.ended - standing.began)))
+    if progress.total:
+        found.append(("step", f"{progress.step:,} of {progress.total:,}"))
+    if progress.loss is not None:
+        found.append(("loss", f"{progress.loss:.4f}"))
+        found.append(("rate", f"{progress.rate:g}"))
+    if progress.seconds_per_step and not progress.over:
+        found.append(("per step", duration_text(progress.seconds_per_step)))
+    if progress.seconds_left is not None:
+        found.append(("left", f"about {duration_text(progress.seconds_left)}"))
+    if progress.over and progress.ended:
+        found.append(("took", duration_text(progress.ended - progress.began)))
     cells = "".join(f"<span><i>{name}</i> {escape(text)}</span>" for name, text in found)
     return f'<div class="ti-figures">{cells}</div>' if cells else ""
 
 
-def _meter(standing: JobProgress) -> str:
+def _meter(progress: JobProgress) -> str:
     """How loud the embedding is: 1 is an ordinary word."""
-    if not standing.strengths:
+    if not progress.strengths:
         return ""
-    ratio = standing.strengths[-1][1]
+    ratio = progress.strengths[-1][1]
     place = min(100.0, 100 * ratio / (1.2 * OVERTRAINED))
     told = verdict(ratio)
     return (
@@ -150,11 +150,11 @@ def _meter(standing: JobProgress) -> str:
     )
 
 
-def _result(standing: JobProgress) -> str:
-    if not standing.result:
+def _result(progress: JobProgress) -> str:
+    if not progress.result:
         return ""
-    name = standing.result.stem
-    done = f"Write {name} in a prompt (ComfyUI: embedding:{name}). The file is {standing.result}"
+    name = progress.result.stem
+    done = f"Write {name} in a prompt (ComfyUI: embedding:{name}). The file is {progress.result}"
     return box("good", done)
 
 

@@ -1,7 +1,8 @@
 """The panel: one page with a sub-tab for each thing to do.
 
-The page's own JavaScript presses the hidden button `#ti_poll` once a second while `#ti_standing` is
-seen; whatever a page shows of a running job comes by that button, in every version of gradio.
+The page's own JavaScript presses the hidden button `#ti_poll` once a second while
+`#ti_job_progress` is seen; whatever a page shows of a running job comes by that button, in every
+version of gradio.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ class _Listener:
 
     def _measured(self, step: int, lengths: Measures) -> None:
         ratios = [n / self.usual[key] for key, some in lengths.items() for n in some]
-        before = [pair for pair in self.job.standing.strengths if pair[0] < step]
+        before = [pair for pair in self.job.progress.strengths if pair[0] < step]
         self.job.change(strengths=(*before, (step, max(ratios))))
 
 

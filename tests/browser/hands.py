@@ -67,14 +67,14 @@ class Hands:
 
 def state(page: Page, wanted: str, kind: str = "", timeout: int = LONG) -> None:
     """Wait until the job stands so; `kind` is that of the tab, Train's without."""
-    progress = f"#ti_standing_{kind}" if kind else "#ti_standing"
+    progress = f"#ti_job_progress_{kind}" if kind else "#ti_job_progress"
     shown = page.locator(f"{progress} [data-state={wanted}]").first
     expect(shown).to_be_visible(timeout=timeout)
 
 
 def step(page: Page) -> int:
     """The step that the training has reached."""
-    text = page.locator("#ti_standing .ti-figures").first.inner_text(timeout=LONG)
+    text = page.locator("#ti_job_progress .ti-figures").first.inner_text(timeout=LONG)
     return int(re.search(r"step\s+([\d,]+) of", text)[1].replace(",", ""))  # type: ignore[index]
 
 

@@ -26,7 +26,7 @@ def test_a_first_training_takes_at_most_six_clicks_and_fields(page: Page, site: 
     page.locator("#ti_interrupt").click()
     state(page, "stopped")
     assert read_embedding(site / "embeddings" / "zz-disc.safetensors").vectors
-    expect(page.locator("#ti_standing")).to_contain_text("Write zz-disc in a prompt")
+    expect(page.locator("#ti_job_progress")).to_contain_text("Write zz-disc in a prompt")
 
 
 def test_a_run_is_seen_paused_shown_interrupted_and_resumed(
@@ -48,7 +48,7 @@ def test_a_run_is_seen_paused_shown_interrupted_and_resumed(
     other.goto(address)
     open_tab(other, "Train")
     state(other, "paused")
-    expect(other.locator("#ti_standing")).to_contain_text("zz-second")
+    expect(other.locator("#ti_job_progress")).to_contain_text("zz-second")
     expect(other.locator("#ti_pause")).to_have_text("Go on")
     other.locator("#ti_preview_now").click()
     expect(other.locator("#ti_previews img")).to_have_count(2, timeout=LONG)
@@ -83,7 +83,7 @@ def test_what_is_wrong_is_said_where_the_buttons_are(page: Page) -> None:
     fill(page, "ti_train_train_data_dir", "no-such-folder")
     page.get_by_role("button", name="Train Embedding", exact=True).click()
     state(page, "failed")
-    expect(page.locator("#ti_standing .ti-error")).to_contain_text("no-such-folder")
+    expect(page.locator("#ti_job_progress .ti-error")).to_contain_text("no-such-folder")
 
 
 def test_a_name_with_html_in_it_is_text(page: Page) -> None:

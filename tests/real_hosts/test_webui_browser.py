@@ -125,7 +125,7 @@ def test_twenty_steps_with_previews_teach_a_word_for_txt2img(
     state(page, "done")
     assert step(page) == 20
     expect(page.locator("#ti_previews img")).to_have_count(3, timeout=LONG)
-    expect(at(page, "ti_standing")).to_contain_text(f"Write {WORD} in a prompt")
+    expect(at(page, "ti_job_progress")).to_contain_text(f"Write {WORD} in a prompt")
     shoot(page, "train")
     assert len(list((run_of(webui, WORD) / "images").glob("*.png"))) == 3
     taught = webui.picture(WORD)
@@ -160,7 +160,7 @@ def test_a_run_is_interrupted_and_resumed_whatever_becomes_of_the_page(
     visit(other, webui)
     open_tab(other, "Train")
     state(other, "running")
-    expect(at(other, "ti_standing")).to_contain_text("zz-long")
+    expect(at(other, "ti_job_progress")).to_contain_text("zz-long")
     seen = step(other)
     assert wait_for_step(other, seen + 1) > seen
     other.locator("#ti_interrupt").click()
@@ -269,7 +269,7 @@ def test_the_library_shows_strength_and_nearest_words(
     page: Page, webui: WebUI, shoot: Shoot
 ) -> None:
     open_tab(page, "Library")
-    table = at(page, "ti_standing_library")
+    table = at(page, "ti_job_progress_library")
     expect(table).to_contain_text(WORD)
     page.locator("#ti_library_measure").click()
     expect(table.locator(".ti-tag").first).to_be_visible()

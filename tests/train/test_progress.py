@@ -26,19 +26,19 @@ from ti_core.train.progress import OUTCOMES, JobProgress, Outcome, after, durati
 STARTED = Started("word", Path("run"), 0, 100, 5, "subject", "model", "2", {}, [(0, 100, 0.005)])
 
 
-def stepped(standing: JobProgress, first: int, last: int, seconds: float = 2.0) -> JobProgress:
+def stepped(progress: JobProgress, first: int, last: int, seconds: float = 2.0) -> JobProgress:
     for step in range(first, last + 1):
-        standing = after(standing, StepDone(step, 0, step, 1.0 / step, 0.005, seconds))
-    return standing
+        progress = after(progress, StepDone(step, 0, step, 1.0 / step, 0.005, seconds))
+    return progress
 
 
 def test_progress_and_the_time_that_is_left() -> None:
-    standing = after(JobProgress(), STARTED)
-    assert standing.seconds_left is None
-    standing = stepped(standing, 1, 25)
-    assert (standing.step, standing.total, standing.share) == (25, 100, 0.25)
-    assert standing.seconds_left == 150.0
-    assert standing.losses[-1] == (25, 0.04, 0.005)
+    progress = after(JobProgress(), STARTED)
+    assert progress.seconds_left is None
+    progress = stepped(progress, 1, 25)
+    assert (progress.step, progress.total, progress.share) == (25, 100, 0.25)
+    assert progress.seconds_left == 150.0
+    assert progress.losses[-1] == (25, 0.04, 0.005)
 
 
 def test_the_loss_is_a_running_mean_and_none_where_it_is_no_number() -> None:
@@ -77,8 +77,8 @@ def test_times_are_spelled_for_people(seconds: float, text: str) -> None:
 
 
 def test_the_time_per_step_follows_a_change_of_speed() -> None:
-    standing = stepped(stepped(after(JobProgress(), STARTED), 1, 20, 1.0), 21, 80, 3.0)
-    assert 2.9 < standing.seconds_per_step <= 3.0
+    progress = stepped(stepped(after(JobProgress(), STARTED), 1, 20, 1.0), 21, 80, 3.0)
+    assert 2.9 < progress.seconds_per_step <= 3.0
 
 
 def test_a_pause_is_a_state_and_ends() -> None:
@@ -102,39 +102,39 @@ def test_drawing_is_a_stage_that_takes_the_place_of_encoding() -> None:
 
 
 def test_pictures_notices_and_the_result_are_collected() -> None:
-    standing = after(JobProgress(), STARTED)
+    progress = after(JobProgress(), STARTED)
     for event in (
         PreviewReady(0, Path("0.png"), "a word"),
         Notice("warning", "odd"),
         Saved(10, Path("state"), "state"),
         Finished(10, Path("word.safetensors"), Path("run"), "stopped", 1.0, {}),
     ):
-        standing = after(standing, event)
-    assert [(p.path, p.step, p.prompt) for p in standing.previews] == [(Path("0.png"), 0, "a word")]
-    assert [notice.what for notice in standing.notices] == ["odd"]
-    assert (standing.result, standing.run_folder) == (Path("word.safetensors"), Path("run"))
+        progress = after(progress, event)
+    assert [(p.path, p.step, p.prompt) for p in progress.previews] == [(Path("0.png"), 0, "a word")]
+    assert [notice.what for notice in progress.notices] == ["odd"]
+    assert (progress.result, progress.run_folder) == (Path("word.safetensors"), Path("run"))
 
 
 def test_a_long_curve_stays_small_and_keeps_its_ends() -> None:
-    standing = stepped(after(JobProgress(), STARTED), 1, 9000)
-    assert len(standing.losses) < 2000
-    steps = [step for step, _, _ in standing.losses]
+    progress = stepped(after(JobProgress(), STARTED), 1, 9000)
+    assert len(progress.losses) < 2000
+    steps = [step for step, _, _ in progress.losses]
     assert (steps[0], steps[-1]) == (1, 9000)
     assert steps == sorted(set(steps))
 
 
 def test_steps_that_are_made_again_replace_those_before() -> None:
     """After a loss that is no number, a run goes back to its last state."""
-    standing = stepped(stepped(after(JobProgress(), STARTED), 1, 10), 6, 7)
-    assert [step for step, _, _ in standing.losses] == [1, 2, 3, 4, 5, 6, 7]
+    progress = stepped(stepped(after(JobProgress(), STARTED), 1, 10), 6, 7)
+    assert [step for step, _, _ in progress.losses] == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_preprocessing_is_counted_too() -> None:
-    standing = after(JobProgress(), preprocessing.Started(Path("from"), Path("to"), 4))
-    standing = after(standing, preprocessing.PictureDone(0, Path("a.png"), (), ("it is small",)))
-    standing = after(standing, preprocessing.Skipped(1, Path("b.txt"), "no picture"))
-    assert (standing.step, standing.total) == (2, 4)
-    assert [str(n) for n in standing.notices] == [
+    progress = after(JobProgress(), preprocessing.Started(Path("from"), Path("to"), 4))
+    progress = after(progress, preprocessing.PictureDone(0, Path("a.png"), (), ("it is small",)))
+    progress = after(progress, preprocessing.Skipped(1, Path("b.txt"), "no picture"))
+    assert (progress.step, progress.total) == (2, 4)
+    assert [str(n) for n in progress.notices] == [
         "a.png: it is small",
         "b.txt is skipped: no picture",
     ]

@@ -80,7 +80,7 @@ def test_a_run_is_stopped_and_resumed(
     assert api.post(f"/ti/v1/jobs/{job}/pause").status_code == 200
     assert api.post(f"/ti/v1/jobs/{job}/go_on").status_code == 200
     assert api.post(f"/ti/v1/jobs/{job}/stop").status_code == 200
-    stopped = finished(studio.jobs.list()[0]).standing
+    stopped = finished(studio.jobs.list()[0]).progress
     assert stopped.state == "stopped"
     assert api.post(f"/ti/v1/jobs/{job}/stop").status_code == 409, "it is over"
     begun_again = api.post("/ti/v1/jobs", json={"resume": "zz-thing"})
@@ -89,7 +89,7 @@ def test_a_run_is_stopped_and_resumed(
         return
     assert begun_again.status_code == 202
     api.post(f"/ti/v1/jobs/{begun_again.json()['id']}/stop")
-    assert finished(studio.jobs.list()[0]).standing.first_step == stopped.step
+    assert finished(studio.jobs.list()[0]).progress.first_step == stopped.step
 
 
 @pytest.mark.parametrize(

@@ -74,12 +74,12 @@ def test_a_run_that_is_no_longer_there_offers_nothing(page: ComparePage) -> None
 
 def test_sheets_and_ratings_are_made_and_the_best_copy_is_proposed(page: ComparePage) -> None:
     job = compared(page)
-    assert job.standing.error == ""
-    rated, sheets, copy = page.show(job, job.standing)
+    assert job.progress.error == ""
+    rated, sheets, copy = page.show(job, job.progress)
     assert [label for _, label in sheets["value"]] == ["a [name]", "[name] in snow"]
     assert "best copy" in rated["value"]
     assert copy["value"] in copy["choices"] == ["zz-thing-000010", "zz-thing-000020"]
-    folder = job.standing.run_folder
+    folder = job.progress.run_folder
     assert folder is not None
     assert sorted(p.name for p in (folder / "compare" / "1").glob("*.png")) == [
         "sheet-1.png",
@@ -92,7 +92,7 @@ def test_sheets_and_ratings_are_made_and_the_best_copy_is_proposed(page: Compare
 
 def test_one_of_both_can_be_asked_for(page: ComparePage) -> None:
     job = compared(page, what=["Best copy"], prompts="")
-    rated, sheets, _ = page.show(job, job.standing)
+    rated, sheets, _ = page.show(job, job.progress)
     assert (sheets["value"], "best copy" in rated["value"]) == ([], True)
 
 
@@ -171,7 +171,7 @@ def test_copies_for_another_family_of_models_are_told(
 ) -> None:
     other = FakeHost(tmp_path / "embeddings", family=SDXL)
     studio.host = lambda: other
-    assert "does not fit this model" in compared(page).standing.error
+    assert "does not fit this model" in compared(page).progress.error
     with pytest.raises(EmbeddingError):
         page.press_repair(run_of(page), "zz-thing-000010", 1.0, "zz-new")
 

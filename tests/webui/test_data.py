@@ -47,8 +47,8 @@ def test_pictures_are_made_beside_the_source_and_the_folder_is_filled_in(
 ) -> None:
     job = data_preprocess.start_preprocessing(studio, form, str(photos), "", (64, 64, True))
     assert job.wait(60)
-    assert job.standing.error == ""
-    told, pictures, folder, trained = data_preprocess.result_view(1)(job, job.standing)
+    assert job.progress.error == ""
+    told, pictures, folder, trained = data_preprocess.result_view(1)(job, job.progress)
     made = photos.with_name("photos-processed")
     assert folder["value"] == trained["value"] == str(made)
     assert len(list(made.glob("*.png"))) == len(pictures["value"]) == 4
@@ -62,7 +62,7 @@ def test_what_was_skipped_is_told_with_its_reason_and_without_html(
 ) -> None:
     job = data_preprocess.start_preprocessing(studio, form, str(photos), "", (64, 64, False))
     assert job.wait(60)
-    told = data_preprocess.result_view(0)(job, job.standing)[0]["value"]
+    told = data_preprocess.result_view(0)(job, job.progress)[0]["value"]
     assert "&lt;img" in told
     assert "<img" not in told
     assert "it is no picture" in told
@@ -76,14 +76,14 @@ def test_a_job_that_made_nothing_fills_in_no_folder(
         studio, form, str(tmp_path / "empty"), "", (64, 64, False)
     )
     assert job.wait(60)
-    assert "value" not in data_preprocess.result_view(0)(job, job.standing)[2]
+    assert "value" not in data_preprocess.result_view(0)(job, job.progress)[2]
 
 
 def test_the_source_is_never_written_to(studio: Studio, form: SettingsForm, photos: Path) -> None:
     inside = str(photos / "made")
     job = data_preprocess.start_preprocessing(studio, form, str(photos), inside, (64, 64, False))
     assert job.wait(60)
-    assert "the source is never written to" in job.standing.error
+    assert "the source is never written to" in job.progress.error
     assert not (photos / "made").exists()
 
 

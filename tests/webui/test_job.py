@@ -35,8 +35,8 @@ def test_a_job_works_in_a_thread_and_keeps_its_result() -> None:
 
     job = finished(Jobs().start("train", "word", work))
     assert threads != [threading.current_thread()]
-    assert (job.standing.state, job.standing.result) == ("done", Path("word.safetensors"))
-    assert job.standing.ended >= job.standing.began > 0
+    assert (job.progress.state, job.progress.result) == ("done", Path("word.safetensors"))
+    assert job.progress.ended >= job.progress.began > 0
 
 
 def test_there_is_one_job_at_a_time_and_the_refusal_names_the_other() -> None:
@@ -48,7 +48,7 @@ def test_there_is_one_job_at_a_time_and_the_refusal_names_the_other() -> None:
     free.set()
     finished(first)
     assert jobs.running is None
-    assert finished(jobs.start("train", "second", lambda job: None)).standing.state == "done"
+    assert finished(jobs.start("train", "second", lambda job: None)).progress.state == "done"
 
 
 def test_a_hundred_starts_at_once_begin_one_job() -> None:
@@ -75,8 +75,8 @@ def test_an_error_for_users_is_kept_as_it_is_said() -> None:
         raise DataError("no picture", "the folder is empty", "put some there")
 
     job = finished(Jobs().start("train", "word", work))
-    assert job.standing.state == "failed"
-    assert job.standing.error == "no picture: the folder is empty; put some there"
+    assert job.progress.state == "failed"
+    assert job.progress.error == "no picture: the folder is empty; put some there"
     assert isinstance(job.failure, DataError)
 
 
@@ -85,8 +85,8 @@ def test_an_error_that_nobody_foresaw_is_seen_as_well(caplog: pytest.LogCaptureF
         raise ZeroDivisionError("by zero")
 
     job = finished(Jobs().start("train", "word", work))
-    assert job.standing.state == "failed"
-    assert "ZeroDivisionError: by zero" in job.standing.error
+    assert job.progress.state == "failed"
+    assert "ZeroDivisionError: by zero" in job.progress.error
     assert "Traceback" in caplog.text
 
 
@@ -115,10 +115,10 @@ def test_a_job_waits_while_pictures_are_made_and_can_be_given_up_then() -> None:
     with lock:
         job = Jobs().start("train", "word", work, lambda: lock)
         assert not job.wait(0.1)
-        assert job.standing.state == "waiting"
+        assert job.progress.state == "waiting"
         job.control.finish()
     finished(job)
-    assert (job.standing.state, worked) == ("stopped", [])
+    assert (job.progress.state, worked) == ("stopped", [])
 
 
 def test_a_claim_that_fails_is_told(caplog: pytest.LogCaptureFixture) -> None:
@@ -126,8 +126,8 @@ def test_a_claim_that_fails_is_told(caplog: pytest.LogCaptureFixture) -> None:
         raise RuntimeError("the queue is broken")
 
     job = finished(Jobs().start("train", "word", lambda job: None, claim))  # type: ignore[arg-type]
-    assert job.standing.state == "failed"
-    assert "the queue is broken" in job.standing.error
+    assert job.progress.state == "failed"
+    assert "the queue is broken" in job.progress.error
 
 
 def test_work_is_done_where_the_program_wants_it() -> None:

@@ -22,7 +22,7 @@ from .test_job import until
 @pytest.fixture
 def view(studio: Studio) -> JobView:
     view = JobView(studio, "preprocess", gr.HTML(), gr.Button(), more=[gr.HTML()])
-    return replace(view, show=lambda job, standing: [job.name])
+    return replace(view, show=lambda job, progress: [job.name])
 
 
 def _changed(update: Any) -> bool:
@@ -78,7 +78,7 @@ def test_interrupt_ends_the_job_and_says_when_there_is_none(view: JobView, studi
     job = studio.jobs.start("preprocess", "x", work)
     assert "ends after this picture" in view.press_interrupt()
     assert job.wait(30)
-    assert job.standing.state == "stopped"
+    assert job.progress.state == "stopped"
 
 
 def test_errors_go_into_the_first_output_and_the_others_stay() -> None:

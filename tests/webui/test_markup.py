@@ -50,7 +50,7 @@ def read(html: str) -> _Reader:
 
 def everywhere(text: str) -> str:
     """Every place of the panel's HTML into which a foreign text can come."""
-    standing = JobProgress(
+    progress = JobProgress(
         state="failed",
         stage=text,
         error=text,
@@ -61,7 +61,7 @@ def everywhere(text: str) -> str:
         step=2,
     )
     parts = (
-        markup.progress(standing, text),
+        markup.progress_html(progress, text),
         markup.error_box(text),
         markup.notices([Notice("warning", text, text, text)]),
         markup.findings([Finding("rule", "error", text, text, text, (text,) * 5)]),
@@ -106,7 +106,7 @@ def test_the_schedule_is_told_in_steps_that_people_count() -> None:
 
 
 def test_a_running_job_tells_where_it_is_and_how_long_it_takes() -> None:
-    standing = JobProgress(
+    progress = JobProgress(
         state="running",
         stage="training",
         step=50,
@@ -117,7 +117,7 @@ def test_a_running_job_tells_where_it_is_and_how_long_it_takes() -> None:
         seconds_per_step=2.0,
         strengths=((0, 1.0), (50, 6.0)),
     )
-    html = markup.progress(standing, "word")
+    html = markup.progress_html(progress, "word")
     text = " ".join(read(html).text.split())
     for part in ("word", "training", "50 of 200", "0.1000", "0.005", "about 5 min 00 s"):
         assert part in text

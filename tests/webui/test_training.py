@@ -37,7 +37,7 @@ def config_of(settings: dict[str, Any], **changes: Any) -> TrainConfig:
 
 def run(studio: Studio, settings: dict[str, Any], **changes: Any) -> Job:
     job = finished(start_training(studio, new_request(studio, config_of(settings, **changes))))
-    assert job.standing.error == ""
+    assert job.progress.error == ""
     return job
 
 
@@ -46,11 +46,11 @@ def test_a_new_word_is_trained_and_lies_where_the_program_looks(
 ) -> None:
     job = run(studio, settings, output_dir=str(tmp_path / "elsewhere"))
     path = tmp_path / "embeddings" / "zz-thing.safetensors"
-    assert (job.standing.state, job.standing.result) == ("done", path)
+    assert (job.progress.state, job.progress.result) == ("done", path)
     assert read_embedding(path).step == 6
     assert host.saved == [path]
-    assert len(job.standing.losses) == 6
-    assert [preview.step for preview in job.standing.previews] == [0, 3, 6]
+    assert len(job.progress.losses) == 6
+    assert [preview.step for preview in job.progress.previews] == [0, 3, 6]
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -67,8 +67,8 @@ def test_the_strength_is_measured_at_the_start_and_at_the_end(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
     job = run(studio, settings, save_state_every_n_steps=2)
-    assert [step for step, _ in job.standing.strengths] == [0, 2, 4, 6]
-    assert all(0.1 < ratio < 10 for _, ratio in job.standing.strengths)
+    assert [step for step, _ in job.progress.strengths] == [0, 2, 4, 6]
+    assert all(0.1 < ratio < 10 for _, ratio in job.progress.strengths)
     assert list(studio.usual_lengths) == [("fake", "0" * 10)]
 
 
@@ -112,15 +112,15 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
 
     monkeypatch.setattr(Job, "emit", interrupt_at_three)
     first = run(studio, settings, token_string="zz-whole-2", max_train_steps=8)
-    assert (first.standing.state, first.standing.step) == ("stopped", 3)
+    assert (first.progress.state, first.progress.step) == ("stopped", 3)
     monkeypatch.setattr(Job, "emit", emit)
 
     found = find_resumable(studio, "zz-whole-2", str(tmp_path / "log"))
     assert found is not None
     assert found.step == 3
     job = finished(start_training(studio, resume_request(found, "zz-whole-2")))
-    assert (job.standing.state, job.standing.first_step, job.standing.step) == ("done", 3, 8)
-    results = [read_embedding(done.standing.result) for done in (whole, job)]  # type: ignore[arg-type]
+    assert (job.progress.state, job.progress.first_step, job.progress.step) == ("done", 3, 8)
+    results = [read_embedding(done.progress.result) for done in (whole, job)]  # type: ignore[arg-type]
     one, two = (result.vectors["emb_params"] for result in results)
     assert torch.equal(one, two)
 
@@ -133,7 +133,7 @@ def test_resuming_takes_the_runs_settings_and_more_steps_if_asked(
     assert resume_request(found, "zz-thing", 4).config.optimizer.max_train_steps == 6
     order = resume_request(found, "zz-thing", 9)
     assert order.config.optimizer.max_train_steps == 9
-    assert finished(start_training(studio, order)).standing.step == 9
+    assert finished(start_training(studio, order)).progress.step == 9
 
 
 def test_nothing_to_resume_is_said(studio: Studio, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_no_model_is_an_error_on_the_page(studio: Studio, settings: dict[str, An
     order = new_request(studio, config_of(settings))
     studio.host = missing
     job = finished(start_training(studio, order))
-    assert job.standing.error == "no model is loaded; choose a checkpoint"
+    assert job.progress.error == "no model is loaded; choose a checkpoint"
 
 
 def test_names_are_found_as_the_program_finds_them(studio: Studio, tmp_path: Path) -> None:
@@ -167,18 +167,18 @@ def test_the_checkup_is_shown_and_its_errors_end_the_run(
     changes = {"train_data_dir": str(tmp_path / "nothing here"), "skip_checkup": False}
     order = new_request(studio, config_of(settings, **changes))
     job = finished(start_training(studio, order))
-    assert job.standing.state == "failed"
-    assert "there is no folder" in job.standing.error
-    assert "nothing here" in job.standing.error
-    assert {finding.severity for finding in job.standing.findings} >= {"error"}
+    assert job.progress.state == "failed"
+    assert "there is no folder" in job.progress.error
+    assert "nothing here" in job.progress.error
+    assert {finding.severity for finding in job.progress.findings} >= {"error"}
     assert not (tmp_path / "log").exists()
 
 
 def test_findings_that_are_no_errors_are_shown_once_and_training_begins(
     studio: Studio, settings: dict[str, Any]
 ) -> None:
-    standing = run(studio, settings, skip_checkup=False).standing
-    assert standing.state == "done"
-    assert {finding.severity for finding in standing.findings} >= {"hint", "note"}
-    told = {notice.what for notice in standing.notices}
-    assert not told & {finding.what for finding in standing.findings}
+    progress = run(studio, settings, skip_checkup=False).progress
+    assert progress.state == "done"
+    assert {finding.severity for finding in progress.findings} >= {"hint", "note"}
+    told = {notice.what for notice in progress.notices}
+    assert not told & {finding.what for finding in progress.findings}

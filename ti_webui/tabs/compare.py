@@ -85,7 +85,7 @@ class ComparePage:
         """Every run with copies, the newest first."""
         found = {run.label: run for run in list_runs(Path(self.studio.settings().logging_dir))}
         for job in self.studio.jobs.list():
-            folder = job.standing.run_folder
+            folder = job.progress.run_folder
             if folder:  # the user may have given it a log directory of its own
                 found |= {run.label: run for run in list_runs(folder.parent.parent)}
         self.memory.runs = found
@@ -166,13 +166,13 @@ class ComparePage:
             files, host, folder, sheets, questions, emit, lambda: control.finishing
         )
 
-    def show(self, job: Job, standing: JobProgress) -> Updates:
+    def show(self, job: Job, progress: JobProgress) -> Updates:
         """[ratings, sheets, update of the copy to be used]"""
         made = self.memory.sheets.get(job.id, [])
         sheets = [(thumbnail(e.path, side=_SHEET_SIDE), e.prompt) for e in made]
         found = self.memory.found.get(job.id)
         if found is None or not found.ratings:
-            rated = gr.update(value="") if not standing.over else gr.update()
+            rated = gr.update(value="") if not progress.over else gr.update()
             return [rated, gr.update(value=sheets), gr.update()]
         names = [one.copy.label for one in found.ratings]
         chosen = best(found.ratings).copy.label

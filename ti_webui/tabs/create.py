@@ -55,10 +55,10 @@ def create(
     except TIError as error:
         return [markup.error_box(error), gr.update()]
     job.wait()
-    standing = job.standing
-    told = markup.notices(standing.notices)
-    if standing.result is None:
-        return [markup.error_box(standing.error) + told, gr.update()]
-    name = standing.result.stem
-    done = f"{standing.result} is made; write {name} in a prompt, or train it"
+    progress = job.progress
+    told = markup.notices(progress.notices)
+    if progress.result is None:
+        return [markup.error_box(progress.error) + told, gr.update()]
+    name = progress.result.stem
+    done = f"{progress.result} is made; write {name} in a prompt, or train it"
     return [markup.box("good", done) + told, embeddings_update(studio, name)]

@@ -118,8 +118,8 @@ def default_destination(source: Path) -> Path:
 def result_view(trained: int) -> Show:
     """What a page shows of the job: result, pictures, and the folder in as many fields."""
 
-    def show(job: Job, standing: JobProgress) -> Updates:
-        if not standing.over:
+    def show(job: Job, progress: JobProgress) -> Updates:
+        if not progress.over:
             return [gr.update(value=""), *(gr.update() for _ in range(2 + trained))]
         events, _ = job.events()
         written = [p for e in events if isinstance(e, PictureDone) for p in e.written]

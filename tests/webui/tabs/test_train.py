@@ -69,8 +69,8 @@ def test_train_begins_a_run_with_what_is_typed(page: TrainPage, settings: dict[s
     assert page.press_train(*typed(page, settings)) == ""
     job = page.studio.jobs.latest
     assert job is not None
-    standing = finished(job).standing
-    assert (standing.state, standing.step) == ("done", 6)
+    progress = finished(job).progress
+    assert (progress.state, progress.step) == ("done", 6)
 
 
 def test_a_second_browser_is_told_that_one_trains(
@@ -87,8 +87,8 @@ def test_resume_goes_on_with_the_run_of_the_word(page: TrainPage, settings: dict
     page.press_train(*typed(page, settings))
     finished(page.studio.jobs.list()[0])
     page.press_resume(*typed(page, {**settings, "max_train_steps": 8}))
-    standing = finished(page.studio.jobs.list()[0]).standing
-    assert (standing.first_step, standing.step, standing.error) == (6, 8, "")
+    progress = finished(page.studio.jobs.list()[0]).progress
+    assert (progress.first_step, progress.step, progress.error) == (6, 8, "")
 
 
 def test_a_word_is_needed(page: TrainPage, settings: dict[str, Any]) -> None:
@@ -193,7 +193,7 @@ def test_looking_twice_changes_nothing_and_a_new_page_sees_all(
     finished(page.studio.jobs.list()[0])
     seen, *updates = live.look(seen)
     found = dict(zip((part.elem_id for part in live.outputs), updates, strict=True))
-    assert "zz-thing" in found["ti_standing"]["value"]
+    assert "zz-thing" in found["ti_job_progress"]["value"]
     assert len(found["ti_previews"]["value"]) == 3
     assert found["ti_previews"]["value"][0][1].startswith("step 6: ")
     assert found["ti_interrupt"]["interactive"] is False
@@ -220,16 +220,16 @@ def test_buttons_reach_the_running_job_and_are_refused_without_one(
     live.press_pause()
     assert not job.control.paused
     live.press_interrupt()
-    assert finished(job).standing.state == "stopped"
+    assert finished(job).progress.state == "stopped"
 
 
 def test_a_preview_whose_file_is_gone_does_not_spoil_the_page(
     page: TrainPage, settings: dict[str, Any]
 ) -> None:
     page.press_train(*typed(page, settings))
-    standing = finished(page.studio.jobs.list()[0]).standing
-    standing.previews[0].path.unlink()
-    standing.previews[1].path.write_bytes(b"no picture")
+    progress = finished(page.studio.jobs.list()[0]).progress
+    progress.previews[0].path.unlink()
+    progress.previews[1].path.write_bytes(b"no picture")
     assert page.live is not None
     gallery = page.live.look(None)[2]["value"]
     assert [caption.split(":")[0] for _, caption in gallery] == ["step 6"]
