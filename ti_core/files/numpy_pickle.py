@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .pickle_machine import BrokenPickleError
+from .pickle_reader import BrokenPickleError
 
 _MOST_DIMENSIONS = 16
 _LONGEST_CODE = 16

@@ -10,18 +10,13 @@ registry and out-of-band buffers, which no file of torch has.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Sized
 from pathlib import Path
 from typing import IO, Any
 
-from ..errors import UnsafeFileError
+from .pickle_reader import BrokenPickleError, PickleReader
 
 _COST_OF_INSTRUCTION = 100
-"""A unit is a byte of memory, or the 15 nanoseconds in which Python copies some values."""
-_COST_OF_BYTE = 2
-_COST_OF_CHARACTER = 10
-"""It takes up to four bytes, and is held twice on the way."""
 _COST_OF_NOTE = 16
 _COST_OF_KEY = 100
 _COST_OF_SET = 250
@@ -29,17 +24,10 @@ _COST_OF_NAME = 500
 _COST_OF_CALL = 1000
 _COST_OF_ARGUMENT = 16
 _MOST_BYTES_IN_A_NUMBER = 1024
-_MOST_BYTES_IN_A_LINE = 4096
 _MOST_CHARACTERS_IN_A_NAME = 255
 _MOST_CHARACTERS_IN_A_KEY = 4096
 _NEWEST_PROTOCOL = 5
-
-
 _NOTHING = object()
-
-
-class BrokenPickleError(ValueError):
-    """The instructions make no sense."""
 
 
 class Inert:
@@ -49,7 +37,7 @@ class Inert:
         pass
 
 
-class PickleMachine:
+class PickleMachine(PickleReader):
     """Runs pickles of one file, one after the other, within one budget.
 
     Raises UnsafeFileError when the budget is spent. Damaged pickles raise BrokenPickleError,
@@ -57,7 +45,7 @@ class PickleMachine:
     """
 
     def __init__(self, file: IO[bytes], path: Path, budget: int) -> None:
-        self._file, self._path, self._left = file, path, budget
+        super().__init__(file, path, budget)
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: list[Any] = []
@@ -88,52 +76,6 @@ class PickleMachine:
                 raise BrokenPickleError(f"instruction {code!r} belongs to no file of torch")
             action(self)
         return self.pop()
-
-    def spend(self, amount: int) -> None:
-        """Take from the budget. Raises UnsafeFileError when it does not suffice."""
-        self._left -= amount
-        if self._left < 0:
-            raise UnsafeFileError(
-                f"{self._path.name} was refused",
-                "its pickle would take more memory than any model or embedding needs",
-                "do not use this file; it may be an attack",
-            )
-
-    # --- reading the instructions -------------------------------------------------------------
-
-    def take(self, count: int) -> bytes:
-        """The next bytes, exactly so many."""
-        if count > 1:
-            self.spend(_COST_OF_BYTE * count)
-        data = self._file.read(count)
-        if len(data) != count:
-            raise EOFError("the pickle is cut off")
-        return data
-
-    def number(self, layout: str) -> Any:
-        """A number of fixed size, in `struct`'s notation."""
-        return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
-
-    def block(self, layout: str) -> bytes:
-        """As many bytes as the number before them says."""
-        count = self.number(layout)
-        if count < 0:
-            raise BrokenPickleError("a text has a negative length")
-        return self.take(count)
-
-    def text(self, layout: str, encoding: str) -> str:
-        """As many bytes of text as the number before them says."""
-        content = self.block(layout)
-        self.spend(_COST_OF_CHARACTER * len(content))
-        return content.decode(encoding, "surrogatepass")
-
-    def line(self) -> str:
-        """Text up to the end of the line, as the oldest protocol writes everything."""
-        text = self._file.readline(_MOST_BYTES_IN_A_LINE)
-        self.spend(_COST_OF_CHARACTER * len(text))
-        if not text.endswith(b"\n"):
-            raise BrokenPickleError("a line is cut off or too long")
-        return text[:-1].decode("latin1")
 
     # --- the stack ----------------------------------------------------------------------------
 

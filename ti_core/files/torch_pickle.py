@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..errors import FileError, UnsafeFileError
 from .numpy_pickle import swapped
-from .pickle_machine import BrokenPickleError
+from .pickle_reader import BrokenPickleError
 from .regular_file import open_regular
 from .restricted_unpickler import RestrictedUnpickler, Storages
 from .zip_directory import ZIP_START, Member, data_start, read_directory
