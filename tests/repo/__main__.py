@@ -1,13 +1,16 @@
-"""Write the tables of `docs/architecture.md` anew."""
+"""Write what is made from the code: the tables of `docs/architecture.md`, and `docs/map.md`."""
 
 import re
 from pathlib import Path
 
+from . import modules
 from .rooms import markdown
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "architecture.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
-text = DOCUMENT.read_text(encoding="utf-8")
+document = DOCS / "architecture.md"
+text = document.read_text(encoding="utf-8")
 tables = f"<!-- rooms -->\n\n{markdown()}\n\n<!-- end of rooms -->"
 text = re.sub("<!-- rooms -->.*<!-- end of rooms -->", lambda _: tables, text, flags=re.DOTALL)
-DOCUMENT.write_text(text, encoding="utf-8")
+document.write_text(text, encoding="utf-8")
+(DOCS / "map.md").write_text(modules.markdown(), encoding="utf-8")

@@ -8,6 +8,8 @@ from pathlib import Path
 from ti_core.cli.main import VERBS
 from ti_core.cli.train import parser
 
+from .modules import first_sentence, markdown
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -36,6 +38,17 @@ def test_every_room_stands_in_the_tree() -> None:
     }
     below_hosts = {room for room in rooms if room.count("/hosts/") and not room.endswith("/hosts/")}
     assert rooms - below_hosts - set(tree_paths()) == set()
+
+
+def test_the_map_shows_every_module() -> None:
+    """`python -m tests.repo` writes it."""
+    assert (ROOT / "docs" / "map.md").read_text(encoding="utf-8") == markdown()
+
+
+def test_a_module_is_shown_by_its_first_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    path.write_text('"""Noise of\\ntwo lines (Ho et al. 2020). More.\\n\\nAnd more."""\n')
+    assert first_sentence(path) == "Noise of two lines (Ho et al. 2020)."
 
 
 def verbs_of_other_packages() -> str:

@@ -1,1 +1,1 @@
-"""The world of the bundled demo model: pictures drawn from words, and a judge of such pictures."""
+"""The demonstration: a bundled model learns a word, and a judge of pixels says how well."""

@@ -1,1 +1,1 @@
-"""The training of vectors against a model that a host lends."""
+"""Training against a model that a host lends: of an embedding, or another learnable."""

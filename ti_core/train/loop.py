@@ -1,4 +1,4 @@
-"""A training from begin to finish, against the model that the host has loaded."""
+"""A training from its beginning to its end, against the model that the host has loaded."""
 
 from __future__ import annotations
 
