@@ -110,7 +110,7 @@ class _Api:
         settings = {**settings_of_page(self.studio), **_settings(body.get("settings", {}))}
         if body.get("resume"):
             name = str(body["resume"])
-            found = find_resumable(self.studio, name, str(settings["logging_dir"]))
+            found = find_resumable(name, str(settings["logging_dir"]))
             order = resume_request(found, name, _whole(settings.get("max_train_steps", 0)))
         else:
             order = new_request(self.studio, options.make_config(TrainConfig, settings))

@@ -91,7 +91,7 @@ class Resumable:
     step: int
 
 
-def find_resumable(studio: Studio, name: str, logging_dir: str) -> Resumable | None:
+def find_resumable(name: str, logging_dir: str) -> Resumable | None:
     """The newest run of this name that has a state, if it is to be had."""
     try:
         folder = RunFolder.find("latest", Path(logging_dir), name)

@@ -67,7 +67,7 @@ class TrainPage:
         """Go on with the newest run of the word."""
         settings = self.settings(values)
         name = settings["token_string"]
-        found = training.find_resumable(self.studio, name, settings["logging_dir"])
+        found = training.find_resumable(name, settings["logging_dir"])
         steps = int(settings["max_train_steps"] or 0)
         training.start_training(self.studio, training.resume_request(found, name, steps))
         return ""
@@ -87,7 +87,7 @@ class TrainPage:
     def choose_embedding(self, name: str, logging_dir: str) -> Updates:
         """[what there is of this name, an update of the number of vectors, one of Max steps]"""
         name = (name or "").strip()
-        run = training.find_resumable(self.studio, name, logging_dir) if name else None
+        run = training.find_resumable(name, logging_dir) if name else None
         entry = training.find_embedding(self.studio, name) if name else None
         told = []
         if entry:
