@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import gradio as gr
 
-from .gradio_versions import component
+from .gradio_versions import component, text_line
 from .studio import Shared, Studio
 from .tabs import compare, create, data, library, train
 
@@ -38,13 +38,8 @@ def build_panel(studio: Studio) -> gr.Blocks:
 
 def shared_fields() -> Shared:
     """The fields that several tabs speak of, to be shown by the tab that they belong to."""
-    folder = gr.Textbox(
-        label="Dataset directory",
-        placeholder="Path to directory with input images",
-        max_lines=1,
-        elem_id="ti_train_train_data_dir",
-        render=False,
-    )
+    looks = {"placeholder": "Path to directory with input images", "render": False}
+    folder = text_line("Dataset directory", "ti_train_train_data_dir", **looks)
     embedding = gr.Dropdown(
         choices=[],
         label="Embedding",

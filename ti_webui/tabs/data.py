@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ..gradio_versions import on
+from ..gradio_versions import on, text_line
 from ..studio import Studio
 from . import data_captions, data_checkup, data_preprocess
 
@@ -13,14 +13,8 @@ _FOLDER = "the same as in Train: what is typed there is here as well, and the ot
 
 def build(studio: Studio) -> None:
     """Fill the tab."""
-    folder = gr.Textbox(
-        label="Dataset directory",
-        info=_FOLDER,
-        placeholder="Path to directory with input images",
-        max_lines=1,
-        elem_id="ti_data_folder",
-        render=False,
-    )
+    looks = {"placeholder": "Path to directory with input images", "render": False}
+    folder = text_line("Dataset directory", "ti_data_folder", info=_FOLDER, **looks)
     with gr.Tabs(elem_id="ti_data_tabs"):
         with gr.Tab("Preprocess images", elem_id="ti_tab_preprocess"):
             data_preprocess.build(studio, folder)
