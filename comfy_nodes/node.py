@@ -65,7 +65,7 @@ def _is_finite(value: object) -> bool:
 def plain_text(text: str) -> str:
     """A text for whoever looks at a node: settings by their labels and no paths, since the server
     may be somebody else's machine."""
-    return hide_folders(with_names(text, _labels()))
+    return hide_folders(with_names(text, _labels().get))
 
 
 @cache

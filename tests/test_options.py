@@ -185,9 +185,9 @@ def test_each_surface_has_names_of_its_own_for_settings() -> None:
         Inner(amount=0)
     flags = setting_names(lambda name, _: f"--{name}", Outer)
     labels = setting_names(lambda _, known: f"“{known.label}”", Outer)
-    assert with_names(str(caught.value), flags).startswith("--amount is 0;")
-    assert with_names(str(caught.value), labels).startswith("“Amount” is 0;")
-    assert with_names(f"{setting('other')} and `two words`", flags) == "`other` and `two words`"
+    assert with_names(str(caught.value), flags.get).startswith("--amount is 0;")
+    assert with_names(str(caught.value), labels.get).startswith("“Amount” is 0;")
+    assert with_names(f"{setting('other')} and `two words`", flags.get) == "`other` and `two words`"
 
 
 def test_recorded_settings_are_flat_and_leave_out_what_is_not_part_of_the_result() -> None:

@@ -13,7 +13,7 @@ import difflib
 import math
 import re
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -189,10 +189,10 @@ def setting_names(spelled: Callable[[str, Option], str], *kinds: type) -> dict[s
     return {path[-1]: spelled(path[-1], about(item)) for path, item in every}
 
 
-def with_names(text: str, names: Mapping[str, str]) -> str:
-    """The text of an error, notice or finding with a surface's names in place of `setting()`s; a
-    setting that the surface does not know stays as it is."""
-    return re.sub(r"`(\w+)`", lambda found: names.get(found[1], found[0]), text)
+def with_names(text: str, name_of: Callable[[str], str | None]) -> str:
+    """The text of an error, notice or finding with a surface's names in place of `setting()`s; one
+    for which it has no name stays as it is."""
+    return re.sub(r"`(\w+)`", lambda found: name_of(found[1]) or found[0], text)
 
 
 def to_dict(config: Config) -> SettingValues:

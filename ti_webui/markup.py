@@ -34,7 +34,7 @@ _STATES: dict[JobState, str] = {
 
 def with_labels(text: str) -> str:
     """The text of an error, notice or finding, with settings by the labels of the form."""
-    return with_names(text, _NAMES)
+    return with_names(text, _NAMES.get)
 
 
 def box(kind: str, text: str) -> str:

@@ -20,7 +20,7 @@ from ...ti_core.train.initialization import starting_rows
 from ...ti_core.train.plan import name_clashes
 from ...ti_core.train.vectors import to_embedding
 from ..loaded_model import Clip, Model, checkpoint_name, host_of
-from ..node import Node, node_text, schema
+from ..node import Node, node_text, plain_text, schema
 from ..pictures import from_comfy
 from ..places import (
     checked_for_prompts,
@@ -71,7 +71,7 @@ class CreateEmbedding(Node):
         try:
             return bool(token_string is None or checked_for_prompts(token_string))
         except ConfigError as error:
-            return str(error)
+            return plain_text(str(error))
 
     @classmethod
     def work(cls, model: Model, clip: Clip, **options: Any) -> io.NodeOutput:

@@ -20,7 +20,7 @@ from ...ti_core.train.config import (
 )
 from ..bridge import Bridge
 from ..loaded_model import Clip, Model, Vae, checkpoint_name, host_of
-from ..node import Node, finite, node_text, schema
+from ..node import Node, finite, node_text, plain_text, schema
 from ..pictures import output_images
 from ..runs import track_training
 from ..sockets import (
@@ -75,7 +75,7 @@ class TrainingSettings(Node):
         try:
             return bool(learning_rate is None or parse_schedule(learning_rate, _MOST_STEPS))
         except ConfigError as error:
-            return str(error)
+            return plain_text(str(error))
 
     @classmethod
     def work(cls, **options: Any) -> io.NodeOutput:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from ..options import with_names
 
 
 def plain(text: str, keep: str = "") -> str:
@@ -13,7 +13,7 @@ def plain(text: str, keep: str = "") -> str:
 
 def with_flags(text: str, keep: str = "") -> str:
     """The text of an error, notice or finding, with each `setting()` as the option is typed."""
-    return plain(re.sub(r"`(\w+)`", r"--\1", text), keep)
+    return plain(with_names(text, "--{}".format), keep)
 
 
 def _escaped(character: str) -> str:

@@ -35,7 +35,9 @@ def test_an_embedding_begins_as_the_words_it_was_given() -> None:
 @pytest.mark.parametrize("name", ["my cat", "", "../cat", "a/b", "con", "x" * 200, ".hidden"])
 def test_a_name_that_no_prompt_could_call_is_refused_before_and_in_the_run(name: str) -> None:
     node = program.every_node()["TI_CreateEmbedding"]
-    assert node.validate_inputs(token_string=name) is not True
+    said = node.validate_inputs(token_string=name)
+    assert isinstance(said, str)
+    assert "`" not in said
     with pytest.raises(ConfigError):
         created(name)
 
