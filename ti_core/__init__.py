@@ -1,3 +1,3 @@
 """Textual inversion for any host: create, train, preview, resume, and every file around it."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
