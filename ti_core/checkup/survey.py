@@ -11,7 +11,7 @@ from PIL import Image
 
 from ..data.buckets import Frame
 from ..data.captions import Caption
-from ..data.dataset import Dataset, Skipped, Source, full_caption
+from ..data.dataset import Dataset, SkippedPicture, Source, full_caption
 from ..data.item import Item
 from ..data.pictures import Box, seen_box
 from ..errors import CaptionError, DataError
@@ -55,9 +55,9 @@ class Survey:
     pictures: tuple[Picture, ...]
     small: Values
     """(n, 32, 32, 3) bytes: the part of each picture that training sees."""
-    unreadable: tuple[Skipped, ...]
+    unreadable: tuple[SkippedPicture, ...]
     """Pictures that cannot be opened."""
-    wordless: tuple[Skipped, ...]
+    wordless: tuple[SkippedPicture, ...]
     """Pictures whose captions cannot be read."""
     template_error: DataError | None = None
     """Why a template cannot be read."""
@@ -94,7 +94,7 @@ def look(dataset: Dataset, aim: CheckupInput, progress: Progress | None = None) 
         try:
             seen.append(_looked_at(dataset.items[index], dataset.source(index), aim))
         except DataError as error:
-            skipped.append(Skipped(dataset.items[index].path, error))
+            skipped.append(SkippedPicture(dataset.items[index].path, error))
         if progress:
             progress(done, len(chosen))
     errors = [source.error for source in dataset.sources if source.error]

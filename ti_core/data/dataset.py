@@ -40,7 +40,7 @@ class Source:
     """Why the template cannot be read; there are no lines then."""
 
 
-class Skipped(NamedTuple):
+class SkippedPicture(NamedTuple):
     """A picture that is left out."""
 
     path: Path
@@ -60,7 +60,7 @@ class Dataset:
     """How often each picture comes in an epoch."""
     folders: tuple[Subset, ...] = ()
     """All that were read, those without a picture that can be read included."""
-    skipped: tuple[Skipped, ...] = ()
+    skipped: tuple[SkippedPicture, ...] = ()
     notices: tuple[Notice, ...] = ()
 
     @property
@@ -163,7 +163,7 @@ def read_dataset(
     missing, closed or without pictures, and ConfigError for a dataset file that is wrong.
     """
     folders = folders_of(config)
-    skipped: list[Skipped] = []
+    skipped: list[SkippedPicture] = []
     pictures = [_read_folder(folder, resolution, look, skipped) for folder in folders.folders]
     read = [each for each in zip(folders.folders, pictures, strict=True) if each[1]]
     return _with_repeats(
@@ -179,7 +179,9 @@ def read_dataset(
     )
 
 
-def _read_folder(folder: Subset, resolution: int, look: Look, skipped: list[Skipped]) -> list[Item]:
+def _read_folder(
+    folder: Subset, resolution: int, look: Look, skipped: list[SkippedPicture]
+) -> list[Item]:
     if not folder.repeats:
         return []
     items = []
@@ -190,7 +192,7 @@ def _read_folder(folder: Subset, resolution: int, look: Look, skipped: list[Skip
         try:
             items.append(_read_item(path, folder, resolution, look, mask))
         except DataError as error:
-            skipped.append(Skipped(path, error))
+            skipped.append(SkippedPicture(path, error))
     return items
 
 
