@@ -20,9 +20,9 @@ import dataclasses
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import ParamSpec
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, params
 from fastapi.responses import FileResponse, JSONResponse
 
 from ti_core import __version__, options
@@ -41,6 +41,7 @@ from .training import (
     start_training,
 )
 
+P = ParamSpec("P")
 WISHES: dict[str, str] = {
     "stop": "finish",
     "pause": "pause",
@@ -51,7 +52,7 @@ WISHES: dict[str, str] = {
 """Last part of the address → method of the job's control."""
 
 
-def router(studio: Studio, dependencies: Sequence[Any] = ()) -> APIRouter:
+def router(studio: Studio, dependencies: Sequence[params.Depends] = ()) -> APIRouter:
     """The routes. `dependencies` are FastAPI's: a web UI gives its own check of `--api-auth`."""
     made = APIRouter(prefix="/ti/v1", dependencies=list(dependencies))
     api = _Api(studio)
@@ -69,11 +70,11 @@ def router(studio: Studio, dependencies: Sequence[Any] = ()) -> APIRouter:
     return made
 
 
-def _answered(handler: Callable[..., Any]) -> Callable[..., Any]:
+def _answered(handler: Callable[P, object]) -> Callable[P, object]:
     """The same, with errors meant for users as JSON and a status of their own."""
 
     @functools.wraps(handler)
-    def answered(*values: Any, **named: Any) -> Any:
+    def answered(*values: P.args, **named: P.kwargs) -> object:
         try:
             return handler(*values, **named)
         except TIError as error:
@@ -90,7 +91,7 @@ class _Api:
         self.studio = studio
 
     @_answered
-    def schema(self) -> Any:
+    def schema(self) -> object:
         """Everything that can be set, and the model that it is for."""
         return {
             "version": __version__,
@@ -99,12 +100,12 @@ class _Api:
         }
 
     @_answered
-    def list(self) -> Any:
+    def list(self) -> object:
         """Jobs, newest first."""
         return [_stands(job) for job in self.studio.jobs.list()]
 
     @_answered
-    def start(self, body: dict[str, Any] = Body(default={})) -> Any:  # noqa: B008
+    def start(self, body: options.SettingValues = Body(default={})) -> object:  # noqa: B008
         """{"settings": {name: value}} begins anew, {"resume": name, "settings": …} goes on."""
         _only(body, ("settings", "resume"))
         settings = {**settings_of_page(self.studio), **_settings(body.get("settings", {}))}
@@ -117,7 +118,7 @@ class _Api:
         return _stands(start_training(self.studio, order))
 
     @_answered
-    def create(self, body: dict[str, Any] = Body(default={})) -> Any:  # noqa: B008
+    def create(self, body: options.SettingValues = Body(default={})) -> object:  # noqa: B008
         """EmbeddingConfig's settings, and "overwrite"."""
         wanted = dict(body)
         overwrite = wanted.pop("overwrite", False) is True
@@ -128,18 +129,18 @@ class _Api:
         return {"name": job.name, "path": str(job.progress.result)}
 
     @_answered
-    def status(self, job_id: str) -> Any:
+    def status(self, job_id: str) -> object:
         """How a job stands."""
         return _stands(self._job(job_id))
 
     @_answered
-    def events(self, job_id: str, after: int = 0) -> Any:
+    def events(self, job_id: str, after: int = 0) -> object:
         """{"events": […], "next": what to ask `after` with the next time}"""
         events, number = self._job(job_id).events(max(0, after))
         return {"events": [json.loads(event.to_json()) for event in events], "next": number}
 
     @_answered
-    def preview(self, job_id: str, number: int) -> Any:
+    def preview(self, job_id: str, number: int) -> object:
         """A picture that the job made."""
         previews = self._job(job_id).progress.previews
         if not 0 <= number < len(previews) or not previews[number].path.is_file():
@@ -147,7 +148,7 @@ class _Api:
         return FileResponse(previews[number].path, media_type="image/png")
 
     @_answered
-    def wish(self, job_id: str, wish: str) -> Any:
+    def wish(self, job_id: str, wish: str) -> object:
         """Ask something of a job that goes on."""
         job = self._job(job_id)
         if wish not in WISHES:
@@ -164,11 +165,11 @@ class _Api:
         return job
 
 
-def _open_settings() -> list[tuple[tuple[str, ...], dataclasses.Field[Any]]]:
+def _open_settings() -> list[options.Leaf]:
     return [(path, item) for path, item in options.leaves(TrainConfig) if item.name not in SETTLED]
 
 
-def _settings(given: Any) -> dict[str, Any]:
+def _settings(given: object) -> options.SettingValues:
     """Settings by their names; those that other programs use are known as well."""
     if not isinstance(given, Mapping):
         raise ConfigError("settings are no object", "", 'write {"settings": {"NAME": VALUE}}')
@@ -179,19 +180,19 @@ def _settings(given: Any) -> dict[str, Any]:
     return {names[name]: value for name, value in given.items()}
 
 
-def _only(given: Mapping[str, Any], known: Sequence[str]) -> None:
+def _only(given: Mapping[str, object], known: Sequence[str]) -> None:
     for name in given:
         if name not in known:
             raise ConfigError(f"unknown setting {name!r}", "", options.nearest(name, known))
 
 
-def _whole(value: Any) -> int:
+def _whole(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ConfigError(f"{setting('max_train_steps')} is {value!r}", "", "give a whole number")
     return value
 
 
-def _setting_schema(path: tuple[str, ...], item: dataclasses.Field[Any]) -> dict[str, Any]:
+def _setting_schema(path: tuple[str, ...], item: dataclasses.Field[object]) -> dict[str, object]:
     holder = options.owner(TrainConfig, path)
     wanted, optional = options.value_type(holder, item)
     known = dataclasses.asdict(options.about(item))
@@ -212,7 +213,7 @@ def _setting_schema(path: tuple[str, ...], item: dataclasses.Field[Any]) -> dict
 _SIMPLE = (int, float, str, bool)
 
 
-def _model(studio: Studio) -> dict[str, Any] | None:
+def _model(studio: Studio) -> dict[str, object] | None:
     """None while no model is loaded."""
     facts = studio.facts()
     if facts is None:
@@ -227,7 +228,7 @@ def _model(studio: Studio) -> dict[str, Any] | None:
     }
 
 
-def _stands(job: Job) -> dict[str, Any]:
+def _stands(job: Job) -> dict[str, object]:
     """A job as JSON; the curve of the loss is in its events."""
     progress = dataclasses.asdict(job.progress)
     progress.pop("losses")

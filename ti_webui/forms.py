@@ -6,7 +6,7 @@ and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import Field
 from typing import Any, Generic, TypeVar, get_origin
 
@@ -14,7 +14,16 @@ import gradio as gr
 
 from ti_core.data.config import LONGEST_SIDE
 from ti_core.families import SIDE_STEP
-from ti_core.options import about, choices_of, leaves, make_config, owner, title_of, value_type
+from ti_core.options import (
+    SettingValues,
+    about,
+    choices_of,
+    leaves,
+    make_config,
+    owner,
+    title_of,
+    value_type,
+)
 
 from .gradio_versions import Input, Updates, component
 from .markup import with_labels
@@ -33,9 +42,7 @@ SIZES = {"minimum": 0, "maximum": LONGEST_SIDE, "step": SIDE_STEP}
 class Form(Generic[T]):
     """The settings of a config class on a page. Components are made where `add` is called."""
 
-    def __init__(
-        self, kind: type[T], prefix: str, defaults: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, kind: type[T], prefix: str, defaults: SettingValues | None = None) -> None:
         self.kind, self.prefix, self.defaults = kind, prefix, dict(defaults or {})
         self._fields = {path[-1]: (owner(kind, path), item) for path, item in leaves(kind)}
         self.components: dict[str, Input] = {}
@@ -77,7 +84,7 @@ class Form(Generic[T]):
         """The components, in the order in which `settings` wants their values."""
         return list(self.components.values())
 
-    def settings(self, values: Sequence[Any]) -> dict[str, Any]:
+    def settings(self, values: Sequence[Any]) -> SettingValues:
         """Setting → value, of what the page holds."""
         found = dict(zip(self.components, values, strict=True))
         if "width" in found and "resolution" in self._fields:
@@ -85,11 +92,11 @@ class Form(Generic[T]):
             found["resolution"] = size if any(size) else None
         return {name: self._read(name, value) for name, value in found.items()}
 
-    def config(self, settings: Mapping[str, Any]) -> T:
+    def config(self, settings: SettingValues) -> T:
         """The config. Raises ConfigError for a value that is not possible."""
         return make_config(self.kind, dict(settings))
 
-    def updates(self, settings: Mapping[str, Any]) -> Updates:
+    def updates(self, settings: SettingValues) -> Updates:
         """For outputs = `inputs`: these settings are shown, the others stay as they are."""
         shown = dict(settings)
         if "resolution" in shown:

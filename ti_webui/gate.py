@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
+Receive = Callable[[], Awaitable[object]]
+Send = Callable[[dict[str, object]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _COOKIE = "ti_token"
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
@@ -31,7 +32,7 @@ class Gate:
     machine as their host (so that no strange name can be made to point here), and those that change
     something must not come from another site's page."""
 
-    def __init__(self, app: Any, token: str = "") -> None:
+    def __init__(self, app: App, token: str = "") -> None:
         self.app, self.token = app, token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

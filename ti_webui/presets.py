@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ti_core.families import SDXL, Family
+from ti_core.options import SettingValues
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Goal:
     label: str
     about: str
     """For whom, and why these settings."""
-    settings: Mapping[str, Any]
-    by_family: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    settings: SettingValues
+    by_family: Mapping[str, SettingValues] = field(default_factory=dict)
     """`Family.id` → settings that differ for it."""
 
-    def settings_for(self, family: Family | None) -> dict[str, Any]:
+    def settings_for(self, family: Family | None) -> SettingValues:
         """Setting → value."""
         return {**self.settings, **(self.by_family.get(family.id, {}) if family else {})}
 

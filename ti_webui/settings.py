@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from typing import Any
 
 import gradio as gr
 import torch
 from modules import devices, shared
 
 from ti_core.errors import ConfigError
-from ti_core.options import about, choices_of
+from ti_core.options import SettingValues, about, choices_of
 
 from .studio import Settings
 
@@ -34,7 +33,7 @@ def add_settings() -> None:
 
 def read_settings() -> Settings:
     """What the user has chosen; the defaults where that is not possible."""
-    chosen: dict[str, Any] = {}
+    chosen: SettingValues = {}
     for field in dataclasses.fields(Settings):
         chosen[field.name] = shared.opts.data.get(_PREFIX + field.name, _default(field))
     try:
@@ -44,7 +43,7 @@ def read_settings() -> Settings:
         return Settings()
 
 
-def _default(field: Any) -> Any:
+def _default(field: dataclasses.Field[object]) -> object:
     """A web UI that computes in fp16 has its reasons; widening everything would fill the GPU."""
     if field.name == "mixed_precision" and devices.dtype in (torch.float16, torch.bfloat16):
         return "fp16" if devices.dtype == torch.float16 else "bf16"

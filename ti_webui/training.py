@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ti_core.errors import ConfigError, TIError, TrainingError
 from ti_core.events import Event
 from ti_core.files.library_entry import Entry
-from ti_core.options import from_dict
+from ti_core.options import SettingValues, from_dict
 from ti_core.port.session import Host
 from ti_core.train.config import TrainConfig
 from ti_core.train.events import Finished, Measures, Saved, Started
@@ -163,7 +162,7 @@ class _Listener:
         self.job.change(strengths=(*before, (step, max(ratios))))
 
 
-def settings_of_page(studio: Studio) -> dict[str, Any]:
+def settings_of_page(studio: Studio) -> SettingValues:
     """Defaults that come from the user's settings, for a form."""
     wanted = studio.settings()
     return {

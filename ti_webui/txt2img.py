@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from ti_core.options import SettingValues
 
-def preview_settings(fields: Mapping[str, Any], samplers: Collection[str]) -> dict[str, Any]:
+
+def preview_settings(fields: Mapping[str, Any], samplers: Collection[str]) -> SettingValues:
     """Settings of PreviewConfig from the values of TXT2IMG_FIELDS.
 
     The whole of it is one preview line as kohya writes them. A random seed (-1) becomes 0, as
@@ -16,7 +18,7 @@ def preview_settings(fields: Mapping[str, Any], samplers: Collection[str]) -> di
     negative = _one_line(fields.get("negative_prompt"))
     options = [f"--n {negative}"] if negative else []
     options += [f"--{letter} {int(fields[name])}" for name, letter in _SIDES if fields.get(name)]
-    settings: dict[str, Any] = {"sample_prompts": " ".join([line, *options])}
+    settings: SettingValues = {"sample_prompts": " ".join([line, *options])}
     for name, setting in (("steps", "sample_steps"), ("cfg_scale", "sample_cfg_scale")):
         if fields.get(name):
             settings[setting] = fields[name]
@@ -29,6 +31,6 @@ def preview_settings(fields: Mapping[str, Any], samplers: Collection[str]) -> di
 _SIDES = (("width", "w"), ("height", "h"))
 
 
-def _one_line(text: Any) -> str:
+def _one_line(text: object) -> str:
     """ " --" would begin an option."""
     return " ".join(str(text or "").replace("--", " ").split())

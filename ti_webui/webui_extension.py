@@ -7,14 +7,15 @@ from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
+import gradio as gr
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from modules import call_queue, shared
 
 from .api import router
+from .gradio_versions import Component
 from .hosts.choose import current_host
 from .job import call
 from .panel import build_panel
@@ -42,12 +43,12 @@ _SEND = """(text) => {
     switch_to_txt2img();
 }"""
 
-_seen: dict[str, Any] = {}
+_seen: dict[str, Component] = {}
 
 
-def notice(component: Any, **about: Any) -> None:
+def notice(component: Component, **about: object) -> None:
     """Remember the fields of the txt2img page; called for every component of the whole page."""
-    name = _FIELDS.get(about.get("elem_id") or getattr(component, "elem_id", None) or "")
+    name = _FIELDS.get(str(about.get("elem_id") or getattr(component, "elem_id", None)))
     if name:
         _seen[name] = component
 
@@ -67,12 +68,12 @@ def studio() -> Studio:
     )
 
 
-def tabs() -> list[tuple[Any, str, str]]:
+def tabs() -> list[tuple[gr.Blocks, str, str]]:
     """(page, title, id) as the web UI wants it."""
     return [(build_panel(studio()), "Textual Inversion", "textual_inversion_studio")]
 
 
-def add_routes(demo: Any, app: FastAPI) -> None:
+def add_routes(demo: object, app: FastAPI) -> None:
     """`/ti/v1/…`, where the web UI's own API is on (`--api`), behind the same `--api-auth`."""
     if not shared.cmd_opts.api:
         return

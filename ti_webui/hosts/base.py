@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from modules import sd_models, shared
 
@@ -32,7 +31,7 @@ def no_checkpoint(
     return NoModelError("no checkpoint is loaded", why, fix)
 
 
-def check_loaded(model: Any) -> None:
+def check_loaded(model: object) -> None:
     """Raise NoModelError if the web UI has loaded another checkpoint, or unloaded this one."""
     now = sd_models.model_data.sd_model
     if now is not model:
@@ -45,7 +44,7 @@ def check_loaded(model: Any) -> None:
 
 
 @contextmanager
-def set_attribute(thing: Any, name: str, value: Any) -> Iterator[None]:
+def set_attribute(thing: object, name: str, value: object) -> Iterator[None]:
     """While open, an attribute has another value."""
     before = getattr(thing, name)
     setattr(thing, name, value)
@@ -56,7 +55,7 @@ def set_attribute(thing: Any, name: str, value: Any) -> Iterator[None]:
 
 
 @contextmanager
-def set_options(wanted: Mapping[str, Any]) -> Iterator[None]:
+def set_options(wanted: Mapping[str, object]) -> Iterator[None]:
     """While open, the web UI's settings have these values; they may be unknown to it."""
     data = shared.opts.data
     found = {key: data[key] for key in wanted if key in data}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
+
+from torch import nn
 
 from ti_core.diffusion import Ddpm
 from ti_core.families import Family, by_encoders, unsupported
@@ -14,10 +16,13 @@ from ti_core.port.session import ModelFacts
 
 from .networks import input_channels
 
+if TYPE_CHECKING:
+    from modules.sd_models import CheckpointInfo
+
 _SHORT_HASH = 10
 
 
-def family_in_use(encoders: Sequence[ClipEncoder], unet: Any) -> Family:
+def family_in_use(encoders: Sequence[ClipEncoder], unet: nn.Module) -> Family:
     """The family of a checkpoint with these text encoders and this UNet in CompVis' layout.
 
     Raises UnsupportedModelError for one that textual inversion as done here does not fit.
@@ -34,15 +39,19 @@ def family_in_use(encoders: Sequence[ClipEncoder], unet: Any) -> Family:
 
 
 def model_facts(
-    family: Family, encoders: Sequence[ClipEncoder], diffusion: Ddpm, latent_scale: float, info: Any
+    family: Family,
+    encoders: Sequence[ClipEncoder],
+    diffusion: Ddpm,
+    latent_scale: float,
+    info: CheckpointInfo,
 ) -> ModelFacts:
-    """As the port describes a checkpoint; `info` is the web UI's CheckpointInfo."""
+    """As the port describes a checkpoint."""
     return ModelFacts(
         family=family,
         encoders=tuple(map(encoder_facts, encoders)),
         diffusion=diffusion,
         latent=replace(family.latent, scale=latent_scale),
         resolution=family.release(diffusion.prediction).resolution,
-        checkpoint_name=str(info.name_for_extra),
-        checkpoint_hash=str(info.sha256 or "")[:_SHORT_HASH],  # as the web UIs show it
+        checkpoint_name=info.name_for_extra,
+        checkpoint_hash=(info.sha256 or "")[:_SHORT_HASH],  # as the web UIs show it
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ class Loading:
     is ready is fit for gradients all the same.
     """
 
-    def __init__(self, manager: Any, model: Any) -> None:
+    def __init__(self, manager: ModuleType, model: Any) -> None:
         """Loads all three: whatever the program would do to them at first use is done then.
 
         `manager` is its module for that. LoRAs are patches, which the objects in use here lack.
@@ -80,7 +81,7 @@ class Loading:
                     loaded.model_unload()
             self._manager.soft_empty_cache()
 
-    def _is_loaded(self, patcher: Any) -> bool:
+    def _is_loaded(self, patcher: object) -> bool:
         loaded = self._manager.current_loaded_models
         return any(entry.model is patcher for entry in loaded)
 

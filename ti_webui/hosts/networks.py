@@ -25,7 +25,7 @@ def as_they_are(network: nn.Module) -> AbstractContextManager[None]:
 class HostNetworks:
     """The networks of the loaded checkpoint, and how the program wants them to be handled."""
 
-    model: Any
+    model: object
     """The web UI's object."""
     facts: ModelFacts
     device: torch.device
@@ -40,7 +40,7 @@ class HostNetworks:
     """Sends a part to main memory."""
     inside: Inside = as_they_are
     """What must hold while the UNet or a text encoder computes."""
-    unet_options: Callable[[], dict[str, Any]] = field(default=dict)
+    unet_options: Callable[[], dict[str, object]] = field(default=dict)
 
     def all(self) -> tuple[nn.Module, ...]:
         """Every network with weights."""

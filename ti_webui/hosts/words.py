@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from types import ModuleType
+from typing import Any, Protocol
 
 import torch
 from modules import shared
@@ -15,15 +16,29 @@ from ti_core.hosts.common.text import EncodedText
 from .base import set_options
 
 
+class Words(Protocol):
+    """A shell around a text encoder: A1111's …EmbedderWithCustomWords, Forge's text engine."""
+
+    id_start: int
+    id_end: int
+    id_pad: int
+
+    def tokenize(self, texts: list[str]) -> list[list[int]]:
+        """Token numbers of each text, without start and end marks."""
+
+    def encode_with_transformers(self, tokens: Tensor) -> Tensor:
+        """States (N, 77, width); the pooled text is an attribute of them, if there is one."""
+
+
 def clip_encoder(
-    words: Any,
+    words: Words,
     transformer: Any,
     tokenizer: Any,
     *,
     key: str,
     network: nn.Module,
     forward: Callable[[Tensor, int], EncodedText],
-    modes: Any,
+    modes: ModuleType,
 ) -> ClipEncoder:
     """An encoder in transformers' code, or in one with the same names, within its shell `words`.
 
@@ -45,14 +60,14 @@ def clip_encoder(
     )
 
 
-def bare_embedding(token_embedding: Any) -> nn.Embedding:
+def bare_embedding(token_embedding: nn.Module) -> nn.Embedding:
     """Under the module that puts in the web UI's own embeddings."""
     embedding = getattr(token_embedding, "wrapped", token_embedding)
     assert isinstance(embedding, nn.Embedding)
     return embedding
 
 
-def run_words(words: Any, ids: Tensor, clip_skip: int) -> EncodedText:
+def run_words(words: Words, ids: Tensor, clip_skip: int) -> EncodedText:
     """States (N, 77, width) of a shell that heeds the web UI's settings, and SDXL's pooled text."""
     # SDXL's first encoder does not listen
     with set_options({"CLIP_stop_at_last_layers": clip_skip, "sdxl_clip_l_skip": False}):
@@ -60,7 +75,7 @@ def run_words(words: Any, ids: Tensor, clip_skip: int) -> EncodedText:
     return states, getattr(states, "pooled", None)
 
 
-def emphasis_settings(modes: Any) -> EmphasisSettings:
+def emphasis_settings(modes: ModuleType) -> EmphasisSettings:
     """Settings > Stable Diffusion > Emphasis mode; `modes` is the program's module of them."""
     name = getattr(shared.opts, "emphasis", "Original")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
 from ti_core.data.pictures import list_images
 from ti_core.data.templates import SHIPPED
 from ti_core.errors import TIError
+from ti_core.options import SettingValues
 from ti_core.train.config import TrainConfig
 
 from .. import markup, training
@@ -46,7 +46,7 @@ class TrainPage:
     txt2img: tuple[str, ...] = ()
     """Names of the txt2img fields whose values follow those of the form."""
 
-    def settings(self, values: Sequence[object]) -> dict[str, Any]:
+    def settings(self, values: Sequence[object]) -> SettingValues:
         """What the form and the txt2img page say."""
         own = len(self.form.inputs)
         settings = self.form.settings(values[:own])

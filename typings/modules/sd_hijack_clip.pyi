@@ -1,11 +1,13 @@
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 class FrozenCLIPEmbedderWithCustomWordsBase(nn.Module):
     """A1111's shell around a text encoder."""
 
-    wrapped: nn.Module
+    wrapped: Any
+    """An embedder with `transformer` and `tokenizer`, or with open_clip's `model`."""
     id_start: int
     id_end: int
     id_pad: int

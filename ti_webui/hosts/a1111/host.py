@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from modules import devices, sd_models
@@ -23,6 +23,9 @@ from ..embeddings import refresh
 from ..session import WebUISession
 from .model import encoders_of, facts_of, host_networks
 from .state import prepare_for_training
+
+if TYPE_CHECKING:
+    from modules.sd_models_types import WebuiSdModel
 
 
 class A1111Host(WebUIHost):
@@ -51,9 +54,9 @@ class A1111Host(WebUIHost):
         return WebUISession(networks, precision)
 
 
-def loaded_model() -> Any:
+def loaded_model() -> WebuiSdModel:
     """The checkpoint in use. Raises NoModelError when there is none (yet)."""
-    model = sd_models.model_data.sd_model
+    model: WebuiSdModel | None = sd_models.model_data.sd_model
     if model is None or any(p.is_meta for p in model.parameters()):
         raise no_checkpoint()
     return model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from modules import devices, sd_emphasis, sd_models, shared
@@ -17,10 +17,14 @@ from ti_core.port.session import ModelFacts
 
 from ..facts import family_in_use, model_facts
 from ..networks import HostNetworks
-from ..words import bare_embedding, clip_encoder, emphasis_settings, run_words
+from ..words import Words, bare_embedding, clip_encoder, emphasis_settings, run_words
+
+if TYPE_CHECKING:
+    from modules.sd_hijack_clip import FrozenCLIPEmbedderWithCustomWordsBase
+    from modules.sd_models_types import WebuiSdModel
 
 
-def facts_of(model: Any) -> ModelFacts:
+def facts_of(model: WebuiSdModel) -> ModelFacts:
     """Facts about the loaded model.
 
     Raises UnsupportedModelError for one that textual inversion as done here does not fit.
@@ -33,7 +37,7 @@ def facts_of(model: Any) -> ModelFacts:
     return model_facts(family, encoders, diffusion, scale, model.sd_checkpoint_info)
 
 
-def host_networks(model: Any) -> HostNetworks:
+def host_networks(model: WebuiSdModel) -> HostNetworks:
     """The parts of the loaded model. Raises as `facts_of`."""
     encoders = encoders_of(model)
     parts: dict[Part, list[nn.Module]] = {
@@ -43,7 +47,7 @@ def host_networks(model: Any) -> HostNetworks:
     }
 
     def ready(part: Part) -> None:
-        _move(parts[part], devices.device)
+        _move(parts[part], torch.device(devices.device))
 
     def release(part: Part) -> None:
         _move(parts[part], devices.cpu)
@@ -61,13 +65,13 @@ def host_networks(model: Any) -> HostNetworks:
     )
 
 
-def _move(networks: list[nn.Module], device: Any) -> None:
+def _move(networks: list[nn.Module], device: torch.device) -> None:
     for network in networks:
-        if next(network.parameters()).device.type != torch.device(device).type:
+        if next(network.parameters()).device.type != device.type:
             network.to(device)
 
 
-def _alphas(model: Any) -> Tensor:
+def _alphas(model: WebuiSdModel) -> Tensor:
     """ᾱ of every timestep, with which the web UI makes pictures."""
     kept: Tensor = getattr(model, "alphas_cumprod_original", model.alphas_cumprod)
     kept = kept.detach().float().cpu()
@@ -79,7 +83,7 @@ def _alphas(model: Any) -> Tensor:
 # --- text encoders ------------------------------------------------------------------------------
 
 
-def encoders_of(model: Any) -> tuple[ClipEncoder, ...]:
+def encoders_of(model: WebuiSdModel) -> tuple[ClipEncoder, ...]:
     """The text encoders with the web UI's own code around them, in the order of their family."""
     conditioner = getattr(model, "conditioner", None)
     if conditioner is None:
@@ -88,7 +92,7 @@ def encoders_of(model: Any) -> tuple[ClipEncoder, ...]:
     return tuple(filter(None, (_encoder(part, SDXL) for part in parts)))
 
 
-def _encoder(words: Any, *families: Family) -> ClipEncoder | None:
+def _encoder(words: FrozenCLIPEmbedderWithCustomWordsBase, *families: Family) -> ClipEncoder | None:
     """`words` is one of A1111's …EmbedderWithCustomWords."""
     specs = {spec.open_clip: spec for family in families for spec in family.encoders}
     wrapped: Any = getattr(words, "wrapped", None)
@@ -107,7 +111,7 @@ def _encoder(words: Any, *families: Family) -> ClipEncoder | None:
     return None
 
 
-def _open_clip(words: Any, network: Any, key: str) -> ClipEncoder:
+def _open_clip(words: Words, network: Any, key: str) -> ClipEncoder:
     """OpenCLIP; its vocabulary spells as CLIP's does."""
     from open_clip import tokenizer
 

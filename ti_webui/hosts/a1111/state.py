@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from modules import devices, extra_networks, lowvram, processing, sd_hijack, sd_unet, shared
 
 from ..base import set_attribute, set_options
 
+if TYPE_CHECKING:
+    from modules.sd_models_types import WebuiSdModel
+
 
 @contextmanager
-def prepare_for_training(model: Any, half: torch.dtype | None) -> Iterator[None]:
+def prepare_for_training(model: WebuiSdModel, half: torch.dtype | None) -> Iterator[None]:
     """While open, the networks are those of the checkpoint and compute in `half`, or in fp32.
 
     Pictures leave LoRAs in the weights, hypernetworks and seamless tiling behind; --medvram moves
@@ -32,7 +35,7 @@ def prepare_for_training(model: Any, half: torch.dtype | None) -> Iterator[None]
         yield
 
 
-def _set(stack: ExitStack, thing: Any, name: str, value: Any) -> None:
+def _set(stack: ExitStack, thing: object, name: str, value: object) -> None:
     """Versions of the web UI differ in what they have."""
     if hasattr(thing, name):
         stack.enter_context(set_attribute(thing, name, value))
@@ -58,7 +61,7 @@ def _without_loras() -> None:
 
 
 @contextmanager
-def _without_lowvram(model: Any) -> Iterator[None]:
+def _without_lowvram(model: WebuiSdModel) -> Iterator[None]:
     """While open, no network moves by itself. Training needs UNet and text encoder together."""
     if not getattr(model, "lowvram", False):
         yield

@@ -5,17 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from modules import shared
 
 from ..prompt_cache import forget_prompts, is_in_folders
 from .model import TEXT_ENGINES
 
+if TYPE_CHECKING:
+    from backend.diffusion_engine.base import ForgeDiffusionEngine
+    from backend.text_processing.textual_inversion import EmbeddingDatabase
+
 _PAGE = "modules.ui_extra_networks_textual_inversion"
 
 
-def refresh(model: Any, path: Path) -> None:
+def refresh(model: ForgeDiffusionEngine, path: Path) -> None:
     """Load a file that was written or replaced; one outside of the folder is ignored.
 
     Forge itself looks into the folder only when it loads a checkpoint.
@@ -27,7 +31,7 @@ def refresh(model: Any, path: Path) -> None:
     forget_prompts()
 
 
-def _databases(model: Any) -> Iterator[Any]:
+def _databases(model: ForgeDiffusionEngine) -> Iterator[EmbeddingDatabase]:
     engines = (getattr(model, name, None) for name in TEXT_ENGINES)
     yield from (engine.embeddings for engine in engines if engine is not None)
     if _PAGE in sys.modules:

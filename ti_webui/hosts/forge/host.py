@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from backend import memory_management
@@ -26,6 +26,9 @@ from ..session import WebUISession
 from .embeddings import refresh
 from .model import encoders_of, facts_of
 from .state import prepare_for_training
+
+if TYPE_CHECKING:
+    from backend.diffusion_engine.base import ForgeDiffusionEngine
 
 
 class ForgeHost(WebUIHost):
@@ -60,11 +63,11 @@ class ForgeHost(WebUIHost):
         return WebUISession(networks, precision, moves=False)
 
 
-def loaded_model() -> Any:
+def loaded_model() -> ForgeDiffusionEngine:
     """The checkpoint in use. Raises NoModelError when there is none (yet)."""
     if threading.current_thread() is threading.main_thread() and _is_chosen():
         sd_models.forge_model_reload()
-    model = sd_models.model_data.sd_model
+    model: ForgeDiffusionEngine = sd_models.model_data.sd_model
     if getattr(model, "forge_objects", None) is None:
         fix = "choose one at the top left of the page and press Generate once"
         raise no_checkpoint("Forge loads it for the first picture", fix)

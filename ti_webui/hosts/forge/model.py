@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend.text_processing import emphasis
 from torch import Tensor
@@ -17,10 +17,15 @@ from ..base import set_attribute
 from ..facts import family_in_use, model_facts
 from ..words import clip_encoder
 
+if TYPE_CHECKING:
+    from backend.diffusion_engine.base import ForgeDiffusionEngine
+    from backend.modules.k_prediction import Prediction
+    from backend.text_processing.classic_engine import ClassicTextProcessingEngine
+
 TEXT_ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
 
 
-def facts_of(model: Any) -> ModelFacts:
+def facts_of(model: ForgeDiffusionEngine) -> ModelFacts:
     """Facts about the loaded model.
 
     Raises UnsupportedModelError for one that textual inversion as done here does not fit.
@@ -33,14 +38,14 @@ def facts_of(model: Any) -> ModelFacts:
     return model_facts(family, encoders, diffusion, scale, model.sd_checkpoint_info)
 
 
-def _diffusion(predictor: Any) -> Ddpm:
+def _diffusion(predictor: Prediction) -> Ddpm:
     kind: Any = getattr(predictor, "prediction_type", "")
     if kind not in ("epsilon", "v_prediction") or not hasattr(predictor, "sigmas"):
         raise unsupported("its network predicts neither noise (eps) nor v")
     return Ddpm.from_sigmas(predictor.sigmas, kind)
 
 
-def encoders_of(model: Any) -> tuple[ClipEncoder, ...]:
+def encoders_of(model: ForgeDiffusionEngine) -> tuple[ClipEncoder, ...]:
     """The text encoders with Forge's own code around them, in the order of their family."""
     engines = [getattr(model, name) for name in TEXT_ENGINES if hasattr(model, name)]
     if not engines or not all(hasattr(engine, "embedding_key") for engine in engines):
@@ -49,7 +54,7 @@ def encoders_of(model: Any) -> tuple[ClipEncoder, ...]:
     return tuple(_encoder(engine, family.clip_skip) for engine in engines)
 
 
-def _encoder(engine: Any, skips: bool) -> ClipEncoder:
+def _encoder(engine: ClassicTextProcessingEngine, skips: bool) -> ClipEncoder:
     def forward(ids: Tensor, clip_skip: int) -> EncodedText:
         # SDXL's engine takes at least one before the last
         with set_attribute(engine, "clip_skip", clip_skip if skips else 1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 import backend.attention
 import backend.nn.unet
@@ -13,9 +13,12 @@ from ti_core.hosts.common.autograd import renew_inference_tensors
 
 from ..base import set_attribute
 
+if TYPE_CHECKING:
+    from backend.diffusion_engine.base import ForgeDiffusionEngine
+
 
 @contextmanager
-def prepare_for_training(model: Any) -> Iterator[None]:
+def prepare_for_training(model: ForgeDiffusionEngine) -> Iterator[None]:
     """While open, the networks are those of the checkpoint, and autograd can pass them.
 
     The attention is torch's own: that for processors works in place once it is cut into pieces.

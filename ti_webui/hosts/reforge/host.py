@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from ldm_patched.modules import model_management
@@ -24,6 +24,9 @@ from ..loading import Loading
 from ..session import WebUISession
 from .model import encoders_of, facts_of
 from .state import prepare_for_training
+
+if TYPE_CHECKING:
+    from modules.sd_models_types import WebuiSdModel
 
 
 class ReforgeHost(WebUIHost):
@@ -53,9 +56,9 @@ class ReforgeHost(WebUIHost):
         return WebUISession(networks, precision, moves=False)
 
 
-def loaded_model() -> Any:
+def loaded_model() -> WebuiSdModel:
     """The checkpoint in use. Raises NoModelError when there is none (yet)."""
-    model = sd_models.model_data.sd_model
+    model: WebuiSdModel = sd_models.model_data.sd_model
     if getattr(model, "forge_objects_original", None) is None:
         raise no_checkpoint()
     return model

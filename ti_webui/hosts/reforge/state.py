@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ldm_patched.ldm.modules import attention
 
 from ..base import set_attribute
 
+if TYPE_CHECKING:
+    from modules.sd_models_types import WebuiSdModel
+
 _ATTENTION = ("optimized_attention", "optimized_attention_masked")
 
 
 @contextmanager
-def prepare_for_training(model: Any) -> Iterator[None]:
+def prepare_for_training(model: WebuiSdModel) -> Iterator[None]:
     """While open, what computes is the checkpoint alone, and autograd can pass it.
 
     The text encoders load what the last picture has used whenever they are called, LoRAs included.
