@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from drawing.outlines import outline
 from drawing.textures import texture
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import nn
 
@@ -37,7 +38,7 @@ class Describer(nn.Module):
 
 
 @lru_cache(maxsize=200_000)
-def shape_glyph(name: str) -> np.ndarray:
+def shape_glyph(name: str) -> NDArray[np.uint8]:
     """The outline as a (32, 32) uint8 silhouette in 0..1."""
     sheet = Image.new("L", (2 * GLYPH, 2 * GLYPH))
     pen = ImageDraw.Draw(sheet)
@@ -49,7 +50,7 @@ def shape_glyph(name: str) -> np.ndarray:
 
 
 @lru_cache(maxsize=200_000)
-def texture_glyph(name: str) -> np.ndarray:
+def texture_glyph(name: str) -> NDArray[np.uint8]:
     """The middle 56 px of a texture as (32, 32) uint8."""
     line = (np.arange(GLYPH) - (GLYPH - 1) / 2) * 56 / GLYPH
     x, y = np.meshgrid(line, line)

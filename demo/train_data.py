@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from drawing.captions import random_scene
 from drawing.world import draw
+from numpy.typing import NDArray
 
 from ti_core.demo.scene import SIZE, Scene
 
@@ -34,7 +35,7 @@ def draw_pictures(folder: Path, count: int, workers: int = 2) -> None:
     (folder / "scenes.json").write_text(json.dumps([asdict(scene) for scene in scenes]))
 
 
-def _chunk(job: tuple[int, int]) -> tuple[list[Scene], np.ndarray]:
+def _chunk(job: tuple[int, int]) -> tuple[list[Scene], NDArray[np.uint8]]:
     """Scenes number `first` to `first + count`; their randomness depends on `first` alone."""
     first, count = job
     rng = random.Random(f"train {first}")
@@ -47,6 +48,6 @@ def load_scenes(folder: Path) -> list[Scene]:
     return [Scene(**fields) for fields in json.loads((folder / "scenes.json").read_text())]
 
 
-def load_pictures(folder: Path) -> np.ndarray:
+def load_pictures(folder: Path) -> NDArray[np.uint8]:
     """The pictures, (N, 96, 96, 3) uint8, read from disk as needed."""
     return np.load(folder / "pictures.npy", mmap_mode="r")

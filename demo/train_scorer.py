@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from torch.nn import functional
 
@@ -102,7 +103,9 @@ def random_scenes(rng: random.Random, count: int) -> list[Scene]:
     return found
 
 
-def examples(seed: str, count: int) -> tuple[np.ndarray, dict[str, np.ndarray], list[Scene]]:
+def examples(
+    seed: str, count: int
+) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.int64]], list[Scene]]:
     """Pictures (n, 96, 96, 3) uint8, labels per head (n,), and the scenes."""
     rng = random.Random(f"scorer {seed}")
     scenes = random_scenes(rng, count)
@@ -111,7 +114,7 @@ def examples(seed: str, count: int) -> tuple[np.ndarray, dict[str, np.ndarray], 
     return pictures, {head: _labels(scenes, head) for head in HEADS}, scenes
 
 
-def _labels(scenes: list[Scene], head: str) -> np.ndarray:
+def _labels(scenes: list[Scene], head: str) -> NDArray[np.int64]:
     return np.array([_label(scene, head) for scene in scenes])
 
 
@@ -138,7 +141,7 @@ def _twin(head: str, name: str) -> bool:
     return max(overlaps) > 0.84
 
 
-def train(pictures: np.ndarray, labels: dict[str, np.ndarray]) -> Eye:
+def train(pictures: NDArray[np.uint8], labels: dict[str, NDArray[np.int64]]) -> Eye:
     """Cross-entropy on the four answers; AdamW with a cosine rate."""
     torch.manual_seed(3)
     eye, steps = Eye(), EPOCHS * (len(pictures) // BATCH)
@@ -166,7 +169,7 @@ def train(pictures: np.ndarray, labels: dict[str, np.ndarray]) -> Eye:
     return eye
 
 
-def _floats(pictures: np.ndarray) -> torch.Tensor:
+def _floats(pictures: NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
 
 

@@ -14,6 +14,7 @@ import torch
 from describer import JITTER, WORD_SPREAD, Describer, shape_glyph, texture_glyph
 from diffusers import DDIMScheduler, UNet2DConditionModel
 from drawing.captions import caption
+from numpy.typing import NDArray
 from torch import nn
 from train_optimizer import MuonAndAdam
 from train_tokenizer import END, LENGTH, START
@@ -89,9 +90,9 @@ class Student(nn.Module):
 class Sentence:
     """Token ids (77,) of a caption, and the glyphs that stand in it instead of words."""
 
-    ids: np.ndarray
-    shape: tuple[int, np.ndarray] | None = None  # position, glyph
-    texture: tuple[int, np.ndarray] | None = None
+    ids: NDArray[np.int64]
+    shape: tuple[int, NDArray[np.uint8]] | None = None  # position, glyph
+    texture: tuple[int, NDArray[np.uint8]] | None = None
 
 
 def sentence(scene: Scene, rng: random.Random, vocabulary: dict[str, int]) -> Sentence:
@@ -135,7 +136,7 @@ def encode(student: Student, sentences: list[Sentence]) -> torch.Tensor:
 
 
 def _placed(
-    vectors: torch.Tensor, slots: list[tuple[int, int, np.ndarray]], describer: Describer
+    vectors: torch.Tensor, slots: list[tuple[int, int, NDArray[np.uint8]]], describer: Describer
 ) -> torch.Tensor:
     glyphs = torch.from_numpy(np.stack([glyph for _, _, glyph in slots]))[:, None].float() / 127.5
     made = describer(glyphs - 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from numpy.typing import NDArray
 from torch.nn.functional import l1_loss
 from train_data import load_pictures
 
@@ -79,7 +80,7 @@ def _follow(average: torch.nn.Module, model: torch.nn.Module, keep: float) -> No
     torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - keep)
 
 
-def _batch(pictures: np.ndarray, step: int, crop: int, count: int) -> torch.Tensor:
+def _batch(pictures: NDArray[np.uint8], step: int, crop: int, count: int) -> torch.Tensor:
     """Random crops, (count, 3, crop, crop) in [-1, 1]; a function of the step alone."""
     rng = np.random.default_rng([1, step])
     cut = []
@@ -108,7 +109,9 @@ def _gradient(got: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def encode_all(vae: AutoencoderKL, pictures: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+def encode_all(
+    vae: AutoencoderKL, pictures: NDArray[np.uint8]
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation of the unscaled latents, (N, 4, 12, 12) each."""
     means, spreads = [], []
     for at in range(0, len(pictures), 64):

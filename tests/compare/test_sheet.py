@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from ti_core.compare.copies import Copy, copy_files, read_copies
@@ -63,7 +64,7 @@ def _words(copy: Copy) -> dict[str, Vectors]:
     return {"zz-thing": copy.vectors}
 
 
-def _contains(sheet: np.ndarray, picture: np.ndarray) -> bool:
+def _contains(sheet: NDArray[np.uint8], picture: NDArray[np.uint8]) -> bool:
     height, width = picture.shape[:2]
     return any(
         np.array_equal(sheet[y : y + height, x : x + width], picture)

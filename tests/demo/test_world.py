@@ -11,6 +11,7 @@ import pytest
 from drawing.captions import caption, random_scene
 from drawing.styles import style
 from drawing.world import draw
+from numpy.typing import NDArray
 
 from ti_core.demo import lexicon
 from ti_core.demo.scene import HELD_OUT, Concept, Scene, is_held_out
@@ -18,7 +19,7 @@ from ti_core.demo.scene import HELD_OUT, Concept, Scene, is_held_out
 ROUNDS = 400
 
 
-def _pixels(scene: Scene) -> np.ndarray:
+def _pixels(scene: Scene) -> NDArray[np.int16]:
     return np.asarray(draw(scene), np.int16)
 
 

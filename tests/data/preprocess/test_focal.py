@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from tests.data.preprocess.folders import Run, loaded, put
@@ -190,7 +191,7 @@ class Classifier:
     def empty(self) -> bool:
         return False
 
-    def detectMultiScale(self, grey: np.ndarray, **how: object) -> object:
+    def detectMultiScale(self, grey: NDArray[np.uint8], **how: object) -> object:
         assert grey.dtype == np.uint8
         assert (how["scaleFactor"], how["minNeighbors"]) == (1.1, 7)
         self.asked.append(self.name)

@@ -7,6 +7,7 @@ is taken, the next one is tried, in an order that anybody can compute (`Objects/
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 _SHIFT = 5
 
@@ -26,7 +27,9 @@ def on_one_chain(bits: int) -> list[int]:
     return places + keys[taken][order][: len(places)].tolist()
 
 
-def _end(keys: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _end(
+    keys: NDArray[np.int64], position: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Where the search for each key's place joins the chain, and whether all before was taken."""
     place, rest = keys % len(position), keys.copy()
     taken = np.ones(len(keys), bool)
