@@ -8,7 +8,7 @@ from pathlib import Path
 import comfy.model_management
 from comfy_api.latest import io
 
-from ...ti_core.checkup.aim import CheckupInput
+from ...ti_core.checkup.inputs import CheckupInput
 from ...ti_core.checkup.run import Report, check_folder
 from ...ti_core.data.captions import read_caption
 from ...ti_core.errors import DataError
@@ -119,8 +119,8 @@ class CheckDataset(Node):
         name, count = (embedding.name, embedding.count) if embedding else ("unnamed", 1)
         config = train_config(name, count, dataset.data, settings or SettingsValue())
         taken = [Path(file).stem for file in embedding_files()]
-        aim = checkup_input(config, host, taken, _free_memory())
-        report = check_folder(aim if embedding else _nameless(aim))
+        inputs = checkup_input(config, host, taken, _free_memory())
+        report = check_folder(inputs if embedding else _nameless(inputs))
         text = report_text(report)
         if stop_on_errors and not report.ok:
             raise DataError("the dataset cannot be trained on", text)
@@ -138,8 +138,8 @@ def report_text(report: Report) -> str:
     return plain_text("\n".join(lines))
 
 
-def _nameless(aim: CheckupInput) -> CheckupInput:
-    return dataclasses.replace(aim, name="")
+def _nameless(inputs: CheckupInput) -> CheckupInput:
+    return dataclasses.replace(inputs, name="")
 
 
 def _free_memory() -> int:

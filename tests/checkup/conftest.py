@@ -11,8 +11,8 @@ import pytest
 import skimage
 from PIL import Image
 
-from ti_core.checkup.aim import CheckupInput
 from ti_core.checkup.finding import Finding
+from ti_core.checkup.inputs import CheckupInput
 from ti_core.checkup.run import check_folder
 from ti_core.data.config import DataConfig
 from ti_core.options import leaves, make_config
@@ -97,10 +97,10 @@ def check(tmp_path: Path) -> Check:
 
     def ask(**changes: Any) -> dict[str, Finding]:
         data = {key: changes.pop(key) for key in list(changes) if key in of_data}
-        aim = CheckupInput(
+        inputs = CheckupInput(
             make_config(DataConfig, {"train_data_dir": str(tmp_path), **data}),
             **{"name": "zz-cat", "size": SIZE, **changes},
         )
-        return {finding.rule: finding for finding in check_folder(aim).findings}
+        return {finding.rule: finding for finding in check_folder(inputs).findings}
 
     return ask

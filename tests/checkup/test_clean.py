@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ti_core.checkup.aim import CheckupInput
+from ti_core.checkup.inputs import CheckupInput
 from ti_core.checkup.run import check_folder
 from ti_core.checkup.sameness import one_background, one_colour, one_layout, one_zoom
 from ti_core.checkup.survey import Survey, look
@@ -20,8 +20,8 @@ from ti_core.data.dataset import read_dataset
 from .conftest import SIZE, Save
 
 
-def survey_of(aim: CheckupInput) -> Survey:
-    return look(read_dataset(aim.data, aim.name, SIZE[0]), aim)
+def survey_of(inputs: CheckupInput) -> Survey:
+    return look(read_dataset(inputs.data, inputs.name, SIZE[0]), inputs)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ti_core.checkup.aim import CheckupInput
+from ti_core.checkup.inputs import CheckupInput
 from ti_core.checkup.run import check_folder
 from ti_core.data.config import DataConfig
 from ti_core.errors import ConfigError

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from ti_core.checkup import run as module
-from ti_core.checkup.aim import CheckupInput
 from ti_core.checkup.disk import spelled
 from ti_core.checkup.finding import Finding
+from ti_core.checkup.inputs import CheckupInput
 from ti_core.checkup.memory import estimate
 from ti_core.checkup.run import RULES, Rule, check_folder
 from ti_core.checkup.survey import Survey
@@ -122,7 +122,7 @@ def test_bytes_are_spelled_as_people_read_them() -> None:
     ]
 
 
-# --- the aim of a training ----------------------------------------------------------------------
+# --- the inputs of a checkup ---------------------------------------------------------------------
 
 
 def test_a_training_tells_the_checkup_what_it_needs_to_know(
@@ -135,22 +135,27 @@ def test_a_training_tells_the_checkup_what_it_needs_to_know(
         sample_every_n_steps=5,
         parse_emphasis=True,
     )
-    aim = checkup_input(config, FakeHost(tmp_path), ("dog",), 7, mirrored=True)
-    assert (aim.name, aim.vectors, aim.emphasis, aim.mirrored) == ("zz-thing", 3, True, True)
-    assert aim.schedule is not None
-    assert aim.schedule.segments == (Segment(0.1, 0, 4), Segment(0.01, 4, 10))
-    assert (aim.max_steps, aim.memory_free, aim.taken) == (10, 7, ("dog",))
-    assert aim.size == (FakeHost(tmp_path).describe().resolution,) * 2
-    assert aim.tokenize is not None
-    assert len(aim.tokenize("a cat")) == len(FakeHost(tmp_path).tokenize("a cat"))
-    (embeddings, one), (log, many) = aim.writes
+    inputs = checkup_input(config, FakeHost(tmp_path), ("dog",), 7, mirrored=True)
+    assert (inputs.name, inputs.vectors, inputs.emphasis, inputs.mirrored) == (
+        "zz-thing",
+        3,
+        True,
+        True,
+    )
+    assert inputs.schedule is not None
+    assert inputs.schedule.segments == (Segment(0.1, 0, 4), Segment(0.01, 4, 10))
+    assert (inputs.max_steps, inputs.memory_free, inputs.taken) == (10, 7, ("dog",))
+    assert inputs.size == (FakeHost(tmp_path).describe().resolution,) * 2
+    assert inputs.tokenize is not None
+    assert len(inputs.tokenize("a cat")) == len(FakeHost(tmp_path).tokenize("a cat"))
+    (embeddings, one), (log, many) = inputs.writes
     assert (embeddings, log) == (tmp_path / "embeddings", tmp_path / "log")
-    assert many > 3 * aim.size[0] * aim.size[1] * 2 + 2 * one
+    assert many > 3 * inputs.size[0] * inputs.size[1] * 2 + 2 * one
 
 
 def test_without_a_model_a_training_has_sd1_s_size_and_no_estimate(configure: Configure) -> None:
-    aim = checkup_input(configure())
-    assert (aim.size, aim.memory, aim.tokenize) == ((512, 512), 0, None)
+    inputs = checkup_input(configure())
+    assert (inputs.size, inputs.memory, inputs.tokenize) == ((512, 512), 0, None)
     assert checkup_input(configure(resolution=(64, 128))).size == (64, 128)
 
 
@@ -187,13 +192,13 @@ def test_every_rule_is_called_and_progress_is_told(
     called: list[Rule] = []
     seen = []
 
-    def watched(rule: Rule, survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+    def watched(rule: Rule, survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         called.append(rule)
         return iter(())
 
     monkeypatch.setattr(module, "RULES", tuple(partial(watched, rule) for rule in RULES))
-    aim = CheckupInput(DataConfig(train_data_dir=str(tmp_path)))
-    assert check_folder(aim, lambda done, all_: seen.append((done, all_))).ok
+    inputs = CheckupInput(DataConfig(train_data_dir=str(tmp_path)))
+    assert check_folder(inputs, lambda done, all_: seen.append((done, all_))).ok
     assert tuple(called) == RULES
     assert seen == [(1, 1)]
 

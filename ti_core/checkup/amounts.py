@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .aim import CheckupInput
 from .finding import Finding
+from .inputs import CheckupInput
 from .survey import Survey
 
 FEWEST = 3
 """The paper trains with 3 to 5 pictures (Gal et al. 2022)."""
 
 
-def pictures_per_vector(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def pictures_per_vector(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """More vectors can hold more, but also learn single pictures by heart."""
     count = len(survey.pictures)
     if not count:
@@ -26,17 +26,18 @@ def pictures_per_vector(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
             "what they have in common by chance is learned as well",
             f"{FEWEST} at least, better 5 to 30",
         )
-    if aim.vectors > count:
+    if inputs.vectors > count:
         yield Finding(
             "many_vectors",
             "warning",
-            f"{aim.vectors} vectors for {count} picture(s)",
+            f"{inputs.vectors} vectors for {count} picture(s)",
             "with more vectors than pictures they learn the pictures by heart",
             "add pictures, or take fewer vectors",
         )
-    if aim.vectors:
+    if inputs.vectors:
         yield Finding(
             "pictures_per_vector",
             "note",
-            f"{count} picture(s), {aim.vectors} vector(s): {count / aim.vectors:.3g} for each",
+            f"{count} picture(s), {inputs.vectors} vector(s): "
+            f"{count / inputs.vectors:.3g} for each",
         )

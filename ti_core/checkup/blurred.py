@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .aim import CheckupInput
 from .finding import Finding
+from .inputs import CheckupInput
 from .survey import Survey
 
 
-def blurred(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def blurred(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Pictures large enough, but without the detail that their size could hold.
 
     Five parts of each are looked at in its size for training; one sharp part is enough.

@@ -5,26 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..port.prompt import find_triggers
-from .aim import CheckupInput
 from .finding import Finding
+from .inputs import CheckupInput
 from .survey import Survey
 
 
-def vocabulary(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def vocabulary(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """A trigger that the model knows as a word; kohya refuses it, A1111 says nothing."""
-    if aim.name and aim.tokenize and len(aim.tokenize(aim.name)) == 1:
+    if inputs.name and inputs.tokenize and len(inputs.tokenize(inputs.name)) == 1:
         yield Finding(
             "trigger_is_word",
             "warning",
-            f"{aim.name!r} is already a word of the model",
+            f"{inputs.name!r} is already a word of the model",
             "prompts can no longer use that word in its old meaning",
             "choose a name that is no word, unless you want that",
         )
 
 
-def other_embeddings(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def other_embeddings(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """A trigger that another embedding has, or that is a part of another's."""
-    same = [name for name in aim.taken if name.casefold() == aim.name.casefold() and aim.name]
+    same = [
+        name for name in inputs.taken if name.casefold() == inputs.name.casefold() and inputs.name
+    ]
     if same:
         yield Finding(
             "trigger_taken",
@@ -33,26 +35,26 @@ def other_embeddings(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
             "one of the two will be hidden; letter case makes no difference",
             "choose another name",
         )
-    nested = [name for name in aim.taken if name not in same and _nested(name, aim.name)]
+    nested = [name for name in inputs.taken if name not in same and _nested(name, inputs.name)]
     if nested:
         yield Finding(
             "trigger_nested",
             "hint",
-            f"{aim.name!r} and the embedding {nested[0]!r} are parts of each other",
+            f"{inputs.name!r} and the embedding {nested[0]!r} are parts of each other",
             "in prompts the longer one wins where both could be meant",
             "choose a name that shares no whole word with it",
         )
 
 
-def spaces(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def spaces(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """A trigger with spaces, which ComfyUI cannot name."""
-    if " " in aim.name:
+    if " " in inputs.name:
         yield Finding(
             "trigger_spaces",
             "hint",
-            f"the name {aim.name!r} has spaces",
+            f"the name {inputs.name!r} has spaces",
             "ComfyUI's embedding:name ends at the first one",
-            f"write {aim.name.replace(' ', '-')!r}",
+            f"write {inputs.name.replace(' ', '-')!r}",
         )
 
 

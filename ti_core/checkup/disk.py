@@ -7,15 +7,15 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from .aim import CheckupInput
 from .finding import Finding, unchecked
+from .inputs import CheckupInput
 from .survey import Survey
 
 
-def disk_space(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def disk_space(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Free bytes against what the run will write, one sum for each disk."""
     try:
-        for folder, size in _by_disk(aim.writes):
+        for folder, size in _by_disk(inputs.writes):
             yield _judged(folder, size)
     except OSError as error:
         yield unchecked("disk_space", f"free space on the disk ({error})")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .aim import CheckupInput
 from .finding import Finding
+from .inputs import CheckupInput
 from .measures import Values, alike, difference_hashes, near
 from .survey import Survey
 
@@ -14,7 +14,7 @@ MOST_BITS = 12
 brightened or trimmed by 5 % differ in 0 to 11; strangers in 20 at least."""
 
 
-def near_duplicates(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def near_duplicates(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Groups of pictures that show nearly the same in nearly the same place."""
     for group in groups(survey.small):
         names = survey.names(group)

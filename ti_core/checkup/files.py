@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..data.captions import FALLBACK
 from ..data.pictures import ENDINGS
-from .aim import CheckupInput
 from .finding import Finding
+from .inputs import CheckupInput
 from .survey import Survey
 
 _UNREAD = (".heic", ".heif", ".psd", ".xcf", ".svg", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".raw")
@@ -18,7 +18,7 @@ _ENTRIES_LOOKED_AT = 1000
 """In a folder below; enough to tell whether it holds pictures."""
 
 
-def unreadable(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def unreadable(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Pictures that cannot be opened."""
     if survey.unreadable:
         path, error = survey.unreadable[0]
@@ -32,7 +32,7 @@ def unreadable(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
         )
 
 
-def ignored(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def ignored(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Pictures of other kinds, and pictures in folders below."""
     entries = [path for folder in survey.folders for path in sorted(folder.iterdir())]
     names = [path.name for path in entries if path.suffix.lower() in _UNREAD]
@@ -48,7 +48,7 @@ def ignored(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
         )
 
 
-def not_looked_at(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def not_looked_at(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Of very many pictures some are looked at."""
     if survey.left_out:
         count = len(survey.pictures) + len(survey.unreadable) + len(survey.wordless)
@@ -70,11 +70,11 @@ def _holds_pictures(folder: Path) -> bool:
         return False
 
 
-def stray_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def stray_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Caption files that belong to no picture, such as those of misspelt names."""
     entries = [path for folder in survey.folders for path in folder.iterdir()]
     stems = {(p.parent, p.stem) for p in entries if p.suffix.lower() in ENDINGS}
-    endings = (aim.data.caption_extension, FALLBACK)
+    endings = (inputs.data.caption_extension, FALLBACK)
     stray = sorted(
         path.name
         for path in entries

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .aim import CheckupInput
 from .duplicates import MOST_BITS
 from .finding import Finding
+from .inputs import CheckupInput
 from .measures import alike, difference_hashes, leaning, near
 from .survey import Survey
 
@@ -22,10 +22,10 @@ _ONE_SIDED = re.compile(
 )
 
 
-def flips(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def flips(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Speaks only when copies are planned, or when there are some in the folder already."""
     copies = _mirrored(survey)
-    if not aim.mirrored and not copies:
+    if not inputs.mirrored and not copies:
         return
     reasons = list(_reasons(survey, copies))
     if reasons:

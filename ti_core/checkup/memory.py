@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from ..errors import setting
 from ..families import MemoryNeeds
-from .aim import CheckupInput
 from .disk import spelled
 from .finding import Finding, unchecked
+from .inputs import CheckupInput
 from .survey import Survey
 
 OTHER = 1_000_000_000
@@ -30,19 +30,22 @@ def estimate(needs: MemoryNeeds, pixels: int, batch: int, half: bool) -> tuple[i
     return weights + copies + kept + OTHER, " + ".join(parts)
 
 
-def memory(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def memory(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """The estimate beside what is free."""
-    if not aim.memory:
-        if aim.max_steps:
-            fix = "" if aim.tokenize else f"give {setting('pretrained_model_name_or_path')}"
+    if not inputs.memory:
+        if inputs.max_steps:
+            fix = "" if inputs.tokenize else f"give {setting('pretrained_model_name_or_path')}"
             yield unchecked("memory", "memory; that can be told of full-size models only", fix)
         return
-    yield Finding("memory", "note", f"needs about {spelled(aim.memory)}: {aim.memory_formula}")
-    if aim.memory_free is not None and aim.memory > aim.memory_free:
+    yield Finding(
+        "memory", "note", f"needs about {spelled(inputs.memory)}: {inputs.memory_formula}"
+    )
+    if inputs.memory_free is not None and inputs.memory > inputs.memory_free:
         yield Finding(
             "memory_short",
             "warning",
-            f"about {spelled(aim.memory)} are needed, and {spelled(aim.memory_free)} are free",
+            f"about {spelled(inputs.memory)} are needed, "
+            f"and {spelled(inputs.memory_free)} are free",
             "training may end with an out-of-memory error; the estimate is rough",
             f"use a smaller batch or resolution, or {setting('mixed_precision')} fp16",
         )

@@ -28,8 +28,8 @@ from . import (
     turned,
     words,
 )
-from .aim import CheckupInput
 from .finding import SEVERITIES, Finding
+from .inputs import CheckupInput
 from .survey import Progress, Survey, look
 
 Rule = Callable[[Survey, CheckupInput], Iterator[Finding]]
@@ -92,30 +92,32 @@ class Report:
         }
 
 
-def check_folder(aim: CheckupInput, progress: Progress | None = None) -> Report:
+def check_folder(inputs: CheckupInput, progress: Progress | None = None) -> Report:
     """Look at every picture to train on, without a model.
 
     Nothing is written. A folder that is missing, closed or without pictures is a finding too.
     Raises ConfigError for a dataset file that is wrong.
     """
     try:
-        data = replace(aim.data, resolution=aim.size)
-        dataset = read_dataset(data, aim.name, aim.size[0], head_of)
-        return check_dataset(dataset, aim, progress)
+        data = replace(inputs.data, resolution=inputs.size)
+        dataset = read_dataset(data, inputs.name, inputs.size[0], head_of)
+        return check_dataset(dataset, inputs, progress)
     except (DataError, OSError) as error:
-        return Report(_where(aim), 0, (no_pictures(aim.data, error),))
+        return Report(_where(inputs), 0, (no_pictures(inputs.data, error),))
 
 
-def check_dataset(dataset: Dataset, aim: CheckupInput, progress: Progress | None = None) -> Report:
+def check_dataset(
+    dataset: Dataset, inputs: CheckupInput, progress: Progress | None = None
+) -> Report:
     """The same for a dataset that has been read already."""
-    survey = look(dataset, aim, progress)
-    found = [finding for rule in RULES for finding in rule(survey, aim)]
+    survey = look(dataset, inputs, progress)
+    found = [finding for rule in RULES for finding in rule(survey, inputs)]
     found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    return Report(_where(aim), len(survey.pictures), tuple(found))
+    return Report(_where(inputs), len(survey.pictures), tuple(found))
 
 
-def _where(aim: CheckupInput) -> str:
-    return aim.data.dataset_config or aim.data.train_data_dir
+def _where(inputs: CheckupInput) -> str:
+    return inputs.data.dataset_config or inputs.data.train_data_dir
 
 
 def no_pictures(data: DataConfig, error: DataError | OSError) -> Finding:

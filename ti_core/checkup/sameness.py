@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .aim import CheckupInput
 from .finding import Finding, unchecked
+from .inputs import CheckupInput
 from .measures import (
     border_colours,
     layout_likeness,
@@ -33,7 +33,7 @@ SAME_ZOOM = 1.35
 """Ratio of the subject's areas, between the 90th and the 10th of a hundred pictures."""
 
 
-def one_background(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def one_background(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """The edges of nearly all pictures have the same colours."""
     if len(survey.pictures) < FEWEST:
         return
@@ -48,7 +48,7 @@ def one_background(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
         )
 
 
-def one_colour(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def one_colour(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """The middle of nearly all pictures has the same colour."""
     if len(survey.pictures) < FEWEST:
         return
@@ -63,7 +63,7 @@ def one_colour(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
         )
 
 
-def one_layout(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def one_layout(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Light and dark lie in the same places in nearly all pictures."""
     if len(survey.pictures) < FEWEST:
         return
@@ -78,7 +78,7 @@ def one_layout(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
         )
 
 
-def one_zoom(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def one_zoom(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """The subject takes the same share of nearly all pictures, where that can be measured."""
     if len(survey.pictures) < FEWEST:
         return

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..schedule import Segment
-from .aim import CheckupInput
 from .finding import Finding
+from .inputs import CheckupInput
 from .survey import Survey
 
 
-def schedule(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def schedule(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Which rate applies to which steps, and whether the schedule reaches the last one."""
-    if aim.schedule is None:
+    if inputs.schedule is None:
         return
-    segments, end = aim.schedule.segments, aim.schedule.end
+    segments, end = inputs.schedule.segments, inputs.schedule.end
     yield Finding("schedule", "note", f"learning rate: {', '.join(map(_spelled, segments))}")
-    if end < aim.max_steps:
+    if end < inputs.max_steps:
         yield Finding(
             "schedule_short",
             "error",
-            f"the schedule ends at step {end}, before step {aim.max_steps}",
+            f"the schedule ends at step {end}, before step {inputs.max_steps}",
             "A1111 stops there without a word; training refuses it here",
             "add a last rate without a step number",
         )

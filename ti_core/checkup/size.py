@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..errors import setting
-from .aim import CheckupInput
 from .finding import Finding
+from .inputs import CheckupInput
 from .survey import Picture, Survey
 
 TOO_SMALL = 2.0
@@ -19,9 +19,9 @@ CUT_OFF = 0.5
 """Share of a picture."""
 
 
-def too_small(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def too_small(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Pictures that training has to enlarge."""
-    size = f"{aim.size[0]}x{aim.size[1]}"
+    size = f"{inputs.size[0]}x{inputs.size[1]}"
     most = max((picture.scale for picture in survey.pictures), default=0)
     names = survey.which(lambda picture: picture.scale >= TOO_SMALL)
     if names:
@@ -45,10 +45,10 @@ def too_small(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
         )
 
 
-def distorted(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def distorted(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Pictures of another shape, with `resize_mode` stretch. One that was distorted before it
     came here cannot be told from one that was not."""
-    if aim.data.resize_mode != "stretch":
+    if inputs.data.resize_mode != "stretch":
         return
     names = survey.which(lambda picture: _misfit(picture) > DISTORTED)
     if names:
@@ -63,9 +63,9 @@ def distorted(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
         )
 
 
-def cut_off(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def cut_off(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Pictures of which covering the training size leaves less than half."""
-    if aim.data.resize_mode != "cover":
+    if inputs.data.resize_mode != "cover":
         return
     names = survey.which(lambda picture: 1 / _misfit(picture) < 1 - CUT_OFF)
     if names:

@@ -15,7 +15,7 @@ from ..data.dataset import Dataset, SkippedPicture, Source, full_caption
 from ..data.item import Item
 from ..data.pictures import Box, seen_box
 from ..errors import CaptionError, DataError
-from .aim import CheckupInput
+from .inputs import CheckupInput
 from .measures import SIDE, Values, is_blurred
 
 Progress = Callable[[int, int], None]
@@ -84,15 +84,15 @@ class Survey:
         return tuple(picture.path.name for picture in self.pictures if fits(picture))
 
 
-def look(dataset: Dataset, aim: CheckupInput, progress: Progress | None = None) -> Survey:
-    """Look at the pictures to train on, at some of them where the aim says so."""
+def look(dataset: Dataset, inputs: CheckupInput, progress: Progress | None = None) -> Survey:
+    """Look at the pictures to train on, at some of them where the inputs say so."""
     training = [i for i in range(len(dataset.items)) if not dataset.source(i).folder.regular]
-    chosen = _spread(training, aim.at_most)
+    chosen = _spread(training, inputs.at_most)
     seen: list[tuple[Picture, Values]] = []
     skipped = list(dataset.skipped)
     for done, index in enumerate(chosen, 1):
         try:
-            seen.append(_looked_at(dataset.items[index], dataset.source(index), aim))
+            seen.append(_looked_at(dataset.items[index], dataset.source(index), inputs))
         except DataError as error:
             skipped.append(SkippedPicture(dataset.items[index].path, error))
         if progress:
@@ -116,7 +116,7 @@ def _spread(numbers: list[int], most: int) -> list[int]:
     return [numbers[i * len(numbers) // most] for i in range(most)]
 
 
-def _looked_at(item: Item, source: Source, aim: CheckupInput) -> tuple[Picture, Values]:
+def _looked_at(item: Item, source: Source, inputs: CheckupInput) -> tuple[Picture, Values]:
     opened, frame = item.opened(max(item.size.target)), item.frame
     image, seen = opened.image, seen_box(opened.image.size, *frame)
     size = item.size.original[1], item.size.original[0]
@@ -129,19 +129,21 @@ def _looked_at(item: Item, source: Source, aim: CheckupInput) -> tuple[Picture, 
         opened.turned,
         scale,
         is_blurred(tiles) if scale <= 1 else None,
-        _complete(item.caption, source, aim),
+        _complete(item.caption, source, inputs),
         frame,
         source.template,
     )
     return picture, np.asarray(small)
 
 
-def _complete(caption: Caption, source: Source, aim: CheckupInput) -> Caption:
+def _complete(caption: Caption, source: Source, inputs: CheckupInput) -> Caption:
     """The caption with all that training adds to it."""
     tags = source.folder.config.tags
-    if not aim.name or source.template != ("[filewords]",):  # other lines name the word themselves
+    if not inputs.name or source.template != (
+        "[filewords]",
+    ):  # other lines name the word themselves
         tags = replace(tags, insert_trigger=False)
-    return replace(caption, text=full_caption(caption.text, tags, aim.name))
+    return replace(caption, text=full_caption(caption.text, tags, inputs.name))
 
 
 def _scale(size: tuple[int, int], frame: Frame) -> float:

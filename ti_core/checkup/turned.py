@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .aim import CheckupInput
 from .finding import Finding
+from .inputs import CheckupInput
 from .survey import Survey
 
 
-def rotated(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def rotated(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Pictures that only their EXIF tag turns upright."""
     names = survey.which(lambda picture: picture.turned)
     if names:

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from ..data.templates import fill
 from ..errors import setting
 from ..port.prompt import Piece, read_emphasis
-from .aim import CheckupInput
 from .finding import Finding, Severity
+from .inputs import CheckupInput
 from .survey import Picture, Survey
 
 FEWEST_SAME = 3
 
 
-def unreadable_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def unreadable_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Caption files that are no text."""
     if survey.wordless:
         path, error = survey.wordless[0]
@@ -29,7 +29,7 @@ def unreadable_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
         )
 
 
-def empty_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def empty_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Captions without a word, where captions are used."""
     names = survey.which(lambda p: not p.caption.text)
     if names and survey.uses_captions:
@@ -43,7 +43,7 @@ def empty_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
         )
 
 
-def missing_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def missing_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Pictures without caption file, where others have one and captions are used."""
     names = survey.which(lambda p: not p.caption.from_file)
     if names and len(names) < len(survey.pictures) and survey.uses_captions:
@@ -57,7 +57,7 @@ def missing_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
         )
 
 
-def identical_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def identical_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """One text under most of the pictures."""
     texts = Counter(p.caption.text.casefold() for p in survey.pictures)
     text, count = max(texts.items(), key=lambda item: (item[1], item[0]), default=("", 0))
@@ -73,25 +73,25 @@ def identical_captions(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
         )
 
 
-def brackets(survey: Survey, aim: CheckupInput) -> Iterator[Finding]:
+def brackets(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Brackets, backslashes and BREAK, which web UIs do not take literally."""
-    names = survey.which(lambda picture: _is_special(picture, aim))
+    names = survey.which(lambda picture: _is_special(picture, inputs))
     if not names or not survey.uses_captions:
         return
     what = f"{len(names)} caption(s) hold brackets or other signs of emphasis ({names[0]})"
-    if aim.emphasis:
+    if inputs.emphasis:
         why, fix = "they change weights while training", "write \\( for a bracket that is meant"
     else:
         why = "here they are learned as signs; web UIs take the same text for emphasis"
         fix = "take them out, backslashes too"
-    severity: Severity = "warning" if aim.emphasis else "hint"
+    severity: Severity = "warning" if inputs.emphasis else "hint"
     yield Finding("emphasis", severity, what, why, fix, names)
 
 
-def _is_special(picture: Picture, aim: CheckupInput) -> bool:
+def _is_special(picture: Picture, inputs: CheckupInput) -> bool:
     """The brackets of `[name]` are none. Where emphasis is read, escaped ones are as they should
     be."""
-    text = fill("[filewords]", aim.name, picture.caption.text)
+    text = fill("[filewords]", inputs.name, picture.caption.text)
     pieces = read_emphasis(text)
     weighted = any(piece.weight != 1 or piece.ends_chunk for piece in pieces)
-    return weighted if aim.emphasis else weighted or pieces != [Piece(text)]
+    return weighted if inputs.emphasis else weighted or pieces != [Piece(text)]

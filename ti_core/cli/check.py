@@ -19,8 +19,8 @@ from .plain import with_flags
 from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:
-    from ..checkup.aim import CheckupInput
     from ..checkup.finding import Finding
+    from ..checkup.inputs import CheckupInput
     from ..checkup.run import Report
 
 _ABOUT = """Look at every picture and caption of a folder and tell what would spoil the training: it
@@ -58,10 +58,10 @@ def run(argv: Sequence[str]) -> int:
     """Check; returns the exit code."""
     typed = parser().read(argv)
     config = make_config(CheckConfig, typed)
-    aim = _aim(typed, config)
+    inputs = _aim(typed, config)
     from ..checkup.run import check_folder
 
-    report = check_folder(aim)
+    report = check_folder(inputs)
     if config.json:
         print(json.dumps(report.to_dict()))
     else:
@@ -83,8 +83,8 @@ def _aim(typed: dict[str, Any], config: CheckConfig) -> CheckupInput:
     free = _free_memory(model.device)
     host = open_host(model) if model.pretrained_model_name_or_path else None
     taken = () if plan.output.overwrite else _embeddings_in(Path(plan.output.output_dir))
-    aim = checkup_input(plan, host, taken, free, config.mirrored)
-    return aim if named else dataclasses.replace(aim, name="")
+    inputs = checkup_input(plan, host, taken, free, config.mirrored)
+    return inputs if named else dataclasses.replace(inputs, name="")
 
 
 def _embeddings_in(folder: Path) -> tuple[str, ...]:

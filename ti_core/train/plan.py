@@ -92,8 +92,8 @@ def make_plan(
     dataset, notices = _dataset(config, facts.resolution, on_findings)
     found: tuple[Finding, ...] = ()
     if not (state or config.data.skip_checkup):
-        aim = checkup_input(config, host, taken, at_most=PICTURES, facts=facts)
-        found = check_dataset(dataset, aim).findings
+        inputs = checkup_input(config, host, taken, at_most=PICTURES, facts=facts)
+        found = check_dataset(dataset, inputs).findings
     notices += _judged(config, host, dataset, found, on_findings)
     if state:
         _require_same_optimizer(config, state)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..checkup.aim import CheckupInput
 from ..checkup.finding import Finding
+from ..checkup.inputs import CheckupInput
 from ..checkup.memory import estimate
 from ..errors import DataError, setting
 from ..events import Notice

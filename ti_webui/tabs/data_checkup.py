@@ -47,8 +47,8 @@ def checkup_html(studio: Studio, folder: str, name: str | None) -> str:
     config = TrainConfig(EmbeddingConfig(token_string=name or _UNNAMED), data)
     host = _host(studio)
     taken = [other for other in all_names(studio) if other != name]
-    aim = checkup_input(config, host, taken)
-    report = check_folder(aim if name else replace(aim, name=""))
+    inputs = checkup_input(config, host, taken)
+    report = check_folder(inputs if name else replace(inputs, name=""))
     return _head(report) + markup.findings(_apart_from_the_run(report)) + _prompts(config, host)
 
 

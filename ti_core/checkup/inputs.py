@@ -1,4 +1,4 @@
-"""What the pictures are for: the questions that a checkup answers depend on it."""
+"""What a checkup is told: the dataset's settings, the word, the model and the plan."""
 
 from __future__ import annotations
 
