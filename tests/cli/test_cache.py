@@ -61,4 +61,4 @@ def test_without_an_option_it_is_the_folder_that_training_uses(
 def test_encoding_is_shown_as_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     progress = TrainingBar()
     progress(Encoding(3, 10_000))
-    assert "3 of 10000 pictures encoded" in capsys.readouterr().err
+    assert "encoding pictures: 3 of 10000" in capsys.readouterr().err
