@@ -219,11 +219,13 @@ def test_vectors_for_the_encoders_output_are_reported_not_used(tmp_path: Path) -
     assert found.metadata["ot_branch"] == "master"
 
 
-def test_halves_of_letters_in_metadata_do_not_reach_anybody(tmp_path: Path) -> None:
-    text = b'{"__metadata__":{"note":"\\ud800","n":5},'
-    text += b'"a":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]}}'
-    (tmp_path / "a").write_bytes(struct.pack("<Q", len(text)) + text + bytes(4))
-    assert read_embedding(tmp_path / "a").metadata["note"].encode() == b"?"
+def test_halves_of_letters_in_names_and_notes_do_not_reach_anybody(tmp_path: Path) -> None:
+    torch.save({"\ud800a": L, "\udfffb": L}, tmp_path / "two.bin")
+    assert [each.name for each in read_embeddings(tmp_path / "two.bin")] == ["?a", "?b"]
+    kohya(tmp_path / "cat.pt", L)
+    with zipfile.ZipFile(tmp_path / "cat.pt", "a") as archive:
+        archive.comment = b'{"note":"\\ud800"}'
+    assert read_embedding(tmp_path / "cat.pt").metadata == {"note": "?"}
 
 
 @pytest.mark.parametrize("legacy", [False, True])

@@ -167,13 +167,8 @@ def test_only_the_tensors_that_are_wanted_are_read(tmp_path: Path) -> None:
     tensors, metadata = read_safetensors(path, lambda found: [key for key in found if key == "a"])
     assert tensors.keys() == {"a"}
     assert metadata == {"n": "x"}
-    with pytest.raises(FileError, match="unknown type 'F4'"):
+    with pytest.raises(FileError, match="unknown type F4"):
         read_safetensors(path)
-
-
-def test_what_is_no_text_is_no_metadata_and_half_letters_are_replaced(tmp_path: Path) -> None:
-    header = b'{"__metadata__":{"a":5,"b":{"c":[]},"d\\ud800":"\\udfff"}}'
-    assert read_safetensors(lie(tmp_path / "a.safetensors", header)) == ({}, {"d?": "?"})
 
 
 @pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])

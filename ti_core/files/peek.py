@@ -14,7 +14,8 @@ from .library_walk import CARDS
 from .notes import TRIGGER, noted_step, translated
 from .reading import read_embeddings
 from .regular_file import open_regular
-from .safetensors_file import TensorEntry, read_header, text_metadata
+from .safetensors_file import read_header, text_metadata
+from .safetensors_header import TensorEntry
 
 _PLAIN = ({ONE_ENCODER}, *(set(one.widths) for one in FAMILIES.values() if len(one.widths) > 1))
 """What most files hold: layouts that the names of the tensors tell by themselves."""

@@ -124,7 +124,8 @@ def _content(path: Path) -> tuple[Any, dict[str, str]]:
             _refuse_what_is_no_embedding(path, start)
             if start.startswith(_PICTURES) or start[4:8] == b"ftyp":
                 return _from_card(file, path)
-            if start[8:9] == b"{" or (path.suffix == ".safetensors" and start[:1] not in b"P\x80"):
+            header = start[8:].lstrip()[:1] == b"{"
+            if header or (path.suffix == ".safetensors" and start[:1] not in b"P\x80"):
                 return _from_safetensors(file, path)
             return _from_pickle(file, path)
     except (UnsafeFileError, EmbeddingError):
@@ -194,12 +195,17 @@ def _embedding(
     vectors = {key: _rows(path, key, rows) for key, rows in term.tables.items()}
     if len({len(rows) for rows in vectors.values()}) != 1:
         raise EmbeddingError(f"{path} holds different numbers of vectors for its text encoders")
-    notes = dict(metadata)
-    if term.name and (not alone or TRIGGER not in notes):
-        notes[TRIGGER] = term.name
+    notes, word = {_printable(k): _printable(v) for k, v in metadata.items()}, _printable(term.name)
+    if word and (not alone or TRIGGER not in notes):
+        notes[TRIGGER] = word
     if term.left_out:
         notes[LEFT_OUT] = ", ".join(f"{k} {_shape(v)}" for k, v in sorted(term.left_out.items()))
-    return Embedding(path.stem if alone else term.name, vectors, step, notes)
+    return Embedding(path.stem if alone else word, vectors, step, notes)
+
+
+def _printable(text: str) -> str:
+    """Without halves of letters (lone surrogates), which no terminal and no file takes."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _shape(rows: Tensor) -> str:
@@ -216,7 +222,8 @@ def _rows(path: Path, key: str, rows: Any) -> Tensor:
         why = "that is no usable embedding"
         raise EmbeddingError(f"{path} holds {count} vectors of width {width}", why)
     try:
-        rows = rows.detach().to(torch.float32, copy=True).contiguous()
+        order = torch.contiguous_format
+        rows = rows.detach().to(torch.float32, copy=True, memory_format=order)
     except NotImplementedError as error:
         why = f"{key} has numbers of the type {rows.dtype}"
         raise EmbeddingError(f"{path} cannot be read", why, "save it as fp32") from error

@@ -27,6 +27,7 @@ _LOCAL = struct.Struct("<4s5H3L2H")
 _LONGEST_COMMENT = 0xFFFF
 _MOST_BYTES = 8 * 2**20
 """A checkpoint with its optimiser has some ten thousand members of about 80 bytes each."""
+_MOST_LETTERS_IN_ERRORS = 80
 _STORED, _ENCRYPTED, _ELSEWHERE = 0, 1, 0xFFFFFFFF
 
 
@@ -52,7 +53,8 @@ def read_directory(file: BinaryIO, path: Path) -> dict[str, Member]:
     for member, plain in _entries(_directory(file, path, size), path):
         room -= member.size
         if not plain or room < 0 or member.header + member.size > size or member.name in members:
-            why = f"member '{member.name}' is compressed, doubled, or larger than the file"
+            name = member.name[:_MOST_LETTERS_IN_ERRORS]
+            why = f"member {name!r} is compressed, doubled, or larger than the file"
             raise UnsafeFileError(f"{path.name} was refused", why, "torch writes no such files")
         members[member.name] = member
     return members
@@ -69,7 +71,8 @@ def data_start(file: BinaryIO, member: Member, path: Path) -> int:
         raise UnsafeFileError(f"{path.name} was refused", "its zip headers disagree")
     start = member.header + _LOCAL.size + int(name_length) + int(extra_length)
     if start + member.size > os.fstat(file.fileno()).st_size:
-        raise FileError(f"{path.name} is cut off", f"'{member.name}' is incomplete")
+        name = member.name[:_MOST_LETTERS_IN_ERRORS]
+        raise FileError(f"{path.name} is cut off", f"{name!r} is incomplete")
     return start
 
 

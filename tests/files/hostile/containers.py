@@ -45,6 +45,20 @@ _SHAPES: list[Any] = [
     [16, 1, 2],
 ]
 _NO_TENSORS: list[Any] = [None, 7, [], {}, "text", [_ENTRY]]
+_PLAIN = json.dumps(_entry()).encode()
+_M16 = 16 * 2**20
+
+
+def _pair(start: int, count: int = 16) -> dict[str, Any]:
+    """A table and, from `start` on, another tensor."""
+    other = {"dtype": "F32", "shape": [count], "data_offsets": [start, start + 4 * count]}
+    return {**_entry(), "emb_params_out": other}
+
+
+def _nested(depth: int) -> bytes:
+    return b'{"emb_params":{"x":' + b"[" * depth + b"]" * depth + b"," + _PLAIN[16:]
+
+
 HEADERS: dict[str, bytes] = {
     **{
         f"a header of {n} bytes": safetensors(_entry(), length=n)
@@ -102,14 +116,60 @@ HEADERS: dict[str, bytes] = {
     "an infinite number": safetensors(_entry(), NUMBERS[:-4] + b"\0\0\x80\x7f"),
     "its numbers cut off": safetensors(_entry(), NUMBERS[:-1]),
     "no numbers": safetensors(_entry(), b""),
-}
-
-SOUND = {
     "something behind the end": safetensors(_entry(), NUMBERS + b"more"),
     "metadata that is no text": safetensors({**_entry(), "__metadata__": {"a": 1, "b": [2]}}),
     "half letters": safetensors({**_entry(), "__metadata__": {"name": "\ud800"}}),
+    "half a letter as word": safetensors({"\ud800": _ENTRY}),
+    "the same key twice": safetensors(b'{"emb_params":1,' + _PLAIN[1:]),
+    "the same field twice": safetensors(_PLAIN.replace(b'{"dtype"', b'{"shape":[8,2],"dtype"')),
+    "metadata twice": safetensors(b'{"__metadata__":{},"__metadata__":{},' + _PLAIN[1:]),
+    "a gap before its tensor": safetensors(_entry(data_offsets=[4, 68]), NUMBERS + bytes(4)),
+    "a gap between tensors": safetensors(_pair(68), NUMBERS * 3),
+    "tensors that overlap": safetensors(_pair(60), NUMBERS * 2),
+    "nothing inside of something": safetensors(_pair(8, 0)),
+    "sizes that no machine has": safetensors(
+        {"emb_params": {"dtype": "F32", "shape": [0, 2**40, 2**40], "data_offsets": [0, 0]}}, b""
+    ),
+    "sizes that no machine can count": safetensors(
+        {"emb_params": {"dtype": "F32", "shape": [2**62, 4, 0], "data_offsets": [0, 0]}}, b""
+    ),
+    "a number that is not finite": safetensors(b'{"x":1e999,' + _PLAIN[1:]),
+    "a nest of five hundred": safetensors(_nested(500)),
+}
+
+LARGE_HEADERS: dict[str, Callable[[], bytes]] = {
+    "a million names": lambda: safetensors(
+        b"{" + b",".join(b'"%d":1' % n for n in range(10**6)) + b"}"
+    ),
+    "four million fractions": lambda: safetensors(b'{"a":[' + b"0.5," * 4_000_000 + b"1]}"),
+    "five million lists": lambda: safetensors(b'{"a":[' + b"[]," * 5_000_000 + b"1]}"),
+    "a number of 16 MB": lambda: safetensors(b'{"a":' + b"9" * (_M16 - 9) + b"}"),
+    "a fraction of 16 MB": lambda: safetensors(b'{"a":0.' + b"9" * (_M16 - 9) + b"}"),
+    "a name of 16 MB": lambda: safetensors(b'{"' + b"a" * (_M16 - 9) + b'":1}'),
+    "a wide name of 16 MB": lambda: safetensors(
+        b'{"' + b"a" * (_M16 - 19) + "\U0001f600".encode() + b'":1}'
+    ),
+    "spaces of 16 MB": lambda: safetensors(b'{"a":1' + b" " * (_M16 - 9) + b"}"),
+    "a header of 17 MB": lambda: safetensors(b'{"a":1' + b" " * 17 * 2**20 + b"}"),
+    "fifty thousand tensors": lambda: safetensors(
+        {f"t{n}": {**_ENTRY, "shape": [0], "data_offsets": [0, 0]} for n in range(50_000)}, b""
+    ),
+}  # fmt: skip
+
+SOUND = {
     "a canary for a name": safetensors({**_entry(), "__metadata__": {"name": "../../canary"}}),
-    "the same key twice": safetensors(b'{"emb_params":1,' + json.dumps(_entry()).encode()[1:]),
+    "metadata that is null": safetensors({**_entry(), "__metadata__": None}),
+    "a note twice": safetensors(b'{"__metadata__":{"a":"b","a":"c"},' + _PLAIN[1:]),
+    "spaces around": safetensors(b"  " + _PLAIN + b" \n\n "),
+    "the same tensor twice": safetensors(_PLAIN[:-1] + b"," + _PLAIN[1:]),
+    "something unknown in an entry": safetensors(_entry(x=[{"dtype": 1}])),
+    "a note of 15 MB": safetensors({**_entry(), "__metadata__": {"a": "[{," * 5_000_000}}),
+    "a wide note of 16 MB": safetensors(
+        {**_entry(), "__metadata__": {"a": "a" * (_M16 - 200) + "\U0001f600"}}
+    ),
+    "a name of 16 MB that no pattern tells": safetensors(
+        {"bundle_emb." + "a.string_to_param." * 800_000 + "\n": _ENTRY}
+    ),
 }
 
 OTHERS = {
@@ -307,6 +367,8 @@ def cases() -> Iterator[Case]:
     """All of these tables."""
     for what, content in HEADERS.items():
         yield broken(f"safetensors with {what}.safetensors"[:200], content, "")
+    for what, make in LARGE_HEADERS.items():
+        yield broken(f"large safetensors with {what}.safetensors", make, "")
     for what, content in SOUND.items():
         yield harmless(f"safetensors with {what}.safetensors", content)
     for what, content in OTHERS.items():

@@ -25,7 +25,7 @@ SLOWEST, MOST_MEMORY = 20.0, 512 * 2**20
 HONEST = {
     "honest.pt": torch_zip(table()),
     "old.pt": legacy(table()),
-    "honest.safetensors": containers.SOUND["something behind the end"],
+    "honest.safetensors": containers.SOUND["a canary for a name"],
     "honest.png": containers.card({"string_to_param": {"*": {"TORCHTENSOR": [[1.0]]}}}),
 }
 """Read before the watch begins."""
