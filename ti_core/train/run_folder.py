@@ -9,10 +9,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import StorageError, TrainingError
@@ -23,6 +25,8 @@ from .events import StepDone
 
 CSV_NAME = "textual_inversion_loss.csv"
 CSV_COLUMNS = ("step", "epoch", "epoch_step", "loss", "learn_rate")
+_PREVIEW = re.compile(r".+-([0-9]{6,})", re.DOTALL)
+"""Stem of a step's first preview."""
 
 
 class RunFolder:
@@ -58,14 +62,26 @@ class RunFolder:
         if resume != "latest":
             folder = Path(resume)
         else:
-            found = [p.parent for p in logging_dir.glob("*/*/settings.json")]
-            found = [p for p in found if _learns(p, group, name)]
+            found = [run.path for run, _ in cls.all_of(logging_dir, name, group)]
             if not found:
                 raise TrainingError(f"no run of {name or 'any name'} in {logging_dir} to resume")
             folder = max(found, key=lambda p: (p / "settings.json").stat().st_mtime)
         if not (folder / "settings.json").is_file():
             raise TrainingError(f"{folder} is no run folder", "it has no settings.json")
         return cls(folder)
+
+    @classmethod
+    def all_of(
+        cls, logging_dir: Path, name: str = "", group: str = "embedding"
+    ) -> Iterator[tuple[RunFolder, SettingValues]]:
+        """The runs of this name ("" for any) in the log directory, each with its settings; see
+        `find`. An old wreck, whose settings cannot be read, does not hide the others."""
+        for path in sorted(logging_dir.glob("*/*/settings.json")):
+            folder = cls(path.parent)
+            with contextlib.suppress(TrainingError):
+                settings = folder.read_settings()
+                if _learns(settings, group, name):
+                    yield folder, settings
 
     @property
     def state(self) -> Path:
@@ -82,6 +98,12 @@ class RunFolder:
         """A preview; the first of a step has no number, as in A1111."""
         suffix = f"-{number}" if number else ""
         return self.path / "images" / f"{name}-{step:06d}{suffix}.png"
+
+    def previews(self) -> list[Path]:
+        """The first preview of each step that has one, oldest step first."""
+        found = {path: _PREVIEW.fullmatch(path.stem) for path in self.path.glob("images/*.png")}
+        steps = {path: int(match[1]) for path, match in found.items() if match}
+        return sorted(steps, key=steps.__getitem__)
 
     def write_settings(self, settings: SettingValues) -> None:
         """Everything needed to start this run again."""
@@ -143,12 +165,7 @@ def _whole_lines(path: Path) -> list[str]:
     return [line.decode(errors="replace") for line in path.read_bytes().split(b"\n")[:-1]]
 
 
-def _learns(folder: Path, group: str, name: str) -> bool:
-    """Not where the settings cannot be read: an old wreck must not hide the other runs."""
-    try:
-        settings = RunFolder(folder).read_settings()
-    except TrainingError:
-        return False
+def _learns(settings: SettingValues, group: str, name: str) -> bool:
     groups = settings.get("train")
     values = groups.get(group) if isinstance(groups, dict) else None
     if not isinstance(values, dict):

@@ -115,7 +115,12 @@ def save_state(folder: Path, state: TrainState) -> Path:
 def list_states(folder: Path) -> list[Path]:
     """State files, oldest first."""
     found = [p for p in folder.glob("state-*.safetensors") if re.fullmatch(r"state-\d+", p.stem)]
-    return sorted(found, key=lambda p: int(p.stem[6:]))
+    return sorted(found, key=step_of)
+
+
+def step_of(path: Path) -> int:
+    """The step that a state file is named after."""
+    return int(path.stem.removeprefix("state-"))
 
 
 def read_state(path: Path) -> TrainState:

@@ -1,0 +1,56 @@
+"""Runs that can be resumed: what a user is offered after a crash, or the day after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..options import SettingValues
+from .run_folder import RunFolder
+from .state import list_states, step_of
+
+
+@dataclass(frozen=True)
+class ResumableRun:
+    """A run that has not made all of its steps."""
+
+    folder: RunFolder
+    name: str
+    """Of what it trains."""
+    step: int
+    """From which it would go on."""
+    max_steps: int
+    saved: float
+    """When the state of that step was written, in seconds since 1970."""
+    preview: Path | None
+    """The newest preview picture."""
+
+
+def resumable(logging_dir: Path, name: str = "", group: str = "embedding") -> list[ResumableRun]:
+    """The runs of this name ("" for any) in a log directory that can go on, newest first; `group`
+    is that of a learnable's settings, as in `RunFolder.find`.
+
+    Only names and times of state files are looked at: whether a state is whole is found out when
+    its run is resumed.
+    """
+    runs = (_resumable(*found) for found in RunFolder.all_of(logging_dir, name, group))
+    return sorted((run for run in runs if run), key=lambda run: run.saved, reverse=True)
+
+
+def _resumable(folder: RunFolder, settings: SettingValues) -> ResumableRun | None:
+    train, states = settings["train"], list_states(folder.state)
+    try:
+        most = int(train["optimizer"]["max_train_steps"])
+        name = str(settings.get("name") or train["embedding"]["token_string"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    if not states or step_of(states[-1]) >= most:
+        return None
+    try:
+        saved = states[-1].stat().st_mtime
+    except OSError:  # a run that goes on replaces its states
+        return None
+    pictures = folder.previews()
+    return ResumableRun(
+        folder, name, step_of(states[-1]), most, saved, pictures[-1] if pictures else None
+    )
