@@ -87,6 +87,15 @@ def test_settings_of_another_run_can_be_used(ti: Ti, pictures: Path) -> None:
     assert torch.equal(cat, dog)
 
 
+def test_settings_that_a_windows_editor_has_saved_are_read(ti: Ti, pictures: Path) -> None:
+    ti("train", *options(pictures))
+    settings = next(Path("textual_inversion").glob("*/my-cat/settings.json"))
+    text = settings.read_text(encoding="utf-8").replace("\n", "\r\n")
+    settings.write_bytes(text.encode("utf-16"))
+    assert ti("train", "--config_file", settings, "--token_string", "my-dog")[0] == 0
+    assert ti("train", "--resume", settings.parent, "--max_train_steps", 6)[0] == 0
+
+
 def test_debug_dataset_prints_placeholder_ids_and_trains_nothing(ti: Ti, pictures: Path) -> None:
     code, out, _ = ti(
         "train", *options(pictures, num_vectors_per_token=2), "--debug_dataset",

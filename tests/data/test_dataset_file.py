@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from pathlib import Path
 
@@ -156,6 +157,26 @@ def test_what_is_left_out_is_told_unless_it_does_nothing(folder: Path) -> None:
         "data.toml: cache_info is left out",
         "data.toml: random_crop is left out",
     ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("name", ["data.toml", "data.json"])
+def test_a_file_that_a_windows_editor_has_saved_is_read(
+    folder: Path, encoding: str, name: str
+) -> None:
+    table = {"datasets": [{"subsets": [{"image_dir": "one", "class_tokens": "猫"}]}]}
+    text = json.dumps(table) if name.endswith("json") else subset("class_tokens = '猫'")
+    (folder / name).write_bytes(text.replace("\n", "\r\n").encode(encoding))
+    (only,) = read_dataset_file(folder / name, DataConfig()).folders
+    assert only.words == "猫"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+def test_neither_a_device_nor_a_pipe_is_a_dataset_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    for path in (Path("/dev/zero"), tmp_path / "pipe.toml"):
+        with pytest.raises(ConfigError, match=r"cannot read the dataset file .*it is a "):
+            read_dataset_file(path, DataConfig())
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,21 @@ def test_blank_lines_and_comments_are_no_prompts(tmp_path: Path) -> None:
     path = tmp_path / "mine.txt"
     path.write_bytes("\ufeff# a comment\n\n  a [name]  \r\n\t\nkäse\n".encode())
     assert read_template(str(path)) == ["a [name]", "käse"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_template_that_a_windows_editor_has_saved_is_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_bytes("a [name]\r\nkäse\r\n".encode(encoding))
+    assert read_template(str(path)) == ["a [name]", "käse"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+def test_neither_a_device_nor_a_pipe_is_a_template(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.txt")
+    for path in ("/dev/zero", str(tmp_path / "pipe.txt")):
+        with pytest.raises(DataError, match=r"cannot read the prompt template .*it is a "):
+            read_template(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"# only a comment", b"\xff\xfe"])

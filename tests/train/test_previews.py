@@ -56,6 +56,17 @@ def test_a_text_file_holds_one_prompt_a_line(configure: Configure, tmp_path: Pat
     assert [(r.prompt, r.seed) for r in found] == [("a zz-thing", 7), ("b", 5)]
 
 
+def test_prompts_that_a_windows_editor_has_saved_are_read(
+    configure: Configure, tmp_path: Path
+) -> None:
+    path = tmp_path / "prompts.txt"
+    path.write_bytes("a [name] käse\r\na dog\r\n".encode("utf-16"))
+    assert [request.prompt for request in requests(configure, str(path))] == [
+        "a zz-thing käse",
+        "a dog",
+    ]
+
+
 def test_a_missing_file_is_a_data_error(configure: Configure, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"prompts\.txt"):
         requests(configure, str(tmp_path / "prompts.txt"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigError
+from ..errors import ConfigError, FileError
+from ..files.text_file import read_json
 from ..options import Checked, SettingValues, make_config, option, to_dict
 from ..train.config import OutputConfig, TrainConfig
 from .options import OptionParser
@@ -99,9 +99,9 @@ def _read_settings(path: str) -> SettingValues:
     if not path:
         return {}
     try:
-        settings = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read the settings {path}", str(error)) from error
+        settings = read_json(Path(path))
+    except FileError as error:
+        raise ConfigError(f"cannot read the settings {path}", error.why, error.fix) from error
     if not isinstance(settings, dict) or not isinstance(settings.get("train"), dict):
         raise ConfigError(f"{path} is no settings file", "it has no part 'train'")
     return settings

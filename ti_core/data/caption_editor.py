@@ -19,9 +19,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, FileError
 from ..files.atomic import storage_error, write_bytes
-from .captions import MOST_BYTES, caption_file, decode, file_words
+from ..files.regular_file import read_bytes
+from ..files.text_file import MOST_BYTES, decode
+from .captions import caption_file, file_words
 from .pictures import list_images
 
 MOST_UNDO = 100
@@ -104,8 +106,9 @@ class CaptionEditor:
         try:
             data = _content(file)
             text = file_words(image.stem) if data is None else decode(data)
-        except (OSError, ValueError) as error:
-            problem = f"cannot read {file.name}: {error}"
+        except (FileError, ValueError) as error:
+            why = error.why if isinstance(error, FileError) else str(error)
+            problem = f"cannot read {file.name}: {why}"
             return CaptionEntry(image, file, "", True, _version(data), problem)
         return CaptionEntry(image, file, text, data is not None, _version(data))
 
@@ -188,11 +191,8 @@ class CaptionEditor:
 
 
 def _content(file: Path) -> bytes | None:
-    """The bytes of a regular file (of a huge one, enough to refuse it); None when there is none."""
-    if not file.is_file():
-        return None
-    with file.open("rb") as opened:
-        return opened.read(MOST_BYTES + 1)
+    """The bytes of a file; None when there is none. Raises FileError."""
+    return read_bytes(file, MOST_BYTES) if file.is_file() else None
 
 
 def _version(data: bytes | None) -> str:
@@ -210,8 +210,8 @@ def _require_version(file: Path, version: str) -> bytes | None:
     """The file's content. Raises DataError when it is of another version."""
     try:
         data = _content(file)
-    except OSError as error:
-        raise storage_error(file, error) from error
+    except FileError as error:
+        raise DataError(f"{file.name} is not written", error.why, error.fix) from error
     if _version(data) != version:
         raise DataError(
             f"{file.name} is not written", "it has changed since it was read", "read it again"

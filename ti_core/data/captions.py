@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import CaptionError, ConfigError, setting
+from ..errors import CaptionError, ConfigError, FileError, setting
+from ..files.text_file import read_text
 
 _LEADING_NUMBER = re.compile(r"^[-\d]+\s*")
 """A1111 drops the running number that its preprocessing puts first."""
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
 FALLBACK = ".caption"
 """kohya's ending of caption files."""
-MOST_BYTES = 1_000_000
-"""A caption file larger than this is something else."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +42,7 @@ def read_caption(
     """
     beside = caption_file(image, extension)
     if _is_there(beside):
-        text = read_text(beside)
+        text = caption_text(beside)
         return Caption(text.partition("\n")[0].strip() if first_line else text, from_file=True)
     if words:
         return Caption(words, from_file=False, from_folder=True)
@@ -70,31 +63,14 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def read_text(path: Path) -> str:
+def caption_text(path: Path) -> str:
     """The text of a caption file, without white space around it (A1111 kept the trailing newline,
     a defect). Raises CaptionError for a file that is not text."""
     try:
-        with path.open("rb") as file:
-            return decode(file.read(MOST_BYTES + 1)).strip()
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise CaptionError(f"cannot read the caption {path.name}", why) from error
-    except ValueError as error:
-        raise CaptionError(
-            f"cannot read the caption {path.name}", str(error), "save it as UTF-8 text"
-        ) from error
-
-
-def decode(data: bytes) -> str:
-    """The text in the bytes of a caption file: UTF-8 with or without a mark at the start, or
-    UTF-16 with one (Windows' "Unicode"). Raises ValueError (UnicodeDecodeError is one)."""
-    if len(data) > MOST_BYTES:
-        raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
-    text = data.decode(encoding).removeprefix("\ufeff")
-    if "\0" in text:
-        raise ValueError("it holds NUL characters: UTF-16 or UTF-32 without a mark, or no text")
-    return text
+        return read_text(path).strip()
+    except FileError as error:
+        what = f"cannot read the caption {path.name}"
+        raise CaptionError(what, error.why, error.fix) from error
 
 
 def file_words(stem: str, regex: str = "", join: str = " ") -> str:

@@ -8,21 +8,20 @@ what was typed. Ours besides kohya's: `prompt_template`, `template_choice`, `res
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import ConfigError
+from ..errors import ConfigError, FileError
 from ..events import Notice
+from ..files.text_file import read_json, read_text
 from ..options import SettingValues, from_dict, leaves, nearest, to_dict
 from .config import DataConfig
 from .folder import Folders, Subset, require_training, with_caption_lines
 
 T = TypeVar("T")
 Number = TypeVar("Number", int, float)
-_MOST_BYTES = 1_000_000
 _LEFT_OUT: dict[str, object] = {
     "cache_info": False,
     "caption_dropout_every_n_epochs": 0,
@@ -69,16 +68,13 @@ def read_dataset_file(path: Path, config: DataConfig) -> Folders:
 
 
 def _read(path: Path) -> SettingValues:
+    what = f"cannot read the dataset file {path}"
     try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
-            raise ValueError(f"it has more than {_MOST_BYTES:,} bytes")
-        text = data.decode("utf-8-sig")
-        table = _toml(text) if path.suffix.lower() == ".toml" else json.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"cannot read the dataset file {path}", why) from error
+        table = _toml(read_text(path)) if path.suffix.lower() == ".toml" else read_json(path)
+    except FileError as error:
+        raise ConfigError(what, error.why, error.fix) from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(what, str(error)) from error
     return _table(table, "the file", path)
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import DataError
+from ..errors import DataError, FileError
+from ..files.text_file import read_text
 from ..port.prompt import find_triggers
 
 SHIPPED_FOLDER = Path(__file__).parent / "templates_shipped"
@@ -19,19 +20,19 @@ def read_template(name_or_path: str) -> list[str]:
     """The lines of a template: one of `SHIPPED` (with or without `.txt`) or a text file.
 
     Blank lines and lines that start with `#` are left out.
-    Raises DataError when there is no such file, it is not UTF-8 text, or has no line.
+    Raises DataError when there is no such file, it is not text, or has no line.
     """
     stem = name_or_path.removesuffix(".txt")
     path = SHIPPED_FOLDER / f"{stem}.txt" if stem in SHIPPED else Path(name_or_path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except FileError as error:
         raise DataError(
             f"cannot read the prompt template {name_or_path}",
-            getattr(error, "strerror", None) or str(error),
-            f"give a text file, or one of {', '.join(SHIPPED)}",
+            error.why,
+            f"give a UTF-8 text file, or one of {', '.join(SHIPPED)}",
         ) from error
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [line.strip() for line in text.split("\n")]
     lines = [line for line in lines if line and not line.startswith("#")]
     if not lines:
         raise DataError(f"the prompt template {name_or_path} has no lines")

@@ -17,10 +17,13 @@ from typing import Any, NamedTuple
 from .. import __version__
 from ..errors import FileError
 from .atomic import write_bytes
+from .regular_file import read_bytes
 
 _FORMAT = b"textual-inversion-library"
 _VERSION = f"1/{__version__}".encode()
 """Of the format and of the program: a newer one may read what an older one passed over."""
+_MOST_BYTES = 2**28
+"""About half a million files."""
 
 
 class Facts(NamedTuple):
@@ -78,12 +81,12 @@ def load_index(path: Path) -> Index:
 
     Raises FileError if it is damaged.
     """
-    try:
-        head, _, body = path.read_bytes().partition(b"\n")
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except OSError as error:
-        raise FileError(f"the index {path} cannot be read", str(error)) from error
+    try:
+        head, _, body = read_bytes(path, _MOST_BYTES).partition(b"\n")
+    except FileError as error:
+        raise FileError(f"the index {path} cannot be read", error.why) from error
     words = head.split(b" ")
     if len(words) == 3 and words[0] == _FORMAT and words[1] != _VERSION:
         return {}

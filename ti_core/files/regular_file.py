@@ -39,6 +39,23 @@ def open_regular(path: Path) -> BinaryIO:
     return file
 
 
+def read_bytes(path: Path, most: int) -> bytes:
+    """All of a regular file of at most `most` bytes; no more than that comes into memory.
+
+    Raises FileError as `open_regular` does, and for a larger file.
+    """
+    try:
+        with open_regular(path) as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise FileError(f"cannot read {path}", error.strerror or str(error)) from error
+    if data is None:  # a file of the kernel that has nothing to say yet
+        raise FileError(f"cannot read {path}", "it does not answer", "check the path")
+    if len(data) > most:
+        raise FileError(f"cannot read {path}", f"it has more than {most:,} bytes", "check the path")
+    return data
+
+
 def _require_regular(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "no regular file")

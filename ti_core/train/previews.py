@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..data.templates import fill
-from ..errors import ConfigError, DataError, setting
+from ..errors import ConfigError, DataError, FileError, setting
+from ..files.text_file import read_text
 from ..port.session import PreviewRequest, TextOptions
 from .config import BaseTrainConfig
 
@@ -38,9 +39,10 @@ def _lines(text: str) -> list[str]:
     if path.suffix != ".txt":
         return [text]
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read the preview prompts {text}", str(error)) from error
+        lines = read_text(path).split("\n")
+    except FileError as error:
+        what = f"cannot read the preview prompts {text}"
+        raise DataError(what, error.why, error.fix) from error
     return [line for line in lines if line.strip() and not line.startswith("#")]
 
 

@@ -17,9 +17,11 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..errors import StorageError, TrainingError
+from ..errors import FileError, StorageError, TrainingError
 from ..events import Event
 from ..files.atomic import make_folder, storage_error, write_bytes
+from ..files.regular_file import read_bytes
+from ..files.text_file import read_json
 from ..options import SettingValues
 from .events import StepDone
 
@@ -27,6 +29,8 @@ CSV_NAME = "textual_inversion_loss.csv"
 CSV_COLUMNS = ("step", "epoch", "epoch_step", "loss", "learn_rate")
 _PREVIEW = re.compile(r".+-([0-9]{6,})", re.DOTALL)
 """Stem of a step's first preview."""
+_MOST_LOG_BYTES = 2**30
+"""Some five million steps."""
 
 
 class RunFolder:
@@ -113,11 +117,11 @@ class RunFolder:
     def read_settings(self) -> SettingValues:
         """What `write_settings` wrote. Raises TrainingError when it is damaged."""
         try:
-            settings = json.loads((self.path / "settings.json").read_text(encoding="utf-8"))
-            if not isinstance(settings, dict):
-                raise ValueError("not an object")
-        except (OSError, ValueError) as error:
-            raise TrainingError(f"cannot read {self.path / 'settings.json'}", str(error)) from error
+            settings = read_json(self.path / "settings.json")
+        except FileError as error:
+            raise TrainingError(error.what, error.why, error.fix) from error
+        if not isinstance(settings, dict):
+            raise TrainingError(f"cannot read {self.path / 'settings.json'}", "it is not an object")
         return settings
 
     def record(self, event: Event, csv_every: int = 10) -> None:
@@ -162,7 +166,10 @@ class RunFolder:
 def _whole_lines(path: Path) -> list[str]:
     """A line without its end was being written when the power went. Only \\n ends a line:
     a prompt may hold the other signs that `str.splitlines` takes for one."""
-    return [line.decode(errors="replace") for line in path.read_bytes().split(b"\n")[:-1]]
+    return [
+        line.decode(errors="replace")
+        for line in read_bytes(path, _MOST_LOG_BYTES).split(b"\n")[:-1]
+    ]
 
 
 def _learns(settings: SettingValues, group: str, name: str) -> bool:

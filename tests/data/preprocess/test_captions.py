@@ -67,7 +67,7 @@ def test_a_caption_that_is_no_text_skips_its_picture_and_says_so(tmp_path: Path)
     put(tmp_path / "in" / "a.png")
     (tmp_path / "in" / "a.txt").write_bytes(b"\xff\xff\xff")
     run = Run(tmp_path, config(existing_caption="copy"))
-    assert "decode" in run.reasons["a.png"]
+    assert "not UTF-8 text" in run.reasons["a.png"]
     assert run.names() == []
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from ...errors import ConfigError, setting
-from ..captions import caption_file, read_text
+from ..captions import caption_file, caption_text
 from .config import CaptionConfig, ExistingCaption
 
 Describer = Callable[[Image.Image, Path], str]
@@ -54,7 +54,7 @@ def tagger(config: CaptionConfig) -> Describer:
 
     def describe(image: Image.Image, source: Path) -> str:
         path = folder / f"{source.stem}.txt"
-        return tidy_tags(read_text(path), config) if isfile(path) else ""
+        return tidy_tags(caption_text(path), config) if isfile(path) else ""
 
     return describe
 
@@ -80,7 +80,7 @@ def existing_caption(source: Path, action: ExistingCaption) -> str:
     if action == "ignore":
         return ""
     path = caption_file(source)
-    return read_text(path) if isfile(path) else ""
+    return caption_text(path) if isfile(path) else ""
 
 
 def combine_captions(new: str, existing: str, action: ExistingCaption) -> str:

@@ -1,0 +1,61 @@
+"""Text files of strangers: regular ones of limited size, in UTF-8 or in UTF-16 with a mark.
+
+Every text that is read goes through here: templates, prompts, captions, dataset files, settings and
+configurations of models. `tests/repo/test_reading.py` holds the code to that.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from pathlib import Path
+
+from ..errors import FileError
+from .regular_file import read_bytes
+
+MOST_BYTES = 1_000_000
+"""What people write is smaller."""
+_MARKS = (
+    (codecs.BOM_UTF8, "UTF-8"),
+    (codecs.BOM_UTF16_LE, "UTF-16-LE"),
+    (codecs.BOM_UTF16_BE, "UTF-16-BE"),
+)
+
+
+def read_text(path: Path, most: int = MOST_BYTES) -> str:
+    r"""The text of a file of at most `most` bytes, its lines ended by `\n` alone.
+
+    Raises FileError for what is missing, larger, not a regular file, or not text that `decode`
+    knows.
+    """
+    try:
+        text = decode(read_bytes(path, most))
+    except ValueError as error:
+        raise FileError(f"cannot read {path}", str(error), "save it as UTF-8 text") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_json(path: Path, most: int = MOST_BYTES) -> object:
+    """The value in a JSON file of at most `most` bytes. Raises FileError as `read_text` does, and
+    for what is not JSON."""
+    text = read_text(path, most)
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise FileError(f"cannot read {path}", "its values are nested too deeply") from error
+    except ValueError as error:
+        raise FileError(f"cannot read {path}", f"it is not JSON ({error})") from error
+
+
+def decode(data: bytes) -> str:
+    """The text in the bytes of a file: UTF-8 with or without a mark at the start, or UTF-16 with
+    one (Windows' "Unicode"). Raises ValueError for other encodings and for NUL characters."""
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "UTF-8")
+    try:
+        text = data.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        at = f"byte 0x{data[error.start]:02x} at offset {error.start}"
+        raise ValueError(f"it is not {encoding} text ({at})") from error
+    if "\0" in text:
+        raise ValueError("it holds NUL: UTF-32, UTF-16 without a mark at its start, or no text")
+    return text
