@@ -15,6 +15,8 @@ from ti_core.families import (
     LatentFormat,
     by_encoders,
     by_widths,
+    kind_of,
+    label_of,
 )
 
 
@@ -31,6 +33,31 @@ def test_what_belongs_to_no_family_is_not_found() -> None:
     assert by_widths([768, 768]) is None
     with pytest.raises(UnsupportedModelError, match=r"clip_l, t5.*SD 1\.x, SD 2\.x or SDXL"):
         by_encoders(["clip_l", "t5"])
+
+
+@pytest.mark.parametrize(
+    ("widths", "label"),
+    [
+        ({"emb_params": 768}, "SD 1.x"),
+        ({"emb_params": 768, "emb_params_out": 768}, "SD 1.x"),
+        ({"clip_l": 768, "clip_g": 1280}, "SDXL"),
+        ({"emb_params": 1280}, "half of SDXL, or LDM"),
+        ({"clip_l": 768, "t5xxl": 4096}, "Flux.1"),
+        ({"t5xxl": 4096, "t5xxl_out": 4096}, "Chroma, PixArt, Mochi or LTX-Video"),
+        ({"t5xxl": 1024}, "Cosmos"),
+        ({"clip_l": 768, "clip_g": 1280, "t5xxl": 4096}, "SD 3"),
+        ({"clip_g": 1280, "t5xxl": 4096}, "part of SD 3 or HiDream"),
+        ({"qwen3_06b": 1024}, "Anima"),
+        ({"mistral3_24b": 3072}, "Ernie-Image"),
+        ({"mistral3_24b": 5120}, "Flux.2 dev"),
+        ({"t5xxl": 768}, ""),
+        ({"emb_params": 4096}, ""),
+    ],
+)
+def test_tables_tell_the_models_that_they_are_for(widths: dict[str, int], label: str) -> None:
+    assert label_of(widths) == label
+    kind = kind_of(widths)
+    assert kind is None or kind.label == label
 
 
 def test_the_release_follows_the_prediction() -> None:

@@ -3,12 +3,13 @@
 A `Family` holds what full-size checkpoints of one kind have in common. What a loaded checkpoint
 says about itself is in `port.session.ModelFacts`, and may differ: reduced networks have other
 widths, and a file can state its own latent scale. A new family is one more record in `FAMILIES`.
+Models that cannot be trained here, but whose embeddings are read and written, are in `OTHERS`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -160,13 +161,67 @@ SDXL = Family(
 """`kept` was counted with torch's saved_tensors_hooks on diffusers' U-Nets, 512 to 1024 pixels,
 with an attention that keeps no matrix of weights. It grows with the pixels: within 4 %."""
 
+
+@dataclass(frozen=True)
+class OtherModels:
+    """Models that cannot be trained here: what an embedding for them holds."""
+
+    id: str
+    """The model's; that of the text encoder where several models share it."""
+    label: str
+    """For people."""
+    widths: dict[str, int]
+    """Key that ComfyUI looks for (its `embedding_key`, or the encoder's name where ComfyUI takes
+    no embeddings for it) → vector width."""
+
+
+OTHERS = (
+    OtherModels("sd3", "SD 3", {"clip_l": 768, "clip_g": 1280, "t5xxl": 4096}),
+    OtherModels("flux1", "Flux.1", {"clip_l": 768, "t5xxl": 4096}),
+    OtherModels("t5xxl", "Chroma, PixArt, Mochi or LTX-Video", {"t5xxl": 4096}),
+    OtherModels("cosmos", "Cosmos", {"t5xxl": 1024}),
+    OtherModels("hunyuan-video", "HunyuanVideo", {"clip_l": 768, "llama": 4096}),
+    OtherModels(
+        "hidream", "HiDream", {"clip_l": 768, "clip_g": 1280, "t5xxl": 4096, "llama": 4096}
+    ),
+    OtherModels("flux2-dev", "Flux.2 dev", {"mistral3_24b": 5120}),
+    OtherModels("ernie-image", "Ernie-Image", {"mistral3_24b": 3072}),
+    OtherModels("qwen3_4b", "Flux.2 Klein 4B or Z-Image", {"qwen3_4b": 2560}),
+    OtherModels("qwen3_8b", "Flux.2 Klein 9B", {"qwen3_8b": 4096}),
+    OtherModels("anima", "Anima", {"qwen3_06b": 1024}),
+    OtherModels("qwen3vl_4b", "Krea 2 or Ideogram 4", {"qwen3vl_4b": 2560}),
+    OtherModels("qwen3vl_8b", "Krea 2 or Ideogram 4", {"qwen3vl_8b": 4096}),
+    OtherModels("qwen25_7b", "Qwen-Image or Kandinsky 5", {"qwen25_7b": 3584}),
+    OtherModels("qwen25_3b", "OmniGen 2", {"qwen25_3b": 2048}),
+    OtherModels("qwen3_2b", "Ovis", {"qwen3_2b": 2048}),
+    OtherModels("gemma2_2b", "Lumina 2 or Sana", {"gemma2_2b": 2304}),
+    OtherModels("gemma3_4b", "Lumina 2", {"gemma3_4b": 2560}),
+    OtherModels("gemma3_12b", "LTX-Video 2", {"gemma3_12b": 3840}),
+    OtherModels("umt5xxl", "Wan", {"umt5xxl": 4096}),
+    OtherModels("pile_t5xl", "AuraFlow", {"pile_t5xl": 2048}),
+)
+"""As ComfyUI 0.33's text encoders, and OneTrainer's and diffusers' savers, have them."""
+
 FAMILIES = {family.id: family for family in (SD1, SD2, SDXL)}
 """id → family."""
 SIDE_STEP = math.lcm(*(family.latent.stride for family in FAMILIES.values()))
 """Sides of pictures in pixels are multiples of this, so that every family can encode them."""
 SUPPORTED = " or ".join((", ".join(f.label for f in (SD1, SD2)), SDXL.label))
 ENCODER_KEYS = tuple(dict.fromkeys(key for one in FAMILIES.values() for key in one.widths))
-"""Keys of all text encoders; those of one family in its order."""
+"""Keys of all text encoders that can be trained with; those of one family in its order."""
+OTHER_KEYS = tuple(
+    dict.fromkeys(key for one in OTHERS for key in one.widths if key not in ENCODER_KEYS)
+)
+"""Keys of the text encoders of other models."""
+OTHER_NAMES = {"t5": "t5xxl", "gemma": "gemma2_2b", "ministral3_3b": "mistral3_24b"}
+"""What OneTrainer and diffusers (`t5`, `gemma`), and ComfyUI's own class of the smaller Mistral,
+call an encoder → the key that ComfyUI looks for."""
+OUTPUT = "_out"
+"""Behind a key: OneTrainer's vectors for the encoder's output, which no other program can use."""
+WORDS = ("t5", "gemma", "llama")
+"""Names of encoders that somebody may give to a cat."""
+WIDEST_CLIP = max(width for family in FAMILIES.values() for width in family.widths.values())
+"""Numbers in a vector of CLIP-G. T5-XXL, Gemma and Llama are wider."""
 
 
 def by_encoders(keys: Iterable[str]) -> Family:
@@ -186,6 +241,29 @@ def by_widths(widths: Iterable[int]) -> Family | None:
     wanted = sorted(widths)
     found = (one for one in FAMILIES.values() if sorted(one.widths.values()) == wanted)
     return next(found, None)
+
+
+def kind_of(widths: Mapping[str, int]) -> Family | OtherModels | None:
+    """The models that an embedding is for: key of each table → its width; None: not known.
+
+    A table that names no encoder ("emb_params", or one that CLIP's keys name alone) is told by its
+    width. OneTrainer's tables for an encoder's output (`…_out`) do not count.
+    """
+    inputs = {key: width for key, width in widths.items() if not key.endswith(OUTPUT)}
+    if not set(inputs) & set(OTHER_KEYS):
+        return by_widths(inputs.values())
+    return next((one for one in OTHERS if one.widths == inputs), None)
+
+
+def label_of(widths: Mapping[str, int]) -> str:
+    """As `kind_of`, for people; a part of what some models need is called so; "" for unknown."""
+    kind = kind_of(widths)
+    if kind is not None:
+        return kind.label
+    if list(widths.values()) == [SDXL.encoders[1].width]:
+        return f"half of {SDXL.label}, or LDM"
+    whole = [one.label for one in OTHERS if widths.items() <= one.widths.items()]
+    return f"part of {' or '.join(whole)}" if whole else ""
 
 
 def by_architecture(architecture: str) -> Family | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import safetensors.torch
 import torch
 from PIL import Image
 
@@ -167,3 +168,49 @@ def test_a_pickle_that_wants_to_run_code_is_refused(
     assert capsys.readouterr().err.startswith("ti: ")
     assert not Path("ran").exists()
     assert list(tmp_path.iterdir()) == [bad]
+
+
+def flux(path: Path) -> None:
+    """OneTrainer's and diffusers' key for T5."""
+    tables = {"clip_l": torch.ones(2, 768), "t5": torch.ones(2, 4096)}
+    safetensors.torch.save_file(tables, path)
+
+
+def test_no_table_is_left_out_without_being_told_to(ti: Ti, tmp_path: Path) -> None:
+    flux(tmp_path / "cat.safetensors")
+    code, _, error = ti("convert", str(tmp_path / "cat.safetensors"), "--to", "bin")
+    assert code == 1
+    assert "this embedding has clip_l and t5xxl" in error
+    out = tmp_path / "all.safetensors"
+    assert ti("convert", str(tmp_path / "cat.safetensors"), "--out", str(out))[0] == 0
+    assert set(safetensors.torch.load_file(out)) == {"clip_l", "t5xxl"}
+    assert "Flux.1" in ti("inspect", str(out))[1]
+
+
+def test_tables_are_left_out_by_their_keys(ti: Ti, tmp_path: Path) -> None:
+    flux(tmp_path / "cat.safetensors")
+    source, out = str(tmp_path / "cat.safetensors"), tmp_path / "l.safetensors"
+    assert "has no table 't5'" in ti("convert", source, "--out", str(out), "--drop", "t5")[2]
+    assert (
+        "nothing would be left" in ti("convert", source, "--drop", "clip_l,t5xxl", "--to", "pt")[2]
+    )
+    assert ti("convert", source, "--out", str(out), "--drop", "t5xxl")[0] == 0
+    assert set(safetensors.torch.load_file(out)) == {"emb_params"}
+    found = read_embedding(out).metadata
+    assert found["modelspec.architecture"] == "stable-diffusion-v1/textual-inversion"
+
+
+def test_scaling_and_merging_keep_every_table(ti: Ti, tmp_path: Path) -> None:
+    flux(tmp_path / "cat.safetensors")
+    source, out = str(tmp_path / "cat.safetensors"), str(tmp_path / "half.safetensors")
+    assert ti("scale", source, "--factor", "0.5", "--out", out)[0] == 0
+    both = str(tmp_path / "both.safetensors")
+    assert (
+        ti("merge", "cat + half", "--textual_inversion_embeddings", source, out, "--out", both)[0]
+        == 0
+    )
+    tables = safetensors.torch.load_file(both)
+    assert {key: float(rows.mean()) for key, rows in tables.items()} == {
+        "clip_l": 1.5,
+        "t5xxl": 1.5,
+    }

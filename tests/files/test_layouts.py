@@ -62,7 +62,6 @@ def test_an_embedding_of_one_encoder_is_recognised(content: object, name: str) -
     term = only(content)
     assert term.name == name
     assert same(term.tables, emb_params=L)
-    assert not term.left_out
 
 
 @pytest.mark.parametrize(
@@ -80,21 +79,32 @@ def test_an_sdxl_embedding_is_recognised(content: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "left_out"),
+    ("content", "keys"),
     [
         (
             {"clip_l": L, "clip_g": G, "clip_l_out": L, "clip_g_out": G},
-            {"clip_l_out", "clip_g_out"},
+            "clip_l clip_g clip_l_out clip_g_out",
         ),
-        ({"clip_l": L, "clip_g": G, "t5xxl": T5}, {"t5xxl"}),
-        ({"clip_l": L, "t5": T5, "t5_out": T5}, {"t5", "t5_out"}),
-        ({"emp_params": L, "emp_params_out": L}, {"emp_params_out"}),
+        ({"clip_l": L, "clip_g": G, "t5xxl": T5}, "clip_l clip_g t5xxl"),
+        ({"clip_l": L, "t5": T5, "t5_out": T5}, "clip_l t5xxl t5xxl_out"),
+        ({"emp_params": L, "emp_params_out": L}, "emb_params emb_params_out"),
+        ({"clip_l": L, "clip_l_out": L}, "emb_params emb_params_out"),
+        ({"llama": T5, "clip_l": L}, "llama clip_l"),
+        ({"t5": torch.ones(2, 4096)}, "t5xxl"),
+        ({"gemma": torch.ones(2, 2304), "gemma_out": L}, "gemma2_2b gemma2_2b_out"),
+        ({"qwen3_4b": torch.ones(2, 2560)}, "qwen3_4b"),
+        ({"t5xxl": L}, "t5xxl"),
+        ({"bundle_emb.a.t5": torch.ones(2, 4096), "bundle_emb.a.clip_l": L}, "t5xxl clip_l"),
     ],
-)
-def test_tables_that_are_not_used_are_noticed(content: Any, left_out: set[str]) -> None:
-    term = only(content)
-    assert set(term.left_out) == left_out
-    assert not left_out & set(term.tables)
+)  # fmt: skip
+def test_every_table_is_kept_under_the_key_that_comfyui_looks_for(content: Any, keys: str) -> None:
+    assert list(only(content).tables) == keys.split()
+
+
+@pytest.mark.parametrize("word", ["t5", "gemma", "llama"])
+def test_a_cat_may_be_called_like_a_text_encoder(word: str) -> None:
+    term = only({word: L})
+    assert (term.name, list(term.tables)) == (word, ["emb_params"])
 
 
 # --- several embeddings -----------------------------------------------------------------------
@@ -137,8 +147,7 @@ def test_what_is_bundled_with_a_lora_is_found_under_its_name() -> None:
     a, cat, xl = terms
     assert (a.name, cat.name, xl.name) == ("a", "my.cat", "xl")
     assert same(a.tables, emb_params=L)
-    assert same(xl.tables, clip_l=L, clip_g=G)
-    assert set(xl.left_out) == {"clip_l_out"}
+    assert same(xl.tables, clip_l=L, clip_g=G, clip_l_out=L)
 
 
 def test_several_words_in_one_bundle_keep_their_own() -> None:
@@ -174,8 +183,10 @@ def test_any_tokens_of_one_width_are_terms(names: set[str], count: int) -> None:
         ({"a": L, "b": G}, "2 tensors"),
         ({"a": L, "b": L.long()}, "2 tensors"),
         ({"a": L, "b": torch.ones(1, 2, 3)}, "2 tensors"),
-        ({"clip_l_out": L, "clip_g_out": G}, "OneTrainer's outputs"),
-        ({"t5": torch.ones(2, 4096)}, "other models"),
+        ({"clip_l_out": L, "clip_g_out": G}, "for the output of text encoders"),
+        ({"t5_out": torch.ones(2, 4096)}, "for the output of text encoders"),
+        ({"t5": torch.ones(2, 4096), "t5xxl": torch.ones(2, 4096)}, "two tables for one"),
+        ({"emb_params": L, "emp_params": L}, "two tables for one"),
         ({"state_dict": {"a": L}}, "a checkpoint"),
         ({768: [L], 320: [L]}, "a hypernetwork"),
         ({"lora_unet_a.lora_up.weight": L, "lora_unet_a.lora_down.weight": L}, "a LoRA"),
@@ -212,4 +223,6 @@ def test_any_content_is_recognised_or_refused_and_never_crashes(content: object)
         return
     assert terms
     keys = {frozenset(term.tables) for term in terms}
-    assert keys <= {frozenset({"emb_params"}), frozenset({"clip_l", "clip_g"})}
+    known = {"emb_params", "clip_l", "clip_g"}
+    assert all({key.removesuffix("_out") for key in each} <= known for each in keys)
+    assert all(not all(key.endswith("_out") for key in each) for each in keys)

@@ -22,8 +22,9 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from ti_core.errors import EmbeddingError, FileError, UnsafeFileError
+from ti_core.families import OTHERS, OtherModels, kind_of
 from ti_core.files import reading, torch_pickle
-from ti_core.files.embedding import Embedding, for_encoders
+from ti_core.files.embedding import Embedding, for_encoders, widths_of
 from ti_core.files.formats import FORMATS
 from ti_core.files.reading import read_embedding, read_embeddings, read_pair, sibling
 from ti_core.files.writing import write_embedding
@@ -96,8 +97,7 @@ def invoke(path: Path, rows: Tensor) -> None:
 
 def one_trainer(path: Path, rows: Tensor) -> None:
     """OneTrainer 2025, StableDiffusionEmbeddingSaver: the key is spelled so."""
-    content = {"emp_params": rows, "emp_params_out": rows + 1}
-    safetensors.torch.save_file(content, path, metadata={"ot_branch": "master"})
+    safetensors.torch.save_file({"emp_params": rows}, path, metadata={"ot_branch": "master"})
 
 
 def ai_toolkit(path: Path, rows: Tensor) -> None:
@@ -212,11 +212,46 @@ def test_the_notes_of_ai_toolkit_are_understood(tmp_path: Path) -> None:
     assert "ti.base_model" not in found.metadata
 
 
-def test_vectors_for_the_encoders_output_are_reported_not_used(tmp_path: Path) -> None:
-    one_trainer(tmp_path / "cat", L)
-    found = read_embedding(tmp_path / "cat")
-    assert found.metadata["ti.left_out"] == "emp_params_out 2 × 768"
-    assert found.metadata["ot_branch"] == "master"
+def test_vectors_for_the_encoders_output_are_kept(tmp_path: Path) -> None:
+    content = {"emp_params": L, "emp_params_out": L + 1}  # OneTrainer's "output embedding"
+    safetensors.torch.save_file(content, tmp_path / "cat")
+    found = read_embedding(tmp_path / "cat").vectors
+    assert torch.equal(found["emb_params"], L)
+    assert torch.equal(found["emb_params_out"], L + 1)
+
+
+def flux(path: Path, rows: Tensor) -> None:
+    """OneTrainer's FluxEmbeddingSaver and diffusers' advanced Flux script: the key is `t5`."""
+    safetensors.torch.save_file({"clip_l": rows, "t5": torch.ones(len(rows), 4096)}, path)
+
+
+@pytest.mark.parametrize(("format", "ending"), [
+    ("safetensors", ".safetensors"), ("pt", ".pt"), ("kohya", ".pt"), ("png", ".png"),
+])  # fmt: skip
+def test_a_flux_embedding_makes_the_round_trip_under_comfyuis_keys(
+    tmp_path: Path, format: str, ending: str
+) -> None:
+    flux(tmp_path / "cat", L)
+    write_embedding(tmp_path / f"out{ending}", read_embedding(tmp_path / "cat"), format)
+    found = read_embedding(tmp_path / f"out{ending}").vectors
+    assert torch.equal(found["clip_l"], L)
+    assert torch.equal(found["t5xxl"], torch.ones(len(L), 4096))
+    assert set(found) == {"clip_l", "t5xxl"}
+
+
+@pytest.mark.parametrize("kind", OTHERS, ids=lambda kind: "-".join(kind.widths))
+def test_comfyui_finds_every_table_that_we_write(tmp_path: Path, kind: OtherModels) -> None:
+    """Its rule (`load_embed`): the encoder's key, else the first tensor of the file."""
+    names = {"t5xxl": "t5", "gemma2_2b": "gemma"}
+    widths = {names.get(k, k) if w > 1280 else k: w for k, w in kind.widths.items()}
+    theirs = {key: torch.full((2, width), 0.5) for key, width in widths.items()}
+    safetensors.torch.save_file(theirs, tmp_path / "theirs.safetensors")
+    found = read_embedding(tmp_path / "theirs.safetensors")
+    assert kind_of(widths_of(found.vectors)) in OTHERS
+    write_embedding(tmp_path / "ours.safetensors", found)
+    written = safetensors.torch.load_file(tmp_path / "ours.safetensors")
+    assert {key: written[key].shape[1] for key in kind.widths} == kind.widths
+    assert len(written) == len(kind.widths)
 
 
 def test_halves_of_letters_in_names_and_notes_do_not_reach_anybody(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_sdxl_comes_back_from_every_format_that_can_hold_it(
 
 
 def test_a_format_for_one_text_encoder_refuses_two_and_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(EmbeddingError, match=r"has two \(SDXL\).*write .safetensors"):
+    with pytest.raises(EmbeddingError, match=r"has clip_l and clip_g.*write .safetensors"):
         write_embedding(tmp_path / "cat.bin", described(HALVES, SDXL), "bin")
     assert list(tmp_path.iterdir()) == []
 
@@ -81,6 +81,10 @@ def test_a_name_that_other_programs_use_for_tables_makes_the_round_trip_as_bin(
 def test_a_name_under_which_no_reader_would_find_it_is_refused_as_bin(tmp_path: Path) -> None:
     with pytest.raises(EmbeddingError, match="choose another name or format"):
         write_embedding(tmp_path / "c.bin", Embedding("clip_l_out", {"emb_params": ROWS}), "bin")
+    with pytest.raises(EmbeddingError, match="'qwen3_4b' means the table of a text encoder"):
+        write_embedding(tmp_path / "c.bin", Embedding("qwen3_4b", {"emb_params": ROWS}), "bin")
+    with pytest.raises(EmbeddingError, match="one CLIP, and this embedding has t5xxl"):
+        write_embedding(tmp_path / "c.bin", Embedding("c", {"t5xxl": ROWS}), "bin")
     assert list(tmp_path.iterdir()) == []
 
 

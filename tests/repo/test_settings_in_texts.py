@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ti_core.cli.collection import CollectionConfig
+from ti_core.cli.convert import ConvertConfig
 from ti_core.cli.standalone import ModelConfig
 from ti_core.data.preprocess.config import PreprocessConfig
 from ti_core.options import leaves
@@ -17,7 +18,7 @@ from ti_core.train.config import TrainConfig
 
 from ..errors import ROOT
 
-KINDS = (TrainConfig, PreprocessConfig, ModelConfig, CollectionConfig)
+KINDS = (TrainConfig, PreprocessConfig, ModelConfig, CollectionConfig, ConvertConfig)
 KNOWN = {path[-1] for kind in KINDS for path, _ in leaves(kind)}
 FLAG = re.compile(r"(?<![\w-])--[a-z]\w+")
 OF_OTHERS = ("--fp32", "--listen", "--token")

@@ -31,6 +31,11 @@ class ConvertConfig(Checked):
     second: str = option(
         "", "the other half of an SDXL embedding that diffusers' script wrote", label="Second file"
     )
+    drop: str = option(
+        "",
+        "tables to leave out, by their keys (see ti inspect): t5xxl, or clip_l_out,t5xxl_out",
+        label="Tables to leave out",
+    )
     picture: str = option("", "the picture that a card (png) shows", label="Picture")
 
 
@@ -66,10 +71,12 @@ def _is_file_name(out: str) -> bool:
 
 def _read(path: Path, config: ConvertConfig) -> Embedding:
     from ..files.reading import read_embedding, read_pair
+    from ..tools.making import without_tables
 
-    if config.second:
-        return read_pair(path, Path(config.second))
-    return read_embedding(path, config.term or None)
+    second, term = config.second, config.term or None
+    found = read_pair(path, Path(second)) if second else read_embedding(path, term)
+    dropped = [key.strip() for key in config.drop.split(",") if key.strip()]
+    return without_tables(found, dropped) if dropped else found
 
 
 def _targets(files: Sequence[Path], config: ConvertConfig, output: FileConfig) -> Iterator[Target]:

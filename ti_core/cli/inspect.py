@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, EmbeddingError
+from ..families import OUTPUT, label_of
 from ..options import Checked, make_config, option
 from .options import OptionParser
 from .plain import plain
@@ -76,16 +77,16 @@ def facts_in(files: Sequence[Path], model: ModelConfig, nearest: int) -> Iterato
 
 def embedding_facts(embedding: Embedding, path: Path) -> _Facts:
     """Name, shape, step, norms and origin of an embedding, as JSON values."""
-    from ..files.embedding import family_label
+    from ..files.embedding import widths_of
     from ..train.vectors import norms
 
-    widths = {key: rows.shape[1] for key, rows in embedding.vectors.items()}
+    widths = widths_of(embedding.vectors)
     return {
         "name": embedding.name,
         "file": str(path),
         "vectors": embedding.count,
         "widths": widths,
-        "family": family_label(widths.values()) or "unknown",
+        "family": label_of(widths) or "unknown",
         "step": embedding.step,
         "norms": norms(embedding.vectors),
         "trigger": embedding.metadata.get("modelspec.trigger_phrase", ""),
@@ -127,6 +128,9 @@ def _spelled(found: _Facts) -> Iterator[str]:
     widths = ", ".join(f"{key} {width} wide" for key, width in found["widths"].items())
     family, step = found["family"], found["step"]
     yield f"{found['name']}: {found['vectors']} vector(s), {widths} ({family}), step {step}"
+    outputs = [key for key in found["widths"] if key.endswith(OUTPUT)]
+    if outputs:
+        yield f"  {', '.join(outputs)}: for the encoder's output; only OneTrainer uses such vectors"
     if found["trigger"] not in ("", found["name"]):
         yield f"  its maker's trigger is {found['trigger']}"
     model = found["metadata"].get("ti.base_model")

@@ -81,7 +81,7 @@ def _facts(library: Library, entry: Entry, hashes: bool) -> dict[str, object]:
         "file": entry.file,
         "term": entry.term,
         "vectors": entry.vectors,
-        "widths": {key: width for key, (_, width) in entry.shapes.items()},
+        "widths": entry.tables,
         "family": entry.family or "unknown",
         "step": entry.step,
         "trigger": entry.trigger,
@@ -121,7 +121,7 @@ def _lines(library: Library, hashes: bool) -> Iterator[str]:
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
-    kind = entry.family or " + ".join(f"{width} wide" for width in entry.widths)
+    kind = entry.family or " + ".join(f"{width} wide" for width in entry.tables.values())
     trigger = entry.trigger if entry.trigger != entry.name else ""
     return entry.name, kind, str(entry.vectors), str(entry.step), trigger, entry.file
 

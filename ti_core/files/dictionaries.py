@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError
-from .embedding import Embedding, file_keys
-from .layouts import names_foreign_table
+from .embedding import ONE_ENCODER, Embedding, file_keys
+from .layouts import reads_as_word
 from .torch_zip import Value
 
 _STAR_TOKEN = 265
@@ -34,14 +34,13 @@ def trigger(embedding: Embedding) -> str:
 
 def a1111(embedding: Embedding) -> dict[str, Value]:
     """A1111's `.pt` (`Embedding.save`). For two encoders (SDXL) its loader takes a dictionary of
-    `clip_l` and `clip_g` and nothing else."""
+    `clip_l` and `clip_g` and nothing else; other models' tables are kept in the same way."""
     rows = checked_rows(embedding)
-    if len(rows) > 1:
+    if set(rows) != {ONE_ENCODER}:
         return dict(rows)
-    table = next(iter(rows.values()))
     return {
         "string_to_token": {"*": _STAR_TOKEN},
-        "string_to_param": {"*": table},
+        "string_to_param": {"*": rows[ONE_ENCODER]},
         **a1111_fields(embedding),
     }
 
@@ -59,26 +58,28 @@ def a1111_fields(embedding: Embedding) -> dict[str, str | int | None]:
 def diffusers(embedding: Embedding) -> dict[str, Value]:
     """diffusers' `learned_embeds.bin`: the trigger word and its table.
 
-    Raises EmbeddingError for two encoders, as diffusers has no such file, and for a trigger that
-    readers would take for the name of another table.
+    Raises EmbeddingError for several tables or another model's, as diffusers has no such file, and
+    for a trigger that readers would take for the name of another table.
     """
     rows = checked_rows(embedding)
-    if len(rows) > 1:
+    if set(rows) != {ONE_ENCODER}:
+        keys = " and ".join(rows)
         raise EmbeddingError(
             f"{embedding.name} cannot be a diffusers .bin",
-            "such a file holds one text encoder's vectors, and this embedding has two (SDXL)",
-            "write .safetensors and pass its clip_l and clip_g to load_textual_inversion in turn",
+            f"such a file holds the vectors of one CLIP, and this embedding has {keys}",
+            f"write .safetensors and pass its {keys} to load_textual_inversion in turn",
         )
-    word = trigger(embedding)
-    if names_foreign_table(word):
+    word, table = trigger(embedding), rows[ONE_ENCODER]
+    if not reads_as_word(word, table):
         raise EmbeddingError(
             f"{embedding.name} cannot be a diffusers .bin",
-            f"in such a file {word!r} means a table that is put behind the text encoder",
+            f"in such a file {word!r} means the table of a text encoder",
             "choose another name or format",
         )
-    return {word: next(iter(rows.values()))}
+    return {word: table}
 
 
 def kohya(embedding: Embedding) -> dict[str, Value]:
-    """kohya's `emb_params`, or `clip_l` and `clip_g` (`save_weights` of sd-scripts)."""
+    """kohya's `emb_params`, or `clip_l` and `clip_g` (`save_weights` of sd-scripts), or ComfyUI's
+    keys for other models."""
     return dict(checked_rows(embedding))

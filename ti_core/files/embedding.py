@@ -1,25 +1,28 @@
 """An embedding and its file: a few vectors per text encoder under a name.
 
-In a file: exactly one tensor `emb_params` (SD1, SD2), or exactly `clip_l` and `clip_g` (SDXL).
-Everything else is metadata: the ModelSpec 1.0.1 keys, and ours under `ti.`. `writing` writes it in
-every program's format, `reading` reads all of them.
+In a file: exactly one tensor `emb_params` (SD1, SD2), exactly `clip_l` and `clip_g` (SDXL), or the
+tables of other models under the keys that ComfyUI looks for (`families`). Everything else is
+metadata: the ModelSpec 1.0.1 keys, and ours under `ti.`. `writing` writes it in every program's
+format, `reading` reads all of them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..errors import EmbeddingError
-from ..families import SDXL, by_widths
+from ..errors import EmbeddingError, setting
+from ..families import ENCODER_KEYS, OUTPUT, label_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 ONE_ENCODER = "emb_params"
+OF_ALL_TABLES = ("modelspec.architecture", "modelspec.hash_sha256")
+"""Metadata that is true only of a file's tables together."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,9 @@ class Embedding:
 
     name: str
     vectors: dict[str, Tensor]
-    """Key in the file ("emb_params", or "clip_l" and "clip_g") → (k, width) fp32 on the CPU."""
+    """Key in the file ("emb_params", "clip_l" and "clip_g", "t5xxl"…) → (k, width) fp32 on the
+    CPU. Every table of a file is here, whether a model that can be trained has a place for it or
+    not."""
     step: int = 0
     """Optimiser updates over its life."""
     metadata: dict[str, str] = field(default_factory=dict)
@@ -46,32 +51,29 @@ def for_encoders(embedding: Embedding, widths: Mapping[str, int], origin: str) -
     of model.
     """
     vectors = embedding.vectors
-    if set(vectors) != set(widths) and len(vectors) == len(widths) == 1:
+    if set(vectors) != set(widths) and len(vectors) == len(widths) == 1 and _is_clip(vectors):
         vectors = dict(zip(widths, vectors.values(), strict=True))
-    has = {key: rows.shape[1] for key, rows in vectors.items()}
+    has = widths_of(vectors)
     if has != dict(widths):
         raise EmbeddingError(
             f"{origin} does not fit this model",
             f"it is {_spelled(has)}, the model is {_spelled(widths)}",
-            _advice(set(has.values()), set(widths.values())),
+            _advice(has, widths),
         )
     return dict(vectors)
 
 
-def family_label(widths: Iterable[int]) -> str:
-    """The family whose vectors have these widths, for people; "" for an unknown one.
+def widths_of(vectors: Mapping[str, Tensor]) -> dict[str, int]:
+    """Key → width of its vectors."""
+    return {key: rows.shape[1] for key, rows in vectors.items()}
 
-    1280 alone is the second half of SDXL, or the text encoder of the first latent diffusion model.
-    """
-    widths = list(widths)
-    family = by_widths(widths)
-    if family is not None:
-        return family.label
-    return f"half of {SDXL.label}, or LDM" if widths == [SDXL.encoders[1].width] else ""
+
+def _is_clip(vectors: Mapping[str, Tensor]) -> bool:
+    return set(vectors) <= {ONE_ENCODER, *ENCODER_KEYS}
 
 
 def _spelled(widths: Mapping[str, int]) -> str:
-    family = family_label(widths.values())
+    family = label_of(widths)
     numbers = " and ".join(
         f"{key} {width} wide" if len(widths) > 1 else f"{width} wide"
         for key, width in widths.items()
@@ -79,15 +81,18 @@ def _spelled(widths: Mapping[str, int]) -> str:
     return f"for {family} ({numbers})" if family else f"of an unknown family ({numbers})"
 
 
-def _advice(has: set[int], wanted: set[int]) -> str:
-    if has < wanted:
+def _advice(has: Mapping[str, int], wanted: Mapping[str, int]) -> str:
+    if set(has.values()) < set(wanted.values()):
         return "if it is one half of two files, join them with ti convert"
+    surplus = [key for key in has if key not in wanted]
+    if any(key.endswith(OUTPUT) for key in surplus) or set(wanted) < set(has):
+        return f"ti convert with {setting('drop')} {','.join(surplus)} makes one of the rest"
     return "use an embedding made for this family of models"
 
 
 def file_keys(vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Encoder keys → the keys that programs expect in a file."""
-    if len(vectors) == 1:
+    if len(vectors) == 1 and _is_clip(vectors):
         return {ONE_ENCODER: next(iter(vectors.values()))}
     return dict(vectors)
 

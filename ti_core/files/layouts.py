@@ -5,6 +5,7 @@
 | A1111 | "string_to_param" → {"*": rows}, "name", "step", "sd_checkpoint", "sd_checkpoint_name" |
 | LDM, hlky | "string_to_param" → ParameterDict of any placeholders, "string_to_token" |
 | kohya, invoke-training, ai-toolkit, OneTrainer | "emb_params", or "clip_l" and "clip_g" |
+| OneTrainer, diffusers, ComfyUI | keys of more encoders: "t5" or "t5xxl", "qwen3_4b"… |
 | diffusers | token → rows, or one row without the outer dimension |
 | diffusers' advanced scripts | "text_encoders_0" and "text_encoders_1" |
 | OneTrainer, in LoRA | "bundle_emb.NAME." before any of these |
@@ -22,7 +23,15 @@ import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError
-from ..families import ENCODER_KEYS, FAMILIES, SDXL
+from ..families import (
+    ENCODER_KEYS,
+    OTHER_KEYS,
+    OTHER_NAMES,
+    OUTPUT,
+    SDXL,
+    WIDEST_CLIP,
+    WORDS,
+)
 from .embedding import ONE_ENCODER
 
 BUNDLE = "bundle_emb."
@@ -34,17 +43,17 @@ cost a file nothing, but each would be copied."""
 
 _PARAMETERS = "string_to_param"
 _SDXL = tuple(SDXL.widths)
-_ALONE = (ONE_ENCODER, "emp_params", *ENCODER_KEYS)
-"""Keys of the only table. OneTrainer writes "emp_params" for SD1."""
-_TOGETHER = tuple(set(family.widths) for family in FAMILIES.values())
-"""Keys of several tables."""
-_TABLES = "|".join((*_ALONE, "t5", "t5xxl"))
-_NOT_CLIP = re.compile(rf"({_TABLES})_out|t5|t5xxl|gemma|llama")
-"""Tables that belong to an embedding and that SD1, SD2 and SDXL cannot use: the T5 of newer models,
-and OneTrainer's `_out`, which are put behind the text encoder instead of before it."""
-_WIDEST_CLIP = max(width for family in FAMILIES.values() for width in family.widths.values())
-"""Numbers in a vector of CLIP-G; T5, Gemma and Llama are wider. Somebody's cat is called Gemma."""
-_BUNDLED = re.compile(re.escape(BUNDLE) + rf"(.+)\.((?:{_TABLES})(?:_out)?)", re.DOTALL)
+_KEYS = {
+    ONE_ENCODER: ONE_ENCODER,
+    "emp_params": ONE_ENCODER,  # OneTrainer's slip of the pen, for SD1
+    **{key: key for key in (*ENCODER_KEYS, *OTHER_KEYS)},
+    **OTHER_NAMES,
+}
+"""Names of tables in files → ours, which are ComfyUI's."""
+_KEYS |= {f"{key}{OUTPUT}": f"{ours}{OUTPUT}" for key, ours in _KEYS.items()}
+_SINGLE = {ONE_ENCODER, *ENCODER_KEYS}
+"""Keys of CLIP's only table, which need not be told apart."""
+_BUNDLED = re.compile(re.escape(BUNDLE) + rf"(.+)\.({'|'.join(_KEYS)})", re.DOTALL)
 _BUNDLED_PARAMETER = re.compile(re.escape(BUNDLE) + rf"(.+)\.{_PARAMETERS}\.(.+)", re.DOTALL)
 """Both take every character: from a line break they would look back again and again."""
 _NETWORK = re.compile(r"^(lora|lycoris|unet|transformer|model|te\d?)[._]|\.(weight|bias|alpha)$")
@@ -58,9 +67,7 @@ class Term:
     name: str
     """The word that stands for it in the file; "" when the file gives none."""
     tables: dict[str, Any]
-    """"emb_params", or "clip_l" and "clip_g" → what the file has there, as it is stored."""
-    left_out: dict[str, Tensor]
-    """Tables beside these that are not used."""
+    """"emb_params", "clip_l" and "clip_g", "t5xxl"… → what the file has there, as it is stored."""
 
 
 def recognised(content: object, origin: str) -> list[Term]:
@@ -78,7 +85,7 @@ def recognised(content: object, origin: str) -> list[Term]:
 
 def _bare(content: object) -> list[Term] | None:
     """The table alone, saved without a dictionary."""
-    return [Term("", {ONE_ENCODER: content}, {})] if isinstance(content, Tensor) else None
+    return [Term("", {ONE_ENCODER: content})] if isinstance(content, Tensor) else None
 
 
 def _bundled(content: object) -> list[Term] | None:
@@ -108,24 +115,37 @@ def _parameters(content: object) -> list[Term] | None:
         start = f"{_PARAMETERS}."
         rows = {k.removeprefix(start): v for k, v in _tensors(content) if k.startswith(start)}
     if len(rows) != 1:
-        return [Term(word, {ONE_ENCODER: table}, {}) for word, table in rows.items()]
+        return [Term(word, {ONE_ENCODER: table}) for word, table in rows.items()]
     (word, table), name = next(iter(rows.items())), content.get("name")
     own = name if isinstance(name, str) else "" if word == "*" else word
-    return [Term(own, {ONE_ENCODER: table}, {})]
+    return [Term(own, {ONE_ENCODER: table})]
 
 
 def _known_keys(content: object) -> list[Term] | None:
-    """The keys that name the text encoder."""
-    if not isinstance(content, Mapping):
+    """The keys that name the text encoder, each for one table."""
+    found: dict[str, Any] = dict(_tensors(content))
+    if isinstance(content, Mapping):  # what is no tensor under such a name is told when it is read
+        found |= {key: content[key] for key in _KEYS if key in content and key not in WORDS}
+    if not _names_tables(found):
         return None
-    used = {key: content[key] for key in _ALONE if key in content}
-    if len(used) != 1 and set(used) not in _TOGETHER:
+    tables = {_KEYS[key]: rows for key, rows in found.items()}
+    inputs = [key for key in tables if not key.endswith(OUTPUT)]
+    if not inputs or len(tables) < len(found):
         return None
-    left_out = {key: rows for key, rows in _tensors(content) if key not in used}
-    if not all(map(_NOT_CLIP.fullmatch, left_out)):
-        return None
-    tables = dict(zip((ONE_ENCODER,), used.values(), strict=True)) if len(used) == 1 else used
-    return [Term("", tables, left_out)]
+    only = inputs[0] if len(inputs) == 1 and inputs[0] in _SINGLE else ""
+    single = {only: ONE_ENCODER, f"{only}{OUTPUT}": f"{ONE_ENCODER}{OUTPUT}"} if only else {}
+    return [Term("", {single.get(key, key): rows for key, rows in tables.items()})]
+
+
+def _names_tables(found: Mapping[str, Any]) -> bool:
+    known = bool(found) and all(key in _KEYS for key in found)
+    return known and any(map(_is_key, found.items()))
+
+
+def _is_key(item: tuple[str, Any]) -> bool:
+    """Whether a known name cannot be a word of diffusers' layout: somebody's cat may be Gemma."""
+    key, rows = item
+    return key not in WORDS or (bool(rows.dim()) and rows.shape[-1] > WIDEST_CLIP)
 
 
 def _first_scripts(content: object) -> list[Term] | None:
@@ -133,18 +153,18 @@ def _first_scripts(content: object) -> list[Term] | None:
     keys = ("text_encoders_0", "text_encoders_1")
     found = dict(_tensors(content))
     if set(found) == {keys[0]}:
-        return [Term("", {ONE_ENCODER: found[keys[0]]}, {})]
+        return [Term("", {ONE_ENCODER: found[keys[0]]})]
     if set(found) != set(keys):
         return None
-    return [Term("", dict(zip(_SDXL, (found[key] for key in keys), strict=True)), {})]
+    return [Term("", dict(zip(_SDXL, (found[key] for key in keys), strict=True)))]
 
 
 def _halves(content: object) -> list[Term] | None:
     """A list of one dictionary for each text encoder, as ComfyUI takes it."""
     if not isinstance(content, (list, tuple)) or not 1 <= len(content) <= 2:
         return None
-    halves = [_tokens(half) or [] for half in content]
-    if any(len(terms) != 1 for terms in halves):
+    halves = [_known_keys(half) or _tokens(half) or [] for half in content]
+    if any(len(terms) != 1 or len(terms[0].tables) != 1 for terms in halves):
         return None
     return halves[0] if len(halves) == 1 else [joined(halves[0][0], halves[1][0])]
 
@@ -153,7 +173,7 @@ def joined(one: Term, two: Term) -> Term:
     """Two halves of an SDXL embedding, in any order: the narrower table belongs to clip_l."""
     tables = [table for term in (one, two) for table in term.tables.values()]
     tables.sort(key=lambda rows: rows.shape[-1:])  # a single number has none
-    return Term(one.name, dict(zip(_SDXL, tables, strict=True)), {**one.left_out, **two.left_out})
+    return Term(one.name, dict(zip(_SDXL, tables, strict=True)))
 
 
 def _tokens(content: object) -> list[Term] | None:
@@ -162,21 +182,19 @@ def _tokens(content: object) -> list[Term] | None:
     network = any(_NETWORK.search(key) for key in found)
     flat = all(rows.dim() in (1, 2) and rows.is_floating_point() for rows in found.values())
     same = len({rows.shape[-1] for rows in found.values() if rows.dim()}) == 1
-    if len(found) > 1 and (network or not flat or not same):
+    if _names_tables(found) or (len(found) > 1 and (network or not flat or not same)):
         return None
-    found = _numbered(found)
-    known = [key for key, rows in found.items() if not _is_foreign(key, rows)]
-    return [Term(key, {ONE_ENCODER: found[key]}, {}) for key in known]
+    return [Term(key, {ONE_ENCODER: rows}) for key, rows in _numbered(found).items()]
 
 
-def names_foreign_table(word: str) -> bool:
-    """Whether diffusers' layout cannot keep an embedding under this word: it would not be read."""
-    return bool(_NOT_CLIP.fullmatch(word)) and word.endswith("_out")
-
-
-def _is_foreign(key: str, rows: Tensor) -> bool:
-    wide = bool(rows.dim()) and rows.shape[-1] > _WIDEST_CLIP
-    return names_foreign_table(key) or (wide and bool(_NOT_CLIP.fullmatch(key)))
+def reads_as_word(word: str, rows: Tensor) -> bool:
+    """Whether diffusers' layout keeps an embedding under this word: no reader must take it for the
+    name of a table."""
+    try:
+        (term,) = recognised({word: rows}, word)
+    except EmbeddingError:
+        return False
+    return list(term.tables) == [ONE_ENCODER]
 
 
 def _numbered(found: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -214,9 +232,9 @@ def _mistake(content: object) -> tuple[str, str]:
     if not isinstance(content, Mapping):
         return "it is not a dictionary of tensors", ""
     keys = [key for key in content if isinstance(key, str)]
-    if keys and all(map(_NOT_CLIP.fullmatch, keys)):
-        why = f"{', '.join(sorted(keys))}: text encoders of other models, or OneTrainer's outputs"
-        return why, "train without OneTrainer's 'output embedding'"
+    tables = sorted(key for key in keys if key in _KEYS)
+    if tables and tables == sorted(keys):
+        return _unusable(tables)
     if any(key in keys for key in _CHECKPOINTS):
         return "it is a checkpoint", "give an embedding file"
     if any(isinstance(key, int) for key in content):
@@ -225,3 +243,11 @@ def _mistake(content: object) -> tuple[str, str]:
         return "it is a LoRA or another network, without an embedding in it", ""
     count = sum(1 for _ in _tensors(content))
     return f"it has {count} tensors where an embedding has one, or clip_l and clip_g", ""
+
+
+def _unusable(tables: list[str]) -> tuple[str, str]:
+    """Why known names of tables are no embedding."""
+    if all(key.endswith(OUTPUT) for key in tables):
+        why = f"{', '.join(tables)}: vectors for the output of text encoders, none for the input"
+        return why, "train without OneTrainer's 'output embedding'"
+    return f"{', '.join(tables)}: two tables for one text encoder", "leave one of them out"

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..families import by_widths
+from ..families import ENCODER_KEYS, kind_of
+from .embedding import ONE_ENCODER
 from .library_index import Facts, Index, Record
 from .library_walk import CARDS, preview_of
 
@@ -47,15 +48,22 @@ class Entry:
         return next(iter(self.shapes.values()))[0]
 
     @property
+    def tables(self) -> dict[str, int]:
+        """Key in the file → width of its vectors."""
+        return {key: width for key, (_, width) in self.shapes.items()}
+
+    @property
     def widths(self) -> tuple[int, ...]:
-        """Widths of the vectors, sorted."""
-        return tuple(sorted(width for _, width in self.shapes.values()))
+        """Widths of the vectors, sorted: equal to those of the models that can be trained and that
+        it is for. Empty where other models' tables are in it."""
+        clip = set(self.shapes) <= {ONE_ENCODER, *ENCODER_KEYS}
+        return tuple(sorted(self.tables.values())) if clip else ()
 
     @property
     def family(self) -> str:
-        """`Family.id`; empty for widths that no family has."""
-        family = by_widths(self.widths)
-        return family.id if family else ""
+        """`Family.id` or `OtherModels.id`; empty for tables that no known model has."""
+        kind = kind_of(self.tables)
+        return kind.id if kind else ""
 
 
 @dataclass(frozen=True)
@@ -119,9 +127,10 @@ def resolve(entries: Iterable[Entry]) -> list[Clash]:
     that differ in their case, which are the same word to the model, the first one is found.
     Embeddings for different kinds of models do not meet.
     """
-    groups: dict[tuple[str, tuple[int, ...]], list[Entry]] = {}
+    groups: dict[tuple[str, tuple[tuple[str, int], ...]], list[Entry]] = {}
     for entry in entries:
-        groups.setdefault((entry.name.lower(), entry.widths), []).append(entry)
+        tables = tuple(sorted(entry.tables.items()))
+        groups.setdefault((entry.name.lower(), tables), []).append(entry)
     return [_clash(group) for group in groups.values()]
 
 

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 TRIGGER = "modelspec.trigger_phrase"
-LEFT_OUT = "ti.left_out"
-"""Tables of the file that are not used, spelled for people."""
 
 _SAME = {
     TRIGGER: ("name",),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import EmbeddingError, FileError
-from ..families import FAMILIES
+from ..families import ENCODER_KEYS, OTHER_KEYS, WORDS
 from .card import KEYWORD
 from .embedding import ONE_ENCODER
 from .library_index import Facts
@@ -17,8 +17,8 @@ from .regular_file import open_regular
 from .safetensors_file import read_header, text_metadata
 from .safetensors_header import TensorEntry
 
-_PLAIN = ({ONE_ENCODER}, *(set(one.widths) for one in FAMILIES.values() if len(one.widths) > 1))
-"""What most files hold: layouts that the names of the tensors tell by themselves."""
+_PLAIN = frozenset((*ENCODER_KEYS, *OTHER_KEYS)) - frozenset(WORDS)
+"""Names of tensors that tell by themselves what a file holds."""
 _FLOATS = frozenset(("F64", "F32", "F16", "BF16"))
 _MOST_VECTORS = 1024
 _MOST_PICTURE_BYTES = 64 * 2**20
@@ -62,13 +62,19 @@ def _from_header(path: Path) -> Facts | None:
     except FileError:
         return None
     metadata = text_metadata(header)
-    if set(header) not in _PLAIN or not all(map(_is_table, header.values())):
+    if not _is_plain(set(header)) or not all(map(_is_table, header.values())):
         return None
     shapes = {key: (entry["shape"][0], entry["shape"][1]) for key, entry in header.items()}
     if len({count for count, _ in shapes.values()}) != 1:
         return None
     step = noted_step(metadata, path.stem)
     return _facts("", shapes, step, {**metadata, **translated(metadata)})
+
+
+def _is_plain(names: set[str]) -> bool:
+    """Not one table of CLIP's under a name that reading replaces."""
+    alone = len(names) == 1 and names <= set(ENCODER_KEYS)
+    return names == {ONE_ENCODER} or (bool(names) and names <= _PLAIN and not alone)
 
 
 def _is_table(entry: TensorEntry) -> bool:

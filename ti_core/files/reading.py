@@ -20,7 +20,7 @@ from ..families import SDXL
 from .card import read_card
 from .embedding import Embedding
 from .layouts import BUNDLE, MOST_NUMBERS, Term, joined, recognised
-from .notes import LEFT_OUT, TRIGGER, essentials, from_comment, noted_step, texts, translated
+from .notes import TRIGGER, essentials, from_comment, noted_step, texts, translated
 from .regular_file import open_regular
 from .safetensors_file import safetensors_in
 from .torch_pickle import read_torch
@@ -37,7 +37,8 @@ _NAMED_IN_ERRORS = 20
 
 
 def read_embeddings(path: Path) -> list[Embedding]:
-    """Every embedding in a file: `vectors` are (k, width) fp32, of any width.
+    """Every embedding in a file, with every text encoder's table: `vectors` are (k, width) fp32,
+    of any width.
 
     The name of an only one is the file's stem, as in A1111 and ComfyUI; the word that its maker
     used is in the metadata ("modelspec.trigger_phrase"). Several have their words as names. Of
@@ -97,7 +98,7 @@ def read_pair(path: Path, other: Path | None = None) -> Embedding:
         wide = " and ".join(map(str, SDXL.widths.values()))
         why = f"an SDXL embedding has the same word in both, {wide} wide"
         raise EmbeddingError(f"{path} and {other} are no two halves", why, "give other files")
-    term = joined(Term("", {**one.vectors}, {}), Term("", {**two.vectors}, {}))
+    term = joined(Term("", {**one.vectors}), Term("", {**two.vectors}))
     notes = {**two.metadata, **one.metadata}
     return _embedding(path, term, True, one.step or two.step, notes)
 
@@ -194,22 +195,21 @@ def _embedding(
 ) -> Embedding:
     vectors = {key: _rows(path, key, rows) for key, rows in term.tables.items()}
     if len({len(rows) for rows in vectors.values()}) != 1:
-        raise EmbeddingError(f"{path} holds different numbers of vectors for its text encoders")
+        counts = ", ".join(f"{key} {len(rows)}" for key, rows in vectors.items())
+        raise EmbeddingError(
+            f"{path} holds different numbers of vectors for its text encoders",
+            counts,
+            "save it with as many vectors in each",
+        )
     notes, word = {_printable(k): _printable(v) for k, v in metadata.items()}, _printable(term.name)
     if word and (not alone or TRIGGER not in notes):
         notes[TRIGGER] = word
-    if term.left_out:
-        notes[LEFT_OUT] = ", ".join(f"{k} {_shape(v)}" for k, v in sorted(term.left_out.items()))
     return Embedding(path.stem if alone else word, vectors, step, notes)
 
 
 def _printable(text: str) -> str:
     """Without halves of letters (lone surrogates), which no terminal and no file takes."""
     return text.encode("utf-8", "replace").decode()
-
-
-def _shape(rows: Tensor) -> str:
-    return " × ".join(map(str, rows.shape))
 
 
 def _rows(path: Path, key: str, rows: Any) -> Tensor:

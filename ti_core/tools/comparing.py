@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from ..files.embedding import Embedding, file_keys
+from ..files.embedding import Embedding, file_keys, widths_of
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,12 @@ def diff(one: Embedding, two: Embedding) -> EmbeddingDiff:
     alike = [key for key in a if key in b and a[key].shape[1] == b[key].shape[1]]
     return EmbeddingDiff(
         counts=(one.count, two.count),
-        widths=(_widths(a), _widths(b)),
+        widths=(widths_of(a), widths_of(b)),
         steps=(one.step, two.step),
         vectors={key: _pairs(a[key], b[key]) for key in alike},
         metadata=_differences(one.metadata, two.metadata),
         equal=set(a) == set(b) and all(torch.equal(a[key], b[key]) for key in a),
     )
-
-
-def _widths(rows: dict[str, Tensor]) -> dict[str, int]:
-    return {key: value.shape[1] for key, value in rows.items()}
 
 
 def _pairs(a: Tensor, b: Tensor) -> list[VectorDifference]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
-from ..files.embedding import Embedding
+from ..errors import EmbeddingError
+from ..families import OUTPUT
+from ..files.embedding import OF_ALL_TABLES, Embedding, file_keys
 from ..port.session import ModelFacts
 from .expression import parse
 from .merging import evaluate
@@ -33,3 +36,20 @@ def convert(embedding: Embedding, name: str) -> Embedding:
     told = with_recipe(named, {}, [embedding])
     own = {key: told.metadata[key] for key in ("ti.name", "ti.step", "ti.vectors")}
     return replace(told, metadata={**told.metadata, **embedding.metadata, **own})
+
+
+def without_tables(embedding: Embedding, keys: Collection[str]) -> Embedding:
+    """The embedding without the tables under these keys, and without what its file told of all of
+    them together.
+
+    Raises EmbeddingError for a key that it does not have, and when nothing would be left.
+    """
+    has = ", ".join(embedding.vectors)
+    for key in keys:
+        if key not in embedding.vectors:
+            raise EmbeddingError(f"{embedding.name} has no table {key!r}", "", f"it has {has}")
+    rows = {key: table for key, table in embedding.vectors.items() if key not in keys}
+    if all(key.endswith(OUTPUT) for key in rows):
+        raise EmbeddingError(f"nothing would be left of {embedding.name}", f"it has {has}")
+    told = {key: text for key, text in embedding.metadata.items() if key not in OF_ALL_TABLES}
+    return replace(embedding, vectors=file_keys(rows), metadata=told)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError
-from ..files.embedding import family_label
+from ..families import label_of
+from ..files.embedding import widths_of
 from .expression import MOST_VECTORS
 from .sources import KeyRows
 from .syntax import Join, Name, Pick, Resize, Scale, Sum, Text, Token, Tree, Turn, unparse
@@ -82,7 +83,7 @@ def _resized(rows: Tensor, count: int) -> Tensor:
 
 
 def _check_kinds(tree: Join | Sum, left: KeyRows, right: KeyRows) -> None:
-    if _widths(left) != _widths(right):
+    if widths_of(left) != widths_of(right):
         raise EmbeddingError(
             f"{unparse(tree.left)} and {unparse(tree.right)} do not fit together",
             f"the first is for {_kind(left)}, the second for {_kind(right)}",
@@ -90,10 +91,6 @@ def _check_kinds(tree: Join | Sum, left: KeyRows, right: KeyRows) -> None:
         )
 
 
-def _widths(rows: KeyRows) -> dict[str, int]:
-    return {key: value.shape[1] for key, value in rows.items()}
-
-
 def _kind(rows: KeyRows) -> str:
-    widths = _widths(rows).values()
-    return family_label(widths) or f"vectors {' and '.join(map(str, widths))} wide"
+    widths = widths_of(rows)
+    return label_of(widths) or f"vectors {' and '.join(map(str, widths.values()))} wide"

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ..families import by_widths
-from ..files.embedding import Embedding, for_encoders, with_metadata
+from ..families import Family, kind_of
+from ..files.embedding import Embedding, for_encoders, widths_of, with_metadata
 from ..port.session import ModelFacts
 
 _MODEL = ("ti.base_model", "ti.base_model_hash")
@@ -56,5 +56,5 @@ def _agreed(used: Sequence[Embedding]) -> dict[str, str]:
 def _architecture(embedding: Embedding, facts: ModelFacts | None) -> str:
     if facts is not None:
         return facts.architecture
-    family = by_widths(rows.shape[1] for rows in embedding.vectors.values())
-    return family.release().architecture if family else ""
+    kind = kind_of(widths_of(embedding.vectors))
+    return kind.release().architecture if isinstance(kind, Family) else ""

@@ -181,7 +181,7 @@ def _name(name: str) -> str:
 
 
 def _row(label: str, entry: Entry, strengths: Mapping[str, float]) -> tuple[tables.Cell, ...]:
-    family = entry.family or " + ".join(f"{width} wide" for width in entry.widths)
+    family = entry.family or " + ".join(f"{width} wide" for width in entry.tables.values())
     loud = tables.strength_tag(strengths.get(label))
     return label, family, entry.vectors, entry.step, loud, entry.base_model, entry.path.name
 
