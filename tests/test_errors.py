@@ -78,10 +78,15 @@ def test_every_error_can_be_shown_copied_pickled_and_reworded(kind: type[TIError
         (errors.UnsupportedModelError, (1, 422)),
         (errors.NotFoundError, (1, 404)),
         (errors.NotFiniteError, (1, 422)),
+        (errors.ForbiddenError, (1, 403)),
+        (errors.RequestError, (1, 422)),
+        (errors.LargeRequestError, (1, 413)),
+        (errors.SlowRequestError, (1, 408)),
+        (errors.MediaTypeError, (1, 415)),
     ],
 )
 def test_codes_follow_from_the_class(kind: type[TIError], codes: tuple[int, int]) -> None:
-    assert errors.codes_of(kind("x")) == codes
+    assert errors.codes_of(kind) == codes
 
 
 @pytest.mark.parametrize("kind", error_classes())

@@ -17,6 +17,11 @@
     │   ├── UnsupportedModelError  the model cannot be trained here, or not in this precision
     │   └── HostMemoryError  the model ran out of memory
     ├── NotFoundError        what a request names is not there
+    ├── ForbiddenError       this surface may not open that file or folder, or answer that page
+    ├── RequestError         the body of a request cannot be read
+    │   ├── LargeRequestError  it is larger than any that is meant
+    │   ├── SlowRequestError   it does not arrive
+    │   └── MediaTypeError     it says that it is no JSON
     └── TrainingError        the run cannot go on
         ├── NoGradientError  the picture does not depend on the vectors: nothing can be learned
         └── NotFiniteError   the loss stayed NaN or infinite after every attempt to recover
@@ -126,6 +131,26 @@ class NotFoundError(TIError):
     """What a request names is not there."""
 
 
+class ForbiddenError(TIError):
+    """A file or folder that this surface may not open, or a request from a page of another site."""
+
+
+class RequestError(TIError):
+    """The body of a request is not the JSON that is meant."""
+
+
+class LargeRequestError(RequestError):
+    """The body of a request is larger than any that is meant."""
+
+
+class SlowRequestError(RequestError):
+    """The body of a request does not arrive in time."""
+
+
+class MediaTypeError(RequestError):
+    """The body of a request says that it is something else than JSON."""
+
+
 class TrainingError(TIError):
     """The run cannot go on."""
 
@@ -155,10 +180,14 @@ CODES: Mapping[type[TIError], Codes] = {
     NoModelError: Codes(1, 503),
     UnsupportedModelError: Codes(1, 422),
     NotFoundError: Codes(1, 404),
+    ForbiddenError: Codes(1, 403),
+    LargeRequestError: Codes(1, 413),
+    SlowRequestError: Codes(1, 408),
+    MediaTypeError: Codes(1, 415),
 }
 """Class → its codes, and those of all classes below it that are not listed."""
 
 
-def codes_of(error: TIError) -> Codes:
+def codes_of(kind: type[TIError]) -> Codes:
     """The codes of the nearest class in `CODES`."""
-    return next(CODES[kind] for kind in type(error).__mro__ if kind in CODES)
+    return next(CODES[each] for each in kind.__mro__ if each in CODES)

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Leaf = tuple[tuple[str, ...], Field[object]]
 """(path, field) of a setting."""
+PathKind = Literal[
+    "input folder", "output folder", "dataset file", "text file", "embeddings", "model"
+]
+"""A text file is named in place of the text itself, or of a text that comes with the program;
+embeddings are a file of one, or their folder."""
 SettingValues = dict[str, Any]
 """Settings by name, flat or in groups, not checked yet: as JSON and forms have them."""
 
@@ -45,6 +50,9 @@ class Option:
     """Interfaces fold it away."""
     recorded: bool = True
     """Part of what makes the result; written into the embedding. Never true for a path."""
+    path: PathKind | None = None
+    """What the value names, if that is a file or folder: `ti_webui.places` decides by it what a
+    page and the API may open."""
     quiet: bool = False
     """Recorded only where it is not at its default, so that a new setting changes no file."""
 

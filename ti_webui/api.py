@@ -79,7 +79,7 @@ def _answered(handler: Callable[P, object]) -> Callable[P, object]:
             return handler(*values, **named)
         except TIError as error:
             told = {"what": error.what, "why": error.why, "fix": error.fix}
-            return JSONResponse(told, status_code=codes_of(error).http)
+            return JSONResponse(told, status_code=codes_of(type(error)).http)
 
     return answered
 
@@ -111,7 +111,7 @@ class _Api:
         settings = {**settings_of_page(self.studio), **_settings(body.get("settings", {}))}
         if body.get("resume"):
             name = str(body["resume"])
-            found = find_resumable(name, str(settings["logging_dir"]))
+            found = find_resumable(self.studio, name, str(settings["logging_dir"]))
             order = resume_request(found, name, _whole(settings.get("max_train_steps", 0)))
         else:
             order = new_request(self.studio, options.make_config(TrainConfig, settings))

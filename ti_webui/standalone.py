@@ -56,6 +56,18 @@ class PageConfig:
         "where runs keep copies, previews, logs and what is needed to resume",
         label="Log directory",
     )
+    templates_dir: str = option(
+        "",
+        "folder with your own prompt templates and lists of preview prompts; the page opens no "
+        "such text files elsewhere",
+        label="Templates directory",
+    )
+    dataset_dirs: tuple[str, ...] = option(
+        (),
+        "folders with datasets: the page opens pictures and captions nowhere else; without it, "
+        "in any folder that its user names",
+        label="Dataset directories",
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -100,15 +112,20 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def open_studio(model: ModelConfig, page: PageConfig) -> Studio:
-    """The panel's surroundings: a model that stays open, and two folders."""
+    """The panel's surroundings: a model that stays open, and folders."""
     from .studio import Settings, Studio
 
     host = open_host(model)
     settings = Settings(logging_dir=page.logging_dir)
+    templates = Path(page.templates_dir) if page.templates_dir else None
+    datasets = tuple(map(Path, page.dataset_dirs)) or None
     return Studio(
         host=lambda: host,
         embeddings_dirs=lambda: [Path(page.embeddings_dir)],
         settings=lambda: settings,
+        templates_dir=lambda: templates,
+        dataset_roots=lambda: datasets,
+        widened_by="start ti ui with another folder in --dataset_dirs",
     )
 
 

@@ -19,6 +19,7 @@ from ti_core.port.precision import Precision
 from ti_core.port.session import Host, ModelFacts
 
 from .job import Job, Jobs, Kind, call, jobs
+from .places import Places
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -95,6 +96,10 @@ class Studio:
     """JavaScript: a function of a text, which it adds to txt2img's prompt, showing that page."""
     templates_dir: Callable[[], Path | None] = lambda: None
     """Folder with the user's own prompt templates, if the program has one."""
+    dataset_roots: Callable[[], tuple[Path, ...] | None] = lambda: None
+    """Folders that pictures and captions must lie below; None: anywhere. See `places`."""
+    widened_by: str = ""
+    """How the user of the program allows more of them, for error messages."""
     usual_lengths: dict[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
     """(name, hash) of a checkpoint → encoder key → median length of its words; see strength."""
     shared: Shared | None = None
@@ -103,6 +108,13 @@ class Studio:
     def save_dir(self) -> Path:
         """Where new embeddings go."""
         return self.embeddings_dirs()[0]
+
+    def places(self) -> Places:
+        """What may be read and written for this page, as the settings are now."""
+        own = (*self.embeddings_dirs(), Path(self.settings().logging_dir))
+        templates = self.templates_dir()
+        own = (*own, templates) if templates else own
+        return Places(own, self.dataset_roots(), self.widened_by)
 
     def library(self) -> Library:
         """The embeddings as they are in the folders now."""

@@ -90,10 +90,14 @@ class Resumable:
     step: int
 
 
-def find_resumable(name: str, logging_dir: str) -> Resumable | None:
-    """The newest run of this name that has a state, if it is to be had."""
+def find_resumable(studio: Studio, name: str, logging_dir: str) -> Resumable | None:
+    """The newest run of this name that has a state, if it is to be had.
+
+    Raises ForbiddenError, ConfigError for a log directory that may not be opened.
+    """
+    logs = studio.places().within(logging_dir, "logging_dir")
     try:
-        folder = RunFolder.find("latest", Path(logging_dir), name)
+        folder = RunFolder.find("latest", logs, name)
         config = from_dict(TrainConfig, folder.read_settings()["train"])
         return Resumable(folder, config, latest_state(folder.state).step)
     except (TIError, KeyError, OSError):
@@ -114,7 +118,9 @@ def resume_request(found: Resumable | None, name: str, max_steps: int = 0) -> Tr
 
 
 def start_training(studio: Studio, request: TrainRequest) -> Job:
-    """Begin. Raises HostBusyError while another job goes on."""
+    """Begin. Raises HostBusyError while another job goes on, and what `Places.checked` raises."""
+    studio.jobs.require_free()
+    request = replace(request, config=studio.places().checked(request.config))
 
     def work(job: Job) -> Path:
         return _work(studio, request, job)

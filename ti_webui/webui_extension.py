@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -65,6 +66,8 @@ def studio() -> Studio:
         txt2img_parameters=lambda: dict(_seen),
         send_to_txt2img=_SEND,
         templates_dir=_templates_dir,
+        dataset_roots=lambda: _dataset_roots("gradio_auth", "gradio_auth_path"),
+        widened_by="start the web UI with --gradio-allowed-path FOLDER",
     )
 
 
@@ -80,12 +83,24 @@ def add_routes(demo: object, app: FastAPI) -> None:
     checks = [Depends(_same_site)]
     if shared.cmd_opts.api_auth:
         checks.append(Depends(_password_check(shared.cmd_opts.api_auth)))
-    app.include_router(router(studio(), checks))
+    surroundings = replace(studio(), dataset_roots=lambda: _dataset_roots("api_auth"))
+    app.include_router(router(surroundings, checks))
 
 
 def _templates_dir() -> Path | None:
     folder = getattr(shared.cmd_opts, "textual_inversion_templates_dir", None)
     return Path(folder) if folder and Path(folder).is_dir() else None
+
+
+def _dataset_roots(*logins: str) -> tuple[Path, ...] | None:
+    """Any folder for who sits at this machine or has logged in, unless --hide-ui-dir-config; for
+    others those that the web UI itself lets its pages read. Raises nothing where a flag is not
+    known."""
+    flags = vars(shared.cmd_opts)
+    trusted = not flags.get("webui_is_non_local") or any(flags.get(login) for login in logins)
+    if trusted and not flags.get("hide_ui_dir_config"):
+        return None
+    return tuple(map(Path, flags.get("gradio_allowed_path") or ()))
 
 
 def _in_main_thread(work: Callable[[], None]) -> None:

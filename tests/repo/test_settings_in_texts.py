@@ -21,8 +21,8 @@ from ..errors import ROOT
 KINDS = (TrainConfig, PreprocessConfig, ModelConfig, CollectionConfig, ConvertConfig)
 KNOWN = {path[-1] for kind in KINDS for path, _ in leaves(kind)}
 FLAG = re.compile(r"(?<![\w-])--[a-z]\w+")
-OF_OTHERS = ("--fp32", "--listen", "--token")
-"""ComfyUI's option, and those of `ti ui`, which a page can only name."""
+OF_OTHERS = ("--fp32", "--listen", "--token", "--gradio", "--cors", "--api", "--server", "--enable")
+"""Options of ComfyUI and A1111, and of `ti ui`, which a page can only name."""
 FILES = [
     path
     for package in ("ti_core", "ti_webui", "comfy_nodes")

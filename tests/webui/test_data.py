@@ -103,9 +103,9 @@ def test_mistakes_are_told_before_any_work(
 
 
 @pytest.fixture
-def page() -> data_captions.CaptionsPage:
+def page(studio: Studio) -> data_captions.CaptionsPage:
     with gr.Blocks():
-        return data_captions.CaptionsPage(gr.Textbox())
+        return data_captions.CaptionsPage(studio, gr.Textbox())
 
 
 def value(update: Any) -> Any:
@@ -236,8 +236,8 @@ def test_a_folder_without_pictures_is_told(page: data_captions.CaptionsPage, fol
     assert "press Open the captions" in value(page.press_turn(None, "x", 1)[4])
 
 
-def test_a_name_that_is_a_path_is_no_picture(pictures: Path) -> None:
-    desk = data_captions.open_desk(str(pictures))
+def test_a_name_that_is_a_path_is_no_picture(studio: Studio, pictures: Path) -> None:
+    desk = data_captions.open_desk(studio.places(), str(pictures))
     with pytest.raises(DataError, match="there is no picture"):
         desk.editor.write("../secret.png", "x", "")
 

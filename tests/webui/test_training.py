@@ -115,7 +115,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
     assert (first.progress.state, first.progress.step) == ("stopped", 3)
     monkeypatch.setattr(Job, "emit", emit)
 
-    found = find_resumable("zz-whole-2", str(tmp_path / "log"))
+    found = find_resumable(studio, "zz-whole-2", str(tmp_path / "log"))
     assert found is not None
     assert found.step == 3
     job = finished(start_training(studio, resume_request(found, "zz-whole-2")))
@@ -129,7 +129,7 @@ def test_resuming_takes_the_runs_settings_and_more_steps_if_asked(
     studio: Studio, settings: dict[str, Any], tmp_path: Path
 ) -> None:
     run(studio, settings)
-    found = find_resumable("zz-thing", str(tmp_path / "log"))
+    found = find_resumable(studio, "zz-thing", str(tmp_path / "log"))
     assert resume_request(found, "zz-thing", 4).config.optimizer.max_train_steps == 6
     order = resume_request(found, "zz-thing", 9)
     assert order.config.optimizer.max_train_steps == 9
@@ -137,7 +137,7 @@ def test_resuming_takes_the_runs_settings_and_more_steps_if_asked(
 
 
 def test_nothing_to_resume_is_said(studio: Studio, tmp_path: Path) -> None:
-    assert find_resumable("zz-thing", str(tmp_path / "log")) is None
+    assert find_resumable(studio, "zz-thing", str(tmp_path / "log")) is None
     with pytest.raises(TrainingError, match="no run of zz-thing"):
         resume_request(None, "zz-thing")
 

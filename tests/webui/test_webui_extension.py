@@ -15,6 +15,7 @@ import torch
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from ti_core.errors import ForbiddenError
 from ti_webui.studio import TXT2IMG_FIELDS
 
 from .program import load, module
@@ -110,6 +111,35 @@ def test_a_page_of_another_site_can_order_nothing(door: Any, cmd_opts: Any) -> N
     assert ask("http://127.0.0.1:7860") == 404  # allowed; there is no job x
     cmd_opts.cors_allow_origins = "https://friend.example"
     assert ask("https://friend.example") == 404
+
+
+@pytest.mark.parametrize(
+    ("flags", "page", "api"),
+    [
+        ({}, True, True),
+        ({"webui_is_non_local": True}, False, False),
+        ({"webui_is_non_local": True, "gradio_auth": "a:b"}, True, False),
+        ({"webui_is_non_local": True, "gradio_auth_path": "file"}, True, False),
+        ({"webui_is_non_local": True, "api_auth": "a:b"}, False, True),
+        ({"hide_ui_dir_config": True}, False, False),
+        ({"hide_ui_dir_config": True, "gradio_auth": "a:b", "api_auth": "a:b"}, False, False),
+    ],
+)
+def test_who_may_name_any_folder_follows_from_the_web_uis_flags(
+    door: Any, cmd_opts: Any, flags: dict[str, Any], page: bool, api: bool, pictures: Path
+) -> None:
+    vars(cmd_opts).update(flags, gradio_allowed_path=[str(pictures)])
+    headers = {"Authorization": "Basic " + base64.b64encode(b"a:b").decode()}
+    for folder, allowed in ((pictures, True), (Path("/srv"), False)):
+        rule = door.studio().places()
+        if page or allowed:
+            assert rule.folder(str(folder)) == folder
+        else:
+            with pytest.raises(ForbiddenError, match="--gradio-allowed-path"):
+                rule.folder(str(folder))
+        body = {"resume": "x", "settings": {"logging_dir": str(folder)}}
+        status = client(door).post("/ti/v1/jobs", json=body, headers=headers).status_code
+        assert status == (422 if api or allowed else 403), "there is no such run"
 
 
 def test_settings_appear_in_a_section_and_are_read(

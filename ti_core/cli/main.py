@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _dispatch(arguments)
     except TIError as error:
         print("ti:", error.reworded(with_flags), file=sys.stderr)
-        return codes_of(error).exit
+        return codes_of(type(error)).exit
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130

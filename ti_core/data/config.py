@@ -145,6 +145,7 @@ class DataConfig:
         "",
         "folder with the pictures; captions lie beside them as .txt files",
         label="Dataset directory",
+        path="input folder",
         aliases=("data_root",),
     )
     resolution: tuple[int, int] | None = option(
@@ -173,6 +174,7 @@ class DataConfig:
         "'captions' uses each caption as it is; 'auto' does so when every caption names the "
         "embedding, and else uses subject_filewords, or subject where there are no captions",
         label="Prompt template",
+        path="text file",
         aliases=("template_file",),
     )
     use_object_template: bool = option(
@@ -209,6 +211,7 @@ class DataConfig:
         "folder with regularisation pictures, in sub-folders called <repeats>_<words>; they are "
         "trained on with these words in place of the new one",
         label="Regularisation directory",
+        path="input folder",
         advanced=True,
     )
     prior_loss_weight: float = newer(
@@ -224,6 +227,7 @@ class DataConfig:
         f"which replace those given here; {setting('train_data_dir')} and "
         f"{setting('reg_data_dir')} are not read then",
         label="Dataset file",
+        path="dataset file",
         advanced=True,
     )
     caption_lines: CaptionLines = newer(

@@ -16,6 +16,12 @@ SHIPPED = ("style", "style_filewords", "subject", "subject_filewords", "hypernet
 """The six files that A1111 ships; the lines are our own."""
 
 
+def template_file(name_or_path: str) -> Path | None:
+    """The user's own file that `prompt_template` names; None for what comes with the program."""
+    known = name_or_path in ("auto", "captions") or name_or_path.removesuffix(".txt") in SHIPPED
+    return None if known else Path(name_or_path)
+
+
 def read_template(name_or_path: str) -> list[str]:
     """The lines of a template: one of `SHIPPED` (with or without `.txt`) or a text file.
 

@@ -30,10 +30,16 @@ def checked_name(name: str) -> str:
             "",
             f"use letters, digits, '.', '_', '-' and spaces, such as {proposal!r}",
         )
-    if name.endswith(".") or re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", name.lower()):
+    if name.endswith(".") or is_device(name):
         raise ConfigError(f"the name {name!r} is no file name on Windows", "", "choose another")
     if ".preview" in name.lower():
         raise ConfigError(f"the name {name!r} would be taken for a preview picture")
     if len(name) > 100:
         raise ConfigError(f"the name has {len(name)} characters", "", "use 100 at the most")
     return name
+
+
+def is_device(name: str) -> bool:
+    """Whether Windows takes a file's name for a device, whatever folder it is in."""
+    device = r"(con|prn|aux|nul|conin\$|conout\$|com[\d¹²³]|lpt[\d¹²³]) *([.:].*)?"
+    return bool(re.fullmatch(device, name, re.IGNORECASE | re.DOTALL))

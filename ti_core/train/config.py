@@ -51,7 +51,10 @@ class EmbeddingConfig(Checked):
         advanced=True,
     )
     weights: str = unrecorded(
-        "", "embedding file to start from instead of words", label="Start from embedding file"
+        "",
+        "embedding file to start from instead of words",
+        label="Start from embedding file",
+        path="embeddings",
     )
     metadata_license: str = unrecorded(
         "",
@@ -187,7 +190,10 @@ class OutputConfig(Checked):
 
     title = "Files"
     output_dir: str = unrecorded(
-        "embeddings", "where the embedding goes", label="Embeddings directory"
+        "embeddings",
+        "where the embedding goes",
+        label="Embeddings directory",
+        path="embeddings",
     )
     output_name: str = unrecorded(
         "",
@@ -209,6 +215,7 @@ class OutputConfig(Checked):
         "textual_inversion",
         "where runs keep copies, previews, logs and what is needed to resume",
         label="Log directory",
+        path="output folder",
     )
     save_every_n_steps: int = unrecorded(
         500,
@@ -255,9 +262,10 @@ class PreviewConfig(Checked):
     )
     sample_prompts: str = unrecorded(
         "a picture of [name]",
-        "prompt of the previews, or a text file with one a line; a line may end with kohya's "
-        "--n negative --w width --h height --d seed --l scale --s steps",
+        "prompts of the previews, one a line, or a text file with them; a line may end with "
+        "kohya's --n negative --w width --h height --d seed --l scale --s steps",
         label="Preview prompt",
+        path="text file",
         aliases=("validation_prompt",),
     )
     sample_steps: int = unrecorded(

@@ -34,10 +34,16 @@ def preview_requests(
     return [_request(line, base, config.name) for line in _lines(preview.sample_prompts)]
 
 
-def _lines(text: str) -> list[str]:
+def prompts_file(text: str) -> Path | None:
+    """The file that `sample_prompts` names; None where it holds the prompts themselves."""
     path = Path(text)
-    if path.suffix != ".txt":
-        return [text]
+    return path if path.suffix == ".txt" and "\n" not in text else None
+
+
+def _lines(text: str) -> list[str]:
+    path = prompts_file(text)
+    if path is None:
+        return [line for line in text.split("\n") if line.strip()] or [text]
     try:
         lines = read_text(path).split("\n")
     except FileError as error:

@@ -140,6 +140,7 @@ class ComparePage:
         data = trained.data
         if (asked.judged_by or "").strip():
             data = replace(data, train_data_dir=asked.judged_by.strip())
+        data = self.studio.places().checked(data)
         return questions_of(data, run.name, host, 8, trained)
 
     def _work(

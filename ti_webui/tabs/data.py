@@ -21,7 +21,7 @@ def build(studio: Studio) -> None:
         with gr.Tab("Captions and checkup", elem_id="ti_tab_captions"):
             folder.render()
             data_checkup.build(studio, folder)
-            data_captions.build(folder)
+            data_captions.build(studio, folder)
     _bind_folder(studio, folder)
 
 

@@ -16,6 +16,8 @@ from ti_core.errors import DataError, TIError
 
 from .. import markup, tables
 from ..gradio_versions import Component, Updates, component, gallery, on
+from ..places import Places
+from ..studio import Studio
 from ..thumbnails import thumbnails
 
 _SHOWN = 200
@@ -42,11 +44,12 @@ State = Desk | None
 P = ParamSpec("P")
 
 
-def open_desk(folder: str) -> Desk:
-    """A folder's captions. Raises DataError when there are no pictures."""
+def open_desk(places: Places, folder: str) -> Desk:
+    """A folder's captions. Raises DataError when there are no pictures, and what `Places.folder`
+    raises."""
     if not (folder or "").strip():
         raise DataError("there is no dataset directory", "", "name the folder with the pictures")
-    editor = CaptionEditor(Path(folder.strip()))
+    editor = CaptionEditor(places.folder(folder))
     return Desk(editor, tuple(entry.image.name for entry in editor.entries()))
 
 
@@ -77,8 +80,8 @@ def _shows_errors(
 class CaptionsPage:
     """The components, and what the buttons do."""
 
-    def __init__(self, folder: gr.Textbox) -> None:
-        self.folder = folder
+    def __init__(self, studio: Studio, folder: gr.Textbox) -> None:
+        self.studio, self.folder = studio, folder
         self.desk = gr.State(None)
         self.open = gr.Button("Open the captions", elem_id="ti_caption_open")
         with component(gr.Row, equal_height=False):
@@ -154,7 +157,7 @@ class CaptionsPage:
     def press_open(self, folder: str) -> Updates:
         """Read the folder: also an update of the gallery."""
         try:
-            desk = open_desk(folder)
+            desk = open_desk(self.studio.places(), folder)
             pictures = thumbnails((desk.editor.folder / n, n) for n in desk.names[:_SHOWN])
             return [*self.show(desk, 0), gr.update(value=pictures)]
         except TIError as error:
@@ -235,9 +238,9 @@ def _change(change: Change) -> str:
     )
 
 
-def build(folder: gr.Textbox) -> None:
+def build(studio: Studio, folder: gr.Textbox) -> None:
     """Fill its part of the tab."""
-    page = CaptionsPage(folder)
+    page = CaptionsPage(studio, folder)
     on(page.open.click, page.press_open, [folder], [*page.outputs, page.gallery])
     written = [page.desk, page.text]
     for button, by in ((page.previous, -1), (page.save, 0), (page.next, 1)):

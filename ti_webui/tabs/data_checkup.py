@@ -45,6 +45,7 @@ def checkup_html(studio: Studio, folder: str, name: str | None) -> str:
         raise ConfigError("there is no dataset directory", "", "name the folder with the pictures")
     data = DataConfig(train_data_dir=folder)
     config = TrainConfig(EmbeddingConfig(token_string=name or _UNNAMED), data)
+    config = studio.places().checked(config)
     host = _host(studio)
     taken = [other for other in all_names(studio) if other != name]
     inputs = checkup_input(config, host, taken)

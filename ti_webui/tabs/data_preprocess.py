@@ -98,9 +98,10 @@ def start_preprocessing(
     on."""
     if not (source or "").strip():
         raise ConfigError("there is no source directory", "", "name the folder with your pictures")
-    config = form.config(form.settings(values))
-    here = Path(source.strip())
-    there = Path(destination.strip()) if (destination or "").strip() else default_destination(here)
+    places = studio.places()
+    config = places.checked(form.config(form.settings(values)))
+    here = places.folder(source)
+    there = places.within((destination or "").strip() or str(default_destination(here)))
 
     def work(job: Job) -> Path | None:
         preprocess(here, there, config, job.emit, lambda: job.control.finishing)

@@ -67,7 +67,7 @@ class TrainPage:
         """Go on with the newest run of the word."""
         settings = self.settings(values)
         name = settings["token_string"]
-        found = training.find_resumable(name, settings["logging_dir"])
+        found = training.find_resumable(self.studio, name, settings["logging_dir"])
         steps = int(settings["max_train_steps"] or 0)
         training.start_training(self.studio, training.resume_request(found, name, steps))
         return ""
@@ -76,18 +76,18 @@ class TrainPage:
         """[about it, an update for each component of the form]"""
         facts = self.studio.facts()
         settings = GOALS[goal].settings_for(facts.family if facts else None)
-        settings["prompt_template"] = template_for(goal, has_captions(folder))
+        settings["prompt_template"] = template_for(goal, has_captions(self.studio, folder))
         return [markup.box("note", GOALS[goal].about), *self.form.updates(settings)]
 
     def choose_folder(self, goal: str, folder: str) -> Updates:
         """[what lies there, an update of the prompt template]"""
-        template = gr.update(value=template_for(goal, has_captions(folder)))
-        return [markup.box("note", folder_summary(folder)), template]
+        template = gr.update(value=template_for(goal, has_captions(self.studio, folder)))
+        return [markup.box("note", folder_summary(self.studio, folder)), template]
 
     def choose_embedding(self, name: str, logging_dir: str) -> Updates:
         """[what there is of this name, an update of the number of vectors, one of Max steps]"""
         name = (name or "").strip()
-        run = training.find_resumable(name, logging_dir) if name else None
+        run = training.find_resumable(self.studio, name, logging_dir) if name else None
         entry = training.find_embedding(self.studio, name) if name else None
         told = []
         if entry:
@@ -114,24 +114,27 @@ class TrainPage:
         return [embeddings_update(self.studio), gr.update(value=told)]
 
 
-def has_captions(folder: str) -> bool:
+def has_captions(studio: Studio, folder: str) -> bool:
     """Whether every picture of a folder has a caption file."""
-    found = _pictures(folder)
+    found = _pictures(studio, folder)
     return bool(found) and all(path.with_suffix(".txt").is_file() for path in found)
 
 
-def folder_summary(folder: str) -> str:
+def folder_summary(studio: Studio, folder: str) -> str:
     """How many pictures and captions there are."""
-    if not folder or not Path(folder).is_dir():
-        return f"there is no folder {folder}" if folder else ""
-    found = _pictures(folder)
+    try:
+        if not folder or not studio.places().folder(folder).is_dir():
+            return f"there is no folder {folder}" if folder else ""
+    except TIError as error:
+        return str(error)
+    found = _pictures(studio, folder)
     captions = sum(path.with_suffix(".txt").is_file() for path in found)
     return f"{len(found)} picture(s), {captions} with a caption"
 
 
-def _pictures(folder: str) -> list[Path]:
+def _pictures(studio: Studio, folder: str) -> list[Path]:
     try:
-        return list_images(Path(folder)) if folder and Path(folder).is_dir() else []
+        return list_images(studio.places().folder(folder)) if folder else []
     except (TIError, OSError):
         return []  # told by the checkup, with its reason
 

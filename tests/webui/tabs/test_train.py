@@ -128,9 +128,9 @@ def test_a_folder_is_looked_at_when_it_is_named(
     told, template = page.choose_folder("style", str(bare_pictures))
     assert "5 picture(s), 0 with a caption" in told
     assert template["value"] == "style"
-    assert "there is no folder" in folder_summary("/nowhere/<b>")
-    assert folder_summary("") == ""
-    assert not has_captions("")
+    assert "there is no folder" in folder_summary(page.studio, "/nowhere/<b>")
+    assert folder_summary(page.studio, "") == ""
+    assert not has_captions(page.studio, "")
 
 
 def test_an_embedding_that_is_chosen_tells_what_would_happen(

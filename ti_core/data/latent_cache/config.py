@@ -32,6 +32,7 @@ class CacheConfig(Checked):
         "folder for these latents, shared by all runs and models; may be deleted at any time; "
         "the system's folder for such things if not given",
         label="Latent cache directory",
+        path="output folder",
         advanced=True,
     )
     latent_cache_gb: float = unrecorded(

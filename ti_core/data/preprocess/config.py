@@ -171,6 +171,7 @@ class CaptionConfig:
         "describe the pictures with this BLIP model: a folder, or the name of one that was "
         "downloaded before; needs transformers; nothing is downloaded",
         label="BLIP model",
+        path="model",
     )
     blip_min_length: int = option(
         24,
@@ -198,6 +199,7 @@ class CaptionConfig:
         "folder where a tagger has put a .txt file for each picture; its tags come after BLIP's "
         "description",
         label="Tagger's folder",
+        path="input folder",
     )
     tags_use_spaces: bool = option(
         True, "in tags, spaces for underscores", label="deepbooru: use spaces in tags"
