@@ -18,7 +18,7 @@ from torch import Tensor
 from ..ti_core.errors import ConfigError, UnsupportedModelError
 from ..ti_core.families import ENCODER_KEYS, SUPPORTED
 from ..ti_core.files.embedding import Embedding, for_encoders
-from .places import prompt_name
+from ..ti_core.files.names import prompt_name
 
 if TYPE_CHECKING:
     from comfy.sd import CLIP

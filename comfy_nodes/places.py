@@ -17,7 +17,7 @@ import folder_paths
 from ..ti_core.data.pictures import ENDINGS
 from ..ti_core.errors import ConfigError
 from ..ti_core.files.atomic import write_bytes
-from ..ti_core.files.names import checked_name
+from ..ti_core.files.names import checked_name, composed, prompt_name
 
 EMBEDDING_ENDINGS = (".safetensors", ".pt", ".bin", ".png", ".webp")
 """Endings of files that can hold an embedding; pictures are cards."""
@@ -156,7 +156,7 @@ def new_embedding_file(name: str, ending: str) -> Path:
 
     Raises ConfigError for a name that ComfyUI could not find in a prompt.
     """
-    plain = name.replace("\\", "/")
+    plain = composed(name.replace("\\", "/"))
     folder, _, stem = plain.rpartition("/")
     for part in [folder, stem] if folder else [stem]:
         checked_for_prompts(part)
@@ -164,8 +164,8 @@ def new_embedding_file(name: str, ending: str) -> Path:
 
 
 def checked_for_prompts(name: str) -> str:
-    """The name itself, if `embedding:name` can be read. Raises ConfigError."""
-    checked_name(name)
+    """The name, composed, if `embedding:name` can be read. Raises ConfigError."""
+    name = checked_name(name)
     if " " in name:
         raise ConfigError(
             f"the name {name!r} has a space",
@@ -173,11 +173,6 @@ def checked_for_prompts(name: str) -> str:
             f"call it {prompt_name(name)!r}",
         )
     return name
-
-
-def prompt_name(name: str) -> str:
-    """How a name is written behind `embedding:`; every other sign becomes "_"."""
-    return re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)
 
 
 # --- text -------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from PIL import Image
 from ti_core.errors import ConfigError
 from ti_core.files.embedding import Embedding
 from ti_core.files.formats import FORMATS
-from ti_core.files.names import checked_name
+from ti_core.files.names import alike, checked_name
 from ti_core.files.writing import write_embedding
 
 from .embeddings import all_names
@@ -33,7 +33,7 @@ def save_new(
         )
     name = checked_name(embedding.name)
     path = studio.save_dir() / f"{name}{FORMATS[format].endings[0]}"
-    if path.exists() or name.lower() in map(str.lower, all_names(studio)):
+    if path.exists() or alike(name) in map(alike, all_names(studio)):
         why = "nothing is written over it, and two files of one name would hide each other"
         raise ConfigError(f"there is an embedding {name} already", why, "choose another name")
     write_embedding(path, embedding, format, picture)

@@ -11,8 +11,9 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...ti_core.errors import ConfigError
-from ...ti_core.files.embedding import Embedding
+from ...ti_core.files.embedding import Embedding, long_for_prompts
 from ...ti_core.files.formats import FORMATS
+from ...ti_core.files.names import prompt_name
 from ...ti_core.files.reading import read_embedding
 from ...ti_core.files.writing import write_embedding
 from ...ti_core.train.config import EmbeddingConfig
@@ -28,7 +29,6 @@ from ..places import (
     embedding_files,
     fingerprint,
     new_embedding_file,
-    prompt_name,
 )
 from ..sockets import EmbeddingSocket
 from ..widgets import make, widget, widgets
@@ -246,6 +246,8 @@ def summary(embedding: Embedding) -> str:
     widths = ", ".join(f"{key} {rows.shape[1]}" for key, rows in embedding.vectors.items())
     model = embedding.metadata.get("ti.base_model", "")
     made_on = f", made on {model}" if model else ""
+    warning = long_for_prompts(embedding)
     return (
         f"{embedding.name}: {embedding.count} vector(s) ({widths}), step {embedding.step}{made_on}"
+        + (f"\n{warning}" if warning else "")
     )

@@ -9,6 +9,7 @@ from comfy_api.latest import io
 
 from ...ti_core.errors import ConfigError, EmbeddingError
 from ...ti_core.files.embedding import Embedding
+from ...ti_core.files.names import alike
 from ...ti_core.port.session import Host, ModelFacts, Session
 from ...ti_core.tools.expression import parse
 from ...ti_core.tools.making import merge
@@ -87,12 +88,12 @@ class _Inputs(Sources):
 
     def __init__(self, inputs: dict[str, Embedding], session: Session | None) -> None:
         super().__init__(session=session)
-        self._named = {value.name.lower(): value for value in inputs.values()} | inputs
+        self._named = {alike(value.name): value for value in inputs.values()} | inputs
 
     def embedding(self, name: str) -> Embedding:
         """See `Sources`."""
-        if name.lower() in self._named:
-            return self._named[name.lower()]
+        if alike(name) in self._named:
+            return self._named[alike(name)]
         raise EmbeddingError(
             f"there is no embedding {name!r}",
             f"this node has {', '.join(self._named)}",

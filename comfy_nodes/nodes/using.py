@@ -18,6 +18,7 @@ from ...ti_core.data.templates import fill
 from ...ti_core.errors import ConfigError
 from ...ti_core.families import SIDE_STEP
 from ...ti_core.files.embedding import Embedding, for_encoders
+from ...ti_core.files.names import prompt_name
 from ...ti_core.files.reading import read_embedding
 from ...ti_core.port.session import Host, PreviewRequest, Vectors
 from ...ti_core.train.config import PreviewConfig
@@ -26,7 +27,6 @@ from ..grid import labelled_grid
 from ..loaded_model import Clip, Model, Vae, checkpoint_name, host_of
 from ..node import Node, finite, node_text, schema
 from ..pictures import temp_images, to_comfy
-from ..places import prompt_name
 from ..sockets import EmbeddingSocket, LogSocket, RunLog
 from ..widgets import values_of, widgets
 

@@ -101,7 +101,7 @@ def test_several_files_go_beside_themselves_or_into_a_folder(ti: Ti, file: Path)
         (["FILE", "FILE", "--to", "pt"], "two files would become"),
         (["FILE", "--to", "pt", "--out", "x.png"], "x.png is no name for pt; name it x.pt"),
         (["FILE", "--to", "pickle"], "invalid choice"),
-        (["FILE", "--out", "a?b.pt"], "characters that web UIs drop"),
+        (["FILE", "--out", "a?b.pt"], "other characters than letters"),
     ],
 )
 def test_wrong_options_are_one_sentence_and_write_nothing(
@@ -214,3 +214,19 @@ def test_scaling_and_merging_keep_every_table(ti: Ti, tmp_path: Path) -> None:
         "clip_l": 1.5,
         "t5xxl": 1.5,
     }
+
+
+def test_one_bad_file_does_not_end_the_work_for_the_others(ti: Ti, file: Path) -> None:
+    (file.parent / "a.pt").write_bytes(b"no pickle")
+    write_embedding(file.parent / "z.pt", read_embedding(file), "pt")
+    bad, last = str(file.parent / "a.pt"), str(file.parent / "z.pt")
+    code, out, error = ti(
+        "convert", bad, str(file), last, str(file.parent / "no.pt"), "--to", "bin"
+    )
+    assert code == 1
+    assert [Path(line).name for line in out.split()] == ["my-cat.bin", "z.bin"]
+    assert [line.startswith("ti: ") for line in error.splitlines()] == [True, True]
+    code, out, error = ti("inspect", bad, str(file))
+    assert code == 1
+    assert "my-cat: 2 vector(s)" in out
+    assert "a.pt" in error

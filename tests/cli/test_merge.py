@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from ti_core.files.embedding import Embedding
+from ti_core.files.names import composed
 from ti_core.files.reading import read_embedding
 from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
@@ -81,7 +82,7 @@ def test_equal_merges_are_equal_files(ti: Ti, style: torch.Tensor) -> None:
         (["'a'", "--out", "x"], 2, "there is no model to look 'a' up in"),
         (["nobody", "--out", "x"], 1, "there is no embedding 'nobody'"),
         (["'cat' + my-style", "--out", "taken", *MODEL], 2, "exists already"),
-        (["'cat'", "--out", "a:b", *MODEL], 2, "characters that web UIs drop"),
+        (["'cat'", "--out", "a:b", *MODEL], 2, "other characters than letters"),
         (["'cat', 99999", "--out", "x", *MODEL], 2, "there is no token 99999"),
         (["''", "--out", "x", *MODEL], 1, "'' has no vectors"),
         (["'a'", "more", "--out", "x"], 2, "unexpected word more"),
@@ -166,3 +167,36 @@ def test_from_text_tells_what_is_missing(
     found, _, err = ti("from-text", *arguments)
     assert found == code
     assert message in err
+
+
+def test_more_vectors_than_a_prompt_has_room_for_are_warned_of(ti: Ti) -> None:
+    long = " , ".join(["'a red cat on a mat'"] * 20)
+    code, _, error = ti("merge", long, "--model", "x", "--out", "long.pt")
+    assert code == 0
+    assert "long has" in error
+    assert "a prompt has room for 75" in error
+
+
+def test_more_vectors_than_files_are_read_with_are_not_written(ti: Ti, tmp_path: Path) -> None:
+    text = "cat " * 1100
+    for verb in (["merge", f"'{text}'"], ["from-text", text]):
+        code, _, error = ti(*verb, "--model", "x", "--out", "long.pt")
+        assert code == 1
+        assert "no file of more than 1024 is read" in error
+    assert not (tmp_path / "long.pt").exists()
+
+
+def test_the_name_of_a_file_that_is_there_may_be_kept(ti: Ti, tmp_path: Path) -> None:
+    for name in ("EasyNegative (1)", "cafe\u0301"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        file = tmp_path / "in" / f"{name}.pt"
+        write_embedding(file, Embedding("x", {"emb_params": torch.ones(1, 768)}), "pt")
+        for verb in (["merge", f"<{file}> * 2"], ["scale", file, "--factor", "0.5"]):
+            out = f"{composed(name)}.pt"
+            assert ti(*verb, "--out", out, "--overwrite")[0] == 0
+            assert read_embedding(tmp_path / out).name == composed(name)
+        assert ti("convert", file, "--to", "safetensors")[0] == 0
+        assert file.with_name(f"{composed(name)}.safetensors").is_file()
+    code, _, error = ti("merge", f"<{file}>", "--out", "EasyNegative (2).pt")
+    assert code == 2
+    assert "call it 'EasyNegative 2'" in error

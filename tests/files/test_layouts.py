@@ -89,12 +89,12 @@ def test_an_sdxl_embedding_is_recognised(content: object) -> None:
         ({"clip_l": L, "t5": T5, "t5_out": T5}, "clip_l t5xxl t5xxl_out"),
         ({"emp_params": L, "emp_params_out": L}, "emb_params emb_params_out"),
         ({"clip_l": L, "clip_l_out": L}, "emb_params emb_params_out"),
-        ({"llama": T5, "clip_l": L}, "llama clip_l"),
+        ({"llama": T5, "clip_l": L}, "clip_l llama"),
         ({"t5": torch.ones(2, 4096)}, "t5xxl"),
         ({"gemma": torch.ones(2, 2304), "gemma_out": L}, "gemma2_2b gemma2_2b_out"),
         ({"qwen3_4b": torch.ones(2, 2560)}, "qwen3_4b"),
         ({"t5xxl": L}, "t5xxl"),
-        ({"bundle_emb.a.t5": torch.ones(2, 4096), "bundle_emb.a.clip_l": L}, "t5xxl clip_l"),
+        ({"bundle_emb.a.t5": torch.ones(2, 4096), "bundle_emb.a.clip_l": L}, "clip_l t5xxl"),
     ],
 )  # fmt: skip
 def test_every_table_is_kept_under_the_key_that_comfyui_looks_for(content: Any, keys: str) -> None:

@@ -211,3 +211,16 @@ def test_packing_keeps_order_and_limits(text: str, count: int) -> None:
     for chunk in chunks:  # whole embeddings only
         rows = [slot.row for slot in chunk if slot.trigger]
         assert rows == list(range(count)) * (len(rows) // count)
+
+
+def test_a_word_is_found_however_its_letters_are_composed() -> None:
+    """CLIP's tokenizer composes them as well."""
+    for text in ("a café", "a cafe\u0301"):
+        for name in ("café", "cafe\u0301"):
+            assert [p.trigger for p in find_triggers(text, [name])] == [None, name]
+
+
+def test_a_word_that_goes_on_with_a_mark_is_another_one() -> None:
+    assert [p.trigger for p in find_triggers("हिन्दी", ["हिन्द"])] == [None]
+    assert [p.trigger for p in find_triggers("हिन्दी", ["हिन्दी"])] == ["हिन्दी"]
+    assert [p.trigger for p in find_triggers("猫と犬, 猫", ["猫"])] == [None, "猫"]

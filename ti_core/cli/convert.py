@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,8 @@ from ..errors import ConfigError
 from ..files.formats import FORMATS
 from ..options import Checked, make_config, option
 from .options import OptionParser
-from .output import FileConfig, Target, checked_target, write_result
+from .output import FileConfig, checked_target, write_result
+from .telling import for_each
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -60,9 +61,14 @@ def run(argv: Sequence[str]) -> int:
         raise ConfigError("several files are given", "", "give one, or --out a folder for all")
     from ..tools.making import convert
 
-    for path, made in zip(files, list(_targets(files, config, output)), strict=True):
+    places = [_place(path, config, output) for path in files]
+    _require_different(places)
+
+    def convert_one(path: Path) -> None:
+        made = checked_target(places[files.index(path)], output, [path.stem])
         write_result(made, convert(_read(path, config), made.name), _picture(config))
-    return 0
+
+    return for_each(files, convert_one)
 
 
 def _is_file_name(out: str) -> bool:
@@ -79,20 +85,19 @@ def _read(path: Path, config: ConvertConfig) -> Embedding:
     return without_tables(found, dropped) if dropped else found
 
 
-def _targets(files: Sequence[Path], config: ConvertConfig, output: FileConfig) -> Iterator[Target]:
-    """Where each file goes; all are looked at before anything is written."""
+def _place(path: Path, config: ConvertConfig, output: FileConfig) -> Path:
+    wanted = Path(output.out) if output.out else path.parent
+    if output.out and not wanted.is_dir():
+        return wanted
+    ending = FORMATS[output.to or "safetensors"].endings[0]
+    return wanted / f"{config.term or path.stem}{ending}"
 
-    taken: set[Path] = set()
-    for path in files:
-        wanted = Path(output.out) if output.out else path.parent
-        if not output.out or wanted.is_dir():
-            ending = FORMATS[output.to or "safetensors"].endings[0]
-            wanted = wanted / f"{config.term or path.stem}{ending}"
-        made = checked_target(wanted, output)
-        if made.path in taken:
-            raise ConfigError(f"two files would become {made.path}", "", "convert one by one")
-        taken.add(made.path)
-        yield made
+
+def _require_different(places: list[Path]) -> None:
+    """Told before anything is written."""
+    for place in places:
+        if places.count(place) > 1:
+            raise ConfigError(f"two files would become {place}", "", "convert one by one")
 
 
 def _picture(config: ConvertConfig) -> Image.Image | None:

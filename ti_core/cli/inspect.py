@@ -16,6 +16,7 @@ from ..options import Checked, make_config, option
 from .options import OptionParser
 from .plain import plain
 from .standalone import ModelConfig, open_host
+from .telling import for_each
 
 if TYPE_CHECKING:
     from ..files.embedding import Embedding
@@ -52,27 +53,27 @@ def run(argv: Sequence[str]) -> int:
     if not typed["files"]:
         raise ConfigError("no file is given", "", "write ti inspect FILE")
     config, model = make_config(InspectConfig, typed), make_config(ModelConfig, typed)
-    for found in facts_in([Path(name) for name in typed["files"]], model, config.nearest):
+    with ExitStack() as stack:
+        about = _opened(model, config.nearest, stack)
+        return for_each(map(Path, typed["files"]), lambda path: _show(path, about, config))
+
+
+def _opened(model: ModelConfig, nearest: int, stack: ExitStack) -> _ModelFacts | None:
+    if not model.pretrained_model_name_or_path:
+        return None
+    host = open_host(model)
+    return _ModelFacts(host, stack.enter_context(host.session()), nearest)
+
+
+def _show(path: Path, about: _ModelFacts | None, config: InspectConfig) -> None:
+    from ..files.reading import read_embeddings
+
+    for embedding in read_embeddings(path):
+        found = embedding_facts(embedding, path) | (about.of(embedding) if about else {})
         if config.json:
             print(json.dumps(found))
         else:
             print("\n".join(plain(line) for line in _spelled(found)))
-    return 0
-
-
-def facts_in(files: Sequence[Path], model: ModelConfig, nearest: int) -> Iterator[_Facts]:
-    """Facts of every embedding in every file, as JSON values."""
-    from ..files.reading import read_embeddings
-
-    with ExitStack() as stack:
-        model_facts = None
-        if model.pretrained_model_name_or_path:
-            host = open_host(model)
-            model_facts = _ModelFacts(host, stack.enter_context(host.session()), nearest)
-        for path in files:
-            for embedding in read_embeddings(path):
-                beside = model_facts.of(embedding) if model_facts else {}
-                yield {**embedding_facts(embedding, path), **beside}
 
 
 def embedding_facts(embedding: Embedding, path: Path) -> _Facts:

@@ -14,9 +14,9 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
 from .. import __version__
-from ..errors import ConfigError, TIError, codes_of
+from ..errors import ConfigError, TIError
 from ..options import nearest
-from .plain import with_flags
+from .telling import tell
 
 VERBS = {
     "create": "make an embedding from words, ready to be trained or used",
@@ -46,8 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except TIError as error:
-        print("ti:", error.reworded(with_flags), file=sys.stderr)
-        return codes_of(type(error)).exit
+        return tell(error)
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130

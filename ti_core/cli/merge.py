@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from ..errors import ConfigError
 from ..options import make_config
@@ -51,9 +52,11 @@ def run(argv: Sequence[str]) -> int:
     if typed["expression"] is None:
         raise ConfigError("there is no expression", "", "write ti merge \"'cat' * 0.7 + my-style\"")
     from ..tools.expression import parse
+    from ..tools.syntax import names_in, without_paths
 
-    parse(typed["expression"])  # its mistakes are told before a model is opened
-    made = target(make_config(FileConfig, typed))
+    tree = parse(typed["expression"])  # its mistakes are told before a model is opened
+    named = names_in(without_paths(tree))
+    made = target(make_config(FileConfig, typed), [*named, *(Path(name).stem for name in named)])
     model = make_config(ModelConfig, typed)
     collection = make_config(CollectionConfig, typed)
     from ..tools.making import merge

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from ..files.formats import FORMATS, FormatName
-from ..files.names import checked_name
+from ..files.names import alike, checked_name, composed
 from ..options import Checked, option
+from .plain import plain
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -50,17 +53,18 @@ class Target:
         return self.path.stem
 
 
-def target(config: FileConfig) -> Target:
-    """Where the result goes; asked before any work is done.
+def target(config: FileConfig, present: Iterable[str] = ()) -> Target:
+    """Where the result goes; asked before any work is done. `present` are names of embeddings that
+    it is made of: they may be kept whatever characters they have.
 
     Raises ConfigError when there is no name, a bad one, or a file of that name.
     """
     if not config.out:
         raise ConfigError("the result has no name", "", "add --out NAME.safetensors")
-    return checked_target(Path(config.out), config)
+    return checked_target(Path(config.out), config, present)
 
 
-def checked_target(path: Path, config: FileConfig) -> Target:
+def checked_target(path: Path, config: FileConfig, present: Iterable[str] = ()) -> Target:
     """The same for a path of the tool's choice; an ending is added where there is none."""
     ending = path.suffix.lower()
     fitting = [name for name, kind in FORMATS.items() if ending in kind.endings]
@@ -72,19 +76,25 @@ def checked_target(path: Path, config: FileConfig) -> Target:
         raise ConfigError(
             f"{path.name} is no name for {chosen}", "", f"name it {path.stem}{ending}"
         )
-    checked_name(path.stem)
+    path = path.with_name(composed(path.name))
+    if alike(path.stem) not in map(alike, present):
+        checked_name(path.stem)
     if path.exists() and not config.overwrite:
         raise ConfigError(f"{path} exists already", "", "choose another name, or add --overwrite")
     return Target(path, chosen)
 
 
 def write_result(target: Target, embedding: Embedding, picture: Image.Image | None = None) -> None:
-    """Write the embedding under the target's name, and print the path.
+    """Write the embedding under the target's name, and print the path; what is to be known of it
+    goes to standard error.
 
     Raises EmbeddingError when the format cannot hold it, StorageError when it cannot be written.
     """
+    from ..files.embedding import long_for_prompts
     from ..files.writing import write_embedding
 
     named = replace(embedding, name=target.name)
     write_embedding(target.path, named, target.format, picture)
+    if warning := long_for_prompts(named):
+        print(f"warning: {plain(warning)}", file=sys.stderr)
     print(target.path)

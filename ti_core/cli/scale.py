@@ -68,7 +68,7 @@ def run(argv: Sequence[str]) -> int:
     if typed["file"] is None:
         raise ConfigError("no file is given", "", "write ti scale FILE --factor 0.6 --out FILE")
     config = make_config(ScaleConfig, typed)
-    made = target(make_config(FileConfig, typed))
+    made = target(make_config(FileConfig, typed), [Path(typed["file"]).stem])
     from ..files.reading import read_embedding
     from ..tools.rescaling import rescaled
 

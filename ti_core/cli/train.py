@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, FileError
+from ..files.names import composed
 from ..files.text_file import read_json
 from ..options import Checked, SettingValues, make_config, option, to_dict
 from ..train.config import OutputConfig, TrainConfig
@@ -92,7 +93,7 @@ def _run_to_resume(options: RunConfig, typed: SettingValues) -> RunFolder | None
     from ..train.run_folder import RunFolder
 
     logging_dir = Path(typed.get("logging_dir", OutputConfig().logging_dir))
-    return RunFolder.find(options.resume, logging_dir, typed.get("token_string", ""))
+    return RunFolder.find(options.resume, logging_dir, composed(typed.get("token_string", "")))
 
 
 def _read_settings(path: str) -> SettingValues:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError
-from .embedding import ONE_ENCODER, Embedding, file_keys
+from .embedding import MOST_VECTORS, ONE_ENCODER, Embedding, file_keys
 from .layouts import reads_as_word
 from .torch_zip import Value
 
@@ -17,14 +17,23 @@ _STAR_TOKEN = 265
 def checked_rows(embedding: Embedding) -> dict[str, Tensor]:
     """The tables as files hold them: programs' keys, fp32, on the CPU.
 
-    Raises EmbeddingError for NaN and infinite values: such a file would spoil every picture.
+    Raises EmbeddingError for NaN and infinite values, which would spoil every picture, and for more
+    vectors than a file is read with.
     """
+    require_few(embedding.name, embedding.count)
     rows = {
         key: table.detach().float().cpu() for key, table in file_keys(embedding.vectors).items()
     }
     if not all(torch.isfinite(table).all() for table in rows.values()):
         raise EmbeddingError(f"{embedding.name} is not saved", "its vectors are not finite numbers")
     return rows
+
+
+def require_few(name: str, count: int) -> None:
+    """Raise EmbeddingError for more vectors than a file is read with."""
+    if count > MOST_VECTORS:
+        why = f"it has {count} vectors, and no file of more than {MOST_VECTORS} is read"
+        raise EmbeddingError(f"{name} is not saved", why, "make it of fewer words")
 
 
 def trigger(embedding: Embedding) -> str:

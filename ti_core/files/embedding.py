@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING
 
 from ..errors import EmbeddingError, setting
 from ..families import ENCODER_KEYS, OUTPUT, label_of
+from ..port.prompt import TOKENS_PER_CHUNK
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 ONE_ENCODER = "emb_params"
+MOST_VECTORS = 1024
+"""In a file that is read or written; prompts have room for fewer (`long_for_prompts`)."""
 OF_ALL_TABLES = ("modelspec.architecture", "modelspec.hash_sha256")
 """Metadata that is true only of a file's tables together."""
 
@@ -42,6 +45,16 @@ class Embedding:
     def count(self) -> int:
         """Number of vectors, the same for every encoder."""
         return len(next(iter(self.vectors.values())))
+
+
+def long_for_prompts(embedding: Embedding) -> str:
+    """A warning when an embedding for CLIP has more vectors than a prompt has room for; else ""."""
+    count = embedding.count
+    if count <= TOKENS_PER_CHUNK or not set(embedding.vectors) & {ONE_ENCODER, *ENCODER_KEYS}:
+        return ""
+    room = f"a prompt has room for {TOKENS_PER_CHUNK} in one piece"
+    whose = "ComfyUI splits it, other programs cannot use it"
+    return f"{embedding.name} has {count} vectors, and {room}: {whose}; make it of fewer words"
 
 
 def for_encoders(embedding: Embedding, widths: Mapping[str, int], origin: str) -> dict[str, Tensor]:

@@ -128,7 +128,7 @@ def _known_keys(content: object) -> list[Term] | None:
         found |= {key: content[key] for key in _KEYS if key in content and key not in WORDS}
     if not _names_tables(found):
         return None
-    tables = {_KEYS[key]: rows for key, rows in found.items()}
+    tables = {ours: found[key] for key, ours in _KEYS.items() if key in found}
     inputs = [key for key in tables if not key.endswith(OUTPUT)]
     if not inputs or len(tables) < len(found):
         return None

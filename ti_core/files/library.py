@@ -18,6 +18,7 @@ from .checksum import file_shorthash, vector_checksum
 from .library_entry import Changes, Clash, Entry, Skipped, difference, entries_of, resolve
 from .library_index import Facts, Index, Record, index_path, load_index, save_index
 from .library_walk import Folder, Stamp, stamp_of, walk
+from .names import alike
 
 _CLOCK_NS = 2 * 10**9
 """The coarsest clock of a file system (FAT's). A file that changed more recently could change
@@ -90,7 +91,7 @@ class Library:
 
     def find(self, name: str, widths: tuple[int, ...] = ()) -> Entry | None:
         """What a name means in a prompt, for models with these (sorted) widths or for any."""
-        for clash in self._view.meanings.get(name.lower(), ()):
+        for clash in self._view.meanings.get(alike(name), ()):
             if widths in ((), clash.winner.widths):
                 return clash.winner
         return None
@@ -167,14 +168,14 @@ class _View:
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
         """By name."""
-        return tuple(sorted(self._visited, key=lambda entry: entry.name.lower()))
+        return tuple(sorted(self._visited, key=lambda entry: alike(entry.name)))
 
     @cached_property
     def meanings(self) -> dict[str, list[Clash]]:
         """Name in lower case → what it means, for each kind of model."""
         named: dict[str, list[Clash]] = {}
         for clash in resolve(self._visited):
-            named.setdefault(clash.winner.name.lower(), []).append(clash)
+            named.setdefault(alike(clash.winner.name), []).append(clash)
         return named
 
 

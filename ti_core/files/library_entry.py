@@ -11,6 +11,7 @@ from ..families import ENCODER_KEYS, kind_of
 from .embedding import ONE_ENCODER
 from .library_index import Facts, Index, Record
 from .library_walk import CARDS, preview_of
+from .names import alike, composed
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def _entry(folder: str, name: str, facts: Facts, pictures: set[str]) -> Entry:
     stem, _, ending = name.rpartition(".")
     shown = name if ending.lower() in CARDS else preview_of(stem, pictures) if pictures else None
     return Entry(
-        facts.term or stem,
+        facts.term or composed(stem),
         os.path.join(folder, name),
         facts.term,
         facts.shapes,
@@ -130,7 +131,7 @@ def resolve(entries: Iterable[Entry]) -> list[Clash]:
     groups: dict[tuple[str, tuple[tuple[str, int], ...]], list[Entry]] = {}
     for entry in entries:
         tables = tuple(sorted(entry.tables.items()))
-        groups.setdefault((entry.name.lower(), tables), []).append(entry)
+        groups.setdefault((alike(entry.name), tables), []).append(entry)
     return [_clash(group) for group in groups.values()]
 
 

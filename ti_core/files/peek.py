@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import EmbeddingError, FileError
 from ..families import ENCODER_KEYS, OTHER_KEYS, WORDS
 from .card import KEYWORD
-from .embedding import ONE_ENCODER
+from .embedding import MOST_VECTORS, ONE_ENCODER
 from .library_index import Facts
 from .library_walk import CARDS
 from .notes import TRIGGER, noted_step, translated
@@ -20,7 +20,6 @@ from .safetensors_header import TensorEntry
 _PLAIN = frozenset((*ENCODER_KEYS, *OTHER_KEYS)) - frozenset(WORDS)
 """Names of tensors that tell by themselves what a file holds."""
 _FLOATS = frozenset(("F64", "F32", "F16", "BF16"))
-_MOST_VECTORS = 1024
 _MOST_PICTURE_BYTES = 64 * 2**20
 
 
@@ -79,7 +78,7 @@ def _is_plain(names: set[str]) -> bool:
 
 def _is_table(entry: TensorEntry) -> bool:
     shape = entry["shape"]
-    sane = len(shape) == 2 and 0 < shape[0] <= _MOST_VECTORS and shape[1] > 0
+    sane = len(shape) == 2 and 0 < shape[0] <= MOST_VECTORS and shape[1] > 0
     return sane and entry["dtype"] in _FLOATS
 
 

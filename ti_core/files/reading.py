@@ -18,15 +18,15 @@ from torch import Tensor
 from ..errors import EmbeddingError, FileError, UnsafeFileError
 from ..families import SDXL
 from .card import read_card
-from .embedding import Embedding
+from .embedding import MOST_VECTORS, Embedding
 from .layouts import BUNDLE, MOST_NUMBERS, Term, joined, recognised
+from .names import composed
 from .notes import TRIGGER, essentials, from_comment, noted_step, texts, translated
 from .regular_file import open_regular
 from .safetensors_file import safetensors_in
 from .torch_pickle import read_torch
 from .zip_directory import ZIP_START, read_comment
 
-_MOST_VECTORS = 1024
 _MOST_BYTES = 64 * 2**20
 """1024 vectors for SDXL in fp64 are 17 MB. Checkpoints and most LoRA are larger."""
 _MOST_TENSORS = 10_000
@@ -204,7 +204,7 @@ def _embedding(
     notes, word = {_printable(k): _printable(v) for k, v in metadata.items()}, _printable(term.name)
     if word and (not alone or TRIGGER not in notes):
         notes[TRIGGER] = word
-    return Embedding(path.stem if alone else word, vectors, step, notes)
+    return Embedding(composed(path.stem) if alone else word, vectors, step, notes)
 
 
 def _printable(text: str) -> str:
@@ -218,7 +218,7 @@ def _rows(path: Path, key: str, rows: Any) -> Tensor:
     if rows.dim() == 1:
         rows = rows[None]
     count, width = rows.shape
-    if not 0 < count <= _MOST_VECTORS or width == 0:
+    if not 0 < count <= MOST_VECTORS or width == 0:
         why = "that is no usable embedding"
         raise EmbeddingError(f"{path} holds {count} vectors of width {width}", why)
     try:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from unicodedata import category, normalize
 
 from ..errors import EmbeddingError
 
@@ -153,7 +154,8 @@ def _join_equal(pieces: Iterable[Piece]) -> list[Piece]:
 def find_triggers(text: str, triggers: Iterable[str]) -> list[Piece]:
     """Cut a text at trigger words; their pieces carry the trigger as it is spelled in `triggers`.
 
-    Case does not matter. A trigger is found only whole: a letter, digit, underscore or hyphen
+    Case does not matter, nor whether letters are composed (NFC), as in CLIP's tokenizer; texts of
+    pieces are composed. A trigger is found only whole: a letter, digit, underscore or hyphen
     right before or after it makes it part of another word (`mychar4` is not in `mychar42`, nor
     `style` in `my-style`). Where several triggers begin at one place the longest wins.
     """
@@ -164,14 +166,16 @@ def _trigger_pattern(triggers: Iterable[str]) -> tuple[re.Pattern[str] | None, l
     longest_first = sorted({t for t in triggers if t}, key=lambda t: (-len(t), t))
     if not longest_first:
         return None, []
-    choice = "|".join(f"({re.escape(trigger)})" for trigger in longest_first)
+    choice = "|".join(f"({re.escape(normalize('NFC', trigger))})" for trigger in longest_first)
     return re.compile(rf"(?<![\w-])(?:{choice})(?![\w-])", re.IGNORECASE), longest_first
 
 
 def _cut(piece: Piece, pattern: tuple[re.Pattern[str] | None, list[str]]) -> Iterator[Piece]:
     expression, triggers = pattern
-    end = 0
+    piece, end = replace(piece, text=normalize("NFC", piece.text)), 0
     for match in expression.finditer(piece.text) if expression and not piece.ends_chunk else ():
+        if _goes_on(piece.text, match.end()):
+            continue
         if match.start() > end:
             yield replace(piece, text=piece.text[end : match.start()])
         assert match.lastindex is not None
@@ -179,6 +183,11 @@ def _cut(piece: Piece, pattern: tuple[re.Pattern[str] | None, list[str]]) -> Ite
         end = match.end()
     if end < len(piece.text) or not piece.text:
         yield replace(piece, text=piece.text[end:])
+
+
+def _goes_on(text: str, end: int) -> bool:
+    """Whether the word goes on with a mark: an Indic vowel, an accent that does not compose."""
+    return end < len(text) and category(text[end])[0] == "M"
 
 
 # --- chunks -----------------------------------------------------------------------------------

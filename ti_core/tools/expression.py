@@ -28,6 +28,7 @@ import re
 from dataclasses import dataclass
 
 from ..errors import ExpressionError
+from ..files.embedding import MOST_VECTORS
 from .syntax import (
     BARE_NAME,
     Join,
@@ -42,8 +43,6 @@ from .syntax import (
     Turn,
 )
 
-MOST_VECTORS = 1024
-"""No embedding file has more."""
 _MOST_CHARACTERS = 20_000
 _SHOWN = 72
 """Characters of the expression that an error shows."""

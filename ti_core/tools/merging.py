@@ -14,8 +14,7 @@ from torch import Tensor
 
 from ..errors import EmbeddingError
 from ..families import label_of
-from ..files.embedding import widths_of
-from .expression import MOST_VECTORS
+from ..files.embedding import MOST_VECTORS, widths_of
 from .sources import KeyRows
 from .syntax import Join, Name, Pick, Resize, Scale, Sum, Text, Token, Tree, Turn, unparse
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import ConfigError, EmbeddingError, setting
 from ..files.embedding import Embedding, file_keys
 from ..files.library import Library
+from ..files.names import alike
 from ..files.reading import read_embedding, read_embeddings
 from ..port.session import Session
 from .syntax import Name, Text, Token, unparse
@@ -63,8 +64,8 @@ class Sources:
 
     def embedding(self, name: str) -> Embedding:
         """The embedding of that name. Raises EmbeddingError if there is none."""
-        if name.lower() in self._listed:
-            return self._listed[name.lower()]
+        if alike(name) in self._listed:
+            return self._listed[alike(name)]
         if self._paths and Path(name).is_file():
             return read_embedding(Path(name))
         entry = self._library.find(name)
@@ -91,13 +92,13 @@ class Sources:
 
 
 def _by_name(files: Sequence[Path]) -> dict[str, Embedding]:
-    """Lower-case name → embedding, for every term in every file."""
+    """Name as `alike` spells it → embedding, for every term in every file."""
     found: dict[str, Embedding] = {}
     for path in files:
         for embedding in read_embeddings(path):
-            if embedding.name.lower() in found:
+            if alike(embedding.name) in found:
                 raise EmbeddingError(
                     f"two embeddings are called {embedding.name}", "", "rename one"
                 )
-            found[embedding.name.lower()] = embedding
+            found[alike(embedding.name)] = embedding
     return found

@@ -162,3 +162,15 @@ def without_paths(tree: Tree) -> Tree:
             left, right = without_paths(tree.left), without_paths(tree.right)
             return replace(tree, left=left, right=right)
     return replace(tree, of=without_paths(tree.of))
+
+
+def names_in(tree: Tree) -> list[str]:
+    """The embeddings that it names, as they are written."""
+    match tree:
+        case Name(name):
+            return [name]
+        case Text() | Token():
+            return []
+        case Join() | Sum():
+            return [*names_in(tree.left), *names_in(tree.right)]
+    return names_in(tree.of)

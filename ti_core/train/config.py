@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from ..data.config import DataConfig
 from ..data.latent_cache.config import CacheConfig
-from ..files.names import checked_name
+from ..files.names import checked_name, composed
 from ..options import Checked, check, group, option, require_one, unrecorded
 from ..port.precision import Precision
 from ..schedule import Decay, Schedule, parse_schedule
@@ -68,6 +68,10 @@ class EmbeddingConfig(Checked):
         label="For the negative prompt",
         advanced=True,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "token_string", composed(self.token_string))
 
 
 @dataclass(frozen=True)
@@ -318,7 +322,7 @@ class BaseTrainConfig(ABC):
     @property
     def file_stem(self) -> str:
         """Name of the final file, without ending."""
-        return self.output.output_name or self.name
+        return composed(self.output.output_name) or self.name
 
 
 @dataclass(frozen=True)

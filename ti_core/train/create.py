@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import ConfigError, setting
 from ..events import Notice
 from ..files.atomic import require_writable
+from ..files.embedding import long_for_prompts
 from ..files.names import checked_name
 from ..files.writing import write_embedding
 from ..port.session import Host
@@ -40,6 +41,9 @@ def create_embedding(
     for notice in (*name_clashes(config.token_string, host), *start.notices):
         on_notice(notice)
     settings = {"init_word": config.init_word, "init_rule": config.init_rule}
-    write_embedding(path, to_embedding(config.token_string, start.rows, 0, facts, settings, config))
+    made = to_embedding(config.token_string, start.rows, 0, facts, settings, config)
+    if warning := long_for_prompts(made):
+        on_notice(Notice("warning", warning))
+    write_embedding(path, made)
     host.embedding_saved(path)
     return path

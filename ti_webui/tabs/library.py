@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -11,9 +10,10 @@ from PIL import Image
 
 from ti_core.data.pictures import open_image
 from ti_core.errors import DataError
-from ti_core.files.embedding import Embedding, for_encoders
+from ti_core.files.embedding import Embedding, for_encoders, long_for_prompts
 from ti_core.files.formats import FORMATS
 from ti_core.files.library_entry import Entry
+from ti_core.files.names import fitting_name
 from ti_core.port.session import Host, Session
 from ti_core.tools.making import convert, merge
 from ti_core.tools.nearest import Neighbour, nearest_tokens
@@ -168,12 +168,13 @@ class LibraryPage:
     ) -> Updates:
         path = save_new(self.studio, made, format, picture)
         said = f"{path.name} is written, {made.count} vector(s): write {path.stem} in a prompt"
-        return [markup.box("good", said), embeddings_update(self.studio)]
+        boxes = markup.box("good", said) + markup.box("warning", long_for_prompts(made))
+        return [boxes, embeddings_update(self.studio)]
 
 
 def _proposed(name: str) -> str:
     """A name that is probably free; a stranger's file may be called anything."""
-    return re.sub(r"[^A-Za-z0-9._ -]+", "", name).strip(" .")[:90] + "-2"
+    return fitting_name(fitting_name(name)[:60] + "-2")
 
 
 def _name(name: str) -> str:
