@@ -98,9 +98,13 @@ def picture_folders() -> list[str]:
 
 
 def picture_folder(name: str) -> Path:
-    """A folder with pictures. Raises ConfigError when it is outside of the input folder or is not
-    there."""
+    """A folder with pictures. Raises ConfigError when it is outside of the input folder, that
+    folder itself, or not there."""
     folder = inside(input_dir(), name, "input")
+    if folder == _real(input_dir()):
+        raise ConfigError(
+            f"{name!r} is the whole input folder", "", "name a folder in it, with the pictures"
+        )
     if not folder.is_dir():
         raise ConfigError(
             f"there is no folder {name!r} in the input folder", "", "make it, and put pictures in"

@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import ConfigError, setting
+from .paths import given_path, settled_path
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance as Config
@@ -27,7 +28,7 @@ T = TypeVar("T")
 Leaf = tuple[tuple[str, ...], Field[object]]
 """(path, field) of a setting."""
 PathKind = Literal[
-    "input folder", "output folder", "dataset file", "text file", "embeddings", "model"
+    "input folder", "output folder", "dataset file", "text file", "file", "embeddings", "model"
 ]
 """A text file is named in place of the text itself, or of a text that comes with the program;
 embeddings are a file of one, or their folder."""
@@ -52,7 +53,8 @@ class Option:
     """Part of what makes the result; written into the embedding. Never true for a path."""
     path: PathKind | None = None
     """What the value names, if that is a file or folder: `ti_webui.places` decides by it what a
-    page and the API may open."""
+    page and the API may open. Blank is "not given", and refused where the default is a path;
+    `check` writes the user's own folder for `~`."""
     quiet: bool = False
     """Recorded only where it is not at its default, so that a new setting changes no file."""
 
@@ -125,6 +127,8 @@ def check(config: Config) -> None:
     """Raise ConfigError for the first value out of its type, range or choices."""
     for item in fields(config):
         if "option" in item.metadata:
+            if about(item).path not in (None, "text file"):
+                _settle_path(config, item)
             _check_value(type(config), item, getattr(config, item.name))
 
 
@@ -148,6 +152,18 @@ def require_order(config: object, low: str, high: str) -> None:
     if one > two:
         why = f"that is more than {setting(high)}, {two}"
         raise ConfigError(f"{setting(low)} is {one}", why, "exchange them")
+
+
+def _settle_path(config: Config, item: Field[object]) -> None:
+    name, value = setting(item.name), getattr(config, item.name)
+    settled: object = value
+    if isinstance(value, str):
+        settled = settled_path(value, name)
+    elif isinstance(value, tuple):
+        settled = tuple(str(given_path(each, name)) for each in value)
+    if settled == "" and item.default:
+        raise ConfigError(f"{name} is empty", "", f"give a path, such as {item.default}")
+    object.__setattr__(config, item.name, settled)
 
 
 def _check_value(kind: type, item: Field[object], value: object) -> None:

@@ -39,7 +39,7 @@ class Places:
         Raises ForbiddenError outside of that, ConfigError for what is no path. `name` is the
         setting that names it.
         """
-        path = read_path(text)
+        path = read_path(text, what=setting(name) if name else "")
         if self.datasets is not None and not is_within(path, self._roots):
             raise self._forbidden(path, name, self._roots)
         return path
@@ -92,7 +92,7 @@ class Places:
 
     def _embeddings(self, text: str, name: str) -> Path:
         """Links in the folders of embeddings lead to where somebody keeps large files."""
-        path = read_path(text)
+        path = read_path(text, what=setting(name))
         if self.datasets is not None and not is_written_within(path, self.own):
             raise self._forbidden(path, name, self.own)
         return path
@@ -114,6 +114,7 @@ _ALLOWED: Mapping[PathKind, Callable[[Places, str, str], str | Path]] = {
     "input folder": Places.folder,
     "output folder": Places.within,
     "dataset file": Places.within,
+    "file": Places.within,
     "text file": Places._text,
     "embeddings": Places._embeddings,
     "model": Places._model,

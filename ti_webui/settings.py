@@ -10,7 +10,7 @@ import torch
 from modules import devices, shared
 
 from ti_core.errors import ConfigError
-from ti_core.options import SettingValues, about, choices_of
+from ti_core.options import SettingValues, about, choices_of, make_config
 
 from .studio import Settings
 
@@ -32,15 +32,17 @@ def add_settings() -> None:
 
 
 def read_settings() -> Settings:
-    """What the user has chosen; the defaults where that is not possible."""
+    """What the user has chosen; the default of each that is not possible."""
     chosen: SettingValues = {}
     for field in dataclasses.fields(Settings):
-        chosen[field.name] = shared.opts.data.get(_PREFIX + field.name, _default(field))
-    try:
-        return Settings(**chosen)
-    except ConfigError as error:
-        _log.warning("settings of Textual Inversion Studio: %s", error)
-        return Settings()
+        one = {field.name: shared.opts.data.get(_PREFIX + field.name, _default(field))}
+        try:
+            make_config(Settings, one)
+        except ConfigError as error:
+            _log.warning("settings of Textual Inversion Studio: %s", error)
+            one = {field.name: _default(field)}
+        chosen |= one
+    return make_config(Settings, chosen)
 
 
 def _default(field: dataclasses.Field[object]) -> object:

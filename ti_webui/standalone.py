@@ -49,24 +49,30 @@ class PageConfig:
         label="Token",
     )
     embeddings_dir: str = option(
-        "embeddings", "where embeddings are looked for and written", label="Embeddings directory"
+        "embeddings",
+        "where embeddings are looked for and written",
+        label="Embeddings directory",
+        path="embeddings",
     )
     logging_dir: str = option(
         "textual_inversion",
         "where runs keep copies, previews, logs and what is needed to resume",
         label="Log directory",
+        path="output folder",
     )
     templates_dir: str = option(
         "",
         "folder with your own prompt templates and lists of preview prompts; the page opens no "
         "such text files elsewhere",
         label="Templates directory",
+        path="input folder",
     )
     dataset_dirs: tuple[str, ...] = option(
         (),
         "folders with datasets: the page opens pictures and captions nowhere else; without it, "
         "in any folder that its user names",
         label="Dataset directories",
+        path="input folder",
     )
 
     def __post_init__(self) -> None:

@@ -48,6 +48,7 @@ class Settings(Checked):
         "textual_inversion",
         "where runs keep copies, previews, logs and what is needed to resume",
         label="Log directory",
+        path="output folder",
     )
     sample_prompts: str = option(
         "a picture of [name]",

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ti_core.errors import ConfigError, TIError, TrainingError
+from ti_core.errors import ConfigError, TIError, TrainingError, setting
 from ti_core.events import Event
 from ti_core.files.library_entry import Entry
 from ti_core.options import SettingValues, from_dict
+from ti_core.paths import given_path
 from ti_core.port.session import Host
 from ti_core.train.config import TrainConfig
 from ti_core.train.events import Finished, Measures, Saved, Started
@@ -47,8 +48,11 @@ def new_request(studio: Studio, config: TrainConfig) -> TrainRequest:
 
     Whatever the config says about it, the file goes where the program looks for embeddings; one
     that was there goes on from its own vectors and is replaced in its own folder.
-    Raises ConfigError when the old file has a format that is not the one written.
+    Raises ConfigError when the old file has a format that is not the one written, or when no
+    pictures are named.
     """
+    if not config.data.dataset_config:
+        given_path(config.data.train_data_dir, setting("train_data_dir"))
     found = find_embedding(studio, config.name)
     output = replace(config.output, output_dir=str(studio.save_dir()), output_name="")
     if found is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 GROUND = (
     *("ti_core.errors", "ti_core.options", "ti_core.events", "ti_core.randomness"),
-    *("ti_core.families", "ti_core.diffusion", "ti_core.schedule"),
+    *("ti_core.families", "ti_core.diffusion", "ti_core.schedule", "ti_core.paths"),
 )
 """What everything else stands on."""
 
@@ -24,7 +24,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "ti_core": (),
     "ti_core.__main__": _core("cli"),
     "ti_core.errors": (),
-    "ti_core.options": _core("errors"),
+    "ti_core.paths": _core("errors"),
+    "ti_core.options": _core("errors", "paths"),
     "ti_core.events": _core("errors"),
     "ti_core.randomness": (),
     "ti_core.families": _core("errors"),

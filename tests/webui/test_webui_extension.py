@@ -156,4 +156,8 @@ def test_settings_appear_in_a_section_and_are_read(
     shared.opts.data["ti_studio_logging_dir"] = "elsewhere"
     assert settings.read_settings().logging_dir == "elsewhere"
     shared.opts.data["ti_studio_mixed_precision"] = "fp99"  # from an old version, by hand …
+    assert settings.read_settings().mixed_precision == "fp16"
+    assert settings.read_settings().logging_dir == "elsewhere"
+    shared.opts.data |= {"ti_studio_logging_dir": " ", "ti_studio_sample_prompts": "a [name]"}
     assert settings.read_settings().logging_dir == "textual_inversion"
+    assert settings.read_settings().sample_prompts == "a [name]"

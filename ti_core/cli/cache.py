@@ -23,6 +23,7 @@ class CacheOptions(Checked):
         "",
         "the folder; the one that is used if nothing else is said, if not given",
         label="Latent cache directory",
+        path="output folder",
     )
     clear: bool = option(False, "remove everything that is kept there", label="Clear")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError
 from ..options import Checked, make_config, option
 from ..train.config import TrainConfig
-from .options import OptionParser
+from .options import OptionParser, path_argument
 from .plain import with_flags
 from .standalone import ModelConfig, open_host
 
@@ -50,7 +50,9 @@ def parser() -> OptionParser:
         "FOLDER [--token_string NAME] [--pretrained_model_name_or_path MODEL] [options of ti train]"
     )
     made = OptionParser("ti check", _ABOUT, CheckConfig, ModelConfig, TrainConfig, usage=usage)
-    made.add_argument("folder", nargs="?", metavar="FOLDER", help="the pictures")
+    made.add_argument(
+        "folder", nargs="?", type=path_argument, metavar="FOLDER", help="the pictures"
+    )
     return made
 
 
@@ -74,7 +76,7 @@ def _aim(typed: dict[str, Any], config: CheckConfig) -> CheckupInput:
 
     folder = typed.pop("folder", None)
     if folder:
-        typed["train_data_dir"] = folder
+        typed["train_data_dir"] = str(folder)
     if not typed.get("train_data_dir") and not typed.get("dataset_config"):
         raise ConfigError("no folder is given", "", "write ti check FOLDER")
     named = bool(typed.get("token_string"))

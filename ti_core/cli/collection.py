@@ -23,9 +23,13 @@ class CollectionConfig(Checked):
         "embedding files, each used by the name of its file",
         label="Embeddings",
         aliases=("embeddings",),
+        path="embeddings",
     )
     embeddings_dir: str = option(
-        "", "folder whose embeddings can be used as well", label="Embeddings directory"
+        "",
+        "folder whose embeddings can be used as well",
+        label="Embeddings directory",
+        path="embeddings",
     )
 
 

@@ -14,7 +14,7 @@ from ..errors import ConfigError, DataError
 from ..events import Event
 from ..options import Checked, make_config, option
 from .interrupt import stop_on_signals
-from .options import OptionParser
+from .options import OptionParser, path_argument
 from .plain import plain
 from .standalone import ModelConfig, open_host
 
@@ -54,11 +54,14 @@ class CompareConfig(Checked):
         "pictures to judge by; those that were held back from the training tell more than the "
         "run's own, which are taken if not given",
         label="Dataset directory",
+        path="input folder",
     )
     draws: int = option(
         8, "how often each picture is noised; 0: no losses", label="Draws", limits=(0, 1000)
     )
-    outdir: str = option("compare", "folder for the sheets", label="Output directory")
+    outdir: str = option(
+        "compare", "folder for the sheets", label="Output directory", path="output folder"
+    )
     json: bool = option(False, "print one JSON object", label="JSON")
 
 
@@ -82,7 +85,7 @@ class UseConfig(Checked):
     title = "The best copy"
     use_best: bool = option(False, "use the best copy under the word's name", label="Use the best")
     embeddings_dir: str = option(
-        "embeddings", "where the embedding goes", label="Embeddings directory"
+        "embeddings", "where the embedding goes", label="Embeddings directory", path="embeddings"
     )
     overwrite: bool = option(
         False,
@@ -97,7 +100,13 @@ def parser() -> OptionParser:
     made = OptionParser(
         "ti compare", _ABOUT, CompareConfig, PictureConfig, UseConfig, ModelConfig, usage=usage
     )
-    made.add_argument("sources", nargs="*", metavar="RUN", help="run folder, or embedding files")
+    made.add_argument(
+        "sources",
+        nargs="*",
+        type=path_argument,
+        metavar="RUN",
+        help="run folder, or embedding files",
+    )
     return made
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigError
 from ..files.formats import FORMATS
 from ..options import Checked, make_config, option
-from .options import OptionParser
+from .options import OptionParser, path_argument
 from .output import FileConfig, checked_target, write_result
 from .telling import for_each
 
@@ -30,21 +30,24 @@ class ConvertConfig(Checked):
     title = "What"
     term: str = option("", "which one, in a file of several", label="Term")
     second: str = option(
-        "", "the other half of an SDXL embedding that diffusers' script wrote", label="Second file"
+        "",
+        "the other half of an SDXL embedding that diffusers' script wrote",
+        label="Second file",
+        path="embeddings",
     )
     drop: str = option(
         "",
         "tables to leave out, by their keys (see ti inspect): t5xxl, or clip_l_out,t5xxl_out",
         label="Tables to leave out",
     )
-    picture: str = option("", "the picture that a card (png) shows", label="Picture")
+    picture: str = option("", "the picture that a card (png) shows", label="Picture", path="file")
 
 
 def parser() -> OptionParser:
     """All options of `ti convert`."""
     usage = "FILE... --to FORMAT [options]"
     made = OptionParser("ti convert", _ABOUT, ConvertConfig, FileConfig, usage=usage)
-    made.add_argument("files", nargs="*", metavar="FILE", help="embedding file")
+    made.add_argument("files", nargs="*", type=path_argument, metavar="FILE", help="embedding file")
     return made
 
 

@@ -22,7 +22,9 @@ class PlaceConfig(Checked):
     """Where the new file goes."""
 
     title = "File"
-    output_dir: str = option("embeddings", "where it goes", label="Embeddings directory")
+    output_dir: str = option(
+        "embeddings", "where it goes", label="Embeddings directory", path="embeddings"
+    )
     overwrite: bool = option(
         False, "replace an embedding of that name", label="Overwrite Old Embedding"
     )

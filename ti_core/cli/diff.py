@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from ..options import Checked, make_config, option
-from .options import OptionParser
+from .options import OptionParser, path_argument
 from .plain import plain
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ class DiffConfig(Checked):
 def run(argv: Sequence[str]) -> int:
     """Compare; returns the exit code."""
     parser = OptionParser("ti diff", _ABOUT, DiffConfig)
-    parser.add_argument("files", nargs="*", metavar="FILE", help="two embedding files")
+    parser.add_argument(
+        "files", nargs="*", type=path_argument, metavar="FILE", help="two embedding files"
+    )
     typed = parser.read(argv)
     if len(typed["files"]) != 2:
         raise ConfigError(f"{len(typed['files'])} files are given", "", "write ti diff FILE FILE")

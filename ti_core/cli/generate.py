@@ -31,7 +31,9 @@ class GenerateConfig:
     title = "Pictures"
     prompt: str = option("", "what to show", label="Prompt")
     negative_prompt: str = option("", "what not to show", label="Negative prompt")
-    outdir: str = option("outputs", "where the pictures go", label="Output directory")
+    outdir: str = option(
+        "outputs", "where the pictures go", label="Output directory", path="output folder"
+    )
     images_per_prompt: int = option(
         1, "number of pictures; each has the next seed", label="Batch count", limits=(1, 1000)
     )

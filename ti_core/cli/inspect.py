@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigError, EmbeddingError
 from ..families import OUTPUT, label_of
 from ..options import Checked, make_config, option
-from .options import OptionParser
+from .options import OptionParser, path_argument
 from .plain import plain
 from .standalone import ModelConfig, open_host
 from .telling import for_each
@@ -43,7 +43,7 @@ def parser() -> OptionParser:
     """All options of `ti inspect`."""
     usage = "FILE... [--pretrained_model_name_or_path MODEL] [options]"
     made = OptionParser("ti inspect", _ABOUT, InspectConfig, ModelConfig, usage=usage)
-    made.add_argument("files", nargs="*", metavar="FILE", help="embedding file")
+    made.add_argument("files", nargs="*", type=path_argument, metavar="FILE", help="embedding file")
     return made
 
 

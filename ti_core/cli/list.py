@@ -13,7 +13,7 @@ from ..errors import ConfigError
 from ..files.library import Library
 from ..files.library_entry import Clash, Entry
 from ..options import Checked, make_config, option
-from .options import OptionParser
+from .options import OptionParser, path_argument
 from .plain import plain
 
 _ABOUT = """List the embeddings in folders and their sub-folders, whichever program wrote them, and
@@ -38,7 +38,9 @@ class ListConfig(Checked):
 def run(argv: Sequence[str]) -> int:
     """List; returns the exit code."""
     parser = OptionParser("ti list", _ABOUT, ListConfig)
-    parser.add_argument("folders", nargs="*", metavar="FOLDER", help="folder of embeddings")
+    parser.add_argument(
+        "folders", nargs="*", type=path_argument, metavar="FOLDER", help="folder of embeddings"
+    )
     typed = parser.read(argv)
     folders = [Path(name) for name in typed["folders"]]
     if not folders:

@@ -11,10 +11,12 @@ import argparse
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import Field
+from pathlib import Path
 from typing import NoReturn
 
 from ..errors import ConfigError
 from ..options import SettingValues, about, choices_of, leaves, nearest, owner, title_of, value_type
+from ..paths import given_path
 from .plain import with_flags
 
 
@@ -109,6 +111,11 @@ def _readers() -> dict[type, tuple[Callable[[str], object], str]]:
         str: (str, "TEXT"),
         tuple[int, int]: (read_resolution, "W,H"),
     }
+
+
+def path_argument(text: str) -> Path:
+    """A file or folder among the words of a command. Raises ConfigError when it is blank."""
+    return given_path(text, "a path")
 
 
 def read_resolution(text: str) -> tuple[int, int]:

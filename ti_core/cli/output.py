@@ -29,6 +29,7 @@ class FileConfig(Checked):
         "",
         "the file to write; its name, without the ending, is the embedding's",
         label="Output file",
+        path="embeddings",
     )
     to: FormatName | None = option(
         None,

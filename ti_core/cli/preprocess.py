@@ -12,7 +12,7 @@ from ..events import Event, Notice
 from ..options import Checked, make_config, option
 from .bar import Bar
 from .interrupt import stop_on_signals
-from .options import OptionParser
+from .options import OptionParser, path_argument
 from .plain import with_flags
 
 _ABOUT = """Make pictures of one size of the photographs in SOURCE, upright and cropped to their
@@ -34,7 +34,9 @@ def parser() -> OptionParser:
 
     usage = "SOURCE DESTINATION [options]"
     made = OptionParser("ti preprocess", _ABOUT, PreprocessConfig, PrintConfig, usage=usage)
-    made.add_argument("folders", nargs="*", metavar="FOLDER", help="source and destination")
+    made.add_argument(
+        "folders", nargs="*", type=path_argument, metavar="FOLDER", help="source and destination"
+    )
     return made
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from ..options import check, make_config, option
-from .options import OptionParser
+from .options import OptionParser, path_argument
 from .output import FileConfig, target, write_result
 from .standalone import ModelConfig, open_host
 
@@ -58,7 +58,7 @@ def parser() -> OptionParser:
     """All options of `ti scale`."""
     usage = "FILE --factor X --out FILE [options]"
     made = OptionParser("ti scale", _ABOUT, ScaleConfig, FileConfig, ModelConfig, usage=usage)
-    made.add_argument("file", nargs="?", metavar="FILE", help="embedding file")
+    made.add_argument("file", nargs="?", type=path_argument, metavar="FILE", help="embedding file")
     return made
 
 

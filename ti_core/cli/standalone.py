@@ -23,6 +23,7 @@ class ModelConfig(Checked):
         "or 'demo' for the small model that comes with the program",
         label="Stable Diffusion checkpoint",
         aliases=("model",),
+        path="model",
     )
     v_parameterization: bool = option(
         False,
@@ -33,6 +34,7 @@ class ModelConfig(Checked):
         "",
         "folder with vocab.json and merges.txt, for a model with a vocabulary of its own",
         label="Tokenizer",
+        path="model",
         advanced=True,
     )
     device: str = option("auto", "auto, cpu, cuda or mps", label="Device", advanced=True)

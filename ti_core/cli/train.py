@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigError, FileError
+from ..errors import ConfigError, FileError, setting
 from ..files.names import composed
 from ..files.text_file import read_json
 from ..options import Checked, SettingValues, make_config, option, to_dict
+from ..paths import given_path
 from ..train.config import OutputConfig, TrainConfig
 from .options import OptionParser
 from .standalone import ModelConfig, open_host
@@ -38,9 +39,10 @@ class RunConfig(Checked):
         "typed here replace them",
         label="Resume",
         aliases=("resume_from_checkpoint",),
+        path="output folder",
     )
     config_file: str = option(
-        "", "settings.json of another run, to start from", label="Settings file"
+        "", "settings.json of another run, to start from", label="Settings file", path="file"
     )
     debug_dataset: bool = option(
         False,
@@ -92,7 +94,8 @@ def _run_to_resume(options: RunConfig, typed: SettingValues) -> RunFolder | None
         return None
     from ..train.run_folder import RunFolder
 
-    logging_dir = Path(typed.get("logging_dir", OutputConfig().logging_dir))
+    logs = typed.get("logging_dir", OutputConfig().logging_dir)
+    logging_dir = given_path(logs, setting("logging_dir"))
     return RunFolder.find(options.resume, logging_dir, composed(typed.get("token_string", "")))
 
 

@@ -17,6 +17,7 @@ from ..errors import ConfigError, FileError
 from ..events import Notice
 from ..files.text_file import read_json, read_text
 from ..options import SettingValues, from_dict, leaves, nearest, to_dict
+from ..paths import given_path
 from .config import DataConfig
 from .folder import Folders, Subset, require_training, with_caption_lines
 
@@ -162,7 +163,8 @@ def _known() -> list[str]:
 
 
 def _found(name: str, path: Path) -> Path:
-    folder, beside = Path(name), path.parent / name
+    folder = given_path(name, f"{path}: image_dir")
+    beside = path.parent / folder
     return beside if not folder.is_dir() and beside.is_dir() else folder
 
 

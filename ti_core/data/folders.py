@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import DataError, setting
 from ..events import Notice
+from ..paths import given_path
 from .config import DataConfig
 from .dataset_file import read_dataset_file
 from .folder import Folders, Subset, with_caption_lines
@@ -28,7 +29,8 @@ def folders_of(config: DataConfig) -> Folders:
     """
     if config.dataset_config:
         return read_dataset_file(Path(config.dataset_config), config)
-    train = list(_of(Path(config.train_data_dir), config, regular=False))
+    folder = given_path(config.train_data_dir, setting("train_data_dir"))
+    train = list(_of(folder, config, regular=False))
     regular = []
     if config.reg_data_dir:
         if not Path(config.reg_data_dir).is_dir():

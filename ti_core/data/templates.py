@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import DataError, FileError
+from ..errors import DataError, FileError, setting
 from ..files.text_file import read_text
+from ..paths import given_path
 from ..port.prompt import find_triggers
 
 SHIPPED_FOLDER = Path(__file__).parent / "templates_shipped"
@@ -19,7 +20,7 @@ SHIPPED = ("style", "style_filewords", "subject", "subject_filewords", "hypernet
 def template_file(name_or_path: str) -> Path | None:
     """The user's own file that `prompt_template` names; None for what comes with the program."""
     known = name_or_path in ("auto", "captions") or name_or_path.removesuffix(".txt") in SHIPPED
-    return None if known else Path(name_or_path)
+    return None if known else given_path(name_or_path, setting("prompt_template"))
 
 
 def read_template(name_or_path: str) -> list[str]:
@@ -29,7 +30,7 @@ def read_template(name_or_path: str) -> list[str]:
     Raises DataError when there is no such file, it is not text, or has no line.
     """
     stem = name_or_path.removesuffix(".txt")
-    path = SHIPPED_FOLDER / f"{stem}.txt" if stem in SHIPPED else Path(name_or_path)
+    path = template_file(name_or_path) or SHIPPED_FOLDER / f"{stem}.txt"
     try:
         text = read_text(path)
     except FileError as error:

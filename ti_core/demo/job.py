@@ -55,14 +55,19 @@ class DemoConfig:
     """The folder and the length of the demonstration."""
 
     title = "Demonstration"
-    out: str = option("ti-demo", "folder for the result", label="Output directory")
+    out: str = option(
+        "ti-demo", "folder for the result", label="Output directory", path="output folder"
+    )
     concept: str = option(
         "lily",
         f"what to teach, of the things that the model has no word for: {', '.join(HELD_OUT)}",
         label="Concept",
     )
     train_data_dir: str = option(
-        "", "your own pictures, instead of the bundled ones", label="Dataset directory"
+        "",
+        "your own pictures, instead of the bundled ones",
+        label="Dataset directory",
+        path="input folder",
     )
     max_train_steps: int = option(
         400, "optimiser updates", label="Max steps", unit="steps", limits=(1, 100_000)

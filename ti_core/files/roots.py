@@ -13,26 +13,30 @@ from .names import is_device
 _MOST_CHARACTERS = 4000
 
 
-def read_path(text: str, windows: bool = os.name == "nt") -> Path:
+def read_path(text: str, windows: bool = os.name == "nt", what: str = "") -> Path:
     """The absolute path that somebody wrote, spaces and quotes around it taken off; links are not
-    followed.
+    followed, `~` is the user's own folder. `what` names it in errors.
 
-    Raises ConfigError for what is no path: an address such as file://, a zero byte or another sign
+    Raises ConfigError for `.`, the folder that the program runs in, which nobody means who is
+    elsewhere, and for what is no path: an address such as file://, a zero byte or another sign
     that no file name has, a device of Windows such as NUL, half of a character.
     """
-    text = text.strip(" \"'")
+    text = os.path.expanduser(text.strip(" \"'"))
     trouble = _trouble(text, windows)
     fix = "give the path of a file or folder"
-    if not text:
-        raise ConfigError("no path is given", "", fix)
+    if not text.strip():
+        raise ConfigError(f"{what} is empty" if what else "no path is given", "", fix)
     if trouble:
-        raise ConfigError(f"{text[:200]!r} is no path", trouble, fix)
+        shown = f"{what}: {text[:200]!r}" if what else repr(text[:200])
+        raise ConfigError(f"{shown} is no path", trouble, fix)
     return Path(os.path.abspath(text))
 
 
 def _trouble(text: str, windows: bool) -> str:
     if len(text) > _MOST_CHARACTERS:
         return "it is too long"
+    if os.path.normpath(text.strip()) == os.curdir:
+        return "that is the folder in which the program runs"
     if re.search(r"[\0-\x1f\x7f]", text):
         return "it has a sign that no name has"
     if re.match(r"[a-z][a-z0-9+.-]+://", text, re.IGNORECASE):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def preview_requests(
 
 def prompts_file(text: str) -> Path | None:
     """The file that `sample_prompts` names; None where it holds the prompts themselves."""
-    path = Path(text)
+    path = Path(os.path.expanduser(text))
     return path if path.suffix == ".txt" and "\n" not in text else None
 
 

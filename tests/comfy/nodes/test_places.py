@@ -41,12 +41,15 @@ def test_no_name_leads_out_of_its_folder(
     assert found.resolve().is_relative_to(root.resolve())
 
 
-@pytest.mark.parametrize("folder", ["..", "../x", "/etc", "none", "", ".", "cats/../..", "link"])
+@pytest.mark.parametrize(
+    "folder", ["..", "../x", "/etc", "none", "", " ", ".", "./.", "cats/../..", "link"]
+)
 def test_pictures_are_taken_from_the_input_folder_only(
     folder: str, pictures: str, comfy: dict[str, Path], tmp_path: Path
 ) -> None:
     (tmp_path / "outside").mkdir()
     Image.new("RGB", (64, 64)).save(tmp_path / "outside" / "secret.png")
+    Image.new("RGB", (64, 64)).save(comfy["input"] / "of other work.png")
     (comfy["input"] / "link").symlink_to(tmp_path / "outside")
     with pytest.raises(TIError):
         dataset(folder)
