@@ -10,28 +10,46 @@ from __future__ import annotations
 import copy
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from ..ti_core.errors import ConfigError, UnsupportedModelError
 from ..ti_core.families import ENCODER_KEYS, SUPPORTED
 from ..ti_core.files.embedding import Embedding, for_encoders
-from ..ti_core.files.names import prompt_name
+from ..ti_core.files.names import composed, prompt_name
 
 if TYPE_CHECKING:
     from comfy.sd import CLIP
-    from comfy.sd1_clip import SD1Tokenizer, SDTokenizer
+    from comfy.sd1_clip import Place, SD1Tokenizer, SDTokenizer
 
-_IDENTIFIER = "embedding:"
 _STRONGEST = 10.0
+_WORDS = "ti_words"
+"""Where a tokenizer keeps what it was taught."""
+
+
+@dataclass(frozen=True)
+class _Word:
+    """What a name stands for in one text encoder."""
+
+    rows: Tensor
+    weight: float
+
+    @property
+    def address(self) -> int:
+        """Known by the memory of its rows: in a prompt, each row is a view of them."""
+        return _address(self.rows)
 
 
 def with_embedding(clip: CLIP, embedding: Embedding, weight: float = 1.0) -> CLIP:
     """A CLIP for which `embedding:NAME` stands for these vectors; the given one stays as it is.
 
-    `weight` is what `(embedding:NAME:weight)` would do, wherever the name stands.
+    `weight` is emphasis as `(embedding:NAME:weight)` gives it, wherever the name stands; brackets
+    of the prompt multiply it.
     Raises EmbeddingError when the vectors are for another kind of model, UnsupportedModelError for
     a CLIP whose tokenizer works in another way, ConfigError for a weight that is not a number.
     """
@@ -45,9 +63,8 @@ def with_embedding(clip: CLIP, embedding: Embedding, weight: float = 1.0) -> CLI
     widths = {name: part.embedding_size for name, part in parts.items()}
     vectors = for_encoders(embedding, widths, embedding.name)
     for name, part in parts.items():
-        setattr(taught.tokenizer, name, _knowing(part, prompt_name(embedding.name), vectors[name]))
-    if weight != 1.0:
-        _weigh(taught.tokenizer, prompt_name(embedding.name), weight)
+        word = _Word(vectors[name].clone(), weight)
+        setattr(taught.tokenizer, name, _knowing(part, prompt_name(embedding.name), word))
     return taught
 
 
@@ -65,33 +82,49 @@ def _tokenizers(tokenizer: SD1Tokenizer) -> dict[str, SDTokenizer]:
     return found
 
 
-def _knowing(part: SDTokenizer, name: str, rows: Tensor) -> SDTokenizer:
-    """A copy of the tokenizer that finds `name` before it looks at the disk."""
-    knowing, ask_disk = copy.copy(part), part._try_get_embedding
-
-    def look_up(text: str, *more: object, **options: object) -> tuple[Tensor | None, str]:
-        first, *others = text.split()
-        bare = re.sub(r"\.(safetensors|pt|bin)$", "", first.rstrip(","))
-        if bare != name:
-            has_disk = part.embedding_directory is not None
-            return ask_disk(text, *more, **options) if has_disk else (None, "")
-        commas = first[len(first.rstrip(",")) :]
-        return rows, " ".join(filter(None, [commas, *others]))
-
-    knowing._try_get_embedding = look_up
+def _knowing(part: SDTokenizer, name: str, word: _Word) -> SDTokenizer:
+    """A copy of the tokenizer that knows one more word; those it knew already stay."""
+    knowing = copy.copy(part)
     knowing.embedding_directory = part.embedding_directory or []  # None: nothing is looked up
+    words: dict[str, _Word] = {**getattr(part, _WORDS, {}), name: word}
+    setattr(knowing, _WORDS, words)
+    knowing._try_get_embedding = partial(_look_up, knowing, words)
+    knowing.tokenize_with_weights = partial(_weighed, knowing, list(words.values()))
     return knowing
 
 
-def _weigh(tokenizer: SD1Tokenizer, name: str, weight: float) -> None:
-    """Put every mention of the name into brackets with the weight."""
-    mention = re.compile(
-        rf"(?:(?<=[\s(])|(?<![\s\S])){_IDENTIFIER}{re.escape(name)}"
-        r"(?:\.(?:safetensors|pt|bin))?(?![\w.-])"
-    )
-    plain = tokenizer.tokenize_with_weights
+def _look_up(
+    part: SDTokenizer, words: Mapping[str, _Word], text: str
+) -> tuple[Tensor | str | None, ...]:
+    """Our rows for a word that is known; else what is on the disk.
 
-    def weighed(text: str, *more: object, **options: object) -> Mapping[str, object]:
-        return plain(mention.sub(lambda m: f"({m[0]}:{weight:.6g})", text), *more, **options)
+    Where the name ends and what is given back beside the rows, ComfyUI's own method knows (0.28
+    has changed both), asked on a tokenizer without any folder.
+    """
+    ask, nowhere = type(part)._try_get_embedding, copy.copy(part)
+    nowhere.embedding_directory = []
+    _, *others = ask(nowhere, text)
+    called = str(others[0]) if len(others) > 1 else text.split()[0]
+    bare = re.sub(r"\.(safetensors|pt|bin)$", "", called.strip(","))
+    word = words.get(composed(bare))
+    return ask(part, text) if word is None else (word.rows, *others)
 
-    tokenizer.tokenize_with_weights = weighed
+
+def _weighed(
+    part: SDTokenizer, words: Sequence[_Word], text: str, *more: object, **options: object
+) -> list[list[Place]]:
+    """Rows get their weight where they stand, whatever brackets are around them."""
+    weights = {word.address: word.weight for word in words}
+    chunks: list[list[Place]] = type(part).tokenize_with_weights(part, text, *more, **options)
+    return [[_times(place, weights) for place in chunk] for chunk in chunks]
+
+
+def _times(place: Place, weights: Mapping[int, float]) -> Place:
+    token, weight = place[:2]
+    if not torch.is_tensor(token):
+        return place
+    return (token, weight * weights.get(_address(token), 1.0), *place[2:])
+
+
+def _address(rows: Tensor) -> int:
+    return rows.untyped_storage().data_ptr()

@@ -19,8 +19,10 @@ from ..ti_core.errors import ConfigError
 from ..ti_core.files.atomic import write_bytes
 from ..ti_core.files.names import checked_name, composed, prompt_name
 
-EMBEDDING_ENDINGS = (".safetensors", ".pt", ".bin", ".png", ".webp")
-"""Endings of files that can hold an embedding; pictures are cards."""
+CARD_ENDINGS = (".png", ".webp")
+"""Of pictures that hold an embedding."""
+EMBEDDING_ENDINGS = (".safetensors", ".pt", ".bin", *CARD_ENDINGS)
+"""Endings of files that can hold an embedding."""
 _NUMBERED = re.compile(r"\d+_")
 """kohya's folders, `10_cat`: the folder above them is the dataset."""
 _MOST_FOLDERS = 2000
@@ -170,12 +172,10 @@ def new_embedding_file(name: str, ending: str) -> Path:
 def checked_for_prompts(name: str) -> str:
     """The name, composed, if `embedding:name` can be read. Raises ConfigError."""
     name = checked_name(name)
-    if " " in name:
-        raise ConfigError(
-            f"the name {name!r} has a space",
-            "ComfyUI reads a name only up to the first space",
-            f"call it {prompt_name(name)!r}",
-        )
+    plain = prompt_name(name)
+    if plain != name:
+        why = "ComfyUI reads a name only up to the first space"
+        raise ConfigError(f"the name {name!r} has a space", why, f"call it {plain!r}")
     return name
 
 

@@ -24,12 +24,15 @@ from ..loaded_model import Clip, Model, checkpoint_name, host_of
 from ..node import Node, node_text, plain_text, schema
 from ..pictures import from_comfy
 from ..places import (
+    CARD_ENDINGS,
     checked_for_prompts,
     embedding_file,
     embedding_files,
+    embeddings_dirs,
     fingerprint,
     new_embedding_file,
 )
+from ..prompt_names import IDENTIFIER, name_in_prompts
 from ..sockets import EmbeddingSocket
 from ..widgets import make, widget, widgets
 
@@ -191,7 +194,8 @@ class SaveEmbedding(Node):
                 ),
                 io.String.Output(
                     display_name="prompt",
-                    tooltip='How prompts call it: "embedding:name", to be joined with other text.',
+                    tooltip='How prompts call it: "embedding:name", to be joined with other text; '
+                    "nothing for a card, which prompts cannot call.",
                 ),
             ],
         )
@@ -213,10 +217,17 @@ class SaveEmbedding(Node):
         card = from_comfy(picture)[0] if picture is not None else None
         saved = dataclasses.replace(embedding, name=path.stem)
         write_embedding(path, saved, format, card)
-        folder = wanted.replace("\\", "/").rpartition("/")[0]
-        called = f"{folder}/{path.stem}" if folder else path.stem
-        told = f"saved as {called}{ending}\nin prompts: embedding:{called}"
-        return io.NodeOutput(saved, f"embedding:{called}", ui=node_text(told))
+        called = name_in_prompts(path, [folder.resolve() for folder in embeddings_dirs()])
+        prompt = f"{IDENTIFIER}{called}" if called else ""
+        told = f"saved as {path.name}\nin prompts: {prompt or _why_uncalled(path)}"
+        return io.NodeOutput(saved, prompt, ui=node_text(told))
+
+
+def _why_uncalled(path: Path) -> str:
+    """Why no prompt reaches a file."""
+    if path.suffix in CARD_ENDINGS:
+        return "none, since ComfyUI itself reads no cards; use Load Embedding and Apply Embedding"
+    return "none, since ComfyUI may find another file of this name; save it under another name"
 
 
 def _free(path: Path, when_there: str) -> Path:

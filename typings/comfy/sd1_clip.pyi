@@ -25,6 +25,9 @@ class SDClipModel(nn.Module):
     def reset_clip_options(self) -> None: ...
     def __call__(self, tokens: Sequence[Sequence[int | Tensor]]) -> tuple[Tensor, Tensor]: ...
 
+Place = tuple[int | Tensor, float, int]
+"""Token or vector, weight, and if asked for the number of the word (0: a mark or padding)."""
+
 class SDTokenizer:
     """Of one text encoder. What nodes replace by their own is declared as an attribute."""
 
@@ -33,12 +36,9 @@ class SDTokenizer:
     inv_vocab: Mapping[int, str]
     embedding_size: int
     embedding_directory: str | list[str] | None
-    _try_get_embedding: Callable[..., tuple[Tensor | None, str]]
-
-    def tokenize_with_weights(
-        self, text: str, return_word_ids: bool
-    ) -> list[list[tuple[int | Tensor, float, int]]]:
-        """(token or vector, weight, word) of every position; the words are there if asked for."""
+    _try_get_embedding: Callable[..., tuple[Tensor | str | None, ...]]
+    """(rows or None, rest of the text), since 0.28 with the name between them."""
+    tokenize_with_weights: Callable[..., list[list[Place]]]
 
 class SD1Tokenizer:
     """Of a CLIP: attributes `clip_l`, `clip_g` or `clip_h`, each an SDTokenizer."""

@@ -15,25 +15,56 @@ from ti_core.files.embedding import Embedding
 
 ROWS = torch.arange(2 * 768, dtype=torch.float32).view(2, 768)
 MADE = Embedding("my cat", {"emb_params": ROWS})
+DISK = {"other": torch.full((1, 768), 7.0)}
+BOTH = pytest.mark.parametrize("newer", [False, True], ids=["0.3.64", "0.33"])
 
 
 class Tokenizer:
-    """ComfyUI's, as far as embeddings go: words, and a look at the disk for `embedding:x`."""
+    """ComfyUI's, as far as embeddings go, of 0.3.64 or (`newer`) of 0.28 and later.
 
-    def __init__(self, size: int = 768, folder: list[str] | None = None) -> None:
-        self.embedding_size, self.embedding_directory = size, folder
+    `folder`: an empty list is a ComfyUI without any folder; None looks nothing up.
+    """
 
-    def _try_get_embedding(self, text: str) -> tuple[Any, str]:
-        return (None, "") if self.embedding_directory is None else ("from disk", text)
+    def __init__(
+        self, size: int = 768, folder: list[str] | None = None, newer: bool = False
+    ) -> None:
+        self.embedding_size, self.embedding_directory, self.newer = size, folder, newer
 
-    def read(self, text: str) -> list[Any]:
+    def _try_get_embedding(self, text: str) -> tuple[Any, ...]:
+        name, *others = text.split()
+        rest = " ".join(others)
+        cut = re.search(r"[<\[]", name) if self.newer else None
+        if cut:
+            name, rest = name[: cut.start()], " ".join([name[cut.start() :], *others])
+        rows, stripped = self._load(name), name.strip(",")
+        if rows is None and stripped != name:
+            rows, rest = self._load(stripped), f"{name[len(stripped) :]} {rest}"
+        return (rows, name, rest) if self.newer else (rows, rest)
+
+    def _load(self, name: str) -> Any:
+        assert self.embedding_directory is not None  # ComfyUI's own fails there
+        return DISK.get(name) if self.embedding_directory else None
+
+    def tokenize_with_weights(self, text: str, return_word_ids: bool = False) -> list[Any]:
+        """One chunk of words and rows; brackets are `(x:1.2)` and do not nest."""
+        chunk = []
+        for inside, weight, outside in re.findall(r"\((.*?):([\d.]+)\)|([^()]+)", text):
+            chunk += [(token, float(weight or 1)) for token in self._read(inside or outside)]
+        return [chunk]
+
+    def _read(self, text: str) -> list[Any]:
         found: list[Any] = []
-        for part in re.split(r" (?=embedding:)", text):
+        for part in re.split(BEFORE[self.newer], text):
+            rest = part
             if part.startswith("embedding:") and self.embedding_directory is not None:
-                rows, part = self._try_get_embedding(part.removeprefix("embedding:"))
-                found.append(rows)
-            found += part.split()
+                rows, *_, rest = self._try_get_embedding(part.removeprefix("embedding:"))
+                found += [] if rows is None else list(rows)
+            found += rest.split()
         return found
+
+
+BEFORE = (r"(?<=[ \n])(?=embedding:)", r"(?<=\s)(?=embedding:)")
+"""What stands before a name, in either."""
 
 
 class Both:
@@ -42,12 +73,9 @@ class Both:
     def __init__(self, **parts: Any) -> None:
         self.__dict__.update(parts)
 
-    def tokenize_with_weights(self, text: str, return_word_ids: bool = False) -> Any:
-        return {
-            name: (text, part.read(text))
-            for name, part in vars(self).items()
-            if isinstance(part, Tokenizer)
-        }
+    def tokenize_with_weights(self, text: str) -> dict[str, list[Any]]:
+        parts = {name: part for name, part in vars(self).items() if isinstance(part, Tokenizer)}
+        return {name: part.tokenize_with_weights(text) for name, part in parts.items()}
 
 
 class Clip:
@@ -60,63 +88,94 @@ class Clip:
         return made
 
 
+def one(newer: bool, folder: list[str] | None = None) -> Clip:
+    return Clip(clip_l=Tokenizer(folder=["x"] if folder is None else folder, newer=newer))
+
+
 def with_embedding(*inputs: Any) -> Any:
     return program.nodes("applied").with_embedding(*inputs)
 
 
+def read(clip: Any, text: str, part: str = "clip_l") -> list[tuple[Any, float]]:
+    """Words as they are, rows by their first number; and their weights."""
+    (chunk,) = clip.tokenizer.tokenize_with_weights(text)[part]
+    return [(float(t[0]) if torch.is_tensor(t) else t, weight) for t, weight in chunk]
+
+
 def tokens(clip: Any, text: str, part: str = "clip_l") -> list[Any]:
-    return clip.tokenizer.tokenize_with_weights(text)[part][1]
+    return [token for token, _ in read(clip, text, part)]
 
 
-def test_the_name_means_the_vectors_and_the_given_clip_learns_nothing() -> None:
-    clip = Clip(clip_l=Tokenizer(folder=["x"]))
+CAT = [0.0, 768.0]
+"""The first numbers of MADE's rows."""
+
+
+@BOTH
+def test_the_name_means_the_vectors_and_the_given_clip_learns_nothing(newer: bool) -> None:
+    clip = one(newer)
     taught = with_embedding(clip, MADE)
-    found = tokens(taught, "a embedding:my_cat on a mat")
-    assert found[1] is ROWS
-    assert found[2:] == ["on", "a", "mat"]
-    assert "from disk" in tokens(clip, "a embedding:my_cat")
+    assert tokens(taught, "a embedding:my_cat on a mat") == ["a", *CAT, "on", "a", "mat"]
+    assert tokens(clip, "a embedding:my_cat") == ["a"]
 
 
-@pytest.mark.parametrize("text", ["embedding:my_cat, x", "embedding:my_cat.safetensors x"])
-def test_the_name_may_end_as_comfyui_allows(text: str) -> None:
-    taught = with_embedding(Clip(clip_l=Tokenizer(folder=["x"])), MADE)
-    assert tokens(taught, text)[0] is ROWS
+@BOTH
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("embedding:my_cat, x", [*CAT, ",", "x"]),
+        ("embedding:my_cat.safetensors x", [*CAT, "x"]),
+        ("a\nembedding:my_cat.pt,, x", ["a", *CAT, ",,", "x"]),
+        ("embedding:my_cat2", []),
+        ("x-embedding:my_cat", ["x-embedding:my_cat"]),
+    ],
+)
+def test_the_name_ends_where_comfyui_ends_it(newer: bool, text: str, found: list[Any]) -> None:
+    assert tokens(with_embedding(one(newer), MADE), text) == found
 
 
-def test_other_names_are_looked_up_on_the_disk() -> None:
-    taught = with_embedding(Clip(clip_l=Tokenizer(folder=["x"])), MADE)
-    assert tokens(taught, "embedding:other")[0] == "from disk"
-    alone = with_embedding(Clip(clip_l=Tokenizer()), MADE)
-    assert tokens(alone, "embedding:other")[0] is None
-    assert tokens(alone, "embedding:my_cat")[0] is ROWS
+@pytest.mark.parametrize("rest", ["[x]", "<|im_end|>", "<lora:x:1>"])
+def test_since_0_28_a_name_ends_at_brackets_too(rest: str) -> None:
+    text = f"a\tembedding:my_cat{rest} b"
+    assert tokens(with_embedding(one(True), MADE), text) == ["a", *CAT, rest, "b"]
+    assert tokens(with_embedding(one(False), MADE), text) == ["a", f"embedding:my_cat{rest}", "b"]
 
 
-def test_several_embeddings_in_a_row_are_all_known() -> None:
-    other = Embedding("dog", {"emb_params": ROWS + 1})
-    taught = with_embedding(with_embedding(Clip(clip_l=Tokenizer(folder=[])), MADE), other)
-    found = tokens(taught, "embedding:my_cat embedding:dog")
-    assert found[0] is ROWS
-    assert torch.equal(found[1], ROWS + 1)
+@BOTH
+def test_other_names_are_looked_up_on_the_disk(newer: bool) -> None:
+    assert tokens(with_embedding(one(newer), MADE), "embedding:other x") == [7.0, "x"]
+    for alone in (Clip(clip_l=Tokenizer(newer=newer)), one(newer, [])):
+        taught = with_embedding(alone, MADE)
+        assert tokens(taught, "embedding:other embedding:my_cat") == CAT
+
+
+@BOTH
+def test_several_embeddings_in_a_row_are_all_known_each_with_its_weight(newer: bool) -> None:
+    dog = Embedding("dog", {"emb_params": ROWS + 1})
+    taught = with_embedding(with_embedding(one(newer), MADE, 1.5), dog, 0.5)
+    text = "embedding:my_cat embedding:dog a"
+    weighed = [(0.0, 1.5), (768.0, 1.5), (1.0, 0.5), (769.0, 0.5), ("a", 1.0)]
+    assert read(taught, text) == weighed
+    newest = with_embedding(taught, Embedding("my cat", {"emb_params": ROWS + 5}))
+    assert read(newest, text) == [(5.0, 1.0), (773.0, 1.0), *weighed[2:]]
+
+
+@BOTH
+def test_weight_multiplies_brackets_wherever_the_name_stands(newer: bool) -> None:
+    taught = with_embedding(one(newer), MADE, 1.25)
+    found = read(taught, "embedding:my_cat a (b embedding:my_cat:1.2) embedding:other")
+    cat = [(number, 1.25) for number in CAT]
+    louder = [(number, pytest.approx(1.5)) for number in CAT]
+    assert found == [*cat, ("a", 1.0), ("b", 1.2), *louder, (7.0, 1.0)]
 
 
 def test_sdxl_has_vectors_of_its_own_for_each_encoder() -> None:
     vectors = {"clip_l": torch.zeros(1, 768), "clip_g": torch.ones(1, 1280)}
     clip = Clip(clip_l=Tokenizer(768, []), clip_g=Tokenizer(1280, []))
     taught = with_embedding(clip, Embedding("x", vectors))
-    assert tokens(taught, "embedding:x", "clip_g")[0] is vectors["clip_g"]
+    assert tokens(taught, "embedding:x", "clip_g") == [1.0]
+    assert tokens(taught, "embedding:x", "clip_l") == [0.0]
     with pytest.raises(EmbeddingError):
         with_embedding(clip, MADE)
-
-
-def test_weight_puts_every_mention_into_brackets() -> None:
-    taught = with_embedding(Clip(clip_l=Tokenizer(folder=[])), MADE, 1.25)
-    text = taught.tokenizer.tokenize_with_weights(
-        "embedding:my_cat a (embedding:my_cat:1.1), embedding:my_cat2 x-embedding:my_cat"
-    )["clip_l"][0]
-    assert text == (
-        "(embedding:my_cat:1.25) a ((embedding:my_cat:1.25):1.1), "
-        "embedding:my_cat2 x-embedding:my_cat"
-    )
 
 
 @pytest.mark.parametrize("weight", [math.nan, math.inf, 11.0])

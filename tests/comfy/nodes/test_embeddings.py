@@ -58,9 +58,24 @@ def test_what_is_saved_is_read_back_bit_for_bit(format: str) -> None:
     made = created()
     saved, prompt = call("SaveEmbedding", embedding=made, format=format).args
     again = load(f"my-cat{FORMATS[format].endings[0]}")
-    assert prompt == "embedding:my-cat"
+    assert prompt == ("" if format == "png" else "embedding:my-cat")
     assert saved.name == "my-cat"
     assert torch.equal(made.vectors["clip_l"], next(iter(again.vectors.values())))
+
+
+def test_a_file_that_another_one_shadows_is_called_by_its_whole_name() -> None:
+    made = created("shadow")
+    assert call("SaveEmbedding", embedding=made).args[1] == "embedding:shadow"
+    shadowed = call("SaveEmbedding", embedding=made, format="pt")
+    assert shadowed.args[1] == "embedding:shadow.pt"
+    assert "in prompts: embedding:shadow.pt" in shadowed.ui["text"][0]
+    below = call("SaveEmbedding", embedding=made, name="cats/shadow")
+    assert below.args[1] == "embedding:cats/shadow"
+    above = call("SaveEmbedding", embedding=made, when_there="overwrite")
+    assert above.args[1] == ""
+    assert "another file of this name" in above.ui["text"][0]
+    card = call("SaveEmbedding", embedding=made, format="png")
+    assert "reads no cards" in card.ui["text"][0]
 
 
 def test_an_embedding_that_is_there_is_not_replaced_unless_asked_for(

@@ -1,0 +1,55 @@
+"""What a prompt must say for ComfyUI to find an embedding file: `embedding:` and its own lookup."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+IDENTIFIER = "embedding:"
+_TRIED = (".safetensors", ".pt", ".bin")
+"""What ComfyUI adds to a name that is no file, in this order; small letters only."""
+_CUT = " \t\n\r\v\f<["
+"""Where a name ends: at white space, since 0.28 also at these brackets."""
+
+
+def name_in_prompts(path: Path, roots: Sequence[Path]) -> str | None:
+    """What stands behind `embedding:` for this file; None when no prompt reaches it.
+
+    The shortest of its names by which ComfyUI finds this file and never another one. It looks into
+    the `roots` and all folders below them, in no order; takes the first that has the name itself,
+    or the name with one of three endings; and cannot read pictures.
+    """
+    if path.suffix.lower() not in _TRIED:
+        return None
+    folders = list(_folders(roots))
+    for name in _names(path, roots):
+        found = list(_found(name, folders)) if _is_read_whole(name) else []
+        if found and all(each.samefile(path) for each in found):
+            return name.replace("(", "\\(").replace(")", "\\)")
+    return None
+
+
+def _names(path: Path, roots: Sequence[Path]) -> Iterator[str]:
+    """With its folder and without, first without the ending."""
+    places = [path.relative_to(root) for root in roots if path.is_relative_to(root)]
+    for full in (*places, Path(path.name)):
+        yield full.with_suffix("").as_posix()
+        yield full.as_posix()
+
+
+def _is_read_whole(name: str) -> bool:
+    """Commas at its ends are no part of a name, and a backslash would escape a bracket."""
+    return not set(name) & set(_CUT) and name == name.strip(",") and "\\" not in name
+
+
+def _folders(roots: Iterable[Path]) -> Iterator[Path]:
+    for root in roots:
+        yield from (Path(folder) for folder, _, _ in os.walk(root, followlinks=True))
+
+
+def _found(name: str, folders: Iterable[Path]) -> Iterator[Path]:
+    """The file that each folder would give."""
+    for folder in folders:
+        tried = (folder / f"{name}{ending}" for ending in ("", *_TRIED))
+        yield from [path for path in tried if path.is_file()][:1]
