@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ def looked_up(called: str, roots: list[Path]) -> set[float]:
     return {float(next(iter(read_embedding(path).vectors.values()))[0, 0]) for path in found}
 
 
-def orders(roots: list[Path]) -> itertools.permutations[Path]:
+def orders(roots: list[Path]) -> Iterator[tuple[Path, ...]]:
     """ComfyUI keeps the folders in a set."""
     below = {folder for root in roots for folder in (root, *root.rglob("*")) if folder.is_dir()}
     return itertools.permutations(below)
