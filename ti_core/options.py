@@ -181,6 +181,9 @@ def _check_value(kind: type, item: Field[object], value: object) -> None:
     elif wanted in (bool, str) and not isinstance(value, wanted):
         expected = "text" if wanted is str else "true or false"
         raise ConfigError(f"{setting(item.name)} is {value!r}", "", f"give {expected}")
+    elif isinstance(value, str) and not known.path and re.search("[\ud800-\udfff]", value):
+        why = "there is half of a character in it, or a byte that is no UTF-8"
+        raise ConfigError(f"{setting(item.name)} is {value!r}", why, "write it again")
 
 
 def _check_number(name: str, known: Option, value: object, wanted: type) -> None:

@@ -9,25 +9,49 @@
     GET  /ti/v1/jobs/{id}/previews/{n}  its nth picture, a PNG
     POST /ti/v1/jobs/{id}/{wish}        stop, pause, go_on, save or preview
 
-Errors are {"what", "why", "fix"} with 404 for an unknown job, 409 while another job goes on, 422
-for settings that are not possible. Requests and answers are plain JSON: no model class of pydantic
-is declared, so that any version of it will do.
+Errors are {"what", "why", "fix"}, with the status that `ti_core.errors.CODES` has for their class.
+Requests and answers are plain JSON: no model class of pydantic is declared, so that any version of
+it will do. Bodies are read here, when it is known who asks; FastAPI would read any size before.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
+import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import ParamSpec
+import logging
+import math
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from fastapi import APIRouter, Body, params
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi import APIRouter, HTTPException, params
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from fastapi.requests import Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 
 from ti_core import __version__, options
-from ti_core.errors import ConfigError, HostError, NotFoundError, TIError, codes_of, setting
+from ti_core.errors import (
+    ConfigError,
+    DataError,
+    ForbiddenError,
+    HostBusyError,
+    HostError,
+    LargeRequestError,
+    MediaTypeError,
+    NoModelError,
+    NotFoundError,
+    SlowRequestError,
+    StorageError,
+    TIError,
+    codes_of,
+    setting,
+)
 from ti_core.train.config import EmbeddingConfig, TrainConfig
+from ti_core.web import read_object
 
 from .creation import start_creation
 from .job import Job
@@ -41,7 +65,6 @@ from .training import (
     start_training,
 )
 
-P = ParamSpec("P")
 WISHES: dict[str, str] = {
     "stop": "finish",
     "pause": "pause",
@@ -50,37 +73,143 @@ WISHES: dict[str, str] = {
     "preview": "preview_now",
 }
 """Last part of the address → method of the job's control."""
+_OF_BODIES = (LargeRequestError, SlowRequestError, MediaTypeError, ConfigError)
+_ERROR = {
+    "type": "object",
+    "required": ["what", "why", "fix"],
+    "properties": {part: {"type": "string"} for part in ("what", "why", "fix")},
+}
+_LONGEST = 2000
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A route: what is asked, who answers, and which errors that may have."""
+
+    method: str
+    path: str
+    answer: Callable[..., object]
+    errors: tuple[type[TIError], ...] = ()
+    status: int = 200
+    body: Mapping[str, object] | None = None
+    """JSON schema of the body, where there is one."""
+
+    @property
+    def responses(self) -> dict[int | str, dict[str, Any]]:
+        """Status → what OpenAPI says of it; "default" keeps FastAPI from adding a 422."""
+        every = (*self.errors, *(_OF_BODIES if self.body else ()), ForbiddenError)
+        asked = inspect.signature(self.answer).parameters.values()
+        if any(each.annotation == "int" for each in asked):
+            every = (*every, ConfigError)  # for what is no number
+        found: dict[int | str, list[str]] = {}
+        for kind in every:
+            said = (kind.__doc__ or "").partition("\n")[0]
+            found.setdefault(codes_of(kind).http, []).append(said)
+        found["default"] = ["500: a defect of the program; its console tells where."]
+        content = {"application/json": {"schema": _ERROR}}
+        return {
+            status: {"description": " ".join(dict.fromkeys(said)), "content": content}
+            for status, said in found.items()
+        }
+
+    @property
+    def openapi(self) -> dict[str, Any] | None:
+        """What FastAPI cannot know of it."""
+        if self.body is None:
+            return None
+        return {"requestBody": {"content": {"application/json": {"schema": self.body}}}}
 
 
 def router(studio: Studio, dependencies: Sequence[params.Depends] = ()) -> APIRouter:
     """The routes. `dependencies` are FastAPI's: a web UI gives its own check of `--api-auth`."""
-    made = APIRouter(prefix="/ti/v1", dependencies=list(dependencies))
-    api = _Api(studio)
-    for method, path, answer, status in (
-        ("GET", "/schema", api.schema, 200),
-        ("GET", "/jobs", api.list, 200),
-        ("POST", "/jobs", api.start, 202),
-        ("POST", "/embeddings", api.create, 201),
-        ("GET", "/jobs/{job_id}", api.status, 200),
-        ("GET", "/jobs/{job_id}/events", api.events, 200),
-        ("GET", "/jobs/{job_id}/previews/{number}", api.preview, 200),
-        ("POST", "/jobs/{job_id}/{wish}", api.wish, 200),
-    ):
-        made.add_api_route(path, answer, methods=[method], status_code=status, response_model=None)
+    made = APIRouter(prefix="/ti/v1", dependencies=list(dependencies), route_class=_Route)
+    for way in _ways(_Api(studio)):
+        made.add_api_route(
+            way.path,
+            way.answer if way.body is None else _with_body(way.answer),
+            methods=[way.method],
+            status_code=way.status,
+            response_model=None,
+            response_class=_Json,
+            responses=way.responses,
+            openapi_extra=way.openapi,
+        )
     return made
 
 
-def _answered(handler: Callable[P, object]) -> Callable[P, object]:
-    """The same, with errors meant for users as JSON and a status of their own."""
+def _ways(api: _Api) -> tuple[_Way, ...]:
+    unknown = (NotFoundError,)
+    starting = (DataError, HostBusyError)
+    making = (HostBusyError, NoModelError, StorageError)
+    return (
+        _Way("GET", "/schema", api.schema),
+        _Way("GET", "/jobs", api.list),
+        _Way("POST", "/jobs", api.start, starting, 202, _job_schema()),
+        _Way("POST", "/embeddings", api.create, making, 201, _embedding_schema()),
+        _Way("GET", "/jobs/{job_id}", api.status, unknown),
+        _Way("GET", "/jobs/{job_id}/events", api.events, unknown),
+        _Way("GET", "/jobs/{job_id}/previews/{number}", api.preview, unknown),
+        _Way("POST", "/jobs/{job_id}/{wish}", api.wish, (*unknown, HostError)),
+    )
 
-    @functools.wraps(handler)
-    def answered(*values: P.args, **named: P.kwargs) -> object:
-        try:
-            return handler(*values, **named)
-        except TIError as error:
-            told = {"what": error.what, "why": error.why, "fix": error.fix}
-            return JSONResponse(told, status_code=codes_of(type(error)).http)
 
+class _Json(JSONResponse):
+    """JSON in ASCII: names of files that are not UTF-8 are half characters, which only \\u can
+    tell."""
+
+    def render(self, content: object) -> bytes:
+        """The bytes."""
+        return json.dumps(content, default=str).encode("ascii")
+
+
+class _Route(APIRoute):
+    """Every error as JSON with a status of its own, FastAPI's and unforeseen ones too."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers a request."""
+        handler = super().get_route_handler()
+
+        async def answered(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except TIError as error:
+                return _refused(error)
+            except RequestValidationError as error:
+                found = error.errors()[0]
+                where = ".".join(map(str, found.get("loc", ())[1:]))
+                return _refused(ConfigError(f"{where} is wrong", str(found.get("msg", ""))))
+            except ClientDisconnect:
+                return _refused(SlowRequestError("the visitor has gone"))
+            except HTTPException:
+                raise  # of the web UI's own checks
+            except Exception as error:
+                _log.exception("%s %s failed", request.method, request.url.path)
+                what = f"{type(error).__name__}: {error}"
+                return _Json(_told(TIError(what, "a defect of the program")), status_code=500)
+
+        return answered
+
+
+def _refused(error: TIError) -> Response:
+    return _Json(_told(error), status_code=codes_of(type(error)).http)
+
+
+def _told(error: TIError) -> dict[str, str]:
+    """The parts of an error; what a request said is quoted in them, at length if it was long."""
+    known = error.reworded(_worded)
+    parts = {"what": known.what, "why": known.why, "fix": known.fix}
+    return {name: text[:_LONGEST] for name, text in parts.items()}
+
+
+def _with_body(answer: Callable[[options.SettingValues], object]) -> Callable[..., object]:
+    """A route's function that reads the body itself."""
+
+    async def answered(request: Request) -> object:
+        body = await read_object(request.headers, request.stream())
+        return await run_in_threadpool(answer, body)
+
+    answered.__name__, answered.__doc__ = answer.__name__, answer.__doc__
     return answered
 
 
@@ -90,7 +219,6 @@ class _Api:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
 
-    @_answered
     def schema(self) -> object:
         """Everything that can be set, and the model that it is for."""
         return {
@@ -99,13 +227,11 @@ class _Api:
             "model": _model(self.studio),
         }
 
-    @_answered
     def list(self) -> object:
         """Jobs, newest first."""
         return [_stands(job) for job in self.studio.jobs.list()]
 
-    @_answered
-    def start(self, body: options.SettingValues = Body(default={})) -> object:  # noqa: B008
+    def start(self, body: options.SettingValues) -> object:
         """{"settings": {name: value}} begins anew, {"resume": name, "settings": …} goes on."""
         _only(body, ("settings", "resume"))
         settings = {**settings_of_page(self.studio), **_settings(body.get("settings", {}))}
@@ -117,29 +243,26 @@ class _Api:
             order = new_request(self.studio, options.make_config(TrainConfig, settings))
         return _stands(start_training(self.studio, order))
 
-    @_answered
-    def create(self, body: options.SettingValues = Body(default={})) -> object:  # noqa: B008
+    def create(self, body: options.SettingValues) -> object:
         """EmbeddingConfig's settings, and "overwrite"."""
+        _only(body, (*_CREATED, "overwrite"))
         wanted = dict(body)
-        overwrite = wanted.pop("overwrite", False) is True
+        overwrite = wanted.pop("overwrite", False)
+        if not isinstance(overwrite, bool):
+            raise ConfigError(f"{setting('overwrite')} is {overwrite!r}", "", "give true or false")
         job = start_creation(self.studio, options.from_dict(EmbeddingConfig, wanted), overwrite)
-        job.wait()
-        if job.failure is not None:
-            raise job.failure
-        return {"name": job.name, "path": str(job.progress.result)}
+        return {"name": job.name, "path": str(job.outcome())}
 
-    @_answered
     def status(self, job_id: str) -> object:
         """How a job stands."""
         return _stands(self._job(job_id))
 
-    @_answered
     def events(self, job_id: str, after: int = 0) -> object:
         """{"events": […], "next": what to ask `after` with the next time}"""
         events, number = self._job(job_id).events(max(0, after))
-        return {"events": [json.loads(event.to_json()) for event in events], "next": number}
+        told = [json.loads(event.to_json()) for event in events]
+        return {"events": _plain(told), "next": number}
 
-    @_answered
     def preview(self, job_id: str, number: int) -> object:
         """A picture that the job made."""
         previews = self._job(job_id).progress.previews
@@ -147,7 +270,6 @@ class _Api:
             raise NotFoundError(f"there is no preview {number}")
         return FileResponse(previews[number].path, media_type="image/png")
 
-    @_answered
     def wish(self, job_id: str, wish: str) -> object:
         """Ask something of a job that goes on."""
         job = self._job(job_id)
@@ -210,7 +332,44 @@ def _setting_schema(path: tuple[str, ...], item: dataclasses.Field[object]) -> d
     }
 
 
-_SIMPLE = (int, float, str, bool)
+_SIMPLE = {int: "integer", float: "number", str: "string", bool: "boolean"}
+
+
+def _job_schema() -> dict[str, object]:
+    """JSON schema of what begins a training."""
+    settings = {path[-1]: _value_schema(path, item) for path, item in _open_settings()}
+    return _object({"settings": _object(settings), "resume": {"type": "string"}})
+
+
+def _embedding_schema() -> dict[str, object]:
+    """JSON schema of what makes an embedding."""
+    known = {path[-1]: item for path, item in options.leaves(EmbeddingConfig)}
+    fields = {name: _value_schema((name,), known[name], EmbeddingConfig) for name in _CREATED}
+    return _object({**fields, "overwrite": {"type": "boolean"}})
+
+
+def _object(properties: Mapping[str, object]) -> dict[str, object]:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _value_schema(
+    path: tuple[str, ...], item: dataclasses.Field[object], kind: type = TrainConfig
+) -> dict[str, object]:
+    holder, known = options.owner(kind, path), options.about(item)
+    wanted, optional = options.value_type(holder, item)
+    told: dict[str, object] = {"description": known.help}
+    if wanted in _SIMPLE and not optional:
+        told["type"] = _SIMPLE[wanted]
+    if choices := options.choices_of(holder, item):
+        told["enum"] = list(choices)
+    bounds = zip(("minimum", "maximum"), known.limits, strict=True)
+    return {**told, **{name: limit for name, limit in bounds if limit is not None}}
+
+
+_CREATED = tuple(
+    item.name for _, item in options.leaves(EmbeddingConfig) if item.name not in SETTLED
+)
+"""Settings of an embedding that is made from words."""
 
 
 def _model(studio: Studio) -> dict[str, object] | None:
@@ -228,10 +387,11 @@ def _model(studio: Studio) -> dict[str, object] | None:
     }
 
 
-def _stands(job: Job) -> dict[str, object]:
+def _stands(job: Job) -> object:
     """A job as JSON; the curve of the loss is in its events."""
     progress = dataclasses.asdict(job.progress)
     progress.pop("losses")
+    progress["error"] = _worded(job.progress.error)
     told = {
         "id": job.id,
         "kind": job.kind,
@@ -239,4 +399,24 @@ def _stands(job: Job) -> dict[str, object]:
         **progress,
         "seconds_left": job.progress.seconds_left,
     }
-    return json.loads(json.dumps(told, default=str))
+    return _plain(told)
+
+
+def _plain(value: object) -> object:
+    """JSON values, errors and notices in them in an API's words; None for numbers that are none."""
+    if isinstance(value, dict):
+        told = {"what", "why", "fix"} & value.keys()
+        return {k: _worded(v) if k in told else _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+
+
+def _worded(text: str) -> str:
+    """Settings as somebody writes them who asks: "train_data_dir"."""
+    return options.with_names(text, _NAMES.get)
+
+
+_NAMES = options.setting_names(lambda name, _: f'"{name}"', TrainConfig)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import secrets
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode
+
+from ti_core.errors import LargeRequestError, SlowRequestError, TIError, codes_of
+from ti_core.web import host_name, is_foreign, large, require_small
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[object]]
@@ -15,6 +20,10 @@ Send = Callable[[dict[str, object]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _COOKIE = "ti_token"
 _SAFE = ("GET", "HEAD", "OPTIONS")
+MOST_BYTES = 20_000_000
+"""Of a request's body: what a page holds, not a picture."""
+MOST_SECONDS = 60.0
+"""In which it has to arrive."""
 
 
 def is_this_machine(address: str) -> bool:
@@ -46,15 +55,30 @@ class Gate:
         elif not self.token:
             await self._local(scope, receive, send)
         elif self._knows_token(scope):
-            await self.app(scope, receive, send)
+            await self._pass(scope, receive, send)
         else:
             await self._visit(scope, send)
 
     async def _local(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if is_this_machine(_host(scope)):
-            await self.app(scope, receive, send)
+        if is_this_machine(host_name(_headers(scope).get("host", ""))):
+            await self._pass(scope, receive, send)
         else:
             await _answer(send, 403, "this page is for this machine only; see --listen and --token")
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """To the page, as long as the body is small and arrives."""
+        body = _Body(receive, send)
+        try:
+            require_small(_headers(scope), MOST_BYTES)
+            await self.app(scope, body.receive, body.send)
+        except LargeRequestError as error:
+            body.trouble = error
+        except Exception:
+            if body.trouble is None:
+                raise
+        if body.trouble and not body.answered:
+            status = codes_of(type(body.trouble)).http
+            await _answer(send, status, str(body.trouble), [(b"connection", b"close")])
 
     def _knows_token(self, scope: Scope) -> bool:
         headers = _headers(scope)
@@ -74,38 +98,64 @@ class Gate:
             await _answer(send, 401, "a token is needed: open this address with ?token=SECRET")
             return
         rest = urlencode(query, doseq=True)
-        place = str(scope["path"]) + (f"?{rest}" if rest else "")
+        place = _local_path(str(scope["path"])) + (f"?{rest}" if rest else "")
         cookie = f"{_COOKIE}={self.token}; HttpOnly; SameSite=Strict; Path=/"
-        headers = [(b"location", _local_path(place)), (b"set-cookie", cookie.encode("latin-1"))]
+        headers = [(b"location", place.encode()), (b"set-cookie", cookie.encode())]
         await _answer(send, 303, "", headers)
 
     def _same(self, given: str) -> bool:
         return secrets.compare_digest(given.encode(), self.token.encode())
 
 
+class _Body:
+    """A request's body on its way to the page: small, and without long waits.
+
+    What is wrong with it is kept as `trouble`; the page sees a visitor who has gone.
+    """
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+        self._until, self._size, self._whole = time.monotonic() + MOST_SECONDS, 0, False
+        self.trouble: TIError | None = None
+        self.answered = False
+
+    async def receive(self) -> object:
+        """The next part; when all of it is there, whatever comes then, however late."""
+        if self._whole:
+            return await self._receive()
+        try:
+            part = await asyncio.wait_for(self._receive(), max(0, self._until - time.monotonic()))
+        except asyncio.TimeoutError:
+            self.trouble = SlowRequestError(f"nothing more came for {MOST_SECONDS:g} seconds")
+            return {"type": "http.disconnect"}
+        assert isinstance(part, dict)
+        self._size += len(part.get("body", b""))
+        self._whole = not part.get("more_body", False)
+        if self._size > MOST_BYTES:
+            self.trouble = large(MOST_BYTES)
+            return {"type": "http.disconnect"}
+        return part
+
+    async def send(self, message: dict[str, object]) -> None:
+        """Pass it on; an answer to half a request is none."""
+        if self.trouble is None or self.answered:
+            self.answered = True
+            await self._send(message)
+
+
 def _foreign(scope: Scope) -> bool:
     """Whether a page of another site wants to change something here."""
-    origin = _headers(scope).get("origin")
-    if origin is None or scope["method"] in _SAFE:
-        return False
-    return urlsplit(origin).netloc.lower() != _headers(scope).get("host", "").lower()
+    return scope["method"] not in _SAFE and is_foreign(_headers(scope))
 
 
 def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-def _host(scope: Scope) -> str:
-    """The name of the machine that a request is meant for, without the port."""
-    try:
-        return urlsplit("//" + _headers(scope).get("host", "")).hostname or ""
-    except ValueError:
-        return ""
-
-
-def _local_path(place: str) -> bytes:
-    """Two slashes would lead to another machine."""
-    return ("/" + place.lstrip("/\\")).encode("ascii", "ignore")
+def _local_path(path: str) -> str:
+    """A path for a header: two slashes would lead to another machine, and a line end into the next
+    header."""
+    return "/" + quote(path.lstrip("/\\"), safe="/")
 
 
 async def _answer(

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ti_core.errors import HostBusyError, TIError
+from ti_core.errors import HostBusyError, HostError, TIError
 from ti_core.events import Event
 from ti_core.train.control import Control
 from ti_core.train.progress import JobProgress, after
@@ -60,6 +60,18 @@ class Job:
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for its end; False when the time is up before."""
         return self._over.wait(seconds)
+
+    def outcome(self) -> Path:
+        """What it has made, when it is over. Raises its failure, and HostError when it was stopped
+        before anything was made."""
+        self.wait()
+        if self.failure is not None:
+            raise self.failure
+        if self.progress.result is None:
+            if self.progress.error:
+                raise RuntimeError(self.progress.error)
+            raise HostError(f"{self.name} was stopped", "", "ask again")
+        return self.progress.result
 
     # -- for the work ----------------------------------------------------------------------
 

@@ -114,7 +114,7 @@ def resume_request(found: Resumable | None, name: str, max_steps: int = 0) -> Tr
     `max_steps` counts if it is more than the run's own. Raises TrainingError when there is no run.
     """
     if found is None:
-        fix = "press Train Embedding to begin one"
+        fix = "begin one, or check the name and the log directory"
         raise TrainingError(f"there is no run of {name or 'this name'} to go on with", "", fix)
     steps = max(max_steps, found.config.optimizer.max_train_steps)
     optimizer = replace(found.config.optimizer, max_train_steps=steps)

@@ -8,12 +8,13 @@ from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import gradio as gr
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from modules import call_queue, shared
+
+from ti_core.web import Visitors
 
 from .api import router
 from .gradio_versions import Component
@@ -80,7 +81,7 @@ def add_routes(demo: object, app: FastAPI) -> None:
     """`/ti/v1/…`, where the web UI's own API is on (`--api`), behind the same `--api-auth`."""
     if not shared.cmd_opts.api:
         return
-    checks = [Depends(_same_site)]
+    checks = [Depends(_known_visitor)]
     if shared.cmd_opts.api_auth:
         checks.append(Depends(_password_check(shared.cmd_opts.api_auth)))
     surroundings = replace(studio(), dataset_roots=lambda: _dataset_roots("api_auth"))
@@ -110,14 +111,18 @@ def _in_main_thread(work: Callable[[], None]) -> None:
     main_thread.run_and_wait_result(work)
 
 
-def _same_site(request: Request) -> None:
-    """Another site's page cannot order anything in the name of the user's browser."""
-    origin = request.headers.get("origin")
-    allowed = (getattr(shared.cmd_opts, "cors_allow_origins", None) or "").split(",")
-    if origin is None or origin in allowed:
-        return
-    if urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
-        raise HTTPException(403, "asked for by the page of another site")
+def _known_visitor(request: Request) -> None:
+    """No other site's page can order anything, under a foreign name neither. A password is proof
+    enough of who asks."""
+    _visitors(any_name=bool(shared.cmd_opts.api_auth)).require(request.headers)
+
+
+def _visitors(any_name: bool) -> Visitors:
+    """Who may ask, by the web UI's own flags."""
+    flags = vars(shared.cmd_opts)
+    origins = tuple(filter(None, (flags.get("cors_allow_origins") or "").split(",")))
+    name = (flags.get("server_name") or "").lower()
+    return Visitors((name,), origins, flags.get("cors_allow_origins_regex") or "", any_name)
 
 
 def _password_check(known: str) -> Callable[..., None]:

@@ -17,7 +17,10 @@ def _core(*names: str) -> tuple[str, ...]:
     return tuple(f"ti_core.{name}" for name in names)
 
 
-MODEL_FREE = (*GROUND, *_core("port", "files", "data", "checkup", "train", "compare", "tools"))
+MODEL_FREE = (
+    *GROUND,
+    *_core("port", "files", "data", "checkup", "train", "compare", "tools", "web"),
+)
 """The core without hosts."""
 
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -31,6 +34,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "ti_core.families": _core("errors"),
     "ti_core.diffusion": _core("errors", "randomness"),
     "ti_core.schedule": _core("errors"),
+    "ti_core.web": _core("errors"),
     "ti_core.port": GROUND,
     "ti_core.files": ("ti_core", *GROUND, *_core("port")),
     "ti_core.data": ("ti_core", *GROUND, *_core("port", "files")),
@@ -84,6 +88,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "huggingface_hub": ("ti_core.hosts.standalone",),
     "gradio": ("ti_webui", "not ti_webui.hosts"),
     "fastapi": ("ti_webui.api", "ti_webui.standalone", "ti_webui.webui_extension"),
+    "starlette": ("ti_webui.api",),
     "uvicorn": ("ti_webui.standalone",),
     "modules": ("ti_webui.hosts", "ti_webui.settings", "ti_webui.webui_extension", "scripts"),
     "modules_forge": ("ti_webui.hosts.forge", "ti_webui.webui_extension"),
@@ -105,6 +110,7 @@ COMPUTED_IMPORTS = ("ti_core.cli.main",)
 """Modules that import others by a name which is made at run time: `ti` finds its verbs so."""
 
 WHAT = {
+    "ti_core.web": "which requests over HTTP are answered",
     "ti_core.files": "every file format: read, write, cards, library",
     "ti_core.data": "images, captions, templates, datasets, latents",
     "ti_core.checkup": "what is wrong with a dataset and a plan",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +14,20 @@ import pytest
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.testclient import TestClient
 
-from ti_core.errors import HostError
+from ti_core.errors import (
+    ForbiddenError,
+    HostError,
+    NoModelError,
+    SlowRequestError,
+    StorageError,
+)
 from ti_core.files.reading import read_embedding
 from ti_core.train.config import OptimizerConfig
-from ti_webui import training
+from ti_core.train.events import StepDone
+from ti_webui import api as api_module
+from ti_webui import creation, training
 from ti_webui.api import router
+from ti_webui.job import Job, Jobs
 from ti_webui.studio import Studio
 
 from .conftest import finished
@@ -24,7 +37,7 @@ from .conftest import finished
 def api(studio: Studio) -> Iterator[TestClient]:
     app = FastAPI()
     app.include_router(router(studio))
-    with TestClient(app) as client:
+    with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 
 
@@ -165,6 +178,217 @@ def test_without_a_model_the_schema_is_told_all_the_same(api: TestClient, studio
 
     studio.host = missing
     assert api.get("/ti/v1/schema").json()["model"] is None
+
+
+# --- what is said to programs -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failure", [KeyError("bug"), MemoryError(), "stopped"])
+def test_what_was_not_made_is_not_answered_with_201(
+    api: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch, failure: Any
+) -> None:
+    def create(*some: object) -> Path:
+        if failure == "stopped":
+            studio.jobs.list()[0].control.finish()
+            return None  # type: ignore[return-value]
+        raise failure
+
+    monkeypatch.setattr(creation, "create_embedding", create)
+    answer = api.post("/ti/v1/embeddings", json={"token_string": "zz-none"})
+    assert answer.status_code == (409 if failure == "stopped" else 500)
+    assert "None" not in answer.text
+    assert type(failure).__name__ in answer.text or "stopped" in answer.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"token_string": "zz-a", "weights": "/srv/other.pt"},
+        {"token_string": "zz-a", "overwrite": "yes"},
+        {"token_string": "zz-a", "output_dir": "/srv"},
+        {"token_string": "zz-a", "init_word": "half \ud83d a character"},
+        {"token_string": "zz-a", "metadata_license": "\udcff"},
+    ],
+)
+def test_no_setting_is_passed_over(api: TestClient, body: dict[str, Any], tmp_path: Path) -> None:
+    answer = sent(api, "/ti/v1/embeddings", body)
+    assert answer.status_code == 422
+    assert list((tmp_path / "embeddings").iterdir()) == []
+
+
+def sent(api: TestClient, path: str, body: object) -> Any:
+    """A request whose JSON may hold half characters."""
+    headers = {"content-type": "application/json"}
+    return api.post(path, content=json.dumps(body), headers=headers)
+
+
+def test_settings_are_named_as_programs_write_them(
+    api: TestClient, studio: Studio, settings: dict[str, Any]
+) -> None:
+    answer = api.post("/ti/v1/jobs", json={"settings": {**settings, "train_batch_size": 0}})
+    assert '"train_batch_size" is 0' in answer.json()["what"]
+    told = begun(api, studio, {**settings, "prompt_template": "none", "max_train_steps": 1})
+    events = api.get(f"/ti/v1/jobs/{told['id']}/events").json()["events"]
+    for text in (json.dumps(told), json.dumps(events)):
+        assert "`" not in text
+        assert "--" not in text
+    answer = api.post("/ti/v1/jobs", json={"resume": "nobody"})
+    assert "press" not in answer.text, "there is no button"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has names of characters")
+def test_names_that_are_not_utf_8_are_told_and_can_be_asked_for(
+    api: TestClient, studio: Studio, settings: dict[str, Any], pictures: Path
+) -> None:
+    folder = pictures.parent / "caf\udce9"
+    pictures.rename(folder)
+    (folder / "x\udcff.png").symlink_to(next(folder.glob("*.png")))
+    body = {"settings": {**settings, "train_data_dir": str(folder), "skip_checkup": False}}
+    answer = sent(api, "/ti/v1/jobs", body)
+    assert answer.status_code == 202, answer.text
+    finished(studio.jobs.list()[0])
+    job = f"/ti/v1/jobs/{answer.json()['id']}"
+    for path in ("/ti/v1/jobs", job, f"{job}/events"):
+        assert api.get(path).status_code == 200, path
+    missing = {"settings": {**settings, "logging_dir": "/\udce9"}, "resume": "x"}
+    answer = sent(api, "/ti/v1/jobs", missing)
+    assert answer.status_code == 422
+
+
+def test_numbers_that_are_none_are_null(api: TestClient, studio: Studio) -> None:
+    def work(job: Job) -> None:
+        job.emit(StepDone(1, 0, 0, float("nan"), float("inf"), 1.0))
+        job.change(strengths=((1, float("nan")),))
+
+    job = finished(studio.jobs.start("train", "word", work))
+    answer = api.get(f"/ti/v1/jobs/{job.id}/events")
+    assert "NaN" not in answer.text
+    assert answer.json()["events"][0]["loss"] is None
+    assert api.get(f"/ti/v1/jobs/{job.id}").json()["strengths"] == [[1, None]]
+
+
+def test_a_long_answer_to_long_nonsense_is_cut(api: TestClient) -> None:
+    answer = api.post("/ti/v1/jobs", json={"settings": {"learning_rate": "x" * 500_000}})
+    assert answer.status_code == 422
+    assert len(answer.content) < 10_000
+
+
+# --- every answer is declared -----------------------------------------------------------------
+
+
+def declared(api: TestClient) -> dict[tuple[str, str], set[int]]:
+    """(method, path) → statuses, as OpenAPI tells."""
+    paths = api.get("/openapi.json").json()["paths"]
+    return {
+        (method.upper(), path): {500 if s == "default" else int(s) for s in known["responses"]}
+        for path, ways in paths.items()
+        for method, known in ways.items()
+    }
+
+
+class Provoked:
+    """Requests that bring about each status, and what came."""
+
+    def __init__(self, api: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.api, self.studio, self.patch = api, studio, monkeypatch
+        self.seen: dict[tuple[str, str], set[int]] = {}
+
+    def ask(self, method: str, path: str, /, fill: dict[str, str], **how: Any) -> None:
+        where = path.format(**fill)
+        status = self.api.request(method, where, **how).status_code
+        bare = path.partition("?")[0]
+        self.seen.setdefault((method, bare), set()).add(status)
+
+    def bodies(self, path: str, good: dict[str, Any]) -> None:
+        json_kind = {"content-type": "application/json"}
+        self.ask("POST", path, {}, json=good)
+        self.ask("POST", path, {}, json={"no such": 1})
+        self.ask("POST", path, {}, content="x=1", headers={"content-type": "text/plain"})
+        self.ask("POST", path, {}, content=b" " * 2_000_000, headers=json_kind)
+
+        async def slow(*some: object) -> None:
+            raise SlowRequestError("slow")
+
+        with monkeypatched(self.patch, api_module, "read_object", slow):
+            self.ask("POST", path, {}, json=good)
+
+
+@contextmanager
+def monkeypatched(patch: pytest.MonkeyPatch, *what: Any) -> Iterator[None]:
+    with patch.context() as inner:
+        inner.setattr(*what)
+        yield
+
+
+def fail(error: Exception) -> Any:
+    def failing(*some: object, **more: object) -> Any:
+        raise error
+
+    return failing
+
+
+def test_every_answer_is_declared_and_every_declared_answer_comes(
+    studio: Studio, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusing: list[str] = []
+
+    def check() -> None:
+        if refusing:
+            raise ForbiddenError("not from here")
+
+    app = FastAPI()
+    app.include_router(router(studio, [Depends(check)]))
+    with TestClient(app, raise_server_exceptions=False) as api:
+        asked = Provoked(api, studio, monkeypatch)
+        asked.bodies("/ti/v1/embeddings", {"token_string": "zz-made"})
+        for error in (NoModelError("no"), StorageError("full"), HostError("no"), KeyError("bug")):
+            with monkeypatched(monkeypatch, creation, "create_embedding", fail(error)):
+                asked.ask("POST", "/ti/v1/embeddings", {}, json={"token_string": "zz-b"})
+        asked.bodies("/ti/v1/jobs", {"settings": settings})
+        asked.ask("POST", "/ti/v1/jobs", {}, json={"settings": settings})
+        finished(studio.jobs.list()[0])
+        job = {"job_id": studio.jobs.list()[0].id, "number": "0", "wish": "stop"}
+        ways = [way for way in declared(api) if "{" in way[1]]
+        for method, path in ways:
+            for fill in (job, {**job, "job_id": "none"}, {**job, "number": "x"}):
+                asked.ask(method, path, fill)
+        asked.ask("GET", "/ti/v1/jobs/{job_id}/events?after=x", job)
+        end = threading.Event()
+
+        def wait(job: Job) -> None:
+            end.wait(60)
+
+        going = studio.jobs.start("other", "word", wait)
+        asked.ask("POST", "/ti/v1/jobs/{job_id}/{wish}", {**job, "job_id": going.id})
+        end.set()
+        finished(going)
+        asked.ask("GET", "/ti/v1/schema", {})
+        asked.ask("GET", "/ti/v1/jobs", {})
+        refusing.append("all")
+        for method, path in declared(api):
+            asked.ask(method, path, job)
+        refusing.clear()
+        with monkeypatched(monkeypatch, Jobs, "list", fail(KeyError("bug"))):
+            asked.ask("GET", "/ti/v1/jobs", {})
+        with monkeypatched(monkeypatch, Studio, "facts", fail(KeyError("bug"))):
+            asked.ask("GET", "/ti/v1/schema", {})
+        with monkeypatched(monkeypatch, Jobs, "require_free", fail(KeyError("bug"))):
+            asked.ask("POST", "/ti/v1/jobs", {}, json={"settings": settings})
+        with monkeypatched(monkeypatch, Jobs, "find", fail(KeyError("bug"))):
+            for method, path in ways:
+                asked.ask(method, path, job)
+        assert asked.seen == declared(api)
+
+
+def test_every_body_is_described(api: TestClient) -> None:
+    paths = api.get("/openapi.json").json()["paths"]
+    told = paths["/ti/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    settings = told["properties"]["settings"]["properties"]
+    assert set(settings) == {one["name"] for one in api.get("/ti/v1/schema").json()["train"]}
+    assert settings["num_vectors_per_token"]["maximum"] == 75
+    assert settings["mixed_precision"]["enum"] == ["no", "fp16", "bf16"]
+    made = paths["/ti/v1/embeddings"]["post"]["requestBody"]["content"]["application/json"]
+    assert "weights" not in made["schema"]["properties"]
 
 
 def test_a_hosts_own_authorisation_guards_every_route(studio: Studio) -> None:

@@ -175,6 +175,7 @@ def test_others_name_folders_below_the_roots_only(
         ("file:///etc", 422),
         ("/x\0y", 422),
         ("\\\\server\\share", 403),
+        ("\udcff", 403),
         ("\ud800", 422),
         ("~root", 403),
         ("x" * 10_000, 422),

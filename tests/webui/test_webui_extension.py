@@ -43,7 +43,7 @@ def door(cmd_opts: Any) -> Any:
 def client(door: Any) -> TestClient:
     app = FastAPI()
     door.add_routes(None, app)
-    return TestClient(app)
+    return TestClient(app, base_url="http://127.0.0.1:7860")
 
 
 def test_the_script_registers_everything_by_callbacks(
@@ -111,6 +111,29 @@ def test_a_page_of_another_site_can_order_nothing(door: Any, cmd_opts: Any) -> N
     assert ask("http://127.0.0.1:7860") == 404  # allowed; there is no job x
     cmd_opts.cors_allow_origins = "https://friend.example"
     assert ask("https://friend.example") == 404
+    cmd_opts.cors_allow_origins_regex = r"https://\w+\.example"
+    assert ask("https://evil.example") == 404
+
+
+def test_a_name_that_somebody_made_point_here_is_refused(door: Any, cmd_opts: Any) -> None:
+    api = client(door)
+
+    def ask(host: str, **headers: str) -> int:
+        own = {"host": host, "origin": f"http://{host}", **headers}
+        return api.post("/ti/v1/jobs/x/stop", headers=own).status_code
+
+    assert [ask("evil.example"), ask("evil.example:7860")] == [403, 403]
+    assert api.get("/ti/v1/jobs", headers={"host": "evil.example"}).status_code == 403
+    assert [ask("192.168.0.5:7860"), ask("localhost:7860")] == [404, 404]
+    cmd_opts.server_name = "Studio.Example"
+    assert ask("studio.example:7860") == 404
+    cmd_opts.cors_allow_origins = "https://proxy.example"
+    assert ask("proxy.example") == 404, "behind a proxy of that name"
+    cmd_opts.api_auth = "ann:x"
+    api = client(door)
+    code = base64.b64encode(b"ann:x").decode()
+    assert ask("any.example", authorization=f"Basic {code}") == 404, "no other page knows it"
+    assert ask("any.example") == 401
 
 
 @pytest.mark.parametrize(
