@@ -3,15 +3,22 @@
     GET  /ti/runs                                        what is going on
     POST /ti/runs  {"action": "finish", "node": "7"}     finish, preview, save, pause or go_on
 
-ComfyUI serves both under /api as well. Without "node" every run is meant.
+ComfyUI serves both under /api as well. Without "node" every run is meant. Pages of other sites are
+refused, unless ComfyUI's --enable-cors-header allows them; so are foreign host names where ComfyUI
+listens on this machine only. With --listen, proxies may give it any name.
 """
 
 from __future__ import annotations
 
 from aiohttp import web
+from comfy.cli_args import args
 from server import PromptServer
 
+from ..ti_core.errors import ForbiddenError, RequestError, codes_of
+from ..ti_core.web import Visitors, is_loopback, read_object
 from .runs import ACTIONS, running_trainings
+
+_MOST_BYTES = 10_000
 
 
 def register() -> None:
@@ -25,16 +32,21 @@ def register() -> None:
 
 async def tell(request: web.Request) -> web.Response:
     """Every training that is going on."""
+    try:
+        _visitors().require(request.headers)
+    except ForbiddenError as error:
+        return _refused(error)
     return web.json_response({"runs": [run.to_dict() for run in running_trainings()]})
 
 
 async def ask(request: web.Request) -> web.Response:
     """Pass a wish on; 400 for what is none, 404 when nothing is being trained."""
     try:
-        wish: object = await request.json()
-    except ValueError:
-        wish = None
-    if not isinstance(wish, dict) or wish.get("action") not in ACTIONS:
+        _visitors().require(request.headers)
+        wish = await read_object(request.headers, request.content.iter_any(), _MOST_BYTES)
+    except (ForbiddenError, RequestError) as error:
+        return _refused(error)
+    if wish.get("action") not in ACTIONS:
         return _error(400, f"give an action: {', '.join(ACTIONS)}")
     node = wish.get("node")
     runs = [run for run in running_trainings() if node is None or run.node == str(node)]
@@ -43,6 +55,17 @@ async def ask(request: web.Request) -> web.Response:
     for run in runs:
         run.control.ask(wish["action"])
     return web.json_response({"runs": [run.to_dict() for run in runs]})
+
+
+def _visitors() -> Visitors:
+    """Who may ask, by ComfyUI's own flags."""
+    friends = (args.enable_cors_header,) if args.enable_cors_header else ()
+    alone = all(map(is_loopback, args.listen.split(",")))
+    return Visitors(origins=friends, any_name=not alone)
+
+
+def _refused(error: ForbiddenError | RequestError) -> web.Response:
+    return _error(codes_of(type(error)).http, str(error))
 
 
 def _error(status: int, text: str) -> web.Response:

@@ -17,7 +17,7 @@ from ti_core.errors import (
     RequestError,
     SlowRequestError,
 )
-from ti_core.web import Visitors, host_name, parse_object, read_object
+from ti_core.web import Visitors, host_name, is_loopback, parse_object, read_object
 
 JSON = {"content-type": "application/json"}
 
@@ -106,6 +106,23 @@ def test_the_port_is_no_part_of_the_name() -> None:
     assert host_name("A.Example:80") == "a.example"
     assert host_name("[FE80::1]:80") == "fe80::1"
     assert host_name("a/b") == host_name("a:port") == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        ("127.0.0.1", True),
+        ("127.1.2.3", True),
+        ("localhost", True),
+        ("::1", True),
+        ("0.0.0.0", False),
+        ("192.168.1.2", False),
+        ("example.com", False),
+        ("", False),
+    ],
+)
+def test_which_addresses_only_this_machine_reaches(address: str, here: bool) -> None:
+    assert is_loopback(address) is here
 
 
 # --- bodies -----------------------------------------------------------------------------------

@@ -90,6 +90,16 @@ def host_name(host: str) -> str:
     return match[1].strip("[]") if match else ""
 
 
+def is_loopback(address: str) -> bool:
+    """Whether only programs of this machine can reach an address."""
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 def _netloc(origin: str) -> str:
     try:
         return urlsplit(origin).netloc.lower()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -12,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlencode
 
 from ti_core.errors import LargeRequestError, SlowRequestError, TIError, codes_of
-from ti_core.web import host_name, is_foreign, large, require_small
+from ti_core.web import host_name, is_foreign, is_loopback, large, require_small
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[object]]
@@ -24,16 +23,6 @@ MOST_BYTES = 20_000_000
 """Of a request's body: what a page holds, not a picture."""
 MOST_SECONDS = 60.0
 """In which it has to arrive."""
-
-
-def is_this_machine(address: str) -> bool:
-    """Whether only programs of this machine can reach an address."""
-    if address == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(address.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class Gate:
@@ -60,7 +49,7 @@ class Gate:
             await self._visit(scope, send)
 
     async def _local(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if is_this_machine(host_name(_headers(scope).get("host", ""))):
+        if is_loopback(host_name(_headers(scope).get("host", ""))):
             await self._pass(scope, receive, send)
         else:
             await _answer(send, 403, "this page is for this machine only; see --listen and --token")

@@ -16,8 +16,7 @@ from ti_core.cli.options import OptionParser
 from ti_core.cli.standalone import ModelConfig, open_host
 from ti_core.errors import ConfigError
 from ti_core.options import check, make_config, option
-
-from .gate import is_this_machine
+from ti_core.web import is_loopback
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -80,7 +79,7 @@ class PageConfig:
         if self.token and not re.fullmatch(r"[\w.~-]{8,200}", self.token, re.ASCII):
             fix = "choose 8 or more letters, digits and . _ ~ -"
             raise ConfigError("the token is too short or has odd signs in it", "", fix)
-        if not is_this_machine(self.listen) and not self.token:
+        if not is_loopback(self.listen) and not self.token:
             raise ConfigError(
                 f"{self.listen} can be reached by others",
                 "whoever opens the page can read and write files of this machine",

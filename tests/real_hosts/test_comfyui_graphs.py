@@ -166,7 +166,7 @@ def test_finish_now_keeps_the_embedding_and_the_graph_goes_on(comfy: ComfyUI) ->
     assert outcome.previews >= 1
     assert comfy.post("/ti/runs", {"action": "finish"})[0] == 404
     assert comfy.post("/ti/runs", {"action": "explode"})[0] == 400
-    assert comfy.post("/ti/runs", b"no json")[0] == 400
+    assert comfy.post("/ti/runs", b"no json")[0] == 422
 
 
 def test_two_prompts_that_are_queued_both_run(comfy: ComfyUI) -> None:

@@ -1,7 +1,12 @@
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+
+class _Content:
+    def iter_any(self) -> AsyncIterable[bytes]: ...
 
 class Request:
-    async def json(self) -> object: ...
+    headers: Mapping[str, str]
+    """Looked up in any letter case."""
+    content: _Content
 
 class Response: ...
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,26 +14,86 @@ from tests.comfy.nodes import program
 
 
 class Request:
-    def __init__(self, value: Any) -> None:
-        self.value = value
+    """A request with a body, as aiohttp gives it."""
 
-    async def json(self) -> Any:
-        if self.value is ValueError:
-            raise ValueError
-        return self.value
+    def __init__(self, value: Any, headers: dict[str, str]) -> None:
+        self.data = value if isinstance(value, bytes) else json.dumps(value).encode()
+        kind = {"host": "127.0.0.1:8188", "content-type": "application/json"}
+        self.headers, self.content, self.taken = {**kind, **headers}, self, 0
+
+    async def iter_any(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self.data), 1000):
+            self.taken = start + 1000
+            yield self.data[start : start + 1000]
 
 
-def ask(value: Any) -> tuple[int, Any]:
-    return asyncio.run(program.nodes("routes").ask(Request(value)))
+def ask(value: Any, **headers: str) -> tuple[int, Any]:
+    given = {name.replace("_", "-"): text for name, text in headers.items()}
+    return asyncio.run(program.nodes("routes").ask(Request(value, given)))
 
 
-@pytest.mark.parametrize(
-    "value", [ValueError, None, [], {}, {"action": "explode"}, {"action": ["finish"]}]
-)
+@pytest.mark.parametrize("value", [{}, {"action": "explode"}, {"node": "7"}])
 def test_what_is_no_wish_is_refused(value: Any) -> None:
     status, answer = ask(value)
     assert status == 400
     assert "finish" in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("value", "headers", "status"),
+    [
+        (b"{", {}, 422),
+        (None, {}, 422),
+        ([], {}, 422),
+        (b"[" * 9000, {}, 422),
+        ({"action": "finish"}, {"content_type": "text/plain"}, 415),
+        (b" " * 1_000_000, {}, 413),
+        (b"{}", {"content_length": "1000000000"}, 413),
+    ],
+)
+def test_other_bodies_are_refused(value: Any, headers: dict[str, str], status: int) -> None:
+    assert ask(value, **headers)[0] == status
+
+
+def test_a_large_body_is_not_read() -> None:
+    request = Request(b" " * 1_000_000, {})
+    asyncio.run(program.nodes("routes").ask(request))
+    assert request.taken <= 11_000
+
+
+EVIL = {"host": "evil.example", "origin": "http://evil.example"}
+"""A name that its owner made point to this machine."""
+
+
+@pytest.mark.parametrize(
+    ("flags", "headers", "status"),
+    [
+        ({}, EVIL, 403),
+        ({}, {"origin": "http://evil.example"}, 403),
+        ({}, {"sec_fetch_site": "cross-site"}, 403),
+        ({}, {"host": "evil.example"}, 403),
+        (
+            {"listen": "0.0.0.0,::"},
+            {"host": "proxy.example", "origin": "http://proxy.example"},
+            404,
+        ),
+        ({"listen": "0.0.0.0"}, {"host": "a.example", "origin": "http://evil.example"}, 403),
+        ({"listen": "127.0.0.1,::1"}, EVIL, 403),
+        ({"enable_cors_header": "http://friend.example"}, {"origin": "http://friend.example"}, 404),
+        ({"enable_cors_header": "http://friend.example"}, {"origin": "http://evil.example"}, 403),
+        ({"enable_cors_header": "*"}, {"origin": "http://evil.example"}, 404),
+    ],
+)
+def test_pages_of_other_sites_are_refused(
+    flags: dict[str, str], headers: dict[str, str], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routes = program.nodes("routes")
+    for name, value in flags.items():
+        monkeypatch.setattr(routes.args, name, value)
+    assert ask({"action": "finish"}, **headers)[0] == status
+    given = {name.replace("_", "-"): text for name, text in headers.items()}
+    answer = asyncio.run(routes.tell(Request({}, given)))
+    assert answer[0] == (403 if status == 403 else 200)
 
 
 def test_without_a_run_there_is_nobody_to_ask() -> None:
