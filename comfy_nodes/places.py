@@ -18,6 +18,7 @@ from ..ti_core.data.pictures import ENDINGS
 from ..ti_core.errors import ConfigError
 from ..ti_core.files.atomic import write_bytes
 from ..ti_core.files.names import checked_name, composed, prompt_name
+from ..ti_core.files.roots import is_within, ways_out
 
 CARD_ENDINGS = (".png", ".webp")
 """Of pictures that hold an embedding."""
@@ -57,16 +58,19 @@ def inside(root: Path, name: str, what: str) -> Path:
     Raises ConfigError for anything that is or leads outside of the folder; `what` names the folder
     for people.
     """
-    path = _real(root / name) if _plain(name) else None
-    top = _real(root)
-    if path is None or top is None or os.path.commonpath([top, path]) != str(top):
-        shown = name[:_MOST_NAME]
-        raise ConfigError(
-            f"{shown!r} is not in the {what} folder",
-            "nodes open nothing outside of ComfyUI's own folders",
-            f"put it into the {what} folder; a link that leads elsewhere does not do",
-        )
-    return path
+    path = root / name
+    if not _plain(name) or not is_within(path, [root]):
+        raise outside(name, what)
+    return path.resolve()
+
+
+def outside(name: str, what: str) -> ConfigError:
+    """The error for what is not in a folder, or is a link out of it."""
+    return ConfigError(
+        f"{name[:_MOST_NAME]!r} is not in the {what} folder",
+        "nodes open nothing outside of ComfyUI's own folders",
+        f"put it into the {what} folder; a link that leads elsewhere does not do",
+    )
 
 
 def _plain(name: str) -> bool:
@@ -78,13 +82,6 @@ def _plain(name: str) -> bool:
         and len(name) <= _MOST_NAME
         and not ("\0" in name or ".." in parts or parts[0] == "" or drive)
     )
-
-
-def _real(path: Path) -> Path | None:
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError):  # a ring of links
-        return None
 
 
 # --- pictures ---------------------------------------------------------------------------------
@@ -103,7 +100,7 @@ def picture_folder(name: str) -> Path:
     """A folder with pictures. Raises ConfigError when it is outside of the input folder, that
     folder itself, or not there."""
     folder = inside(input_dir(), name, "input")
-    if folder == _real(input_dir()):
+    if folder == input_dir().resolve():
         raise ConfigError(
             f"{name!r} is the whole input folder", "", "name a folder in it, with the pictures"
         )
@@ -111,6 +108,8 @@ def picture_folder(name: str) -> Path:
         raise ConfigError(
             f"there is no folder {name!r} in the input folder", "", "make it, and put pictures in"
         )
+    for link in ways_out(folder, [input_dir()]):
+        raise outside(link.name, "input")
     return folder
 
 

@@ -55,6 +55,20 @@ def test_pictures_are_taken_from_the_input_folder_only(
         dataset(folder)
 
 
+@pytest.mark.parametrize("place", ["secret.txt", "secret.png", "10_cat/secret.txt"])
+def test_no_link_among_pictures_shows_other_peoples_files(
+    place: str, pictures: str, comfy: dict[str, Path], tmp_path: Path
+) -> None:
+    link = comfy["input"] / pictures / place
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path / "elsewhere.txt")
+    with pytest.raises(ConfigError, match="secret"):
+        dataset(pictures)
+    link.unlink()
+    link.symlink_to(next((comfy["input"] / pictures).glob("*.png")))
+    dataset(pictures)
+
+
 def test_the_list_of_folders_names_those_with_pictures(
     pictures: str, comfy: dict[str, Path]
 ) -> None:
