@@ -14,7 +14,7 @@ from pathlib import Path
 
 import folder_paths
 
-from ..ti_core.data.pictures import ENDINGS
+from ..ti_core.data.picture_formats import is_picture_name
 from ..ti_core.errors import ConfigError
 from ..ti_core.files.atomic import write_bytes
 from ..ti_core.files.names import checked_name, composed, prompt_name
@@ -91,7 +91,7 @@ def picture_folders() -> list[str]:
     """Folders below the input folder that hold pictures, for a combo box; "/" on every system."""
     root, found = input_dir(), set[Path]()
     for folder, files in _walk(root):
-        if any(name.lower().endswith(ENDINGS) for name in files):
+        if any(is_picture_name(Path(name)) for name in files):
             found |= {folder, folder.parent} if _NUMBERED.match(folder.name) else {folder}
     return sorted(folder.relative_to(root).as_posix() for folder in found - {root})
 

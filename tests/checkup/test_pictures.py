@@ -55,10 +55,16 @@ def test_pictures_of_other_kinds_and_in_folders_below_are_named(save: Save, chec
     (folder / "empty").mkdir()
     (folder / "notes.md").touch()
     assert "ignored" not in check()
-    (folder / "IMG_1.HEIC").touch()
+    (folder / "._0.png").write_bytes(b"\0\5\x16\7")
+    (folder / "__MACOSX").mkdir()
+    (folder / "__MACOSX" / "a.png").touch()
+    assert "ignored" not in check()
+    (folder / "IMG_1.dng").touch()
+    noise(1).save(folder / "IMG_2", format="JPEG")
     (folder / "10_cat").mkdir()
     (folder / "10_cat" / "a.png").touch()
-    assert check()["ignored"].files == ("IMG_1.HEIC", "10_cat/")
+    assert check()["ignored"].files == ("IMG_1.dng", "IMG_2", "10_cat/")
+    assert check()["ignored"].severity == "warning"
 
 
 def test_captions_without_a_picture_are_named(save: Save, check: Check) -> None:

@@ -171,7 +171,7 @@ def test_a_small_model_of_a_known_family_gets_no_estimate(
 
 def test_the_worst_comes_first_and_everything_is_json(tmp_path: Path) -> None:
     (tmp_path / "broken.png").touch()
-    (tmp_path / "IMG.heic").touch()
+    (tmp_path / "stray.txt").touch()
     report = check_folder(CheckupInput(DataConfig(train_data_dir=str(tmp_path)), size=(64, 64)))
     kinds = [finding.severity for finding in report.findings]
     order = ["error", "warning", "hint", "note", "unchecked"]

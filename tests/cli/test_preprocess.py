@@ -60,7 +60,7 @@ def test_what_is_skipped_and_why_is_told(
     code, out, err = ti("in", "out", *SMALL)
     assert code == 0
     assert "1 skipped" in out
-    assert err == "c\\x1b[31m.png is skipped: it is no picture of a kind that can be read here\n"
+    assert err == "c\\x1b[31m.png is skipped: it is not a picture of a kind that can be read here\n"
 
 
 def test_every_event_can_be_had_as_json(ti: Callable[..., tuple[int, str, str]]) -> None:
@@ -106,9 +106,9 @@ def test_ctrl_c_stops_before_the_next_picture(
     import os
     import signal
 
-    def interrupting(path: Path) -> object:
+    def interrupting(path: Path, exact: bool) -> object:
         os.kill(os.getpid(), signal.SIGINT)
-        return open_picture(path)
+        return open_picture(path, exact=exact)
 
     monkeypatch.setattr(job, "open_picture", interrupting)
     code, out, _ = ti("in", "out", *SMALL)

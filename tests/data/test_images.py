@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ti_core.data import pictures
+from ti_core.data import picture_formats, pictures
 from ti_core.data.config import ResizeMode
 from ti_core.data.images import cut, to_image, to_tensor
 from ti_core.data.pictures import list_images, open_image
@@ -98,7 +98,7 @@ def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path: Path) -> None:
 def test_a_huge_picture_is_refused_before_it_is_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pictures, "MOST_PIXELS", 63)
+    monkeypatch.setattr(picture_formats, "MOST_PIXELS", 63)
     with pytest.raises(DataError, match="8x8 pixels"):
         open_image(save(tmp_path / "a.png", Image.new("RGB", (8, 8))))
 

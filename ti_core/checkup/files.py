@@ -7,13 +7,22 @@ from itertools import islice
 from pathlib import Path
 
 from ..data.captions import FALLBACK
-from ..data.pictures import ENDINGS
+from ..data.picture_formats import ENDINGS, OTHER_PICTURES, is_picture_name
+from ..data.pictures import upright_size
+from ..errors import DataError
 from .finding import Finding
 from .inputs import CheckupInput
 from .survey import Survey
 
-_UNREAD = (".heic", ".heif", ".psd", ".xcf", ".svg", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".raw")
-"""Pictures of cameras and paint programs that are not tried."""
+_SIDECARS = (
+    *(".txt", FALLBACK, ".json", ".jsonl", ".toml", ".yaml", ".yml", ".csv", ".md", ".log"),
+    *(".html", ".npz", ".npy", ".safetensors", ".ini", ".db", ".py", ".zip", ".tags", ".xmp"),
+)
+"""Endings of what lies beside pictures and is none."""
+_NOT_OURS = ("__MACOSX", "focal points")
+"""Folders of thumbnails and of drawings; those of other programs begin with `.` or `@`."""
+_NAMED = 3
+"""In one line."""
 _ENTRIES_LOOKED_AT = 1000
 """In a folder below; enough to tell whether it holds pictures."""
 
@@ -27,25 +36,43 @@ def unreadable(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
             "error",
             f"{len(survey.unreadable)} picture(s) cannot be read ({path.name}: {error.why})",
             "training goes on without them",
-            "export them again, or take them out",
+            error.fix or "export them again, or take them out",
             tuple(path.name for path, _ in survey.unreadable),
         )
 
 
 def ignored(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """Pictures of other kinds, and pictures in folders below."""
-    entries = [path for folder in survey.folders for path in sorted(folder.iterdir())]
-    names = [path.name for path in entries if path.suffix.lower() in _UNREAD]
+    """Pictures of other kinds or without an ending, and pictures in folders below."""
+    names = [name for folder in survey.folders for name in _left_out(folder)]
     names += [name for folder in survey.folders for name in folders_below(folder)]
     if names:
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         yield Finding(
             "ignored",
-            "hint",
-            f"{len(names)} file(s) or folder(s) with pictures are left out ({names[0]})",
-            f"only {', '.join(ENDINGS[:4])} and the like directly in the folder are read",
-            "convert them, or move them up",
+            "warning",
+            f"{len(names)} file(s) or folder(s) with pictures are left out "
+            f"({', '.join(names[:_NAMED])}{more})",
+            f"read are files directly in the folder that end with {', '.join(ENDINGS)}",
+            "convert or rename them, or move them up",
             tuple(names),
         )
+
+
+def _left_out(folder: Path) -> Iterator[str]:
+    """Names of files that are pictures, by their ending or by what is in them, and are not read."""
+    for path in sorted(folder.iterdir()):
+        ending = path.suffix.lower()
+        if path.name.startswith(".") or ending in (*ENDINGS, *_SIDECARS) or not path.is_file():
+            continue
+        if ending in OTHER_PICTURES or _is_picture(path):
+            yield path.name
+
+
+def _is_picture(path: Path) -> bool:
+    try:
+        return bool(upright_size(path))
+    except DataError:
+        return False
 
 
 def not_looked_at(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
@@ -58,14 +85,15 @@ def not_looked_at(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
 
 def folders_below(folder: Path) -> list[str]:
     """Names, with a slash at the end, of the folders in it that hold pictures."""
-    entries = sorted(folder.iterdir())
-    return [f"{path.name}/" for path in entries if path.is_dir() and _holds_pictures(path)]
+    below = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+    below = [path for path in below if path.name[0] not in ".@" and path.name not in _NOT_OURS]
+    return [f"{path.name}/" for path in below if _holds_pictures(path)]
 
 
 def _holds_pictures(folder: Path) -> bool:
     try:
         entries = islice(folder.iterdir(), _ENTRIES_LOOKED_AT)
-        return any(path.suffix.lower() in ENDINGS for path in entries)
+        return any(is_picture_name(path) for path in entries)
     except OSError:  # a folder that may not be entered holds nothing for us
         return False
 
@@ -73,6 +101,7 @@ def _holds_pictures(folder: Path) -> bool:
 def stray_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Caption files that belong to no picture, such as those of misspelt names."""
     entries = [path for folder in survey.folders for path in folder.iterdir()]
+    entries = [path for path in entries if not path.name.startswith("._")]
     stems = {(p.parent, p.stem) for p in entries if p.suffix.lower() in ENDINGS}
     endings = (inputs.data.caption_extension, FALLBACK)
     stray = sorted(

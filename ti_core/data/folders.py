@@ -14,7 +14,8 @@ from ..paths import given_path
 from .config import DataConfig
 from .dataset_file import read_dataset_file
 from .folder import Folders, Subset, with_caption_lines
-from .pictures import ENDINGS, list_folder
+from .picture_formats import is_picture_name
+from .pictures import list_folder
 
 _NUMBERED = re.compile(r"(\d{1,6})(?:_(.*))?", re.DOTALL)
 """`10_zz-cat sitting`: repeats and words."""
@@ -63,7 +64,7 @@ def _numbered(path: Path) -> Iterator[tuple[Path, tuple[int, str]]]:
 
 def holds_pictures(path: Path) -> bool:
     """Whether there are pictures directly in a folder. Raises DataError if it cannot be read."""
-    return any(each.suffix.lower() in ENDINGS and each.is_file() for each in list_folder(path))
+    return any(is_picture_name(each) and each.is_file() for each in list_folder(path))
 
 
 def _notices(config: DataConfig) -> Iterator[Notice]:

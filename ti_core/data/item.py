@@ -22,7 +22,7 @@ from .masks import cut_mask, read_mask
 from .picture_facts import Look, digest_of, read_facts
 from .pictures import Opened, open_picture
 
-_READING = "1"
+_READING = "2"
 """Raised whenever the same file would give other pixels: keys of latents depend on it."""
 
 
@@ -80,14 +80,14 @@ class Item:
 
         Raises DataError when the picture cannot be read or is not what it was.
         """
-        image = self.opened().image
-        if self.size.original != (image.height, image.width) or digest_of(self.path) != self.digest:
+        opened = self.opened()
+        if self.size.original != opened.size[::-1] or digest_of(self.path) != self.digest:
             raise DataError(
                 f"{self.path.name} has changed since the dataset was read",
                 "",
                 "leave the pictures alone while they are trained on, and start again",
             )
-        pixels = cut(image, *self.frame).pixels
+        pixels = cut(opened.image, *self.frame).pixels
         return torch.flip(pixels, (2,)) if self.flipped else pixels
 
     def seen_mask(self, stride: int) -> Tensor | None:

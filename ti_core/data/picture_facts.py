@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..errors import DataError, FileError
 from ..files.regular_file import open_regular
-from .pictures import open_image, upright_size
+from .pictures import open_picture, upright_size
 
 _CHUNK = 2**20
 
@@ -30,7 +30,7 @@ Look = Callable[[Path], PictureFacts]
 
 def read_facts(path: Path) -> PictureFacts:
     """Read the whole file and decode it. Raises DataError as `Look` says."""
-    width, height = open_image(path).size
+    width, height = open_picture(path).size
     return PictureFacts(digest_of(path), width, height)
 
 

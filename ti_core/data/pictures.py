@@ -12,27 +12,38 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from ..errors import DataError, FileError, setting
 from ..files.regular_file import open_regular
-from .config import ResizeMode
-
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".jxl")
-"""File endings that are tried as pictures; A1111 tries every file."""
-PICTURE_FORMATS = (
-    *("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "GIF", "TIFF", "AVIF", "HEIF", "JXL"),
-    *("JPEG2000", "PPM", "TGA", "ICO", "QOI"),
+from .colours import alpha_of, as_mask, as_rgb, is_see_through
+from .config import LONGEST_SIDE, ResizeMode
+from .picture_formats import (
+    ENDINGS,
+    MOST_PIXELS,
+    is_picture_name,
+    known_formats,
+    require_affordable,
+    require_plugin,
 )
-"""What Pillow may take a file for. Left out are formats that run other programs (EPS starts
-Ghostscript), open other files, or that nobody keeps photographs in."""
-MOST_PIXELS = 100_000_000
-"""Larger pictures are refused before they are decoded."""
+
 MASK = "_mask"
 """End of the name, before the ending, of a picture that tells how much each part of another counts
 in training."""
-_ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)
-"""EXIF's tag, and those of its values that swap width and height."""
+EXACT_PIXELS = 2**25
+"""Of a picture with more, means of 2 x 2 pixels are taken, which is enough to train on."""
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_LYING = (5, 6, 7, 8)
+"""EXIF's tag, what its values ask for, and those that swap width and height."""
 _EXTRA_VIEWS = "MPO"
 """Phones put a depth map or a second view into their JPEG files; the first picture is the photo."""
 
@@ -43,6 +54,8 @@ class Opened:
 
     image: Image.Image
     """RGB, upright"""
+    size: tuple[int, int]
+    """Width and height of the upright picture in the file; `image` may be smaller."""
     notes: tuple[str, ...] = ()
     """What is not the same as in the file, in words: "it is animated: …"."""
     turned: bool = False
@@ -65,7 +78,7 @@ def list_images(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}", "", f"check {setting('train_data_dir')}")
-    found = [p for p in list_folder(folder) if p.suffix.lower() in ENDINGS and p.is_file()]
+    found = [p for p in list_folder(folder) if is_picture_name(p) and p.is_file()]
     masks = set(masks_among(found).values())
     found = [path for path in found if path not in masks]
     if not found:
@@ -78,7 +91,7 @@ def list_images(folder: Path) -> list[Path]:
 def masks_among(paths: Iterable[Path]) -> dict[str, Path]:
     """Stem of each picture that has a mask beside it → the mask: `cat_mask.png` is the mask of
     `cat.jpg`, and a picture of its own where there is no `cat`."""
-    pictures = {path.stem: path for path in paths if path.suffix.lower() in ENDINGS}
+    pictures = {path.stem: path for path in paths if is_picture_name(path)}
     found = {stem: pictures.get(f"{stem}{MASK}") for stem in pictures}
     return {stem: mask for stem, mask in found.items() if mask is not None}
 
@@ -86,12 +99,8 @@ def masks_among(paths: Iterable[Path]) -> dict[str, Path]:
 def open_mask(path: Path) -> Image.Image:
     """A mask as grey picture, upright; transparent parts are black. Raises DataError."""
     with _looked_into(path) as image:
-        image.load()
-        upright = ImageOps.exif_transpose(image)
-        if not _is_see_through(upright):
-            return _flattened(upright).convert("L")
-        black = Image.new("RGBA", upright.size, (0, 0, 0, 255))
-        return Image.alpha_composite(black, upright.convert("RGBA")).convert("L")
+        factor = _decode(image)
+        return _turned(as_mask(image, factor), _turn(image))
 
 
 def open_alpha(path: Path) -> Image.Image | None:
@@ -100,40 +109,43 @@ def open_alpha(path: Path) -> Image.Image | None:
     Raises DataError.
     """
     with _looked_into(path) as image:
-        if not _is_see_through(image):
+        if not is_see_through(image):
             return None
-        image.load()
-        return ImageOps.exif_transpose(image).convert("RGBA").getchannel("A")
+        factor = _decode(image)
+        return _turned(alpha_of(image, factor), _turn(image))
 
 
 def open_image(path: Path) -> Image.Image:
-    """A picture as RGB, upright by its EXIF tag, transparent parts on white.
+    """A picture as RGB, upright by its EXIF tag, transparent parts on white; one of more than
+    `EXACT_PIXELS` at half its size.
 
     Raises DataError for anything that is not a whole picture of sensible size.
     """
     return open_picture(path).image
 
 
-def open_picture(path: Path, enough: int = 0) -> Opened:
+def open_picture(path: Path, enough: int = 0, exact: bool = False) -> Opened:
     """Like `open_image`, with notes on what the picture lost.
 
     Where `enough` pixels a side suffice, a JPEG is decoded at a half, a quarter or an eighth of
-    its size, which takes a fraction of the time; no side comes out shorter than that.
+    its size, which takes a fraction of the time; no side comes out shorter than that. An `exact`
+    picture has every pixel, however many there are.
 
     Raises DataError for anything that is not a whole picture of sensible size; never waits for a
     pipe or a device.
     """
     with _looked_into(path) as image:
-        notes = tuple(_notes(image))
-        if enough:
-            image.draft(None, (enough, enough))
-        image.load()
-        turned = image.getexif().get(_ORIENTATION, 1) in range(2, 9)
-        return Opened(_flattened(ImageOps.exif_transpose(image)), notes, turned)
+        notes, size = _notes(image), image.size
+        factor = _decode(image, enough, exact)
+        rgb, note = as_rgb(image, factor)
+        turn = _turn(image)
+        upright = size[::-1] if turn in _LYING else size
+        all_notes = (*notes, note) if note else tuple(notes)
+        return Opened(_turned(rgb, turn), upright, all_notes, turn in _TURNS)
 
 
 def upright_size(path: Path) -> tuple[int, int]:
-    """Width and height of the picture that `open_image` would give, from the file's head alone.
+    """Width and height of the upright picture in a file, from the file's head alone.
 
     Raises DataError for what is not a picture of sensible size; a file that ends too early or is
     damaged further on shows only when it is opened.
@@ -141,7 +153,7 @@ def upright_size(path: Path) -> tuple[int, int]:
     with _looked_into(path) as image:
         # a PNG that does not have it there would be decoded for the answer
         there = image.format != "PNG" or "exif" in image.info
-        lying = there and image.getexif().get(_ORIENTATION, 1) in _LYING
+        lying = there and _turn(image) in _LYING
         return (image.height, image.width) if lying else image.size
 
 
@@ -151,36 +163,46 @@ def _looked_into(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with open_regular(path) as file, Image.open(file, formats=_formats()) as image:
-                _check_size(path, image)
+            with open_regular(path) as file, Image.open(file, formats=known_formats()) as image:
+                require_affordable(path, image)
                 yield image
     except DataError:
         raise
     except Exception as error:  # Pillow can fail in any way on a damaged file
+        if isinstance(error, UnidentifiedImageError):
+            require_plugin(path)
         raise DataError(f"{path.name} is skipped", _reason(error)) from error
 
 
-def _formats() -> list[str]:
-    """Those of `PICTURE_FORMATS` that this Pillow knows, plug-ins of others included."""
-    Image.init()
-    return [name for name in PICTURE_FORMATS if name in Image.OPEN]
+def _decode(image: Image.Image, enough: int = 0, exact: bool = False) -> int:
+    """Unpack a picture, a JPEG perhaps at a part of its size, and tell by what its sides are still
+    to be divided."""
+    size = image.size
+    large = size[0] * size[1] > EXACT_PIXELS and min(size) >= 2 * LONGEST_SIDE
+    factor = 2 if large and not exact else 1
+    image.draft(None, (enough, enough) if enough else (size[0] // factor, size[1] // factor))
+    image.load()
+    return factor if image.size == size else 1
+
+
+def _turn(image: Image.Image) -> int:
+    """EXIF's orientation, 1 to 8; 1 where there is none."""
+    found = image.getexif().get(_ORIENTATION, 1)
+    return found if found in _TURNS else 1
+
+
+def _turned(image: Image.Image, turn: int) -> Image.Image:
+    return image.transpose(_TURNS[turn]) if turn in _TURNS else image
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, FileError):
         return error.why
     if isinstance(error, UnidentifiedImageError):
-        return "it is no picture of a kind that can be read here"
+        return "it is not a picture of a kind that can be read here"
     if isinstance(error, Image.DecompressionBombError):
         return f"it has more than {MOST_PIXELS:,} pixels"
     return f"it cannot be read ({error})"
-
-
-def _check_size(path: Path, image: Image.Image) -> None:
-    if image.width * image.height > MOST_PIXELS:
-        raise DataError(
-            f"{path.name} is skipped", f"it has {image.width}x{image.height} pixels", "shrink it"
-        )
 
 
 def _notes(image: Image.Image) -> list[str]:
@@ -188,30 +210,9 @@ def _notes(image: Image.Image) -> list[str]:
     if getattr(image, "is_animated", False) and image.format != _EXTRA_VIEWS:
         image.seek(0)  # Pillow looks for the second frame to answer the question
         notes.append("it holds several pictures: the first is taken")
-    if _is_see_through(image):
+    if is_see_through(image):
         notes.append("its transparent parts become white")
     return notes
-
-
-def _is_see_through(image: Image.Image) -> bool:
-    return image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
-
-
-def _flattened(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return _eight_bit(image).convert("RGB")
-    if _is_see_through(image):
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Pillow clips deeper grey pictures instead of scaling them."""
-    values = np.asarray(image, dtype=np.float32)
-    scale = 257.0 if values.max(initial=0) > 255 else 1.0
-    return Image.fromarray(np.clip(values / scale, 0, 255).astype(np.uint8))
 
 
 def fitted(

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from tests.data.preprocess.folders import loaded
-from ti_core.data.pictures import ENDINGS
+from ti_core.data.picture_formats import ENDINGS
 from ti_core.data.preprocess.config import PreprocessConfig
 from ti_core.data.preprocess.events import Skipped
 from ti_core.data.preprocess.job import preprocess

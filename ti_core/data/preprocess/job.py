@@ -92,7 +92,7 @@ class _Job:
     def _picture(self, index: int, path: Path, mask: Path | None) -> PictureDone:
         if unfinished(path.name):
             raise DataError("nothing is made of it", "a run that was killed left it half-written")
-        opened = open_picture(path)
+        opened = open_picture(path, exact=self.config.keep_original_size)
         notes = list(opened.notes)
         over = open_mask(mask).resize(opened.image.size) if mask else None
         made = treat(opened.image, self.config, self.find_faces, notes.append, over)

@@ -1,0 +1,113 @@
+"""Which files are pictures: the one list of endings and formats, and what each costs to open."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from ..errors import DataError
+
+MOST_PIXELS = 100_000_000
+"""Larger pictures are refused before they are decoded."""
+MOST_MEMORY = 1_000_000_000
+"""Bytes that decoding one picture may take; refused before it happens, likewise."""
+
+
+class PictureFormat(NamedTuple):
+    """A kind of file that is read as a picture."""
+
+    endings: tuple[str, ...]
+    cost: int = 6
+    """Bytes of memory for each pixel while Pillow decodes it, measured."""
+    package: str = ""
+    """What to install where Pillow does not know the format by itself."""
+
+
+FORMATS: dict[str, PictureFormat] = {
+    "PNG": PictureFormat((".png", ".apng")),
+    "JPEG": PictureFormat((".jpg", ".jpeg", ".jpe", ".jfif"), 10),
+    "MPO": PictureFormat((".mpo",), 10),
+    "WEBP": PictureFormat((".webp",), 18),
+    "BMP": PictureFormat((".bmp",)),
+    "DIB": PictureFormat((".dib",)),
+    "GIF": PictureFormat((".gif",), 10),
+    "TIFF": PictureFormat((".tif", ".tiff"), 10),
+    "AVIF": PictureFormat((".avif", ".avifs"), 14, "pillow-avif-plugin"),
+    "HEIF": PictureFormat((".heic", ".heif", ".hif"), 14, "pillow-heif"),
+    "JXL": PictureFormat((".jxl",), 18, "pillow-jxl-plugin"),
+    "JPEG2000": PictureFormat((".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jpf"), 24),
+    "PPM": PictureFormat((".ppm", ".pgm", ".pbm", ".pnm", ".pfm")),
+    "TGA": PictureFormat((".tga", ".icb", ".vda", ".vst")),
+    "QOI": PictureFormat((".qoi",)),
+}
+"""Pillow's name → the format. Left out are those that run other programs (EPS starts Ghostscript),
+open other files, hold files of a size that they do not tell (ICO), or that nobody keeps photographs
+in."""
+ENDINGS = tuple(ending for kind in FORMATS.values() for ending in kind.endings)
+"""File endings that are read as pictures, everywhere; `ti preprocess` tries other files, too, as
+A1111 does."""
+_BY_ENDING = {ending: name for name, kind in FORMATS.items() for ending in kind.endings}
+OTHER_PICTURES = (
+    *(".ico", ".icns", ".psd", ".psb", ".xcf", ".kra", ".ora", ".clip", ".svg", ".eps", ".ai"),
+    *(".pdf", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".raf", ".rw2", ".raw", ".exr"),
+    *(".hdr", ".dds", ".sgi", ".pcx", ".mp4", ".mov", ".avi", ".mkv", ".webm"),
+)
+"""Endings of pictures and films that are not read."""
+
+
+def is_picture_name(path: Path) -> bool:
+    """Whether a file's name is that of a picture. `._1.jpg` is not: macOS keeps there what other
+    disks have no place for (AppleDouble)."""
+    return path.suffix.lower() in ENDINGS and not path.name.startswith("._")
+
+
+def known_formats() -> list[str]:
+    """Those of `FORMATS` that Pillow knows here, with the plug-ins that are installed."""
+    Image.init()
+    for name, load in (("HEIF", _load_heif), ("AVIF", _load_avif), ("JXL", _load_jxl)):
+        if name not in Image.OPEN:
+            with contextlib.suppress(ImportError):
+                load()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def _load_heif() -> None:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+
+
+def _load_avif() -> None:
+    import pillow_avif  # noqa: F401 - registers itself
+
+
+def _load_jxl() -> None:
+    import pillow_jxl  # noqa: F401 - registers itself
+
+
+def require_plugin(path: Path) -> None:
+    """Raise DataError for a picture whose format Pillow does not know here, as its name has it."""
+    name = _BY_ENDING.get(path.suffix.lower(), "")
+    if name and name not in Image.OPEN and FORMATS[name].package:
+        raise DataError(
+            f"{path.name} is skipped",
+            f"Pillow cannot read {name} here",
+            f"install {FORMATS[name].package} in this Python, or save the picture as PNG or JPEG",
+        )
+
+
+def require_affordable(path: Path, image: Image.Image) -> None:
+    """Raise DataError for a picture that is too large to be decoded, by what its head says."""
+    pixels = image.width * image.height
+    cost = FORMATS[image.format].cost if image.format in FORMATS else 6
+    if pixels > MOST_PIXELS or pixels * cost > MOST_MEMORY:
+        most = min(MOST_PIXELS, MOST_MEMORY // cost)
+        raise DataError(
+            f"{path.name} is skipped",
+            f"it has {image.width}x{image.height} pixels, and of {image.format} files at most "
+            f"{most // 1_000_000} million are read",
+            "shrink it",
+        )
