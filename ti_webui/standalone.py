@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ti_core.cli.options import OptionParser
 from ti_core.cli.standalone import ModelConfig, open_host
 from ti_core.errors import ConfigError
+from ti_core.files.roots import present_folder
 from ti_core.options import check, make_config, option
 from ti_core.web import is_loopback
 
@@ -122,8 +123,8 @@ def open_studio(model: ModelConfig, page: PageConfig) -> Studio:
 
     host = open_host(model)
     settings = Settings(logging_dir=page.logging_dir)
-    templates = Path(page.templates_dir) if page.templates_dir else None
-    datasets = tuple(map(Path, page.dataset_dirs)) or None
+    templates = present_folder(page.templates_dir, "templates_dir") if page.templates_dir else None
+    datasets = tuple(present_folder(path, "dataset_dirs") for path in page.dataset_dirs) or None
     return Studio(
         host=lambda: host,
         embeddings_dirs=lambda: [Path(page.embeddings_dir)],

@@ -42,9 +42,10 @@ def test_clearing_leaves_what_is_the_user_s(
 
 
 def test_no_cache_is_nothing_to_worry_about(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["cache", "--latent_cache_dir", str(tmp_path / "none")]) == 0
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
+    assert main(["cache"]) == 0
     assert "0.0 MB" in capsys.readouterr().out
 
 

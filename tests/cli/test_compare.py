@@ -106,3 +106,22 @@ def test_mistakes_are_told_before_any_work(
 def test_of_many_copies_some_are_taken(ti: Ti, run_folder: Path) -> None:
     _, out, _ = ti("compare", run_folder, "--most_copies", "2", "--draws", "1")
     assert [line.split("step")[1].split()[0] for line in out.splitlines()[:2]] == ["10", "30"]
+
+
+def test_prompts_may_be_in_a_text_file(ti: Ti, run_folder: Path, tmp_path: Path) -> None:
+    text = "a [name]\n# not this\n[name] in fog --d 3\n"
+    (tmp_path / "prompts.txt").write_bytes(text.encode("utf-16"))
+    options = ("--draws", "0", "--steps", "1", "--most_copies", "1")
+    code, out, _ = ti("compare", run_folder, "--prompts", "prompts.txt", *options)
+    assert code == 0
+    assert len(out.split("sheet ")) == 3
+    assert any(path.name.endswith("-3.png") for path in (tmp_path / "compare/pictures").iterdir())
+
+
+def test_nothing_to_compare_by_is_an_error(ti: Ti, run_folder: Path) -> None:
+    files = sorted((run_folder / "embeddings").iterdir())[:2]
+    for arguments in (files, (*files, "--json"), (run_folder, "--draws", "0")):
+        code, out, err = ti("compare", *arguments)
+        assert (code, out) == (2, "")
+        assert "there is nothing to compare the files by" in err
+        assert "--prompts" in err

@@ -94,3 +94,46 @@ def test_create_warns_of_words_and_zeros(ti: Ti) -> None:
     _, _, err = ti("create", "--token_string", "tree", "--init_word", "")
     assert "warning: 'tree' is already a word" in err
     assert "warning: the initialization text is empty" in err
+
+
+def test_only_the_embeddings_that_a_prompt_uses_are_in_the_infotext(ti: Ti) -> None:
+    for name in ("my-tree", "my-fog", "my-dog"):
+        ti("create", "--token_string", name, "--init_word", "tree")
+    files = [f"embeddings/{name}.safetensors" for name in ("my-tree", "my-fog", "my-dog")]
+    options = ("--negative_prompt", "my-fog", "--embeddings", *files)
+    image = picture(ti, "--prompt", "a my-tree", *options)
+    text = image.text["parameters"]  # type: ignore[attr-defined]
+    assert "my-tree: " in text
+    assert "my-fog: " in text
+    assert "my-dog: " not in text
+
+
+@pytest.mark.parametrize(
+    ("prompt", "told"),
+    [
+        ("a my-tere", "there is no embedding my-tere: its letters are used; did you mean my-tree?"),
+        ("a (my-treee:1.2)", "did you mean my-tree?"),
+        ("embedding:my-treee", "did you mean my-tree?"),
+        ("embedding:zebra", "there is no embedding zebra: its letters are used; check the name"),
+        ("a tree", "the prompt does not name my-tree"),
+    ],
+)
+def test_a_mistyped_name_is_told_with_the_nearest(ti: Ti, prompt: str, told: str) -> None:
+    ti("create", "--token_string", "my-tree", "--init_word", "tree")
+    use = ("--embeddings", "embeddings/my-tree.safetensors")
+    code, _, error = ti("generate", "--prompt", prompt, "--steps", 1, *use)
+    assert code == 0
+    assert f"warning: {told}" in error or told in error
+
+
+def test_nothing_is_told_of_prompts_that_are_right(ti: Ti) -> None:
+    ti("create", "--token_string", "my-tree", "--init_word", "tree")
+    use = ("--embeddings_dir", "embeddings")
+    for prompt in ("a my-tree, a tree", "MY-TREE", "embedding:my-tree", "trees", "a red house"):
+        assert ti("generate", "--prompt", prompt, "--steps", 1, *use)[2] == ""
+    assert "did you mean my-tree?" in ti("from-text", "a my-tere", "--out", "x.pt", *use)[2]
+    assert (
+        "did you mean my-tree?"
+        in ti("merge", "my-tere", "--out", "x.pt", *use)[2]
+        + ti("merge", "mytree", "--out", "y.pt", *use)[2]
+    )

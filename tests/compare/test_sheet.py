@@ -12,7 +12,7 @@ from PIL import Image
 
 from ti_core.compare.copies import Copy, copy_files, read_copies
 from ti_core.compare.events import Progress, SheetReady
-from ti_core.compare.sheet import LARGEST_CELL, Sheets, draw_sheets, read_weights, weighted
+from ti_core.compare.sheet import LARGEST_CELL, Sheets, draw_sheets, read_weights
 from ti_core.errors import ConfigError
 from ti_core.events import Event
 from ti_core.hosts.fake import FakeHost
@@ -102,8 +102,11 @@ def test_a_sheet_that_is_stopped_half_way_is_left_out(
 
 
 def test_the_weight_is_written_as_in_a_prompt() -> None:
-    assert weighted("a [name], [name]", "cat", 1.3) == "a (cat:1.3), (cat:1.3)"
-    assert weighted("a [name]", "cat", 1) == "a cat"
+    sheets = Sheets("cat", ("a [name], [name] --n [name] --d 5 --w 64",))
+    request = sheets.request(sheets.prompts[0], 1.3)
+    assert request.prompt == "a (cat:1.3), (cat:1.3)"
+    assert (request.negative_prompt, request.seed, request.width) == ("(cat:1.3)", 5, 64)
+    assert sheets.request("a [name]").prompt == "a cat"
 
 
 @pytest.mark.parametrize("text", ["0.7, 1,1.3", "0.7 1 1.3 1", "0.7;1;1.3"])

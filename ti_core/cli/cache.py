@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..data.latent_cache.config import default_folder
+from ..files.roots import present_folder
 from ..options import Checked, make_config, option
 from .options import OptionParser
 
@@ -36,7 +36,8 @@ def parser() -> OptionParser:
 def run(argv: Sequence[str]) -> int:
     """Tell, or clear; returns the exit code."""
     config = make_config(CacheOptions, parser().read(argv))
-    folder = Path(config.latent_cache_dir) if config.latent_cache_dir else default_folder()
+    named = config.latent_cache_dir
+    folder = present_folder(named, "latent_cache_dir") if named else default_folder()
     from ..data.latent_cache.tidying import clear, space
 
     if config.clear:

@@ -72,15 +72,20 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _aim(typed: dict[str, Any], config: CheckConfig) -> CheckupInput:
+    from ..files.reading import read_embedding
     from ..train.preflight import checkup_input
 
     folder = typed.pop("folder", None)
+    if folder and typed.get("train_data_dir"):
+        raise ConfigError("two folders are given", "", "leave --train_data_dir out")
     if folder:
         typed["train_data_dir"] = str(folder)
     if not typed.get("train_data_dir") and not typed.get("dataset_config"):
         raise ConfigError("no folder is given", "", "write ti check FOLDER")
     named = bool(typed.get("token_string"))
     plan = make_config(TrainConfig, typed if named else {**typed, "token_string": "unnamed"})
+    if plan.embedding.weights:
+        read_embedding(Path(plan.embedding.weights))  # as ti train would
     model = make_config(ModelConfig, typed)
     free = _free_memory(model.device)
     host = open_host(model) if model.pretrained_model_name_or_path else None

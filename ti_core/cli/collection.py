@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files.roots import present_folder
 from ..options import Checked, option
 
 if TYPE_CHECKING:
@@ -32,11 +33,20 @@ class CollectionConfig(Checked):
         path="embeddings",
     )
 
+    @property
+    def files(self) -> list[Path]:
+        """The files that are listed."""
+        return [Path(name) for name in self.textual_inversion_embeddings]
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folder, if one is given. Raises ConfigError when it is not there."""
+        folder = self.embeddings_dir
+        return [present_folder(folder, "embeddings_dir")] if folder else []
+
 
 def open_sources(config: CollectionConfig, session: Session | None) -> Sources:
     """The files and folders, and the vocabulary of a model that is open."""
     from ..tools.sources import Sources
 
-    files = [Path(name) for name in config.textual_inversion_embeddings]
-    folders = [Path(config.embeddings_dir)] if config.embeddings_dir else []
-    return Sources(files, folders, session)
+    return Sources(config.files, config.folders, session)

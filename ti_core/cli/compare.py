@@ -38,7 +38,10 @@ class CompareConfig(Checked):
 
     title = "What is compared"
     prompts: tuple[str, ...] = option(
-        (), "prompts of the sheets, with [name] for the word; none, no sheets", label="Prompts"
+        (),
+        "prompts of the sheets, with [name] for the word, or text files of them; none, no sheets",
+        label="Prompts",
+        path="text file",
     )
     weights: str = option(
         "1", "weights of the word in each prompt, such as 0.7,1,1.3", label="Weights"
@@ -118,8 +121,12 @@ def run(argv: Sequence[str]) -> int:
         raise ConfigError("no run is given", "", "write ti compare RUN, the folder of a run")
     config = make_config(CompareConfig, typed)
     use = make_config(UseConfig, typed)
-    host = open_host(make_config(ModelConfig, typed))
+    files = _files(sources, config.most_copies)
     trained = _trained(sources)
+    if use.use_best and not config.draws:
+        raise ConfigError("the best copy cannot be told", "no losses are asked for", "give --draws")
+    _require_question(config, trained)
+    host = open_host(make_config(ModelConfig, typed))
     name = config.token_string or (trained.name if trained else "")
     sheets = _sheets(config, make_config(PictureConfig, typed), name, host)
     questions = _questions(config, trained, name, host)
@@ -127,7 +134,6 @@ def run(argv: Sequence[str]) -> int:
         raise ConfigError("the best copy cannot be told", "no losses are asked for", "give --draws")
     from ..compare.run import compare
 
-    files = _files(sources, config.most_copies)
     with stop_on_signals() as stop:
         folder = Path(config.outdir)
         found = compare(files, host, folder, sheets, questions, _tell, stop.requested)
@@ -135,6 +141,15 @@ def run(argv: Sequence[str]) -> int:
     if stop.signal is not None:
         return 128 + stop.signal
     return _use_best(found, name, use) if use.use_best else 0
+
+
+def _require_question(config: CompareConfig, trained: TrainConfig | None) -> None:
+    data = trained.data if trained else None
+    pictures = config.train_data_dir or (data and (data.train_data_dir or data.dataset_config))
+    if not config.prompts and not (config.draws and pictures):
+        what = "there is nothing to compare the files by"
+        fix = "add --prompts 'a picture of [name]', or --train_data_dir with pictures of it"
+        raise ConfigError(what, "no prompts and no pictures are given", fix)
 
 
 def _trained(sources: Sequence[Path]) -> TrainConfig | None:
@@ -157,6 +172,7 @@ def _files(sources: Sequence[Path], most: int) -> list[Path]:
 def _sheets(config: CompareConfig, pictures: PictureConfig, name: str, host: Host) -> Sheets | None:
     from ..compare.sheet import Sheets, read_weights
     from ..port.session import PreviewRequest, TextOptions
+    from ..train.previews import prompt_lines
 
     if not config.prompts:
         return None
@@ -174,7 +190,8 @@ def _sheets(config: CompareConfig, pictures: PictureConfig, name: str, host: Hos
         count=pictures.images_per_prompt,
         text=TextOptions(emphasis=True),
     )
-    return Sheets(name, config.prompts, read_weights(config.weights), base)
+    prompts = tuple(line for text in config.prompts for line in prompt_lines(text))
+    return Sheets(name, prompts, read_weights(config.weights), base)
 
 
 def _questions(
@@ -185,8 +202,8 @@ def _questions(
 
     data = trained.data if trained else DataConfig()
     if config.train_data_dir:
-        data = replace(data, train_data_dir=config.train_data_dir)
-    if not config.draws or not data.train_data_dir:
+        data = replace(data, train_data_dir=config.train_data_dir, dataset_config="")
+    if not config.draws or not (data.train_data_dir or data.dataset_config):
         return None
     _require_name(name)
     return questions_of(data, name, host, config.draws, trained)

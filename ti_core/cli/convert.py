@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from ..files.formats import FORMATS
 from ..options import Checked, make_config, option
 from .options import OptionParser, path_argument
@@ -108,4 +108,7 @@ def _picture(config: ConvertConfig) -> Image.Image | None:
         return None
     from ..data.pictures import open_image
 
-    return open_image(Path(config.picture))
+    try:
+        return open_image(Path(config.picture))
+    except DataError as error:
+        raise ConfigError(f"{config.picture} is no picture for a card", error.why) from error

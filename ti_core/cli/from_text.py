@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from ..errors import ConfigError
@@ -9,6 +10,7 @@ from ..options import make_config
 from .collection import CollectionConfig, open_sources
 from .options import OptionParser
 from .output import FileConfig, target, write_result
+from .plain import with_flags
 from .standalone import ModelConfig, open_host
 
 _ABOUT = """Save a prompt as an embedding: one vector for every token. Names of embeddings in the
@@ -35,10 +37,13 @@ def run(argv: Sequence[str]) -> int:
     from ..files.embedding import Embedding
     from ..tools.from_text import tree_of_text
     from ..tools.merging import evaluate
+    from ..tools.misspelled import misspelled
     from ..tools.recording import with_recipe
 
     with host.session() as session:
         sources = open_sources(make_config(CollectionConfig, typed), session)
+        for notice in misspelled(typed["text"], sources.names(), host.tokenize):
+            print(with_flags(f"{notice.level}: {notice}"), file=sys.stderr)
         rows = evaluate(tree_of_text(typed["text"], sources.names()), sources.vectors_of)
     recipe = {"tool": "from-text", "text": typed["text"]}
     write_result(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, EmbeddingError
 from ..families import SIDE_STEP
+from ..files.names import alike
 from ..options import check, make_config, option
 from .collection import CollectionConfig
 from .options import OptionParser
+from .plain import with_flags
 from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:
@@ -91,7 +94,7 @@ def generate(config: GenerateConfig, host: Host, collection: CollectionConfig) -
 
     require_writable(Path(config.outdir))
     request = _request(config, host)
-    used, widths = _used(collection, request), host.describe().widths
+    used, widths = _used(collection, request, host), host.describe().widths
     embeddings = {
         name: for_encoders(found, widths, str(path)) for name, (found, path) in used.items()
     }
@@ -125,22 +128,26 @@ def _request(config: GenerateConfig, host: Host) -> PreviewRequest:
 
 
 def _used(
-    collection: CollectionConfig, request: PreviewRequest
+    collection: CollectionConfig, request: PreviewRequest, host: Host
 ) -> dict[str, tuple[Embedding, Path]]:
-    """Name → embedding and its file. All that were listed, and those of the folder that the
-    prompts name."""
+    """Name → embedding and its file, of those that the prompts name; listed files come before the
+    folder's. What looks like a mistyped name is told."""
     from ..data.templates import names_trigger
     from ..files.library import Library
     from ..files.reading import read_embedding
+    from ..tools.misspelled import misspelled, unnamed
 
-    used = _listed(map(Path, collection.textual_inversion_embeddings))
-    library = Library([Path(collection.embeddings_dir)] if collection.embeddings_dir else [])
+    listed, library = _listed(collection.files), Library(collection.folders)
     library.refresh()
     text = f"{request.prompt}\n{request.negative_prompt}"
-    taken = {name.lower() for name in used}
+    used = {name: found for name, found in listed.items() if names_trigger(text, name)}
+    taken = set(map(alike, listed))
     for entry in library.entries:
-        if names_trigger(text, entry.name) and entry.name.lower() not in taken:
+        if names_trigger(text, entry.name) and alike(entry.name) not in taken:
             used[entry.name] = read_embedding(entry.path, entry.term or None), entry.path
+    names = [*listed, *(entry.name for entry in library.entries)]
+    for notice in (*misspelled(text, names, host.tokenize), *unnamed(text, listed)):
+        print(with_flags(f"{notice.level}: {notice}"), file=sys.stderr)
     return used
 
 
@@ -150,7 +157,7 @@ def _listed(paths: Iterable[Path]) -> dict[str, tuple[Embedding, Path]]:
     found: dict[str, tuple[Embedding, Path]] = {}
     for path in paths:
         for embedding in read_embeddings(path):
-            if embedding.name.lower() in map(str.lower, found):
+            if alike(embedding.name) in map(alike, found):
                 raise EmbeddingError(
                     f"two embeddings are called {embedding.name}", "", "rename one"
                 )

@@ -22,8 +22,8 @@ class ModelConfig(Checked):
         "a checkpoint (.safetensors, .ckpt), a diffusers folder, hub:owner/name to download one, "
         "or 'demo' for the small model that comes with the program",
         label="Stable Diffusion checkpoint",
-        aliases=("model",),
         path="model",
+        aliases=("model",),
     )
     v_parameterization: bool = option(
         False,

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from ..data.templates import fill
 from ..errors import ConfigError
 from ..events import Listener
 from ..files.checksum import file_shorthash
 from ..files.infotext import infotext, save_png
 from ..files.lettering import default_font, shortened
 from ..port.session import ModelFacts, PreviewRequest, Session
+from ..train.previews import request_of
 from .copies import Copy
 from .events import Progress, SheetReady
 
@@ -37,7 +37,8 @@ class SheetCell:
 
 @dataclass(frozen=True)
 class Sheets:
-    """What shall be drawn. `prompts` hold [name]; a weight w other than 1 is `(name:w)`."""
+    """What shall be drawn. `prompts` hold [name], and may end with kohya's options
+    (`train.previews`); a weight w other than 1 is `(name:w)`."""
 
     name: str
     """The new word."""
@@ -53,6 +54,14 @@ class Sheets:
             if "[name]" not in prompt:
                 what = f"the prompt {prompt!r} does not hold [name]"
                 raise ConfigError(what, "every copy would look the same", "put [name] into it")
+
+    def request(self, prompt: str, weight: float = 1.0) -> PreviewRequest:
+        """A prompt with the word in [name]'s place, as strong as people would write it.
+
+        Raises ConfigError for an unknown option behind the prompt.
+        """
+        word = self.name if weight == 1 else f"({self.name}:{weight:g})"
+        return request_of(prompt, self.base, word)
 
     def count(self, copies: int) -> int:
         """Pictures in all. Raises ConfigError for more than anybody can look at."""
@@ -95,7 +104,11 @@ def draw_sheets(
             done += len(images)
             on_event(Progress(f"pictures of {cell.copy.label}", done, total))
         path = folder / f"sheet-{number}.png"
-        save_png(path, drawn(sheets, prompt, copies, rows), f"{prompt}\nSeed: {sheets.base.seed}")
+        save_png(
+            path,
+            drawn(sheets, prompt, copies, rows),
+            f"{prompt}\nSeed: {sheets.request(prompt).seed}",
+        )
         on_event(SheetReady(path, prompt))
         made.append(path)
     return made
@@ -105,13 +118,7 @@ def _cells(sheets: Sheets, prompt: str, copies: Sequence[Copy]) -> Iterator[Shee
     """A row for each copy, in it a place for each weight."""
     for copy in copies:
         for weight in sheets.weights:
-            request = replace(sheets.base, prompt=weighted(prompt, sheets.name, weight))
-            yield SheetCell(copy, weight, request)
-
-
-def weighted(prompt: str, name: str, weight: float) -> str:
-    """The prompt with the word in [name]'s place, as strong as people would write it."""
-    return fill(prompt, name if weight == 1 else f"({name}:{weight:g})", "")
+            yield SheetCell(copy, weight, sheets.request(prompt, weight))
 
 
 def _keep(
@@ -136,7 +143,7 @@ def drawn(
 ) -> Image.Image:
     """The sheet of one prompt: a row of pictures for each copy, equally large; its words above."""
     font, cell = default_font(_LETTERS), rows[0][0].size
-    labels, titles = [_row_label(copy) for copy in copies], _column_labels(sheets)
+    labels, titles = [_row_label(copy) for copy in copies], _column_labels(sheets, prompt)
     column_width = _MARGIN + max(cell[0], *(round(font.getlength(text)) for text in titles))
     left = 2 * _MARGIN + round(max(font.getlength(text) for text in (*labels, "0")))
     top = 2 * _LINE + _MARGIN
@@ -159,9 +166,10 @@ def _row_label(copy: Copy) -> str:
     return f"step {copy.step}" if copy.step else copy.label[:40]
 
 
-def _column_labels(sheets: Sheets) -> list[str]:
+def _column_labels(sheets: Sheets, prompt: str) -> list[str]:
     """The seed only where there are several."""
-    seeds = range(sheets.base.seed, sheets.base.seed + sheets.base.count)
+    first = sheets.request(prompt).seed
+    seeds = range(first, first + sheets.base.count)
     several = len(seeds) > 1
     return [
         f"weight {weight:g}" + (f" · seed {seed}" if several else "")

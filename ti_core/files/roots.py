@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PureWindowsPath
 
-from ..errors import ConfigError
+from ..errors import ConfigError, setting
 from .names import is_device
 
 _MOST_CHARACTERS = 4000
@@ -30,6 +30,16 @@ def read_path(text: str, windows: bool = os.name == "nt", what: str = "") -> Pat
         shown = f"{what}: {text[:200]!r}" if what else repr(text[:200])
         raise ConfigError(f"{shown} is no path", trouble, fix)
     return Path(os.path.abspath(text))
+
+
+def present_folder(text: str, name: str) -> Path:
+    """A folder that is read. Raises ConfigError when it is not there; `name` is the setting that
+    names it."""
+    path = Path(text)
+    if path.is_dir():
+        return path
+    why = "it is a file" if path.exists() else ""
+    raise ConfigError(f"there is no folder {text}", why, f"check {setting(name)}")
 
 
 def _trouble(text: str, windows: bool) -> str:

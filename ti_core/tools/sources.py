@@ -13,6 +13,7 @@ from ..files.embedding import Embedding, file_keys
 from ..files.library import Library
 from ..files.names import alike
 from ..files.reading import read_embedding, read_embeddings
+from ..options import nearest
 from ..port.session import Session
 from .syntax import Name, Text, Token, unparse
 
@@ -84,11 +85,15 @@ class Sources:
         return library
 
     def _advice(self, name: str) -> str:
-        if "-" in name:
+        parts = [part for part in name.split("-") if part]
+        if len(parts) > 1 and any(map(self._has, parts)):
             return "a difference is written with spaces: a - b"
         if not self._folders and not self._listed:
             return f"name the file, or its folder as {setting('embeddings_dir')}"
-        return "check the spelling; words of the model stand in 'quotes'"
+        return nearest(name, self.names()) or "words of the model stand in 'quotes'"
+
+    def _has(self, name: str) -> bool:
+        return alike(name) in map(alike, self.names())
 
 
 def _by_name(files: Sequence[Path]) -> dict[str, Embedding]:

@@ -32,16 +32,21 @@ def preview_requests(
         sampler=sampler,
         text=TextOptions(emphasis=True, clip_skip=config.text.clip_skip),
     )
-    return [_request(line, base, config.name) for line in _lines(preview.sample_prompts)]
+    lines = prompt_lines(preview.sample_prompts)
+    return [request_of(line, base, config.name) for line in lines]
 
 
 def prompts_file(text: str) -> Path | None:
     """The file that `sample_prompts` names; None where it holds the prompts themselves."""
     path = Path(os.path.expanduser(text))
-    return path if path.suffix == ".txt" and "\n" not in text else None
+    return path if path.suffix.lower() == ".txt" and "\n" not in text else None
 
 
-def _lines(text: str) -> list[str]:
+def prompt_lines(text: str) -> list[str]:
+    """Prompts, one a line, or those in the text file that is named.
+
+    Raises DataError for a file that cannot be read.
+    """
     path = prompts_file(text)
     if path is None:
         return [line for line in text.split("\n") if line.strip()] or [text]
@@ -53,8 +58,9 @@ def _lines(text: str) -> list[str]:
     return [line for line in lines if line.strip() and not line.startswith("#")]
 
 
-def _request(line: str, base: PreviewRequest, name: str) -> PreviewRequest:
-    """kohya's line: a prompt, then --n --w --h --d --l --s with their values."""
+def request_of(line: str, base: PreviewRequest, name: str) -> PreviewRequest:
+    """kohya's line: a prompt, then --n --w --h --d --l --s with their values. `name` takes the
+    place of [name]. Raises ConfigError for an unknown option."""
     prompt, _, rest = line.partition(" --")
     found = _line_parser().parse_args(f"--{rest}".split() if rest else [])
     changes = {key: value for key, value in vars(found).items() if value is not None}
