@@ -59,7 +59,7 @@ class Gate:
         body = _Body(receive, send)
         try:
             require_small(_headers(scope), MOST_BYTES)
-            await self.app(scope, body.receive, body.send)
+            await self.app(_unfriendly(scope), body.receive, body.send)
         except LargeRequestError as error:
             body.trouble = error
         except Exception:
@@ -135,6 +135,13 @@ class _Body:
 def _foreign(scope: Scope) -> bool:
     """Whether a page of another site wants to change something here."""
     return scope["method"] not in _SAFE and is_foreign(_headers(scope))
+
+
+def _unfriendly(scope: Scope) -> Scope:
+    """Without the name of another site: gradio lets pages of this machine's other ports read."""
+    if not is_foreign(_headers(scope)):
+        return scope
+    return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"origin"]}
 
 
 def _headers(scope: Scope) -> dict[str, str]:
