@@ -34,6 +34,10 @@ class CheckupInput:
     schedule: Schedule | None = None
     """Of the learning rate; None where no training is planned."""
     max_steps: int = 0
+    batch: int = 1
+    """Pictures of one update."""
+    model_side: int = 0
+    """Side that the model was made for; 0 is unknown."""
     writes: tuple[tuple[Path, int], ...] = ()
     """(folder, bytes that the run will write into it)"""
     memory: int = 0

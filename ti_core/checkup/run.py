@@ -20,6 +20,7 @@ from . import (
     files,
     flips,
     memory,
+    plan,
     sameness,
     schedule,
     size,
@@ -63,6 +64,10 @@ RULES: tuple[Rule, ...] = (
     clashes.spaces,
     amounts.pictures_per_vector,
     schedule.schedule,
+    plan.rate,
+    plan.length,
+    plan.size_of_model,
+    plan.dropout,
     disk.disk_space,
     memory.memory,
 )

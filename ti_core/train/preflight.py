@@ -59,6 +59,8 @@ def checkup_input(
         taken=tuple(taken),
         schedule=config.optimizer.schedule,
         max_steps=config.optimizer.max_train_steps,
+        batch=config.optimizer.train_batch_size * config.optimizer.gradient_accumulation_steps,
+        model_side=facts.resolution if facts else 0,
         writes=_writes(config, facts, size),
         memory=memory,
         memory_formula=formula,

@@ -1,0 +1,81 @@
+"""Numbers of a plan that nobody can mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .finding import Finding, Severity
+from .inputs import CheckupInput
+from .survey import Survey
+
+_HIGH_RATE, _ABSURD_RATE = 0.1, 1.0
+"""AdamW moves each number of a vector by about the rate at each step; those of SD's words are
+about 0.015 (length 0.4, width 768), and 0.005 is A1111's default."""
+_SHORTEST_WAY = 0.001
+"""A sum of rates over all steps that changes no word."""
+_MOST_ROUNDS = 20_000
+"""How often a picture is seen; long trainings of A1111's users come to some thousand."""
+_MOST_AT_ONCE = 8
+"""How often a picture is in one update."""
+_FARTHEST_SIZE = 2.0
+"""Times the side that the model was made for, or a part of it."""
+
+
+def rate(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
+    """Rates that throw every vector out of the space of words, or leave it where it is."""
+    if inputs.schedule is None:
+        return
+    segments = inputs.schedule.segments
+    highest = max(segment.rate for segment in segments)
+    way = sum(segment.rate * (segment.until - segment.start) for segment in segments)
+    if highest > _HIGH_RATE:
+        severity: Severity = "error" if highest > _ABSURD_RATE else "warning"
+        why = "each step moves the numbers of a vector by about that much; those of words are 0.015"
+        what, fix = f"the learning rate is {highest:g}", "take 0.005 or less"
+        yield Finding("rate_too_high", severity, what, why, fix)
+    elif way < _SHORTEST_WAY:
+        what = f"the learning rate is {highest:g} for {inputs.max_steps} step(s)"
+        why = f"the whole run moves the numbers of a vector by {way:g} at most"
+        yield Finding("rate_too_low", "warning", what, why, "take a higher rate, or more steps")
+
+
+def length(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
+    """How often each picture is seen, in the whole run and at once."""
+    count = len(survey.pictures) + survey.left_out
+    if inputs.schedule is None or not count:
+        return
+    seen, batch = inputs.max_steps * inputs.batch / count, inputs.batch / count
+    if seen < 1:
+        what = f"{inputs.max_steps} step(s) of {inputs.batch} for {count} pictures"
+        yield Finding("few_steps", "hint", what, "most pictures are never seen", "train for longer")
+    if seen > _MOST_ROUNDS:
+        what = f"each picture is seen {seen:,.0f} times"
+        why = "long before that the word shows nothing but these pictures"
+        yield Finding("many_steps", "warning", what, why, "train for fewer steps")
+    if batch > _MOST_AT_ONCE:
+        what = f"an update sees {inputs.batch} pictures, and there are {count}"
+        why = f"each of them counts {batch:.0f} times, which takes as much longer"
+        yield Finding("large_batch", "warning", what, why, "take a smaller batch")
+
+
+def size_of_model(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
+    """Training at sizes that the model was not made for."""
+    side = inputs.model_side
+    if not side:
+        return
+    ratio = (inputs.size[0] * inputs.size[1]) ** 0.5 / side
+    if not 1 / _FARTHEST_SIZE <= ratio <= _FARTHEST_SIZE:
+        width, height = inputs.size
+        what = f"the training size is {width}x{height}, the model was made for {side}x{side}"
+        why = "its pictures of other sizes are bad, and so is what it teaches"
+        yield Finding("far_size", "warning", what, why, f"train at about {side}x{side}")
+
+
+def dropout(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
+    """Captions that are written and never used."""
+    words = inputs.data.tags
+    if survey.uses_captions and 1 in (words.caption_dropout_rate, words.caption_tag_dropout_rate):
+        why = "no caption is ever in a prompt"
+        yield Finding(
+            "all_dropped", "warning", "captions are always left out", why, "lower the rate"
+        )
