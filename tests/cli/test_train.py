@@ -96,6 +96,18 @@ def test_settings_that_a_windows_editor_has_saved_are_read(ti: Ti, pictures: Pat
     assert ti("train", "--resume", settings.parent, "--max_train_steps", 6)[0] == 0
 
 
+def test_debug_dataset_steers_no_terminal_and_tells_what_is_left_out(
+    ti: Ti, pictures: Path
+) -> None:
+    (pictures / "1.txt").write_text("a \x1b[31mmy-cat \x9b2J \u202e")
+    (pictures / "broken.png").write_bytes(b"hello")
+    code, out, err = ti("train", *options(pictures), "--debug_dataset")
+    assert code == 0
+    assert "a \\x1b[31mmy-cat \\x9b2J \\u202e" in out
+    assert out.isascii()
+    assert "broken.png is skipped" in err
+
+
 def test_debug_dataset_prints_placeholder_ids_and_trains_nothing(ti: Ti, pictures: Path) -> None:
     code, out, _ = ti(
         "train", *options(pictures, num_vectors_per_token=2), "--debug_dataset",

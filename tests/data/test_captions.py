@@ -29,7 +29,7 @@ def test_file_words_are_those_of_a1111(stem: str, regex: str, join: str, words: 
 
 
 def test_a_broken_regex_is_a_config_error() -> None:
-    with pytest.raises(ConfigError, match="no regular expression"):
+    with pytest.raises(ConfigError, match="not a regular expression"):
         file_words("cat", "(")
 
 

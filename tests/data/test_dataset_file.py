@@ -13,11 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from ti_core.checkup.inputs import CheckupInput
+from ti_core.checkup.run import check_folder
 from ti_core.data.config import BucketConfig, DataConfig, TagConfig
 from ti_core.data.dataset import load_dataset
 from ti_core.data.dataset_file import read_dataset_file
 from ti_core.data.folder import Folders
-from ti_core.errors import ConfigError
+from ti_core.errors import ConfigError, DataError
 
 FILE = """
 [general]
@@ -139,16 +141,59 @@ def test_a_caption_extension_may_lack_its_dot_as_in_kohya(folder: Path) -> None:
         ("[[datasets]]\n[[datasets.subsets]]\nnum_repeats = 1\n", "no image_dir"),
         ("datasets = 3\n", "datasets is no list"),
         ("general = 3\n", "general is no table"),
-        ("", "no folder to train on"),
+        ("", "no folder to train on: it has no subsets; add"),
+        ("[[datasets]]\nresolution = 64\n", "no folder to train on: it has no subsets; add"),
+        (subset("caption_extension = 3"), "caption_extension"),
+        (
+            subset("image_dir = 'no'").replace("'one'\nimage_dir = ", ""),
+            "no folder no; check image_dir in",
+        ),
+        (subset("").replace("'one'", r'"C:\Users\me"'), "cannot read .*write paths with /"),
+        (
+            subset("").replace("'one'", r'"C:\temp\new"'),
+            r"image_dir is 'C:\\temp.*write paths with /",
+        ),
+        (subset(r'prompt_template = "C:\new.txt"'), "prompt_template is .*write paths with /"),
         ("[[datasets", "cannot read the dataset file"),
         (subset("train_data_dir = 'x'"), "unknown setting 'train_data_dir'"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_told(folder: Path, text: str, message: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        read(folder, text)
+    (folder / "data.toml").write_text(text)
+    with pytest.raises((ConfigError, DataError)) as caught:
+        load_dataset(DataConfig(dataset_config=str(folder / "data.toml")), "zz-cat", 64)
     assert re.search(message, str(caught.value), re.DOTALL), str(caught.value)
     assert "data.toml" in str(caught.value)
+
+
+def test_of_several_folders_the_empty_and_the_unwanted_are_told(folder: Path) -> None:
+    (folder / "none").mkdir()
+    more = "[[datasets.subsets]]\nimage_dir = "
+    text = f"{subset('')}{more}'two'\nnum_repeats = 0\n{more}'none'\n"
+    read(folder, text)
+    config = DataConfig(dataset_config=str(folder / "data.toml"))
+    dataset = load_dataset(config, "zz-cat", 64)
+    assert len(dataset.items) == 2
+    assert [notice.what for notice in dataset.notices] == [
+        f"the pictures in {folder / 'two'} are left out",
+        f"{folder / 'none'} holds no pictures",
+    ]
+
+
+def test_a_file_whose_only_folder_has_no_repeats_says_so(folder: Path) -> None:
+    read(folder, subset("num_repeats = 0"))
+    config = DataConfig(dataset_config=str(folder / "data.toml"))
+    with pytest.raises(DataError, match="num_repeats is 0; give 1 or more"):
+        load_dataset(config, "zz-cat", 64)
+    (finding,) = check_folder(CheckupInput(config)).findings
+    assert "num_repeats is 0" in finding.why
+
+
+def test_one_folder_may_be_named_twice(folder: Path) -> None:
+    twice = read(folder, subset("") + "[[datasets.subsets]]\nimage_dir = 'one'\n").folders
+    assert len(twice) == 2
+    config = DataConfig(dataset_config=str(folder / "data.toml"))
+    assert len(load_dataset(config, "zz-cat", 64).items) == 4
 
 
 def test_what_is_left_out_is_told_unless_it_does_nothing(folder: Path) -> None:

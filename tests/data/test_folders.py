@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from ti_core.checkup.inputs import CheckupInput
+from ti_core.checkup.run import check_folder
 from ti_core.data.config import DataConfig, TagConfig
 from ti_core.data.dataset import Dataset, load_dataset
 from ti_core.data.folder import Folders
@@ -141,6 +143,47 @@ def test_a_missing_regularisation_folder_is_an_error(tmp_path: Path) -> None:
 def test_an_empty_folder_is_an_error_as_before(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no pictures"):
         load(tmp_path)
+
+
+def test_an_empty_numbered_folder_is_told_and_the_others_are_trained_on(tmp_path: Path) -> None:
+    fill(tmp_path / "train" / "10_zz-cat", 1)
+    for name in ("train/5_zz-cat side", "reg/1_cat"):
+        (tmp_path / name).mkdir(parents=True)
+    dataset = load(tmp_path / "train", reg_data_dir=str(tmp_path / "reg"))
+    assert dataset.repeats == (10,)
+    told = [str(notice) for notice in dataset.notices]
+    assert [text.partition(";")[0] for text in told] == [
+        f"{tmp_path / 'train/5_zz-cat side'} holds no pictures",
+        f"{tmp_path / 'reg/1_cat'} holds no pictures",
+    ]
+    assert all(notice.level == "warning" for notice in dataset.notices)
+    report = check_folder(CheckupInput(DataConfig(train_data_dir=str(tmp_path / "train"))))
+    assert [f.what for f in report.findings if f.rule == "folders"] == [told[0].partition(";")[0]]
+
+
+def test_where_all_numbered_folders_are_empty_or_have_no_repeats_there_is_an_error(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a" / "5_zz-cat").mkdir(parents=True)
+    (tmp_path / "a" / "6_zz-cat").mkdir()
+    with pytest.raises(DataError, match="5_zz-cat holds no pictures"):
+        load(tmp_path / "a")
+    fill(tmp_path / "b" / "0_zz-cat", 1)
+    with pytest.raises(DataError, match="all have 0 repeats; call it 1_zz-cat"):
+        load(tmp_path / "b")
+
+
+def test_an_empty_folder_names_those_in_it_that_hold_pictures(tmp_path: Path) -> None:
+    fill(tmp_path / "a" / "cat", 1)
+    fill(tmp_path / "a" / ".thumbnails", 1)
+    with pytest.raises(DataError, match=r"holds no pictures; name one of .* \(cat/\)"):
+        load(tmp_path / "a")
+
+
+def test_a_folder_whose_name_is_too_long_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no folder x") as caught:
+        load(Path("x" * 100_000))
+    assert len(str(caught.value)) < 500
 
 
 def test_a_folder_of_broken_pictures_beside_a_good_one_is_skipped(tmp_path: Path) -> None:

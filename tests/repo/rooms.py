@@ -85,6 +85,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "pillow_heif": ("ti_core.data.picture_formats",),
     "pillow_avif": ("ti_core.data.picture_formats",),
     "pillow_jxl": ("ti_core.data.picture_formats",),
+    "regex": ("ti_core.data.patterns",),
     "tqdm": ("ti_core.cli",),
     "diffusers": ("ti_core.hosts.standalone",),
     "transformers": ("ti_core.hosts.standalone", "ti_core.data.preprocess.captioning"),

@@ -200,7 +200,7 @@ def test_a_broken_pattern_is_told_and_nothing_is_lost(
     desk = page.press_open(str(pictures))[0]
     same, *updates = page.press_search(desk, "(", "", True, True)
     assert same is desk
-    assert "is no regular expression" in value(updates[3])
+    assert "is not a regular expression" in value(updates[3])
 
 
 def test_a_click_in_the_gallery_shows_that_picture(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 from ..data.captions import FALLBACK
-from ..data.picture_formats import ENDINGS, OTHER_PICTURES, is_picture_name
-from ..data.pictures import upright_size
+from ..data.picture_formats import ENDINGS, OTHER_PICTURES
+from ..data.pictures import folders_below, upright_size
 from ..errors import DataError
 from .finding import Finding
 from .inputs import CheckupInput
@@ -19,12 +18,8 @@ _SIDECARS = (
     *(".html", ".npz", ".npy", ".safetensors", ".ini", ".db", ".py", ".zip", ".tags", ".xmp"),
 )
 """Endings of what lies beside pictures and is none."""
-_NOT_OURS = ("__MACOSX", "focal points")
-"""Folders of thumbnails and of drawings; those of other programs begin with `.` or `@`."""
 _NAMED = 3
 """In one line."""
-_ENTRIES_LOOKED_AT = 1000
-"""In a folder below; enough to tell whether it holds pictures."""
 
 
 def unreadable(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
@@ -81,21 +76,6 @@ def not_looked_at(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         count = len(survey.pictures) + len(survey.unreadable) + len(survey.wordless)
         what = f"{count} of {count + survey.left_out} pictures were looked at"
         yield Finding("sample", "note", what, "", "ti check looks at all of them")
-
-
-def folders_below(folder: Path) -> list[str]:
-    """Names, with a slash at the end, of the folders in it that hold pictures."""
-    below = [path for path in sorted(folder.iterdir()) if path.is_dir()]
-    below = [path for path in below if path.name[0] not in ".@" and path.name not in _NOT_OURS]
-    return [f"{path.name}/" for path in below if _holds_pictures(path)]
-
-
-def _holds_pictures(folder: Path) -> bool:
-    try:
-        entries = islice(folder.iterdir(), _ENTRIES_LOOKED_AT)
-        return any(is_picture_name(path) for path in entries)
-    except OSError:  # a folder that may not be entered holds nothing for us
-        return False
 
 
 def stray_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:

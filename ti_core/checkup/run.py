@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from os.path import isdir
 from pathlib import Path
 from typing import Any
 
 from ..data.config import DataConfig
 from ..data.dataset import Dataset, read_dataset
 from ..data.picture_facts import head_of
+from ..data.pictures import folders_below
 from ..errors import DataError
 from . import (
     amounts,
@@ -29,7 +31,7 @@ from . import (
     turned,
     words,
 )
-from .finding import SEVERITIES, Finding
+from .finding import SEVERITIES, Finding, Severity
 from .inputs import CheckupInput
 from .survey import Progress, Survey, look
 
@@ -106,7 +108,8 @@ def check_folder(inputs: CheckupInput, progress: Progress | None = None) -> Repo
     try:
         data = replace(inputs.data, resolution=inputs.size)
         dataset = read_dataset(data, inputs.name, inputs.size[0], head_of)
-        return check_dataset(dataset, inputs, progress)
+        report = check_dataset(dataset, inputs, progress)
+        return replace(report, findings=_worst_first((*report.findings, *_told(dataset))))
     except (DataError, OSError) as error:
         return Report(_where(inputs), 0, (no_pictures(inputs.data, error),))
 
@@ -117,8 +120,11 @@ def check_dataset(
     """The same for a dataset that has been read already."""
     survey = look(dataset, inputs, progress)
     found = [finding for rule in RULES for finding in rule(survey, inputs)]
-    found.sort(key=lambda finding: SEVERITIES.index(finding.severity))
-    return Report(_where(inputs), len(survey.pictures), tuple(found))
+    return Report(_where(inputs), len(survey.pictures), _worst_first(found))
+
+
+def _worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
 def _where(inputs: CheckupInput) -> str:
@@ -131,6 +137,15 @@ def no_pictures(data: DataConfig, error: DataError | OSError) -> Finding:
     if isinstance(error, OSError):
         what, why = f"cannot read the folder {folder}", error.strerror or str(error)
         return Finding("no_pictures", "error", what, why, "check its permissions")
-    below = files.folders_below(folder) if folder.is_dir() else []
-    fix = f"name one of the folders in it ({', '.join(below[:5])})" if below else error.fix
-    return Finding("no_pictures", "error", error.what, error.why, fix, tuple(below))
+    one = not data.dataset_config and isdir(folder)
+    below = folders_below(folder) if one else []
+    return Finding("no_pictures", "error", error.what, error.why, error.fix, tuple(below))
+
+
+def _told(dataset: Dataset) -> tuple[Finding, ...]:
+    """What reading the folders brought up."""
+    kinds: dict[str, Severity] = {"warning": "warning", "info": "note"}
+    return tuple(
+        Finding("folders", kinds[notice.level], notice.what, notice.why, notice.fix)
+        for notice in dataset.notices
+    )

@@ -16,6 +16,7 @@ from ..options import Checked, SettingValues, make_config, option, to_dict
 from ..paths import given_path
 from ..train.config import OutputConfig, TrainConfig
 from .options import OptionParser
+from .plain import plain
 from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:
@@ -113,19 +114,26 @@ def _read_settings(path: str) -> SettingValues:
 
 def _show_dataset(config: TrainConfig, host: Host) -> int:
     from ..train.dry_run import training_prompts
+    from .progress import TrainingBar
 
     sizes: Counter[tuple[int, int]] = Counter()
-    for shown in training_prompts(config, host):
+    for shown in training_prompts(config, host, TrainingBar()):
         sizes[shown.size] += shown.repeats
-        print(f"{shown.path.name}\n  {shown.prompt}\n  {' '.join(map(str, shown.token_ids))}")
-        print(
-            f"  {' '.join(shown.tokens)}\n  {len(shown.token_ids)} of {shown.capacity} places taken"
-        )
-        print(f"  {', '.join(_facts(shown))}")
+        for line in (shown.path.name, *(f"  {line}" for line in _lines(shown))):
+            print(plain(line))
     print(f"{sum(sizes.values())} pictures in an epoch")
     for (width, height), count in sorted(sizes.items()):
         print(f"  {width}x{height}: {count}")
     return 0
+
+
+def _lines(shown: TrainingPrompt) -> Iterator[str]:
+    """What is told of a picture, below its name."""
+    yield shown.prompt
+    yield " ".join(map(str, shown.token_ids))
+    yield " ".join(shown.tokens)
+    yield f"{len(shown.token_ids)} of {shown.capacity} places taken"
+    yield ", ".join(_facts(shown))
 
 
 def _facts(shown: TrainingPrompt) -> Iterator[str]:

@@ -24,6 +24,7 @@ from ..files.atomic import storage_error, write_bytes
 from ..files.regular_file import read_bytes
 from ..files.text_file import MOST_BYTES, decode
 from .captions import caption_file, file_words
+from .patterns import Pattern
 from .pictures import list_images
 
 MOST_UNDO = 100
@@ -134,11 +135,14 @@ class CaptionEditor:
         With `regex`, Python's regular expressions, and `\\1` or `\\g<name>` in the replacement.
         Raises ConfigError for an empty or broken pattern or replacement.
         """
-        pattern = _pattern(find, regex, match_case)
+        if not find:
+            raise ConfigError("there is nothing to find", "", "give some text")
+        pattern = Pattern(find if regex else re.escape(find), "the search", not match_case)
+        new = replacement if regex else lambda match: replacement
         found: dict[Path, Change] = {}
         for entry in self.entries():
             if entry.from_file and not entry.problem:
-                after, hits = _replaced(pattern, replacement, entry.text, regex)
+                after, hits = pattern.replace(new, entry.text)
                 found[entry.file] = Change(entry.file, entry.text, after, hits, entry.version)
         return [change for change in found.values() if change.after != change.before]
 
@@ -227,19 +231,3 @@ def _put(file: Path, data: bytes | None) -> None:
         file.unlink(missing_ok=True)
     except OSError as error:
         raise storage_error(file, error) from error
-
-
-def _pattern(find: str, regex: bool, match_case: bool) -> re.Pattern[str]:
-    if not find:
-        raise ConfigError("there is nothing to find", "", "give some text")
-    try:
-        return re.compile(find if regex else re.escape(find), 0 if match_case else re.IGNORECASE)
-    except re.error as error:
-        raise ConfigError(f"{find!r} is no regular expression", str(error)) from error
-
-
-def _replaced(pattern: re.Pattern[str], new: str, text: str, regex: bool) -> tuple[str, int]:
-    try:
-        return pattern.subn(new if regex else lambda _: new, text)
-    except (re.error, IndexError) as error:
-        raise ConfigError(f"the replacement {new!r} does not fit", str(error)) from error

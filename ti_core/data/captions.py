@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import CaptionError, ConfigError, FileError, setting
+from ..errors import CaptionError, FileError, setting
 from ..files.text_file import read_text
+from .patterns import Pattern
 
 _LEADING_NUMBER = re.compile(r"^[-\d]+\s*")
 """A1111 drops the running number that its preprocessing puts first."""
@@ -75,18 +76,9 @@ def caption_text(path: Path) -> str:
 
 def file_words(stem: str, regex: str = "", join: str = " ") -> str:
     """A1111's file words: `000001-1-a man in suit` → `a man in suit`; with regex `\\w+` and
-    join `, ` → `a, man, in, suit`. Raises ConfigError for a broken regex."""
+    join `, ` → `a, man, in, suit`. Raises ConfigError as `Pattern` does."""
     words = _LEADING_NUMBER.sub("", stem)
     if not regex:
         return words
-    try:
-        return join.join(_whole(match) for match in re.findall(regex, words))
-    except re.error as error:
-        raise ConfigError(
-            f"{setting('filename_word_regex')} {regex!r} is no regular expression", str(error)
-        ) from error
-
-
-def _whole(match: str | tuple[str, ...]) -> str:
-    """`findall` gives tuples when the pattern has several groups."""
-    return match if isinstance(match, str) else "".join(match)
+    found = Pattern(regex, setting("filename_word_regex")).find_all(words)
+    return join.join(found)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 
 from ..errors import DataError, setting
-from ..events import Notice
+from ..events import Notice, notice_of
 from ..randomness import generator
 from .augment import draws_flip
 from .buckets import Frame, frame_of
@@ -23,7 +23,7 @@ from .folders import folders_of
 from .item import Item, read_item
 from .order import Order, SizeGroup, balance_repeats
 from .picture_facts import Look, read_facts
-from .pictures import list_folder, list_images, masks_among, open_mask
+from .pictures import list_folder, masks_among, no_pictures, open_mask, pictures_in
 from .tags import holds_trigger, vary_caption
 from .templates import fill, names_trigger, read_template
 
@@ -78,8 +78,8 @@ class Dataset:
         the name in each where it `needs_trigger`."""
         if all(source.folder.regular for source in self.sources):
             where = ", ".join(str(each.path) for each in self.folders if not each.regular)
-            why = self.skipped[0].error.why if self.skipped else ""
-            raise DataError(f"no picture in {where} can be read", why)
+            first = self.skipped[0].error if self.skipped else DataError("")
+            raise DataError(f"no picture in {where} can be read", first.why, first.fix)
         for number, source in enumerate(self.sources):
             if source.error:
                 raise source.error
@@ -163,8 +163,10 @@ def read_dataset(
     missing, closed or without pictures, and ConfigError for a dataset file that is wrong.
     """
     folders = folders_of(config)
+    paths = [(folder, _paths_of(folder)) for folder in folders.folders]
+    empty = _empty(paths)
     skipped: list[SkippedPicture] = []
-    pictures = [_read_folder(folder, resolution, look, skipped) for folder in folders.folders]
+    pictures = [_read_folder(f, found, resolution, look, skipped) for f, found in paths]
     read = [each for each in zip(folders.folders, pictures, strict=True) if each[1]]
     return _with_repeats(
         Dataset(
@@ -174,18 +176,40 @@ def read_dataset(
             (),
             folders.folders,
             tuple(skipped),
-            folders.notices,
+            (*folders.notices, *empty),
         )
     )
 
 
+def _paths_of(folder: Subset) -> list[Path]:
+    return pictures_in(folder.path, folder.origin) if folder.repeats else []
+
+
+def _empty(paths: list[tuple[Subset, list[Path]]]) -> list[Notice]:
+    """What is to be said of folders without a picture: kohya's scripts go on without them.
+
+    Raises DataError when there is none to train on."""
+    whys = [(folder, _why_empty(folder)) for folder, found in paths if not found]
+    if not any(found and not folder.regular for folder, found in paths):
+        raise next(why for folder, why in whys if not folder.regular)
+    return [notice_of(why) for _, why in whys]
+
+
+def _why_empty(folder: Subset) -> DataError:
+    if folder.repeats:
+        return no_pictures(folder.path)
+    what = f"the pictures in {folder.path} are left out"
+    return DataError(what, "num_repeats is 0", "give 1 or more, to train on them")
+
+
 def _read_folder(
-    folder: Subset, resolution: int, look: Look, skipped: list[SkippedPicture]
+    folder: Subset,
+    paths: list[Path],
+    resolution: int,
+    look: Look,
+    skipped: list[SkippedPicture],
 ) -> list[Item]:
-    if not folder.repeats:
-        return []
     items = []
-    paths = list_images(folder.path)
     masks = masks_among(list_folder(folder.path)) if folder.config.masked_loss else {}
     for path in paths:
         mask = masks.get(path.stem, path) if folder.config.masked_loss else None

@@ -8,14 +8,18 @@ what was typed. Ours besides kohya's: `prompt_template`, `template_choice`, `res
 
 from __future__ import annotations
 
+import json
+import re
 import sys
+import unicodedata
 from collections.abc import Iterator, Sequence
+from os.path import isdir
 from pathlib import Path
 from typing import TypeVar
 
 from ..errors import ConfigError, FileError
 from ..events import Notice
-from ..files.text_file import read_json, read_text
+from ..files.text_file import read_text
 from ..options import SettingValues, from_dict, leaves, nearest, to_dict
 from ..paths import given_path
 from .config import DataConfig
@@ -47,6 +51,8 @@ _OTHER_KINDS = {
 _OF_FOLDERS = ("image_dir", "num_repeats", "class_tokens", "is_reg", "loss_weight", "batch_size")
 _NAMES = {"alpha_mask": "masked_loss"}
 """kohya's names → ours."""
+_BACKSLASH = re.compile(r'"[^"\n]*\\')
+_PATHS = "write paths with / between their parts, or, in TOML, between single quotes"
 _NOT_THERE = ("train_data_dir", "reg_data_dir", "dataset_config")
 
 
@@ -71,11 +77,14 @@ def read_dataset_file(path: Path, config: DataConfig) -> Folders:
 def _read(path: Path) -> SettingValues:
     what = f"cannot read the dataset file {path}"
     try:
-        table = _toml(read_text(path)) if path.suffix.lower() == ".toml" else read_json(path)
+        text = read_text(path)
     except FileError as error:
         raise ConfigError(what, error.why, error.fix) from error
+    try:
+        table = _toml(text) if path.suffix.lower() == ".toml" else json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(what, str(error)) from error
+        fix = _PATHS if _BACKSLASH.search(text) else ""
+        raise ConfigError(what, str(error), fix) from error
     return _table(table, "the file", path)
 
 
@@ -120,6 +129,8 @@ def _folder(
             notices[key] = Notice("warning", what, "there is no such thing here")
     if not isinstance(settings.get("image_dir"), str):
         raise ConfigError(f"{path}: a subset has no image_dir", "", "name its folder")
+    for key in ("image_dir", "prompt_template"):
+        _require_plain(str(settings.get(key, "")), key, path)
     image_dir = _found(settings["image_dir"], path)
     regular = _value(settings, "is_reg", False, path)
     weight = config.prior_loss_weight if regular else 1.0
@@ -131,6 +142,7 @@ def _folder(
         regular,
         weight * _at_least(_value(settings, "loss_weight", 1.0, path), 0, "loss_weight", path),
         _batch_size(settings, path),
+        f"image_dir in {path}",
         number,
     )
 
@@ -149,8 +161,9 @@ def _settings(
     if isinstance(values["resolution"], int):
         values["resolution"] = (values["resolution"], values["resolution"])
     values |= {"train_data_dir": str(image_dir), "reg_data_dir": "", "dataset_config": ""}
-    if not values["caption_extension"].startswith("."):
-        values["caption_extension"] = f".{values['caption_extension']}"
+    ending = values["caption_extension"]
+    if isinstance(ending, str) and not ending.startswith("."):
+        values["caption_extension"] = f".{ending}"
     try:
         return from_dict(DataConfig, values)
     except ConfigError as error:
@@ -165,7 +178,14 @@ def _known() -> list[str]:
 def _found(name: str, path: Path) -> Path:
     folder = given_path(name, f"{path}: image_dir")
     beside = path.parent / folder
-    return beside if not folder.is_dir() and beside.is_dir() else folder
+    return beside if not isdir(folder) and isdir(beside) else folder
+
+
+def _require_plain(value: str, key: str, path: Path) -> None:
+    r"""Raise ConfigError for a path that no disk has: `"C:\temp"` is read with a tab in it."""
+    if any(unicodedata.category(sign) == "Cc" for sign in value):
+        why = "between double quotes, a backslash and a letter stand for another sign"
+        raise ConfigError(f"{path}: {key} is {value[:100]!r}", why, _PATHS)
 
 
 def _require_known(table: SettingValues, known: Sequence[str], path: Path) -> None:

@@ -28,6 +28,8 @@ class Subset:
     """What the loss of its pictures is multiplied by."""
     batch_size: int | None = None
     """Pictures in one pass, where that is not the run's."""
+    origin: str = ""
+    """The setting, or the key of a file, that named the folder."""
     dataset: int = 0
     """Regularisation pictures are counted against the training pictures of the same dataset."""
 
@@ -48,8 +50,8 @@ def with_caption_lines(config: DataConfig, first_line: bool) -> DataConfig:
 
 
 def require_training(folders: Folders, source: str) -> None:
-    """Raise ConfigError when all folders are regularisation folders."""
-    if not any(not folder.regular for folder in folders.folders):
-        raise ConfigError(
-            f"{source} names no folder to train on", "all are regularisation folders", "add one"
-        )
+    """Raise ConfigError when there is no folder, or all are regularisation folders."""
+    if all(folder.regular for folder in folders.folders):
+        why = "all are regularisation folders" if folders.folders else "it has no subsets"
+        fix = "add [[datasets.subsets]] with an image_dir"
+        raise ConfigError(f"{source} names no folder to train on", why, fix)

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Iterator
+from os.path import isdir
 from pathlib import Path
 
 from ..errors import DataError, setting
@@ -34,7 +35,7 @@ def folders_of(config: DataConfig) -> Folders:
     train = list(_of(folder, config, regular=False))
     regular = []
     if config.reg_data_dir:
-        if not Path(config.reg_data_dir).is_dir():
+        if not isdir(config.reg_data_dir):
             raise DataError(
                 f"there is no folder {config.reg_data_dir}", "", f"check {setting('reg_data_dir')}"
             )
@@ -44,10 +45,14 @@ def folders_of(config: DataConfig) -> Folders:
 
 def _of(path: Path, config: DataConfig, regular: bool) -> Iterator[Subset]:
     weight = config.prior_loss_weight if regular else 1.0
-    numbered = dict(_numbered(path)) if path.is_dir() and not holds_pictures(path) else {}
+    numbered = dict(_numbered(path)) if isdir(path) and not holds_pictures(path) else {}
     if not numbered:
         settings = dataclasses.replace(with_caption_lines(config, False), train_data_dir=str(path))
-        yield Subset(path, settings, regular=regular, weight=weight)
+        name = setting("reg_data_dir" if regular else "train_data_dir")
+        yield Subset(path, settings, regular=regular, weight=weight, origin=name)
+    elif not any(repeats for repeats, _ in numbered.values()):
+        why, fix = "all have 0 repeats", f"call it 1_{next(iter(numbered)).name.partition('_')[2]}"
+        raise DataError(f"no numbered folder in {path} is trained on", why, fix)
     for folder, (repeats, words) in numbered.items():
         settings = dataclasses.replace(with_caption_lines(config, True), train_data_dir=str(folder))
         if repeats:
@@ -71,7 +76,7 @@ def _notices(config: DataConfig) -> Iterator[Notice]:
     """Numbered folders that are not read, and folders without a number."""
     for path in filter(None, (config.train_data_dir, config.reg_data_dir)):
         folder = Path(path)
-        repeats = {each.name: n for each, (n, _) in _numbered(folder)} if folder.is_dir() else {}
+        repeats = {each.name: n for each, (n, _) in _numbered(folder)} if isdir(folder) else {}
         if repeats and holds_pictures(folder):
             what = f"{len(repeats)} numbered folder(s) in {folder} are left out ({min(repeats)})"
             why, fix = "there are pictures beside them", "move those into a numbered folder, too"

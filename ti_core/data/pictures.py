@@ -9,6 +9,8 @@ import contextlib
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from os.path import isdir
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +46,11 @@ _TURNS = {
 }
 _LYING = (5, 6, 7, 8)
 """EXIF's tag, what its values ask for, and those that swap width and height."""
+_NOT_OURS = ("__MACOSX", "focal points")
+"""Folders of thumbnails and of drawings; those of other programs begin with `.` or `@`."""
+_ENTRIES_LOOKED_AT = 1000
+"""In a folder below; enough to tell whether it holds pictures."""
+_LONGEST_SHOWN = 300
 _EXTRA_VIEWS = "MPO"
 """Phones put a depth map or a second view into their JPEG files; the first picture is the photo."""
 
@@ -72,20 +79,53 @@ def list_folder(folder: Path, fix: str = "check its permissions") -> list[Path]:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The pictures directly in a folder, by name.
+    """The pictures directly in a folder, by name, without masks.
 
     Raises DataError when there is no such folder, when it cannot be read, or holds no picture.
     """
-    if not folder.is_dir():
-        raise DataError(f"there is no folder {folder}", "", f"check {setting('train_data_dir')}")
-    found = [p for p in list_folder(folder) if is_picture_name(p) and p.is_file()]
-    masks = set(masks_among(found).values())
-    found = [path for path in found if path not in masks]
+    found = pictures_in(folder)
     if not found:
-        raise DataError(
-            f"{folder} holds no pictures", "", f"put some there ({', '.join(ENDINGS[:4])}…)"
-        )
+        raise no_pictures(folder)
     return found
+
+
+def pictures_in(folder: Path, name: str = "") -> list[Path]:
+    """The same of a folder that may be empty; `name` is the setting or key that it came from."""
+    if not isdir(folder):
+        name = name or setting("train_data_dir")
+        raise DataError(f"there is no folder {_shortened(folder)}", "", f"check {name}")
+    found = [path for path in list_folder(folder) if is_picture_name(path) and path.is_file()]
+    masks = set(masks_among(found).values())
+    return [path for path in found if path not in masks]
+
+
+def no_pictures(folder: Path) -> DataError:
+    """That a folder holds no pictures; names the folders below that do."""
+    below = folders_below(folder)
+    fix = f"put some there ({', '.join(ENDINGS[:4])}…)"
+    fix = f"name one of the folders in it ({', '.join(below[:5])})" if below else fix
+    return DataError(f"{folder} holds no pictures", "", fix)
+
+
+def folders_below(folder: Path) -> list[str]:
+    """Names, with a slash at the end, of the folders in it that hold pictures."""
+    below = [path for path in list_folder(folder) if path.is_dir()]
+    below = [path for path in below if path.name[0] not in ".@" and path.name not in _NOT_OURS]
+    return [f"{path.name}/" for path in below if _holds_pictures(path)]
+
+
+def _holds_pictures(folder: Path) -> bool:
+    try:
+        entries = islice(folder.iterdir(), _ENTRIES_LOOKED_AT)
+        return any(is_picture_name(path) for path in entries)
+    except OSError:  # a folder that may not be entered holds nothing for us
+        return False
+
+
+def _shortened(path: Path) -> str:
+    """A path that can be shown: no disk has one of more than some thousand letters."""
+    text = str(path)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def masks_among(paths: Iterable[Path]) -> dict[str, Path]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..data.dataset import load_dataset
+from ..events import Listener, notice_of
 from ..port.prompt import read_prompt
 from ..port.session import EncoderFacts, Host
 from .config import TrainConfig
@@ -39,10 +40,15 @@ class TrainingPrompt:
     """(least, greatest) value of its mask, of 0 to 255; None where it has none."""
 
 
-def training_prompts(config: TrainConfig, host: Host) -> Iterator[TrainingPrompt]:
-    """One prompt for each picture, as at the first steps. Raises what `make_plan` raises."""
+def training_prompts(
+    config: TrainConfig, host: Host, tell: Listener = lambda event: None
+) -> Iterator[TrainingPrompt]:
+    """One prompt for each picture, as at the first steps; `tell` gets a notice for whatever is left
+    out. Raises what `make_plan` raises."""
     facts = host.describe()
     dataset = load_dataset(config.data, config.name, facts.resolution)
+    for notice in (*dataset.notices, *(notice_of(each.error) for each in dataset.skipped)):
+        tell(notice)
     count = config.embedding.num_vectors_per_token
     if config.embedding.weights:
         count = len(next(iter(rows_from_file(config.embedding, facts).values())))
