@@ -21,6 +21,8 @@ from ..ti_core.train.events import (
     StepDone,
 )
 from ..ti_core.train.progress import OUTCOMES, after, duration_text, step_text
+from ..ti_core.train.run_folder import RunFolder
+from ..ti_core.train.state import list_states
 from .node import plain_text
 from .runs import RunningTraining
 
@@ -101,13 +103,10 @@ class Bridge:
     def _end(self, event: Finished | Failed) -> None:
         if isinstance(event, Finished):
             self.finished = event
-        if isinstance(event, Failed):
+        if self.going.control.interrupted:
+            self.say(_interrupted(event))
+        elif isinstance(event, Failed):
             self.say(f"failed at step {event.step}; what was learned is in {event.run_folder}")
-        elif self.going.control.interrupted:
-            self.say(
-                f"interrupted at step {event.step}; everything is kept in {event.run_folder}. "
-                'To go on, set Resume to "latest"'
-            )
         else:
             self.say(self.told())
 
@@ -123,3 +122,14 @@ class Bridge:
             more = "…" if len(numbers) > _NUMBERS_SHOWN else ""
             lines.append(f"norm of {key}: {shown}{more}")
         return "\n".join([*lines, *self.lines])
+
+
+def _interrupted(event: Finished | Failed) -> str:
+    """How to go on. Where a layer has raised the interrupt, the run ends as one that fails, and
+    has no state if that was before its first step."""
+    if not list_states(RunFolder(event.run_folder).state):
+        return "interrupted before the first step; nothing was learned yet"
+    return (
+        f"interrupted at step {event.step}; everything is kept in {event.run_folder}. "
+        'To go on, set Resume to "latest"'
+    )

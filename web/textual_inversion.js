@@ -2,7 +2,6 @@
 // the buttons post to /ti/runs, as any program can.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
-import { ComfyWidgets } from "../../scripts/widgets.js";
 
 const PREFIX = "TI_";
 const TRAIN = "TI_TrainEmbedding";
@@ -35,7 +34,7 @@ function addButtons(node) {
 function showText(node, text) {
   let widget = node.widgets?.find((each) => each.name === "ti_text");
   if (!widget) {
-    widget = ComfyWidgets.STRING(node, "ti_text", ["STRING", { multiline: true }], app).widget;
+    widget = app.widgets.STRING(node, "ti_text", ["STRING", { multiline: true }], app).widget;
     widget.serialize = false;
     widget.options.serialize = false;
     widget.inputEl?.setAttribute("readonly", "true");

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ...ti_core.hosts.common.autograd import Inside
+from .interrupt import interrupt_kept
 
 _BLOCKS = frozenset({"BasicTransformerBlock", "ResBlock", "CLIPLayer"})
 """Classes that are computed anew for the backward pass where weights are temporary."""
@@ -87,7 +88,7 @@ def _checkpoint_block(block: nn.Module, inside: Inside) -> Callable[[], None]:
 
     def forward(x: Tensor, *args: object, **options: object) -> object:
         def run(x: Tensor, *args: object) -> object:
-            with inside(block):
+            with interrupt_kept(), inside(block):
                 return compute(x.clone(), *args, **options)  # a text encoder's adds in place
 
         return checkpoint(run, x, *args, use_reentrant=False, preserve_rng_state=False)

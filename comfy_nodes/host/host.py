@@ -79,8 +79,7 @@ class ComfyHost(BaseHost):
 
     def _open(self, precision: Precision, stack: ExitStack) -> ComfySession:
         stack.enter_context(in_training())
-        parts = (self._model, self._clip, self._vae, self._encoders)
-        return ComfySession(*parts, self._facts, precision)
+        return ComfySession(self._model, self._clip, self._vae, self._facts, precision)
 
     @cached_property
     def _facts(self) -> ModelFacts:

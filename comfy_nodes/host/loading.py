@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TypeVar
 
 import comfy.model_management as manager
 import torch
 from comfy.model_patcher import ModelPatcher
-from comfy.sd import CLIP
 from torch import nn
 
 from ...ti_core.hosts.common.autograd import renew_inference_tensors
+from .dynamic import at_rest
 
-Part = TypeVar("Part", ModelPatcher, CLIP)
 _STEP_TO_SAMPLING = 4
 """A step with its backward pass takes about so many times the memory of one sampling step."""
-
-
-def without_dynamic(thing: Part) -> Part:
-    """MODEL or CLIP whose weights stay where they are.
-
-    Newer ComfyUI keeps weights in buffers that are used again and again; what autograd has saved
-    of them would be overwritten without notice.
-    """
-    can_choose = "disable_dynamic" in inspect.signature(thing.clone).parameters
-    return thing.clone(disable_dynamic=True) if can_choose else thing
 
 
 def computing_in(model: ModelPatcher, dtype: torch.dtype) -> ModelPatcher:
@@ -47,11 +34,19 @@ class Loading:
         """`given`: patchers of the graph; they or clones of them may be loaded until `close`."""
         self._given = [patcher for patcher in given if patcher is not None]
         self._before = manager.loaded_models()
+        self._copies: list[ModelPatcher] = []
         self._frozen: dict[tuple[nn.Module, str], None] = {}
         self._ready: list[ModelPatcher] = []
         self._room = 0.0
         for patcher in self._given:
             self._freeze(patcher.model)
+
+    def at_rest(self, patcher: ModelPatcher) -> ModelPatcher:
+        """The patcher itself, or one whose weights stay, which is unloaded in the end."""
+        still = at_rest(patcher)
+        if still is not patcher:
+            self._copies.append(still)
+        return still
 
     def ready(self, *patchers: ModelPatcher, sampling_bytes: float = 0) -> None:
         """Load these beside what is loaded already, with room for a step.
@@ -89,6 +84,8 @@ class Loading:
             stack.callback(self._thaw)
             for patcher in self._given:
                 stack.callback(self._put_back, patcher)
+            for patcher in self._copies:
+                stack.callback(_unload, patcher)
 
     def _put_back(self, given: ModelPatcher) -> None:
         """The weights patched and cast as they were before, if they are loaded at all.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import comfy.model_management as manager
 import comfy.sample
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from ...ti_core.families import LatentFormat
 from ...ti_core.port.session import Conditioning, PreviewRequest
+from .interrupt import heed_interrupt, interrupt_kept
 
 KSAMPLERS = {
     "Euler": ("euler", "normal"),
@@ -55,15 +55,10 @@ def run_ksampler(
             positive,
             negative,
             latent,
-            callback=_heed_interrupt,
+            callback=heed_interrupt,
             disable_pbar=True,
             seed=seed,
         )
-
-
-def _heed_interrupt(*_step: object) -> None:
-    """ComfyUI's samplers leave it to whoever listens to their steps."""
-    manager.throw_exception_if_processing_interrupted()
 
 
 def _as_socket(
@@ -81,16 +76,6 @@ def own_random_state(device: torch.device) -> Iterator[None]:
     """Whatever is drawn or seeded inside does not show outside."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         yield
-
-
-@contextmanager
-def interrupt_kept() -> Iterator[None]:
-    """ComfyUI forgets an interrupt when it raises it, but a failed preview ends no training."""
-    try:
-        yield
-    except manager.InterruptProcessingException:
-        manager.interrupt_current_processing(True)
-        raise
 
 
 def saved_image(pixels: Tensor) -> Image.Image:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Literal
 
@@ -29,10 +29,12 @@ from ...ti_core.port.session import (
     Vectors,
 )
 from .autograd import attention_with_backward, learnable
+from .dynamic import clip_over
+from .interrupt import interrupt_kept
 from .latents import encode
-from .loading import Loading, computing_in, without_dynamic
+from .loading import Loading, computing_in
 from .preview import KSAMPLERS, run_ksampler, saved_image
-from .text import Encoder
+from .text import encoders_of
 
 
 class ComfySession(BaseSession):
@@ -50,16 +52,20 @@ class ComfySession(BaseSession):
         model: ModelPatcher,
         clip: CLIP,
         vae: VAE | None,
-        encoders: Sequence[Encoder],
         facts: ModelFacts,
         precision: Precision,
     ) -> None:
-        super().__init__(facts, encoders, model.load_device)
+        self._loading = Loading(model, clip.patcher, None if vae is None else vae.patcher)
+        self._clip = clip_over(clip, self._loading.at_rest(clip.patcher))
+        super().__init__(facts, encoders_of(self._clip), model.load_device)
         self._dtype = HALF_DTYPES.get(precision, torch.float32)
-        self._model = computing_in(without_dynamic(model), self._dtype)
-        self._clip, self._vae = without_dynamic(clip), vae
-        vae_patcher = None if vae is None else vae.patcher
-        self._loading = Loading(model, clip.patcher, vae_patcher)
+        self._model = computing_in(self._loading.at_rest(model), self._dtype)
+        self._vae = vae
+
+    @contextmanager
+    def _using(self, part: Part) -> Iterator[None]:
+        with interrupt_kept(), super()._using(part):
+            yield
 
     @contextmanager
     def _computing(self, part: Part) -> Iterator[None]:

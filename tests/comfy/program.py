@@ -18,6 +18,8 @@ import torch
 from torch import nn
 
 STAND_IN = Path(__file__).parent / "stand_in"
+NEWER = os.environ.get("COMFYUI_STAND_IN", "0.3.64") == "0.33"
+"""Which ComfyUI the stand-in stands in for; see stand_in/comfy/profile.py."""
 Kind = Literal["sd1", "sd1-full", "sd1-inpaint", "sd2", "sd2-v", "sdxl", "sdxl-v"]
 
 
@@ -47,6 +49,24 @@ def start() -> None:
     if is_real():
         importlib.import_module("comfy.options")
         importlib.import_module("comfy.cli_args").args.cpu = True
+
+
+def knows_dynamic_vram() -> bool:
+    """Whether it can have models whose weights move: since 2026, and in the newer stand-in."""
+    start()
+    kind = importlib.import_module("comfy.model_patcher").ModelPatcher
+    return (is_real() and hasattr(kind, "is_dynamic")) or NEWER
+
+
+def moving(loaded: Loaded) -> Loaded:
+    """The same values, as DynamicVRAM would have made them: the newer stand-in does so itself; in
+    the real program, on a processor, nothing moves, but every question is answered so."""
+    if is_real():
+        real = importlib.import_module("comfy.model_patcher").ModelPatcher
+        told = type("Moving", (real,), {"is_dynamic": lambda self: True})
+        for patcher in (loaded.model, loaded.clip.patcher):
+            patcher.__class__ = told
+    return loaded
 
 
 def load(kind: Kind, folder: Path, inference: bool = True, seed: int = 0) -> Loaded:

@@ -19,7 +19,7 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture
 def bomb(subject: Subject) -> Iterator[Bomb]:
     """Makes calls of the model fail."""
-    found = Bomb(subject.modules())
+    found = Bomb((subject.computes or subject.modules)())
     yield found
     found.remove()
 

@@ -24,6 +24,8 @@ class Subject:
     host: Host
     modules: Callable[[], Sequence[nn.Module]]
     """The networks that must be given back as they were found."""
+    computes: Callable[[], Sequence[nn.Module]] | None = None
+    """Those that a session computes with, where they are others."""
     skips_layers: bool = True
     """Whether its text encoders have layers that clip skip can leave out."""
     no_emphasis: tuple[str, ...] = ()
@@ -77,9 +79,12 @@ def comfyui(kind: Any, lora: bool = False) -> Callable[[Path], Subject]:
         lent = use(with_lora(loaded) if lora else loaded)
         ComfyHost = pack_module("comfy_nodes.host.host").ComfyHost  # noqa: N806
         host = ComfyHost(lent.model, lent.clip, lent.vae, embeddings_dir=folder)
+        at_rest = pack_module("comfy_nodes.host.dynamic").at_rest
+        moving = (lent.model, lent.clip.patcher, lent.vae.patcher)
         return Subject(
             host,
             lent.networks,
+            lambda: [at_rest(patcher).model for patcher in moving[:2]] + [moving[2].model],
             no_emphasis=("[", "BREAK"),
             keeps_objects=not lora,
             copes_with_full_memory=True,

@@ -133,27 +133,31 @@ def test_the_same_graph_again_trains_nothing(comfy: ComfyUI) -> None:
 
 
 def test_interrupt_keeps_the_state_and_the_run_goes_on_to_the_same_vectors(comfy: ComfyUI) -> None:
-    assert comfy.run(training(steps=12, name="whole")).status == "success"
+    assert comfy.run(training(steps=30, name="whole")).status == "success"
+    pressed: list[Any] = []
 
     def interrupt(message: dict[str, Any]) -> None:
-        if message["type"] == "progress" and message["data"]["value"] == 4:
-            comfy.post("/interrupt", {})
+        if message["type"] == "progress" and message["data"]["value"] >= 4 and not pressed:
+            pressed.append(comfy.post("/interrupt", {}))
 
-    outcome = comfy.run(training(steps=12, name="part"), interrupt)
+    outcome = comfy.run(training(steps=30, name="part"), interrupt)
     assert outcome.status == "interrupted"
-    assert any("is kept in output" in text for _, text in outcome.texts)
+    assert any(
+        "is kept in output" in text and 'set Resume to "latest"' in text
+        for _, text in outcome.texts
+    )
     (folder,) = (comfy.folder / "output" / "textual_inversion").glob("*/part")
     assert list((folder / "state").glob("*.safetensors"))
-    assert comfy.run(training(steps=12, name="part", resume="latest")).status == "success"
+    assert comfy.run(training(steps=30, name="part", resume="latest")).status == "success"
     whole, part = (read_embedding(comfy.embeddings / f"{n}.safetensors") for n in ("whole", "part"))
     assert torch.equal(whole.vectors["emb_params"], part.vectors["emb_params"])
 
 
 def test_finish_now_keeps_the_embedding_and_the_graph_goes_on(comfy: ComfyUI) -> None:
-    answers = []
+    answers: list[Any] = []
 
     def finish(message: dict[str, Any]) -> None:
-        if message["type"] == "progress" and message["data"]["value"] == 3:
+        if message["type"] == "progress" and message["data"]["value"] >= 3 and not answers:
             answers.append(comfy.get("/ti/runs"))
             answers.append(comfy.post("/api/ti/runs", {"action": "preview", "node": "5"}))
             answers.append(comfy.post("/ti/runs", {"action": "finish", "node": "5"}))
@@ -162,7 +166,7 @@ def test_finish_now_keeps_the_embedding_and_the_graph_goes_on(comfy: ComfyUI) ->
     assert outcome.status == "success"
     assert answers[0]["runs"][0]["steps"] == 500
     assert answers[1][0] == answers[2][0] == 200
-    assert 3 <= read_embedding(comfy.embeddings / "short.safetensors").step < 50
+    assert 3 <= read_embedding(comfy.embeddings / "short.safetensors").step < 450
     assert outcome.previews >= 1
     assert comfy.post("/ti/runs", {"action": "finish"})[0] == 404
     assert comfy.post("/ti/runs", {"action": "explode"})[0] == 400
@@ -215,12 +219,38 @@ def test_a_bad_input_is_explained_and_the_server_lives(
         outcome = comfy.run(graph)
         assert outcome.status == "error"
         message = str(outcome.error["exception_message"])
-        assert str(comfy.folder) not in message
+        assert str(comfy.folder) not in message + outcome.error["exception_type"]
     else:
         message = str(answer)
     assert told in message
     assert comfy.alive()
     comfy.get("/history")  # strict JSON: no NaN came through
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("a * 0.5 +", "^"),
+        ("a*1e400", "1e400"),
+        ("a + 'cat'", "MODEL"),
+        ("zebra", "zebra"),
+        ("(" * 3000 + "a", "a"),
+    ],
+)
+def test_an_expression_that_cannot_be_read_ends_its_run_only(
+    comfy: ComfyUI, expression: str, told: str
+) -> None:
+    """ComfyUI formats what a node raises in its worker thread, which would end if that raised."""
+    made = training(name="merged-from")["2"]
+    merge = node("TI_MergeEmbeddings", a=("2", 0), expression=expression, name="merged")
+    show, alone = (node("TI_InspectEmbedding", embedding=(n, 0), nearest=0) for n in "32")
+    outcome = comfy.run({**loaded("sd1"), "2": made, "3": merge, "4": show})
+    assert outcome.status == "error"
+    assert told in outcome.error["exception_message"]
+    again = comfy.run(
+        {**loaded("sd1"), "2": made, "4": show | {"inputs": {"embedding": ["2", 0], "nearest": 0}}}
+    )
+    assert again.status == "success"
 
 
 def test_nan_that_comfyui_lets_through_never_comes_into_its_history(comfy: ComfyUI) -> None:

@@ -2,9 +2,13 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+from torch import nn
 
 from .model_base import BaseModel
 from .model_sampling import ModelSamplingDiscrete
+
+SharedByClones = tuple[nn.Module, tuple[object, ...]]
+"""A network, and what undoes the patches on it."""
 
 class ModelPatcher:
     """What goes along a MODEL cable; CLIP and VAE have one each, too."""
@@ -14,7 +18,19 @@ class ModelPatcher:
     load_device: torch.device
     offload_device: torch.device
 
-    def clone(self, disable_dynamic: bool = ...) -> ModelPatcher: ...
+    parent: ModelPatcher | None
+
+    def clone(
+        self, disable_dynamic: bool = ..., model_override: SharedByClones | None = ...
+    ) -> ModelPatcher:
+        """The arguments are newer than 0.3.64."""
+
+    def is_dynamic(self) -> bool:
+        """Newer than 0.3.64."""
+
+    def get_clone_model_override(self) -> SharedByClones:
+        """Newer than 0.3.64."""
+
     def is_clone(self, other: object) -> bool: ...
     def get_model_object(self, name: Literal["model_sampling"]) -> ModelSamplingDiscrete: ...
     def set_model_compute_dtype(self, dtype: torch.dtype) -> None: ...

@@ -3,17 +3,18 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from .model_patcher import ModelPatcher
-from .sd1_clip import SD1ClipModel, SD1Tokenizer
+from .sd1_clip import SD1Tokenizer
 
 class CLIP:
     """What goes along a CLIP cable."""
 
-    cond_stage_model: SD1ClipModel
+    cond_stage_model: nn.Module
+    """Children `clip_l`, `clip_g` or `clip_h`, each an SDClipModel."""
     tokenizer: SD1Tokenizer
     patcher: ModelPatcher
     layer_idx: int | None
 
-    def clone(self, disable_dynamic: bool = ...) -> CLIP: ...
+    def clone(self) -> CLIP: ...
     def tokenize(self, text: str) -> Mapping[str, object]: ...
     def encode_from_tokens_scheduled(
         self, tokens: Mapping[str, object]

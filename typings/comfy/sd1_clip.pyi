@@ -46,9 +46,6 @@ class SD1Tokenizer:
     tokenize_with_weights: Callable[..., Mapping[str, object]]
     """Short name of a text encoder ("l", "g", "h") → its chunks."""
 
-class SD1ClipModel(nn.Module):
-    """Of a CLIP: children `clip_l`, `clip_g` or `clip_h`, each an SDClipModel."""
-
 def token_weights(string: str, current_weight: float) -> list[tuple[str, float]]: ...
 def escape_important(text: str) -> str: ...
 def unescape_important(text: str) -> str: ...

@@ -247,20 +247,3 @@ def test_newer_programs_are_told_that_this_is_training(
     monkeypatch.delattr(manager(), "in_training")
     with host.session():
         assert not hasattr(manager(), "in_training")
-
-
-def test_weights_in_buffers_that_move_are_asked_to_stay(
-    load: Any, host_of: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded, asked = load("sd1"), []
-    for kind in (type(loaded.model), type(loaded.clip)):
-        real = kind.clone
-
-        def clone(self: Any, disable_dynamic: bool = False, real: Any = real) -> Any:
-            asked.append((type(self).__name__, disable_dynamic))
-            return real(self)
-
-        monkeypatch.setattr(kind, "clone", clone)
-    gradients(host_of(loaded))
-    assert ("ModelPatcher", True) in asked
-    assert ("CLIP", True) in asked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -165,6 +166,30 @@ def test_an_interrupt_in_a_preview_is_not_forgotten(load: Any, host_of: Any) -> 
             manager().throw_exception_if_processing_interrupted()
         manager().throw_exception_if_processing_interrupted()
         assert len(session.preview(REQUEST, {})) == 1
+
+
+@pytest.mark.parametrize("where", ["text", "unet", "backward"])
+def test_an_interrupt_in_a_layer_is_not_forgotten(
+    load: Any, host_of: Any, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Since 0.28 each of ComfyUI's layers heeds it, those computed anew for backward included."""
+    if not hasattr(manager(), "in_training"):
+        pytest.skip("no layer of this ComfyUI heeds it")
+    host = host_of(load("sd1"))
+    with host.session("bf16") as session:
+        rows = some_rows(host)
+        conditioning = session.encode_prompts([f"a {NAME}"], {NAME: rows})
+        found = loss(session, rows)
+        use: dict[str, Callable[[], Any]] = {
+            "text": lambda: session.encode_prompts(["a cat"], {}),
+            "unet": lambda: session.predict(noise(1, 4, 8, 8), torch.tensor([5]), conditioning),
+            "backward": found.backward,
+        }
+        manager().interrupt_current_processing(True)
+        with pytest.raises(manager().InterruptProcessingException):
+            use[where]()
+        with pytest.raises(manager().InterruptProcessingException):
+            manager().throw_exception_if_processing_interrupted()
 
 
 @pytest.mark.parametrize("change", [{"sampler": "x"}, {"width": 60}, {"steps": 0}, {"height": 0}])

@@ -29,8 +29,8 @@ bars: list[tuple[int, int, bool]] = []
 """(value, total, with a picture) of every advance of a bar."""
 
 
-class InterruptError(Exception):
-    """ComfyUI's exception of that name."""
+class InterruptError(BaseException if model_program.NEWER else Exception):  # type: ignore[misc]
+    """ComfyUI's exception of that name; newer ones pass by `except Exception`."""
 
 
 class Flag:

@@ -112,6 +112,45 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_vectors(
     assert same(whole, trained(pictures, resume="latest").args[0])
 
 
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [
+        (1, "interrupted before the first step; nothing was learned"),
+        (4, "interrupted at step 3; everything is kept in output/textual_inversion"),
+    ],
+)
+def test_an_interrupt_inside_a_layer_says_how_to_go_on(
+    pictures: str, monkeypatch: pytest.MonkeyPatch, at: int, told: str
+) -> None:
+    """Since 0.28 every layer raises it, and forgets; the host presses the button anew."""
+    how = settings(6, sample_every_n_steps=0)
+    whole = trained(pictures, how=how).args[0]
+    with monkeypatch.context() as patch:
+        interrupt_predict(at, patch)
+        with pytest.raises(program.InterruptError):
+            trained(pictures, created("part"), how=how)
+    program.Flag.pressed = False
+    assert program.shown[-1].startswith(told)
+    if at > 1:
+        assert 'set Resume to "latest"' in program.shown[-1]
+        assert same(whole, trained(pictures, created("part"), how=how, resume="latest").args[0])
+
+
+def interrupt_predict(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ti_core.hosts.fake import FakeSession
+
+    predict, calls = FakeSession.predict, []
+
+    def interrupted(self: Any, *inputs: Any, **more: Any) -> Any:
+        calls.append(at)
+        if len(calls) == at:
+            program.Flag.pressed = True
+            raise program.InterruptError
+        return predict(self, *inputs, **more)
+
+    monkeypatch.setattr(FakeSession, "predict", interrupted)
+
+
 def test_interrupt_during_a_pause_ends_the_run(
     pictures: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,12 +7,18 @@ from typing import Any
 
 import torch
 
+from comfy.profile import NEWER
+
 OOM_EXCEPTION = torch.cuda.OutOfMemoryError
 interrupted = False
 current_loaded_models: list[LoadedModel] = []
 
 
-class InterruptProcessingException(Exception):  # noqa: N818
+if NEWER:
+    in_training = False
+
+
+class InterruptProcessingException(BaseException if NEWER else Exception):  # type: ignore[misc]
     """The user pressed Interrupt."""
 
 

@@ -33,7 +33,9 @@ class ModelPatcher:
 
     def clone(self) -> ModelPatcher:
         """Another patcher of the same model."""
-        twin = ModelPatcher(self.model, self)
+        return self._twin(type(self)(self.model, self))
+
+    def _twin(self, twin: ModelPatcher) -> ModelPatcher:
         twin.patches = {key: list(value) for key, value in self.patches.items()}
         twin.object_patches = dict(self.object_patches)
         twin.model_options = copy.deepcopy(self.model_options)
@@ -112,3 +114,57 @@ class ModelPatcher:
             module._parameters[name] = nn.Parameter(weight, requires_grad=False)
         self.backup.clear()
         self.model.current_weight_patches_uuid = None
+
+
+class NewerModelPatcher(ModelPatcher):
+    """Since DynamicVRAM came."""
+
+    def is_dynamic(self) -> bool:
+        """Whether weights move."""
+        return False
+
+    def get_clone_model_override(self) -> tuple[Any, tuple[Any, ...]]:
+        """The model, and what undoes the patches."""
+        return self.model, (self.backup, self.object_backup)
+
+    def clone(self, disable_dynamic: bool = False, model_override: Any = None) -> ModelPatcher:
+        """Another patcher of the same model."""
+        return self._twin(type(self)(self.model, self))
+
+
+class ModelPatcherDynamic(NewerModelPatcher):
+    """Weights and their patches are brought to the layers at each call."""
+
+    def __init__(self, model: Any, parent: Any = None, again: Any = None) -> None:
+        super().__init__(model, parent)
+        self.cached_patcher_init = again
+        """What loads the model a second time: (function, inputs)."""
+
+    def is_dynamic(self) -> bool:
+        """Whether weights move."""
+        return True
+
+    def clone(self, disable_dynamic: bool = False, model_override: Any = None) -> ModelPatcher:
+        """Another patcher, of another model if weights shall not move."""
+        if not disable_dynamic:
+            return self._twin(ModelPatcherDynamic(self.model, self, self.cached_patcher_init))
+        if model_override is None:
+            if self.cached_patcher_init is None:
+                raise RuntimeError("cached_patcher_init is not initialized.")
+            read, inputs = self.cached_patcher_init
+            model_override = read(*inputs, disable_dynamic=True).get_clone_model_override()
+        still = NewerModelPatcher(model_override[0])
+        still.backup, still.object_backup = model_override[1]
+        still.parent = self
+        return self._twin(still)
+
+    def load(self) -> None:
+        """Nothing is loaded before it is needed."""
+        self.detach()
+        for name, value in self.object_patches.items():
+            self.object_backup[name] = getattr(self.model, name)
+            setattr(self.model, name, value)
+        for path, module in self.model.named_modules():
+            if hasattr(module, "comfy_cast_weights"):
+                module.moves = self.patches.get(f"{path}.weight", [])
+        self.model.current_weight_patches_uuid = self.patches_uuid

@@ -8,9 +8,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from comfy.model_management import throw_exception_if_processing_interrupted
+from comfy.profile import NEWER
+
+_BUFFER = torch.zeros(0)
+"""What weights that move are brought into, each over the one before it."""
+
+
+def _brought(weight: Tensor, x: Tensor, patches: list[Any]) -> Tensor:
+    """The weight with its patches, in the type of the input, in the buffer. Autograd does not
+    notice when the next one overwrites it."""
+    global _BUFFER
+    if _BUFFER.numel() < weight.numel():
+        _BUFFER = torch.zeros(4 * weight.numel())
+    value = weight.detach().to(torch.float32, copy=True)
+    for strength, difference in patches:
+        value += strength * difference
+    place = _BUFFER.data[: weight.numel()].view(weight.shape)
+    place.data.copy_(value.to(weight.dtype))  # as it is stored
+    return place.to(x.dtype)
+
 
 class CastWeights:
     """Mixed into layers; the flags are ComfyUI's."""
+
+    moves: list[Any] | None = None
+    """Patches of a weight that is brought at each call (DynamicVRAM); None where it stays."""
 
     comfy_cast_weights = False
     weight_function: list[Any] = []  # noqa: RUF012
@@ -21,7 +44,11 @@ class CastWeights:
 
     def cast(self: Any, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Weight and bias like the input."""
+        if NEWER:
+            throw_exception_if_processing_interrupted()
         bias = getattr(self, "bias", None)
+        if self.moves is not None:
+            return _brought(self.weight, x, self.moves), None if bias is None else bias.to(x.dtype)
         if not self.comfy_cast_weights:
             return self.weight, bias
         return self.weight.to(x.dtype), None if bias is None else bias.to(x.dtype)

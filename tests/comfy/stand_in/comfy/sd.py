@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 import comfy.model_management as manager
 from comfy.model_base import SDXL, BaseModel, config
-from comfy.model_patcher import ModelPatcher
+from comfy.model_patcher import ModelPatcher, ModelPatcherDynamic, NewerModelPatcher
+from comfy.profile import NEWER
 from comfy.sd1_clip import END, SDClipModel, SDTokenizer
 
 _ENCODERS = {"sd1": {"l": 12}, "sd2": {"h": 16}, "sdxl": {"l": 12, "g": 20}}
@@ -138,7 +139,9 @@ class VAE:
         return torch.cat([self.first_stage_model.encode(half) for half in halves], dim=dim)
 
 
-def load_random(kind: str, seed: int = 0) -> tuple[ModelPatcher, CLIP, VAE]:
+def load_random(
+    kind: str, seed: int = 0, disable_dynamic: bool = False
+) -> tuple[ModelPatcher, CLIP, VAE]:
     """A model of "sd1", "sd1-inpaint", "sd2", "sd2-v", "sdxl" or "sdxl-v", in the caller's mode."""
     family, _, special = kind.partition("-")
     widths = list(_ENCODERS[family].values())
@@ -150,7 +153,26 @@ def load_random(kind: str, seed: int = 0) -> tuple[ModelPatcher, CLIP, VAE]:
     base = kind_of_base(about, channels, v=is_v, zsnr=is_v and family == "sdxl")
     clip, vae = CLIP(family), VAE()
     _fill([base, clip.cond_stage_model, vae.first_stage_model], seed)
-    return ModelPatcher(base), clip, vae
+    model = ModelPatcher(base)
+    if NEWER:
+        model, clip.patcher, vae.patcher = _newer(kind, seed, disable_dynamic, model, clip, vae)
+    return model, clip, vae
+
+
+def _newer(kind: str, seed: int, rest: bool, model: Any, clip: CLIP, vae: VAE) -> list[Any]:
+    """The patchers that a newer ComfyUI makes."""
+
+    def again(number: int, disable_dynamic: bool) -> Any:
+        model, clip, vae = load_random(kind, seed, disable_dynamic)
+        return (model, clip.patcher, vae.patcher)[number]
+
+    networks = [patcher.model for patcher in (model, clip.patcher, vae.patcher)]
+    if rest:
+        return [NewerModelPatcher(network) for network in networks]
+    return [
+        ModelPatcherDynamic(network, again=(again, (number,)))
+        for number, network in enumerate(networks)
+    ]
 
 
 def _fill(networks: list[nn.Module], seed: int) -> None:
