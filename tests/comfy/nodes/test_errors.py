@@ -6,6 +6,7 @@ import copy
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def kinds(of: type[TIError] = TIError) -> Iterator[type[TIError]]:
         yield from kinds(kind)
 
 
-@pytest.mark.parametrize("kind", sorted(set(kinds()), key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(set(kinds()), key=str))
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_every_error_survives_the_words_of_a_node(
     kind: type[TIError], count: int, comfy: dict[str, Path]
@@ -33,7 +34,7 @@ def test_every_error_survives_the_words_of_a_node(
     def work(cls: object) -> None:
         raise kind(*parts)
 
-    node = type("Failing", (program.nodes("node").Node,), {"work": classmethod(work)})
+    node: Any = type("Failing", (program.nodes("node").Node,), {"work": classmethod(work)})
     with pytest.raises(kind) as caught:
         node.execute()
     raised = caught.value
