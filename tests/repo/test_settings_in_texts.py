@@ -21,7 +21,17 @@ from ..errors import ROOT
 KINDS = (TrainConfig, PreprocessConfig, ModelConfig, CollectionConfig, ConvertConfig)
 KNOWN = {path[-1] for kind in KINDS for path, _ in leaves(kind)}
 FLAG = re.compile(r"(?<![\w-])--[a-z]\w+")
-OF_OTHERS = ("--fp32", "--listen", "--token", "--gradio", "--cors", "--api", "--server", "--enable")
+OF_OTHERS = (
+    "--fp32",
+    "--listen",
+    "--token",
+    "--gradio",
+    "--cors",
+    "--api",
+    "--server",
+    "--enable",
+    "--disable",
+)
 """Options of ComfyUI and A1111, and of `ti ui`, which a page can only name."""
 FILES = [
     path
