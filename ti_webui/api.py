@@ -1,6 +1,6 @@
 """`/ti/v1/…`: the panel's jobs for programs, with job ids and real status codes.
 
-    GET  /ti/v1/schema                  every setting, its range and help text; facts of the model
+    GET  /ti/v1/schema                  settings with range and help, presets, facts of the model
     POST /ti/v1/jobs                    begin a training → 202 and its id
     POST /ti/v1/embeddings              make an embedding from words → 201
     GET  /ti/v1/jobs                    running and remembered jobs, newest first
@@ -51,6 +51,7 @@ from ti_core.errors import (
     setting,
 )
 from ti_core.train.config import EmbeddingConfig, TrainConfig
+from ti_core.train.presets import PRESETS, preset_settings
 from ti_core.web import read_object
 
 from .creation import start_creation
@@ -224,6 +225,14 @@ class _Api:
         return {
             "version": __version__,
             "train": [_setting_schema(path, item) for path, item in _open_settings()],
+            "presets": [
+                {
+                    "name": name,
+                    "about": preset.about,
+                    "settings": self._preset({"preset": name}, {}),
+                }
+                for name, preset in PRESETS.items()
+            ],
             "model": _model(self.studio),
         }
 
@@ -232,9 +241,13 @@ class _Api:
         return [_stands(job) for job in self.studio.jobs.list()]
 
     def start(self, body: options.SettingValues) -> object:
-        """{"settings": {name: value}} begins anew, {"resume": name, "settings": …} goes on."""
-        _only(body, ("settings", "resume"))
-        settings = {**settings_of_page(self.studio), **_settings(body.get("settings", {}))}
+        """{"settings": {name: value}} begins anew, with "preset": name on top of its settings;
+        {"resume": name, "settings": …} goes on."""
+        _only(body, ("settings", "preset", "resume"))
+        if body.get("preset") and body.get("resume"):
+            raise ConfigError('"preset" and "resume" are both given', "", "choose one")
+        given = _settings(body.get("settings", {}))
+        settings = {**settings_of_page(self.studio), **self._preset(body, given), **given}
         if body.get("resume"):
             name = str(body["resume"])
             found = find_resumable(self.studio, name, str(settings["logging_dir"]))
@@ -242,6 +255,16 @@ class _Api:
         else:
             order = new_request(self.studio, options.make_config(TrainConfig, settings))
         return _stands(start_training(self.studio, order))
+
+    def _preset(
+        self, body: options.SettingValues, given: options.SettingValues
+    ) -> options.SettingValues:
+        name, folder = body.get("preset"), given.get("train_data_dir")
+        if name is None:
+            return {}
+        places, facts = self.studio.places(), self.studio.facts()
+        there = str(places.folder(folder, "train_data_dir")) if isinstance(folder, str) else ""
+        return preset_settings(str(name), facts.family if facts else None, there)
 
     def create(self, body: options.SettingValues) -> object:
         """EmbeddingConfig's settings, and "overwrite"."""
@@ -338,7 +361,9 @@ _SIMPLE = {int: "integer", float: "number", str: "string", bool: "boolean"}
 def _job_schema() -> dict[str, object]:
     """JSON schema of what begins a training."""
     settings = {path[-1]: _value_schema(path, item) for path, item in _open_settings()}
-    return _object({"settings": _object(settings), "resume": {"type": "string"}})
+    preset = {"type": "string", "enum": list(PRESETS)}
+    resume = {"type": "string"}
+    return _object({"settings": _object(settings), "preset": preset, "resume": resume})
 
 
 def _embedding_schema() -> dict[str, object]:

@@ -226,3 +226,28 @@ def test_taken_name_is_refused_unless_overwrite_is_said(ti: Ti, pictures: Path) 
     code, _, err = ti("train", *options(pictures))
     assert (code, "exists already" in err) == (2, True)
     assert ti("train", *options(pictures), "--overwrite")[0] == 0
+
+
+def test_a_preset_gives_what_is_not_typed(ti: Ti, pictures: Path) -> None:
+    for number in range(3):
+        (pictures / f"{number}.txt").write_text("a cat")
+    assert ti("train", *options(pictures), "--preset", "style")[0] == 0
+    path = next(Path("textual_inversion").glob("*/my-cat/settings.json"))
+    made = json.loads(path.read_text())["train"]
+    assert made["embedding"]["num_vectors_per_token"] == 6
+    assert made["optimizer"]["max_train_steps"] == 4, "what is typed counts"
+    assert made["data"]["prompt_template"] == "style_filewords", "there are captions"
+    typed = options(pictures, token_string="other")
+    assert ti("train", *typed, "--config_file", path, "--preset", "face")[0] == 0
+    path = next(Path("textual_inversion").glob("*/other/settings.json"))
+    assert json.loads(path.read_text())["train"]["embedding"]["num_vectors_per_token"] == 4
+
+
+def test_a_preset_is_one_of_a_list_and_not_for_a_run_that_goes_on(ti: Ti, pictures: Path) -> None:
+    code, _, err = ti("train", *options(pictures), "--preset", "fase")
+    assert code == 2
+    assert "face" in err
+    ti("train", *options(pictures))
+    code, _, err = ti("train", "--resume", "latest", "--preset", "face")
+    assert code == 2
+    assert "--preset" in err

@@ -172,6 +172,28 @@ def test_the_schema_tells_every_setting_and_the_model(api: TestClient) -> None:
     assert defaults["max_train_steps"] == OptimizerConfig().max_train_steps
 
 
+def test_a_preset_gives_what_is_not_asked_for(
+    api: TestClient, studio: Studio, settings: dict[str, Any]
+) -> None:
+    known = {one["name"]: one["settings"] for one in api.get("/ti/v1/schema").json()["presets"]}
+    assert known["face"]["num_vectors_per_token"] == 4
+    body = {"preset": "face", "settings": {**settings, "num_vectors_per_token": 3}}
+    job = api.post("/ti/v1/jobs", json=body).json()["id"]
+    finished(studio.jobs.list()[0])
+    first = api.get(f"/ti/v1/jobs/{job}").json()
+    assert first["segments"][0] == [0, 6, 0.005]
+    made = read_embedding(Path(first["result"]))
+    assert len(made.vectors["emb_params"]) == 3
+    assert json.loads(made.metadata["ti.config"])["learning_rate"] == "0.005:100, 1e-3:1000, 5e-4"
+
+
+@pytest.mark.parametrize(
+    "body", [{"preset": "fase"}, {"preset": 1}, {"preset": [1]}, {"preset": "face", "resume": "x"}]
+)
+def test_a_preset_that_is_none_is_refused(api: TestClient, body: dict[str, Any]) -> None:
+    assert api.post("/ti/v1/jobs", json=body).status_code == 422
+
+
 def test_without_a_model_the_schema_is_told_all_the_same(api: TestClient, studio: Studio) -> None:
     def missing() -> Any:
         raise HostError("no model is loaded")

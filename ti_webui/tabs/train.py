@@ -13,6 +13,8 @@ from ti_core.data.templates import SHIPPED
 from ti_core.errors import TIError
 from ti_core.options import SettingValues
 from ti_core.train.config import TrainConfig
+from ti_core.train.presets import FIRST_PRESET, PRESETS, template_for
+from ti_core.train.presets import has_captions as all_have_captions
 
 from .. import markup, training
 from ..embeddings import all_names, embeddings_update
@@ -20,7 +22,6 @@ from ..forms import Form
 from ..gradio_versions import Component, Updates, component, html, on
 from ..live import Live, bind_live, build_live
 from ..outlook import outlook_of
-from ..presets import FIRST_GOAL, GOALS, template_for
 from ..studio import Studio
 from ..txt2img import preview_settings
 
@@ -75,9 +76,9 @@ class TrainPage:
     def choose_goal(self, goal: str, folder: str) -> Updates:
         """[about it, an update for each component of the form]"""
         facts = self.studio.facts()
-        settings = GOALS[goal].settings_for(facts.family if facts else None)
+        settings = PRESETS[goal].settings_for(facts.family if facts else None)
         settings["prompt_template"] = template_for(goal, has_captions(self.studio, folder))
-        return [markup.box("note", GOALS[goal].about), *self.form.updates(settings)]
+        return [markup.box("note", PRESETS[goal].about), *self.form.updates(settings)]
 
     def choose_folder(self, goal: str, folder: str) -> Updates:
         """[what lies there, an update of the prompt template]"""
@@ -116,8 +117,7 @@ class TrainPage:
 
 def has_captions(studio: Studio, folder: str) -> bool:
     """Whether every picture of a folder has a caption file."""
-    found = _pictures(studio, folder)
-    return bool(found) and all(path.with_suffix(".txt").is_file() for path in found)
+    return all_have_captions(_pictures(studio, folder))
 
 
 def folder_summary(studio: Studio, folder: str) -> str:
@@ -141,7 +141,7 @@ def _pictures(studio: Studio, folder: str) -> list[Path]:
 
 def build(studio: Studio) -> TrainPage:
     """Fill the tab, and return what its buttons do."""
-    defaults = {**GOALS[FIRST_GOAL].settings_for(None), **training.settings_of_page(studio)}
+    defaults = {**PRESETS[FIRST_PRESET].settings_for(None), **training.settings_of_page(studio)}
     page = TrainPage(studio, Form(TrainConfig, "ti_train", defaults))
     _Layout(page).bind()
     return page
@@ -164,12 +164,12 @@ class _Layout:
         form, shared = self.form, self.page.studio.shared
         assert shared is not None, "the panel makes them before any tab"
         self.goal = gr.Radio(
-            [(goal.label, key) for key, goal in GOALS.items()],
-            value=FIRST_GOAL,
+            [(goal.label, key) for key, goal in PRESETS.items()],
+            value=FIRST_PRESET,
             label="What to teach",
             elem_id="ti_goal",
         )
-        self.goal_about = html(markup.box("note", GOALS[FIRST_GOAL].about))
+        self.goal_about = html(markup.box("note", PRESETS[FIRST_PRESET].about))
         self.name, self.folder = shared.embedding, shared.dataset_dir
         with gr.Row():
             self.name.choices = [(name, name) for name in all_names(self.page.studio)]
