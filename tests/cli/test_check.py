@@ -58,6 +58,14 @@ def test_json_is_one_object(ti: Ti, pictures: Path) -> None:
     assert {"unreadable", "trigger", "schedule"} <= {f["rule"] for f in found["findings"]}
 
 
+def test_a_preset_is_checked_as_it_would_be_trained(ti: Ti, pictures: Path) -> None:
+    _, out, _ = ti(pictures, "--preset", "face")
+    assert "learning rate: 0.005 for steps 1 to 100" in out
+    assert "to 2500" in out
+    _, out, _ = ti(pictures, "--preset", "face", "--max_train_steps", 2000)
+    assert "to 2000" in out
+
+
 def test_the_line_of_a_training_is_understood(ti: Ti, pictures: Path) -> None:
     line = ("--train_data_dir", pictures, "--token_string", "zz-cat", "--init_word", "cat")
     code, out, _ = ti(*line, "--prompt_template", "captions", "--learning_rate", "0.1:5")

@@ -16,6 +16,7 @@ from ..options import Checked, make_config, option
 from ..train.config import TrainConfig
 from .options import OptionParser, path_argument
 from .plain import with_flags
+from .preset import PresetConfig, train_config
 from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def parser() -> OptionParser:
     usage = (
         "FOLDER [--token_string NAME] [--pretrained_model_name_or_path MODEL] [options of ti train]"
     )
-    made = OptionParser("ti check", _ABOUT, CheckConfig, ModelConfig, TrainConfig, usage=usage)
+    made = OptionParser(
+        "ti check", _ABOUT, CheckConfig, ModelConfig, TrainConfig, PresetConfig, usage=usage
+    )
     made.add_argument(
         "folder", nargs="?", type=path_argument, metavar="FOLDER", help="the pictures"
     )
@@ -83,12 +86,14 @@ def _aim(typed: dict[str, Any], config: CheckConfig) -> CheckupInput:
     if not typed.get("train_data_dir") and not typed.get("dataset_config"):
         raise ConfigError("no folder is given", "", "write ti check FOLDER")
     named = bool(typed.get("token_string"))
-    plan = make_config(TrainConfig, typed if named else {**typed, "token_string": "unnamed"})
+    known = typed if named else {**typed, "token_string": "unnamed"}
+    plan = train_config(known)
     if plan.embedding.weights:
         read_embedding(Path(plan.embedding.weights))  # as ti train would
     model = make_config(ModelConfig, typed)
     free = _free_memory(model.device)
     host = open_host(model) if model.pretrained_model_name_or_path else None
+    plan = train_config(known, host=host)
     taken = () if plan.output.overwrite else _embeddings_in(Path(plan.output.output_dir))
     inputs = checkup_input(plan, host, taken, free, config.mirrored)
     return inputs if named else dataclasses.replace(inputs, name="")

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigError, FileError, setting
 from ..files.names import composed
 from ..files.text_file import read_json
-from ..options import Checked, SettingValues, make_config, option, require_one, to_dict
+from ..options import Checked, SettingValues, make_config, option, to_dict
 from ..paths import given_path
 from ..train.config import OutputConfig, TrainConfig
-from ..train.presets import PRESETS, PresetName, preset_settings
 from .options import OptionParser
 from .plain import plain
+from .preset import PresetConfig, train_config
 from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:
-    from ..families import Family
     from ..port.session import Host
     from ..train.dry_run import TrainingPrompt
     from ..train.run_folder import RunFolder
@@ -47,12 +46,6 @@ class RunConfig(Checked):
     config_file: str = option(
         "", "settings.json of another run, to start from", label="Settings file", path="file"
     )
-    preset: PresetName | None = option(
-        None,
-        "settings for what is to be taught: " + ", ".join(PRESETS) + "; they replace those of a "
-        "settings file, and options typed here replace them; not for a run that goes on",
-        label="Preset",
-    )
     debug_dataset: bool = option(
         False,
         "print the prompts and token ids that would be trained on, and stop",
@@ -66,7 +59,9 @@ def parser() -> OptionParser:
         "--pretrained_model_name_or_path MODEL --train_data_dir FOLDER --token_string "
         "NAME [options]"
     )
-    return OptionParser("ti train", _ABOUT, ModelConfig, TrainConfig, RunConfig, usage=usage)
+    return OptionParser(
+        "ti train", _ABOUT, ModelConfig, TrainConfig, PresetConfig, RunConfig, usage=usage
+    )
 
 
 def run(argv: Sequence[str]) -> int:
@@ -75,24 +70,13 @@ def run(argv: Sequence[str]) -> int:
     options = make_config(RunConfig, typed)
     folder = _run_to_resume(options, typed)
     saved = folder.read_settings() if folder else _read_settings(options.config_file)
-    config = _config(options, typed, saved, None)
+    train_config(typed, saved.get("train"))  # before the model is opened, which takes long
     model = make_config(ModelConfig, typed, saved.get("model"))
     host = open_host(model)
-    if options.preset:
-        config = _config(options, typed, saved, host.describe().family)
+    config = train_config(typed, saved.get("train"), host)
     if options.debug_dataset:
         return _show_dataset(config, host)
     return _train(config, host, folder, model)
-
-
-def _config(
-    options: RunConfig, typed: SettingValues, saved: SettingValues, family: Family | None
-) -> TrainConfig:
-    """What was typed, over the preset for a family of models, over what was saved."""
-    if options.preset:
-        given = make_config(TrainConfig, typed, saved.get("train"))
-        typed = {**preset_settings(options.preset, family, given.data.train_data_dir), **typed}
-    return make_config(TrainConfig, typed, saved.get("train"))
 
 
 def _train(config: TrainConfig, host: Host, folder: RunFolder | None, model: ModelConfig) -> int:
@@ -113,7 +97,8 @@ def _train(config: TrainConfig, host: Host, folder: RunFolder | None, model: Mod
 def _run_to_resume(options: RunConfig, typed: SettingValues) -> RunFolder | None:
     if not options.resume:
         return None
-    require_one(options, "preset", "resume")
+    if typed.get("preset"):
+        raise ConfigError("--preset and --resume are both set", "", "choose one")
     from ..train.run_folder import RunFolder
 
     logs = typed.get("logging_dir", OutputConfig().logging_dir)

@@ -1,0 +1,41 @@
+"""`--preset`: settings for what is to be taught, below those that are typed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..options import Checked, SettingValues, make_config, option
+from ..train.config import TrainConfig
+from ..train.presets import PRESETS, PresetName, preset_settings
+
+if TYPE_CHECKING:
+    from ..port.session import Host
+
+
+@dataclass(frozen=True)
+class PresetConfig(Checked):
+    """What is to be taught."""
+
+    title = "Preset"
+    preset: PresetName | None = option(
+        None,
+        "settings for what is to be taught: " + ", ".join(PRESETS) + "; they replace those of a "
+        "settings file, and options typed here replace them; not for a run that goes on",
+        label="Preset",
+    )
+
+
+def train_config(
+    typed: SettingValues, saved: SettingValues | None = None, host: Host | None = None
+) -> TrainConfig:
+    """What was typed, over the preset for the host's model, over what was saved.
+
+    Raises ConfigError for what is not possible.
+    """
+    config, name = make_config(TrainConfig, typed, saved), make_config(PresetConfig, typed).preset
+    if name is None:
+        return config
+    family = host.describe().family if host else None
+    preset = preset_settings(name, family, config.data.train_data_dir)
+    return make_config(TrainConfig, {**preset, **typed}, saved)
