@@ -47,7 +47,8 @@ def widget(
     if choices:
         return make(io.Combo.Input, name, options=list(choices), **told)
     if wanted is str:
-        return make(io.String.Input, name, multiline=multiline, **told)
+        hint = known.label if multiline else None
+        return make(io.String.Input, name, multiline=multiline, placeholder=hint, **told)
     if wanted is bool:
         return make(io.Boolean.Input, name, **told)
     low, high = known.limits

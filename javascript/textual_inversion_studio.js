@@ -2,6 +2,9 @@
 //
 // gradio 3.41 has no timer, so buttons that nobody sees are pressed here: `#ti_poll…` once a second
 // while something goes on, as long as the `#ti_job_progress…` of the same ending is in view.
+//
+// gradio reads a dropdown with words of one's own when a key is released in it (3.41) or when it is
+// left (newer ones). What is pasted with the mouse, dropped or filled in by the browser is told to it.
 window.tiStudio = window.tiStudio || (() => {
     "use strict";
 
@@ -10,8 +13,14 @@ window.tiStudio = window.tiStudio || (() => {
     const AFTER_A_CLICK = 6000; // time in which a job may begin
     const GOING_ON = ["waiting", "running", "paused"];
 
+    const FIELD = ["checkbox", "radio", "range"].reduce(
+        (all, kind) => `${all}:not([type=${kind}])`, "#ti_tabs input") + ", #ti_tabs textarea";
+    const DROPDOWN = "#ti_tabs .secondary-wrap input, #ti_tabs input[role=listbox]";
+
     let clicked = 0;
+    let entered = ""; // what stood in the focused field when it was entered
     const looked = new WeakMap();
+    const unread = new Set();
 
     function page() {
         return typeof gradioApp === "function" ? gradioApp() : document;
@@ -45,6 +54,34 @@ window.tiStudio = window.tiStudio || (() => {
         }
     }
 
+    function leave(field) {
+        unread.delete(field);
+        field.dispatchEvent(new FocusEvent("blur"));
+    }
+
+    function read(event) {
+        const field = event.target;
+        if (!field.matches || !field.matches(FIELD)) {
+            return;
+        }
+        field.dispatchEvent(new KeyboardEvent("keyup"));
+        if (field === document.activeElement) {
+            unread.add(field);
+        } else {
+            leave(field);
+        }
+    }
+
+    // gradio 3.41 shows the choices that a list had when it was opened; it is opened anew for those
+    // that came later, until somebody writes in it.
+    function renew() {
+        const field = document.activeElement;
+        const open = field && field.matches(DROPDOWN) && field.closest(".container");
+        if (open && open.querySelector("ul.options") && field.value === entered) {
+            field.dispatchEvent(new FocusEvent("focus"));
+        }
+    }
+
     // Ctrl+Enter saves the caption that is being written, Alt+← and Alt+→ go to the next picture.
     function keys(event) {
         const editor = event.target.closest && event.target.closest("#ti_caption_text");
@@ -66,9 +103,18 @@ window.tiStudio = window.tiStudio || (() => {
         if (event.isTrusted && event.target.closest && event.target.closest("#ti_tabs")) {
             clicked = Date.now();
         }
+        [...unread].filter((field) => field !== event.target).forEach(leave);
     }, true);
+    document.addEventListener("input", read);
+    document.addEventListener("focusin", (event) => {
+        entered = event.target.value;
+    });
+    document.addEventListener("blur", (event) => unread.delete(event.target), true);
     document.addEventListener("keydown", keys, true);
-    setInterval(look, 250);
+    setInterval(() => {
+        look();
+        renew();
+    }, 250);
 
     return {look};
 })();

@@ -292,12 +292,20 @@ def _with_groups(kind: type, values: SettingValues) -> SettingValues:
 
 def recorded(config: Config) -> SettingValues:
     """The settings that make the result, flat by name: no paths, no preview or log settings."""
-    result = {}
-    for path, item in leaves(type(config)):
-        if about(item).recorded:
-            value: object = config
-            for name in path:
-                value = getattr(value, name)
-            if not about(item).quiet or value != item.default:
-                result[path[-1]] = value
+    values, result = flat(config), {}
+    for _, item in leaves(type(config)):
+        value, known = values[item.name], about(item)
+        if known.recorded and (not known.quiet or value != item.default):
+            result[item.name] = value
+    return result
+
+
+def flat(config: Config) -> SettingValues:
+    """Every setting by its own name, groups opened."""
+    result: SettingValues = {}
+    for path, _ in leaves(type(config)):
+        value: object = config
+        for name in path:
+            value = getattr(value, name)
+        result[path[-1]] = value
     return result

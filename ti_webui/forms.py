@@ -102,7 +102,7 @@ class Form(Generic[T]):
         if "resolution" in shown:
             shown["width"], shown["height"] = shown.pop("resolution") or (0, 0)
         return [
-            gr.update(value=shown[name]) if name in shown else gr.update()
+            gr.update(value=_spelled(shown[name])) if name in shown else gr.update()
             for name in self.components
         ]
 
@@ -114,7 +114,7 @@ class Form(Generic[T]):
         wishes |= {
             "label": known.label,
             "info": with_labels(known.help),
-            "value": "\n".join(value) if isinstance(value, tuple) else value,
+            "value": _spelled(value),
             "elem_id": f"{self.prefix}_{item.name}",
         }
         return component(kind, **(wishes | looks))
@@ -129,6 +129,11 @@ class Form(Generic[T]):
         if optional and value in ("", None):
             return None
         return "" if wanted is str and value is None else value
+
+
+def _spelled(value: object) -> object:
+    """As a component shows it."""
+    return "\n".join(value) if isinstance(value, tuple) else value
 
 
 def size_sliders(prefix: str, size: tuple[int, int] = (0, 0)) -> dict[str, gr.Slider]:

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from ti_core.errors import HostBusyError, HostError, TIError
 from ti_core.events import Event
+from ti_core.options import SettingValues
 from ti_core.train.control import Control
 from ti_core.train.progress import JobProgress, after
 
@@ -35,6 +36,8 @@ class Job:
     def __init__(self, kind: Kind, name: str) -> None:
         self.id = secrets.token_hex(8)
         self.kind, self.name = kind, name
+        self.settings: SettingValues = {}
+        """What it was begun with, by the names of the settings, for pages that are opened later."""
         self.control = Control()
         self.failure: TIError | None = None
         """The foreseen error that it ended with."""

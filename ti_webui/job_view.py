@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from html import escape
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import gradio as gr
 
@@ -21,6 +21,16 @@ from .job import Job, Kind
 from .studio import Studio
 
 Signature = tuple[object, ...]
+
+
+class Seen(NamedTuple):
+    """What a page has shown."""
+
+    moment: tuple[str, bool] | None
+    """(id, whether it is over) of the latest job of any kind"""
+    job: Signature | None
+
+
 Show = Callable[[Job, JobProgress], Updates]
 """What else a page shows of a job: an update for each of its components."""
 Press = Callable[..., Updates]
@@ -38,10 +48,11 @@ class JobView:
     _: KW_ONLY
     more: Sequence[Component] = ()
     show: Show = lambda job, progress: []
-    first: Sequence[Component] = ()
-    """Components that are brought up to date once, when a page is opened."""
-    first_look: Callable[[], Updates] = list
-    """An update for each of these."""
+    lists: Sequence[Component] = ()
+    """Components that are brought up to date when a page is opened, and when any job begins or
+    ends."""
+    renew: Callable[[bool], Updates] = lambda opened: []
+    """An update for each of these; told whether the page was opened just now."""
 
     no_job: ClassVar[str] = "nothing is running"
     will_end: ClassVar[str] = "ends after this picture; what is made stays"
@@ -54,17 +65,20 @@ class JobView:
     @property
     def outputs(self) -> list[Component]:
         """What `look` returns updates for, after what was seen."""
-        return [*self.parts, *self.first]
+        return [*self.parts, *self.lists]
 
-    def look(self, seen: Signature | None) -> Updates:
+    def look(self, seen: Seen | None) -> Updates:
         """What is new since `seen`: [what was seen now, an update for each of the outputs]."""
-        first = self.first_look() if seen is None else [gr.update() for _ in self.first]
-        job = self.studio.jobs.latest_of(self.kind)
-        now = self.signature(job) if job else ("",)
-        if job is None or now == seen:
-            return [now, *(gr.update() for _ in self.parts), *first]
+        job, latest = self.studio.jobs.latest_of(self.kind), self.studio.jobs.latest
+        moment = (latest.id, latest.progress.over) if latest else None
+        now = Seen(moment, self.signature(job) if job else None)
+        is_same = seen is not None and seen.moment == moment
+        lists = [gr.update() for _ in self.lists] if is_same else self.renew(seen is None)
+        before = seen.job if seen else None
+        if job is None or now.job == before:
+            return [now, *(gr.update() for _ in self.parts), *lists]
         progress = gr.update(value=markup.progress_html(job.progress, job.name))
-        return [now, progress, *self.updates(job, seen), *first]
+        return [now, progress, *self.updates(job, before), *lists]
 
     def signature(self, job: Job) -> Signature:
         """Changes when something on the page has to."""

@@ -35,6 +35,7 @@ class Live(JobView):
     gallery: gr.Gallery
     notes: gr.HTML
     pause: gr.Button
+    go_on: gr.Button
     save: gr.Button
     preview: gr.Button
     prompt: gr.Textbox
@@ -46,7 +47,7 @@ class Live(JobView):
     @property
     def parts(self) -> list[Component]:
         """The components that show the job."""
-        buttons = [self.pause, self.save, self.preview, self.interrupt]
+        buttons = [self.pause, self.go_on, self.save, self.preview, self.interrupt]
         return [self.progress, self.gallery, self.notes, *buttons, self.prompt, self.send]
 
     def signature(self, job: Job) -> Signature:
@@ -68,10 +69,11 @@ class Live(JobView):
         progress = job.progress
         going = not progress.over
         training = progress.state in ("running", "paused")
-        word = "Go on" if job.control.paused and going else "Pause"
+        paused = job.control.paused and going
         usable = progress.result is not None
         return [
-            gr.update(value=word, interactive=training),
+            gr.update(visible=not paused, interactive=training),
+            gr.update(visible=paused),
             gr.update(interactive=training),
             gr.update(interactive=training),
             gr.update(interactive=going),
@@ -82,12 +84,13 @@ class Live(JobView):
     # -- buttons ---------------------------------------------------------------------------
 
     def press_pause(self) -> str:
-        """Pause, or go on."""
-        job = self.running()
-        if job.control.paused:
-            job.control.go_on()
-        else:
-            job.control.pause()
+        """Wait before the next step."""
+        self.running().control.pause()
+        return ""
+
+    def press_go_on(self) -> str:
+        """End the pause."""
+        self.running().control.go_on()
         return ""
 
     def press_save(self) -> str:
@@ -121,10 +124,12 @@ def _opened(path: Path) -> Image.Image | None:
 
 
 def build_live(studio: Studio) -> Live:
-    """Make the part of a page that shows the running job."""
+    """Make the part of a page that shows the running job. No text of a button ever changes: a web
+    UI translates those that it finds when its page is opened."""
     with gr.Row(elem_id="ti_controls"):
         small = partial(gr.Button, interactive=False, min_width=60)
         pause = small("Pause", elem_id="ti_pause")
+        go_on = gr.Button("Go on", visible=False, min_width=60, elem_id="ti_go_on")
         save = small("Save now", elem_id="ti_save_now")
         preview = small("Preview now", elem_id="ti_preview_now")
         interrupt = small("Interrupt", variant="stop", elem_id="ti_interrupt")
@@ -142,7 +147,7 @@ def build_live(studio: Studio) -> Live:
         send = gr.Button("Send to txt2img", visible=False, elem_id="ti_send_to_txt2img")
     previews = gallery("Previews", 3, "ti_previews")
     notes = html(elem_id="ti_notes")
-    buttons = (pause, save, preview)
+    buttons = (pause, go_on, save, preview)
     return Live(studio, "train", progress, interrupt, previews, notes, *buttons, prompt, send)
 
 
@@ -153,6 +158,7 @@ def bind_live(live: Live, message: gr.HTML) -> None:
     on(poll.click, live.look, [seen], [seen, *live.outputs], quiet=True)
     presses = (
         (live.pause, live.press_pause),
+        (live.go_on, live.press_go_on),
         (live.save, live.press_save),
         (live.preview, live.press_preview),
         (live.interrupt, live.press_interrupt),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 
 from ti_core.checkup.disk import spelled as bytes_spelled
@@ -19,7 +19,16 @@ from ti_core.train.progress import OUTCOMES, JobProgress, JobState, duration_tex
 from .curve import curve
 from .outlook import Outlook
 
-_NAMES = setting_names(lambda _, known: f"“{known.label}”", TrainConfig, PreprocessConfig)
+LABELS = {"token_string": "Embedding"}
+"""Of fields that bear A1111's label in place of the setting's own."""
+
+
+def labels_of(*kinds: type, **others: str) -> Mapping[str, str]:
+    """Setting → its label in a form, as texts name it; `others` bear another one there."""
+    return setting_names(lambda name, known: f"“{others.get(name, known.label)}”", *kinds)
+
+
+_NAMES = labels_of(TrainConfig, PreprocessConfig, **LABELS)
 _COLOURS = 5
 """Of the schedule's segments, in style.css."""
 _SHOWN = 40
@@ -32,9 +41,9 @@ _STATES: dict[JobState, str] = {
 }
 
 
-def with_labels(text: str) -> str:
+def with_labels(text: str, labels: Mapping[str, str] = _NAMES) -> str:
     """The text of an error, notice or finding, with settings by the labels of the form."""
-    return with_names(text, _NAMES.get)
+    return with_names(text, labels.get)
 
 
 def box(kind: str, text: str) -> str:
@@ -42,9 +51,9 @@ def box(kind: str, text: str) -> str:
     return f'<div class="ti-box ti-{escape(kind)}">{escape(text)}</div>' if text else ""
 
 
-def error_box(error: object) -> str:
+def error_box(error: object, labels: Mapping[str, str] = _NAMES) -> str:
     """An error, where the user looks."""
-    return box("error", with_labels(str(error)))
+    return box("error", with_labels(str(error), labels))
 
 
 def notices(found: Sequence[Notice]) -> str:

@@ -12,6 +12,7 @@ from dataclasses import replace
 import gradio as gr
 
 from .gradio_versions import component, text_line
+from .markup import LABELS
 from .studio import Shared, Studio
 from .tabs import compare, create, data, library, train
 
@@ -42,7 +43,7 @@ def shared_fields() -> Shared:
     folder = text_line("Dataset directory", "ti_train_train_data_dir", **looks)
     embedding = gr.Dropdown(
         choices=[],
-        label="Embedding",
+        label=LABELS["token_string"],
         info="one that is there, to go on with it, or a new word",
         allow_custom_value=True,
         elem_id="ti_train_token_string",

@@ -117,6 +117,12 @@ class Studio:
         own = (*own, templates) if templates else own
         return Places(own, self.dataset_roots(), self.widened_by)
 
+    def logging_dirs(self) -> list[Path]:
+        """Where runs lie: the user may have given a job a log directory of its own."""
+        folders = [job.progress.run_folder for job in self.jobs.list()]
+        own = [folder.parent.parent for folder in folders if folder]
+        return list(dict.fromkeys([Path(self.settings().logging_dir).absolute(), *own]))
+
     def library(self) -> Library:
         """The embeddings as they are in the folders now."""
         library = Library(self.embeddings_dirs())

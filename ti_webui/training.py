@@ -9,13 +9,14 @@ from pathlib import Path
 from ti_core.errors import ConfigError, TIError, TrainingError, setting
 from ti_core.events import Event
 from ti_core.files.library_entry import Entry
-from ti_core.options import SettingValues, from_dict
+from ti_core.options import SettingValues, flat, from_dict
 from ti_core.paths import given_path
 from ti_core.port.session import Host
 from ti_core.train.config import TrainConfig
 from ti_core.train.events import Finished, Measures, Saved, Started
 from ti_core.train.loop import train
 from ti_core.train.plan import make_plan
+from ti_core.train.progress import so_far
 from ti_core.train.run_folder import RunFolder
 from ti_core.train.state import latest_state
 
@@ -101,11 +102,15 @@ def find_resumable(studio: Studio, name: str, logging_dir: str) -> Resumable | N
     """
     logs = studio.places().within(logging_dir, "logging_dir")
     try:
-        folder = RunFolder.find("latest", logs, name)
-        config = from_dict(TrainConfig, folder.read_settings()["train"])
-        return Resumable(folder, config, latest_state(folder.state).step)
-    except (TIError, KeyError, OSError):
+        return opened_run(RunFolder.find("latest", logs, name))
+    except (TIError, OSError):
         return None  # a wreck, or none: either way there is nothing to go on with
+
+
+def opened_run(folder: RunFolder) -> Resumable:
+    """A run with its settings. Raises TrainingError, ConfigError when it cannot go on."""
+    config = from_dict(TrainConfig, folder.read_settings().get("train", {}))
+    return Resumable(folder, config, latest_state(folder.state).step)
 
 
 def resume_request(found: Resumable | None, name: str, max_steps: int = 0) -> TrainRequest:
@@ -129,12 +134,16 @@ def start_training(studio: Studio, request: TrainRequest) -> Job:
     def work(job: Job) -> Path:
         return _work(studio, request, job)
 
-    return studio.start("train", request.config.name, work)
+    job = studio.start("train", request.config.name, work)
+    job.settings = flat(request.config)
+    return job
 
 
 def _work(studio: Studio, request: TrainRequest, job: Job) -> Path:
     host, config = studio.host(), request.config
     job.change(stage="looking at the pictures")
+    if request.resume:
+        job.change(**so_far(request.resume))
     plan = make_plan(
         config,
         host,

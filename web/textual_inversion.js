@@ -11,6 +11,14 @@ const BUTTONS = [
   ["save", "Save a copy now"],
 ];
 
+let words = {}; // action → what is written on its button, in the front end's language (locales/*/main.json)
+
+async function readWords() {
+  const response = await api.fetchApi("/i18n");
+  const language = app.extensionManager?.setting?.get?.("Comfy.Locale") ?? "en";
+  words = (response.ok && (await response.json())[language]?.textualInversion) || {};
+}
+
 async function ask(node, action) {
   const response = await api.fetchApi("/ti/runs", {
     method: "POST",
@@ -25,7 +33,7 @@ async function ask(node, action) {
 
 function addButtons(node) {
   for (const [action, label] of BUTTONS) {
-    const button = node.addWidget("button", label, null, () => ask(node, action));
+    const button = node.addWidget("button", words[action] ?? label, null, () => ask(node, action));
     button.serialize = false;
     button.options.serialize = false;
   }
@@ -59,6 +67,7 @@ function endProgress(node) {
 
 app.registerExtension({
   name: "TextualInversionStudio",
+  init: readWords,
   nodeCreated(node) {
     if (!node.comfyClass?.startsWith(PREFIX)) return;
     const isTraining = node.comfyClass === TRAIN;

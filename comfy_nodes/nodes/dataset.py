@@ -53,6 +53,7 @@ def _reading_inputs() -> list[io.Input]:
             "template_lines",
             display_name="Own template",
             multiline=True,
+            placeholder="a photo of [name], [filewords]",
             default="",
             optional=True,
             tooltip="Own prompts in place of the template, one a line: [name] is the embedding, "

@@ -30,9 +30,8 @@ def at(page: Page, element_id: str) -> Locator:
 def fill(page: Page, element_id: str, text: str) -> None:
     """Type into a field; of a slider, into its number."""
     field = page.locator(f"#{element_id} textarea, #{element_id} input").first
-    field.fill(text)
-    field.press("End")  # gradio 3.41 reads a dropdown when a key is released in it
-    field.press("Tab")
+    field.fill(text)  # an event "input" alone, as a paste by mouse
+    field.evaluate("field => field.blur()")
 
 
 def choose(page: Page, element_id: str, text: str) -> None:

@@ -49,12 +49,12 @@ def test_a_run_is_seen_paused_shown_interrupted_and_resumed(
     open_tab(other, "Train")
     state(other, "paused")
     expect(other.locator("#ti_job_progress")).to_contain_text("zz-second")
-    expect(other.locator("#ti_pause")).to_have_text("Go on")
+    expect(other.locator("#ti_pause")).to_be_hidden()
     other.locator("#ti_preview_now").click()
     expect(other.locator("#ti_previews img")).to_have_count(2, timeout=LONG)
 
     page.close()  # the job does not mind
-    other.locator("#ti_pause").click()
+    other.locator("#ti_go_on").click()
     state(other, "running")
     other.locator("#ti_interrupt").click()
     state(other, "stopped")

@@ -14,6 +14,7 @@ from ti_core.options import leaves
 from ti_core.train.config import EmbeddingConfig, TrainConfig
 from ti_webui.forms import Form
 from ti_webui.job import Jobs
+from ti_webui.markup import error_box, labels_of, with_labels
 from ti_webui.panel import shared_fields
 from ti_webui.studio import Settings, Studio
 from ti_webui.tabs.train import TrainPage, build
@@ -64,6 +65,13 @@ def test_every_setting_is_on_the_page_or_known_without_asking(page: TrainPage) -
 def test_the_fields_of_a1111_bear_its_labels(page: TrainPage) -> None:
     labels = {component.label for component in page.form.inputs}
     assert [label for label in A1111_LABELS if label not in labels] == []
+
+
+def test_texts_name_fields_by_the_labels_that_the_page_shows(page: TrainPage) -> None:
+    for name, component in page.form.components.items():
+        if name not in ("width", "height"):  # "Width, Height" in texts
+            assert with_labels(f"give `{name}`") == f"give “{component.label}”"
+    assert "“Name”" in error_box("give `token_string`", labels_of(EmbeddingConfig))
 
 
 def test_what_a_fresh_page_holds_is_a_config_with_a_goals_settings(page: TrainPage) -> None:

@@ -59,11 +59,25 @@ def test_jobs_of_another_kind_are_not_shown(view: JobView, studio: Studio) -> No
     assert view.look(seen)[0] == seen
 
 
-def test_what_a_page_shows_first_is_brought_once(view: JobView) -> None:
-    view.first, view.first_look = [gr.Dropdown()], lambda: [gr.update(choices=["a"])]
+def test_lists_are_renewed_when_a_page_is_opened_and_when_any_job_begins_or_ends(
+    view: JobView, studio: Studio
+) -> None:
+    view.lists, view.renew = [gr.Dropdown()], lambda opened: [gr.update(choices=[str(opened)])]
     seen, *updates = view.look(None)
-    assert updates[-1]["choices"] == ["a"]
+    assert updates[-1]["choices"] == ["True"]
     assert "choices" not in view.look(seen)[-1]
+    go = Event()
+
+    def work(job: Job) -> None:
+        assert go.wait(30)
+
+    job = studio.jobs.start("train", "x", work)
+    seen, *updates = view.look(seen)
+    assert updates[-1]["choices"] == ["False"]
+    assert "choices" not in view.look(seen)[-1]
+    go.set()
+    assert job.wait(30)
+    assert view.look(seen)[-1]["choices"] == ["False"]
 
 
 def test_interrupt_ends_the_job_and_says_when_there_is_none(view: JobView, studio: Studio) -> None:

@@ -163,7 +163,7 @@ def test_no_file_is_written_over_and_none_outside_the_folder(
     before = {path: path.read_bytes() for path in folder.parent.rglob("*") if path.is_file()}
     for press in (
         lambda: page.press_convert("calm", "pt", name),
-        lambda: page.press_scale("calm", "times", 0.5, name),
+        lambda: page.press_scale("calm", "Factor", 0.5, name),
         lambda: page.press_merge("calm * 2", name),
     ):
         with pytest.raises(ConfigError):
@@ -174,7 +174,7 @@ def test_no_file_is_written_over_and_none_outside_the_folder(
 
 @pytest.mark.parametrize(
     ("how", "amount", "factor"),
-    [("times", 0.5, 0.5), ("pairs of [brackets]", 5, 1.1**-5), ("to this strength", 1.0, None)],
+    [("Factor", 0.5, 0.5), ("Number of [ ]", 5, 1.1**-5), ("Target strength", 1.0, None)],
 )
 def test_an_embedding_is_scaled(
     how: str, amount: float, factor: float | None, page: LibraryPage, folder: Path

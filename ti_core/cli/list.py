@@ -123,9 +123,8 @@ def _lines(library: Library, hashes: bool) -> Iterator[str]:
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
-    kind = entry.family or " + ".join(f"{width} wide" for width in entry.tables.values())
     trigger = entry.trigger if entry.trigger != entry.name else ""
-    return entry.name, kind, str(entry.vectors), str(entry.step), trigger, entry.file
+    return entry.name, entry.model, str(entry.vectors), str(entry.step), trigger, entry.file
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterable[str]:

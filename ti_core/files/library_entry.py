@@ -54,6 +54,12 @@ class Entry:
         return {key: width for key, (_, width) in self.shapes.items()}
 
     @property
+    def model(self) -> str:
+        """The family of models that it is for, in words; of an unknown one the widths."""
+        widths = " + ".join(map(str, self.tables.values()))
+        return self.family or f"unknown (width {widths})"
+
+    @property
     def widths(self) -> tuple[int, ...]:
         """Widths of the vectors, sorted: equal to those of the models that can be trained and that
         it is for. Empty where other models' tables are in it."""

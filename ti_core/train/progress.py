@@ -6,12 +6,14 @@ import math
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from ..checkup.finding import Finding
 from ..data.preprocess import events as preprocessing
 from ..events import Event, Notice
 from . import events as training
+from .run_folder import RunFolder
+from .state import latest_state
 
 Outcome = Literal["done", "stopped", "failed"]
 """stopped: by the user; what was made is kept"""
@@ -87,6 +89,16 @@ class JobProgress:
         return min(1.0, self.step / self.total) if self.total else 0.0
 
 
+def so_far(folder: RunFolder) -> dict[str, Any]:
+    """Fields of the progress of a run that is resumed, from what it told up to its state."""
+    step = latest_state(folder.state).step
+    return {
+        "losses": _thinned([point for point in folder.losses() if point[0] <= step]),
+        "previews": tuple(Preview(*told) for told in folder.pictures() if told[1] <= step),
+        "run_folder": folder.path,
+    }
+
+
 def after(progress: JobProgress, event: Event) -> JobProgress:
     """How the job stands after one more event."""
     if isinstance(event, training.StepDone):
@@ -126,8 +138,6 @@ def _after_start(progress: JobProgress, event: training.Started) -> JobProgress:
 def _after_step(progress: JobProgress, event: training.StepDone) -> JobProgress:
     losses = [*(point for point in progress.losses if point[0] < event.step)]
     losses.append((event.step, event.loss, event.rate))
-    if len(losses) >= 2 * _MOST_POINTS:
-        losses = losses[:1] + losses[1::2]
     before = event.loss if progress.loss is None else progress.loss
     loss = _KEPT_OF_LOSS * before + (1 - _KEPT_OF_LOSS) * event.loss
     seconds = progress.seconds_per_step or event.seconds
@@ -135,11 +145,17 @@ def _after_step(progress: JobProgress, event: training.StepDone) -> JobProgress:
         progress,
         stage="training",
         step=event.step,
-        losses=tuple(losses),
+        losses=_thinned(losses),
         loss=loss if math.isfinite(loss) else None,
         rate=event.rate,
         seconds_per_step=_KEPT_OF_SECONDS * seconds + (1 - _KEPT_OF_SECONDS) * event.seconds,
     )
+
+
+def _thinned(losses: list[tuple[int, float, float]]) -> tuple[tuple[int, float, float], ...]:
+    while len(losses) >= 2 * _MOST_POINTS:
+        losses = losses[:1] + losses[1::2]
+    return tuple(losses)
 
 
 def _after_preprocessing(progress: JobProgress, event: Event) -> JobProgress:

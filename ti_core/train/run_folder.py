@@ -155,12 +155,23 @@ class RunFolder:
 
     def losses(self) -> list[tuple[int, float, float]]:
         """(step, loss, rate) of every update made so far."""
-        path = self.path / "events.jsonl"
-        if not path.exists():
-            return []
-        events = (json.loads(line) for line in _whole_lines(path))
-        steps = {e["step"]: (e["loss"], e["rate"]) for e in events if e["event"] == "StepDone"}
+        steps = {e["step"]: (e["loss"], e["rate"]) for e in self._told("StepDone")}
         return [(step, *values) for step, values in sorted(steps.items())]
+
+    def pictures(self) -> list[tuple[Path, int, str]]:
+        """(file, step, prompt) of every preview that is still there, oldest first."""
+        found = [(Path(e["path"]).name, e["step"], e["prompt"]) for e in self._told("PreviewReady")]
+        here = [(self.path / "images" / name, step, prompt) for name, step, prompt in found]
+        return [told for told in dict.fromkeys(here) if told[0].is_file()]
+
+    def _told(self, kind: str) -> Iterator[SettingValues]:
+        """The events of a kind, as they were logged."""
+        path = self.path / "events.jsonl"
+        for line in _whole_lines(path) if path.exists() else ():
+            with contextlib.suppress(ValueError):  # a damaged line
+                event = json.loads(line)
+                if isinstance(event, dict) and event.get("event") == kind:
+                    yield event
 
 
 def _whole_lines(path: Path) -> list[str]:

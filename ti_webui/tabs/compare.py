@@ -83,11 +83,8 @@ class ComparePage:
 
     def runs(self) -> list[str]:
         """Every run with copies, the newest first."""
-        found = {run.label: run for run in list_runs(Path(self.studio.settings().logging_dir))}
-        for job in self.studio.jobs.list():
-            folder = job.progress.run_folder
-            if folder:  # the user may have given it a log directory of its own
-                found |= {run.label: run for run in list_runs(folder.parent.parent)}
+        dirs = self.studio.logging_dirs()
+        found = {run.label: run for logs in dirs for run in list_runs(logs)}
         self.memory.runs = found
         return list(found)
 
@@ -281,7 +278,7 @@ def build(studio: Studio) -> None:
     on(fields["copies"].change, _usable, [fields["copies"]], [copy], quiet=True)
     press = markup.with_error_box(page.press_compare)
     on(button.click, press, list(fields.values()), [message], quiet=True)
-    view.first, view.first_look = [run], lambda: [page.refresh()]
+    view.lists, view.renew = [run], lambda opened: [page.refresh()]
     bind_job_view(view, message, [rated, sheets, copy], page.show)
 
 

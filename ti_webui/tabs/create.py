@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import gradio as gr
 
 from ti_core.errors import TIError
-from ti_core.train.config import EmbeddingConfig
+from ti_core.train.config import EmbeddingConfig, OutputConfig
 
 from .. import markup
 from ..creation import start_creation
@@ -20,6 +20,7 @@ _ABOUT = """<p>A new embedding means what its initialization text means, until i
 teach a new word at once, go to <b>Train</b> and write the word there; this is not needed for
 it.</p>"""
 _SHOWN = ("token_string", "init_word", "num_vectors_per_token")
+_LABELS = markup.labels_of(EmbeddingConfig, OutputConfig)
 _FOLDED = ("init_rule", "metadata_license", "metadata_is_negative_embedding")
 
 
@@ -53,12 +54,12 @@ def create(
     try:
         job = start_creation(studio, form.config(form.settings(values)), overwrite)
     except TIError as error:
-        return [markup.error_box(error), gr.update()]
+        return [markup.error_box(error, _LABELS), gr.update()]
     job.wait()
     progress = job.progress
     told = markup.notices(progress.notices)
     if progress.result is None:
-        return [markup.error_box(progress.error) + told, gr.update()]
+        return [markup.error_box(progress.error, _LABELS) + told, gr.update()]
     name = progress.result.stem
     done = f"{progress.result} is made; write {name} in a prompt, or train it"
     return [markup.box("good", done) + told, embeddings_update(studio, name)]

@@ -32,7 +32,7 @@ from ..studio import Studio
 from ..thumbnails import thumbnails
 
 _MOST_SHOWN = 120
-_BY_STRENGTH, _BY_FACTOR, _BY_BRACKETS = "to this strength", "times", "pairs of [brackets]"
+_BY_STRENGTH, _BY_FACTOR, _BY_BRACKETS = "Target strength", "Factor", "Number of [ ]"
 
 _HEAD = ("name", "for", "vectors", "steps", "strength", "made on", "file")
 _EXPRESSIONS = (
@@ -182,9 +182,8 @@ def _name(name: str) -> str:
 
 
 def _row(label: str, entry: Entry, strengths: Mapping[str, float]) -> tuple[tables.Cell, ...]:
-    family = entry.family or " + ".join(f"{width} wide" for width in entry.tables.values())
     loud = tables.strength_tag(strengths.get(label))
-    return label, family, entry.vectors, entry.step, loud, entry.base_model, entry.path.name
+    return label, entry.model, entry.vectors, entry.step, loud, entry.base_model, entry.path.name
 
 
 def file_html(entry: Entry, embedding: Embedding) -> str:

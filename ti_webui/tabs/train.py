@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import gradio as gr
@@ -11,19 +11,21 @@ import gradio as gr
 from ti_core.data.pictures import list_images
 from ti_core.data.templates import SHIPPED
 from ti_core.errors import TIError
-from ti_core.options import SettingValues
+from ti_core.options import SettingValues, flat
 from ti_core.train.config import TrainConfig
 from ti_core.train.presets import FIRST_PRESET, PRESETS, template_for
 from ti_core.train.presets import has_captions as all_have_captions
 
 from .. import markup, training
-from ..embeddings import all_names, embeddings_update
+from ..embeddings import all_names, embedding_names, embeddings_update
 from ..forms import Form
-from ..gradio_versions import Component, Updates, component, html, on
+from ..gradio_versions import Component, Updates, component, gallery, html, on
+from ..job_view import errors_first
 from ..live import Live, bind_live, build_live
 from ..outlook import outlook_of
 from ..studio import Studio
 from ..txt2img import preview_settings
+from ..unfinished import Unfinished
 
 _OUTLOOK = (
     "num_vectors_per_token",
@@ -37,6 +39,9 @@ _OUTLOOK = (
 """Settings that change what is told beforehand about schedule, tokens and memory."""
 
 
+_RESUMED = "it goes on with its own settings; when none is chosen, the newest run of the name"
+
+
 @dataclass
 class TrainPage:
     """What the buttons do; values of the form come first, as `form.inputs` has them."""
@@ -44,8 +49,12 @@ class TrainPage:
     studio: Studio
     form: Form[TrainConfig]
     live: Live | None = None
+    unfinished: Unfinished = field(init=False)
     txt2img: tuple[str, ...] = ()
     """Names of the txt2img fields whose values follow those of the form."""
+
+    def __post_init__(self) -> None:
+        self.unfinished = Unfinished(self.studio)
 
     def settings(self, values: Sequence[object]) -> SettingValues:
         """What the form and the txt2img page say."""
@@ -58,20 +67,43 @@ class TrainPage:
             settings |= preview_settings(fields, features.samplers)
         return settings
 
-    def press_train(self, *values: object) -> str:
-        """Begin a training, of a new word or of the embedding that is chosen."""
+    def press_train(self, *values: object) -> Updates:
+        """Begin a training, of a new word or of the embedding that is chosen: [what to say, what
+        was said of the name before]."""
         config = self.form.config(self.settings(values))
         training.start_training(self.studio, training.new_request(self.studio, config))
-        return ""
+        return ["", ""]
 
-    def press_resume(self, *values: object) -> str:
-        """Go on with the newest run of the word."""
+    def press_resume(self, label: str | None, *values: object) -> Updates:
+        """Go on with the run that is chosen, else with the newest of the word, or of any without a
+        word: as `press_train`."""
         settings = self.settings(values)
         name = settings["token_string"]
-        found = training.find_resumable(self.studio, name, settings["logging_dir"])
+        if not label and not name:
+            self.unfinished.look()
+            label = self.unfinished.newest()
+        if label:
+            found: training.Resumable | None = training.opened_run(self.unfinished.folder(label))
+        else:
+            found = training.find_resumable(self.studio, name, settings["logging_dir"])
         steps = int(settings["max_train_steps"] or 0)
         training.start_training(self.studio, training.resume_request(found, name, steps))
-        return ""
+        return ["", ""]
+
+    def choose_run(self, label: str | None) -> Updates:
+        """[update of the list of runs, what there is to know, an update for each component of the
+        form]: everything as the run was begun."""
+        if not label:
+            return [gr.update(), "", *self.form.updates({})]
+        found = training.opened_run(self.unfinished.folder(label))
+        told = markup.box("note", _stands(found.step, found.config))
+        return [gr.update(value=label), told, *self.form.updates(flat(found.config))]
+
+    def pick_run(self, event: gr.SelectData) -> Updates:
+        """A picture of an unfinished run was clicked: as `choose_run`."""
+        place = event.index if isinstance(event.index, int) else event.index[0]
+        labels = list(self.unfinished.runs)
+        return self.choose_run(labels[place] if place < len(labels) else None)
 
     def choose_goal(self, goal: str, folder: str) -> Updates:
         """[about it, an update for each component of the form]"""
@@ -85,22 +117,32 @@ class TrainPage:
         template = gr.update(value=template_for(goal, has_captions(self.studio, folder)))
         return [markup.box("note", folder_summary(self.studio, folder)), template]
 
-    def choose_embedding(self, name: str, logging_dir: str) -> Updates:
-        """[what there is of this name, an update of the number of vectors, one of Max steps]"""
+    def choose_embedding(self, name: str, logging_dir: str, label: str | None) -> Updates:
+        """[what there is of this name, an update of the number of vectors, one of Max steps, one of
+        the list of runs]: the run that is chosen stays so if it is of this name."""
         name = (name or "").strip()
-        run = training.find_resumable(self.studio, name, logging_dir) if name else None
+        chosen = self.unfinished.runs.get(label or "")
+        if chosen is None or chosen.name != name:
+            label = self.unfinished.newest(name) if name else None
+        run = self._run(name, logging_dir, label) if name else None
         entry = training.find_embedding(self.studio, name) if name else None
         told = []
         if entry:
             told.append(f"{entry.name} is there: {entry.vectors} vector(s), {entry.step} steps. ")
             told.append("Train Embedding goes on from it as it is now. ")
         if run:
-            last = run.config.optimizer.max_train_steps
-            told.append(f"Its newest run stands at step {run.step} of {last}; Resume goes on ")
-            told.append("exactly where it stopped, to Max steps if that is more.")
+            told.append(_stands(run.step, run.config))
         vectors = gr.update(value=entry.vectors) if entry else gr.update()
         steps = gr.update(value=run.config.optimizer.max_train_steps) if run else gr.update()
-        return [markup.box("note", "".join(told)), vectors, steps]
+        return [markup.box("note", "".join(told)), vectors, steps, gr.update(value=label)]
+
+    def _run(self, name: str, logging_dir: str, label: str | None) -> training.Resumable | None:
+        try:
+            if label:
+                return training.opened_run(self.unfinished.folder(label))
+            return training.find_resumable(self.studio, name, logging_dir)
+        except TIError:
+            return None  # Resume says why
 
     def show_outlook(self, *values: object) -> str:
         """Schedule, token allowance and memory, while the settings are being made."""
@@ -108,11 +150,32 @@ class TrainPage:
         settings["token_string"] = "unnamed"
         return markup.outlook(outlook_of(self.studio, self.form.config(settings)))
 
-    def first_look(self) -> Updates:
-        """When a page is opened: the embeddings, and what a run with the defaults would be."""
-        settings = {**self.form.defaults, "token_string": "unnamed"}
-        told = markup.outlook(outlook_of(self.studio, self.form.config(settings)))
-        return [embeddings_update(self.studio), gr.update(value=told)]
+    def renew(self, opened: bool) -> Updates:
+        """[what was said of the name, the outlook, the list of unfinished runs and their pictures,
+        an update for each component of the form]: a page that was opened gets the settings of the
+        job that it shows."""
+        job = self.studio.jobs.latest_of("train")
+        settings = job.settings if job and opened else {}
+        self.unfinished.look()
+        own = self.unfinished.at(job.progress.run_folder) if job else self.unfinished.newest()
+        shown = {**self.form.defaults, **settings, "token_string": "unnamed"}
+        told = gr.update(value=markup.outlook(outlook_of(self.studio, self.form.config(shown))))
+        form = dict(zip(self.form.components, self.form.updates(settings), strict=True))
+        form["token_string"] |= {"choices": embedding_names(self.studio)}
+        return [
+            "" if not opened else gr.update(),
+            told if opened else gr.update(),
+            *self.unfinished.updates(own),
+            *form.values(),
+        ]
+
+
+def _stands(step: int, config: TrainConfig) -> str:
+    last = config.optimizer.max_train_steps
+    return (
+        f"Its run stands at step {step} of {last}; Resume goes on exactly where it stopped, to Max "
+        "steps if that is more."
+    )
 
 
 def has_captions(studio: Studio, folder: str) -> bool:
@@ -126,7 +189,7 @@ def folder_summary(studio: Studio, folder: str) -> str:
         if not folder or not studio.places().folder(folder).is_dir():
             return f"there is no folder {folder}" if folder else ""
     except TIError as error:
-        return str(error)
+        return markup.with_labels(str(error))
     found = _pictures(studio, folder)
     captions = sum(path.with_suffix(".txt").is_file() for path in found)
     return f"{len(found)} picture(s), {captions} with a caption"
@@ -217,24 +280,33 @@ class _Layout:
         with gr.Row():
             self.train = gr.Button("Train Embedding", variant="primary", elem_id="ti_train_button")
             self.resume = gr.Button("Resume", elem_id="ti_resume")
+        self.run = gr.Dropdown(
+            [], label="Run to resume", visible=False, elem_id="ti_unfinished", info=_RESUMED
+        )
+        looks = {"visible": False, "allow_preview": False, "height": 180}
+        self.runs = gallery("Unfinished runs", 4, "ti_unfinished_runs", **looks)
         self.message = html(elem_id="ti_train_message")
         self.live = self.page.live = build_live(self.page.studio)
 
     def bind(self) -> None:
         """Bind them, when all of them are there."""
         page, form, fields = self.page, self.form, self.form.components
-        for button, press in ((self.train, page.press_train), (self.resume, page.press_resume)):
-            values = [*form.inputs, *self.txt2img]
-            on(button.click, markup.with_error_box(press), values, [self.message])
+        said, values = [self.message, self.name_about], [*form.inputs, *self.txt2img]
+        on(self.train.click, errors_first(page.press_train, 2), values, said)
+        on(self.resume.click, errors_first(page.press_resume, 2), [self.run, *values], said)
+        shown = [self.run, self.name_about, *form.inputs]
+        on(self.run.input, page.choose_run, [self.run], shown, quiet=True)
+        on(self.runs.select, page.pick_run, [], shown, quiet=True)
         goal, name, folder = self.goal, self.name, self.folder
         on(goal.change, page.choose_goal, [goal, folder], [self.goal_about, *form.inputs])
         told = [self.folder_about, fields["prompt_template"]]
         on(folder.change, page.choose_folder, [goal, folder], told, quiet=True)
-        told = [self.name_about, fields["num_vectors_per_token"], fields["max_train_steps"]]
-        logs = fields["logging_dir"]
-        on(name.change, page.choose_embedding, [name, logs], told, quiet=True)
+        steps = [fields["num_vectors_per_token"], fields["max_train_steps"]]
+        told, asked = [self.name_about, *steps, self.run], [name, fields["logging_dir"], self.run]
+        on(name.change, page.choose_embedding, asked, told, quiet=True)
         on(self.refresh.click, lambda: embeddings_update(page.studio), [], [name], quiet=True)
-        self.live.first, self.live.first_look = [name, self.outlook], page.first_look
+        self.live.lists = [self.name_about, self.outlook, self.run, self.runs, *form.inputs]
+        self.live.renew = page.renew
         bind_live(self.live, self.message)
         press = markup.with_error_box(page.show_outlook)
         for setting in _OUTLOOK:

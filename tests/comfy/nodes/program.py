@@ -58,6 +58,7 @@ class Input:
         step: float | None = None,
         round: float | None = None,
         multiline: bool = False,
+        placeholder: str | None = None,
         dynamic_prompts: bool | None = None,
         force_input: bool | None = None,
         control_after_generate: bool | None = None,

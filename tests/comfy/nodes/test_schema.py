@@ -51,6 +51,26 @@ def test_every_node_has_our_prefix_our_category_and_words_to_find_it_by() -> Non
         assert len(schema.search_aliases) >= 3, key
 
 
+def test_no_empty_field_shows_the_name_that_programs_use() -> None:
+    """The front end takes an input's id where a text of several lines has no placeholder."""
+    for key, schema in schemas().items():
+        for each in schema.inputs:
+            if getattr(each, "multiline", False):
+                assert "_" not in (each.placeholder or "_"), (key, each.id)
+
+
+def test_buttons_have_words_in_every_language() -> None:
+    script = (ROOT / "web" / "textual_inversion.js").read_text(encoding="utf-8")
+    buttons = dict(re.findall(r'\["(\w+)", "([^"]+)"\]', script))
+    assert len(buttons) == 3
+    seen = set()
+    for language in LANGUAGES:
+        found = json.loads((LOCALES / language / "main.json").read_text(encoding="utf-8"))
+        assert found["textualInversion"].keys() == buttons.keys()
+        seen.add(tuple(found["textualInversion"].values()))
+    assert len(seen) == len(LANGUAGES)
+
+
 def test_every_input_and_output_has_a_tooltip_and_ids_are_unique() -> None:
     for key, schema in schemas().items():
         for each in (*schema.inputs, *schema.outputs):

@@ -10,14 +10,15 @@ from typing import Any
 import gradio as gr
 import pytest
 import torch
+from PIL import Image
 
-from ti_core.errors import ConfigError, HostBusyError, HostError, TrainingError
+from ti_core.errors import ConfigError, HostBusyError, HostError, NotFoundError, TrainingError
 from ti_core.files.embedding import Embedding
 from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.train.config import TrainConfig
 from ti_core.train.previews import preview_requests
-from ti_webui.job import Jobs
+from ti_webui.job import Job, Jobs
 from ti_webui.panel import shared_fields
 from ti_webui.studio import TXT2IMG_FIELDS, Settings, Studio
 from ti_webui.tabs.train import TrainPage, build, folder_summary, has_captions
@@ -51,7 +52,9 @@ def page(built: TrainPage, studio: Studio) -> TrainPage:
     assert built.live is not None
     studio.send_to_txt2img = built.studio.send_to_txt2img
     return replace(
-        built, studio=studio, live=replace(built.live, studio=studio, first_look=list, first=[])
+        built,
+        studio=studio,
+        live=replace(built.live, studio=studio, renew=lambda opened: [], lists=[]),
     )
 
 
@@ -66,7 +69,7 @@ def typed(
 
 
 def test_train_begins_a_run_with_what_is_typed(page: TrainPage, settings: dict[str, Any]) -> None:
-    assert page.press_train(*typed(page, settings)) == ""
+    assert page.press_train(*typed(page, settings)) == ["", ""]
     job = page.studio.jobs.latest
     assert job is not None
     progress = finished(job).progress
@@ -83,10 +86,10 @@ def test_a_second_browser_is_told_that_one_trains(
 
 def test_resume_goes_on_with_the_run_of_the_word(page: TrainPage, settings: dict[str, Any]) -> None:
     with pytest.raises(TrainingError, match="no run of zz-thing"):
-        page.press_resume(*typed(page, settings))
+        page.press_resume(None, *typed(page, settings))
     page.press_train(*typed(page, settings))
     finished(page.studio.jobs.list()[0])
-    page.press_resume(*typed(page, {**settings, "max_train_steps": 8}))
+    page.press_resume(None, *typed(page, {**settings, "max_train_steps": 8}))
     progress = finished(page.studio.jobs.list()[0]).progress
     assert (progress.first_step, progress.step, progress.error) == (6, 8, "")
 
@@ -139,17 +142,17 @@ def test_an_embedding_that_is_chosen_tells_what_would_happen(
     path = tmp_path / "embeddings" / "zz-thing.safetensors"
     write_embedding(path, Embedding("zz-thing", {"emb_params": torch.ones(3, 12)}, 40))
     logs = settings["logging_dir"]
-    told, vectors, steps = page.choose_embedding("zz-thing", logs)
+    told, vectors, steps, _ = page.choose_embedding("zz-thing", logs, None)
     assert "3 vector(s), 40 steps" in told
     assert vectors["value"] == 3
     assert "value" not in steps
     page.press_train(*typed(page, settings))
     finished(page.studio.jobs.list()[0])
-    told, _, steps = page.choose_embedding("zz-thing", logs)
+    told, _, steps, _ = page.choose_embedding("zz-thing", logs, None)
     assert "stands at step 6 of 6" in told
     assert steps["value"] == 6
-    assert page.choose_embedding("zz-new", logs)[0] == ""
-    assert page.choose_embedding(None, logs)[0] == ""  # type: ignore[arg-type]
+    assert page.choose_embedding("zz-new", logs, None)[0] == ""
+    assert page.choose_embedding(None, logs, None)[0] == ""  # type: ignore[arg-type]
 
 
 def test_the_outlook_follows_the_settings(page: TrainPage) -> None:
@@ -166,8 +169,10 @@ def test_a_page_that_is_opened_shows_embeddings_that_fit_and_the_schedule(
     for name, width in (("fits", 12), ("too-wide", 768)):
         path = tmp_path / "embeddings" / f"{name}.safetensors"
         write_embedding(path, Embedding(name, {"emb_params": torch.ones(1, width)}))
-    names, outlook = page.first_look()
-    assert names["choices"] == ["fits"]
+    _, outlook, run, pictures, *form = page.renew(True)
+    shown = dict(zip(page.form.components, form, strict=True))
+    assert shown["token_string"]["choices"] == ["fits"]
+    assert run["visible"] is pictures["visible"] is False
     assert "steps 1 to 100" in outlook["value"]
 
 
@@ -176,7 +181,7 @@ def test_without_a_model_the_page_opens_and_says_so(page: TrainPage) -> None:
         raise HostError("no model is loaded", "", "choose a checkpoint")
 
     page.studio.host = missing
-    _, outlook = page.first_look()
+    _, outlook, *_ = page.renew(True)
     assert "no model is loaded" in outlook["value"]
     assert "steps 1 to 100" in outlook["value"]
 
@@ -210,14 +215,20 @@ def test_buttons_reach_the_running_job_and_are_refused_without_one(
 ) -> None:
     live = page.live
     assert live is not None
-    for press in (live.press_pause, live.press_save, live.press_preview, live.press_interrupt):
+    for press in (
+        live.press_pause,
+        live.press_go_on,
+        live.press_save,
+        live.press_preview,
+        live.press_interrupt,
+    ):
         with pytest.raises(HostError, match="no training is running"):
             press()
     page.press_train(*typed(page, {**settings, "max_train_steps": 100_000}))
     job = page.studio.jobs.list()[0]
     live.press_pause()
     assert job.control.paused
-    live.press_pause()
+    live.press_go_on()
     assert not job.control.paused
     live.press_interrupt()
     assert finished(job).progress.state == "stopped"
@@ -233,3 +244,104 @@ def test_a_preview_whose_file_is_gone_does_not_spoil_the_page(
     assert page.live is not None
     gallery = page.live.look(None)[2]["value"]
     assert [caption.split(":")[0] for _, caption in gallery] == ["step 6"]
+
+
+def unfinished(page: TrainPage, settings: dict[str, Any], **changes: Any) -> Job:
+    """A run that was stopped before its end."""
+    steps = {"max_train_steps": 100_000, "save_state_every_n_steps": 1}
+    page.press_train(*typed(page, {**settings, **steps, **changes}))
+    job = page.studio.jobs.list()[0]
+    while job.progress.step < 4:
+        assert not job.wait(0.05)
+    job.control.finish()
+    return finished(job)
+
+
+def test_unfinished_runs_are_listed_newest_first_with_picture_and_step(
+    page: TrainPage, settings: dict[str, Any]
+) -> None:
+    one = unfinished(page, settings)
+    two = unfinished(page, settings, token_string="zz-other", sample_every_n_steps=0)
+    page.studio.jobs = Jobs()  # the program was started anew
+    _, _, run, pictures, *form = page.renew(True)
+    first, second = run["choices"]
+    assert first.startswith(f"zz-other, step {two.progress.step} of 100000, ")
+    assert second.startswith(f"zz-thing, step {one.progress.step} of 100000, ")
+    assert run["value"] == first, "what Resume goes on with"
+    assert run["visible"] is True
+    assert [text for _, text in pictures["value"]] == [first, second]
+    preview = pictures["value"][1][0].convert("RGB")
+    with Image.open(one.progress.previews[-1].path) as saved:
+        assert preview.tobytes() == saved.convert("RGB").tobytes()
+    assert all("value" not in update for update in form)
+
+
+def test_a_run_that_is_chosen_fills_the_form_and_is_resumed(
+    page: TrainPage, settings: dict[str, Any]
+) -> None:
+    old = unfinished(page, settings, train_batch_size=2)
+    unfinished(page, settings)
+    page.studio.jobs = Jobs()
+    _, _, run, *_ = page.renew(True)
+    label = run["choices"][1]
+    _, told, *form = page.choose_run(label)
+    shown = dict(zip(page.form.components, form, strict=True))
+    assert f"stands at step {old.progress.step} of 100000" in told
+    assert shown["token_string"]["value"] == "zz-thing"
+    assert shown["train_batch_size"]["value"] == 2
+    assert shown["train_data_dir"]["value"] == settings["train_data_dir"]
+    logs = settings["logging_dir"]
+    assert page.choose_embedding("zz-thing", logs, label)[3]["value"] == label, "it stays chosen"
+    assert page.choose_embedding("zz-new", logs, label)[3]["value"] is None
+    page.press_resume(label, *typed(page, {"token_string": "zz-new", "logging_dir": logs}))
+    job = page.studio.jobs.list()[0]
+    job.control.finish()
+    assert finished(job).progress.run_folder == old.progress.run_folder
+
+
+def test_resume_with_an_empty_name_goes_on_with_the_newest(
+    page: TrainPage, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(TrainingError, match="no run"):
+        page.press_resume(None, *typed(page, {"token_string": ""}))
+    left = unfinished(page, settings)
+    page.press_resume(None, *typed(page, {"token_string": ""}))
+    job = page.studio.jobs.list()[0]
+    job.control.finish()
+    assert finished(job).progress.run_folder == left.progress.run_folder
+
+
+def test_a_list_of_another_page_opens_nothing_else(page: TrainPage) -> None:
+    with pytest.raises(NotFoundError, match="no unfinished run"):
+        page.press_resume("/etc", *typed(page, {}))
+
+
+def test_after_resume_curve_and_previews_go_on_and_the_note_goes(
+    page: TrainPage, settings: dict[str, Any]
+) -> None:
+    left = unfinished(page, settings).progress
+    assert page.press_resume(None, *typed(page, settings)) == ["", ""]
+    job = page.studio.jobs.list()[0]
+    while job.progress.step < left.step + 4:
+        assert not job.wait(0.05)
+    assert page.renew(False)[0] == ""
+    assert page.renew(False)[2]["choices"] == [], "it is going on"
+    job.control.finish()
+    progress = finished(job).progress
+    assert progress.losses[: left.step] == left.losses
+    assert [point[0] for point in progress.losses] == list(range(1, progress.step + 1))
+    assert progress.previews[: len(left.previews)] == left.previews
+    assert page.renew(False)[2]["value"] == page.renew(False)[2]["choices"][0]
+
+
+def test_a_page_that_is_opened_during_a_run_has_its_settings(
+    page: TrainPage, settings: dict[str, Any]
+) -> None:
+    page.press_train(*typed(page, {**settings, "width": 128, "height": 64, "init_word": "tree"}))
+    form = page.renew(True)[4:]
+    shown = dict(zip(page.form.components, form, strict=True))
+    assert shown["token_string"]["value"] == "zz-thing"
+    assert shown["train_data_dir"]["value"] == settings["train_data_dir"]
+    assert (shown["width"]["value"], shown["height"]["value"]) == (128, 64)
+    finished(page.studio.jobs.list()[0])
+    assert all("value" not in update for update in page.renew(False)[4:])

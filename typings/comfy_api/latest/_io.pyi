@@ -97,6 +97,7 @@ class String:
             tooltip: str = ...,
             *,
             multiline: bool = ...,
+            placeholder: str = ...,
             default: str = ...,
             dynamic_prompts: bool = ...,
             force_input: bool = ...,
