@@ -36,6 +36,11 @@ def text_line(label: str, elem_id: str, **looks: Any) -> gr.Textbox:
     return gr.Textbox(label=label, max_lines=1, elem_id=elem_id, **looks)
 
 
+def set_choices(dropdown: gr.Dropdown, names: Sequence[str]) -> None:
+    """The entries of a dropdown that is made already and not shown yet."""
+    dropdown.choices = [(name, name) for name in names] if MAJOR >= 4 else list(names)
+
+
 def gallery(label: str, columns: int, elem_id: str, **looks: object) -> gr.Gallery:
     """Whole pictures that are shown, not uploaded."""
     wishes = {"height": "auto", "object_fit": "contain", "interactive": False, **looks}

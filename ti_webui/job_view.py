@@ -51,8 +51,10 @@ class JobView:
     lists: Sequence[Component] = ()
     """Components that are brought up to date when a page is opened, and when any job begins or
     ends."""
-    renew: Callable[[bool], Updates] = lambda opened: []
-    """An update for each of these; told whether the page was opened just now."""
+    renew: Callable[..., Updates] = lambda opened: []
+    """An update for each of these; told whether the page was opened just now, and what `asked`
+    hold."""
+    asked: Sequence[Component] = ()
 
     no_job: ClassVar[str] = "nothing is running"
     will_end: ClassVar[str] = "ends after this picture; what is made stays"
@@ -67,13 +69,13 @@ class JobView:
         """What `look` returns updates for, after what was seen."""
         return [*self.parts, *self.lists]
 
-    def look(self, seen: Seen | None) -> Updates:
+    def look(self, seen: Seen | None, *asked: object) -> Updates:
         """What is new since `seen`: [what was seen now, an update for each of the outputs]."""
         job, latest = self.studio.jobs.latest_of(self.kind), self.studio.jobs.latest
         moment = (latest.id, latest.progress.over) if latest else None
         now = Seen(moment, self.signature(job) if job else None)
         is_same = seen is not None and seen.moment == moment
-        lists = [gr.update() for _ in self.lists] if is_same else self.renew(seen is None)
+        lists = [gr.update() for _ in self.lists] if is_same else self.renew(seen is None, *asked)
         before = seen.job if seen else None
         if job is None or now.job == before:
             return [now, *(gr.update() for _ in self.parts), *lists]
@@ -121,7 +123,7 @@ def bind_job_view(
     view.show = show or view.show
     seen = gr.State(None)
     poll = gr.Button("Refresh", elem_id=f"ti_poll_{view.kind}", elem_classes=["ti-hidden"])
-    on(poll.click, view.look, [seen], [seen, *view.outputs], quiet=True)
+    on(poll.click, view.look, [seen, *view.asked], [seen, *view.outputs], quiet=True)
     press = markup.with_error_box(view.press_interrupt)
     on(view.interrupt.click, press, [], [message], quiet=True)
 

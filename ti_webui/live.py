@@ -155,7 +155,7 @@ def bind_live(live: Live, message: gr.HTML) -> None:
     """Bind its buttons, when all of its components are there; `message` is an HTML for answers."""
     seen = gr.State(None)
     poll = gr.Button("Refresh", elem_id=POLL, elem_classes=["ti-hidden"])
-    on(poll.click, live.look, [seen], [seen, *live.outputs], quiet=True)
+    on(poll.click, live.look, [seen, *live.asked], [seen, *live.outputs], quiet=True)
     presses = (
         (live.pause, live.press_pause),
         (live.go_on, live.press_go_on),

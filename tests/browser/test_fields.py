@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.hands import LONG
+from tests.browser.hands import LONG, at
 from tests.webui.gradio_environments import ROOT, WANTED, python_with
 
 SCRIPT = ROOT / "javascript" / "textual_inversion_studio.js"
@@ -141,6 +141,7 @@ def test_the_folder_of_data_is_that_of_train_without_a_key(page: Page) -> None:
     open_tab(page, "Captions and checkup")
     field = page.locator("#ti_data_folder textarea, #ti_data_folder input").first
     page.evaluate(FILL, [field.element_handle(), "/dropped"])
+    open_tab(page, "Train")
     trained = page.locator("#ti_train_train_data_dir textarea, #ti_train_train_data_dir input")
     expect(trained.first).to_have_value("/dropped", timeout=LONG)
 
@@ -148,9 +149,11 @@ def test_the_folder_of_data_is_that_of_train_without_a_key(page: Page) -> None:
 def test_a_word_that_is_pasted_with_the_mouse_is_read(page: Page) -> None:
     page.add_script_tag(path=SCRIPT)
     open_tab(page, "Train")
+    expect(at(page, "ti_outlook")).to_contain_text("Token allowance", timeout=LONG)
     field = page.locator("#ti_train_token_string input").first
     field.click()
     page.evaluate("document.execCommand('insertText', false, 'zz-pasted')")
+    page.wait_for_timeout(2500)  # what is told about the name moves the button
     assert told(page)["ti_train_token_string"] == "zz-pasted"
 
 

@@ -176,6 +176,83 @@ def test_a_run_is_interrupted_and_resumed_whatever_becomes_of_the_page(
     other.close()
 
 
+def test_a_word_is_read_however_it_comes(page: Page, webui: WebUI, pictures: Path) -> None:
+    """Pasted with the mouse into one field, dropped into the other: no key is pressed."""
+    open_tab(page, "Train")
+    page.locator("#ti_train_token_string input").first.click()
+    page.evaluate("document.execCommand('insertText', false, 'zz-pasted')")
+    page.locator(
+        "#ti_train_train_data_dir textarea, #ti_train_train_data_dir input"
+    ).first.evaluate(
+        """(field, text) => {
+            field.value = text;
+            field.dispatchEvent(new Event("input", {bubbles: true}));
+        }""",
+        str(pictures),
+    )
+    for name in ("width", "height"):
+        fill(page, f"ti_train_{name}", "64")
+    fill(page, "ti_train_max_train_steps", "2")
+    fill(page, "ti_train_sample_every_n_steps", "0")
+    page.locator("#ti_train_button").click()
+    state(page, "done")
+    expect(at(page, "ti_job_progress")).to_contain_text("zz-pasted")
+    assert read_embedding(webui.embeddings / "zz-pasted.safetensors").step == 2
+
+
+@pytest.mark.parametrize("folder", ["", "  ", "."])
+def test_the_programs_own_folder_is_never_trained_on(
+    folder: str, page: Page, webui: WebUI, shoot: Shoot
+) -> None:
+    open_tab(page, "Train")
+    before = webui.get("/ti/v1/jobs")
+    fill(page, "ti_train_token_string", "zz-empty")
+    fill(page, "ti_train_train_data_dir", folder)
+    page.locator("#ti_train_button").click()
+    message = at(page, "ti_train_message")
+    expect(message).to_contain_text("“Dataset directory”", timeout=LONG)
+    if not folder:
+        expect(message).to_contain_text("is empty")
+        shoot(page, "empty-folder")
+    assert webui.get("/ti/v1/jobs") == before
+    assert not (webui.embeddings / "zz-empty.safetensors").exists()
+
+
+def test_after_a_crash_the_run_is_offered_and_goes_on(
+    page: Page, context: BrowserContext, webui: WebUI, pictures: Path, shoot: Shoot
+) -> None:
+    order(page, "zz-crash", pictures, max_train_steps=5000, sample_every_n_steps=0)
+    state(page, "running")
+    wait_for_step(page, 60)  # the first state
+    page.close()
+    webui.crash()
+    other = context.new_page()
+    visit(other, webui)
+    open_tab(other, "Train")
+    chosen = other.locator("#ti_unfinished input").first
+    expect(chosen).to_have_value(re.compile(r"zz-crash, step \d+ of 5000"), timeout=LONG)
+    expect(other.locator("#ti_unfinished_runs img").first).to_be_visible()
+    shoot(other, "unfinished")
+    other.locator("#ti_resume").click()
+    state(other, "running")
+    reached = step(other)
+    assert reached >= 50
+    expect(at(other, "ti_job_progress").locator("svg")).to_be_visible()
+    assert wait_for_step(other, reached + 1) > reached
+
+    third = context.new_page()  # opened while it goes on: the form is that of the job
+    visit(third, webui)
+    open_tab(third, "Train")
+    expect(third.locator("#ti_train_token_string input").first).to_have_value("zz-crash")
+    folder = third.locator("#ti_train_train_data_dir textarea, #ti_train_train_data_dir input")
+    expect(folder.first).to_have_value(str(pictures))
+    shoot(third, "opened-again")
+    third.locator("#ti_interrupt").click()
+    state(third, "stopped")
+    third.close()
+    other.close()
+
+
 def test_previews_are_made_as_the_txt2img_page_says(
     page: Page, webui: WebUI, pictures: Path
 ) -> None:

@@ -180,6 +180,14 @@ class WebUI:
                 self.process.kill()
                 self.process.wait()
 
+    def crash(self) -> None:
+        """Kill it, as when the power goes, and start it again."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        (self.folder / "server.log").unlink()
+        self.start()
+
     def get(self, path: str) -> Any:
         """JSON of a route."""
         with urllib.request.urlopen(self.address + path, timeout=_ANSWER_SECONDS) as answer:

@@ -19,7 +19,7 @@ from ti_core.train.presets import has_captions as all_have_captions
 from .. import markup, training
 from ..embeddings import all_names, embedding_names, embeddings_update
 from ..forms import Form
-from ..gradio_versions import Component, Updates, component, gallery, html, on
+from ..gradio_versions import Component, Updates, component, gallery, html, on, set_choices
 from ..job_view import errors_first
 from ..live import Live, bind_live, build_live
 from ..outlook import outlook_of
@@ -150,14 +150,17 @@ class TrainPage:
         settings["token_string"] = "unnamed"
         return markup.outlook(outlook_of(self.studio, self.form.config(settings)))
 
-    def renew(self, opened: bool) -> Updates:
+    def renew(self, opened: bool, name: str | None) -> Updates:
         """[what was said of the name, the outlook, the list of unfinished runs and their pictures,
         an update for each component of the form]: a page that was opened gets the settings of the
-        job that it shows."""
-        job = self.studio.jobs.latest_of("train")
-        settings = job.settings if job and opened else {}
+        job that is going on. What is written in it already stays."""
+        name, job = (name or "").strip(), self.studio.jobs.latest_of("train")
+        is_going = job is not None and not job.progress.over
+        settings = job.settings if job and is_going and opened and not name else {}
         self.unfinished.look()
         own = self.unfinished.at(job.progress.run_folder) if job else self.unfinished.newest()
+        if own and name not in ("", self.unfinished.runs[own].name):
+            own = self.unfinished.newest(name)
         shown = {**self.form.defaults, **settings, "token_string": "unnamed"}
         told = gr.update(value=markup.outlook(outlook_of(self.studio, self.form.config(shown))))
         form = dict(zip(self.form.components, self.form.updates(settings), strict=True))
@@ -235,7 +238,7 @@ class _Layout:
         self.goal_about = html(markup.box("note", PRESETS[FIRST_PRESET].about))
         self.name, self.folder = shared.embedding, shared.dataset_dir
         with gr.Row():
-            self.name.choices = [(name, name) for name in all_names(self.page.studio)]
+            set_choices(self.name, all_names(self.page.studio))
             self.name.render()
             form.put("token_string", self.name)
             self.refresh = gr.Button(
@@ -306,7 +309,7 @@ class _Layout:
         on(name.change, page.choose_embedding, asked, told, quiet=True)
         on(self.refresh.click, lambda: embeddings_update(page.studio), [], [name], quiet=True)
         self.live.lists = [self.name_about, self.outlook, self.run, self.runs, *form.inputs]
-        self.live.renew = page.renew
+        self.live.asked, self.live.renew = [name], page.renew
         bind_live(self.live, self.message)
         press = markup.with_error_box(page.show_outlook)
         for setting in _OUTLOOK:

@@ -54,7 +54,7 @@ def page(built: TrainPage, studio: Studio) -> TrainPage:
     return replace(
         built,
         studio=studio,
-        live=replace(built.live, studio=studio, renew=lambda opened: [], lists=[]),
+        live=replace(built.live, studio=studio, renew=lambda opened: [], lists=[], asked=[]),
     )
 
 
@@ -169,7 +169,7 @@ def test_a_page_that_is_opened_shows_embeddings_that_fit_and_the_schedule(
     for name, width in (("fits", 12), ("too-wide", 768)):
         path = tmp_path / "embeddings" / f"{name}.safetensors"
         write_embedding(path, Embedding(name, {"emb_params": torch.ones(1, width)}))
-    _, outlook, run, pictures, *form = page.renew(True)
+    _, outlook, run, pictures, *form = page.renew(True, "")
     shown = dict(zip(page.form.components, form, strict=True))
     assert shown["token_string"]["choices"] == ["fits"]
     assert run["visible"] is pictures["visible"] is False
@@ -181,7 +181,7 @@ def test_without_a_model_the_page_opens_and_says_so(page: TrainPage) -> None:
         raise HostError("no model is loaded", "", "choose a checkpoint")
 
     page.studio.host = missing
-    _, outlook, *_ = page.renew(True)
+    _, outlook, *_ = page.renew(True, "")
     assert "no model is loaded" in outlook["value"]
     assert "steps 1 to 100" in outlook["value"]
 
@@ -263,11 +263,13 @@ def test_unfinished_runs_are_listed_newest_first_with_picture_and_step(
     one = unfinished(page, settings)
     two = unfinished(page, settings, token_string="zz-other", sample_every_n_steps=0)
     page.studio.jobs = Jobs()  # the program was started anew
-    _, _, run, pictures, *form = page.renew(True)
+    _, _, run, pictures, *form = page.renew(True, "")
     first, second = run["choices"]
     assert first.startswith(f"zz-other, step {two.progress.step} of 100000, ")
     assert second.startswith(f"zz-thing, step {one.progress.step} of 100000, ")
     assert run["value"] == first, "what Resume goes on with"
+    assert page.renew(True, "zz-thing")[2]["value"] == second
+    assert page.renew(True, "zz-typed")[2]["value"] is None
     assert run["visible"] is True
     assert [text for _, text in pictures["value"]] == [first, second]
     preview = pictures["value"][1][0].convert("RGB")
@@ -282,7 +284,7 @@ def test_a_run_that_is_chosen_fills_the_form_and_is_resumed(
     old = unfinished(page, settings, train_batch_size=2)
     unfinished(page, settings)
     page.studio.jobs = Jobs()
-    _, _, run, *_ = page.renew(True)
+    _, _, run, *_ = page.renew(True, "")
     label = run["choices"][1]
     _, told, *form = page.choose_run(label)
     shown = dict(zip(page.form.components, form, strict=True))
@@ -324,24 +326,26 @@ def test_after_resume_curve_and_previews_go_on_and_the_note_goes(
     job = page.studio.jobs.list()[0]
     while job.progress.step < left.step + 4:
         assert not job.wait(0.05)
-    assert page.renew(False)[0] == ""
-    assert page.renew(False)[2]["choices"] == [], "it is going on"
+    assert page.renew(False, "")[0] == ""
+    assert page.renew(False, "")[2]["choices"] == [], "it is going on"
     job.control.finish()
     progress = finished(job).progress
     assert progress.losses[: left.step] == left.losses
     assert [point[0] for point in progress.losses] == list(range(1, progress.step + 1))
     assert progress.previews[: len(left.previews)] == left.previews
-    assert page.renew(False)[2]["value"] == page.renew(False)[2]["choices"][0]
+    assert page.renew(False, "")[2]["value"] == page.renew(False, "")[2]["choices"][0]
 
 
 def test_a_page_that_is_opened_during_a_run_has_its_settings(
     page: TrainPage, settings: dict[str, Any]
 ) -> None:
-    page.press_train(*typed(page, {**settings, "width": 128, "height": 64, "init_word": "tree"}))
-    form = page.renew(True)[4:]
+    page.press_train(*typed(page, {**settings, "width": 128, "height": 64, "max_train_steps": 60}))
+    form = page.renew(True, "")[4:]
     shown = dict(zip(page.form.components, form, strict=True))
     assert shown["token_string"]["value"] == "zz-thing"
     assert shown["train_data_dir"]["value"] == settings["train_data_dir"]
     assert (shown["width"]["value"], shown["height"]["value"]) == (128, 64)
+    for opened, name in ((False, ""), (True, "zz-typed")):  # nothing that was typed is lost
+        assert all("value" not in update for update in page.renew(opened, name)[4:])
     finished(page.studio.jobs.list()[0])
-    assert all("value" not in update for update in page.renew(False)[4:])
+    assert all("value" not in update for update in page.renew(True, "")[4:])
