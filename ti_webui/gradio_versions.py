@@ -38,7 +38,8 @@ def text_line(label: str, elem_id: str, **looks: Any) -> gr.Textbox:
 
 def set_choices(dropdown: gr.Dropdown, names: Sequence[str]) -> None:
     """The entries of a dropdown that is made already and not shown yet."""
-    dropdown.choices = [(name, name) for name in names] if MAJOR >= 4 else list(names)
+    choices: Any = [(name, name) for name in names] if MAJOR >= 4 else list(names)
+    dropdown.choices = choices
 
 
 def gallery(label: str, columns: int, elem_id: str, **looks: object) -> gr.Gallery:

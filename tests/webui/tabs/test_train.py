@@ -339,7 +339,9 @@ def test_after_resume_curve_and_previews_go_on_and_the_note_goes(
 def test_a_page_that_is_opened_during_a_run_has_its_settings(
     page: TrainPage, settings: dict[str, Any]
 ) -> None:
-    page.press_train(*typed(page, {**settings, "width": 128, "height": 64, "max_train_steps": 60}))
+    page.press_train(
+        *typed(page, {**settings, "width": 128, "height": 64, "max_train_steps": 10**6})
+    )
     form = page.renew(True, "")[4:]
     shown = dict(zip(page.form.components, form, strict=True))
     assert shown["token_string"]["value"] == "zz-thing"
@@ -347,5 +349,6 @@ def test_a_page_that_is_opened_during_a_run_has_its_settings(
     assert (shown["width"]["value"], shown["height"]["value"]) == (128, 64)
     for opened, name in ((False, ""), (True, "zz-typed")):  # nothing that was typed is lost
         assert all("value" not in update for update in page.renew(opened, name)[4:])
+    page.studio.jobs.list()[0].control.finish()
     finished(page.studio.jobs.list()[0])
     assert all("value" not in update for update in page.renew(True, "")[4:])
