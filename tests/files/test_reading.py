@@ -445,7 +445,22 @@ def test_a_pickle_in_a_safe_name_is_still_only_read(tmp_path: Path) -> None:
         (b"\n <HTML>", "web page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git LFS"),
         (b"\xff\xd8\xff\xe0JFIF", "JPEG cannot carry"),
-        (b"hello", "damaged or no torch file"),
+        (b"hello", "it is text"),
+        (b"I am a caption.\n", "it is text"),
+        ("猫の写真".encode() * 9, "it is text"),
+        ("a cat".encode("utf-16"), "it is text"),
+        (b'{"a": 1}', "it is text"),
+        (b"\x80\x02}q\x00", "cut off"),
+        (bytes(range(100, 250)), "of no kind that embeddings are saved in"),
+        (b"BM6\0\0\0", "BMP cannot carry"),
+        (b"GIF89a", "GIF cannot carry"),
+        (b"II*\0", "TIFF cannot carry"),
+        (b"\0\0\0\x20ftypheic", "HEIC cannot carry"),
+        (b"\0\0\0\x20ftypisom", "it is a video"),
+        (b"RIFF\0\0\0\0WAVEfmt ", "sound or video"),
+        (b"\x1f\x8b\x08", "packed with gzip; unpack it"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it"),
+        (b"\x93NUMPY\x01\0", "an array of numpy"),
         (b"PK\3\4", "cut off"),
         (b"RIFF\0\0\0\0WEBPxxxx", "embedding"),
         (b"\x89PNG\r\n\x1a\n", "embedding"),
@@ -455,6 +470,24 @@ def test_common_mistakes_have_names(tmp_path: Path, content: bytes, message: str
     (tmp_path / "cat.pt").write_bytes(content)
     with pytest.raises(EmbeddingError, match=message):
         read_embedding(tmp_path / "cat.pt")
+
+
+@pytest.mark.parametrize("packed", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_another_zip_is_told_from_an_attack(tmp_path: Path, packed: int) -> None:
+    with zipfile.ZipFile(tmp_path / "cat.pt", "w", packed) as archive:
+        archive.writestr("cat.bin", "words " * 100)
+    with pytest.raises(EmbeddingError, match="another zip archive; unpack it"):
+        read_embedding(tmp_path / "cat.pt")
+
+
+def test_what_belongs_beside_an_embedding_is_told(tmp_path: Path) -> None:
+    torch.save({"hash": "ab", "optimizer_state_dict": {"state": {}}}, tmp_path / "cat.pt.optim")
+    with pytest.raises(EmbeddingError, match=r"A1111's optimiser.*without \.optim"):
+        read_embedding(tmp_path / "cat.pt.optim")
+    state = {"tensors.clip_l": L, "optimizer.0.exp_avg": L + 1}
+    safetensors.torch.save_file(state, tmp_path / "state-000010.safetensors")
+    with pytest.raises(EmbeddingError, match="it is the state of a run"):
+        read_embedding(tmp_path / "state-000010.safetensors")
 
 
 def test_a_plain_picture_is_an_embedding_error(tmp_path: Path) -> None:

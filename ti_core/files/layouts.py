@@ -56,7 +56,9 @@ _SINGLE = {ONE_ENCODER, *ENCODER_KEYS}
 _BUNDLED = re.compile(re.escape(BUNDLE) + rf"(.+)\.({'|'.join(_KEYS)})", re.DOTALL)
 _BUNDLED_PARAMETER = re.compile(re.escape(BUNDLE) + rf"(.+)\.{_PARAMETERS}\.(.+)", re.DOTALL)
 """Both take every character: from a line break they would look back again and again."""
-_NETWORK = re.compile(r"^(lora|lycoris|unet|transformer|model|te\d?)[._]|\.(weight|bias|alpha)$")
+_NETWORK = re.compile(
+    r"^(tensors|optimizer|lora|lycoris|unet|transformer|model|te\d?)[._]|\.(weight|bias|alpha)$"
+)
 _CHECKPOINTS = ("state_dict", "model_state_dict", "module")
 
 
@@ -235,6 +237,10 @@ def _mistake(content: object) -> tuple[str, str]:
     tables = sorted(key for key in keys if key in _KEYS)
     if tables and tables == sorted(keys):
         return _unusable(tables)
+    if "optimizer_state_dict" in keys:
+        return "it is what A1111's optimiser kept beside one", "give the .pt without .optim"
+    if any(key.startswith("tensors.") for key in keys):
+        return "it is the state of a run", "resume that run, or give the embedding that it wrote"
     if any(key in keys for key in _CHECKPOINTS):
         return "it is a checkpoint", "give an embedding file"
     if any(isinstance(key, int) for key in content):

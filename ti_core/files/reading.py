@@ -20,6 +20,7 @@ from ..families import SDXL
 from .card import read_card
 from .embedding import MOST_VECTORS, Embedding
 from .layouts import BUNDLE, MOST_NUMBERS, Term, joined, recognised
+from .mistaken import AGAIN, START, mistaken, unreadable
 from .names import composed
 from .notes import TRIGGER, essentials, from_comment, noted_step, texts, translated
 from .regular_file import open_regular
@@ -32,7 +33,6 @@ _MOST_BYTES = 64 * 2**20
 _MOST_TENSORS = 10_000
 _MOST_TERMS = 1000
 _PICTURES = (b"\x89PNG", b"RIFF", b"\0\0\0\x0cJXL ", b"\xff\x0a")
-_FIX = "copy or download the file again"
 _NAMED_IN_ERRORS = 20
 
 
@@ -121,31 +121,19 @@ def _content(path: Path) -> tuple[Any, dict[str, str]]:
     """What is in a file (of a card: A1111's dictionary), and metadata."""
     try:
         with open_regular(path) as file:  # once: another file could have its name a moment later
-            start = file.read(64)
-            _refuse_what_is_no_embedding(path, start)
+            start = file.read(START)
+            if other := mistaken(start):
+                raise EmbeddingError(f"{path} holds no embedding", *other)
             if start.startswith(_PICTURES) or start[4:8] == b"ftyp":
                 return _from_card(file, path)
             header = start[8:].lstrip()[:1] == b"{"
             if header or (path.suffix == ".safetensors" and start[:1] not in b"P\x80"):
                 return _from_safetensors(file, path)
-            return _from_pickle(file, path)
+            return _from_pickle(file, path, start)
     except (UnsafeFileError, EmbeddingError):
         raise
     except FileError as error:
-        raise EmbeddingError(error.what, error.why, error.fix or _FIX) from error
-
-
-def _refuse_what_is_no_embedding(path: Path, start: bytes) -> None:
-    """Common mistakes with names of their own."""
-    if not start:
-        raise EmbeddingError(f"{path} is empty", "", _FIX)
-    if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
-        raise EmbeddingError(f"{path} is a web page", "the download went wrong", _FIX)
-    if start.startswith(b"version https://git-lfs"):
-        raise EmbeddingError(f"{path} is a pointer of git LFS", "", "run git lfs pull")
-    if start.startswith(b"\xff\xd8\xff"):
-        why = "JPEG cannot carry an embedding"
-        raise EmbeddingError(f"{path} holds no embedding", why, "get the original PNG card")
+        raise EmbeddingError(error.what, error.why, error.fix or AGAIN) from error
 
 
 def _from_card(file: BinaryIO, path: Path) -> tuple[Any, dict[str, str]]:
@@ -153,10 +141,16 @@ def _from_card(file: BinaryIO, path: Path) -> tuple[Any, dict[str, str]]:
     return content, texts(content.get("metadata"))
 
 
-def _from_pickle(file: BinaryIO, path: Path) -> tuple[Any, dict[str, str]]:
-    file.seek(0)
-    comment = read_comment(file, path) if file.read(4) == ZIP_START else b""
-    return read_torch(file, path), from_comment(comment)
+def _from_pickle(file: BinaryIO, path: Path, start: bytes) -> tuple[Any, dict[str, str]]:
+    comment = read_comment(file, path) if start.startswith(ZIP_START) else b""
+    try:
+        return read_torch(file, path), from_comment(comment)
+    except UnsafeFileError:
+        raise
+    except FileError as error:
+        if other := unreadable(start):
+            raise EmbeddingError(f"{path} holds no embedding", *other) from error
+        raise
 
 
 def _from_safetensors(file: BinaryIO, path: Path) -> tuple[Any, dict[str, str]]:
@@ -228,5 +222,5 @@ def _rows(path: Path, key: str, rows: Any) -> Tensor:
         why = f"{key} has numbers of the type {rows.dtype}"
         raise EmbeddingError(f"{path} cannot be read", why, "save it as fp32") from error
     if not torch.stack(torch.aminmax(rows)).isfinite().all():
-        raise EmbeddingError(f"{path} is damaged", "its vectors are not finite numbers", _FIX)
+        raise EmbeddingError(f"{path} is damaged", "its vectors are not finite numbers", AGAIN)
     return rows

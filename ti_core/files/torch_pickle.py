@@ -23,7 +23,7 @@ from .numpy_pickle import swapped
 from .pickle_reader import BrokenPickleError
 from .regular_file import open_regular
 from .restricted_unpickler import RestrictedUnpickler, Storages
-from .zip_directory import ZIP_START, Member, data_start, read_directory
+from .zip_directory import ZIP_START, Member, data_start, not_torch, read_directory
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
@@ -142,10 +142,10 @@ def _refused(path: Path, why: str) -> UnsafeFileError:
 
 
 def _read_zip(file: BinaryIO, path: Path, map_memory: bool) -> object:
-    members = read_directory(file, path)
+    members = read_directory(file, path, "/data.pkl")
     pickle_name = next((name for name in members if name.endswith("/data.pkl")), None)
     if pickle_name is None:
-        raise FileError(f"{path.name} is no torch file", "the zip has no data.pkl")
+        raise not_torch(path)
     folder = pickle_name.removesuffix("data.pkl")
     members = {n.removeprefix(folder): m for n, m in members.items() if n.startswith(folder)}
     if "constants.pkl" in members:

@@ -41,16 +41,19 @@ class Member:
     size: int
 
 
-def read_directory(file: BinaryIO, path: Path) -> dict[str, Member]:
-    """Members by name.
+def read_directory(file: BinaryIO, path: Path, sought: str = "") -> dict[str, Member]:
+    """Members by name; one of them must be called `sought`, or end so.
 
     Raises UnsafeFileError when a member is compressed, encrypted, listed twice, or when together
-    they are larger than the file; FileError when the table is damaged.
+    they are larger than the file; FileError when the table is damaged, or
+    has not what is sought.
     """
     size = os.fstat(file.fileno()).st_size
     members: dict[str, Member] = {}
-    room = size
-    for member, plain in _entries(_directory(file, path, size), path):
+    room, table = size, _directory(file, path, size)
+    if sought.encode() not in table:
+        raise not_torch(path)
+    for member, plain in _entries(table, path):
         room -= member.size
         if not plain or room < 0 or member.header + member.size > size or member.name in members:
             name = member.name[:_MOST_LETTERS_IN_ERRORS]
@@ -58,6 +61,12 @@ def read_directory(file: BinaryIO, path: Path) -> dict[str, Member]:
             raise UnsafeFileError(f"{path.name} was refused", why, "torch writes no such files")
         members[member.name] = member
     return members
+
+
+def not_torch(path: Path) -> FileError:
+    """The error for another program's zip."""
+    what, why = f"{path.name} is no torch file", "it is another zip archive"
+    return FileError(what, why, "unpack it, and give the file that is in it")
 
 
 def data_start(file: BinaryIO, member: Member, path: Path) -> int:

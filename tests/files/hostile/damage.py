@@ -204,7 +204,7 @@ def _zips() -> Iterator[Case]:
     yield refused("a zip bomb.pt", lambda: zipped(bomb, compression=8), "compressed")
     doubled = _HONEST.replace(b"archive/version", b"archive/data/0\0")
     yield harmless("a name with a zero byte.pt", doubled)
-    yield broken("a zip without a pickle.pt", zipped({"x": b"y"}), "data.pkl")
+    yield broken("a zip without a pickle.pt", zipped({"x": b"y"}), "another zip")
     script = torch_zip(table(), **{"constants.pkl": program(b")")})
     yield broken("a TorchScript program.pt", script, "TorchScript")
     yield broken("an unknown byte order.pt", torch_zip(table(), byteorder=b"middle"), "byte order")
