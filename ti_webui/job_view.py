@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
-from html import escape
 from typing import ClassVar, NamedTuple
 
 import gradio as gr
@@ -18,6 +17,7 @@ from ti_core.train.progress import JobProgress
 from . import markup
 from .gradio_versions import Component, Updates, on
 from .job import Job, Kind
+from .markup import escape
 from .studio import Studio
 
 Signature = tuple[object, ...]

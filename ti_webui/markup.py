@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
 
 from ti_core.checkup.disk import spelled as bytes_spelled
 from ti_core.checkup.finding import Finding
@@ -39,6 +39,11 @@ _STATES: dict[JobState, str] = {
     "stopped": f"{OUTCOMES['stopped']}; everything is saved",
     "paused": "paused",
 }
+
+
+def escape(text: str) -> str:
+    """Text as HTML; bytes of names that are not UTF-8 are spelled out: no page can hold them."""
+    return html.escape(text.encode("utf-8", "backslashreplace").decode())
 
 
 def with_labels(text: str, labels: Mapping[str, str] = _NAMES) -> str:

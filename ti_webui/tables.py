@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 
 from ti_core.tools.strength import VERDICTS, verdict
 
 from . import markup
+from .markup import escape
 
 _SHORT = 12
 """Characters that stay on one line."""

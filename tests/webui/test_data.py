@@ -65,7 +65,7 @@ def test_what_was_skipped_is_told_with_its_reason_and_without_html(
     told = data_preprocess.result_view(0)(job, job.progress)[0]["value"]
     assert "&lt;img" in told
     assert "<img" not in told
-    assert "it is no picture" in told
+    assert "it is not a picture" in told
 
 
 def test_a_job_that_made_nothing_fills_in_no_folder(

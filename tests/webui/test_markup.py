@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -144,3 +145,9 @@ def test_the_curve_marks_where_the_schedule_changes() -> None:
     points = [(i, 0.5, 0.1) for i in range(1, 101)]
     segments = [(0, 40, 0.005), (40, 100, 0.001)]
     assert curve(points, segments).count("ti-mark") == 1
+
+
+def test_a_name_that_is_not_utf_8_can_be_sent_to_a_page() -> None:
+    shown = markup.box("note", os.fsdecode(b"caf\xe9") + " <b>")
+    assert "caf\\udce9 &lt;b&gt;" in shown
+    shown.encode()

@@ -12,6 +12,8 @@ from .patterns import Pattern
 
 _LEADING_NUMBER = re.compile(r"^[-\d]+\s*")
 """A1111 drops the running number that its preprocessing puts first."""
+_HALVES, _FIRST_BYTE = re.compile("[\ud800-\udfff]"), 0xDC00
+"""Python's signs for the bytes of a name that are not UTF-8 (PEP 383), and where they begin."""
 FALLBACK = ".caption"
 """kohya's ending of caption files."""
 
@@ -46,7 +48,7 @@ def read_caption(
         text = caption_text(beside)
         return Caption(text.partition("\n")[0].strip() if first_line else text, from_file=True)
     if words:
-        return Caption(words, from_file=False, from_folder=True)
+        return Caption(readable(words), from_file=False, from_folder=True)
     return Caption(file_words(image.stem, regex, join), from_file=False)
 
 
@@ -77,8 +79,19 @@ def caption_text(path: Path) -> str:
 def file_words(stem: str, regex: str = "", join: str = " ") -> str:
     """A1111's file words: `000001-1-a man in suit` → `a man in suit`; with regex `\\w+` and
     join `, ` → `a, man, in, suit`. Raises ConfigError as `Pattern` does."""
-    words = _LEADING_NUMBER.sub("", stem)
+    words = _LEADING_NUMBER.sub("", readable(stem))
     if not regex:
         return words
     found = Pattern(regex, setting("filename_word_regex")).find_all(words)
     return join.join(found)
+
+
+def readable(name: str) -> str:
+    """The name of a file as text for prompts and pages: bytes that are not UTF-8, as in zip files
+    of older Windows, are read as Windows' Latin letters; halves of other signs become `\ufffd`."""
+    return _HALVES.sub(_letter, name)
+
+
+def _letter(half: re.Match[str]) -> str:
+    byte = ord(half[0]) - _FIRST_BYTE
+    return bytes([byte]).decode("cp1252", "replace") if 0x80 <= byte <= 0xFF else "\ufffd"

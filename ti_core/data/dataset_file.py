@@ -22,6 +22,7 @@ from ..events import Notice
 from ..files.text_file import read_text
 from ..options import SettingValues, from_dict, leaves, nearest, to_dict
 from ..paths import given_path
+from .captions import readable
 from .config import DataConfig
 from .folder import Folders, Subset, require_training, with_caption_lines
 
@@ -138,7 +139,7 @@ def _folder(
         image_dir,
         with_caption_lines(_settings(settings, image_dir, config, path), first_line=True),
         _at_least(_value(settings, "num_repeats", 1, path), 0, "num_repeats", path),
-        _value(settings, "class_tokens", "", path),
+        readable(_value(settings, "class_tokens", "", path)),
         regular,
         weight * _at_least(_value(settings, "loss_weight", 1.0, path), 0, "loss_weight", path),
         _batch_size(settings, path),

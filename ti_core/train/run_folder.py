@@ -110,9 +110,9 @@ class RunFolder:
         return sorted(steps, key=steps.__getitem__)
 
     def write_settings(self, settings: SettingValues) -> None:
-        """Everything needed to start this run again."""
+        """Everything needed to start this run again; a path that is not UTF-8 is spelled out."""
         text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
-        write_bytes(self.path / "settings.json", text.encode())
+        write_bytes(self.path / "settings.json", text.encode("utf-8", "backslashreplace"))
 
     def read_settings(self) -> SettingValues:
         """What `write_settings` wrote. Raises TrainingError when it is damaged."""

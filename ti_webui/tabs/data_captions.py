@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
-from html import escape
 from pathlib import Path
 from typing import Concatenate, ParamSpec
 
@@ -16,6 +15,7 @@ from ti_core.errors import DataError, TIError
 
 from .. import markup, tables
 from ..gradio_versions import Component, Updates, component, gallery, on
+from ..markup import escape
 from ..places import Places
 from ..studio import Studio
 from ..thumbnails import thumbnails

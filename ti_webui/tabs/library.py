@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import gradio as gr
 from PIL import Image
@@ -27,6 +26,7 @@ from ..collection import Collection
 from ..embeddings import embeddings_update
 from ..gradio_versions import Component, Updates, component, gallery, on, text_line
 from ..job_view import Press, errors_first
+from ..markup import escape
 from ..saving import save_new
 from ..studio import Studio
 from ..thumbnails import thumbnails
