@@ -57,10 +57,49 @@ def test_no_caption_file_is_written_for_an_empty_caption(tmp_path: Path) -> None
     assert Run(tmp_path, config(existing_caption="copy")).names() == ["00000-0-a.png"]
 
 
-def test_captions_are_ignored_by_default(tmp_path: Path) -> None:
+def test_captions_are_copied_where_no_new_ones_are_made(tmp_path: Path) -> None:
     put(tmp_path / "in" / "a.png")
     (tmp_path / "in" / "a.txt").write_text("a dog")
-    assert Run(tmp_path).names() == ["00000-0-a.png"]
+    run = Run(tmp_path)
+    assert run.words("00000-0-a.txt") == "a dog"
+    assert run.notices == []
+
+
+@pytest.mark.parametrize("how", [{"describe": lambda image, source: "new"}, {}])
+def test_captions_that_are_left_behind_are_counted_and_named(
+    tmp_path: Path, how: dict[str, Any]
+) -> None:
+    put(tmp_path / "in" / "a.png")
+    put(tmp_path / "in" / "b.png")
+    (tmp_path / "in" / "a.txt").write_text("a dog")
+    (tmp_path / "in" / "b.caption").write_text("a cat")
+    run = Run(tmp_path, config() if how else config(existing_caption="ignore"), **how)
+    (notice,) = run.notices
+    assert notice.startswith("2 caption file(s) are left behind (a.txt): ")
+    assert "`existing_caption`" in notice
+    assert ("00000-0-a.txt" in run.names()) == bool(how)
+
+
+def test_of_two_captions_of_a_picture_the_one_that_is_left_is_named(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "a.txt").write_text("a dog")
+    (tmp_path / "in" / "a.caption").write_text("a cat")
+    assert "1 caption file(s) are left behind (a.caption)" in Run(tmp_path).notices[0]
+
+
+def test_a_caption_that_was_edited_in_the_destination_is_kept_aside(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "a.txt").write_text("a dog")
+    out = tmp_path / "out"
+    for text in ("first", "second"):
+        Run(tmp_path)
+        (out / "00000-0-a.txt").write_text(text)
+        run = Run(tmp_path)
+        assert run.words("00000-0-a.txt") == "a dog"
+        assert "replaced captions/00000-0-a" in run.notes["a.png"][-1]
+    kept = sorted(path.name for path in (out / "replaced captions").iterdir())
+    assert kept == ["00000-0-a 2.txt", "00000-0-a.txt"]
+    assert (out / "replaced captions" / "00000-0-a 2.txt").read_text() == "second"
 
 
 def test_a_caption_that_is_no_text_skips_its_picture_and_says_so(tmp_path: Path) -> None:

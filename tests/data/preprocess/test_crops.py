@@ -62,7 +62,7 @@ def test_labels_and_defaults_are_those_of_a1111s_tab() -> None:
     config = PreprocessConfig()
     assert (config.width, config.height) == (512, 512)
     assert (config.flip, config.keep_original_size) == (False, False)
-    assert config.captions.existing_caption == "ignore"
+    assert config.captions.decided(described=True).existing_caption == "ignore"
     split_ = config.split_images
     assert (split_.split, split_.split_threshold, split_.overlap_ratio) == (False, 0.5, 0.2)
     focal = config.focal_point

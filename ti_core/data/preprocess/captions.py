@@ -84,8 +84,8 @@ def existing_caption(source: Path, action: ExistingCaption) -> str:
 
 
 def combine_captions(new: str, existing: str, action: ExistingCaption) -> str:
-    """A1111's "Existing Caption txt Action": the two joined by a space, or one of them. To copy
-    where nothing exists keeps the new one."""
+    """A1111's "Existing Caption txt Action" (never "auto"): the two joined by a space, or one of
+    them. To copy where nothing exists keeps the new one."""
     if not existing or action == "ignore":
         return new.strip()
     parts = {"prepend": (existing, new), "append": (new, existing), "copy": (existing,)}[action]

@@ -5,7 +5,7 @@ A1111 removed the tab in December 2023 (commit 11d23e8c); its argument names are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ...errors import ConfigError, setting
@@ -15,7 +15,7 @@ from ..config import ResizeMode
 
 SplitRule = Literal["tiles", "two"]
 Objective = Literal["Maximize area", "Minimize error"]
-ExistingCaption = Literal["ignore", "copy", "prepend", "append"]
+ExistingCaption = Literal["auto", "ignore", "copy", "prepend", "append"]
 
 
 @dataclass(frozen=True)
@@ -160,9 +160,10 @@ class CaptionConfig:
 
     title = "Captions"
     existing_caption: ExistingCaption = option(
-        "ignore",
+        "auto",
         "a caption file beside the source picture: ignore it, copy it in place of a new caption, "
-        "or put it before or after the new one",
+        "or put it before or after the new one; auto copies it unless new captions are made, and "
+        "else ignores it",
         label="Existing Caption txt Action",
         aliases=("preprocess_txt_action",),
     )
@@ -224,6 +225,12 @@ class CaptionConfig:
     def __post_init__(self) -> None:
         check(self)
         require_order(self, "blip_min_length", "blip_max_length")
+
+    def decided(self, described: bool) -> CaptionConfig:
+        """With "auto" as what it means where new captions are made, or are not."""
+        if self.existing_caption != "auto":
+            return self
+        return replace(self, existing_caption="ignore" if described else "copy")
 
 
 @dataclass(frozen=True)

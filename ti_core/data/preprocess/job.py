@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from ...errors import DataError
+from ...errors import DataError, setting
 from ...events import Listener, Notice, notice_of
 from ...files.atomic import make_folder, unfinished
+from ..captions import caption_file
 from ..pictures import list_folder, masks_among, open_mask, open_picture
 from .captions import Describer, describer
-from .config import PreprocessConfig
+from .config import CaptionConfig, PreprocessConfig
 from .events import Finished, PictureDone, Skipped, Started
 from .faces import FaceFinder, NoFaceFinderError, opencv_faces
+from .names import printable_name
 from .places import captions_among, require_apart, sweep
 from .treatments import treat
-from .writer import DEBUG_FOLDER, Writer
+from .writer import DEBUG_FOLDER, REPLACED_FOLDER, Writer
 
 
 def preprocess(
@@ -34,8 +36,8 @@ def preprocess(
     `should_stop` is asked before every picture. `describe` and `find_faces` are what a host may
     have for these; without them the settings and OpenCV decide. Every file is whole or not there,
     and a caption is written before its picture: whenever the power goes, each picture there is
-    complete and has its words. The source is never written to; files of the same names in the
-    destination are replaced.
+    complete and has its words. The source is never written to; pictures and masks of the same names
+    in the destination are replaced, and captions that differ are moved into a folder there.
 
     Raises ConfigError when the destination lies in the source, DataError when the source cannot
     be read, HostError when the caption model cannot be loaded, StorageError when the destination
@@ -44,12 +46,14 @@ def preprocess(
     config, start = config or PreprocessConfig(), time.monotonic()
     found = _checked(source, destination)
     describe = describe or describer(config.captions)
-    for notice in (*_swept(destination), *_notices(destination, config)):
+    captions = config.captions.decided(describe is not None)
+    left = _left_behind(found, captions)
+    for notice in (*_swept(destination), *_notices(destination, config), *left):
         on_event(notice)
     if config.focal_point.focal_crop and find_faces is None:
         find_faces = _opencv(config, on_event)
     on_event(Started(source, destination, len(found)))
-    job = _Job(config, Writer(destination, config.captions, config.flip, describe), find_faces)
+    job = _Job(config, Writer(destination, captions, config.flip, describe), find_faces)
     reason = job.run(found, on_event, should_stop)
     seconds = time.monotonic() - start
     finished = Finished(reason, job.pictures, job.written, job.skipped, seconds)
@@ -84,7 +88,9 @@ class _Job:
             done = self._picture(index, path, mask)
         except DataError as error:
             self.skipped += 1
-            return Skipped(index, path, error.why or error.what)
+            return Skipped(
+                index, path, "; ".join(filter(None, (error.why or error.what, error.fix)))
+            )
         self.pictures += 1
         self.written += len(done.written)
         return done
@@ -96,7 +102,7 @@ class _Job:
         notes = list(opened.notes)
         over = open_mask(mask).resize(opened.image.size) if mask else None
         made = treat(opened.image, self.config, self.find_faces, notes.append, over)
-        written = tuple(self.writer.write(index, path, made))
+        written = tuple(self.writer.write(index, path, made, notes.append))
         if not written:
             raise DataError("nothing was made of it", "; ".join(notes))
         return PictureDone(index, path, written, tuple(notes))
@@ -105,7 +111,7 @@ class _Job:
 def _checked(source: Path, destination: Path) -> list[Path]:
     """The entries of the source, once it is sure that nothing is written there."""
     found = list_folder(source, "check the source")
-    for folder in (destination, destination / DEBUG_FOLDER):
+    for folder in (destination, destination / DEBUG_FOLDER, destination / REPLACED_FOLDER):
         require_apart(source, folder)
     make_folder(destination)
     return found
@@ -118,12 +124,26 @@ def _swept(destination: Path) -> Iterator[Notice]:
         yield Notice("info", what, "", "its whole pictures are still there")
 
 
+def _left_behind(found: list[Path], config: CaptionConfig) -> Iterator[Notice]:
+    """Captions in the source that go nowhere."""
+    there = captions_among(found)
+    used = {caption_file(path) for path in found if path not in there}
+    ignored = config.existing_caption == "ignore"
+    left = sorted(there if ignored else there - used)
+    if left:
+        what = f"{len(left)} caption file(s) are left behind ({printable_name(left[0].name)})"
+        why = "new captions are made" if ignored else "their pictures have another one"
+        fix = f"choose copy, prepend or append for {setting('existing_caption')} to keep them"
+        yield Notice("warning", what, why, fix if ignored else "")
+
+
 def _notices(destination: Path, config: PreprocessConfig) -> Iterator[Notice]:
     if any(destination.iterdir()):
         yield Notice(
             "warning",
             f"{destination} is not empty",
-            "what is in it would be trained on together with the new pictures",
+            "what is in it would be trained on together with the new pictures; pictures and masks "
+            "of the same names are replaced",
             "take an empty folder unless you want that",
         )
     if config.flip:

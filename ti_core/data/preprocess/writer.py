@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import chain, count, repeat
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from ...errors import DataError, FileError
 from ...files.atomic import write_bytes, write_with
+from ...files.regular_file import read_bytes
+from ...files.text_file import MOST_BYTES
 from ..pictures import MASK
 from .captions import Describer, combine_captions, existing_caption
 from .config import CaptionConfig
@@ -18,6 +22,8 @@ from .treatments import Made
 
 DEBUG_FOLDER = "focal points"
 """Inside the destination: pictures in folders are not trained on."""
+REPLACED_FOLDER = "replaced captions"
+"""There, too: captions that were changed by hand, perhaps, before others took their places."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,11 @@ class Writer:
     """A mirrored copy follows each picture."""
     describe: Describer | None
 
-    def write(self, index: int, source: Path, made: Iterable[Made]) -> Iterator[Path]:
-        """Write everything made of one source, and tell the path of each picture when it is there.
+    def write(
+        self, index: int, source: Path, made: Iterable[Made], note: Callable[[str], None]
+    ) -> Iterator[Path]:
+        """Write everything made of one source, and tell the path of each picture when it is there;
+        `note` is told of captions that were there and are others now.
 
         Raises DataError when the source's own caption is not text, StorageError when the
         destination cannot be written to.
@@ -47,7 +56,7 @@ class Writer:
             copies = _copies(one.image, self.flip)
             masks = _copies(one.mask, self.flip) if one.mask else repeat(None)
             for image, mask in zip(copies, masks):  # noqa: B905 - repeat() has no end
-                yield self._write(index, subindex, source, image, existing, mask)
+                yield self._write(index, subindex, source, image, existing, mask, note)
                 subindex += 1
 
     def _write(
@@ -58,6 +67,7 @@ class Writer:
         image: Image.Image,
         existing: str,
         mask: Image.Image | None,
+        note: Callable[[str], None],
     ) -> Path:
         """Caption and mask first: a picture that is there has its words and its mask."""
         new = self.describe(image, source) if self.describe else ""
@@ -68,12 +78,37 @@ class Writer:
         else:
             stem = output_stem(self.destination, index, subindex, source.stem, ending)
             if caption:
-                write_bytes(self.destination / f"{stem}.txt", caption.encode("utf-8"))
+                self._write_caption(self.destination / f"{stem}.txt", caption.encode(), note)
         path = self.destination / f"{stem}.png"
         if mask:
             write_png(path.with_stem(f"{stem}{MASK}"), mask)
         write_png(path, image)
         return path
+
+    def _write_caption(self, path: Path, data: bytes, note: Callable[[str], None]) -> None:
+        """Another caption that is there is somebody's work: it is kept aside."""
+        old = _content(path)
+        if old is not None and old != data:
+            aside = _free(self.destination / REPLACED_FOLDER / path.name)
+            write_bytes(aside, old)
+            note(f"the caption that was there is in {REPLACED_FOLDER}/{aside.name} now")
+        write_bytes(path, data)
+
+
+def _content(path: Path) -> bytes | None:
+    """Of a file that can be a caption; None where there is none."""
+    try:
+        return read_bytes(path, MOST_BYTES)
+    except FileError as error:
+        if os.path.lexists(path):
+            raise DataError("its caption is not written", error.why, f"remove {path}") from error
+        return None
+
+
+def _free(path: Path) -> Path:
+    """The path, or one with a number where there is a file already."""
+    numbered = (path.with_stem(f"{path.stem} {number}") for number in count(2))
+    return next(each for each in chain((path,), numbered) if not os.path.lexists(each))
 
 
 def _copies(image: Image.Image, flip: bool) -> Iterator[Image.Image]:
