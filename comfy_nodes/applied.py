@@ -68,6 +68,12 @@ def with_embedding(clip: CLIP, embedding: Embedding, weight: float = 1.0) -> CLI
     return taught
 
 
+def taught_words(clip: CLIP) -> dict[str, object]:
+    """Text encoder → the words that `with_embedding` has taught this CLIP."""
+    parts = vars(clip.tokenizer).items()
+    return {name: getattr(part, _WORDS) for name, part in parts if hasattr(part, _WORDS)}
+
+
 def _tokenizers(tokenizer: SD1Tokenizer) -> dict[str, SDTokenizer]:
     """Name of the attribute (an encoder key) → tokenizer of one text encoder."""
     found = {

@@ -110,6 +110,11 @@ class Bridge:
         else:
             self.say(self.told())
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the run made all its steps."""
+        return self.finished is not None and self.finished.reason == "done"
+
     def told(self) -> str:
         """The end of a run, for people."""
         end = self.finished

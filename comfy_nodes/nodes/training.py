@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from comfy_api.latest import io
@@ -19,9 +20,11 @@ from ...ti_core.train.config import (
     TextConfig,
 )
 from ..bridge import Bridge
+from ..content import content_of
 from ..loaded_model import Clip, Model, Vae, checkpoint_name, host_of
 from ..node import Node, finite, node_text, plain_text, schema
 from ..pictures import output_images
+from ..remembered import Remembered, recall, remember
 from ..runs import track_training
 from ..sockets import (
     DatasetSocket,
@@ -180,13 +183,21 @@ class TrainEmbedding(Node):
     ) -> io.NodeOutput:
         """See the class."""
         node = str(cls.hidden.unique_id)
-        host = host_of(model, clip, vae, checkpoint_name(cls.hidden.prompt, node))
-        with track_training(node, embedding.name) as going:
-            bridge = Bridge(going)
-            made = run(embedding, dataset, settings, host, resume, going.control, bridge)
-        pictures = output_images(made.previews[-_PREVIEWS_SHOWN:])
-        ui = node_text(bridge.told(), images=pictures)
-        return io.NodeOutput(made.embedding, made.log, ui=ui)
+        name = checkpoint_name(cls.hidden.prompt, node)
+        parts = (model, clip, vae, embedding, dataset, Path(dataset.data.train_data_dir), settings)
+        content = content_of(name, *parts)
+        found = recall(content) if resume == "new" else None
+        if found is None:
+            host = host_of(model, clip, vae, name)
+            with track_training(node, embedding.name) as going:
+                bridge = Bridge(going)
+                made = run(embedding, dataset, settings, host, resume, going.control, bridge)
+            found = Remembered(made, bridge.told())
+            if resume == "new" and bridge.is_done:
+                remember(content, found)
+        pictures = output_images(found.made.previews[-_PREVIEWS_SHOWN:])
+        ui = node_text(found.told, images=pictures)
+        return io.NodeOutput(found.made.embedding, found.made.log, ui=ui)
 
 
 def _settings_output() -> io.Output:

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -19,6 +19,11 @@ class ModelPatcher:
     offload_device: torch.device
 
     parent: ModelPatcher | None
+    backup: Mapping[str, object]
+    """Key of a patched weight → what holds the weight as it was, while the model is loaded."""
+    patches: Mapping[str, object]
+    object_patches: Mapping[str, object]
+    model_options: Mapping[str, object]
 
     def clone(
         self, disable_dynamic: bool = ..., model_override: SharedByClones | None = ...

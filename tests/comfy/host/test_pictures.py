@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,7 +27,7 @@ def manager() -> Any:
 
 def sampled(loaded: program.Loaded, noise_seed: int = 0) -> bytes:
     """A picture as a graph makes it, by ComfyUI alone."""
-    comfy_sample = sys.modules["comfy.sample"]
+    comfy_sample = import_module("comfy.sample")
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
         texts = []
         for prompt in ("a cat", ""):

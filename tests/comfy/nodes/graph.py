@@ -39,13 +39,5 @@ def settings(steps: int = 6, **more: Any) -> Any:
 def trained(folder: str, embedding: Any = None, steps: int = 6, **more: Any) -> Any:
     """What the training node gives."""
     how = more.pop("how", None) or settings(steps)
-    return call(
-        "TrainEmbedding",
-        model="sd1",
-        clip="clip",
-        vae="vae",
-        embedding=embedding or created(),
-        dataset=dataset(folder),
-        settings=how,
-        **more,
-    )
+    inputs = {"model": "sd1", "clip": "clip", "vae": "vae", "dataset": dataset(folder), **more}
+    return call("TrainEmbedding", embedding=embedding or created(), settings=how, **inputs)

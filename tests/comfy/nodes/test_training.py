@@ -104,7 +104,7 @@ def test_interrupt_keeps_everything_says_where_and_ends_as_comfyui_expects(
 def test_a_run_that_was_interrupted_goes_on_to_the_same_vectors(
     pictures: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = trained(pictures).args[0]
+    whole = trained(pictures, created("whole")).args[0]
     with monkeypatch.context() as patch:
         press_interrupt_at(4, patch)
         with pytest.raises(program.InterruptError):
@@ -273,3 +273,71 @@ def test_an_error_names_no_path_and_no_option_of_a_command_line(pictures: str) -
     assert '"Max steps"' in text
     assert "--" not in text
     assert str(program.folders["output"]) not in text
+
+
+def count_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A name for each training that is really made."""
+    module, made = program.nodes("nodes.training"), []
+    run = module.run
+
+    def counted(embedding: Any, *others: Any) -> Any:
+        made.append(embedding.name)
+        return run(embedding, *others)
+
+    monkeypatch.setattr(module, "run", counted)
+    return made
+
+
+def test_a_training_is_remembered_by_its_content(
+    pictures: str, comfy: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ComfyUI keeps the last graph only: A, B, A would train A again."""
+    made = count_runs(monkeypatch)
+    first = trained(pictures)
+    trained(pictures, created("other"))
+    again = trained(pictures)
+    assert made == ["my-cat", "other"]
+    assert same(first.args[0], again.args[0])
+    assert again.ui == first.ui
+    assert again.args[1].losses == first.args[1].losses
+
+
+@pytest.mark.parametrize("change", ["model", "vectors", "steps", "caption", "picture", "folder"])
+def test_another_content_is_trained_anew(
+    pictures: str, comfy: dict[str, Path], monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    made = count_runs(monkeypatch)
+    folder = trained(pictures).args[1].folder
+    cats = comfy["input"] / pictures
+    caption = cats / "0.txt"
+    before = caption.read_bytes()
+    inputs: dict[str, Any] = {}
+    if change == "model":
+        inputs["clip"] = "another"
+    elif change == "vectors":
+        inputs["embedding"] = created(init_word="dog")
+    elif change == "steps":
+        inputs["steps"] = 7
+    elif change == "caption":
+        caption.write_bytes(b"another [name]")
+    elif change == "picture":
+        (cats / "1.png").unlink()
+    else:
+        (folder / "settings.json").unlink()
+    trained(pictures, **inputs)
+    assert len(made) == 2
+    caption.write_bytes(before)
+    trained(pictures)
+    assert len(made) == 2
+
+
+def test_what_was_ended_early_is_not_remembered(
+    pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = count_runs(monkeypatch)
+    with monkeypatch.context() as patch:
+        control = program.nodes("runs").RunControl
+        patch.setattr(control, "finishing", property(lambda self: True))
+        assert trained(pictures).args[0].step == 0
+    assert trained(pictures).args[0].step == 6
+    assert len(made) == 2

@@ -1,0 +1,98 @@
+"""What values of a graph hold, as one number: equal for equal content, whatever objects hold it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from comfy.model_patcher import ModelPatcher
+from comfy.sd import CLIP, VAE
+from torch import Tensor, nn
+
+from .applied import taught_words
+
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""Bytes of a number → the whole number that they are."""
+_LARGE = 64 * 2**20
+"""Bytes of a file that is no training picture: it counts by its size and time."""
+
+
+def content_of(*values: object) -> str:
+    """A hexadecimal digest. A model counts with its weights as they were loaded, its patches (LoRAs
+    and the like) and its options; functions count by their names, a folder with all its files."""
+    digest, seen = hashlib.sha256(), set[int]()
+    for part in _parts(values, seen):
+        digest.update(repr(part).encode(errors="replace") + b"\0")
+    return digest.hexdigest()
+
+
+def _parts(value: object, seen: set[int]) -> Iterator[object]:
+    """What is to be hashed, piece by piece; the first says what comes. An object that was `seen`
+    is not looked into again."""
+    if value is None or isinstance(value, (bool, int, float, str, bytes)):
+        yield value
+        return
+    if isinstance(value, Tensor):
+        yield from _tensor(value)
+        return
+    yield type(value).__qualname__
+    if callable(value) and hasattr(value, "__qualname__"):
+        yield f"{value.__module__}.{value.__qualname__}"
+    elif id(value) not in seen:
+        seen.add(id(value))
+        for name, inside in _inside(value):
+            yield name
+            yield from _parts(inside, seen)
+
+
+def _inside(value: object) -> Iterator[tuple[object, object]]:
+    """(name, value) of everything that counts."""
+    if isinstance(value, Mapping):
+        yield from sorted(value.items(), key=lambda item: str(item[0]))
+    elif isinstance(value, (list, tuple)):
+        yield from enumerate(value)
+    elif isinstance(value, Path):
+        yield from _files(value)
+    elif isinstance(value, ModelPatcher):
+        yield from _patched(value)
+    elif isinstance(value, (CLIP, VAE)):
+        yield "patcher", value.patcher
+        yield "layer_idx", getattr(value, "layer_idx", None)
+        yield "words", taught_words(value) if isinstance(value, CLIP) else None
+    elif isinstance(value, nn.Module):
+        yield from value.state_dict().items()
+    elif dataclasses.is_dataclass(value):
+        yield from ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
+    else:
+        yield from sorted(getattr(value, "__dict__", {}).items())
+
+
+def _patched(patcher: ModelPatcher) -> Iterator[tuple[str, object]]:
+    """While a model is loaded, patches are in its weights, and what was there is in `backup`."""
+    before = {key: getattr(kept, "weight", kept) for key, kept in patcher.backup.items()}
+    yield from sorted({**patcher.model.state_dict(), **before}.items())
+    for name in ("patches", "object_patches", "model_options"):
+        yield name, getattr(patcher, name)
+
+
+def _tensor(value: Tensor) -> Iterator[object]:
+    """The sum of the bits of its numbers: reading a model takes no longer than its memory does.
+    Numbers that are packed in an unknown way equal themselves only."""
+    kind = _BITS.get(value.element_size())
+    if type(value) not in (Tensor, nn.Parameter) or kind is None or value.is_meta:
+        yield id(value)
+        return
+    bits = value.detach().contiguous().view(kind)
+    yield tuple(value.shape), str(value.dtype), int(bits.sum(dtype=torch.int64))
+
+
+def _files(path: Path) -> Iterator[tuple[str, object]]:
+    for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if each.is_file():
+            facts = each.stat()
+            is_large = facts.st_size > _LARGE
+            what = facts.st_mtime_ns if is_large else hashlib.sha256(each.read_bytes()).digest()
+            yield each.relative_to(path).as_posix(), (facts.st_size, what)
