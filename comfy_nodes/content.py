@@ -12,12 +12,14 @@ from comfy.model_patcher import ModelPatcher
 from comfy.sd import CLIP, VAE
 from torch import Tensor, nn
 
+from ..ti_core.errors import FileError
+from ..ti_core.files.regular_file import read_bytes
 from .applied import taught_words
 
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """Bytes of a number → the whole number that they are."""
 _LARGE = 64 * 2**20
-"""Bytes of a file that is no training picture: it counts by its size and time."""
+"""Bytes of a file; a larger one counts by its time."""
 
 
 def content_of(*values: object) -> str:
@@ -92,7 +94,11 @@ def _tensor(value: Tensor) -> Iterator[object]:
 def _files(path: Path) -> Iterator[tuple[str, object]]:
     for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if each.is_file():
-            facts = each.stat()
-            is_large = facts.st_size > _LARGE
-            what = facts.st_mtime_ns if is_large else hashlib.sha256(each.read_bytes()).digest()
-            yield each.relative_to(path).as_posix(), (facts.st_size, what)
+            yield each.relative_to(path).as_posix(), _file(each)
+
+
+def _file(path: Path) -> object:
+    try:
+        return hashlib.sha256(read_bytes(path, _LARGE)).digest()
+    except FileError:  # what is too large or cannot be read is no training picture
+        return path.stat().st_mtime_ns
