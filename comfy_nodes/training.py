@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -120,9 +121,7 @@ def _forget_if_empty(folder: RunFolder) -> None:
     """A run that was refused before its first line leaves nothing behind."""
     if (folder.path / "settings.json").exists():
         return
-    for path in folder.path.iterdir():
-        path.unlink()
-    folder.path.rmdir()
+    shutil.rmtree(folder.path)
 
 
 def _require_modest(prompts: str, requests: Sequence[PreviewRequest]) -> None:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import math
 import re
 import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import ConfigError, setting
@@ -55,6 +55,8 @@ class Option:
     """What the value names, if that is a file or folder: `ti_webui.places` decides by it what a
     page and the API may open. Blank is "not given", and refused where the default is a path;
     `check` writes the user's own folder for `~`."""
+    bare: str = ""
+    """What an option means on a command line that is typed without a value; "" if it needs one."""
     quiet: bool = False
     """Recorded only where it is not at its default, so that a new setting changes no file."""
 
@@ -64,10 +66,14 @@ def option(default: Any = MISSING, help: str = "", *, label: str, **about: Any) 
     return field(default=default, metadata={"option": Option(help, label, **about)})
 
 
-unrecorded = partial(option, recorded=False)
+unrecorded = functools.partial(option, recorded=False)
 """An option that is no part of what makes the result, or that names a path."""
-newer = partial(option, quiet=True)
+newer = functools.partial(option, quiet=True)
 """An option that the first version did not have: files name it only where it is not the default."""
+
+
+_hints_of: Callable[[type], dict[str, Any]] = functools.cache(get_type_hints)
+"""Config class → name of each field → its type."""
 
 
 def group(kind: type) -> Any:
@@ -83,7 +89,7 @@ def about(item: Field[object]) -> Option:
 
 def leaves(kind: type, path: tuple[str, ...] = ()) -> Iterator[Leaf]:
     """Every setting of a config class, groups opened, in order."""
-    hints = get_type_hints(kind)
+    hints = _hints_of(kind)
     for item in fields(kind):
         if is_dataclass(hints[item.name]):
             yield from leaves(hints[item.name], (*path, item.name))
@@ -104,7 +110,7 @@ def choices_of(kind: type, item: Field[object]) -> tuple[str, ...]:
 
 
 def _hint(kind: type, item: Field[object]) -> tuple[Any, bool]:
-    hint = get_type_hints(kind)[item.name]
+    hint = _hints_of(kind)[item.name]
     if get_origin(hint) in (Union, types.UnionType):
         inner = [arg for arg in get_args(hint) if arg is not type(None)]
         return inner[0], True
@@ -114,7 +120,7 @@ def _hint(kind: type, item: Field[object]) -> tuple[Any, bool]:
 def owner(kind: type, path: Sequence[str]) -> type:
     """The dataclass in which the last name of `path` is a field."""
     for name in path[:-1]:
-        kind = get_type_hints(kind)[name]
+        kind = _hints_of(kind)[name]
     return kind
 
 
@@ -232,7 +238,7 @@ def from_dict(kind: type[T], values: SettingValues) -> T:
 
     Raises ConfigError for an unknown key (with the nearest known one) or a bad value.
     """
-    values, hints = _in_place(kind, values), get_type_hints(kind)
+    values, hints = _in_place(kind, values), _hints_of(kind)
     unknown = [key for key in values if key not in hints]
     if unknown:
         raise ConfigError(f"unknown setting {unknown[0]!r}", "", nearest(unknown[0], list(hints)))
@@ -284,7 +290,7 @@ def _copied(values: SettingValues) -> SettingValues:
 
 def _with_groups(kind: type, values: SettingValues) -> SettingValues:
     """Every group present, so that its checks run."""
-    for name, hint in get_type_hints(kind).items():
+    for name, hint in _hints_of(kind).items():
         if is_dataclass(hint):
             values.setdefault(name, {})
     return values

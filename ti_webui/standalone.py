@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ti_core.cli.interrupt import end_on_hangup
 from ti_core.cli.options import OptionParser
 from ti_core.cli.standalone import ModelConfig, open_host
 from ti_core.errors import ConfigError
@@ -106,6 +107,7 @@ def run(argv: Sequence[str]) -> int:
     shown = f"http://{page.listen}:{page.port}/" + ("?token=…" if page.token else "")
     print(f"open {shown} in a browser; Ctrl-C ends", file=sys.stderr)
     signal.signal(signal.SIGTERM, _interrupt)  # uvicorn raises it again when it has closed
+    end_on_hangup()
     with contextlib.suppress(KeyboardInterrupt):
         uvicorn.run(
             app, host=page.listen, port=page.port, log_level="warning", timeout_graceful_shutdown=2

@@ -54,7 +54,13 @@ def arguments(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+    ("sent", "code"),
+    [
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, 143),
+        (signal.SIGHUP, 129),
+        (signal.SIGKILL, -9),
+    ],
 )
 def test_interrupted_and_resumed_is_the_same_as_never_interrupted(
     tmp_path: Path, sent: signal.Signals, code: int
@@ -75,3 +81,38 @@ def test_interrupted_and_resumed_is_the_same_as_never_interrupted(
     assert finish(start(cut, "--resume", "latest"))[0] == 0
     results = [(f / "embeddings/my-cat.safetensors").read_bytes() for f in (whole, cut)]
     assert results[0] == results[1]
+
+
+def test_a_terminal_that_goes_away_does_not_keep_a_run_from_being_saved(tmp_path: Path) -> None:
+    """Whatever is written to it by then is an error."""
+    import pty
+
+    master, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPT), "train", *arguments(tmp_path)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        preexec_fn=lambda: os.login_tty(terminal) if hasattr(os, "login_tty") else os.setsid(),
+    )
+    os.close(terminal)
+    os.set_blocking(master, False)
+    wait_for_steps(tmp_path, 12)
+    os.close(master)  # the last one: the system sends SIGHUP
+    if not hasattr(os, "login_tty"):  # before Python 3.11 it is no controlling terminal
+        process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=120) == 129
+    assert (tmp_path / "embeddings/my-cat.safetensors").is_file()
+
+
+def test_under_nohup_a_closed_terminal_does_not_matter(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = start(tmp_path, *arguments(tmp_path))
+        wait_for_steps(tmp_path, 5)
+        process.send_signal(signal.SIGHUP)
+        assert finish(process)[0] == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +15,10 @@ import pytest
 import torch
 from PIL import Image
 
+from ti_core.cli import resume
 from ti_core.files.embedding import Embedding
 from ti_core.files.reading import read_embedding
+from ti_core.files.seal import write_sealed_json
 from ti_core.files.writing import write_embedding
 
 Ti = Callable[..., tuple[int, str, str]]
@@ -65,6 +71,7 @@ def test_a_run_folder_of_version_0_1_goes_on_to_the_same_bytes(ti: Ti, pictures:
         path = sorted(Path("textual_inversion").glob("*/my-cat*/settings.json"))[-1]
         settings = json.loads(path.read_text())
         if old:
+            del settings["ti.seal"]
             train = settings["train"]
             train["optimizer"] |= {**train.pop("compute"), **train.pop("text")}
             path.write_text(json.dumps(settings))
@@ -251,3 +258,60 @@ def test_a_preset_is_one_of_a_list_and_not_for_a_run_that_goes_on(ti: Ti, pictur
     code, _, err = ti("train", "--resume", "latest", "--preset", "face")
     assert code == 2
     assert "--preset" in err
+
+
+def interrupted(ti: Ti, pictures: Path, name: str) -> Path:
+    """A run that was killed after two of its four steps; its folder."""
+    ti("train", *options(pictures, token_string=name, max_train_steps=2))
+    (run,) = Path("textual_inversion").glob(f"*/{name}")
+    settings = json.loads((run / "settings.json").read_text())
+    settings["train"]["optimizer"]["max_train_steps"] = 4
+    write_sealed_json(run / "settings.json", settings)
+    return run
+
+
+def test_resume_without_a_run_takes_the_only_one_that_is_unfinished(ti: Ti, pictures: Path) -> None:
+    run = interrupted(ti, pictures, "my-cat")
+    ti("train", *options(pictures, token_string="my-dog"))
+    code, _, err = ti("train", "--resume")
+    assert (code, "finished at step 4" in err) == (0, True)
+    assert f"1  my-cat  step 2 of 4  {time.strftime('%Y-%m-%d')}" in err
+    assert str(run) in err
+    code, _, err = ti("train", "--resume")
+    assert (code, "is unfinished" in err, "--resume latest" in err) == (1, True, True)
+
+
+def test_resume_without_a_run_lists_several_and_asks(
+    ti: Ti, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, age in (("my-cat", 50), ("my-dog", 10)):
+        run = interrupted(ti, pictures, name)
+        os.utime(max((run / "state").iterdir()), (time.time() - age,) * 2)
+    code, _, err = ti("train", "--resume")
+    assert (code, "2 runs can go on" in err) == (2, True)
+    assert [line.split("  ")[1] for line in err.splitlines()[:2]] == ["my-dog", "my-cat"]
+    answers = io.StringIO("7\n2\n")
+    monkeypatch.setattr("sys.stdin", answers)
+    monkeypatch.setattr(resume, "_can_be_asked", lambda: True)
+    assert ti("train", "--resume")[0] == 2, "there is no seventh"
+    code, _, err = ti("train", "--resume")
+    assert (code, "my-cat.safetensors" in err) == (0, True)
+    code, _, err = ti("train", "--resume", "--token_string", "my-dog")
+    assert (code, "finished at step 4" in err) == (0, True)
+
+
+def test_a_failed_run_says_how_to_go_on(
+    ti: Ti, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.link", full)
+        patch.setattr("os.rename", full)
+        code, _, err = ti("train", *options(pictures))
+    assert code == 1
+    command = next(line for line in err.splitlines() if line.startswith("go on with: "))
+    code, _, err = ti(*command.split()[4:])
+    assert (code, "finished at step 4" in err) == (0, True)
+    assert Path("embeddings/my-cat.safetensors").is_file()

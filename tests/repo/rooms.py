@@ -39,7 +39,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "ti_core.files": ("ti_core", *GROUND, *_core("port")),
     "ti_core.data": ("ti_core", *GROUND, *_core("port", "files")),
     "ti_core.checkup": (*GROUND, *_core("port", "files", "data")),
-    "ti_core.train": (*GROUND, *_core("port", "files", "data", "checkup")),
+    "ti_core.train": ("ti_core", *GROUND, *_core("port", "files", "data", "checkup")),
     "ti_core.tools": (*GROUND, *_core("port", "files")),
     "ti_core.compare": (*GROUND, *_core("port", "files", "data", "train", "tools")),
     "ti_core.hosts": (*GROUND, *_core("port", "hosts.common")),

@@ -19,6 +19,8 @@ OUR_OWN = {
 NOT_OF_STRANGERS = {
     "ti_core.files.atomic": {"os.open"},
     "ti_core.cli.main": {"os.open"},
+    "ti_core.cli.interrupt": {"os.open"},
+    "ti_core.train.run_lock": {"os.open"},
     "ti_core.cli.check": {"Path('/proc/meminfo').read_text"},
     "ti_core.train.sidecars": {"Image.open"},
     "ti_webui.live": {"Image.open"},

@@ -16,7 +16,7 @@ from ti_core.data.config import DataConfig
 from ti_core.data.latent_cache.config import CacheConfig
 from ti_core.errors import TrainingError
 from ti_core.events import Notice
-from ti_core.files.safetensors_file import read_safetensors, write_safetensors
+from ti_core.files.safetensors_file import read_safetensors, to_bytes
 from ti_core.options import Checked, group, option
 from ti_core.port.session import Host, ModelFacts, Session
 from ti_core.randomness import generator
@@ -28,7 +28,7 @@ from ti_core.train.config import (
     PreviewConfig,
     TextConfig,
 )
-from ti_core.train.learnable import ExtraNetworks, snapshot
+from ti_core.train.learnable import Content, ExtraNetworks, snapshot
 from ti_core.train.plan import LEARNABLES
 
 
@@ -93,11 +93,11 @@ class Residual:
         """Norm of each matrix."""
         return {key: [tensor.detach().norm().item()] for key, tensor in self.tensors.items()}
 
-    def write(
-        self, path: Path, step: int, facts: ModelFacts, settings: Mapping[str, object]
-    ) -> None:
+    def content(
+        self, name: str, step: int, facts: ModelFacts, settings: Mapping[str, object]
+    ) -> Content:
         """A safetensors file, without notes beside it."""
-        write_safetensors(path, snapshot(self.tensors), {"step": str(step)})
+        return Content(to_bytes(snapshot(self.tensors), {"step": str(step)}), None)
 
 
 class ResidualKind:
@@ -127,7 +127,7 @@ class ResidualKind:
 
 
 def read_residual(path: Path) -> Residual:
-    """What `write` wrote."""
+    """What `content` became."""
     return Residual(read_safetensors(path)[0], torch.device("cpu"))
 
 

@@ -38,7 +38,7 @@ from ti_core.train.events import (
 )
 from ti_core.train.loop import train
 from ti_core.train.run_folder import CSV_NAME, RunFolder
-from ti_core.train.state import latest_state, list_states
+from ti_core.train.state import latest_state, list_states, step_of
 
 from ..conftest import Configure
 from .spoiled import Log, SpoiledHost, StopAfter
@@ -65,7 +65,7 @@ def test_a_run_leaves_an_embedding_and_a_folder_that_explains_it(configure: Conf
     assert host.saved == [path]
     folder = run_folder(log)
     assert {p.name for p in folder.path.iterdir()} == {
-        *("settings.json", "events.jsonl", CSV_NAME, "loss.png"),
+        *("settings.json", "events.jsonl", CSV_NAME, "loss.png", "results.json", "lock"),
         *("embeddings", "images", "state"),
     }
     assert {p.name for p in (folder.path / "embeddings").iterdir()} == {
@@ -462,29 +462,32 @@ def test_a_zero_gradient_is_no_gradient(configure: Configure) -> None:
 
 
 def disk_full_for(monkeypatch: pytest.MonkeyPatch, word: str, after: int = 0) -> list[str]:
-    """Renaming files with `word` in their path fails, from the `after`-th on."""
+    """Naming files with `word` in their path fails, from the `after`-th on."""
     seen: list[str] = []
-    replace = os.replace
 
-    def fail(source: Any, target: Any) -> None:
-        if word in str(target):
-            seen.append(str(target))
-            if len(seen) > after:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        replace(source, target)
+    def failing(real: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+        def fail(source: Any, target: Any) -> None:
+            if word in str(target):
+                seen.append(str(target))
+                if len(seen) > after:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            real(source, target)
 
-    monkeypatch.setattr(os, "replace", fail)
+        return fail
+
+    for name in ("replace", "rename", "link"):
+        monkeypatch.setattr(os, name, failing(getattr(os, name)))
     return seen
 
 
 def test_a_full_disk_keeps_the_state_before_and_can_be_resumed(configure: Configure) -> None:
     log, config = Log(), configure(save_state_every_n_steps=3)
     with pytest.MonkeyPatch.context() as patch:
-        disk_full_for(patch, "state-", after=1)
+        disk_full_for(patch, "state-", after=2)
         with pytest.raises(StorageError, match="make room and resume"):
             train(config, FakeHost(), log)
     folder = run_folder(log)
-    assert [path.name for path in list_states(folder.state)] == ["state-000003.safetensors"]
+    assert [step_of(path) for path in list_states(folder.state)] == [0, 3]
     assert log.of(Failed)[0].step == 6
     resumed = train(config, FakeHost(), resume=folder).read_bytes()
     assert resumed == train(configure(overwrite=True), FakeHost()).read_bytes()
@@ -494,10 +497,17 @@ def test_a_full_disk_at_the_end_keeps_the_state(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = Log()
-    disk_full_for(monkeypatch, "embeddings/zz-thing.safetensors")
-    with pytest.raises(StorageError):
-        train(configure(), FakeHost(), log)
-    assert latest_state(run_folder(log).state).step == 10
+    with monkeypatch.context() as patch:
+        disk_full_for(patch, "embeddings/zz-thing.safetensors")
+        with pytest.raises(StorageError):
+            train(configure(), FakeHost(), log)
+    folder = run_folder(log)
+    assert latest_state(folder.state).step == 10
+    log = Log()
+    resumed = train(configure(), FakeHost(), log, resume=folder).read_bytes()
+    (told,) = log.of(Notice)
+    assert (told.what, "is written" in told.why) == ("zz-thing has all of its 10 steps", True)
+    assert resumed == train(configure(overwrite=True), FakeHost()).read_bytes()
 
 
 def test_the_model_is_free_after_a_failed_run(configure: Configure) -> None:

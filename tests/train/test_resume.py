@@ -8,19 +8,21 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from ti_core.errors import TrainingError
-from ti_core.events import Notice
+from ti_core.events import Event, Notice
 from ti_core.families import FAMILIES, SDXL
 from ti_core.files.reading import read_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.options import make_config, to_dict
+from ti_core.train import keeping
 from ti_core.train.config import TrainConfig
-from ti_core.train.events import Started, StepDone
+from ti_core.train.events import Finished, Saved, Started, StepDone
 from ti_core.train.loop import train
 from ti_core.train.run_folder import RunFolder
 from ti_core.train.state import latest_state, list_states
@@ -165,13 +167,99 @@ def test_more_steps_can_be_added_to_a_finished_run(configure: Configure) -> None
     )
 
 
-@pytest.mark.parametrize("wanted", [10, 7])
-def test_already_past_the_end_names_both_numbers(configure: Configure, wanted: int) -> None:
+def test_already_past_the_end_names_both_numbers(configure: Configure) -> None:
     """A1111 says "finished at 0 steps"."""
     folder = stopped(configure(), 10)
-    text = f"has 10 steps already, and `max_train_steps` is {wanted}"
+    text = "has 10 steps already, and `max_train_steps` is 7"
     with pytest.raises(TrainingError, match=text):
-        train(configure(max_train_steps=wanted), FakeHost(), resume=folder)
+        train(configure(max_train_steps=7), FakeHost(), resume=folder)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_finished_run_says_so_and_its_file_is_there(configure: Configure, lost: bool) -> None:
+    folder = stopped(configure(), 10)
+    path = Path(configure().output.output_dir) / "zz-thing.safetensors"
+    before, log = path.read_bytes(), Log()
+    if lost:
+        path.unlink()
+    assert train(configure(), FakeHost(), log, resume=folder) == path
+    assert path.read_bytes() == before
+    (told,) = log.of(Notice)
+    assert told.what == "zz-thing has all of its 10 steps"
+    assert told.why == (f"{path} was missing and is written" if lost else f"{path} is there")
+    assert "max_train_steps" in told.fix
+    assert log.of(Finished)[0].reason == "done"
+
+
+def test_a_copy_and_previews_that_a_kill_left_out_are_made_up_for(configure: Configure) -> None:
+    config = configure(save_every_n_steps=5, sample_every_n_steps=5)
+    folder = stopped(config, 5)
+    wanted = [folder.copy_path("zz-thing", 5), folder.image_path("zz-thing", 5, 0)]
+    before = [path.read_bytes() for path in wanted]
+    for path in wanted:
+        path.unlink()
+    train(config, FakeHost(), resume=folder)
+    assert [path.read_bytes() for path in wanted] == before
+
+
+def test_a_run_can_be_resumed_before_its_first_update(configure: Configure) -> None:
+    """Its first state holds what it started from, whatever becomes of that file."""
+    start = train(configure(token_string="zz-a"), FakeHost())
+    config, seen = configure(weights=str(start)), Log()
+
+    def listen(event: Event) -> None:
+        seen(event)
+        if isinstance(event, Started):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, FakeHost(), listen)
+    whole = train(configure(weights=str(start), output_name="other"), FakeHost())
+    start.unlink()
+    log = Log()
+    path = train(config, FakeHost(), log, resume=RunFolder(seen.of(Started)[0].run_folder))
+    assert log.steps == list(range(1, 11))
+    assert torch.equal(*(read_embedding(p).vectors["emb_params"] for p in (path, whole)))
+
+
+def test_a_state_comes_with_each_copy(configure: Configure) -> None:
+    log = Log()
+    train(configure(save_state_every_n_steps=1000, save_every_n_steps=4), FakeHost(), log)
+    saved = [(event.step, event.kind) for event in log.of(Saved)]
+    assert saved == [(4, "state"), (4, "copy"), (8, "state"), (8, "copy"), (10, "state")]
+
+
+def test_a_state_comes_with_time(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log()
+    now = SimpleNamespace(monotonic=lambda: 50.0 * len(log.steps))
+    monkeypatch.setattr(keeping, "time", now)
+    train(configure(save_state_every_n_steps=1000), FakeHost(), log)
+    assert [event.step for event in log.of(Saved)] == [3, 6, 9, 10]
+
+
+def test_other_surroundings_are_told(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = stopped(configure(), 5)
+    noted = folder.read_settings()["made_with"]
+    assert noted["threads"] == str(torch.get_num_threads())
+    assert noted["torch"] == torch.__version__
+    assert noted["device"].startswith("cpu")
+    log = Log()
+    train(configure(max_train_steps=7), FakeHost(), log, resume=folder)
+    assert log.of(Notice) == []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(torch, "__version__", "9.9")
+    train(configure(), FakeHost(), log, resume=folder)
+    (told,) = log.of(Notice)
+    assert told.level == "warning"
+    assert f"threads {noted['threads']} → 3, torch {noted['torch']} → 9.9" in told.what
+
+
+def test_damaged_settings_are_not_believed(configure: Configure) -> None:
+    folder = stopped(configure(), 5)
+    path = folder.path / "settings.json"
+    path.write_text(path.read_text().replace("0.005", "0.004"))
+    with pytest.raises(TrainingError, match="not what was written"):
+        folder.read_settings()
 
 
 def test_no_saved_state_is_an_error(configure: Configure, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import errno
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ import pytest
 import torch
 
 from ti_core.errors import FileError, StorageError, TrainingError
-from ti_core.files.safetensors_file import write_safetensors
+from ti_core.events import Notice
+from ti_core.files.safetensors_file import read_safetensors, write_safetensors
+from ti_core.train.optimizer_memory import OptimizerMemory, OptimizerValue
 from ti_core.train.optimizers import OPTIMIZERS, set_rate
 from ti_core.train.state import (
-    OptimizerMemory,
-    OptimizerValue,
     TrainState,
     latest_state,
     list_states,
@@ -32,7 +33,9 @@ def state(step: int = 5) -> TrainState:
     tensors = {"clip_l": torch.randn(2, 3, generator=torch.Generator().manual_seed(step))}
     moments: dict[str, OptimizerValue] = {
         "0.step": torch.tensor(float(step)),
-        "0.k": 3,
+        "0.exp_avg": torch.full((2, 3), 0.25),
+        "0.exp_avg_sq": torch.full((2, 3), 1e-7),
+        "group0.k": 3,
         "group0.d": 1e-7,
         "group0.on": None,
     }
@@ -211,3 +214,117 @@ def test_a_full_disk_leaves_the_state_before_intact(
             save_state(tmp_path, state(10))
     assert latest_state(tmp_path).step == 5
     assert len(list(tmp_path.iterdir())) == 1
+
+
+# --- damage -----------------------------------------------------------------------------------
+
+
+def damage(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+def unseal(path: Path) -> None:
+    """As version 0.2 wrote it."""
+    tensors, metadata = read_safetensors(path)
+    write_safetensors(path, tensors, {"state": metadata["state"]})
+
+
+def test_every_single_flipped_bit_of_a_state_is_found(tmp_path: Path) -> None:
+    path = save_state(tmp_path, state())
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        for bit in range(8):
+            damaged = bytearray(whole)
+            damaged[place] ^= 1 << bit
+            path.write_bytes(damaged)
+            with pytest.raises(FileError):
+                read_state(path)
+
+
+def test_a_state_of_version_0_2_has_no_seal_and_is_read(tmp_path: Path) -> None:
+    unseal(save_state(tmp_path, state()))
+    assert latest_state(tmp_path).step == 5
+
+
+def test_a_damaged_state_is_told_and_the_one_before_it_is_used(tmp_path: Path) -> None:
+    save_state(tmp_path, state(5))
+    newest = save_state(tmp_path, state(10))
+    damage(newest)
+    told: list[Notice] = []
+    assert latest_state(tmp_path, told.append).step == 5
+    (notice,) = told
+    assert (notice.level, newest.name in notice.what) == ("warning", True)
+    assert "from step 5" in notice.fix
+
+
+def test_where_all_states_are_damaged_each_is_named(tmp_path: Path) -> None:
+    for step in (5, 10):
+        damage(save_state(tmp_path, state(step)))
+    with pytest.raises(TrainingError, match="nothing to resume") as found:
+        latest_state(tmp_path)
+    assert "state-000005" in found.value.why
+    assert "state-000010" in found.value.why
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"0.exp_avg": None},
+        {"0.exp_avg": torch.zeros(1, 3)},
+        {"0.exp_avg": torch.zeros(2, 3, dtype=torch.float16)},
+        {"0.exp_avg": torch.full((2, 3), float("nan"))},
+        {"0.exp_abg": torch.zeros(2, 3)},
+        {"7.exp_avg": torch.zeros(2, 3)},
+        {"nonsense": 3},
+        {"groupx.d": 3},
+        {"0.step": 5},
+    ],
+)
+def test_an_optimizer_s_memory_that_cannot_be_is_damage_not_a_crash(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    save_state(tmp_path, state(5))
+    kept = state(10)
+    moments = {**kept.moments, **changes}
+    if moments["0.exp_avg"] is None:
+        del moments["0.exp_avg"]
+    unseal(save_state(tmp_path, dataclasses.replace(kept, moments=moments)))
+    assert latest_state(tmp_path).step == 5
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"step": "5"},
+        {"step": -1},
+        {"step": True},
+        {"loss_scale": 0.0},
+        {"loss_scale": float("nan")},
+        {"rate_factor": "1"},
+        {"facts": {"model": 7}},
+        {"facts": 7},
+        {"optimizer": None},
+        {"tensors": {}},
+        {"tensors": {"clip_l": torch.full((2, 3), float("inf"))}},
+        {"tensors": {"clip_l": torch.zeros(2, 3, dtype=torch.int32)}},
+    ],
+)
+def test_values_that_no_run_has_saved_are_damage(tmp_path: Path, changes: dict[str, Any]) -> None:
+    values = {**vars(state()), **changes}
+    tensors = {f"tensors.{key}": value for key, value in values.pop("tensors").items()}
+    del values["moments"]
+    path = tmp_path / "state-000005.safetensors"
+    write_safetensors(path, tensors, {"state": json.dumps(values)})
+    with pytest.raises(FileError, match="no saved state"):
+        read_state(path)
+
+
+def test_states_after_the_one_that_a_run_went_on_from_are_removed(tmp_path: Path) -> None:
+    """They are damaged, and would stand in the place of a good one."""
+    for step in (5, 10, 6):
+        save_state(tmp_path, state(step))
+    assert [path.name for path in list_states(tmp_path)] == [
+        "state-000005.safetensors",
+        "state-000006.safetensors",
+    ]

@@ -1,12 +1,18 @@
-"""Ctrl-C and SIGTERM: the first asks the run to save and stop, a second Ctrl-C ends it at once."""
+"""Ctrl-C, SIGTERM and a closed terminal: the first asks the run to save and stop, a second Ctrl-C
+ends it at once."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
+
+_HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
+"""The terminal was closed, or the connection to it lost; Windows has none."""
 
 
 class Stop:
@@ -27,17 +33,20 @@ class Stop:
             raise KeyboardInterrupt
         self.signal = number
         self.ask()
+        if number == _HANGUP:
+            _leave_terminal()
         print("\nstopping after this step; Ctrl-C again ends at once", file=sys.stderr)
 
 
 @contextlib.contextmanager
 def stop_on_signals(ask: Callable[[], None] = lambda: None) -> Iterator[Stop]:
-    """Catch SIGINT and SIGTERM; the handlers that were there come back afterwards.
+    """Catch SIGINT, SIGTERM and SIGHUP; the handlers that were there come back afterwards.
 
     `ask` is called at the first of them: `Control.finish`, for work that is told to stop.
     """
     stop = Stop(ask)
-    before = {number: signal.signal(number, stop.handle) for number in _signals()}
+    numbers = [number for number in _signals() if not _is_ignored(number)]
+    before = {number: signal.signal(number, stop.handle) for number in numbers}
     try:
         yield stop
     finally:
@@ -46,4 +55,31 @@ def stop_on_signals(ask: Callable[[], None] = lambda: None) -> Iterator[Stop]:
 
 
 def _signals() -> tuple[signal.Signals, ...]:
-    return signal.SIGINT, signal.SIGTERM
+    return (signal.SIGINT, signal.SIGTERM, *([_HANGUP] if _HANGUP else []))
+
+
+def _is_ignored(number: signal.Signals) -> bool:
+    """A program that was started by nohup outlives its terminal."""
+    return number == _HANGUP and signal.getsignal(number) == signal.SIG_IGN
+
+
+def end_on_hangup() -> None:
+    """From now on a closed terminal ends the program as SIGTERM does."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        _leave_terminal()
+        signal.raise_signal(signal.SIGTERM)
+
+    if _HANGUP and not _is_ignored(_HANGUP):
+        signal.signal(_HANGUP, handle)
+
+
+def _leave_terminal() -> None:
+    """To write to a terminal that is gone is an error, which would end the work before it is saved.
+    Files and pipes stay what they are."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for handle in (1, 2):
+        with contextlib.suppress(OSError):
+            if stat.S_ISCHR(os.fstat(handle).st_mode):
+                os.dup2(nothing, handle)
+    os.close(nothing)

@@ -1,7 +1,7 @@
 """`ti`: find the verb, run it, turn errors into one sentence and an exit code.
 
-Exit codes: 0 done · 1 it went wrong · 2 the options were wrong · 130, 143 stopped by Ctrl-C or
-SIGTERM, everything saved.
+Exit codes: 0 done · 1 it went wrong · 2 the options were wrong · 129, 130, 143 stopped by a closed
+terminal, Ctrl-C or SIGTERM, everything saved.
 """
 
 from __future__ import annotations

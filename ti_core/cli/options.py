@@ -100,6 +100,8 @@ def _add_option(group: argparse._ArgumentGroup, holder: type, item: Field[object
     elif wanted == tuple[str, ...]:
         group.add_argument(*names, nargs="+", metavar="FILE", help=_help(item), **common)
     else:
+        if known.bare:
+            common |= {"nargs": "?", "const": known.bare}
         reader, shown = _readers().get(wanted, (str, "TEXT"))
         group.add_argument(*names, type=reader, metavar=shown, help=_help(item), **common)
 

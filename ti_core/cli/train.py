@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from ..train.config import OutputConfig, TrainConfig
 from .options import OptionParser
 from .plain import plain
 from .preset import PresetConfig, train_config
+from .resume import ASK, chosen_run
 from .standalone import ModelConfig, open_host
 
 if TYPE_CHECKING:
@@ -37,9 +38,10 @@ class RunConfig(Checked):
     title = "Run"
     resume: str = option(
         "",
-        "go on with a run: its folder, or 'latest'; settings are taken from it, and options "
-        "typed here replace them",
+        "go on with a run: its folder, or 'latest'; without either, those that can go on are "
+        "listed. Settings are taken from the run, and options typed here replace them",
         label="Resume",
+        bare=ASK,
         aliases=("resume_from_checkpoint",),
         path="output folder",
     )
@@ -87,11 +89,14 @@ def _train(config: TrainConfig, host: Host, folder: RunFolder | None, model: Mod
 
     control = Control()
     with stop_on_signals(control.finish) as stop, TrainingBar() as progress:
-        train(config, host, progress, control, folder, {"model": to_dict(model)})
-    if stop.signal is None or (progress.finished and progress.finished.reason == "done"):
-        return 0
-    print(f"go on with: ti train --resume {progress.progress.run_folder}", file=sys.stderr)
-    return 128 + stop.signal
+        try:
+            train(config, host, progress, control, folder, {"model": to_dict(model)})
+        finally:
+            done = progress.finished and progress.finished.reason == "done"
+            if progress.progress.run_folder and not done:
+                command = shlex.join(["ti", "train", "--resume", str(progress.progress.run_folder)])
+                progress.say(f"go on with: {command}")
+    return 0 if done or stop.signal is None else 128 + stop.signal
 
 
 def _run_to_resume(options: RunConfig, typed: SettingValues) -> RunFolder | None:
@@ -103,7 +108,10 @@ def _run_to_resume(options: RunConfig, typed: SettingValues) -> RunFolder | None
 
     logs = typed.get("logging_dir", OutputConfig().logging_dir)
     logging_dir = given_path(logs, setting("logging_dir"))
-    return RunFolder.find(options.resume, logging_dir, composed(typed.get("token_string", "")))
+    name = composed(typed.get("token_string", ""))
+    if options.resume == ASK:
+        return chosen_run(logging_dir, name)
+    return RunFolder.find(options.resume, logging_dir, name)
 
 
 def _read_settings(path: str) -> SettingValues:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,32 +23,62 @@ def write_bytes(path: Path, data: bytes) -> None:
     write_with(path, lambda file: file.write(data))
 
 
-def write_with(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def write_new(path: Path, data: bytes) -> bool:
+    """The same for a file that is not there yet; False, and nothing is written, if one is. Of two
+    programs that write the same file at once, one is told so."""
+    return write_with(path, lambda file: file.write(data), replace=False)
+
+
+def write_with(path: Path, write: Callable[[BinaryIO], object], replace: bool = True) -> bool:
     """Replace `path` by what `write` puts into the file it is given.
 
     A temporary file beside it is written, flushed to the disk and renamed. When anything goes
-    wrong the old file stays as it was and the temporary one is removed.
+    wrong the old file stays as it was and the temporary one is removed. Without `replace` a file
+    that is there stays, and False is returned.
 
     Raises StorageError when the folder cannot be written to or the disk is full.
     """
-    try:
+    with storage_errors(path):
         make_folder(path.parent)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:_LETTERS]}.")
-    except OSError as error:
-        raise storage_error(path, error) from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            if replace:
+                os.replace(temporary, path)
+            elif not _linked(temporary, path):
+                return False
+        except BaseException:
+            _remove(temporary)
+            raise
         _sync_folder(path.parent)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise storage_error(path, error) from error
-        raise
+    return True
+
+
+def _linked(temporary: str, path: Path) -> bool:
+    """Rename to a name that is free; False, and the temporary file is gone, if it is taken."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        _remove(temporary)
+        return False
+    except OSError:  # no hard links there: Windows' rename never replaces, others' nearly never so
+        if os.path.lexists(path):
+            _remove(temporary)
+            return False
+        os.rename(temporary, path)
+        return True
+    _remove(temporary)
+    return True
+
+
+def _remove(temporary: str) -> None:
+    """What cannot be removed is never read, and must not hide why it was to go."""
+    with contextlib.suppress(OSError):
+        os.unlink(temporary)
 
 
 def unfinished(name: str) -> str:
@@ -59,11 +90,16 @@ def unfinished(name: str) -> str:
 
 def make_folder(folder: Path) -> Path:
     """Make a folder and its parents. Raises StorageError when that is not possible."""
-    try:
+    with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise storage_error(folder, error) from error
     return folder
+
+
+def names_in(folder: Path) -> list[str]:
+    """What lies in a folder, in order; nothing if it is not there. Raises StorageError."""
+    with storage_errors(folder), contextlib.suppress(FileNotFoundError):
+        return sorted(os.listdir(folder))
+    return []
 
 
 def require_writable(folder: Path) -> None:
@@ -74,15 +110,21 @@ def require_writable(folder: Path) -> None:
     existing = folder
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
+    with storage_errors(folder), tempfile.TemporaryFile(dir=existing):
+        return
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Raise StorageError for what goes wrong with the file or folder."""
     try:
-        with tempfile.TemporaryFile(dir=existing):
-            return
+        yield
     except OSError as error:
-        raise storage_error(folder, error) from error
+        raise storage_error(path, error) from error
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:
-    """What a failed write means to the user."""
+    """What a failed write, or look, means to the user."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(f"cannot write {path}", "the disk is full", "make room and resume")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

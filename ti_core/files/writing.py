@@ -35,7 +35,7 @@ def write_embedding(
     cannot be written.
     """
     ending = _checked_ending(path, format)
-    write_bytes(path, _content(embedding, format, ending, picture))
+    write_bytes(path, embedding_bytes(embedding, format, ending, picture))
 
 
 def _checked_ending(path: Path, format: str) -> str:
@@ -52,7 +52,13 @@ def _checked_ending(path: Path, format: str) -> str:
     return ending if ending in allowed else allowed[0]
 
 
-def _content(embedding: Embedding, format: str, ending: str, picture: Image.Image | None) -> bytes:
+def embedding_bytes(
+    embedding: Embedding,
+    format: str = "safetensors",
+    ending: str = ".safetensors",
+    picture: Image.Image | None = None,
+) -> bytes:
+    """The content of a file; `ending` is its name's, one of the format's. See `write_embedding`."""
     if format == "png":
         return card_bytes(embedding, picture or plain_picture(), ending)
     if ending == ".safetensors":

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from ..events import Listener, Notice
-from ..files.embedding import Embedding
+from ..errors import FileError, StorageError
+from ..events import Listener, Notice, notice_of
+from ..files.atomic import write_bytes
 from ..files.infotext import infotext, save_png
 from ..options import recorded
 from ..port.session import PreviewRequest, Session
 from .events import Previewing, PreviewReady, Saved
-from .learnable import Learnable
+from .learnable import Content, Learnable
 from .plan import Plan
 from .plot import save_loss_plot
+from .result import Result, put_result
 from .run_folder import RunFolder
 from .sidecars import write_sidecars
 from .state import TrainState, list_states, save_state
+from .surroundings import surroundings
 from .update import Updater
 
+_SECONDS_BETWEEN_STATES = 120.0
+"""What a kill costs at the most, and an update that takes longer."""
 _log = logging.getLogger(__name__)
 
 
 class Keeper:
-    """Writes the files of a run, and holds the last state that the run can return to."""
+    """Writes the files of a run, and holds the last state that the run can return to.
+
+    A state comes before everything else of its step: what a kill or a full disk has left out is
+    made up for when the run is resumed there, by `catch_up` and `finish`.
+    """
 
     def __init__(
         self,
@@ -38,67 +48,96 @@ class Keeper:
     ) -> None:
         self._plan, self._session, self._folder = plan, session, folder
         self._learnable, self._updater, self._emit = learnable, updater, emit
-        self._latest_preview: Path | None = None
+        self._facts = {
+            "model": plan.facts.checkpoint_name,
+            "hash": plan.facts.checkpoint_hash,
+            **surroundings(session.device),
+        }
+        self._saved_at = time.monotonic()
         self.good = self._state()
+
+    def begin(self) -> None:
+        """Write the first state of a new run, so that it can be resumed from its very start."""
+        save_state(self._folder.state, self.good)
 
     def milestones(self) -> None:
         """What is due after this step: state, copy and plot, previews."""
-        output, step = self._plan.config.output, self._updater.step
-        if step % output.save_state_every_n_steps == 0:
+        output = self._plan.config.output
+        waited = time.monotonic() - self._saved_at
+        if (
+            self._updater.step % output.save_state_every_n_steps == 0
+            or self._copy_is_due()
+            or waited >= _SECONDS_BETWEEN_STATES
+        ):
             self.save_state()
-        if output.save_every_n_steps and step % output.save_every_n_steps == 0:
+        if self._copy_is_due():
             self.save_copy()
             self._plot()
-        every = self._plan.config.preview.sample_every_n_steps
-        if every and step % every == 0:
+        if self._previews_are_due():
             self.make_previews()
+
+    def catch_up(self) -> None:
+        """What is due at the step where this process begins, and is not there yet."""
+        if self._copy_is_due() and not self._copy_path().exists():
+            self.save_copy()
+            self._plot()
+        if self._previews_are_due():
+            self.make_previews(missing_only=True)
+
+    def _copy_is_due(self) -> bool:
+        step, every = self._updater.step, self._plan.config.output.save_every_n_steps
+        return bool(step and every) and step % every == 0
+
+    def _previews_are_due(self) -> bool:
+        step, preview = self._updater.step, self._plan.config.preview
+        if not step and not preview.sample_at_first:
+            return False
+        return bool(preview.sample_every_n_steps) and step % preview.sample_every_n_steps == 0
 
     def save_state(self) -> None:
         """Write what is needed to resume here."""
         state = self._state()
         path = save_state(self._folder.state, state)
-        self.good = state
+        self.good, self._saved_at = state, time.monotonic()
         self._saved(path, "state")
 
     def _state(self) -> TrainState:
-        facts = self._plan.facts
-        return replace(
-            self._updater.state(),
-            pictures=len(self._plan.dataset.items),
-            facts={"model": facts.checkpoint_name, "hash": facts.checkpoint_hash},
-        )
+        pictures = len(self._plan.dataset.items)
+        return replace(self._updater.state(), pictures=pictures, facts=self._facts)
 
     def save_copy(self) -> None:
         """Write a numbered copy of the learnable."""
-        kind, name = self._plan.kind, self._plan.config.name
-        path = self._folder.copy_path(name, self._updater.step, kind.folder, kind.suffix)
-        self._write(path)
+        path = self._copy_path()
+        write_bytes(path, self._content(path.stem).data)
         self._saved(path, "copy")
 
-    def finish(self) -> None:
-        """Write the finished file, the last state, the plot and what is beside the file.
+    def _copy_path(self) -> Path:
+        kind, name = self._plan.kind, self._plan.config.name
+        return self._folder.copy_path(name, self._updater.step, kind.folder, kind.suffix)
 
-        The file comes before the state: a kill in between only repeats a few steps.
-        """
-        path = self._plan.final_path
-        subject = self._write(path)
+    def finish(self) -> Result:
+        """Write the last state, the finished file, what is beside it, and the plot."""
         if self.good.step != self._updater.step or not list_states(self._folder.state):
             self.save_state()
-        self._plot()
-        if self._plan.config.output.write_sidecars:
-            for notice in write_sidecars(path, subject, self._latest_preview):
+        output = self._plan.config.output
+        final, folder = self._plan.final_path, self._folder
+        made = put_result(final, self._content, folder, output.overwrite, self._emit)
+        if output.write_sidecars:
+            for notice in write_sidecars(made.path, made.content.embedding, self._last_preview()):
                 self._emit(notice)
+        self._plot()
+        return made
 
-    def first_previews(self) -> None:
-        """Before the first update, to compare with."""
-        preview = self._plan.config.preview
-        if self._updater.step == 0 and preview.sample_at_first and preview.sample_every_n_steps:
-            self.make_previews()
+    def _last_preview(self) -> Path | None:
+        found = self._folder.previews(until=self._updater.step)
+        return found[-1] if found else None
 
-    def make_previews(self) -> None:
+    def make_previews(self, missing_only: bool = False) -> None:
         """A preview that fails is reported, and training continues (A1111 dies of it)."""
-        step, requests = self._updater.step, self._plan.previews
+        step, requests, name = self._updater.step, self._plan.previews, self._plan.config.name
         for number, request in enumerate(requests):
+            if missing_only and self._folder.image_path(name, step, number).exists():
+                continue
             self._emit(Previewing(step, number + 1, len(requests)))
             try:
                 self._preview(number, request)
@@ -116,17 +155,19 @@ class Keeper:
         path = self._folder.image_path(self._plan.config.name, step, number)
         save_png(path, image, infotext(request, request.seed, self._plan.facts, {}))
         self._emit(PreviewReady(step, path, request.prompt))
-        if number == 0:
-            self._latest_preview = path
 
-    def _write(self, path: Path) -> Embedding | None:
+    def _content(self, name: str) -> Content:
         settings = recorded(self._plan.config)
-        return self._learnable.write(path, self._updater.step, self._plan.facts, settings)
+        return self._learnable.content(name, self._updater.step, self._plan.facts, settings)
 
     def _saved(self, path: Path, what: Literal["copy", "state"]) -> None:
         measures = self._learnable.measures()
         self._emit(Saved(self._updater.step, path, what, measures))
 
     def _plot(self) -> None:
-        losses, name = self._folder.losses(), self._plan.config.name
-        save_loss_plot(self._folder.path / "loss.png", losses, name)
+        """Nothing depends on it, so that a failure is a warning only."""
+        name, path = self._plan.config.name, self._folder.path / "loss.png"
+        try:
+            save_loss_plot(path, self._folder.losses(), name)
+        except (FileError, StorageError) as error:
+            self._emit(notice_of(error))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -29,6 +29,14 @@ class ExtraNetworks:
     hypernetwork: Hypernetwork | None = None
 
 
+class Content(NamedTuple):
+    """A file that a learnable has become."""
+
+    data: bytes
+    embedding: Embedding | None
+    """What notes beside the file are written about; None for no notes."""
+
+
 class Learnable(Protocol):
     """Tensors with names: what they add to a model, and the file that they become."""
 
@@ -46,13 +54,12 @@ class Learnable(Protocol):
     def measures(self) -> Measures:
         """Numbers that show how training changes it, such as lengths of vectors."""
 
-    def write(
-        self, path: Path, step: int, facts: ModelFacts, settings: Mapping[str, object]
-    ) -> Embedding | None:
-        """Write the file as it is after `step` updates, made by `settings`, atomically.
-
-        Returns what notes beside the file are written about; None for no notes. Raises
-        StorageError, and EmbeddingError for values that are not finite.
+    def content(
+        self, name: str, step: int, facts: ModelFacts, settings: Mapping[str, object]
+    ) -> Content:
+        """The file of this name (without ending) as it is after `step` updates, made by `settings`:
+        equal arguments and tensors give equal bytes. Raises EmbeddingError for values that are not
+        finite.
         """
 
 

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 from ..data.latent_cache.latents import Latents
-from ..errors import TIError
+from ..errors import TIError, setting
 from ..events import Event, Listener, Notice
-from ..options import to_dict
+from ..options import SettingValues, to_dict
 from ..port.session import Host, Session
 from .batches import Batches, encode_pictures
 from .config import BaseTrainConfig
@@ -18,7 +18,10 @@ from .control import Control
 from .events import Encoding, Failed, Finished, Paused, Resumed, Started, StepDone
 from .keeping import Keeper
 from .plan import Plan, make_plan
+from .result import Result
 from .run_folder import RunFolder
+from .run_lock import locked
+from .surroundings import changed_surroundings, surroundings
 from .update import Updater
 
 _SECONDS_OF_SILENCE = 1.0
@@ -42,15 +45,22 @@ def train(
     a `folder` unless one is given, and makes a `plan` of the same config, host and run.
     Raises TIError; what was learned until then is in the run folder.
     """
-    plan = plan or make_plan(config, host, resume)
-    with host.session(config.compute.mixed_precision) as session:
+    with contextlib.ExitStack() as stack:
+        if resume:
+            stack.enter_context(locked(resume.path))
+        plan = plan or make_plan(config, host, resume)
+        session = stack.enter_context(host.session(config.compute.mixed_precision))
         logging_dir = Path(config.output.logging_dir)
         folder = resume or folder or RunFolder.create(logging_dir, config.file_stem)
-        settings = {"name": config.name, "train": to_dict(config)}
-        folder.write_settings({**settings, **(extra_settings or {})})
-        TrainingRun(plan, session, folder, on_event).go(control or Control())
-    plan.kind.announce(host, plan.final_path)
-    return plan.final_path
+        if not resume:
+            stack.enter_context(locked(folder.path))
+        run = TrainingRun(plan, session, folder, on_event)
+        made_with = {"made_with": surroundings(session.device)}
+        settings = {"name": config.name, "train": to_dict(config), **made_with}
+        run.begin({**settings, **(extra_settings or {})})
+        path = run.go(control or Control())
+    plan.kind.announce(host, path)
+    return path
 
 
 class TrainingRun:
@@ -62,43 +72,64 @@ class TrainingRun:
         self.learnable, self.notices = plan.kind.start(plan.facts, session, saved)
         self.updater = Updater(plan, session, self.learnable)
         self.keeper = Keeper(plan, session, folder, self.learnable, self.updater, self._emit)
+        self._unlogged: StepDone | None = None
+        """An update that is not in the log yet."""
 
-    def go(self, control: Control) -> None:
-        """The order of a run; see `train`. How one update is made: `Updater.update`."""
+    def begin(self, settings: SettingValues) -> None:
+        """Make the folder one that can be resumed: first the state, then the settings."""
+        if self.plan.state is None:
+            self.keeper.begin()
+        self.folder.write_settings(settings)
+
+    def go(self, control: Control) -> Path:
+        """The order of a run, and the file that it made; see `train`."""
         began = time.perf_counter()
         try:
-            # begin: logs end at the step where this run continues
-            self._begin()
-            # encode: (B, 3, H, W) pixels → (2, c, h, w), mean and deviation, of every picture
-            batches = Batches(self.plan, self._encode(control), self.session)
-            self.session.release("vae")
-            self.keeper.first_previews()
-            while not self._done and self._continues(control):
-                # update: passes and a step of the optimiser → a loss
-                started = time.perf_counter()
-                made = self.updater.update(batches)
-                # recover: from NaN, by the last good state and half the rate
-                while made is None:
-                    self._recover()
-                    made = self.updater.update(batches)
-                self._report(*made, time.perf_counter() - started)
-                # milestones: state, copy and plot, previews
-                self.keeper.milestones()
-            # finish: file, state, plot, sidecars
-            self.keeper.finish()
-            self._end(time.perf_counter() - began)
+            # start: logs end at the step where this run continues
+            self._start()
+            had_all = self._done
+            if had_all:
+                self.keeper.catch_up()
+            else:
+                self._updates(control)
+            # finish: state, file, sidecars, plot
+            result = self.keeper.finish()
+            if had_all:
+                self._emit(self._was_done(result))
+            self._end(result.path, time.perf_counter() - began)
         except BaseException as error:
             self._rescue(error)
             raise
+        return result.path
+
+    def _updates(self, control: Control) -> None:
+        """All that are left to do. How one is made: `Updater.update`."""
+        # encode: (B, 3, H, W) pixels → (2, c, h, w), mean and deviation, of every picture
+        batches = Batches(self.plan, self._encode(control), self.session)
+        self.session.release("vae")
+        self.keeper.catch_up()
+        while not self._done and self._continues(control):
+            # update: passes and a step of the optimiser → a loss
+            started = time.perf_counter()
+            made = self.updater.update(batches)
+            # recover: from NaN, by the last good state and half the rate
+            while made is None:
+                self._recover()
+                made = self.updater.update(batches)
+            self._report(*made, time.perf_counter() - started)
+            # milestones: state, copy and plot, previews
+            self.keeper.milestones()
 
     @property
     def _done(self) -> bool:
         return self.updater.step >= self.plan.config.optimizer.max_train_steps
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         self.folder.forget_after(self.updater.step)
         plan, config = self.plan, self.plan.config
-        for notice in (*plan.notices, *self.notices):
+        before = plan.state.facts if plan.state else {}
+        elsewhere = changed_surroundings(before, surroundings(self.session.device))
+        for notice in (*plan.notices, *self.notices, *elsewhere):
             self._emit(notice)
         self._emit(
             Started(
@@ -162,13 +193,24 @@ class TrainingRun:
     def _report(self, loss: float, rate: float, seconds: float) -> None:
         step = self.updater.step
         epoch, place = self.plan.order.epoch(step - 1)
-        self._emit(StepDone(step, epoch, place, loss, rate, seconds))
+        done = StepDone(step, epoch, place, loss, rate, seconds)
+        self._unlogged = done
+        self._record(done)
+        self._unlogged = None
+        self.listener(done)
 
-    def _end(self, seconds: float) -> None:
+    def _was_done(self, result: Result) -> Notice:
+        """What a run that had all of its steps is told when it is resumed."""
+        what = f"{self.plan.config.name} has all of its {self.updater.step} steps"
+        found = "was missing and is written" if result.written else "is there"
+        why = f"{result.path} {found}"
+        return Notice("info", what, why, f"to train on, give more {setting('max_train_steps')}")
+
+    def _end(self, path: Path, seconds: float) -> None:
         self._emit(
             Finished(
                 self.updater.step,
-                self.plan.final_path,
+                path,
                 self.folder.path,
                 "done" if self._done else "stopped",
                 seconds,
@@ -181,6 +223,9 @@ class TrainingRun:
         step, good = self.updater.step, self.keeper.good.step
         try:
             if step > good and not self.updater.torn:
+                if self._unlogged:  # as a whole: half of its lines may be there
+                    self.folder.forget_after(step - 1)
+                    self._record(self._unlogged)
                 self.keeper.save_state()
                 self.keeper.save_copy()
         except (TIError, OSError) as second:

@@ -79,13 +79,15 @@ def make_plan(
 
     `taken` are the names of the embeddings that are there. `on_findings` gets everything that the
     checkup found, before an error among it ends the plan; without it, warnings become notices.
+    A run that has all its steps is finished, if a kill or a full disk has left something to do.
     Raises ConfigError, DataError, EmbeddingError, StorageError, HostError or TrainingError, each
     before any time is spent.
     """
     facts = host.describe()
     kind = LEARNABLES[type(config)](config)
     final_path = Path(config.output.output_dir) / f"{config.file_stem}{kind.suffix}"
-    state = latest_state(resume.state) if resume else None
+    damaged: list[Notice] = []
+    state = latest_state(resume.state, damaged.append) if resume else None
     _check_schedule(config, state.step if state else 0)
     kind.check(facts, state.tensors if state else None)
     _check_paths(config, final_path, resume)
@@ -97,7 +99,7 @@ def make_plan(
     notices += _judged(config, host, dataset, found, on_findings)
     if state:
         _require_same_optimizer(config, state)
-        notices += _changes(state, facts, len(dataset.items))
+        notices += damaged + _changes(state, facts, len(dataset.items))
     return Plan(
         config,
         kind,
@@ -178,12 +180,14 @@ def _about_regular(dataset: Dataset, name: str) -> Iterator[Notice]:
 
 def _check_schedule(config: BaseTrainConfig, done: int) -> None:
     last = config.optimizer.max_train_steps
-    if done >= last:
+    if done > last:
         raise TrainingError(
             f"{config.name} has {done} steps already, and {setting('max_train_steps')} is {last}",
             "steps count over the embedding's life",
             "give more",
         )
+    if done == last:  # all that may be left to do is to write the file
+        return
     require_reach(config.optimizer.schedule, done, last)
     _, limit = config.optimizer.clip_limit
     if limit:

@@ -1,7 +1,7 @@
 """The folder that a run leaves behind: settings, events, loss, copies, previews, state.
 
 <log directory>/<YYYY-MM-DD>/<name>[-2, -3 …]/
-    settings.json  events.jsonl  textual_inversion_loss.csv  loss.png
+    settings.json  events.jsonl  textual_inversion_loss.csv  loss.png  results.json  lock
     embeddings/<name>-000500.safetensors   exactly 500 updates
     images/<name>-000500.png
     state/state-000500.safetensors
@@ -12,25 +12,29 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from ..errors import FileError, StorageError, TrainingError
 from ..events import Event
-from ..files.atomic import make_folder, storage_error, write_bytes
-from ..files.regular_file import read_bytes
-from ..files.text_file import read_json
+from ..files.atomic import make_folder, names_in, storage_errors, write_bytes
+from ..files.regular_file import open_regular, read_bytes
+from ..files.seal import SEAL, read_sealed_json, write_sealed_json
 from ..options import SettingValues
 from .events import StepDone
 
 CSV_NAME = "textual_inversion_loss.csv"
 CSV_COLUMNS = ("step", "epoch", "epoch_step", "loss", "learn_rate")
-_PREVIEW = re.compile(r".+-([0-9]{6,})", re.DOTALL)
-"""Stem of a step's first preview."""
 _MOST_LOG_BYTES = 2**30
 """Some five million steps."""
+_TAIL_BYTES = 2**16
+"""The last event is not longer."""
+_PREVIEW = re.compile(r".+-([0-9]{6,15})\.png", re.DOTALL)
+"""Name of a step's first preview."""
 
 
 class RunFolder:
@@ -45,13 +49,9 @@ class RunFolder:
         day = make_folder(logging_dir / datetime.date.today().isoformat())
         for number in range(1, 10_000):
             path = day / (name if number == 1 else f"{name}-{number}")
-            try:
+            with storage_errors(path), contextlib.suppress(FileExistsError):
                 path.mkdir()
                 return cls(path)
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise storage_error(path, error) from error
         raise StorageError(f"{day} holds too many runs of {name}")
 
     @classmethod
@@ -80,8 +80,9 @@ class RunFolder:
     ) -> Iterator[tuple[RunFolder, SettingValues]]:
         """The runs of this name ("" for any) in the log directory, each with its settings; see
         `find`. An old wreck, whose settings cannot be read, does not hide the others."""
-        for path in sorted(logging_dir.glob("*/*/settings.json")):
-            folder = cls(path.parent)
+        days = [logging_dir / day for day in names_in(logging_dir)]
+        for path in [day / name for day in days if day.is_dir() for name in names_in(day)]:
+            folder = cls(path)
             with contextlib.suppress(TrainingError):
                 settings = folder.read_settings()
                 if _learns(settings, group, name):
@@ -103,26 +104,43 @@ class RunFolder:
         suffix = f"-{number}" if number else ""
         return self.path / "images" / f"{name}-{step:06d}{suffix}.png"
 
-    def previews(self) -> list[Path]:
-        """The first preview of each step that has one, oldest step first."""
-        found = {path: _PREVIEW.fullmatch(path.stem) for path in self.path.glob("images/*.png")}
-        steps = {path: int(match[1]) for path, match in found.items() if match}
-        return sorted(steps, key=steps.__getitem__)
+    def previews(self, until: int = sys.maxsize) -> list[Path]:
+        """The first preview of each step (`until` this one) that has one, oldest step first."""
+        found = [_PREVIEW.fullmatch(name) for name in names_in(self.path / "images")]
+        steps = {match[0]: int(match[1]) for match in found if match}
+        names = sorted((n for n, step in steps.items() if step <= until), key=steps.__getitem__)
+        return [self.path / "images" / name for name in names]
 
     def write_settings(self, settings: SettingValues) -> None:
-        """Everything needed to start this run again; a path that is not UTF-8 is spelled out."""
-        text = json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
-        write_bytes(self.path / "settings.json", text.encode("utf-8", "backslashreplace"))
+        """Everything needed to start this run again; a folder without it is that of no run."""
+        write_sealed_json(self.path / "settings.json", settings)
 
     def read_settings(self) -> SettingValues:
         """What `write_settings` wrote. Raises TrainingError when it is damaged."""
+        path = self.path / "settings.json"
         try:
-            settings = read_json(self.path / "settings.json")
+            return read_sealed_json(path)
         except FileError as error:
-            raise TrainingError(error.what, error.why, error.fix) from error
-        if not isinstance(settings, dict):
-            raise TrainingError(f"cannot read {self.path / 'settings.json'}", "it is not an object")
-        return settings
+            fix = (
+                "put it back as it was; other settings are given when the run is resumed. To keep "
+                f"what was changed in it by hand, delete its line {SEAL!r}"
+            )
+            why = f"{error.what}: {error.why}"
+            raise TrainingError(f"cannot read the settings of {self.path}", why, fix) from error
+
+    def results(self) -> set[str] | None:
+        """SHA-256 of each finished file that this run has written, or was about to write, and of
+        what it replaced. None where none was noted, as in version 0.2, or the note is damaged."""
+        try:
+            found = read_sealed_json(self.path / "results.json")["sha256"]
+        except (FileError, KeyError):
+            return None
+        return {str(digest) for digest in found} if isinstance(found, list) else None
+
+    def add_results(self, digests: Iterable[str]) -> None:
+        """Note finished files. Raises StorageError."""
+        known = {*(self.results() or ()), *digests}
+        write_sealed_json(self.path / "results.json", {"sha256": sorted(known)})
 
     def record(self, event: Event, csv_every: int = 10) -> None:
         """Append an event to the logs; a step to the CSV file, too, every `csv_every` steps.
@@ -131,16 +149,12 @@ class RunFolder:
         """
         self._append("events.jsonl", event.to_json() + "\n")
         if isinstance(event, StepDone) and csv_every and event.step % csv_every == 0:
-            head = "" if (self.path / CSV_NAME).exists() else _csv_line(CSV_COLUMNS)
-            self._append(CSV_NAME, head + _csv_line(_csv_row(event)))
+            self._append(CSV_NAME, _csv_line(_csv_row(event)), head=_csv_line(CSV_COLUMNS))
 
-    def _append(self, name: str, text: str) -> None:
+    def _append(self, name: str, text: str, head: str = "") -> None:
         path = self.path / name
-        try:
-            with path.open("a", encoding="utf-8", newline="") as file:
-                file.write(text)
-        except OSError as error:
-            raise storage_error(path, error) from error
+        with storage_errors(path), path.open("a", encoding="utf-8", newline="") as file:
+            file.write(text if file.tell() else head + text)
 
     def forget_after(self, step: int) -> None:
         """Drop logged steps that a resume or a fall-back will make again."""
@@ -153,34 +167,51 @@ class RunFolder:
             kept = [line for line in _whole_lines(path) if keep(line)]
             write_bytes(path, "".join(f"{line}\n" for line in kept).encode())
 
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """The logged events of a class of this name. Raises StorageError."""
+        path = self.path / "events.jsonl"
+        events = map(_event_of, _whole_lines(path))
+        return [event for event in events if event.get("event") == kind]
+
+    def last_event(self) -> dict[str, Any]:
+        """The event that was logged last; empty if there is none."""
+        lines = _whole_lines(self.path / "events.jsonl", _TAIL_BYTES)
+        return _event_of(lines[-1]) if lines else {}
+
     def losses(self) -> list[tuple[int, float, float]]:
         """(step, loss, rate) of every update made so far."""
-        steps = {e["step"]: (e["loss"], e["rate"]) for e in self._told("StepDone")}
+        steps = {}
+        for event in self.events("StepDone"):
+            with contextlib.suppress(KeyError, TypeError, ValueError):  # a line was damaged
+                steps[int(event["step"])] = float(event["loss"]), float(event["rate"])
         return [(step, *values) for step, values in sorted(steps.items())]
 
     def pictures(self) -> list[tuple[Path, int, str]]:
         """(file, step, prompt) of every preview that is still there, oldest first."""
-        found = [(Path(e["path"]).name, e["step"], e["prompt"]) for e in self._told("PreviewReady")]
-        here = [(self.path / "images" / name, step, prompt) for name, step, prompt in found]
-        return [told for told in dict.fromkeys(here) if told[0].is_file()]
-
-    def _told(self, kind: str) -> Iterator[SettingValues]:
-        """The events of a kind, as they were logged."""
-        path = self.path / "events.jsonl"
-        for line in _whole_lines(path) if path.exists() else ():
-            with contextlib.suppress(ValueError):  # a damaged line
-                event = json.loads(line)
-                if isinstance(event, dict) and event.get("event") == kind:
-                    yield event
+        here: dict[tuple[Path, int, str], None] = {}
+        for event in self.events("PreviewReady"):
+            with contextlib.suppress(KeyError, TypeError, ValueError):  # a line was damaged
+                name, step, prompt = event["path"], int(event["step"]), str(event["prompt"])
+                here[self.path / "images" / Path(name).name, step, prompt] = None
+        return [told for told in here if told[0].is_file()]
 
 
-def _whole_lines(path: Path) -> list[str]:
-    """A line without its end was being written when the power went. Only \\n ends a line:
-    a prompt may hold the other signs that `str.splitlines` takes for one."""
-    return [
-        line.decode(errors="replace")
-        for line in read_bytes(path, _MOST_LOG_BYTES).split(b"\n")[:-1]
-    ]
+def _whole_lines(path: Path, tail: int = 0) -> list[str]:
+    """Those of a file, or of its last bytes; none if it is not there.
+
+    A line without its end was being written when the power went. Only \\n ends a line: a prompt
+    may hold the other signs that `str.splitlines` takes for one.
+    """
+    if not path.exists():
+        return []
+    data = _last_bytes(path, tail) if tail else read_bytes(path, _MOST_LOG_BYTES)
+    return [line.decode(errors="replace") for line in data.split(b"\n")[:-1]]
+
+
+def _last_bytes(path: Path, count: int) -> bytes:
+    with storage_errors(path), open_regular(path) as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - count))
+        return file.read(count)
 
 
 def _learns(settings: SettingValues, group: str, name: str) -> bool:
@@ -208,8 +239,17 @@ def _csv_step(line: str) -> int:
 
 def _event_step(line: str) -> int:
     """Only steps are made again; notices and the like stay. A line that is no event goes."""
+    event = _event_of(line)
     try:
-        event = json.loads(line)
         return int(event["step"]) if event["event"] == "StepDone" else 0
     except (ValueError, KeyError, TypeError):
         return sys.maxsize
+
+
+def _event_of(line: str) -> dict[str, Any]:
+    """An event; empty for a line that is none."""
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return event if isinstance(event, dict) else {}

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from ..options import SettingValues
 from .run_folder import RunFolder
+from .run_lock import is_locked
 from .state import list_states, step_of
 
 
 @dataclass(frozen=True)
 class ResumableRun:
-    """A run that has not made all of its steps."""
+    """A run that is not finished, and does not go on at this moment."""
 
     folder: RunFolder
     name: str
@@ -44,7 +45,7 @@ def _resumable(folder: RunFolder, settings: SettingValues) -> ResumableRun | Non
         name = str(settings.get("name") or train["embedding"]["token_string"])
     except (KeyError, TypeError, ValueError):
         return None
-    if not states or step_of(states[-1]) >= most:
+    if not states or not _has_more(folder, step_of(states[-1]), most) or is_locked(folder.path):
         return None
     try:
         saved = states[-1].stat().st_mtime
@@ -54,3 +55,8 @@ def _resumable(folder: RunFolder, settings: SettingValues) -> ResumableRun | Non
     return ResumableRun(
         folder, name, step_of(states[-1]), most, saved, pictures[-1] if pictures else None
     )
+
+
+def _has_more(folder: RunFolder, step: int, most: int) -> bool:
+    """Steps to make; or after all of them the file to write, before which a kill may come."""
+    return step < most or (step == most and folder.last_event().get("event") != "Finished")

@@ -1,31 +1,35 @@
 """What a run needs to continue as if it had never stopped: one file, whole or not there.
 
 Trained tensors and those of the optimiser are in a safetensors file, the rest is JSON in its
-metadata. Nothing random is stored, because randomness is a function of the step.
+metadata, and so is a checksum over the file. Nothing random is stored, because randomness is a
+function of the step.
 """
 
 from __future__ import annotations
 
-import copy
+import contextlib
 import dataclasses
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ..errors import FileError, StorageError, TrainingError
-from ..files.safetensors_file import read_safetensors, write_safetensors
+from ..errors import FileError, TrainingError
+from ..events import Notice
+from ..files.atomic import names_in, write_bytes
+from ..files.regular_file import open_regular
+from ..files.safetensors_file import safetensors_in, to_bytes
+from ..files.seal import SEAL, UNSEALED, require_whole, sealed
+from .optimizer_memory import OptimizerValue, require_fitting
 
+_NAME = re.compile(r"state-[0-9]{1,15}\.safetensors")
 _MOST_STATES = 2
 """The newest state and the one before it."""
-
-
-OptimizerValue = Tensor | float | str | list[object] | None
-"""A value of an optimiser that can be saved."""
 
 
 @dataclass
@@ -49,53 +53,9 @@ class TrainState:
     """Model name and hash, to notice a resume on another one."""
 
 
-class OptimizerMemory:
-    """Reads and restores everything that an optimiser remembers, for parameters and for groups.
-
-    "0.exp_avg" belongs to parameter 0, "group0.d" to group 0. Of a group, what has changed since
-    the optimiser was made counts: its other values are settings, which a resumed run may change,
-    and so is its rate.
-    """
-
-    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
-        """`optimizer` has made no update yet."""
-        self._optimizer = optimizer
-        self._made = copy.deepcopy(optimizer.state_dict()["param_groups"])
-
-    def save(self) -> dict[str, OptimizerValue]:
-        """Copies, tensors on the CPU."""
-        return {key: _copy_of(value) for key, value in self._values()}
-
-    def _values(self) -> Iterator[tuple[str, OptimizerValue]]:
-        found = self._optimizer.state_dict()
-        for number, values in found["state"].items():
-            yield from ((f"{number}.{name}", value) for name, value in values.items())
-        for number, (made, now) in enumerate(zip(self._made, found["param_groups"], strict=True)):
-            for name in now.keys() - {"lr", "params"}:
-                value = now[name]
-                if name not in made or isinstance(value, Tensor) or value != made[name]:
-                    yield f"group{number}.{name}", value
-
-    def restore(self, values: Mapping[str, OptimizerValue]) -> None:
-        """Put saved values back; what is not among them is as in a new optimiser."""
-        now = self._optimizer.param_groups
-        groups = [{**made, "lr": g["lr"]} for made, g in zip(self._made, now, strict=True)]
-        state: dict[int, dict[str, OptimizerValue]] = {}
-        for key, value in values.items():
-            owner, name = key.split(".", 1)
-            if owner.startswith("group"):
-                groups[int(owner.removeprefix("group"))][name] = _copy_of(value)
-            else:
-                state.setdefault(int(owner), {})[name] = _copy_of(value)
-        self._optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def _copy_of(value: OptimizerValue) -> OptimizerValue:
-    return value.detach().cpu().clone() if isinstance(value, Tensor) else copy.copy(value)
-
-
 def save_state(folder: Path, state: TrainState) -> Path:
-    """Write `state-000500.safetensors`; the one before it is kept, older ones are removed."""
+    """Write `state-000500.safetensors`; the one before it is kept. Older ones are removed, and so
+    are newer ones, which are damaged if a run went on from here. Raises StorageError."""
     path = folder / f"state-{state.step:06d}.safetensors"
     tensors = {f"tensors.{key}": value for key, value in state.tensors.items()}
     values = {item.name: getattr(state, item.name) for item in dataclasses.fields(state)}
@@ -106,15 +66,18 @@ def save_state(folder: Path, state: TrainState) -> Path:
             tensors[f"moments.{key}"] = value
         else:
             values["moments"][key] = value
-    write_safetensors(path, tensors, {"state": json.dumps(values)})
-    for old in list_states(folder)[:-_MOST_STATES]:
-        old.unlink(missing_ok=True)
+    write_bytes(path, sealed(to_bytes(tensors, {"state": json.dumps(values), SEAL: UNSEALED})))
+    found = list_states(folder)
+    now = found.index(path) + 1 if path in found else len(found)
+    for other in (*found[: max(0, now - _MOST_STATES)], *found[now:]):
+        with contextlib.suppress(OSError):  # it takes some room, and that is all
+            other.unlink()
     return path
 
 
 def list_states(folder: Path) -> list[Path]:
-    """State files, oldest first."""
-    found = [p for p in folder.glob("state-*.safetensors") if re.fullmatch(r"state-\d+", p.stem)]
+    """State files, oldest first. Raises StorageError."""
+    found = [folder / name for name in names_in(folder) if _NAME.fullmatch(name)]
     return sorted(found, key=step_of)
 
 
@@ -124,8 +87,13 @@ def step_of(path: Path) -> int:
 
 
 def read_state(path: Path) -> TrainState:
-    """Read one state file, also of version 0.1. Raises FileError when it is damaged."""
-    found, metadata = read_safetensors(path)
+    """Read one state file, also of versions 0.1 and 0.2, which have no checksum.
+
+    Raises FileError when it is damaged.
+    """
+    with open_regular(path) as file:
+        require_whole(file, path)
+        found, metadata = safetensors_in(file, path)
     parts: dict[str, dict[str, Tensor]] = {"tensors": {}, "vectors": {}, "moments": {}}
     for key, value in found.items():
         part, _, name = key.partition(".")
@@ -134,18 +102,54 @@ def read_state(path: Path) -> TrainState:
         values = json.loads(metadata["state"])
         moments = parts["moments"] | values.pop("moments", {})
         # "vectors." was the prefix in version 0.1, where groups were not saved
-        return TrainState(tensors=parts["vectors"] | parts["tensors"], moments=moments, **values)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        state = TrainState(tensors=parts["vectors"] | parts["tensors"], moments=moments, **values)
+        _require_sane(state)
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise FileError(f"{path} is no saved state", str(error)) from error
+    return state
 
 
-def latest_state(folder: Path) -> TrainState:
-    """The newest state that can be read. Raises TrainingError when there is none."""
+def _require_sane(state: TrainState) -> None:
+    """Raise ValueError for what no run has saved."""
+    counts = (state.step, state.good_updates, state.recoveries, state.pictures)
+    if any(type(count) is not int or count < 0 for count in counts):
+        raise ValueError(f"it counts {counts}")
+    factors = (state.loss_scale, state.rate_factor)
+    if any(type(n) not in (int, float) or not 0 < n < math.inf for n in factors):
+        raise ValueError(f"its factors are {factors}")
+    texts = (state.optimizer, *state.facts, *state.facts.values())
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("it holds numbers for words")
+    tensors = list(state.tensors.values())
+    if not tensors or any(tensor.dtype != torch.float32 for tensor in tensors):
+        raise ValueError("it holds no fp32 tensors")
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors):
+        raise ValueError("it holds numbers that are not finite")
+
+
+def latest_state(folder: Path, tell: Callable[[Notice], None] = lambda notice: None) -> TrainState:
+    """The newest state that is whole; `tell` gets a warning for each newer one that is damaged.
+
+    Raises TrainingError when there is none.
+    """
+    damaged: list[FileError] = []
     for path in reversed(list_states(folder)):
         try:
-            return read_state(path)
-        except (FileError, StorageError):
-            continue  # the one before it was kept for this
-    raise TrainingError(
-        f"there is nothing to resume in {folder.parent}", "no state was saved", "train anew"
-    )
+            state = read_state(path)
+            require_fitting(state.optimizer, state.tensors, state.moments, path)
+        except FileError as error:
+            damaged.append(error)  # the one before it was kept for this
+            continue
+        fix = f"the run goes on from step {state.step}, from which the same is learned again"
+        for each in damaged:
+            tell(Notice("warning", each.what, each.why, fix))
+        return state
+    raise _nothing_to_resume(folder.parent, damaged)
+
+
+def _nothing_to_resume(run: Path, damaged: Sequence[FileError]) -> TrainingError:
+    what = f"there is nothing to resume in {run}"
+    if not damaged:
+        return TrainingError(what, "no state was saved", "train anew")
+    why = "; ".join(f"{error.what}: {error.why}" for error in damaged)
+    return TrainingError(what, why, f"train anew, from the newest copy in {run} if there is one")

@@ -11,9 +11,10 @@ from ..port.session import Session
 from .batches import Batch, Batches, batch_loss
 from .gradients import LossScale, all_finite, clip, require_alive, unscale
 from .learnable import Learnable, restore, snapshot
+from .optimizer_memory import OptimizerMemory
 from .optimizers import OPTIMIZERS, set_rate
 from .plan import Plan
-from .state import OptimizerMemory, TrainState
+from .state import TrainState
 
 _MOST_RECOVERIES = 3
 

@@ -11,12 +11,12 @@ from torch import Tensor
 from ..errors import TrainingError, setting
 from ..events import Notice
 from ..files.embedding import Embedding, with_metadata
-from ..files.writing import write_embedding
+from ..files.writing import embedding_bytes
 from ..port.session import Host, ModelFacts, Session
 from .config import EmbeddingConfig, TrainConfig
 from .events import Measures
 from .initialization import Start, rows_from_file, starting_rows
-from .learnable import ExtraNetworks
+from .learnable import Content, ExtraNetworks
 
 
 class EmbeddingVectors:
@@ -44,13 +44,12 @@ class EmbeddingVectors:
         """See `norms`."""
         return norms(self.tensors)
 
-    def write(
-        self, path: Path, step: int, facts: ModelFacts, settings: Mapping[str, object]
-    ) -> Embedding:
-        """Write an embedding file, which is called as the file is."""
-        embedding = to_embedding(path.stem, self.tensors, step, facts, settings, self.config)
-        write_embedding(path, embedding)
-        return embedding
+    def content(
+        self, name: str, step: int, facts: ModelFacts, settings: Mapping[str, object]
+    ) -> Content:
+        """An embedding file; the embedding is called as the file is."""
+        embedding = to_embedding(name, self.tensors, step, facts, settings, self.config)
+        return Content(embedding_bytes(embedding), embedding)
 
 
 class EmbeddingKind:
@@ -69,15 +68,16 @@ class EmbeddingKind:
             rows_from_file(self.config, facts)
 
     def _require_same(self, saved: Mapping[str, Tensor], facts: ModelFacts) -> None:
-        widths = {key: rows.shape[1] for key, rows in saved.items()}
+        widths = {key: rows.shape[-1] for key, rows in saved.items() if rows.ndim == 2}
         if widths != facts.widths:
             raise TrainingError(
                 "the run cannot go on with this model",
                 f"its vectors are {widths} wide, the model wants {facts.widths}",
                 "give the model that the run was started with",
             )
-        wanted, count = self.config.num_vectors_per_token, len(next(iter(saved.values())))
-        if wanted != count and not (self.config.weights and wanted == 1):
+        wanted, counts = self.config.num_vectors_per_token, {len(rows) for rows in saved.values()}
+        count = min(counts)
+        if len(counts) > 1 or (wanted != count and not (self.config.weights and wanted == 1)):
             raise TrainingError(
                 "the run cannot go on with another number of vectors",
                 f"it has {count}, and {setting('num_vectors_per_token')} is {wanted}",

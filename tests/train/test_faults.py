@@ -1,0 +1,207 @@
+"""Whichever file operation of a run fails or is the last, the same command gives the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ti_core.data.latent_cache import remembered
+from ti_core.errors import TIError
+from ti_core.events import Event, Notice
+from ti_core.hosts.fake import FakeHost
+from ti_core.options import from_dict
+from ti_core.train.config import TrainConfig
+from ti_core.train.loop import train
+from ti_core.train.run_folder import RunFolder
+from ti_core.train.state import list_states
+
+from ..conftest import Configure
+from .faults import Faults, Mode
+from .spoiled import Log
+
+NAME = "zz-thing"
+
+
+class Place:
+    """A run of three steps with everything that a run writes, in folders that can be emptied."""
+
+    def __init__(self, configure: Configure, root: Path) -> None:
+        self.folders = tuple(root / name for name in ("log", "embeddings", "cache"))
+        for path in sorted((root / "pictures").iterdir())[2:]:
+            path.unlink()  # two are enough
+        self.config = configure(
+            max_train_steps=3,
+            save_state_every_n_steps=1,
+            save_every_n_steps=2,
+            sample_every_n_steps=2,
+            sample_at_first=False,
+            sample_steps=1,
+            loss_csv_every=1,
+            cache_latents_to_disk=True,
+            latent_cache_dir=str(root / "cache"),
+        )
+
+    def clear(self) -> None:
+        """As before the run."""
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def run(self, listener: Callable[[Event], None] = lambda event: None) -> None:
+        """The command, again with `--resume latest` where there is a run."""
+        log = Path(self.config.output.logging_dir)
+        found = [folder for folder, _ in RunFolder.all_of(log, NAME)]
+        if not found:
+            train(self.config, FakeHost(), listener)
+            return
+        folder = RunFolder.find("latest", log, NAME)
+        config = from_dict(TrainConfig, folder.read_settings()["train"])
+        train(config, FakeHost(), listener, resume=folder)
+
+    def made(self) -> dict[str, bytes | list[int]]:
+        """All that counts of what lies there now."""
+        (folder,) = (found for found, _ in RunFolder.all_of(self.folders[0], NAME))
+        paths = [
+            *self.folders[1].glob("[!.]*"),
+            *folder.path.glob("embeddings/*2.safetensors"),
+            *folder.path.glob("images/[!.]*"),
+            *(folder.path / name for name in ("textual_inversion_loss.csv", "loss.png")),
+            *list_states(folder.state)[-1:],
+        ]
+        found: dict[str, bytes | list[int]] = {
+            str(
+                path.relative_to(folder.path if folder.path in path.parents else path.parents[1])
+            ): path.read_bytes()
+            for path in paths
+        }
+        return found | {"steps": [step for step, _, _ in folder.losses()]}
+
+    def digest(self) -> str:
+        """Of everything that lies there."""
+        told = hashlib.sha256()
+        for folder in self.folders:
+            for path in sorted(folder.rglob("*")):
+                told.update(repr(path).encode() + (path.read_bytes() if path.is_file() else b""))
+        return told.hexdigest()
+
+
+@pytest.fixture
+def place(configure: Configure, tmp_path: Path) -> Place:
+    """Where nothing was made yet."""
+    return Place(configure, tmp_path)
+
+
+@pytest.fixture
+def whole(place: Place) -> dict[str, bytes | list[int]]:
+    """What a run makes in one go."""
+    place.run()
+    found = place.made()
+    assert len(found) == 3 + 1 + 1 + 2 + 1 + 1, sorted(found)
+    place.clear()
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written is there: to wait for the disk takes most of the time. And pictures that
+    have just been drawn are remembered at once, so that each run does the same."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+    monkeypatch.setattr(remembered, "_CLOCK_NS", -(10**12))
+
+
+def operations(place: Place) -> list[tuple[str, str, bool]]:
+    """(operation, path, whether anything on the disk has changed since the one before)"""
+    faults = Faults(place.folders, look=place.digest)
+    with faults.at_work():
+        place.run()
+    place.clear()
+    looks = ["", *(look for _, _, look in faults.seen)]
+    return [
+        (name, path, look != before)
+        for (name, path, look), before in zip(faults.seen, looks, strict=False)
+    ]
+
+
+def test_every_kind_of_file_is_among_what_is_tried(place: Place) -> None:
+    """And the system's own audit knows of no more than we count."""
+    seen = operations(place)
+    names = {path.rsplit("/", 1)[-1].lstrip(".") for _, path, _ in seen}
+    for kind in (
+        *("settings.json", "events.jsonl", "textual_inversion_loss.csv", "loss.png", "lock"),
+        *("results.json", "state-000002.safetensors", "zz-thing-000002.safetensors"),
+        *("zz-thing-000002.png", "zz-thing.safetensors", "zz-thing.json", "zz-thing.preview.png"),
+    ):
+        assert any(name.startswith(kind) for name in names), kind
+    assert {name for name, _, _ in seen} >= {
+        *("open", "read", "write", "close", "fsync", "mkdir", "replace", "link", "unlink"),
+        *("listdir", "scandir", "chmod", "utime"),
+    }
+
+
+def fails(place: Place, at: int, mode: Mode) -> tuple[bool, list[str]]:
+    """Run with a fault. (whether it was an error, the warnings)"""
+    log = Log()
+    with Faults(place.folders, mode, at).at_work():
+        try:
+            place.run(log)
+        except TIError:
+            return True, []
+    return False, [str(notice) for notice in log.of(Notice)]
+
+
+def dies(place: Place, at: int) -> None:
+    """Run in a process of its own, which ends within an operation."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it has no other threads that would be missed
+        child = os.fork()
+    if child == 0:
+        with Faults(place.folders, "kill", at).at_work():
+            place.run()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+def differences(place: Place, whole: dict[str, bytes | list[int]]) -> list[str]:
+    """What is not as in one go, after the command again."""
+    place.run()
+    once = place.made()
+    return sorted(name for name in {*once, *whole} if once.get(name) != whole.get(name))
+
+
+def test_any_failing_operation_costs_nothing(
+    place: Place, whole: dict[str, bytes | list[int]]
+) -> None:
+    wrong, seen = {}, operations(place)
+    for number, (name, path, _) in enumerate(seen):
+        was_error, warned = fails(place, number, "fail")
+        found = differences(place, whole)
+        if any("preview" in text for text in warned):  # told, and training went on
+            found = [name for name in found if not name.endswith(".png")]
+        if found:
+            wrong[f"{number} {name} {path}"] = (was_error, warned, found)
+        place.clear()
+    assert not wrong, "\n".join(f"{key}: {value}" for key, value in wrong.items())
+
+
+@pytest.mark.parametrize("mode", ["kill", "fail from then on"])
+def test_any_operation_may_be_the_last(
+    place: Place, whole: dict[str, bytes | list[int]], mode: Mode
+) -> None:
+    wrong, seen = {}, operations(place)
+    for number, (name, path, changed) in enumerate(seen):
+        if not (changed or name == "write"):
+            continue  # the disk is as it was at the one before
+        if mode == "kill":
+            dies(place, number)
+        else:
+            fails(place, number, mode)
+        found = differences(place, whole)
+        if found:
+            wrong[f"{number} {name} {path}"] = found
+        place.clear()
+    assert not wrong, "\n".join(f"{key}: {value}" for key, value in wrong.items())

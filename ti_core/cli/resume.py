@@ -1,0 +1,57 @@
+"""`ti train --resume` without a run: those that can go on, and which of them shall."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError, TrainingError
+from .plain import plain
+
+if TYPE_CHECKING:
+    from ..train.run_folder import RunFolder
+    from ..train.runs import ResumableRun
+
+ASK = "?"
+"""The value of `--resume` that was typed without one."""
+
+
+def chosen_run(logging_dir: Path, name: str) -> RunFolder:
+    """The only run of this name ("" for any) that can go on, or the one that the user chooses.
+
+    Raises TrainingError when there is none, ConfigError when nobody can be asked.
+    """
+    from ..train.runs import resumable
+
+    runs = resumable(logging_dir, name)
+    if not runs:
+        what = f"no run of {name or 'any name'} in {logging_dir} is unfinished"
+        fix = "--resume latest --max_train_steps N adds steps to a finished one"
+        raise TrainingError(what, "", fix)
+    for number, run in enumerate(runs, start=1):
+        print(plain(f"{number}  {_told(run)}"), file=sys.stderr)
+    return (runs[0] if len(runs) == 1 else runs[_asked(len(runs)) - 1]).folder
+
+
+def _told(run: ResumableRun) -> str:
+    saved = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.saved))
+    told = f"{run.name}  step {run.step} of {run.max_steps}  {saved}  {run.folder.path}"
+    return f"{told}  {run.preview}" if run.preview else told
+
+
+def _asked(count: int) -> int:
+    """A number from 1 to `count`."""
+    if not _can_be_asked():
+        fix = "give its folder: --resume FOLDER, or --resume latest for the one begun last"
+        raise ConfigError(f"{count} runs can go on", "", fix)
+    print(f"which one? 1 to {count}, Enter for 1: ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline().strip() or "1"
+    if not answer.isdecimal() or not 1 <= int(answer) <= count:
+        raise ConfigError(f"there is no run {answer!r} in the list", "", f"answer 1 to {count}")
+    return int(answer)
+
+
+def _can_be_asked() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()

@@ -1,0 +1,48 @@
+"""What a run's numbers depend on besides its settings: device, threads, versions."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping
+
+import torch
+
+from .. import __version__
+from ..events import Notice
+
+_PACKAGES = ("torch", "PIL", "diffusers", "transformers")
+"""Those that compute something of a run, where they are used."""
+
+
+def surroundings(device: torch.device) -> dict[str, str]:
+    """Name → value of each, as it is now for a run on this device."""
+    found = {"version": __version__, "device": _device_name(device)}
+    if device.type == "cpu":  # elsewhere nothing that is learned is summed up by threads
+        found["threads"] = str(torch.get_num_threads())
+    modules = {name: sys.modules[name] for name in _PACKAGES if name in sys.modules}
+    return found | {name: str(module.__version__) for name, module in modules.items()}
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "cpu":
+        return f"cpu ({platform.machine()}, {torch.backends.cpu.get_cpu_capability()})"
+    return f"{device.type} ({platform.machine()})"
+
+
+def changed_surroundings(before: Mapping[str, str], now: Mapping[str, str]) -> list[Notice]:
+    """What to tell of a run that was made in one way and goes on in another. A run of version 0.2
+    noted nothing, of which nothing can be told."""
+    changes = [
+        f"{name} {before[name]} → {now[name]}"
+        for name in sorted(now)
+        if name in before and before[name] != now[name]
+    ]
+    if not changes:
+        return []
+    what = f"the run goes on in other surroundings: {', '.join(changes)}"
+    why = "sums are rounded otherwise there, and the last digits of the result may differ"
+    fix = "for the same bytes as in one go, resume it there"
+    return [Notice("warning", what, why, f"{fix} (OMP_NUM_THREADS sets the threads)")]
