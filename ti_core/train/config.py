@@ -165,7 +165,12 @@ class ComputeConfig(Checked):
     mixed_precision: Precision = option(
         "no", "what the model computes in; the vectors stay fp32", label="Precision"
     )
-    seed: int = option(0, "same seed, same embedding", label="Seed", limits=(0, 2**63 - 1))
+    seed: int = option(
+        0,
+        "same seed, same embedding, on the same device with the same number of threads",
+        label="Seed",
+        limits=(0, 2**63 - 1),
+    )
 
 
 @dataclass(frozen=True)
