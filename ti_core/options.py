@@ -34,6 +34,8 @@ PathKind = Literal[
 embeddings are a file of one, or their folder."""
 SettingValues = dict[str, Any]
 """Settings by name, flat or in groups, not checked yet: as JSON and forms have them."""
+MOST_LETTERS = 10_000
+"""In a setting that is text."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,9 @@ def _check_value(kind: type, item: Field[object], value: object) -> None:
     wanted, optional = value_type(kind, item)
     if value is None and optional:
         return
+    if isinstance(value, str) and len(value) > MOST_LETTERS:
+        what = f"{setting(item.name)} has {len(value):,} letters"
+        raise ConfigError(what, "", f"give at most {MOST_LETTERS:,}")
     choices = choices_of(kind, item)
     if choices and value not in choices:
         raise ConfigError(

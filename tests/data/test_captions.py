@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ti_core.data.captions import file_words, read_caption
-from ti_core.errors import ConfigError, DataError
+from ti_core.errors import CaptionError, ConfigError, DataError
 
 
 @pytest.mark.parametrize(
@@ -106,3 +106,17 @@ def test_file_words_are_the_end_of_the_stem(stem: str) -> None:
     assert stem.endswith(words)
     dropped = stem[: len(stem) - len(words)].rstrip()
     assert all(sign == "-" or sign.isdecimal() for sign in dropped)
+
+
+def test_a_caption_that_no_prompt_takes_is_refused_wherever_it_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("x" * 10_001)
+    image = tmp_path / "y.png"
+    for read in (
+        lambda: read_caption(tmp_path / "x.png"),
+        lambda: read_caption(image, words="x" * 10_001),
+        lambda: read_caption(tmp_path / "a b c.png", regex=r"\w", join="x" * 9_000),
+    ):
+        with pytest.raises(CaptionError, match=r"at most 10,000; shorten it"):
+            read()
+    (tmp_path / "x.txt").write_text("x" * 10_000)
+    assert len(read_caption(tmp_path / "x.png").text) == 10_000

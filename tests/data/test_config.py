@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from ti_core.data.config import DataConfig
+from ti_core.data.config import DataConfig, TagConfig
 from ti_core.errors import ConfigError
 from ti_core.options import from_dict
 
@@ -57,3 +58,20 @@ def test_two_templates_at_once_are_a_config_error() -> None:
 def test_a_choice_that_does_not_exist_is_a_config_error(name: str) -> None:
     with pytest.raises(ConfigError, match="choose one of"):
         from_dict(DataConfig, {name: "else"})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda text: TagConfig(caption_prefix=text),
+        lambda text: TagConfig(caption_separator=text),
+        lambda text: DataConfig(filename_join_string=text),
+        lambda text: DataConfig(resize_mode=text),
+    ],
+)
+def test_a_text_that_nobody_types_is_refused_in_a_short_message(
+    make: Callable[[str], object],
+) -> None:
+    with pytest.raises(ConfigError, match=r"has 10,001 letters; give at most 10,000") as caught:
+        make("x" * 10_001)
+    assert len(str(caught.value)) < 100

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from ti_core.data.config import DataConfig
 from ti_core.data.dataset import Dataset, load_dataset
@@ -130,3 +131,12 @@ def test_drawn_once_every_picture_keeps_its_line(pictures: Path) -> None:
     for index in range(5):
         places = [(step, slot) for step in range(9) for slot in range(3)]
         assert len({found.prompt(index, "cat", 0, *place) for place in places}) == 1
+
+
+def test_a_template_that_makes_endless_prompts_is_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    (tmp_path / "a.txt").write_text("word " * 1900)
+    (tmp_path / "many.txt").write_text("[name] " + "[filewords] " * 900)
+    config = DataConfig(train_data_dir=str(tmp_path), prompt_template=str(tmp_path / "many.txt"))
+    with pytest.raises(DataError, match="50,000 are enough"):
+        load_dataset(config, "cat", 64)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import CaptionError, FileError, setting
 from ..files.text_file import read_text
+from ..options import MOST_LETTERS
 from .patterns import Pattern
 
 _LEADING_NUMBER = re.compile(r"^[-\d]+\s*")
@@ -41,15 +42,21 @@ def read_caption(
     over the file name. With `first_line` the rest of the file is left out, as in kohya's scripts.
 
     Where there is no file with that extension, one that ends with `.caption` is taken.
-    Raises CaptionError for a caption file that is not text.
+    Raises CaptionError for a caption file that is not text, and for one that no prompt takes.
     """
     beside = caption_file(image, extension)
     if _is_there(beside):
         text = caption_text(beside)
-        return Caption(text.partition("\n")[0].strip() if first_line else text, from_file=True)
-    if words:
-        return Caption(readable(words), from_file=False, from_folder=True)
-    return Caption(file_words(image.stem, regex, join), from_file=False)
+        text = text.partition("\n")[0].strip() if first_line else text
+        found = Caption(text, from_file=True)
+    elif words:
+        found = Caption(readable(words), from_file=False, from_folder=True)
+    else:
+        found = Caption(file_words(image.stem, regex, join), from_file=False)
+    if len(found.text) > MOST_LETTERS:
+        why = f"it has {len(found.text):,} letters, and a prompt takes at most {MOST_LETTERS:,}"
+        raise CaptionError(f"cannot use the caption of {image.name}", why, "shorten it")
+    return found
 
 
 def caption_file(image: Path, extension: str = ".txt") -> Path:

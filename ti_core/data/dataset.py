@@ -27,6 +27,9 @@ from .pictures import list_folder, masks_among, no_pictures, open_mask, pictures
 from .tags import holds_trigger, vary_caption
 from .templates import fill, names_trigger, read_template
 
+_MOST_LETTERS = 50_000
+"""In a prompt."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -251,9 +254,18 @@ def _source(folder: Subset, items: list[Item], name: str) -> Source:
     chosen = template_name(folder.config, name, [item.caption for item in items])
     try:
         lines = ["[filewords]"] if chosen == "captions" else read_template(chosen)
+        _require_short(lines, items, chosen)
     except DataError as error:
         return Source(folder, (), chosen, error)
     return Source(folder, tuple(lines), chosen)
+
+
+def _require_short(lines: list[str], items: list[Item], template: str) -> None:
+    longest = max(len(item.caption.text) for item in items)
+    letters = max(len(line) + line.count("[filewords]") * longest for line in lines)
+    if letters > _MOST_LETTERS:
+        what = f"prompts of the template {template} would have {letters:,} letters"
+        raise DataError(what, f"{_MOST_LETTERS:,} are enough", "shorten its lines or the captions")
 
 
 def _with_repeats(dataset: Dataset) -> Dataset:

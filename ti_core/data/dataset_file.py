@@ -192,7 +192,7 @@ def _require_plain(value: str, key: str, path: Path) -> None:
 def _require_known(table: SettingValues, known: Sequence[str], path: Path) -> None:
     for key in table:
         if key not in known:
-            raise ConfigError(f"{path}: unknown setting {key!r}", "", nearest(key, known))
+            raise ConfigError(f"{path}: unknown setting {key!r:.100}", "", nearest(key, known))
 
 
 def _value(settings: SettingValues, key: str, default: T, path: Path) -> T:
@@ -200,7 +200,7 @@ def _value(settings: SettingValues, key: str, default: T, path: Path) -> T:
     value = settings.get(key, default)
     kinds = (int, float) if type(default) is float else (type(default),)
     if type(value) not in kinds:
-        raise ConfigError(f"{path}: {key} is {value!r}", "", f"give a {kinds[-1].__name__}")
+        raise ConfigError(f"{path}: {key} is {value!r:.100}", "", f"give a {kinds[-1].__name__}")
     return value
 
 
