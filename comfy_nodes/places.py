@@ -194,9 +194,10 @@ def hide_folders(text: str) -> str:
     roots = [("input", input_dir()), ("temp", Path(folder_paths.get_temp_directory()))]
     roots += [("output", Path(folder_paths.get_output_directory()))]
     roots += [("embeddings", folder) for folder in embeddings_dirs()]
+    roots += [("models", Path(folder_paths.models_dir)), ("ComfyUI", Path(folder_paths.base_path))]
     pairs = {str(form): name for name, root in roots for form in (root, root.resolve())}
     for path in sorted(pairs, key=len, reverse=True):
-        text = text.replace(path, pairs[path])
+        text = re.sub(rf"{re.escape(path)}(?![\w.-])", pairs[path], text)
     return text
 
 

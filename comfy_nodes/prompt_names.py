@@ -6,11 +6,29 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ..ti_core.families import ENCODER_KEYS, OTHER_KEYS
+
 IDENTIFIER = "embedding:"
 _TRIED = (".safetensors", ".pt", ".bin")
 """What ComfyUI adds to a name that is no file, in this order; small letters only."""
 _CUT = " \t\n\r\v\f<["
 """Where a name ends: at white space, since 0.28 also at these brackets."""
+_WITHOUT_EMPHASIS = frozenset(
+    {"mistral3_24b", "qwen3_4b", "qwen3_8b", "qwen3_06b", "qwen3vl_4b", "qwen3vl_8b"}
+)
+_TAKING = frozenset({*ENCODER_KEYS, "emb_params", "t5xxl", "llama", *_WITHOUT_EMPHASIS})
+"""Text encoders whose tokenizer looks `embedding:` up, by their keys in files; some of them take
+`(x:1.2)` for plain text. As ComfyUI 0.33 has them in `comfy/text_encoders`."""
+
+
+def takes_embeddings(keys: Iterable[str]) -> bool:
+    """Whether ComfyUI looks embeddings with these tables up for any model."""
+    return bool(set(keys) - (set(OTHER_KEYS) - _TAKING))
+
+
+def heeds_emphasis(keys: Iterable[str]) -> bool:
+    """Whether `(embedding:x:1.2)` is stronger than `embedding:x` there."""
+    return not set(keys) <= _WITHOUT_EMPHASIS
 
 
 def name_in_prompts(path: Path, roots: Sequence[Path]) -> str | None:

@@ -32,7 +32,7 @@ from ..places import (
     fingerprint,
     new_embedding_file,
 )
-from ..prompt_names import IDENTIFIER, name_in_prompts
+from ..prompt_names import IDENTIFIER, heeds_emphasis, name_in_prompts, takes_embeddings
 from ..sockets import EmbeddingSocket
 from ..widgets import make, widget, widgets
 
@@ -217,16 +217,29 @@ class SaveEmbedding(Node):
         card = from_comfy(picture)[0] if picture is not None else None
         saved = dataclasses.replace(embedding, name=path.stem)
         write_embedding(path, saved, format, card)
-        called = name_in_prompts(path, [folder.resolve() for folder in embeddings_dirs()])
-        prompt = f"{IDENTIFIER}{called}" if called else ""
-        told = f"saved as {path.name}\nin prompts: {prompt or _why_uncalled(path)}"
-        return io.NodeOutput(saved, prompt, ui=node_text(told))
+        prompt = _prompt(path, embedding)
+        told = [f"saved as {path.name}", f"in prompts: {prompt or _why_uncalled(path, embedding)}"]
+        if prompt and not heeds_emphasis(embedding.vectors):
+            told.append(
+                f"({prompt}:1.2) has no effect with this text encoder; Scale Embedding makes it "
+                "stronger or weaker"
+            )
+        return io.NodeOutput(saved, prompt, ui=node_text("\n".join(told)))
 
 
-def _why_uncalled(path: Path) -> str:
+def _prompt(path: Path, embedding: Embedding) -> str:
+    """What calls a file in ComfyUI's prompts; "" if nothing does."""
+    roots = [folder.resolve() for folder in embeddings_dirs()]
+    called = name_in_prompts(path, roots) if takes_embeddings(embedding.vectors) else None
+    return f"{IDENTIFIER}{called}" if called else ""
+
+
+def _why_uncalled(path: Path, embedding: Embedding) -> str:
     """Why no prompt reaches a file."""
     if path.suffix in CARD_ENDINGS:
         return "none, since ComfyUI itself reads no cards; use Load Embedding and Apply Embedding"
+    if not takes_embeddings(embedding.vectors):
+        return "none, since ComfyUI looks no embeddings up for this text encoder"
     return "none, since ComfyUI may find another file of this name; save it under another name"
 
 

@@ -132,6 +132,19 @@ def test_the_same_graph_again_trains_nothing(comfy: ComfyUI) -> None:
     assert "5" in again.outputs
 
 
+def test_a_graph_before_the_last_one_trains_nothing_either(comfy: ComfyUI) -> None:
+    """ComfyUI has forgotten it by then, and loads the model anew."""
+    graph = training(steps=3, name="first")
+    before = comfy.run(graph | applying("5", "a embedding:first"))
+    assert comfy.run(training(steps=3, name="second")).status == "success"
+    assert comfy.run(loaded("sd1") | picture("a dog", at=60)).status == "success"
+    again = comfy.run(graph | applying("5", "a embedding:first"))
+    assert "5" not in again.cached
+    assert shown(comfy, again) == shown(comfy, before)
+    runs = comfy.folder / "output" / "textual_inversion"
+    assert len(list(runs.glob("*/first*"))) == 1
+
+
 def test_interrupt_keeps_the_state_and_the_run_goes_on_to_the_same_vectors(comfy: ComfyUI) -> None:
     assert comfy.run(training(steps=30, name="whole")).status == "success"
     pressed: list[Any] = []

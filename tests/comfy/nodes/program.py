@@ -165,6 +165,8 @@ def start() -> None:
     _module("comfy_api.latest", io=SimpleNamespace(**io), ComfyExtension=object)
     _module(
         "folder_paths",
+        base_path="/opt/ComfyUI",
+        models_dir="/opt/ComfyUI/models",
         get_input_directory=lambda: str(folders["input"]),
         get_output_directory=lambda: str(folders["output"]),
         get_temp_directory=lambda: str(folders["temp"]),

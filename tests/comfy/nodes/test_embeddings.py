@@ -17,6 +17,7 @@ from tests.comfy.nodes import program
 from tests.comfy.nodes.graph import call, created, trained
 from tests.errors import TEXTS, error_classes
 from ti_core.errors import ConfigError, DataError, EmbeddingError, NoModelError, TIError
+from ti_core.files.embedding import Embedding
 from ti_core.files.formats import FORMATS
 from ti_core.files.writing import write_embedding
 
@@ -76,6 +77,28 @@ def test_a_file_that_another_one_shadows_is_called_by_its_whole_name() -> None:
     assert "another file of this name" in above.ui["text"][0]
     card = call("SaveEmbedding", embedding=made, format="png")
     assert "reads no cards" in card.ui["text"][0]
+
+
+@pytest.mark.parametrize(
+    ("widths", "prompt", "told"),
+    [
+        ({"clip_l": 768, "t5xxl": 4096}, "embedding:x", ""),
+        ({"llama": 4096}, "embedding:x", ""),
+        ({"qwen3_4b": 2560}, "embedding:x", "(embedding:x:1.2) has no effect"),
+        ({"qwen3_06b": 1024}, "embedding:x", "(embedding:x:1.2) has no effect"),
+        ({"qwen25_7b": 3584}, "", "looks no embeddings up"),
+        ({"umt5xxl": 4096}, "", "looks no embeddings up"),
+    ],
+)
+def test_what_is_said_of_prompts_is_true_for_the_text_encoder(
+    widths: dict[str, int], prompt: str, told: str
+) -> None:
+    vectors = {key: torch.ones(1, width) for key, width in widths.items()}
+    saved = call("SaveEmbedding", embedding=Embedding("x", vectors))
+    assert saved.args[1] == prompt
+    (text,) = saved.ui["text"]
+    assert told in text
+    assert ("has no effect" in text) == ("has no effect" in told)
 
 
 def test_an_embedding_that_is_there_is_not_replaced_unless_asked_for(

@@ -27,9 +27,12 @@ def test_every_error_survives_the_words_of_a_node(
     kind: type[TIError], count: int, comfy: dict[str, Path]
 ) -> None:
     output = comfy["output"]
-    parts = [f"{setting('max_train_steps')} in {output}", "\udcff {} %s", "do {0}", "a *\n  ^"][
-        :count
-    ]
+    parts = [
+        f"{setting('max_train_steps')} in {output}, /opt/ComfyUI/models/x, /opt/ComfyUI/y",
+        "\udcff {} %s",
+        "do {0}",
+        "a *\n  ^",
+    ][:count]
 
     def work(cls: object) -> None:
         raise kind(*parts)
@@ -41,6 +44,7 @@ def test_every_error_survives_the_words_of_a_node(
     assert type(raised) is kind
     assert "`" not in str(raised)
     assert str(output) not in str(raised)
+    assert "in output, models/x, ComfyUI/y" in str(raised)
     for again in (copy.copy(raised), copy.deepcopy(raised), pickle.loads(pickle.dumps(raised))):
         assert type(again) is kind
         assert str(again) == str(raised)
