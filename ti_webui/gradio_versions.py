@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -65,4 +66,25 @@ def on(
     wishes: dict[str, object] = {"_js" if MAJOR < 4 else "js": js} if js else {}
     wishes |= {"queue": False, "show_progress": "hidden"} if quiet else {}
     wishes |= {"api_visibility": "private"} if MAJOR >= 6 else {"api_name": False}
-    event(does, inputs=list(inputs), outputs=list(outputs), **wishes)
+    event(does and _sendable(does), inputs=list(inputs), outputs=list(outputs), **wishes)
+
+
+def _sendable(does: Callable[..., object]) -> Callable[..., object]:
+    """The same handler, its texts such as JSON can carry. Names of files that are not UTF-8 have
+    half characters in them, which gradio would answer with 500."""
+
+    @functools.wraps(does)
+    def handler(*values: object, **named: object) -> object:
+        return _whole(does(*values, **named))
+
+    return handler
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return tuple(map(_whole, value)) if type(value) is tuple else value

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 from collections import Counter
+from typing import Any
 
 import gradio as gr
 import pytest
 
 from ti_core.hosts.fake import FakeHost
+from ti_webui.gradio_versions import on
 from ti_webui.job import Jobs
 from ti_webui.panel import TABS, build_panel
 from ti_webui.studio import Studio
@@ -57,3 +61,24 @@ def test_two_panels_share_no_component(panel: gr.Blocks) -> None:
     """A web UI builds its page anew at each reload."""
     other = build_panel(Studio(host=FakeHost, embeddings_dirs=list, jobs=Jobs()))
     assert not {id(b) for b in panel.blocks.values()} & {id(b) for b in other.blocks.values()}
+
+
+def test_names_of_files_that_are_not_utf_8_can_be_sent_to_a_page() -> None:
+    """gradio answers a half character with 500; a poll of the page would do so each second."""
+    bound: list[Any] = []
+
+    def event(does: Any, **how: object) -> None:
+        bound.append(does)
+
+    state = {1, 2}
+
+    def press(text: str, event: gr.SelectData) -> Any:
+        return [f"{text} caf\udce9", gr.update(choices=[("\udcff", "x")]), ("\ud800", 1), state]
+
+    on(event, press)
+    shown = bound[0]("x", None)
+    json.dumps(shown[:3], ensure_ascii=False).encode()
+    assert shown[0] == "x caf\\udce9"
+    assert shown[2] == ("\\ud800", 1)
+    assert shown[3] is state, "what a page keeps is not touched"
+    assert list(inspect.signature(bound[0]).parameters) == ["text", "event"]
