@@ -39,7 +39,9 @@ class Unfinished:
     def updates(self, chosen: str | None) -> Updates:
         """[update of the dropdown, of the gallery]"""
         shown = bool(self.runs)
-        pictures = [(run.preview, text) for text, run in self.runs.items()]
+        pictures = [
+            (run.preview, f"{run.step}/{run.max_steps} {run.name}") for run in self.runs.values()
+        ]
         return [
             gr.update(choices=list(self.runs), value=chosen, visible=shown),
             gr.update(value=thumbnails(pictures), visible=shown),

@@ -11,6 +11,7 @@ import gradio as gr
 from ti_core.data.pictures import list_images
 from ti_core.data.templates import SHIPPED
 from ti_core.errors import TIError
+from ti_core.files.library_entry import Entry
 from ti_core.options import SettingValues, flat
 from ti_core.train.config import TrainConfig
 from ti_core.train.presets import FIRST_PRESET, PRESETS, template_for
@@ -124,7 +125,16 @@ class TrainPage:
         chosen = self.unfinished.runs.get(label or "")
         if chosen is None or chosen.name != name:
             label = self.unfinished.newest(name) if name else None
-        run = self._run(name, logging_dir, label) if name else None
+        told, entry, run = self._about(name, logging_dir, label)
+        vectors = gr.update(value=entry.vectors) if entry else gr.update()
+        steps = gr.update(value=run.config.optimizer.max_train_steps) if run else gr.update()
+        return [told, vectors, steps, gr.update(value=label)]
+
+    def _about(
+        self, name: str, logging_dir: str, label: str | None
+    ) -> tuple[str, Entry | None, training.Resumable | None]:
+        """What is to be said of a name and the run that is chosen, the embedding, and the run."""
+        run = self._run(name, logging_dir, label)
         entry = training.find_embedding(self.studio, name) if name else None
         told = []
         if entry:
@@ -132,15 +142,13 @@ class TrainPage:
             told.append("Train Embedding goes on from it as it is now. ")
         if run:
             told.append(_stands(run.step, run.config))
-        vectors = gr.update(value=entry.vectors) if entry else gr.update()
-        steps = gr.update(value=run.config.optimizer.max_train_steps) if run else gr.update()
-        return [markup.box("note", "".join(told)), vectors, steps, gr.update(value=label)]
+        return markup.box("note", "".join(told)), entry, run
 
     def _run(self, name: str, logging_dir: str, label: str | None) -> training.Resumable | None:
         try:
             if label:
                 return training.opened_run(self.unfinished.folder(label))
-            return training.find_resumable(self.studio, name, logging_dir)
+            return training.find_resumable(self.studio, name, logging_dir) if name else None
         except TIError:
             return None  # Resume says why
 
@@ -150,8 +158,8 @@ class TrainPage:
         settings["token_string"] = "unnamed"
         return markup.outlook(outlook_of(self.studio, self.form.config(settings)))
 
-    def renew(self, opened: bool, name: str | None) -> Updates:
-        """[what was said of the name, the outlook, the list of unfinished runs and their pictures,
+    def renew(self, opened: bool, name: str | None, logging_dir: str) -> Updates:
+        """[what there is of the name, the outlook, the list of unfinished runs and their pictures,
         an update for each component of the form]: a page that was opened gets the settings of the
         job that is going on. What is written in it already stays."""
         name, job = (name or "").strip(), self.studio.jobs.latest_of("train")
@@ -166,7 +174,7 @@ class TrainPage:
         form = dict(zip(self.form.components, self.form.updates(settings), strict=True))
         form["token_string"] |= {"choices": embedding_names(self.studio)}
         return [
-            "" if not opened else gr.update(),
+            "" if is_going else self._about(name, logging_dir, own)[0],
             told if opened else gr.update(),
             *self.unfinished.updates(own),
             *form.values(),
@@ -309,7 +317,8 @@ class _Layout:
         on(name.change, page.choose_embedding, asked, told, quiet=True)
         on(self.refresh.click, lambda: embeddings_update(page.studio), [], [name], quiet=True)
         self.live.lists = [self.name_about, self.outlook, self.run, self.runs, *form.inputs]
-        self.live.asked, self.live.renew = [name], page.renew
+        self.live.asked = [name, fields["logging_dir"]]
+        self.live.renew = page.renew
         bind_live(self.live, self.message)
         press = markup.with_error_box(page.show_outlook)
         for setting in _OUTLOOK:

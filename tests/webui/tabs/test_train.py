@@ -169,7 +169,7 @@ def test_a_page_that_is_opened_shows_embeddings_that_fit_and_the_schedule(
     for name, width in (("fits", 12), ("too-wide", 768)):
         path = tmp_path / "embeddings" / f"{name}.safetensors"
         write_embedding(path, Embedding(name, {"emb_params": torch.ones(1, width)}))
-    _, outlook, run, pictures, *form = page.renew(True, "")
+    _, outlook, run, pictures, *form = renewed(page, True)
     shown = dict(zip(page.form.components, form, strict=True))
     assert shown["token_string"]["choices"] == ["fits"]
     assert run["visible"] is pictures["visible"] is False
@@ -181,7 +181,7 @@ def test_without_a_model_the_page_opens_and_says_so(page: TrainPage) -> None:
         raise HostError("no model is loaded", "", "choose a checkpoint")
 
     page.studio.host = missing
-    _, outlook, *_ = page.renew(True, "")
+    _, outlook, *_ = renewed(page, True)
     assert "no model is loaded" in outlook["value"]
     assert "steps 1 to 100" in outlook["value"]
 
@@ -246,6 +246,11 @@ def test_a_preview_whose_file_is_gone_does_not_spoil_the_page(
     assert [caption.split(":")[0] for _, caption in gallery] == ["step 6"]
 
 
+def renewed(page: TrainPage, opened: bool, name: str = "") -> list[Any]:
+    """What a page gets when it is opened, or when a job begins or ends."""
+    return page.renew(opened, name, page.studio.settings().logging_dir)
+
+
 def unfinished(page: TrainPage, settings: dict[str, Any], **changes: Any) -> Job:
     """A run that was stopped before its end."""
     steps = {"max_train_steps": 100_000, "save_state_every_n_steps": 1}
@@ -263,15 +268,17 @@ def test_unfinished_runs_are_listed_newest_first_with_picture_and_step(
     one = unfinished(page, settings)
     two = unfinished(page, settings, token_string="zz-other", sample_every_n_steps=0)
     page.studio.jobs = Jobs()  # the program was started anew
-    _, _, run, pictures, *form = page.renew(True, "")
+    _, _, run, pictures, *form = renewed(page, True)
     first, second = run["choices"]
     assert first.startswith(f"zz-other, step {two.progress.step} of 100000, ")
     assert second.startswith(f"zz-thing, step {one.progress.step} of 100000, ")
     assert run["value"] == first, "what Resume goes on with"
-    assert page.renew(True, "zz-thing")[2]["value"] == second
-    assert page.renew(True, "zz-typed")[2]["value"] is None
+    assert renewed(page, True, "zz-thing")[2]["value"] == second
+    assert renewed(page, True, "zz-typed")[2]["value"] is None
     assert run["visible"] is True
-    assert [text for _, text in pictures["value"]] == [first, second]
+    steps = [(two.progress.step, "zz-other"), (one.progress.step, "zz-thing")]
+    told = [text for _, text in pictures["value"]]
+    assert told == [f"{step}/100000 {name}" for step, name in steps]
     preview = pictures["value"][1][0].convert("RGB")
     with Image.open(one.progress.previews[-1].path) as saved:
         assert preview.tobytes() == saved.convert("RGB").tobytes()
@@ -284,7 +291,7 @@ def test_a_run_that_is_chosen_fills_the_form_and_is_resumed(
     old = unfinished(page, settings, train_batch_size=2)
     unfinished(page, settings)
     page.studio.jobs = Jobs()
-    _, _, run, *_ = page.renew(True, "")
+    _, _, run, *_ = renewed(page, True)
     label = run["choices"][1]
     _, told, *form = page.choose_run(label)
     shown = dict(zip(page.form.components, form, strict=True))
@@ -326,14 +333,16 @@ def test_after_resume_curve_and_previews_go_on_and_the_note_goes(
     job = page.studio.jobs.list()[0]
     while job.progress.step < left.step + 4:
         assert not job.wait(0.05)
-    assert page.renew(False, "")[0] == ""
-    assert page.renew(False, "")[2]["choices"] == [], "it is going on"
+    assert renewed(page, False)[0] == ""
+    assert renewed(page, False)[2]["choices"] == [], "it is going on"
     job.control.finish()
     progress = finished(job).progress
     assert progress.losses[: left.step] == left.losses
     assert [point[0] for point in progress.losses] == list(range(1, progress.step + 1))
     assert progress.previews[: len(left.previews)] == left.previews
-    assert page.renew(False, "")[2]["value"] == page.renew(False, "")[2]["choices"][0]
+    told = renewed(page, False, "zz-thing")[0]
+    assert f"stands at step {progress.step} of 100000" in told
+    assert renewed(page, False)[2]["value"] == renewed(page, False)[2]["choices"][0]
 
 
 def test_a_page_that_is_opened_during_a_run_has_its_settings(
@@ -342,13 +351,13 @@ def test_a_page_that_is_opened_during_a_run_has_its_settings(
     page.press_train(
         *typed(page, {**settings, "width": 128, "height": 64, "max_train_steps": 10**6})
     )
-    form = page.renew(True, "")[4:]
+    form = renewed(page, True)[4:]
     shown = dict(zip(page.form.components, form, strict=True))
     assert shown["token_string"]["value"] == "zz-thing"
     assert shown["train_data_dir"]["value"] == settings["train_data_dir"]
     assert (shown["width"]["value"], shown["height"]["value"]) == (128, 64)
     for opened, name in ((False, ""), (True, "zz-typed")):  # nothing that was typed is lost
-        assert all("value" not in update for update in page.renew(opened, name)[4:])
+        assert all("value" not in update for update in renewed(page, opened, name)[4:])
     page.studio.jobs.list()[0].control.finish()
     finished(page.studio.jobs.list()[0])
-    assert all("value" not in update for update in page.renew(True, "")[4:])
+    assert all("value" not in update for update in renewed(page, True)[4:])
