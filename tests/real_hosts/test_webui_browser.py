@@ -223,7 +223,10 @@ def test_after_a_crash_the_run_is_offered_and_goes_on(
 ) -> None:
     order(page, "zz-crash", pictures, max_train_steps=5000, sample_every_n_steps=0)
     state(page, "running")
-    wait_for_step(page, 60)  # the first state
+    wait_for_step(page, 2)
+    page.locator("#ti_save_now").click()
+    wait_for_step(page, step(page) + 2)
+    assert list((run_of(webui, "zz-crash") / "state").iterdir())
     page.close()
     webui.crash()
     other = context.new_page()
@@ -236,7 +239,7 @@ def test_after_a_crash_the_run_is_offered_and_goes_on(
     other.locator("#ti_resume").click()
     state(other, "running")
     reached = step(other)
-    assert reached >= 50
+    assert reached >= 2
     expect(at(other, "ti_job_progress").locator("svg")).to_be_visible()
     assert wait_for_step(other, reached + 1) > reached
 
