@@ -76,3 +76,20 @@ def test_a_picture_that_would_take_too_much_memory_is_refused_before_it_is_decod
     open_picture(tmp_path / "a.bmp")
     with pytest.raises(DataError, match="80x80 pixels, and of WEBP files"):
         open_picture(tmp_path / "a.webp")
+
+
+def test_many_pictures_that_are_left_out_for_one_reason_are_one_notice(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "good.png")
+    for number in range(30):
+        (tmp_path / f"IMG_{number:02}.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    (tmp_path / "broken.png").write_bytes(b"hello")
+    config = DataConfig(train_data_dir=str(tmp_path), use_object_template=True)
+    told = [str(notice) for notice in load_dataset(config, "cat", 64).about_skipped()]
+    assert told[0].startswith(
+        "30 pictures are skipped (IMG_00.heic, IMG_01.heic, IMG_02.heic, …): Pillow cannot read "
+        "HEIF here; install pillow-heif"
+    )
+    assert told[1].startswith("broken.png is skipped: ")
+    report = check_folder(CheckupInput(config, size=(64, 64)))
+    (unreadable,) = (f for f in report.findings if f.rule == "unreadable")
+    assert len(unreadable.files) == 31

@@ -12,7 +12,7 @@ import pytest
 
 from ti_core.checkup.finding import Finding
 from ti_core.data.captions import read_caption
-from ti_core.data.pictures import Opened, list_images, open_picture
+from ti_core.data.pictures import Opened, pictures_in, open_picture
 from ti_core.errors import DataError
 from ti_core.events import Notice
 from ti_core.hosts.fake import FakeHost
@@ -93,12 +93,12 @@ def test_folder_schedule_and_model_are_read_once(
 
         monkeypatch.setattr(target, counted)
 
-    count("ti_core.data.dataset.list_images", list_images)
+    count("ti_core.data.dataset.pictures_in", pictures_in)
     count("ti_core.data.dataset.read_caption", read_caption)
     count("ti_core.train.config.parse_schedule", parse_schedule)
     count("ti_core.hosts.fake.FakeHost.describe", FakeHost.describe)
     plan = make_plan(configure(skip_checkup=False, max_grad_norm=1.0), FakeHost())
-    assert called == {"list_images": 1, "read_caption": 5, "parse_schedule": 2, "describe": 1}
+    assert called == {"pictures_in": 1, "read_caption": 5, "parse_schedule": 2, "describe": 1}
     assert plan.rate(0) == 0.005
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..data.captions import FALLBACK
-from ..data.picture_formats import ENDINGS, OTHER_PICTURES
+from ..data.picture_formats import ENDINGS, FORMATS, OTHER_PICTURES
 from ..data.pictures import folders_below, upright_size
 from ..errors import DataError
 from .finding import Finding
@@ -47,7 +47,7 @@ def ignored(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
             "warning",
             f"{len(names)} file(s) or folder(s) with pictures are left out "
             f"({', '.join(names[:_NAMED])}{more})",
-            f"read are files directly in the folder that end with {', '.join(ENDINGS)}",
+            f"read are files directly in the folder with an ending of {', '.join(FORMATS)}",
             "convert or rename them, or move them up",
             tuple(names),
         )

@@ -27,6 +27,8 @@ from .pictures import list_folder, masks_among, no_pictures, open_mask, pictures
 from .tags import holds_trigger, vary_caption
 from .templates import fill, names_trigger, read_template
 
+_NAMED = 3
+"""Pictures that are left out for the same reason."""
 _MOST_LETTERS = 50_000
 """In a prompt."""
 
@@ -71,6 +73,21 @@ class Dataset:
         """That of every folder with training pictures, each once."""
         names = [each.template_name for each in self.sources if not each.folder.regular]
         return ", ".join(dict.fromkeys(names))
+
+    def about_skipped(self) -> list[Notice]:
+        """A notice for each picture that is left out, or for each reason that many of them have."""
+        reasons: dict[tuple[str, str], list[SkippedPicture]] = {}
+        for each in self.skipped:
+            reasons.setdefault((each.error.why, each.error.fix), []).append(each)
+        found = []
+        for (why, fix), alike in reasons.items():
+            if len(alike) <= _NAMED:
+                found += [notice_of(each.error) for each in alike]
+            else:
+                names = ", ".join(each.path.name for each in alike[:_NAMED])
+                what = f"{len(alike)} pictures are skipped ({names}, …)"
+                found.append(Notice("warning", what, why, fix))
+        return found
 
     def source(self, index: int) -> Source:
         """Where picture `index` comes from."""

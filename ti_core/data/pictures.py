@@ -21,7 +21,6 @@ from ..files.regular_file import open_regular
 from .colours import alpha_of, as_mask, as_rgb, is_see_through
 from .config import LONGEST_SIDE, ResizeMode
 from .picture_formats import (
-    ENDINGS,
     MOST_PIXELS,
     is_picture_name,
     known_formats,
@@ -102,7 +101,7 @@ def pictures_in(folder: Path, name: str = "") -> list[Path]:
 def no_pictures(folder: Path) -> DataError:
     """That a folder holds no pictures; names the folders below that do."""
     below = folders_below(folder)
-    fix = f"put some there ({', '.join(ENDINGS[:4])}…)"
+    fix = "put some there (.png, .jpg, .webp…)"
     fix = f"name one of the folders in it ({', '.join(below[:5])})" if below else fix
     return DataError(f"{folder} holds no pictures", "", fix)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..data.dataset import load_dataset
-from ..events import Listener, notice_of
+from ..events import Listener
 from ..port.prompt import read_prompt
 from ..port.session import EncoderFacts, Host
 from .config import TrainConfig
@@ -47,7 +47,7 @@ def training_prompts(
     out. Raises what `make_plan` raises."""
     facts = host.describe()
     dataset = load_dataset(config.data, config.name, facts.resolution)
-    for notice in (*dataset.notices, *(notice_of(each.error) for each in dataset.skipped)):
+    for notice in (*dataset.notices, *dataset.about_skipped()):
         tell(notice)
     count = config.embedding.num_vectors_per_token
     if config.embedding.weights:

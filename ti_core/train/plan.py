@@ -125,8 +125,8 @@ def _dataset(
             on_findings((no_pictures(config.data, error),))
         raise
     remembered.save()
-    troubles = [*(each.error for each in dataset.skipped), remembered.error]
-    return dataset, [notice_of(trouble) for trouble in troubles if trouble]
+    notices = dataset.about_skipped()
+    return dataset, [*notices, notice_of(remembered.error)] if remembered.error else notices
 
 
 def _judged(
