@@ -18,6 +18,8 @@ from .applied import taught_words
 
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """Bytes of a number → the whole number that they are."""
+_FEW = 2**20
+"""Bytes of a tensor that are all looked at: vectors and LoRAs, not the large layers of a model."""
 _LARGE = 64 * 2**20
 """Bytes of a file; a larger one counts by its time."""
 
@@ -81,14 +83,18 @@ def _patched(patcher: ModelPatcher) -> Iterator[tuple[str, object]]:
 
 
 def _tensor(value: Tensor) -> Iterator[object]:
-    """The sum of the bits of its numbers: reading a model takes no longer than its memory does.
-    Numbers that are packed in an unknown way equal themselves only."""
+    """Its bytes, or of many the sum, which takes no longer than the memory does. Numbers that are
+    packed in an unknown way equal themselves only."""
     kind = _BITS.get(value.element_size())
     if type(value) not in (Tensor, nn.Parameter) or kind is None or value.is_meta:
         yield id(value)
         return
+    yield tuple(value.shape), str(value.dtype)
     flat = value.detach().contiguous().flatten()
-    yield tuple(value.shape), str(value.dtype), int(_whole(flat, kind).sum(dtype=torch.int64))
+    if flat.nbytes <= _FEW:
+        yield hashlib.sha256(flat.view(torch.uint8).cpu().numpy().tobytes()).digest()
+    else:
+        yield int(_whole(flat, kind).sum(dtype=torch.int64))
 
 
 def _whole(flat: Tensor, kind: torch.dtype) -> Tensor:

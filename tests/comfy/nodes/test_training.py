@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -329,6 +330,14 @@ def test_another_content_is_trained_anew(
     caption.write_bytes(before)
     trained(pictures)
     assert len(made) == 2
+
+
+def test_vectors_in_another_order_are_another_content() -> None:
+    one = created(init_word="cat on mat", count=3)
+    rows = {key: rows.flip(0) for key, rows in one.vectors.items()}
+    content_of = program.nodes("content").content_of
+    assert content_of(one) != content_of(dataclasses.replace(one, vectors=rows))
+    assert content_of(one) == content_of(created(init_word="cat on mat", count=3))
 
 
 def test_what_was_ended_early_is_not_remembered(
