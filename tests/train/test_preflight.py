@@ -12,7 +12,7 @@ import pytest
 
 from ti_core.checkup.finding import Finding
 from ti_core.data.captions import read_caption
-from ti_core.data.pictures import Opened, pictures_in, open_picture
+from ti_core.data.pictures import Opened, open_picture, pictures_in
 from ti_core.errors import DataError
 from ti_core.events import Notice
 from ti_core.hosts.fake import FakeHost
