@@ -65,7 +65,7 @@ def test_addresses_and_names_of_this_machine_are_known(host: str) -> None:
 def test_a_name_that_somebody_else_made_point_here_is_refused(host: str) -> None:
     """DNS rebinding: host and origin are equal, and both are the attacker's."""
     for headers in ({"host": host}, {"host": host, "origin": f"http://{host}"}):
-        with pytest.raises(ForbiddenError, match="not called"):
+        with pytest.raises(ForbiddenError, match="not one of this machine"):
             Visitors().require(headers)
 
 

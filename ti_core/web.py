@@ -56,9 +56,10 @@ class Visitors:
         if origin is not None and self._friend(origin):
             return
         if not self.any_name and not self.knows(host):
-            what = f"this program is not called {host_name(host)[:100] or 'so'!r}"
-            fix = "use the address in numbers, or allow the name where the program is started"
-            raise ForbiddenError(what, "the page of another site may have made up the name", fix)
+            what = f"the host name {host_name(host)[:100]!r} is not one of this machine"
+            why = "another site may have made its name point here (DNS rebinding)"
+            fix = "use the IP address, or allow the name where the program is started"
+            raise ForbiddenError(what, why, fix)
         if is_foreign(headers):
             why = "it could give orders in the name of whoever looks at it"
             raise ForbiddenError("asked for by the page of another site", why)
