@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TypeVar
 
+from .plain import plain
+from .telling import remark
+
 if TYPE_CHECKING:
     from tqdm import tqdm
 
@@ -43,6 +46,6 @@ class Bar:
     def say(self, text: str) -> None:
         """A line of text above the bar."""
         if self.bar is not None and not self.bar.disable:
-            self.bar.write(text, file=sys.stderr)
+            self.bar.write(plain(text, keep="\n"), file=sys.stderr)
         else:
-            print(text, file=sys.stderr, flush=True)
+            remark(text)

@@ -9,6 +9,7 @@ from ..data.latent_cache.config import default_folder
 from ..files.roots import present_folder
 from ..options import Checked, make_config, option
 from .options import OptionParser
+from .telling import answer
 
 _ABOUT = """Tell how much space the latents take that --cache_latents_to_disk keeps for later runs.
 The folder may be deleted at any time; runs that need what was in it encode their pictures anew."""
@@ -41,9 +42,9 @@ def run(argv: Sequence[str]) -> int:
     from ..data.latent_cache.tidying import clear, space
 
     if config.clear:
-        print(f"{folder}: {clear(folder) / 1e6:.1f} MB removed")
+        answer(f"{folder}: {clear(folder) / 1e6:.1f} MB removed")
         return 0
     for vae, size in space(folder).items():
-        print(f"{vae}  {size / 1e6:10.1f} MB")
-    print(f"{folder}: {sum(space(folder).values()) / 1e6:.1f} MB")
+        answer(f"{vae}  {size / 1e6:10.1f} MB")
+    answer(f"{folder}: {sum(space(folder).values()) / 1e6:.1f} MB")
     return 0

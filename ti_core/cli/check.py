@@ -18,6 +18,7 @@ from .options import OptionParser, path_argument
 from .plain import with_flags
 from .preset import PresetConfig, train_config
 from .standalone import ModelConfig, open_host
+from .telling import answer
 
 if TYPE_CHECKING:
     from ..checkup.finding import Finding
@@ -68,9 +69,9 @@ def run(argv: Sequence[str]) -> int:
 
     report = check_folder(inputs)
     if config.json:
-        print(json.dumps(report.to_dict()))
+        answer(json.dumps(report.to_dict()))
     else:
-        print(_spelled(report))
+        answer(_spelled(report))
     return 0 if report.ok else 1
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +14,8 @@ from ..events import Event
 from ..options import Checked, make_config, option
 from .interrupt import stop_on_signals
 from .options import OptionParser, path_argument
-from .plain import plain
 from .standalone import ModelConfig, open_host
+from .telling import answer, progress
 
 if TYPE_CHECKING:
     from ..compare.evaluation import Questions
@@ -137,7 +136,7 @@ def run(argv: Sequence[str]) -> int:
     with stop_on_signals() as stop:
         folder = Path(config.outdir)
         found = compare(files, host, folder, sheets, questions, _tell, stop.requested)
-    print(json.dumps(_facts(found)) if config.json else plain("\n".join(_lines(found)), keep="\n"))
+    answer(json.dumps(_facts(found)) if config.json else "\n".join(_lines(found)))
     if stop.signal is not None:
         return 128 + stop.signal
     return _use_best(found, name, use) if use.use_best else 0
@@ -218,9 +217,7 @@ def _require_name(name: str) -> None:
 def _tell(event: Event) -> None:
     if isinstance(event, Progress):
         text = f"{event.done} of {event.total}: {event.stage}"
-        print(f"\r{plain(text):<60}", end="", file=sys.stderr, flush=True)
-        if event.done == event.total:
-            print(file=sys.stderr)
+        progress(text, event.done == event.total)
 
 
 def _facts(found: Comparison) -> dict[str, object]:
@@ -258,5 +255,5 @@ def _use_best(found: Comparison, name: str, use: UseConfig) -> int:
     from ..compare.ranking import best
 
     copy = best(found.ratings).copy
-    print(use_copy(copy.path, Path(use.embeddings_dir), name, use.overwrite))
+    answer(use_copy(copy.path, Path(use.embeddings_dir), name, use.overwrite))
     return 0

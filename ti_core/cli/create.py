@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,8 @@ from pathlib import Path
 from ..options import Checked, make_config, option
 from ..train.config import EmbeddingConfig
 from .options import OptionParser
-from .plain import with_flags
 from .standalone import ModelConfig, open_host
+from .telling import answer, remark_on
 
 _ABOUT = """Make an embedding that means what the initialization text means. With one vector and
 one word, pictures made with it are the word's, bit for bit, until it is trained."""
@@ -48,7 +47,7 @@ def run(argv: Sequence[str]) -> int:
         host,
         Path(place.output_dir),
         place.overwrite,
-        lambda notice: print(with_flags(f"{notice.level}: {notice}"), file=sys.stderr),
+        remark_on,
     )
-    print(path)
+    answer(path)
     return 0

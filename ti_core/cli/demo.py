@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..options import make_config
 from .options import OptionParser
 from .standalone import ModelConfig, open_host
+from .telling import answer, remark
 
 _ABOUT = """See textual inversion work, without a graphics card or a download: a small model that
 comes with the program learns one of the things it has no word for, from five pictures."""
@@ -26,17 +26,15 @@ def run(argv: Sequence[str]) -> int:
     host = open_host(ModelConfig("demo"))
     control = Control()
     with stop_on_signals(control.finish) as stop, TrainingBar() as progress:
-        report = run_demo(
-            config, host, progress, control, lambda text: print(text, file=sys.stderr)
-        )
+        report = run_demo(config, host, progress, control, remark)
     if report is None:
         return 128 + (stop.signal or 0)
     if report.score_before is not None and report.score_after is not None:
-        print(
+        answer(
             f"concept score of '{report.concept}': {report.score_before:.0%} before, "
             f"{report.score_after:.0%} after {report.steps} steps, {report.seconds:.0f} s in all"
         )
     folder = Path(config.out)
     for name in (report.embedding, "sheet.png", "loss.png", "report.html", "report.json"):
-        print(folder / name)
+        answer(folder / name)
     return 0

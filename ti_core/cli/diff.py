@@ -13,6 +13,7 @@ from ..errors import ConfigError
 from ..options import Checked, make_config, option
 from .options import OptionParser, path_argument
 from .plain import plain
+from .telling import answer
 
 if TYPE_CHECKING:
     from ..tools.comparing import EmbeddingDiff
@@ -54,9 +55,9 @@ def run(argv: Sequence[str]) -> int:
     )
     found = diff(one, two)
     if config.json:
-        print(json.dumps(dataclasses.asdict(found)))
+        answer(json.dumps(dataclasses.asdict(found)))
     else:
-        print("\n".join(plain(line) for line in _spelled(found)))
+        answer("\n".join(map(plain, _spelled(found))))
     return 0
 
 

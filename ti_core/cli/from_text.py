@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from ..errors import ConfigError
@@ -10,8 +9,8 @@ from ..options import make_config
 from .collection import CollectionConfig, open_sources
 from .options import OptionParser
 from .output import FileConfig, target, write_result
-from .plain import with_flags
 from .standalone import ModelConfig, open_host
+from .telling import remark_on
 
 _ABOUT = """Save a prompt as an embedding: one vector for every token. Names of embeddings in the
 text stand for their vectors. Every character is taken literally; (emphasis) cannot be kept."""
@@ -43,7 +42,7 @@ def run(argv: Sequence[str]) -> int:
     with host.session() as session:
         sources = open_sources(make_config(CollectionConfig, typed), session)
         for notice in misspelled(typed["text"], sources.names(), host.tokenize):
-            print(with_flags(f"{notice.level}: {notice}"), file=sys.stderr)
+            remark_on(notice)
         rows = evaluate(tree_of_text(typed["text"], sources.names()), sources.vectors_of)
     recipe = {"tool": "from-text", "text": typed["text"]}
     write_result(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,8 @@ from ..files.names import alike
 from ..options import check, make_config, option
 from .collection import CollectionConfig
 from .options import OptionParser
-from .plain import with_flags
 from .standalone import ModelConfig, open_host
+from .telling import answer, remark_on
 
 if TYPE_CHECKING:
     from ..files.embedding import Embedding
@@ -81,7 +80,7 @@ def run(argv: Sequence[str]) -> int:
     collection = make_config(CollectionConfig, typed)
     host = open_host(make_config(ModelConfig, typed))
     for path in generate(config, host, collection):
-        print(path)
+        answer(path)
     return 0
 
 
@@ -147,7 +146,7 @@ def _used(
             used[entry.name] = read_embedding(entry.path, entry.term or None), entry.path
     names = [*listed, *(entry.name for entry in library.entries)]
     for notice in (*misspelled(text, names, host.tokenize), *unnamed(text, listed)):
-        print(with_flags(f"{notice.level}: {notice}"), file=sys.stderr)
+        remark_on(notice)
     return used
 
 

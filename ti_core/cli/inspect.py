@@ -16,7 +16,7 @@ from ..options import Checked, make_config, option
 from .options import OptionParser, path_argument
 from .plain import plain
 from .standalone import ModelConfig, open_host
-from .telling import for_each
+from .telling import answer, for_each
 
 if TYPE_CHECKING:
     from ..files.embedding import Embedding
@@ -71,9 +71,9 @@ def _show(path: Path, about: _ModelFacts | None, config: InspectConfig) -> None:
     for embedding in read_embeddings(path):
         found = embedding_facts(embedding, path) | (about.of(embedding) if about else {})
         if config.json:
-            print(json.dumps(found))
+            answer(json.dumps(found))
         else:
-            print("\n".join(plain(line) for line in _spelled(found)))
+            answer("\n".join(map(plain, _spelled(found))))
 
 
 def embedding_facts(embedding: Embedding, path: Path) -> _Facts:

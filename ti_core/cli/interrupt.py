@@ -7,9 +7,10 @@ import contextlib
 import os
 import signal
 import stat
-import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
+
+from .telling import remark
 
 _HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
 """The terminal was closed, or the connection to it lost; Windows has none."""
@@ -35,7 +36,7 @@ class Stop:
         self.ask()
         if number == _HANGUP:
             _leave_terminal()
-        print("\nstopping after this step; Ctrl-C again ends at once", file=sys.stderr)
+        remark("\nstopping after this step; Ctrl-C again ends at once")
 
 
 @contextlib.contextmanager

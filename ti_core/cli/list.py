@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ConfigError
+from ..errors import ConfigError, FileError
 from ..files.library import Library
 from ..files.library_entry import Clash, Entry
 from ..options import Checked, make_config, option
 from .options import OptionParser, path_argument
 from .plain import plain
+from .telling import answer, remark, tell
 
 _ABOUT = """List the embeddings in folders and their sub-folders, whichever program wrote them, and
 say which files were passed over and why. Nothing in them is run."""
@@ -58,11 +58,11 @@ def run(argv: Sequence[str]) -> int:
 
 def _print(library: Library, config: ListConfig) -> None:
     if config.json:
-        print(json.dumps(library_facts(library, hashes=config.hashes)))
+        answer(json.dumps(library_facts(library, hashes=config.hashes)))
     else:
-        print("\n".join(map(plain, _lines(library, hashes=config.hashes))))
+        answer("\n".join(map(plain, _lines(library, hashes=config.hashes))))
     for notice in library.notices:
-        print(f"ti: {plain(notice)}", file=sys.stderr)
+        remark(f"ti: {notice}")
 
 
 def library_facts(library: Library, *, hashes: bool = False) -> dict[str, object]:
@@ -104,7 +104,12 @@ def _clash_facts(clash: Clash) -> dict[str, object]:
 
 
 def _hashes(library: Library, entry: Entry) -> tuple[str, str]:
-    return library.checksum(entry), library.shorthash(entry)
+    """Both empty, and a remark, for a file that has gone or changed since it was listed."""
+    try:
+        return library.checksum(entry), library.shorthash(entry)
+    except FileError as error:
+        tell(error)
+        return "", ""
 
 
 def _lines(library: Library, hashes: bool) -> Iterator[str]:

@@ -16,7 +16,7 @@ from types import ModuleType
 from .. import __version__
 from ..errors import ConfigError, TIError
 from ..options import nearest
-from .telling import tell
+from .telling import answer, open_streams, remark, tell
 
 VERBS = {
     "create": "make an embedding from words, ready to be trained or used",
@@ -43,12 +43,13 @@ VERBS_GROUP = "ti.verbs"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    open_streams()
     try:
         return _dispatch(arguments)
     except TIError as error:
         return tell(error)
     except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
+        remark("\nstopped")
         return 130
     except BrokenPipeError:  # the reader of our output has gone, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -58,10 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(arguments: list[str]) -> int:
     verb = arguments[0] if arguments else "--help"
     if verb in ("-h", "--help", "help"):
-        print(_usage())
+        answer(_usage())
         return 0
     if verb in ("-V", "--version"):
-        print(f"textual-inversion-studio {__version__}")
+        answer(f"textual-inversion-studio {__version__}")
         return 0
     code: int = _module(verb).run(arguments[1:])
     return code

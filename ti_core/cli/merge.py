@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,8 +13,8 @@ from ..options import make_config
 from .collection import CollectionConfig, open_sources
 from .options import OptionParser
 from .output import FileConfig, target, write_result
-from .plain import plain
 from .standalone import ModelConfig, open_host
+from .telling import remark
 
 _ABOUT = """Make an embedding from words of a model ('in quotes') and embeddings (by name):
 
@@ -68,6 +67,6 @@ def run(argv: Sequence[str]) -> int:
         sources = open_sources(collection, session)
         embedding = merge(typed["expression"], made.name, sources, facts)
     expression = json.loads(embedding.metadata["ti.config"])["expression"]
-    print(plain(f"{expression}: {embedding.count} vector(s)"), file=sys.stderr)
+    remark(f"{expression}: {embedding.count} vector(s)")
     write_result(made, embedding)
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from ..files.formats import FORMATS, FormatName
-from ..files.names import alike, checked_name, composed
+from ..files.names import alike, checked_name, composed, printable
 from ..options import Checked, option
-from .plain import plain
+from .telling import answer, remark
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -51,7 +50,7 @@ class Target:
     @property
     def name(self) -> str:
         """What the embedding will be called."""
-        return self.path.stem
+        return printable(self.path.stem)
 
 
 def target(config: FileConfig, present: Iterable[str] = ()) -> Target:
@@ -97,5 +96,5 @@ def write_result(target: Target, embedding: Embedding, picture: Image.Image | No
     named = replace(embedding, name=target.name)
     write_embedding(target.path, named, target.format, picture)
     if warning := long_for_prompts(named):
-        print(f"warning: {plain(warning)}", file=sys.stderr)
-    print(target.path)
+        remark(f"warning: {warning}")
+    answer(target.path)

@@ -14,6 +14,7 @@ from .bar import Bar
 from .interrupt import stop_on_signals
 from .options import OptionParser, path_argument
 from .plain import with_flags
+from .telling import answer
 
 _ABOUT = """Make pictures of one size of the photographs in SOURCE, upright and cropped to their
 centre, and write them to DESTINATION. SOURCE is never written to. The names, settings and defaults
@@ -62,7 +63,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _print_json(event: Event) -> None:
-    print(event.to_json(), flush=True)
+    answer(event.to_json())
 
 
 class PreprocessBar(Bar):
@@ -85,7 +86,7 @@ class PreprocessBar(Bar):
     def _finish(self, event: Finished) -> None:
         self.close()
         word = "" if event.reason == "done" else "stopped: "
-        print(
+        answer(
             f"{word}{event.written} pictures made of {event.pictures}, {event.skipped} skipped, "
             f"in {event.seconds:.1f} s"
         )

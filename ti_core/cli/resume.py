@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, TrainingError
 from .plain import plain
+from .telling import asked, remark
 
 if TYPE_CHECKING:
     from ..train.run_folder import RunFolder
@@ -31,7 +32,7 @@ def chosen_run(logging_dir: Path, name: str) -> RunFolder:
         fix = "--resume latest --max_train_steps N adds steps to a finished one"
         raise TrainingError(what, "", fix)
     for number, run in enumerate(runs, start=1):
-        print(plain(f"{number}  {_told(run)}"), file=sys.stderr)
+        remark(plain(f"{number}  {_told(run)}"))
     return (runs[0] if len(runs) == 1 else runs[_asked(len(runs)) - 1]).folder
 
 
@@ -46,8 +47,7 @@ def _asked(count: int) -> int:
     if not _can_be_asked():
         fix = "give its folder: --resume FOLDER, or --resume latest for the one begun last"
         raise ConfigError(f"{count} runs can go on", "", fix)
-    print(f"which one? 1 to {count}, Enter for 1: ", end="", file=sys.stderr, flush=True)
-    answer = sys.stdin.readline().strip() or "1"
+    answer = asked(f"which one? 1 to {count}, Enter for 1: ") or "1"
     if not answer.isdecimal() or not 1 <= int(answer) <= count:
         raise ConfigError(f"there is no run {answer!r} in the list", "", f"answer 1 to {count}")
     return int(answer)

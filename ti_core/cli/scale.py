@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from ..options import check, make_config, option
 from .options import OptionParser, path_argument
 from .output import FileConfig, target, write_result
 from .standalone import ModelConfig, open_host
+from .telling import remark
 
 if TYPE_CHECKING:
     from ..files.embedding import Embedding
@@ -75,7 +75,7 @@ def run(argv: Sequence[str]) -> int:
     found = read_embedding(Path(typed["file"]), config.term or None)
     factors = _factors(config, found, make_config(ModelConfig, typed))
     told = ", ".join(f"{key} × {factor:.4g}" for key, factor in factors.items())
-    print(told, file=sys.stderr)
+    remark(told)
     write_result(made, rescaled(found, factors, made.name))
     return 0
 

@@ -1,18 +1,57 @@
-"""Errors in the words of the command line, and work that goes on after one."""
+"""The only place where the command line writes: results, remarks and errors, on any terminal."""
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..errors import TIError, codes_of
-from .plain import with_flags
+from ..events import Notice
+from .plain import plain, with_flags
+
+_WIDTH = 60
+
+
+def open_streams() -> None:
+    """Let both streams take every letter: what their encoding lacks (a Windows console's code
+    page, a name that is not UTF-8) is escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def answer(result: object) -> None:
+    """Print what was asked for, to standard output."""
+    print(plain(str(result), keep="\n"), flush=True)
+
+
+def remark(text: object) -> None:
+    """Print what is to be known besides, to standard error."""
+    print(plain(str(text), keep="\n"), file=sys.stderr, flush=True)
+
+
+def remark_on(notice: Notice) -> None:
+    """The same for a notice."""
+    remark(with_flags(f"{notice.level}: {notice}"))
+
+
+def asked(question: str) -> str:
+    """What the user types behind a question."""
+    print(plain(question), end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip()
+
+
+def progress(text: str, last: bool) -> None:
+    """Print over the line that was printed so before."""
+    end = "\n" if last else ""
+    print(f"\r{plain(text):<{_WIDTH}}", end=end, file=sys.stderr, flush=True)
 
 
 def tell(error: TIError) -> int:
     """Print an error; returns its exit code."""
-    print("ti:", error.reworded(with_flags), file=sys.stderr)
+    remark(f"ti: {error.reworded(with_flags)}")
     return codes_of(type(error)).exit
 
 

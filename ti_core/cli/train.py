@@ -20,6 +20,7 @@ from .plain import plain
 from .preset import PresetConfig, train_config
 from .resume import ASK, chosen_run
 from .standalone import ModelConfig, open_host
+from .telling import answer
 
 if TYPE_CHECKING:
     from ..port.session import Host
@@ -134,10 +135,10 @@ def _show_dataset(config: TrainConfig, host: Host) -> int:
     for shown in training_prompts(config, host, TrainingBar()):
         sizes[shown.size] += shown.repeats
         for line in (shown.path.name, *(f"  {line}" for line in _lines(shown))):
-            print(plain(line))
-    print(f"{sum(sizes.values())} pictures in an epoch")
+            answer(plain(line))
+    answer(f"{sum(sizes.values())} pictures in an epoch")
     for (width, height), count in sorted(sizes.items()):
-        print(f"  {width}x{height}: {count}")
+        answer(f"  {width}x{height}: {count}")
     return 0
 
 

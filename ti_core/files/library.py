@@ -137,8 +137,8 @@ class Library:
         return self._index[folder][name]
 
     def _remember(self, path: Path, record: Record) -> None:
-        """Unless the file has changed in the meantime (Windows tells the inode here only)."""
-        if stamp_of(os.stat(path))[:2] == record[:2]:
+        """Unless the file has gone or changed meanwhile (Windows tells the inode here only)."""
+        if _still(path, record):
             folder, name = os.path.split(path)
             self._index[folder][name] = record
             self._unsaved = True
@@ -153,6 +153,13 @@ class Library:
     def _notice(self, text: str) -> None:
         if text not in self.notices:
             self.notices.append(text)
+
+
+def _still(path: Path, record: Record) -> bool:
+    try:
+        return stamp_of(os.stat(path))[:2] == record[:2]
+    except OSError:
+        return False
 
 
 class _View:

@@ -24,6 +24,11 @@ def composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def printable(text: str) -> str:
+    """Without halves of letters (lone surrogates), which no terminal and no file takes."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def alike(name: str) -> str:
     """What is the same for all spellings that mean one word to a model: its tokenizer composes
     letters and makes them small."""

@@ -21,7 +21,7 @@ from .card import read_card
 from .embedding import MOST_VECTORS, Embedding
 from .layouts import BUNDLE, MOST_NUMBERS, Term, joined, recognised
 from .mistaken import AGAIN, START, mistaken, unreadable
-from .names import composed
+from .names import composed, printable
 from .notes import TRIGGER, essentials, from_comment, noted_step, texts, translated
 from .regular_file import open_regular
 from .safetensors_file import safetensors_in
@@ -195,15 +195,10 @@ def _embedding(
             counts,
             "save it with as many vectors in each",
         )
-    notes, word = {_printable(k): _printable(v) for k, v in metadata.items()}, _printable(term.name)
+    notes, word = {printable(k): printable(v) for k, v in metadata.items()}, printable(term.name)
     if word and (not alone or TRIGGER not in notes):
         notes[TRIGGER] = word
-    return Embedding(composed(path.stem) if alone else word, vectors, step, notes)
-
-
-def _printable(text: str) -> str:
-    """Without halves of letters (lone surrogates), which no terminal and no file takes."""
-    return text.encode("utf-8", "replace").decode()
+    return Embedding(printable(composed(path.stem)) if alone else word, vectors, step, notes)
 
 
 def _rows(path: Path, key: str, rows: Any) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -44,8 +45,8 @@ class Sources:
     def vectors_of(self, leaf: Text | Name | Token) -> KeyRows:
         """The vectors that a leaf stands for.
 
-        Raises ConfigError for words without a model, EmbeddingError for an unknown name or a bad
-        file, ConfigError for a token that the vocabulary does not have.
+        Raises ConfigError for words without a model, EmbeddingError for an unknown name, a bad
+        file or half of a character, ConfigError for a token that the vocabulary does not have.
         """
         if isinstance(leaf, Name):
             embedding = self.embedding(leaf.name)
@@ -57,6 +58,9 @@ class Sources:
                 "the vectors of words are in a model's vocabulary",
                 f"give {setting('pretrained_model_name_or_path')}; names have no quotes",
             )
+        if isinstance(leaf, Text) and re.search("[\ud800-\udfff]", leaf.text):
+            why = "there is half of a character in it, or a byte that is no UTF-8"
+            raise EmbeddingError(f"{leaf.text!r} has no tokens", why, "write it again")
         if isinstance(leaf, Text):
             rows = self._session.token_embeddings_of(leaf.text)
         else:
