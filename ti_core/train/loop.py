@@ -125,6 +125,7 @@ class TrainingRun:
         return self.updater.step >= self.plan.config.optimizer.max_train_steps
 
     def _start(self) -> None:
+        self.folder.sweep()
         self.folder.forget_after(self.updater.step)
         plan, config = self.plan, self.plan.config
         before = plan.state.facts if plan.state else {}

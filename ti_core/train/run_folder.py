@@ -21,7 +21,7 @@ from typing import Any
 
 from ..errors import FileError, StorageError, TrainingError
 from ..events import Event
-from ..files.atomic import make_folder, names_in, storage_errors, write_bytes
+from ..files.atomic import make_folder, names_in, storage_errors, unfinished, write_bytes
 from ..files.regular_file import open_regular, read_bytes
 from ..files.seal import SEAL, read_sealed_json, write_sealed_json
 from ..options import SettingValues
@@ -155,6 +155,14 @@ class RunFolder:
         path = self.path / name
         with storage_errors(path), path.open("a", encoding="utf-8", newline="") as file:
             file.write(text if file.tell() else head + text)
+
+    def sweep(self) -> None:
+        """Remove what writes that were killed have left; whoever holds the lock of the run may."""
+        folders = [self.path / name for name in names_in(self.path)]
+        for folder in (self.path, *filter(Path.is_dir, folders)):
+            for name in filter(unfinished, names_in(folder)):
+                with contextlib.suppress(OSError):  # it takes some room, and that is all
+                    (folder / name).unlink()
 
     def forget_after(self, step: int) -> None:
         """Drop logged steps that a resume or a fall-back will make again."""
