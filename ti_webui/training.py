@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ti_core.compare.adopt import as_safetensors
 from ti_core.errors import ConfigError, TIError, TrainingError, setting
 from ti_core.events import Event
 from ti_core.files.library_entry import Entry
+from ti_core.files.library_walk import CARDS
+from ti_core.files.names import composed
 from ti_core.options import SettingValues, flat, from_dict
 from ti_core.paths import given_path
 from ti_core.port.session import Host
@@ -49,8 +52,9 @@ def new_request(studio: Studio, config: TrainConfig) -> TrainRequest:
 
     Whatever the config says about it, the file goes where the program looks for embeddings; one
     that was there goes on from its own vectors and is replaced in its own folder.
-    Raises ConfigError when the old file has a format that is not the one written, or when no
-    pictures are named.
+    A .pt or .bin becomes a .safetensors first, and is kept as NAME.pt.before-1.
+    Raises ConfigError for an embedding in a card or among others in a file, or when no pictures
+    are named.
     """
     if not config.data.dataset_config:
         given_path(config.data.train_data_dir, setting("train_data_dir"))
@@ -58,7 +62,7 @@ def new_request(studio: Studio, config: TrainConfig) -> TrainRequest:
     output = replace(config.output, output_dir=str(studio.save_dir()), output_name="")
     if found is None:
         return TrainRequest(replace(config, output=replace(output, overwrite=False)))
-    path = _require_own_file(found)
+    path = _own_file(found)
     start = replace(
         config.embedding,
         token_string=found.name,
@@ -74,16 +78,16 @@ def find_embedding(studio: Studio, name: str) -> Entry | None:
     return studio.library().find(name)
 
 
-def _require_own_file(found: Entry) -> Path:
-    """`name.pt` and `name.safetensors` beside each other: nobody would know which one is used."""
+def _own_file(found: Entry) -> Path:
+    """The .safetensors file that is trained on: A1111's own .pt becomes one, and is kept aside."""
     path = found.path
-    if path.suffix != ".safetensors" or found.term or path.stem != found.name:
+    if found.term or composed(path.stem) != found.name or path.suffix[1:].lower() in CARDS:
         raise ConfigError(
             f"{found.name} lies in {path.name}",
             "training writes a .safetensors file, and two files of one name would be there",
             "convert it to safetensors in Library first, or choose another name",
         )
-    return path
+    return path if path.suffix == ".safetensors" else as_safetensors(path)
 
 
 @dataclass(frozen=True)

@@ -90,12 +90,31 @@ def test_an_embedding_that_is_there_goes_on_from_its_own_vectors(
     assert list((tmp_path / "embeddings").glob("*.safetensors")) == []
 
 
-def test_a_pt_file_is_not_given_a_second_file_of_its_name(
+def test_a1111s_own_pt_goes_on_as_safetensors_and_is_kept_aside(
     studio: Studio, settings: dict[str, Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "embeddings" / "zz-thing.pt"
-    write_embedding(path, Embedding("zz-thing", {"emb_params": torch.ones(1, 12)}), "pt")
-    with pytest.raises(ConfigError, match=r"zz-thing\.pt"):
+    write_embedding(path, Embedding("zz-thing", {"emb_params": torch.ones(2, 12)}, 70), "pt")
+    before = path.read_bytes()
+    request = new_request(studio, config_of(settings))
+    there = path.with_suffix(".safetensors")
+    assert request.config.embedding.weights == str(there)
+    assert read_embedding(there).step == 70
+    assert sorted(one.name for one in path.parent.iterdir()) == [
+        "zz-thing.pt.before-1",
+        "zz-thing.safetensors",
+    ]
+    assert path.with_name("zz-thing.pt.before-1").read_bytes() == before
+    finished(start_training(studio, request))
+    assert not torch.equal(read_embedding(there).vectors["emb_params"], torch.ones(2, 12))
+
+
+def test_a_card_is_not_given_a_second_file_of_its_name(
+    studio: Studio, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "embeddings" / "zz-thing.png"
+    write_embedding(path, Embedding("zz-thing", {"emb_params": torch.ones(1, 12)}), "png")
+    with pytest.raises(ConfigError, match=r"zz-thing\.png"):
         new_request(studio, config_of(settings))
 
 

@@ -14,6 +14,7 @@ from ..files.names import checked_name
 from ..files.reading import read_embedding
 from ..files.regular_file import open_regular
 from ..files.writing import write_embedding
+from ..tools.making import convert
 
 _NAMED = ("ti.name", "modelspec.title", "modelspec.trigger_phrase")
 
@@ -33,6 +34,22 @@ def use_copy(path: Path, folder: Path, name: str, replace_present: bool = False)
             raise ConfigError(what, "", "choose another name, or have it replaced")
         keep_before(target)
     write_embedding(target, embedding)
+    return target
+
+
+def as_safetensors(path: Path) -> Path:
+    """Write the embedding of a `.pt` or `.bin` beside it as `.safetensors`; the old file is kept as
+    `<name>.pt.before-1`, since two files of one name would hide each other.
+
+    Raises ConfigError when there is such a file already, FileError for a bad one, StorageError.
+    """
+    target = path.with_suffix(".safetensors")
+    if target.exists():
+        what = f"{target.name} and {path.name} have the same name"
+        raise ConfigError(what, "programs use only one of them", "rename or remove one")
+    write_embedding(target, convert(read_embedding(path), path.stem))
+    keep_before(path)
+    path.unlink()
     return target
 
 
