@@ -35,7 +35,9 @@ def main(folder: Path) -> dict[str, Any]:
 
 def _component(found: dict[str, Any]) -> dict[str, Any]:
     props = found["props"]
-    return {"type": found["type"], "id": props.get("elem_id"), "label": props.get("label")}
+    choices = [each if isinstance(each, str) else each[0] for each in props.get("choices") or []]
+    known = {"type": found["type"], "id": props.get("elem_id"), "label": props.get("label")}
+    return known | {"choices": choices, "value": props.get("value")}
 
 
 def _ours(said: warnings.WarningMessage) -> bool:

@@ -50,6 +50,19 @@ def test_every_version_has_the_same_fields(version: str, tmp_path: Path) -> None
     assert old["events"] == new["events"]
 
 
+@pytest.mark.parametrize("version", WANTED)
+def test_every_version_shows_the_same_entries(version: str, tmp_path: Path) -> None:
+    here, newest = (
+        {each["id"]: each for each in built(v, tmp_path)["components"] if each["choices"]}
+        for v in (version, "newest")
+    )
+    assert len(here) > 8
+    for name, shown in here.items():
+        assert shown["choices"] == newest[name]["choices"]
+        if shown["type"] == "dropdown" and shown["value"]:
+            assert shown["value"] in shown["choices"]
+
+
 def _get(what: str) -> Any:
     return lambda component: component[what]
 

@@ -34,6 +34,8 @@ from ..thumbnails import thumbnails
 _MOST_SHOWN = 120
 _BY_STRENGTH, _BY_FACTOR, _BY_BRACKETS = "Target strength", "Factor", "Number of [ ]"
 
+_FORMATS = {f"{key}: {about.description}": key for key, about in FORMATS.items()}
+"""What is shown → format: in gradio 3.41 a dropdown has no values behind its entries."""
 _HEAD = ("name", "for", "vectors", "steps", "strength", "made on", "file")
 _EXPRESSIONS = (
     "'words' of the model in quotes, embeddings by name: 'cat' * 0.7 + my-style; "
@@ -135,13 +137,13 @@ class LibraryPage:
     def press_convert(self, label: str, format: str, name: str) -> Updates:
         """[what to say, update of Train's dropdown]"""
         entry, embedding = self.collection.find(label), self.collection.read(label)
-        picture = None
-        if format == "png" and entry.preview:
+        kind, picture = _FORMATS.get(format, format), None
+        if kind == "png" and entry.preview:
             try:
                 picture = open_image(entry.preview)
             except DataError:
                 picture = None  # a card without its picture is still a card
-        return self._saved(convert(embedding, _name(name)), format, picture)
+        return self._saved(convert(embedding, _name(name)), kind, picture)
 
     def press_scale(self, label: str, how: str, amount: float, name: str) -> Updates:
         """[what to say, update of Train's dropdown]"""
@@ -269,8 +271,8 @@ def _tools(page: LibraryPage, chosen: gr.Dropdown, name: gr.Textbox, answer: gr.
 
     with gr.Accordion("Convert", open=False):
         kind = gr.Dropdown(
-            [(f"{key}: {about.description}", key) for key, about in FORMATS.items()],
-            value="safetensors",
+            list(_FORMATS),
+            value=next(text for text, key in _FORMATS.items() if key == "safetensors"),
             label="Format",
             elem_id="ti_library_format",
         )
