@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from comfy.model_patcher import ModelPatcher
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...ti_core.families import LatentFormat
 from ...ti_core.port.session import Conditioning, PreviewRequest
@@ -28,6 +28,9 @@ KSAMPLERS = {
 }
 """A1111's name → ComfyUI's sampler and scheduler; the names of the port come first."""
 
+_SHAPES = "latent_shapes"
+"""Where ComfyUI 0.33's samplers note them."""
+
 
 def run_ksampler(
     model: ModelPatcher,
@@ -44,7 +47,7 @@ def run_ksampler(
     noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(seed))
     sampler, scheduler = KSAMPLERS[request.sampler]
     negative, positive = (_as_socket(guided, row, request) for row in (0, 1))
-    with own_random_state(model.load_device), interrupt_kept():
+    with own_random_state(model.load_device), interrupt_kept(), _shapes_kept(model.model):
         return comfy.sample.sample(
             model,
             noise,
@@ -76,6 +79,17 @@ def own_random_state(device: torch.device) -> Iterator[None]:
     """Whatever is drawn or seeded inside does not show outside."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         yield
+
+
+@contextmanager
+def _shapes_kept(network: nn.Module) -> Iterator[None]:
+    """Newer samplers leave the shapes of their latents on the network."""
+    found = vars(network).get(_SHAPES)
+    try:
+        yield
+    finally:
+        if _SHAPES in vars(network):
+            setattr(network, _SHAPES, found)
 
 
 def saved_image(pixels: Tensor) -> Image.Image:

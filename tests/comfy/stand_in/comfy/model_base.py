@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from comfy.model_sampling import EPS, V_PREDICTION, sampling
+from comfy.profile import NEWER
 from comfy.unet import UNetModel, sinusoids
 
 
@@ -21,6 +22,8 @@ class BaseModel(nn.Module):
         super().__init__()
         self.model_config, self.manual_cast_dtype = config, None
         self.device: Any = None
+        if NEWER:
+            self.latent_shapes: Any = None
         self.adm_channels = config.unet_config.get("adm_in_channels") or 0
         context = config.unet_config["context_dim"]
         self.diffusion_model = UNetModel(channels, context, self.adm_channels or None)

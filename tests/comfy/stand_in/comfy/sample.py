@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 import comfy.model_management as manager
+from comfy.profile import NEWER
 
 
 def sample(
@@ -29,6 +30,8 @@ def sample(
     torch.manual_seed(seed or 0)
     manager.load_models_gpu([model])
     network = model.model
+    if NEWER:
+        network.latent_shapes = [noise.shape]
     dtype = network.manual_cast_dtype or network.get_dtype()
     x = noise + 0.01 * torch.randn_like(noise) + 0.001 * len(sampler_name + scheduler)
     for step in range(steps):
