@@ -26,10 +26,11 @@ class Places:
     """Folders that a surface may open."""
 
     own: tuple[Path, ...]
-    """Embeddings, runs and templates: read, written, and shown line by line."""
+    """Embeddings and templates, as the program was started, not as a page may set them: read,
+    written, and shown line by line."""
     datasets: tuple[Path, ...] | None = None
-    """Pictures and captions are read and written below these and `own`; None: wherever the user
-    says, who is alone with this machine or has given a password."""
+    """Pictures, captions and runs are read and written below these and `own`; None: wherever the
+    user says, who is alone with this machine or has given a password."""
     widened_by: str = ""
     """What somebody has to do who wants more folders."""
 
@@ -40,9 +41,13 @@ class Places:
         setting that names it.
         """
         path = read_path(text, what=setting(name) if name else "")
-        if self.datasets is not None and not is_within(path, self._roots):
+        if not self.allows(path):
             raise self._forbidden(path, name, self._roots)
         return path
+
+    def allows(self, path: Path) -> bool:
+        """Whether a file or folder may be read or written as `datasets` says."""
+        return self.datasets is None or is_within(path, self._roots)
 
     def folder(self, text: str, name: str = "") -> Path:
         """A folder whose pictures and texts are read, absolute.

@@ -126,7 +126,8 @@ def open_studio(model: ModelConfig, page: PageConfig) -> Studio:
     host = open_host(model)
     settings = Settings(logging_dir=page.logging_dir)
     templates = present_folder(page.templates_dir, "templates_dir") if page.templates_dir else None
-    datasets = tuple(present_folder(path, "dataset_dirs") for path in page.dataset_dirs) or None
+    named = [present_folder(path, "dataset_dirs") for path in page.dataset_dirs]
+    datasets = (*named, Path(page.logging_dir)) if named else None
     return Studio(
         host=lambda: host,
         embeddings_dirs=lambda: [Path(page.embeddings_dir)],

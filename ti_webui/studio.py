@@ -112,7 +112,7 @@ class Studio:
 
     def places(self) -> Places:
         """What may be read and written for this page, as the settings are now."""
-        own = (*self.embeddings_dirs(), Path(self.settings().logging_dir))
+        own = tuple(self.embeddings_dirs())
         templates = self.templates_dir()
         own = (*own, templates) if templates else own
         return Places(own, self.dataset_roots(), self.widened_by)
@@ -121,7 +121,8 @@ class Studio:
         """Where runs lie: the user may have given a job a log directory of its own."""
         folders = [job.progress.run_folder for job in self.jobs.list()]
         own = [folder.parent.parent for folder in folders if folder]
-        return list(dict.fromkeys([Path(self.settings().logging_dir).absolute(), *own]))
+        found = dict.fromkeys([Path(self.settings().logging_dir).absolute(), *own])
+        return list(filter(self.places().allows, found))
 
     def library(self) -> Library:
         """The embeddings as they are in the folders now."""

@@ -22,7 +22,7 @@ from .hosts.choose import current_host
 from .job import call
 from .panel import build_panel
 from .settings import add_settings, read_settings
-from .studio import Studio
+from .studio import Settings, Studio
 
 __all__ = ["add_routes", "add_settings", "notice", "studio", "tabs"]
 
@@ -101,7 +101,8 @@ def _dataset_roots(*logins: str) -> tuple[Path, ...] | None:
     trusted = not flags.get("webui_is_non_local") or any(flags.get(login) for login in logins)
     if trusted and not flags.get("hide_ui_dir_config"):
         return None
-    return tuple(map(Path, flags.get("gradio_allowed_path") or ()))
+    logs = Settings().logging_dir  # a visitor may change the setting
+    return (*map(Path, flags.get("gradio_allowed_path") or ()), Path(logs))
 
 
 def _in_main_thread(work: Callable[[], None]) -> None:

@@ -22,7 +22,7 @@ from ti_core.train.config import PreviewConfig, TrainConfig
 from ti_webui.api import router
 from ti_webui.forms import Form
 from ti_webui.places import Places
-from ti_webui.studio import Studio
+from ti_webui.studio import Settings, Studio
 from ti_webui.tabs import data_captions, data_checkup, train
 from ti_webui.tabs.data_preprocess import start_preprocessing
 
@@ -74,7 +74,7 @@ def restricted(studio: Studio, tmp_path: Path) -> Studio:
     (root / "cats").mkdir(parents=True)
     Image.new("RGB", (64, 64), "blue").save(root / "cats" / "1.png")
     (root / "cats" / "1.txt").write_text("a cat, [name]")
-    studio.dataset_roots = lambda: (root,)
+    studio.dataset_roots = lambda: (root, tmp_path / "log")
     studio.widened_by = "ask Ann"
     return studio
 
@@ -247,6 +247,27 @@ def test_nothing_is_preprocessed_from_or_to_elsewhere(
             start_preprocessing(restricted, form, source, there, [])
     assert finished(start_preprocessing(restricted, form, cats, "", [])).progress.state == "done"
     assert (tmp_path / "allowed" / "cats-processed").is_dir()
+
+
+@pytest.mark.parametrize("widened", ["/", "{outside}"])
+def test_no_setting_of_a_page_makes_more_folders_its_own(
+    widened: str, restricted: Studio, settings: Any, outside: Path
+) -> None:
+    """A1111's visitors can change the log directory on its Settings page."""
+    changed = Settings(logging_dir=widened.format(outside=outside))
+    restricted.settings = lambda: changed
+    assert restricted.logging_dirs() == []
+    with TestClient(_app(restricted)) as api:
+        for name, value in (
+            ("train_data_dir", outside),
+            ("sample_prompts", outside / "secret.txt"),
+            ("prompt_template", outside / "secret.txt"),
+        ):
+            body = {"settings": {**settings, name: str(value)}}
+            assert api.post("/ti/v1/jobs", json=body).status_code == 403, name
+    restricted.dataset_roots = lambda: None
+    with pytest.raises(ForbiddenError):
+        restricted.places().checked(DataConfig(prompt_template=str(outside / "secret.txt")))
 
 
 def test_a_run_of_elsewhere_is_not_resumed(restricted: Studio, outside: Path) -> None:
