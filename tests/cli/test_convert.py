@@ -225,7 +225,7 @@ def test_one_bad_file_does_not_end_the_work_for_the_others(ti: Ti, file: Path) -
     )
     assert code == 1
     assert [Path(line).name for line in out.split()] == ["my-cat.bin", "z.bin"]
-    assert [line.startswith("ti: ") for line in error.splitlines()] == [True, True]
+    assert sum(line.startswith("ti: ") for line in error.splitlines()) == 2
     code, out, error = ti("inspect", bad, str(file))
     assert code == 1
     assert "my-cat: 2 vector(s)" in out

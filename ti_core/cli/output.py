@@ -91,10 +91,12 @@ def write_result(target: Target, embedding: Embedding, picture: Image.Image | No
     Raises EmbeddingError when the format cannot hold it, StorageError when it cannot be written.
     """
     from ..files.embedding import long_for_prompts
+    from ..files.twins import twin_warning
     from ..files.writing import write_embedding
 
     named = replace(embedding, name=target.name)
     write_embedding(target.path, named, target.format, picture)
-    if warning := long_for_prompts(named):
-        remark(f"warning: {warning}")
+    for warning in (long_for_prompts(named), twin_warning(target.path)):
+        if warning:
+            remark(f"warning: {warning}")
     answer(target.path)

@@ -10,6 +10,7 @@ from ..events import Notice
 from ..files.atomic import require_writable
 from ..files.embedding import long_for_prompts
 from ..files.names import checked_name
+from ..files.twins import twin_warning
 from ..files.writing import write_embedding
 from ..port.session import Host
 from .config import EmbeddingConfig
@@ -45,5 +46,7 @@ def create_embedding(
     if warning := long_for_prompts(made):
         on_notice(Notice("warning", warning))
     write_embedding(path, made)
+    if warning := twin_warning(path):
+        on_notice(Notice("warning", warning))
     host.embedding_saved(path)
     return path
