@@ -13,7 +13,7 @@ from ti_core.train.runs import ResumableRun, resumable
 
 from .gradio_versions import Updates
 from .studio import Studio
-from .thumbnails import thumbnails
+from .thumbnails import thumbnail
 
 _MOST = 12
 """Runs that are shown, the newest."""
@@ -40,11 +40,12 @@ class Unfinished:
         """[update of the dropdown, of the gallery]"""
         shown = bool(self.runs)
         pictures = [
-            (run.preview, f"{run.step}/{run.max_steps} {run.name}") for run in self.runs.values()
+            (thumbnail(run.preview, run.name), f"{run.step}/{run.max_steps} {run.name}")
+            for run in self.runs.values()
         ]
         return [
             gr.update(choices=list(self.runs), value=chosen, visible=shown),
-            gr.update(value=thumbnails(pictures), visible=shown),
+            gr.update(value=pictures, visible=shown),
         ]
 
     def newest(self, name: str = "") -> str | None:

@@ -148,9 +148,12 @@ class TrainPage:
         try:
             if label:
                 return training.opened_run(self.unfinished.folder(label))
-            return training.find_resumable(self.studio, name, logging_dir) if name else None
+            found = training.find_resumable(self.studio, name, logging_dir) if name else None
         except TIError:
             return None  # Resume says why
+        job = self.studio.jobs.running
+        is_going = found and job and job.progress.run_folder == found.folder.path
+        return None if is_going else found
 
     def show_outlook(self, *values: object) -> str:
         """Schedule, token allowance and memory, while the settings are being made."""

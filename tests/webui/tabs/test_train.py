@@ -334,6 +334,8 @@ def test_after_resume_curve_and_previews_go_on_and_the_note_goes(
     while job.progress.step < left.step + 4:
         assert not job.wait(0.05)
     assert renewed(page, False)[0] == ""
+    note = page.choose_embedding("zz-thing", settings["logging_dir"], None)[0]
+    assert "stands at" not in note, "of a page that is opened now"
     assert renewed(page, False)[2]["choices"] == [], "it is going on"
     job.control.finish()
     progress = finished(job).progress
