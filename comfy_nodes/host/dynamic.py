@@ -14,6 +14,7 @@ from comfy.sd import CLIP
 from torch import nn
 
 from ...ti_core.errors import UnsupportedModelError
+from .preview import own_random_state
 
 if TYPE_CHECKING:
     from comfy.model_patcher import SharedByClones
@@ -36,7 +37,10 @@ def at_rest(patcher: ModelPatcher) -> ModelPatcher:
     if not is_dynamic(patcher):
         return patcher
     try:
-        still = patcher.clone(disable_dynamic=True, model_override=_copies.get(patcher.model))
+        with own_random_state(
+            patcher.load_device
+        ):  # networks are made of random weights
+            still = patcher.clone(disable_dynamic=True, model_override=_copies.get(patcher.model))
     except (RuntimeError, OSError) as error:
         raise UnsupportedModelError(
             "this model cannot be trained while DynamicVRAM moves its weights",
