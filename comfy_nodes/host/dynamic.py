@@ -37,9 +37,7 @@ def at_rest(patcher: ModelPatcher) -> ModelPatcher:
     if not is_dynamic(patcher):
         return patcher
     try:
-        with own_random_state(
-            patcher.load_device
-        ):  # networks are made of random weights
+        with own_random_state(patcher.load_device):  # networks are made of random weights
             still = patcher.clone(disable_dynamic=True, model_override=_copies.get(patcher.model))
     except (RuntimeError, OSError) as error:
         raise UnsupportedModelError(
