@@ -43,6 +43,6 @@ def changed_surroundings(before: Mapping[str, str], now: Mapping[str, str]) -> l
     if not changes:
         return []
     what = f"the run goes on in other surroundings: {', '.join(changes)}"
-    why = "sums are rounded otherwise there, and the last digits of the result may differ"
-    fix = "for the same bytes as in one go, resume it there"
-    return [Notice("warning", what, why, f"{fix} (OMP_NUM_THREADS sets the threads)")]
+    why = "other ones round sums otherwise, and the last digits of the result may differ"
+    fix = "for the same bytes as in one go, resume it as it was (OMP_NUM_THREADS sets the threads)"
+    return [Notice("warning", what, why, fix)]
