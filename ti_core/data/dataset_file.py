@@ -20,7 +20,7 @@ from typing import TypeVar
 from ..errors import ConfigError, FileError
 from ..events import Notice
 from ..files.text_file import read_text
-from ..options import SettingValues, from_dict, leaves, nearest, to_dict
+from ..options import MOST_LETTERS, SettingValues, from_dict, leaves, nearest, to_dict
 from ..paths import given_path
 from .captions import readable
 from .config import DataConfig
@@ -184,6 +184,9 @@ def _found(name: str, path: Path) -> Path:
 
 def _require_plain(value: str, key: str, path: Path) -> None:
     r"""Raise ConfigError for a path that no disk has: `"C:\temp"` is read with a tab in it."""
+    if len(value) > MOST_LETTERS:
+        what = f"{path}: {key} has {len(value):,} letters"
+        raise ConfigError(what, "", f"give at most {MOST_LETTERS:,}")
     if any(unicodedata.category(sign) == "Cc" for sign in value):
         why = "between double quotes, a backslash and a letter stand for another sign"
         raise ConfigError(f"{path}: {key} is {value[:100]!r}", why, _PATHS)
