@@ -116,7 +116,7 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_vectors(
 @pytest.mark.parametrize(
     ("at", "told"),
     [
-        (1, "interrupted before the first step; nothing was learned"),
+        (1, "interrupted at step 0; everything is kept in output/textual_inversion"),
         (4, "interrupted at step 3; everything is kept in output/textual_inversion"),
     ],
 )
