@@ -199,7 +199,8 @@ def _check_value(kind: type, item: Field[object], value: object) -> None:
 
 def _check_number(name: str, known: Option, value: object, wanted: type) -> None:
     kinds = (int,) if wanted is int else (int, float)
-    if not isinstance(value, kinds) or isinstance(value, bool) or not math.isfinite(value):
+    endless = isinstance(value, float) and not math.isfinite(value)
+    if not isinstance(value, kinds) or isinstance(value, bool) or endless:
         raise ConfigError(f"{setting(name)} is {value!r}", "", f"give {_kind_of_number(wanted)}")
     low, high = known.limits
     if low is not None and value < low:
@@ -257,15 +258,13 @@ def _in_place(kind: type, values: SettingValues) -> SettingValues:
         group = values.get(old)
         if isinstance(group, dict) and name in group:
             rest = {key: value for key, value in group.items() if key != name}
-            values = {**values, old: rest, new: {name: group[name], **values.get(new, {})}}
+            values = {**values, old: rest, new: {name: group[name], **_group(values.get(new, {}))}}
     return values
 
 
 def _from_json(hint: object, value: object) -> object:
     if is_dataclass(hint):
-        if not isinstance(value, dict):
-            raise ConfigError(f"settings hold {value!r}", "a group of settings is expected")
-        return from_dict(hint, value)  # type: ignore[arg-type]
+        return from_dict(hint, _group(value))  # type: ignore[arg-type]
     if hint is int and isinstance(value, float) and value.is_integer():
         return int(value)  # web forms know no whole numbers
     if hint is str and isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -275,14 +274,20 @@ def _from_json(hint: object, value: object) -> object:
 
 def make_config(kind: type[T], typed: SettingValues, saved: SettingValues | None = None) -> T:
     """A config from typed options (flat) laid over saved settings (nested, as in a file)."""
-    values = _copied(_in_place(kind, saved or {}))
+    values = _copied(_in_place(kind, _group(saved or {})))
     for path, item in leaves(kind):
         if item.name in typed:
             place = values
             for name in path[:-1]:
-                place = place.setdefault(name, {})
+                place = _group(place.setdefault(name, {}))
             place[item.name] = _as_tuple(typed[item.name])
     return from_dict(kind, _with_groups(kind, values))
+
+
+def _group(value: Any) -> SettingValues:
+    if not isinstance(value, dict):
+        raise ConfigError(f"settings hold {value!r}", "a group of settings is expected")
+    return value
 
 
 def _as_tuple(value: object) -> object:

@@ -13,6 +13,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from os.path import isdir
 from pathlib import Path
 from typing import TypeVar
@@ -28,6 +29,13 @@ from .folder import Folders, Subset, require_training, with_caption_lines
 
 T = TypeVar("T")
 Number = TypeVar("Number", int, float)
+_MOST_SUBSETS = 1000
+_MOST_PARTS, _MOST_BITS = 8, 64
+_TEXTS = re.compile(
+    r'''"""(?:[^\\]|\\.)*?"""|\'\'\'.*?\'\'\'|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|\#[^\n]*''', re.DOTALL
+)
+_PART = re.compile(r"[ \t]*[\w-]+[ \t]*")
+"""Of a key in TOML, whose texts and comments are gone."""
 _LEFT_OUT: dict[str, object] = {
     "cache_info": False,
     "caption_dropout_every_n_epochs": 0,
@@ -66,10 +74,10 @@ def read_dataset_file(path: Path, config: DataConfig) -> Folders:
     table = _read(path)
     _require_known(table, ("general", "datasets"), path)
     notices: dict[str, Notice] = {}
-    folders = [
-        _folder(settings, number, path, config, notices)
-        for number, settings in _subsets(table, path)
-    ]
+    subsets = list(islice(_subsets(table, path), _MOST_SUBSETS + 1))
+    if len(subsets) > _MOST_SUBSETS:
+        raise ConfigError(f"{path} names more than {_MOST_SUBSETS} folders", "", "name fewer")
+    folders = [_folder(settings, number, path, config, notices) for number, settings in subsets]
     found = Folders(tuple(folders), tuple(notices.values()))
     require_training(found, str(path))
     return found
@@ -83,6 +91,7 @@ def _read(path: Path) -> SettingValues:
         raise ConfigError(what, error.why, error.fix) from error
     try:
         table = _toml(text) if path.suffix.lower() == ".toml" else json.loads(text)
+        _require_short_numbers(table)
     except (ValueError, RecursionError) as error:
         fix = _PATHS if _BACKSLASH.search(text) else ""
         raise ConfigError(what, str(error), fix) from error
@@ -99,7 +108,29 @@ def _toml(text: str) -> SettingValues:
     except ModuleNotFoundError as error:
         why = "Python 3.10 needs the package tomli for it"
         raise ConfigError("TOML cannot be read", why, "install tomli, or write JSON") from error
+    _require_short_keys(text)
     return tomllib.loads(text)
+
+
+def _require_short_keys(text: str) -> None:
+    """The reader takes memory for every beginning of a key, and a key may have any number of
+    parts: `a.a.a.…`. Raises ValueError."""
+    parts = 0
+    for piece in _TEXTS.sub("text", text).split("."):
+        parts = parts + 1 if _PART.fullmatch(piece) else 0
+        if parts > _MOST_PARTS:
+            raise ValueError(f"a key has more than {_MOST_PARTS} parts")
+
+
+def _require_short_numbers(table: object) -> None:
+    """TOML's whole numbers have 64 bits; the readers take any. Raises ValueError."""
+    waiting: list[object] = [table]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            raise ValueError(f"a number in it has {value.bit_length():,} bits")
+        waiting += value.values() if isinstance(value, dict) else ()
+        waiting += value if isinstance(value, list) else ()
 
 
 def _subsets(table: SettingValues, path: Path) -> Iterator[tuple[int, SettingValues]]:

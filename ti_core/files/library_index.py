@@ -1,29 +1,22 @@
 """What a library remembers of its files between two starts: one small file on the disk.
 
-The first line names the format, its version and the checksum of what follows; the rest is JSON,
-folder → file → record. It is replaced as a whole, so two processes never see half of it, and the
-worst that can happen when both write is that something is looked at twice.
+It holds folder → file → record. It is replaced as a whole, so two processes never see half of it,
+and the worst that can happen when both write is that something is looked at twice.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import __version__
 from ..errors import FileError
-from .atomic import write_bytes
-from .regular_file import read_bytes
+from .index_file import read_index, write_index
 
-_FORMAT = b"textual-inversion-library"
-_VERSION = f"1/{__version__}".encode()
-"""Of the format and of the program: a newer one may read what an older one passed over."""
-_MOST_BYTES = 2**28
-"""About half a million files."""
+_TITLE = f"textual-inversion-library 1/{__version__}".encode()
+"""A newer version of the program may read what an older one passed over."""
 
 
 class Facts(NamedTuple):
@@ -84,24 +77,14 @@ def load_index(path: Path) -> Index:
     if not path.exists():
         return {}
     try:
-        head, _, body = read_bytes(path, _MOST_BYTES).partition(b"\n")
-    except FileError as error:
-        raise FileError(f"the index {path} cannot be read", error.why) from error
-    words = head.split(b" ")
-    if len(words) == 3 and words[0] == _FORMAT and words[1] != _VERSION:
-        return {}
-    if words != [_FORMAT, _VERSION, b"%08x" % zlib.crc32(body)]:
-        raise FileError(f"the index {path} is damaged")
-    try:
-        return _from_json(json.loads(body))
-    except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
+        return _from_json(read_index(path, _TITLE) or {})
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise FileError(f"the index {path} is damaged", str(error)) from error
 
 
 def save_index(path: Path, index: Index) -> None:
     """Write it atomically. Raises StorageError."""
-    body = json.dumps(index, separators=(",", ":")).encode("ascii")
-    write_bytes(path, b"%s %s %08x\n%s" % (_FORMAT, _VERSION, zlib.crc32(body), body))
+    write_index(path, _TITLE, index)
 
 
 def _from_json(data: dict[str, Any]) -> Index:

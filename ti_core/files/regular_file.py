@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..errors import FileError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer as Buffer
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -19,6 +24,25 @@ _KINDS = {
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
+class _Answering(io.FileIO):
+    """The kernel has files that look like regular ones and have nothing to say at the moment; then
+    Python's reader gives None, which nobody expects."""
+
+    def readinto(self, buffer: Buffer) -> int:
+        """Bytes that came. Raises BlockingIOError where Python's own gives None."""
+        count: int | None = super().readinto(buffer)
+        if count is None:
+            raise BlockingIOError(errno.EAGAIN, "it does not answer")
+        return count
+
+    def readall(self) -> bytes:
+        """All bytes; raises as `readinto` does."""
+        data: bytes | None = super().readall()
+        if data is None:
+            raise BlockingIOError(errno.EAGAIN, "it does not answer")
+        return data
+
+
 def open_regular(path: Path) -> BinaryIO:
     """The file, opened for reading bytes; links are followed.
 
@@ -27,7 +51,7 @@ def open_regular(path: Path) -> BinaryIO:
     """
     try:
         _require_regular(path, os.stat(path).st_mode)  # first: to open a device can set it going
-        file = os.fdopen(os.open(path, _FLAGS), "rb")
+        file = io.BufferedReader(_Answering(os.open(path, _FLAGS)))
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         why = getattr(error, "strerror", None) or str(error)
         raise FileError(f"cannot read {path}", why, "check the path") from error
@@ -49,8 +73,6 @@ def read_bytes(path: Path, most: int) -> bytes:
             data = file.read(most + 1)
     except OSError as error:
         raise FileError(f"cannot read {path}", error.strerror or str(error)) from error
-    if data is None:  # a file of the kernel that has nothing to say yet
-        raise FileError(f"cannot read {path}", "it does not answer", "check the path")
     if len(data) > most:
         raise FileError(f"cannot read {path}", f"it has more than {most:,} bytes", "check the path")
     return data

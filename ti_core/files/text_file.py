@@ -15,6 +15,7 @@ from .regular_file import read_bytes
 
 MOST_BYTES = 1_000_000
 """What people write is smaller."""
+_MOST_DIGITS = 20
 _MARKS = (
     (codecs.BOM_UTF8, "UTF-8"),
     (codecs.BOM_UTF16_LE, "UTF-16-LE"),
@@ -40,11 +41,18 @@ def read_json(path: Path, most: int = MOST_BYTES) -> object:
     for what is not JSON."""
     text = read_text(path, most)
     try:
-        return json.loads(text)
+        return json.loads(text, parse_int=_whole)
     except RecursionError as error:
         raise FileError(f"cannot read {path}", "its values are nested too deeply") from error
     except ValueError as error:
         raise FileError(f"cannot read {path}", f"it is not JSON ({error})") from error
+
+
+def _whole(digits: str) -> int:
+    """Larger numbers are no sizes or counts, and some of Python's functions refuse them."""
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number has {len(digits):,} digits")
+    return int(digits)
 
 
 def decode(data: bytes) -> str:

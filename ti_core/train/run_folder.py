@@ -22,7 +22,7 @@ from typing import Any
 from ..errors import FileError, StorageError, TrainingError
 from ..events import Event
 from ..files.atomic import make_folder, names_in, storage_errors, unfinished, write_bytes
-from ..files.regular_file import open_regular, read_bytes
+from ..files.regular_file import open_regular
 from ..files.seal import SEAL, read_sealed_json, write_sealed_json
 from ..options import SettingValues
 from .events import StepDone
@@ -31,6 +31,7 @@ CSV_NAME = "textual_inversion_loss.csv"
 CSV_COLUMNS = ("step", "epoch", "epoch_step", "loss", "learn_rate")
 _MOST_LOG_BYTES = 2**30
 """Some five million steps."""
+_LONGEST_LINE = 2**20
 _TAIL_BYTES = 2**16
 """The last event is not longer."""
 _PREVIEW = re.compile(r".+-([0-9]{6,15})\.png", re.DOTALL)
@@ -183,7 +184,7 @@ class RunFolder:
 
     def last_event(self) -> dict[str, Any]:
         """The event that was logged last; empty if there is none."""
-        lines = _whole_lines(self.path / "events.jsonl", _TAIL_BYTES)
+        lines = list(_whole_lines(self.path / "events.jsonl", _TAIL_BYTES))
         return _event_of(lines[-1]) if lines else {}
 
     def losses(self) -> list[tuple[int, float, float]]:
@@ -204,22 +205,21 @@ class RunFolder:
         return [told for told in here if told[0].is_file()]
 
 
-def _whole_lines(path: Path, tail: int = 0) -> list[str]:
+def _whole_lines(path: Path, tail: int = 0) -> Iterator[str]:
     """Those of a file, or of its last bytes; none if it is not there.
 
     A line without its end was being written when the power went. Only \\n ends a line: a prompt
     may hold the other signs that `str.splitlines` takes for one.
     """
     if not path.exists():
-        return []
-    data = _last_bytes(path, tail) if tail else read_bytes(path, _MOST_LOG_BYTES)
-    return [line.decode(errors="replace") for line in data.split(b"\n")[:-1]]
-
-
-def _last_bytes(path: Path, count: int) -> bytes:
+        return
     with storage_errors(path), open_regular(path) as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - count))
-        return file.read(count)
+        size = file.seek(0, os.SEEK_END)
+        if size > _MOST_LOG_BYTES:
+            raise FileError(f"cannot read {path}", f"it has more than {_MOST_LOG_BYTES:,} bytes")
+        file.seek(max(0, size - tail) if tail else 0)
+        while (line := file.readline(_LONGEST_LINE)).endswith(b"\n"):
+            yield line[:-1].decode(errors="replace")
 
 
 def _learns(settings: SettingValues, group: str, name: str) -> bool:

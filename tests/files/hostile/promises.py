@@ -18,6 +18,8 @@ _EVENTS = (
     "os.rename os.mkdir os.rmdir os.chmod os.link os.symlink os.truncate shutil.rmtree "
     "shutil.copyfile code.__new__ function.__new__ cpython.run_command"
 ).split()
+_LOADING = ("import", "exec", "compile", "marshal.loads")
+_CHANGES = ("os.remove", "os.rmdir", "os.mkdir", "os.chmod", "shutil.rmtree")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -29,19 +31,42 @@ def forbidden_events() -> list[str]:
     watched = frozenset(_EVENTS)
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        writes = event == "open" and (arguments[2] or 0) & _WRITING
-        if (event in watched or writes) and _reads_a_file():
+        writes = event == "open" and bool((arguments[2] or 0) & _WRITING)
+        if event in _LOADING and not _in_a_file_format() and _is_loading(event):
+            return
+        if (event in watched or writes) and _reads_a_file(changes=writes or event in _CHANGES):
             seen.append(f"{event} {arguments!r:.200}")
 
     sys.addaudithook(hook)
     return seen
 
 
-def _reads_a_file() -> bool:
-    """Whether the reader is at work, and not the test around it."""
+def _in_a_file_format() -> bool:
+    """Whether code is at work that reads files and needs no libraries for it."""
+    return any(name.startswith("ti_core.files.") for name in _modules_at_work())
+
+
+def _is_loading(event: str) -> bool:
+    """Whether a library loads another part of itself, as they do when it is used first."""
+    return event == "import" or "importlib._bootstrap" in _modules_at_work()
+
+
+def _modules_at_work() -> list[str]:
+    names, frame = [], sys._getframe(3)
+    while frame is not None:
+        names.append(str(frame.f_globals.get("__name__")))
+        frame = frame.f_back  # type: ignore[assignment]
+    return names
+
+
+def _reads_a_file(changes: bool) -> bool:
+    """Whether the reader is at work, and not the test around it, or (if something on the disk
+    `changes`) the copy of a vocabulary that is made for transformers."""
     frame = sys._getframe(2)
     while frame is not None:
-        if frame.f_code.co_name in ("read_embeddings", "peek"):
+        if changes and frame.f_globals.get("__name__") == "ti_core.hosts.standalone.vocabulary":
+            return False
+        if frame.f_code.co_name in ("read_embeddings", "peek", "_read"):
             return True
         frame = frame.f_back  # type: ignore[assignment]
     return False

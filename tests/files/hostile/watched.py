@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import faulthandler
 import json
+import resource
 import sys
 import time
 import warnings
@@ -17,39 +18,44 @@ from typing import Any
 
 from PIL import Image
 
-from ti_core.errors import FileError
+from ti_core.errors import TIError
 from ti_core.files.library import Library
-from ti_core.files.reading import read_embeddings
 
-from .promises import Peak, described, forbidden_events
+from .promises import Peak, forbidden_events
+from .readers import READERS
 
 _HUNG = 120
 """Seconds without progress after which this process tells where it stands, and ends."""
+_MOST_MEMORY = 8 * 2**30
+"""Address space of this process, most of it the libraries'; beyond it memory is refused."""
 
 
 def main() -> None:
     """First the honest ones, with which everything that Python loads late is loaded."""
     order = json.load(sys.stdin)
     warnings.simplefilter("error")
-    codecs.lookup("raw_unicode_escape")
+    for encoding in ("raw_unicode_escape", "utf-32-be", "utf-32-le", "utf-16-be", "utf-16-le"):
+        codecs.lookup(encoding)
     Image.init()
-    for name in order["honest"]:
-        read_embeddings(Path(name))
+    for reader, name in order["honest"]:
+        READERS[reader](Path(name))
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
     events, peak = forbidden_events(), Peak()
-    for name in order["cases"]:
-        _say(_read(Path(name)))
+    for reader, name in order["cases"]:
+        _say({**_read(reader, Path(name)), "memory": peak.above_start()})
     _say({"library": _library(order["folder"]), "events": events, "peak": peak.above_start()})
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(reader: str, path: Path) -> dict[str, Any]:
     faulthandler.dump_traceback_later(_HUNG, exit=True)
     start = time.process_time()
     try:
-        found = {"error": None, "text": described(read_embeddings(path))}
-    except FileError as error:
-        found = {"error": type(error).__name__, "text": str(error)}
+        found = {"error": None, "text": READERS[reader](path), "ours": True}
+    except TIError as error:
+        found = {"error": type(error).__name__, "text": str(error), "ours": True}
     except BaseException as error:
-        found = {"error": type(error).__name__, "text": repr(error)}
+        found = {"error": type(error).__name__, "text": repr(error), "ours": False}
     return {"name": path.name, "seconds": time.process_time() - start, **found}
 
 

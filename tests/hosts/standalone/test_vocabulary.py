@@ -80,7 +80,7 @@ def test_broken_folders_are_errors(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="missing-word"):
         open_vocabulary(folder)
     (folder / "vocab.json").write_text("{")
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="cannot read"):
         open_vocabulary(folder)
 
 

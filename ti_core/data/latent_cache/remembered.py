@@ -1,18 +1,16 @@
 """What was seen of picture files, so that a later start need not read them again.
 
 A file is known by its size, inode, and times of its last change. What was seen is remembered in one
-small file for each folder of pictures: a line with the format and a checksum, then JSON. It is
-replaced as a whole; of two runs that write at once one is lost, and its files are read once more.
+small file for each folder of pictures. It is replaced as a whole; of two runs that write at once
+one is lost, and its files are read once more.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import time
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,8 +18,7 @@ import PIL
 
 from ... import __version__
 from ...errors import DataError, FileError, StorageError
-from ...files.atomic import write_bytes
-from ...files.regular_file import open_regular
+from ...files.index_file import read_index, write_index
 from ..picture_facts import PictureFacts, read_facts
 
 INDEX_NAME = re.compile(r"pictures-[0-9a-f]{16}\.index")
@@ -31,7 +28,6 @@ _FORMAT = f"textual-inversion-pictures/1 {__version__} {PIL.__version__}".encode
 _CLOCK_NS = 2 * 10**9
 """The coarsest clock of a file system. What changed more recently could change once more without
 bearing another time, so it is not remembered."""
-_MOST_INDEX_BYTES = 2**28
 _MOST_SIDE = 2**31
 
 
@@ -119,19 +115,15 @@ def _index_path(cache: Path, folder: str) -> Path:
 
 def _write(path: Path, seen: dict[str, _Seen]) -> None:
     rows = {name: [*entry.stamp, *entry.facts] for name, entry in seen.items()}
-    body = json.dumps(rows, separators=(",", ":")).encode("ascii")
-    write_bytes(path, b"%s %08x\n%s" % (_FORMAT, zlib.crc32(body), body))
+    write_index(path, _FORMAT, rows)
 
 
 def _read(path: Path) -> dict[str, _Seen]:
     """What was remembered; nothing if it is damaged or of another version: then files are read."""
     try:
-        with open_regular(path) as file:
-            head, _, body = file.read(_MOST_INDEX_BYTES).partition(b"\n")
-        if head != b"%s %08x" % (_FORMAT, zlib.crc32(body)):
-            return {}
-        return {name: _seen(*row) for name, row in json.loads(body).items()}
-    except (FileError, OSError, ValueError, TypeError, AttributeError, RecursionError):
+        rows = read_index(path, _FORMAT) or {}
+        return {name: _seen(*row) for name, row in rows.items()}
+    except (FileError, ValueError, TypeError, AttributeError):
         return {}
 
 

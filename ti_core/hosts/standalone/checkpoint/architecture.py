@@ -77,19 +77,19 @@ def unet_shape(state: StateDict, family: Family) -> UNetShape:
     depths = tuple(_depth(state, f"{first}1.") for first in firsts)
     attention = _first(state, r".*transformer_blocks\.0\.attn2\.to_k\.weight$", "cross-attention")
     projection = _first(state, r".*\.1\.proj_in\.weight$", "cross-attention")
-    label = state.get("label_emb.0.0.weight")
+    label = "label_emb.0.0.weight"
     _check_groups(widths, "UNet")
     return UNetShape(
-        in_channels=_get(state, "input_blocks.0.0.weight").shape[1],
+        in_channels=_columns(state, "input_blocks.0.0.weight"),
         out_channels=_rows(state, "out.2.weight"),
         widths=widths,
         layers=layers.pop(),
         depths=depths,
         middle_depth=_depth(state, "middle_block.1."),
-        context_width=attention.shape[1],
+        context_width=_columns(state, attention),
         heads=tuple(unet_heads(width, family) for width in widths),
-        linear_projection=projection.dim() == 2,
-        added_width=None if label is None else label.shape[1],
+        linear_projection=state[projection].dim() == 2,
+        added_width=_columns(state, label) if label in state else None,
     )
 
 
@@ -98,6 +98,8 @@ def vae_shape(state: StateDict) -> VAEShape:
     levels = _count(state, r"encoder\.down\.(\d+)\.")
     widths = tuple(_rows(state, f"encoder.down.{i}.block.0.conv1.weight") for i in range(levels))
     _check_groups(widths, "VAE")
+    if _count(state, r"decoder\.up\.(\d+)\.") != levels:
+        raise CheckpointError("the VAE has an unknown layout", "its two halves differ in levels")
     return VAEShape(
         widths=widths,
         layers=_count(state, r"encoder\.down\.0\.block\.(\d+)\."),
@@ -107,31 +109,32 @@ def vae_shape(state: StateDict) -> VAEShape:
 
 def clip_shape(state: StateDict) -> TextShape:
     """Shape of OpenAI's CLIP text encoder, under transformers' names (without `text_model.`)."""
-    tokens = _get(state, "embeddings.token_embedding.weight")
+    tokens = "embeddings.token_embedding.weight"
+    width = _columns(state, tokens)
     return TextShape(
-        vocabulary=tokens.shape[0],
+        vocabulary=_rows(state, tokens),
         positions=_rows(state, "embeddings.position_embedding.weight"),
-        width=tokens.shape[1],
+        width=width,
         hidden_width=_rows(state, "encoder.layers.0.mlp.fc1.weight"),
         layers=_count(state, r"encoder\.layers\.(\d+)\."),
-        heads=heads_of_width(tokens.shape[1]),
+        heads=heads_of_width(width),
         activation="quick_gelu",
     )
 
 
 def open_clip_shape(state: StateDict) -> TextShape:
     """Shape of OpenCLIP's text encoder, under its own names."""
-    tokens = _get(state, "token_embedding.weight")
-    projection = state.get("text_projection")
+    tokens, projection = "token_embedding.weight", "text_projection"
+    width = _columns(state, tokens)
     return TextShape(
-        vocabulary=tokens.shape[0],
+        vocabulary=_rows(state, tokens),
         positions=_rows(state, "positional_embedding"),
-        width=tokens.shape[1],
+        width=width,
         hidden_width=_rows(state, "transformer.resblocks.0.mlp.c_fc.weight"),
         layers=_count(state, r"transformer\.resblocks\.(\d+)\."),
-        heads=heads_of_width(tokens.shape[1]),
+        heads=heads_of_width(width),
         activation="gelu",
-        projection=None if projection is None else projection.shape[1],
+        projection=_columns(state, projection) if projection in state else None,
     )
 
 
@@ -156,27 +159,42 @@ def _check_groups(widths: tuple[int, ...], name: str) -> None:
         raise CheckpointError(f"the {name} has an unknown layout", why)
 
 
-def _get(state: StateDict, key: str) -> Tensor:
+def _rows(state: StateDict, key: str) -> int:
+    return _size(state, key, 0)
+
+
+def _columns(state: StateDict, key: str) -> int:
+    return _size(state, key, 1)
+
+
+def _size(state: StateDict, key: str, dimension: int) -> int:
     if key not in state:
         raise CheckpointError("the checkpoint is incomplete", f"'{key}' is missing")
-    return state[key]
+    shape = tuple(state[key].shape)
+    if len(shape) <= dimension or not all(shape):
+        why = f"'{key}' has the shape {shape}"
+        raise CheckpointError("the checkpoint has an unknown layout", why)
+    return shape[dimension]
 
 
-def _rows(state: StateDict, key: str) -> int:
-    return _get(state, key).shape[0]
-
-
-def _first(state: StateDict, pattern: str, name: str) -> Tensor:
-    found = next((state[key] for key in sorted(state) if re.match(pattern, key)), None)
+def _first(state: StateDict, pattern: str, name: str) -> str:
+    """The first name that a pattern fits."""
+    found = next((key for key in sorted(state) if re.match(pattern, key)), None)
     if found is None:
         raise CheckpointError("the checkpoint is incomplete", f"the UNet has no {name}")
     return found
 
 
 def _count(state: StateDict, pattern: str) -> int:
-    """One more than the highest number that the pattern's group finds."""
+    """How many numbers the pattern's group finds. They must count from 0 without a gap: a number
+    alone is easily written, and would stand for all below it."""
     matches = (re.match(pattern, key) for key in state)
-    return 1 + max((int(match[1]) for match in matches if match), default=-1)
+    found = {match[1] for match in matches if match}
+    if found != set(map(str, range(len(found)))):
+        name = re.sub(r"\\(.)", r"\1", pattern.partition("(")[0])
+        why = f"the numbers behind '{name}' do not count from 0 to {len(found) - 1}"
+        raise CheckpointError("the checkpoint has an unknown layout", why)
+    return len(found)
 
 
 def _depth(state: StateDict, prefix: str) -> int:

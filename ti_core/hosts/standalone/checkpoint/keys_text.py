@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 
+from ....errors import CheckpointError
+
 PROJECTION = "text_projection.weight"
 """The pooled output's projection, (out, in) as a linear layer has it."""
 
@@ -59,6 +61,9 @@ def _convert_outside(key: str, tensor: Tensor) -> dict[str, Tensor]:
 def _convert_block(name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
     if name.startswith("attn.in_proj_"):
         kind = name.removeprefix("attn.in_proj_")
+        if not tensor.dim() or len(tensor) % 3:
+            why = f"'{name}' has the shape {tuple(tensor.shape)}"
+            raise CheckpointError("the checkpoint has an unknown layout", why)
         for part, piece in zip("qkv", tensor.chunk(3), strict=True):
             yield f"self_attn.{part}_proj.{kind}", piece
         return

@@ -31,7 +31,7 @@ def convert_vae(state: Mapping[str, Tensor], shape: VAEShape) -> dict[str, Tenso
 
 
 def _convert(key: str, tensor: Tensor, levels: int) -> tuple[str, Tensor]:
-    if ".mid.attn_1." in key and tensor.dim() == 4:
+    if ".mid.attn_1." in key and tensor.shape[2:] == (1, 1):
         tensor = tensor[:, :, 0, 0]  # a 1×1 convolution there, a linear layer here
     # The original numbers the decoder's levels from the outermost, diffusers in order of use.
     up = re.match(r"(decoder\.)up\.(\d+)(\..*)", key)

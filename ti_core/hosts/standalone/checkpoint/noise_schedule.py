@@ -8,6 +8,9 @@ from torch import Tensor
 from ....errors import CheckpointError
 from ....options import SettingValues
 
+_SMALLEST_ALPHA = 2.0**-24
+"""Below it all samplers see the same noise."""
+
 
 def stable_diffusion_alphas(zero_terminal_snr: bool = False) -> Tensor:
     """(1000,) ᾱ of every Stable Diffusion: "scaled linear" betas from 0.00085 to 0.012."""
@@ -15,7 +18,10 @@ def stable_diffusion_alphas(zero_terminal_snr: bool = False) -> Tensor:
 
 
 def alphas_from_config(config: SettingValues) -> Tensor:
-    """(T,) ᾱ of a diffusers `scheduler_config.json`."""
+    """(T,) ᾱ of a diffusers `scheduler_config.json`, read by `read_config`.
+
+    Raises CheckpointError when nothing of a picture is left long before the last timestep.
+    """
     trained = config.get("trained_betas")
     start, end = config.get("beta_start", 0.00085), config.get("beta_end", 0.012)
     steps, name = config.get("num_train_timesteps", 1000), config.get("beta_schedule")
@@ -27,7 +33,11 @@ def alphas_from_config(config: SettingValues) -> Tensor:
         betas = torch.linspace(start, end, steps, dtype=torch.float64)
     else:
         raise CheckpointError(f"the noise schedule '{name}' of this model is not supported")
-    return _alphas(betas, bool(config.get("rescale_betas_zero_snr", False)))
+    alphas = _alphas(betas, bool(config.get("rescale_betas_zero_snr", False)))
+    if len(alphas) < 2 or alphas[-2] < _SMALLEST_ALPHA:
+        why = "pictures are pure noise before the last of its timesteps"
+        raise CheckpointError("the noise schedule of this model cannot be used", why)
+    return alphas
 
 
 def _scaled_linear(start: float, end: float, steps: int) -> Tensor:

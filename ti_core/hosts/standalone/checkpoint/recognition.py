@@ -9,8 +9,10 @@ from pathlib import Path
 from torch import Tensor
 
 from ....diffusion import Prediction
-from ....errors import CheckpointError
+from ....errors import CheckpointError, FileError
 from ....families import ENCODER_KEYS, SD1, SD2, SDXL, Family
+from ....files.regular_file import read_bytes
+from ....files.text_file import MOST_BYTES
 
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
@@ -64,11 +66,15 @@ def prediction_marker(state: Mapping[str, Tensor], path: Path) -> Prediction | N
     if "v_pred" in state:
         return "v_prediction"
     config = path.with_suffix(".yaml")
-    if config.is_file():
-        text = config.read_text(encoding="utf-8", errors="replace")
-        found = re.search(r"^\s*parameterization:\s*[\"']?(\w+)", text, re.MULTILINE)
-        return "v_prediction" if found and found[1] == "v" else "epsilon"
-    return None
+    if not config.is_file():
+        return None
+    try:
+        lines = read_bytes(config, MOST_BYTES).decode("utf-8", "replace").splitlines()
+    except FileError as error:
+        raise CheckpointError(error.what, error.why, error.fix) from error
+    marks = (re.match(r"\s*parameterization:\s*[\"']?(\w+)", line) for line in lines)
+    kind = next((mark[1] for mark in marks if mark), "")
+    return "v_prediction" if kind == "v" else "epsilon"
 
 
 def _has(state: Mapping[str, Tensor], prefix: str) -> bool:
