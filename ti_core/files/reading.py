@@ -134,6 +134,8 @@ def _content(path: Path) -> tuple[Any, dict[str, str]]:
         raise
     except FileError as error:
         raise EmbeddingError(error.what, error.why, error.fix or AGAIN) from error
+    except OSError as error:  # a disk that fails in the middle
+        raise EmbeddingError(f"cannot read {path}", error.strerror or str(error), AGAIN) from error
 
 
 def _from_card(file: BinaryIO, path: Path) -> tuple[Any, dict[str, str]]:

@@ -44,6 +44,9 @@ def _of_unix() -> Iterator[Case]:
     yield Case("a pipe.pt", os.mkfifo, EmbeddingError, "a pipe")
     yield Case("a pipe.safetensors", os.mkfifo, EmbeddingError, "a pipe")
     yield Case("a pipe.png", os.mkfifo, EmbeddingError, "a pipe")
+    for ending in ("pt", "safetensors", "png") if Path("/proc/kmsg").exists() else ():
+        name = f"a file of the kernel.{ending}"
+        yield Case(name, _link("/proc/kmsg"), EmbeddingError, "", listed=False)
     yield Case("a socket.pt", _socket, EmbeddingError, "socket")
     yield Case("two\nlines \x1b[31m.pt", _honest, None, "emb_params 2×8")
     yield Case("half a letter \udcff.pt", _honest, None, "emb_params 2×8")
