@@ -191,14 +191,14 @@ def test_vectors_of_nothing_but_zeros_make_a_card(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", [lambda data: data, stripped], ids=["text", "margins"])
 def test_the_largest_card_with_the_longest_numbers_can_be_read(tmp_path: Path, change: Any) -> None:
-    rows = torch.full((1302, 768), -1.2345678e-38)
+    rows = torch.full((781, 1280), -1.2345678e-38)
     found = read_card(put(tmp_path, change(card_bytes(Embedding("x", {"clip_l": rows}), PICTURE))))
     assert same_bits(found["string_to_param"]["*"], rows)
 
 
 def test_more_vectors_than_a_card_can_hold_are_refused() -> None:
     with pytest.raises(EmbeddingError, match="too many vectors"):
-        card_bytes(Embedding("x", {"clip_l": torch.zeros(1303, 768)}), PICTURE)
+        card_bytes(Embedding("x", {"clip_l": torch.zeros(782, 1280)}), PICTURE)
 
 
 def test_a_webp_that_would_be_too_wide_is_refused() -> None:
