@@ -23,6 +23,16 @@ def test_pictures_that_cannot_be_read_are_errors(save: Save, check: Check) -> No
     assert (found.severity, found.files) == ("error", ("broken.jpg",))
 
 
+def test_each_reason_of_unreadable_pictures_is_told(save: Save, check: Check) -> None:
+    folder = save(noise(0), noise(1), noise(2))
+    (folder / "empty.jpg").touch()
+    (folder / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    found = check()["unreadable"]
+    assert "empty.jpg: " in found.what
+    assert "phone.heic: " in found.what
+    assert "export them again" in found.fix
+
+
 def test_a_folder_of_broken_pictures_has_no_pictures(check: Check, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"nothing")
     found = check()

@@ -118,6 +118,13 @@ def test_prompts_may_be_in_a_text_file(ti: Ti, run_folder: Path, tmp_path: Path)
     assert any(path.name.endswith("-3.png") for path in (tmp_path / "compare/pictures").iterdir())
 
 
+def test_a_text_file_without_prompts_is_told(ti: Ti, run_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("\n# nothing yet\n")
+    code, _, err = ti("compare", run_folder, "--prompts", "prompts.txt")
+    assert code == 2
+    assert "--prompts hold no prompt: their lines are empty or comments; write one" in err
+
+
 def test_nothing_to_compare_by_is_an_error(ti: Ti, run_folder: Path) -> None:
     files = sorted((run_folder / "embeddings").iterdir())[:2]
     for arguments in (files, (*files, "--json"), (run_folder, "--draws", "0")):

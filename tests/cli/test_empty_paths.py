@@ -22,6 +22,7 @@ COMMANDS = {
     ),
     "train to nowhere": ("train", "--train_data_dir", "here", "--output_dir", "", *NEW),
     "resume": ("train", "--resume", "latest", "--logging_dir", ""),
+    "resume nothing": ("train", "--resume", ""),
     "check": ("check", ""),
     "check a blank": ("check", "  "),
     "preprocess": ("preprocess", "", "there"),
@@ -34,6 +35,7 @@ COMMANDS = {
     "compare": ("compare", ""),
     "create": ("create", "--token_string", "zz-new", "--output_dir", ""),
     "generate": ("generate", "--prompt", "x", "--outdir", " "),
+    "generate with embeddings": ("generate", "--prompt", "x", "--embeddings_dir", ""),
 }
 
 

@@ -95,3 +95,20 @@ def test_a_file_that_vanishes_while_hashes_are_told_is_no_end(
         assert code == 0
         assert [line.split()[0] for line in out.splitlines()[1:4]] == ["a", "b", "c"]
         assert "b.safetensors" in error
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_behind_the_output_is_told(tmp_path: Path) -> None:
+    save(tmp_path / "x.safetensors")
+    command = [sys.executable, "-m", "ti_core", "list", str(tmp_path), "--no_cache"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            cwd=tmp_path,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"ti: cannot write the result to standard output: ")
+    assert done.stderr.count(b"\n") == 1

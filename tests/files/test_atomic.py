@@ -89,7 +89,7 @@ def test_a_folder_without_permission_is_named(
 def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for do in (make_folder, require_writable):
-        with pytest.raises(StorageError, match="cannot write"):
+        with pytest.raises(StorageError, match="a file is where a folder must be; choose"):
             do(tmp_path / "file" / "folder")
     with pytest.raises(StorageError):
         write_bytes(tmp_path / "file" / "a.bin", b"")

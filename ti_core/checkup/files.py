@@ -25,13 +25,16 @@ _NAMED = 3
 def unreadable(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Pictures that cannot be opened."""
     if survey.unreadable:
-        path, error = survey.unreadable[0]
+        kinds = {error.why: (path, error) for path, error in reversed(survey.unreadable)}
+        examples = list(kinds.values())[-_NAMED:][::-1]
+        reasons = "; ".join(f"{path.name}: {error.why}" for path, error in examples)
+        fixes = [error.fix or "export them again, or take them out" for _, error in examples]
         yield Finding(
             "unreadable",
             "error",
-            f"{len(survey.unreadable)} picture(s) cannot be read ({path.name}: {error.why})",
+            f"{len(survey.unreadable)} picture(s) cannot be read ({reasons})",
             "training goes on without them",
-            error.fix or "export them again, or take them out",
+            "; ".join(dict.fromkeys(fixes)),
             tuple(path.name for path, _ in survey.unreadable),
         )
 

@@ -26,8 +26,8 @@ class CollectionConfig(Checked):
         aliases=("embeddings",),
         path="embeddings",
     )
-    embeddings_dir: str = option(
-        "",
+    embeddings_dir: str | None = option(
+        None,
         "folder whose embeddings can be used as well",
         label="Embeddings directory",
         path="embeddings",
@@ -40,9 +40,9 @@ class CollectionConfig(Checked):
 
     @property
     def folders(self) -> list[Path]:
-        """The folder, if one is given. Raises ConfigError when it is not there."""
+        """The folder, if one is given. Raises ConfigError when it is empty or not there."""
         folder = self.embeddings_dir
-        return [present_folder(folder, "embeddings_dir")] if folder else []
+        return [] if folder is None else [present_folder(folder, "embeddings_dir")]
 
 
 def open_sources(config: CollectionConfig, session: Session | None) -> Sources:

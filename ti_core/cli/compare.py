@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..compare.events import Progress
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, setting
 from ..events import Event
 from ..options import Checked, make_config, option
 from .interrupt import stop_on_signals
@@ -190,6 +190,10 @@ def _sheets(config: CompareConfig, pictures: PictureConfig, name: str, host: Hos
         text=TextOptions(emphasis=True),
     )
     prompts = tuple(line for text in config.prompts for line in prompt_lines(text))
+    if not prompts:
+        why = "their lines are empty or comments"
+        fix = "write one, such as 'a picture of [name]'"
+        raise ConfigError(f"{setting('prompts')} hold no prompt", why, fix)
     return Sheets(name, prompts, read_weights(config.weights), base)
 
 

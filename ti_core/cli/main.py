@@ -7,7 +7,6 @@ terminal, Ctrl-C or SIGTERM, everything saved.
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
@@ -16,7 +15,7 @@ from types import ModuleType
 from .. import __version__
 from ..errors import ConfigError, TIError
 from ..options import nearest
-from .telling import answer, open_streams, remark, tell
+from .telling import answer, drop_output, open_streams, remark, tell
 
 VERBS = {
     "create": "make an embedding from words, ready to be trained or used",
@@ -52,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         remark("\nstopped")
         return 130
     except BrokenPipeError:  # the reader of our output has gone, such as `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return 0
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ..errors import TIError, codes_of
+from ..errors import StorageError, TIError, codes_of
 from ..events import Notice
 from .plain import plain, with_flags
 
@@ -23,8 +24,23 @@ def open_streams() -> None:
 
 
 def answer(result: object) -> None:
-    """Print what was asked for, to standard output."""
-    print(plain(str(result), keep="\n"), flush=True)
+    """Print what was asked for, to standard output.
+
+    Raises StorageError when it is a file on a full disk, BrokenPipeError when its reader has gone.
+    """
+    try:
+        print(plain(str(result), keep="\n"), flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        drop_output()
+        what, why = "cannot write the result to standard output", error.strerror or str(error)
+        raise StorageError(what, why, "send it elsewhere") from error
+
+
+def drop_output() -> None:
+    """Let standard output, which nobody takes, go nowhere, so that Python's end is silent."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def remark(text: object) -> None:

@@ -101,8 +101,9 @@ def _train(config: TrainConfig, host: Host, folder: RunFolder | None, model: Mod
 
 
 def _run_to_resume(options: RunConfig, typed: SettingValues) -> RunFolder | None:
-    if not options.resume:
+    if "resume" not in typed:
         return None
+    given_path(options.resume, setting("resume"))
     if typed.get("preset"):
         raise ConfigError("--preset and --resume are both set", "", "choose one")
     from ..train.run_folder import RunFolder

@@ -29,6 +29,9 @@ from .folder import Folders, Subset, require_training, with_caption_lines
 
 T = TypeVar("T")
 Number = TypeVar("Number", int, float)
+_KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+_MOST = 1_000_000
+"""Of repeats, weights and pictures in a batch: more is a slip of the hand."""
 _MOST_SUBSETS = 1000
 _MOST_PARTS, _MOST_BITS = 8, 64
 _TEXTS = re.compile(
@@ -226,7 +229,11 @@ def _require_plain(value: str, key: str, path: Path) -> None:
 def _require_known(table: SettingValues, known: Sequence[str], path: Path) -> None:
     for key in table:
         if key not in known:
-            raise ConfigError(f"{path}: unknown setting {key!r:.100}", "", nearest(key, known))
+            what, why = f"{path}: unknown setting {key!r:.100}", ""
+            if key in _known():
+                why = "it stands outside of [general], [[datasets]] and [[datasets.subsets]]"
+            fix = "move it below one of them" if why else nearest(key, known)
+            raise ConfigError(what, why, fix)
 
 
 def _value(settings: SettingValues, key: str, default: T, path: Path) -> T:
@@ -234,7 +241,7 @@ def _value(settings: SettingValues, key: str, default: T, path: Path) -> T:
     value = settings.get(key, default)
     kinds = (int, float) if type(default) is float else (type(default),)
     if type(value) not in kinds:
-        raise ConfigError(f"{path}: {key} is {value!r:.100}", "", f"give a {kinds[-1].__name__}")
+        raise ConfigError(f"{path}: {key} is {value!r:.100}", "", f"give {_KINDS[kinds[-1]]}")
     return value
 
 
@@ -245,8 +252,8 @@ def _batch_size(settings: SettingValues, path: Path) -> int | None:
 
 
 def _at_least(value: Number, low: int, key: str, path: Path) -> Number:
-    if not low <= value <= 1_000_000:
-        raise ConfigError(f"{path}: {key} is {value}", "", f"give {low} or more")
+    if not low <= value <= _MOST:
+        raise ConfigError(f"{path}: {key} is {value}", "", f"give {low} to {_MOST:,}")
     return value
 
 

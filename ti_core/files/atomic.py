@@ -131,6 +131,10 @@ def storage_error(path: Path, error: OSError) -> StorageError:
         return StorageError(
             f"cannot write {path}", "no permission to write there", "choose another folder"
         )
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return StorageError(
+            f"cannot write {path}", "a file is where a folder must be", "choose another folder"
+        )
     return StorageError(f"cannot write {path}", error.strerror or str(error))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PureWindowsPath
 
 from ..errors import ConfigError, setting
+from ..paths import given_path
 from .names import is_device
 
 _MOST_CHARACTERS = 4000
@@ -33,9 +34,9 @@ def read_path(text: str, windows: bool = os.name == "nt", what: str = "") -> Pat
 
 
 def present_folder(text: str, name: str) -> Path:
-    """A folder that is read. Raises ConfigError when it is not there; `name` is the setting that
-    names it."""
-    path = Path(text)
+    """A folder that is read. Raises ConfigError when it is blank or not there; `name` is the
+    setting that names it."""
+    path = given_path(text, setting(name))
     if path.is_dir():
         return path
     why = "it is a file" if path.exists() else ""
