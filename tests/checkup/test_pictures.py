@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,16 @@ def test_each_reason_of_unreadable_pictures_is_told(save: Save, check: Check) ->
     assert "empty.jpg: " in found.what
     assert "phone.heic: " in found.what
     assert "export them again" in found.fix
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_links_that_lead_nowhere_are_told(save: Save, check: Check) -> None:
+    folder = save(noise(0), noise(1), noise(2))
+    assert "no_files" not in check()
+    (folder / "moved.png").symlink_to(folder / "gone.png")
+    (folder / "00.txt").symlink_to(folder / "gone.txt")
+    found = check()["no_files"]
+    assert (found.severity, found.files) == ("warning", ("00.txt", "moved.png"))
 
 
 def test_a_folder_of_broken_pictures_has_no_pictures(check: Check, tmp_path: Path) -> None:

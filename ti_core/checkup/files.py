@@ -73,6 +73,27 @@ def _is_picture(path: Path) -> bool:
         return False
 
 
+def no_files(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
+    """What is called like a picture or a caption, and is a link that leads nowhere, a pipe or a
+    device."""
+    endings = (*ENDINGS, inputs.data.caption_extension, FALLBACK)
+    entries = [path for folder in survey.folders for path in sorted(folder.iterdir())]
+    names = [
+        path.name
+        for path in entries
+        if path.suffix.lower() in endings and not (path.is_file() or path.is_dir())
+    ]
+    if names:
+        yield Finding(
+            "no_files",
+            "warning",
+            f"{len(names)} picture(s) or caption(s) are no files ({', '.join(names[:_NAMED])})",
+            "they are links that lead nowhere, pipes or devices, and are left out",
+            "put the files there",
+            tuple(names),
+        )
+
+
 def not_looked_at(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Of very many pictures some are looked at."""
     if survey.left_out:

@@ -40,6 +40,7 @@ Rule = Callable[[Survey, CheckupInput], Iterator[Finding]]
 RULES: tuple[Rule, ...] = (
     files.unreadable,
     files.ignored,
+    files.no_files,
     files.stray_captions,
     files.not_looked_at,
     size.too_small,
