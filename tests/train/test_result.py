@@ -132,3 +132,13 @@ def test_the_file_system_need_not_know_hard_links(
     final.unlink()
     train(configure(), FakeHost(), appears(final, Log()))
     assert final.read_bytes() == STRANGER
+
+
+def test_another_file_of_the_same_name_is_told(configure: Configure, final: Path) -> None:
+    log = Log()
+    final.parent.mkdir(exist_ok=True)
+    final.with_suffix(".pt").write_bytes(STRANGER)
+    train(configure(), FakeHost(), log)
+    told = [notice.what for notice in log.of(Notice) if "have the same name" in notice.what]
+    assert len(told) == 1
+    assert "zz-thing.pt and zz-thing.safetensors" in told[0]

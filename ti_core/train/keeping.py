@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from dataclasses import replace
@@ -12,6 +13,7 @@ from ..errors import FileError, StorageError
 from ..events import Listener, Notice, notice_of
 from ..files.atomic import write_bytes
 from ..files.infotext import infotext, save_png
+from ..files.twins import twin_warning
 from ..options import recorded
 from ..port.session import PreviewRequest, Session
 from .events import Previewing, PreviewReady, Saved
@@ -125,8 +127,15 @@ class Keeper:
         if output.write_sidecars:
             for notice in write_sidecars(made.path, made.content.embedding, self._last_preview()):
                 self._emit(notice)
+        self._tell_twins(made.path)
         self._plot()
         return made
+
+    def _tell_twins(self, path: Path) -> None:
+        """A folder that cannot be listed tells nothing: the run's own file is in it."""
+        with contextlib.suppress(OSError):
+            if warning := twin_warning(path):
+                self._emit(Notice("warning", warning))
 
     def _last_preview(self) -> Path | None:
         found = self._folder.previews(until=self._updater.step)
