@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,14 @@ from PIL import Image
 
 SCRIPT = Path(__file__).with_name("fake_ti.py")
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _a_terminal_that_closes_is_told() -> Iterator[None]:
+    """Processes inherit that SIGHUP is ignored, and these tests may run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
