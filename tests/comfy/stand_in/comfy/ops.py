@@ -20,7 +20,8 @@ def _brought(weight: Tensor, x: Tensor, patches: list[Any]) -> Tensor:
     notice when the next one overwrites it."""
     global _BUFFER
     if _BUFFER.numel() < weight.numel():
-        _BUFFER = torch.zeros(4 * weight.numel())
+        with torch.inference_mode(False):  # it outlives whoever's mode it is made in
+            _BUFFER = torch.zeros(4 * weight.numel())
     value = weight.detach().to(torch.float32, copy=True)
     for strength, difference in patches:
         value += strength * difference
