@@ -34,6 +34,12 @@ def test_a_line_may_end_with_options_in_kohya_s_way(configure: Configure) -> Non
     assert (found.cfg_scale, found.steps) == (4.5, 9)
 
 
+@pytest.mark.parametrize("negative", ["-:", "-ugly, -1", "- -", "-n"])
+def test_a_negative_prompt_may_begin_with_a_sign(configure: Configure, negative: str) -> None:
+    (found,) = requests(configure, f"[name] --n {negative} --w 128")
+    assert (found.negative_prompt, found.width) == (negative, 128)
+
+
 @pytest.mark.parametrize("line", ["it's [name]", "a -- b", '"[name]', "(a:1.2) [b]", "a--b"])
 def test_signs_in_a_prompt_are_kept(configure: Configure, line: str) -> None:
     if " --" in line:

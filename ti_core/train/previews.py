@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..data.templates import fill
 from ..errors import ConfigError, DataError, FileError, setting
@@ -60,28 +61,34 @@ def prompt_lines(text: str) -> list[str]:
 
 def request_of(line: str, base: PreviewRequest, name: str) -> PreviewRequest:
     """kohya's line: a prompt, then --n --w --h --d --l --s with their values. `name` takes the
-    place of [name]. Raises ConfigError for an unknown option."""
-    prompt, _, rest = line.partition(" --")
-    found = _line_parser().parse_args(f"--{rest}".split() if rest else [])
-    changes = {key: value for key, value in vars(found).items() if value is not None}
-    if isinstance(changes.get("negative_prompt"), list):
-        changes["negative_prompt"] = fill(" ".join(changes["negative_prompt"]), name, "")
+    place of [name]. Raises ConfigError for an unknown option, or a value of another kind."""
+    prompt, *rest = line.split(" --")
+    changes = dict(_change(option) for option in rest)
+    if "negative_prompt" in changes:
+        changes["negative_prompt"] = fill(changes["negative_prompt"], name, "")
     return replace(base, prompt=fill(prompt, name, ""), **changes)
 
 
-class _LineParser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise ConfigError(
-            "a preview prompt cannot be read", message, f"see {setting('sample_prompts')}"
-        )
+_OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "n": ("negative_prompt", str),
+    "w": ("width", int),
+    "h": ("height", int),
+    "d": ("seed", int),
+    "l": ("cfg_scale", float),
+    "s": ("steps", int),
+}
 
 
-def _line_parser() -> argparse.ArgumentParser:
-    parser = _LineParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--n", dest="negative_prompt", nargs="+")
-    parser.add_argument("--w", dest="width", type=int)
-    parser.add_argument("--h", dest="height", type=int)
-    parser.add_argument("--d", dest="seed", type=int)
-    parser.add_argument("--l", dest="cfg_scale", type=float)
-    parser.add_argument("--s", dest="steps", type=int)
-    return parser
+def _change(option: str) -> tuple[str, Any]:
+    """The field of the request that an option of a line sets, and its value."""
+    letter, _, value = option.strip().partition(" ")
+    try:
+        field, kind = _OPTIONS[letter]
+        if not value:
+            raise ValueError(value)
+        return field, kind(value.strip())
+    except KeyError:
+        why = f"--{letter:.100} is none of {', '.join(f'--{known}' for known in _OPTIONS)}"
+    except ValueError:
+        why = f"--{letter} has the value {value!r:.100}"
+    raise ConfigError("a preview prompt cannot be read", why, f"see {setting('sample_prompts')}")
