@@ -6,11 +6,17 @@ the like come from the environment that runs the tests; what is installed here c
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
+
+from ti_core.errors import HostBusyError
+from ti_core.train.run_lock import locked
 
 ROOT = Path(__file__).parents[2]
 _AUDIO = "audioop-lts; python_version >= '3.13'"  # pydub imports what left Python then
@@ -36,6 +42,26 @@ def python_with(version: str) -> Path:
 
     Raises AssertionError with pip's own words when it cannot be made.
     """
+    with _in_turn():
+        return _made(version)
+
+
+@contextlib.contextmanager
+def _in_turn() -> Iterator[None]:
+    """Processes that test side by side must not make the same one twice."""
+    place = ROOT / ".venv-gradio-lock"
+    place.mkdir(exist_ok=True)
+    with contextlib.ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(locked(place))
+                break
+            except HostBusyError:
+                time.sleep(0.5)
+        yield
+
+
+def _made(version: str) -> Path:
     folder = ROOT / f".venv-gradio-{version}"
     python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     stamp = folder / "made-of.txt"
