@@ -133,6 +133,11 @@ class ProgressBar:
         self.update_absolute(self.value + value)
 
 
+def press(value: bool = True) -> None:
+    """Press Interrupt, or take it back."""
+    Flag.pressed = value
+
+
 def throw_if_interrupted() -> None:
     """As ComfyUI does."""
     if Flag.pressed:
@@ -155,6 +160,7 @@ def start() -> None:
     _module("comfy")
     manager = {
         "InterruptProcessingException": InterruptError,
+        "interrupt_current_processing": press,
         "processing_interrupted": lambda: Flag.pressed,
         "throw_exception_if_processing_interrupted": throw_if_interrupted,
         "get_free_memory": lambda: 8 * 2**30,
