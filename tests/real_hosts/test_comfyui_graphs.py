@@ -207,7 +207,10 @@ def test_two_prompts_that_are_queued_both_run(comfy: ComfyUI) -> None:
     [
         ({"folder": "../models"}, "input folder"),
         ({"folder": "/etc"}, "input folder"),
-        ({"folder": "dogs"}, "no folder"),
+        ({"folder": "dogs"}, "dogs"),
+        ({"folder": ""}, ""),
+        ({"folder": "  "}, ""),
+        ({"folder": "."}, ""),
         ({"width": 65}, "multiples of 8"),
         ({"max_train_steps": 1e18}, "1000000"),
         ({"max_train_steps": float("nan")}, ""),
@@ -228,7 +231,7 @@ def test_a_bad_input_is_explained_and_the_server_lives(
 ) -> None:
     graph = training(steps=2, name="bad", **changes)
     status, answer = comfy.post("/prompt", {"prompt": graph})
-    if status == 200:
+    if status == 200 and not answer["node_errors"]:  # with some, other nodes may still run
         outcome = comfy.run(graph)
         assert outcome.status == "error"
         message = str(outcome.error["exception_message"])
