@@ -113,5 +113,5 @@ def _files(path: Path) -> Iterator[tuple[str, object]]:
 def _file(path: Path) -> object:
     try:
         return hashlib.sha256(read_bytes(path, _LARGE)).digest()
-    except FileError:  # what is too large or cannot be read is no training picture
+    except FileError:  # too large or unreadable: not trained on
         return path.stat().st_mtime_ns

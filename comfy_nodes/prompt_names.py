@@ -10,7 +10,7 @@ from ..ti_core.families import ENCODER_KEYS, OTHER_KEYS
 
 IDENTIFIER = "embedding:"
 _TRIED = (".safetensors", ".pt", ".bin")
-"""What ComfyUI adds to a name that is no file, in this order; small letters only."""
+"""The endings that ComfyUI tries, in this order, for a name that is not a file; lower case only."""
 _CUT = " \t\n\r\v\f<["
 """Where a name ends: at white space, since 0.28 also at these brackets."""
 _WITHOUT_EMPHASIS = frozenset(
@@ -57,7 +57,7 @@ def _names(path: Path, roots: Sequence[Path]) -> Iterator[str]:
 
 
 def _is_read_whole(name: str) -> bool:
-    """Commas at its ends are no part of a name, and a backslash would escape a bracket."""
+    """Commas at the ends are not part of a name, and a backslash would escape a bracket."""
     return not set(name) & set(_CUT) and name == name.strip(",") and "\\" not in name
 
 

@@ -13,7 +13,7 @@ import comfy.model_management as manager
 
 
 def heed_interrupt(*_step: object) -> None:
-    """ComfyUI's samplers leave it to whoever listens to their steps."""
+    """ComfyUI's samplers do not check for it: a step callback has to."""
     manager.throw_exception_if_processing_interrupted()
 
 

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from ti_core.hosts.fake import FakeHost
+from ti_webui.api import router
 from ti_webui.job import Job, Jobs
 from ti_webui.studio import Settings, Studio
 
@@ -77,3 +80,12 @@ def finished(job: Job) -> Job:
 
 
 Finished = Callable[[Job], Job]
+
+
+@pytest.fixture
+def api(studio: Studio) -> Iterator[TestClient]:
+    """`/ti/v1` of the studio, as programs ask it."""
+    app = FastAPI()
+    app.include_router(router(studio))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client

@@ -33,14 +33,6 @@ from ti_webui.studio import Studio
 from .conftest import finished
 
 
-@pytest.fixture
-def api(studio: Studio) -> Iterator[TestClient]:
-    app = FastAPI()
-    app.include_router(router(studio))
-    with TestClient(app, raise_server_exceptions=False) as client:
-        yield client
-
-
 def begun(api: TestClient, studio: Studio, settings: dict[str, Any]) -> dict[str, Any]:
     """A training that has run to its end, as the API tells of it."""
     answer = api.post("/ti/v1/jobs", json={"settings": settings})
