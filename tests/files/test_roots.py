@@ -21,7 +21,7 @@ from ti_core.files.roots import is_within, is_written_within, read_path, ways_ou
         "a\0b",
         "a\nb",
         "a\x7f",
-        "file:///srv/a.txt",
+        "file://server/a.txt",
         "FILE://localhost/etc",
         "smb://server/share",
         "\ud800",
