@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ti_core.errors import ScheduleError
-from ti_core.schedule import Decay, parse_schedule, require_reach, warmup_and_decay
+from ti_core.schedule import Decay, early_end, parse_schedule, warmup_and_decay
 
 SEED_004 = "5e-2:100,5e-3:500,5e-4:1000, 5e-5:1500,5e-6"
 
@@ -102,12 +102,20 @@ def test_every_error_shows_how_to_write_it() -> None:
 def test_an_early_end_is_told_before_anything_is_trained() -> None:
     """Row 62, and row 63 where A1111 says "Invalid learning rate schedule"."""
     schedule = parse_schedule("0.005:100, 1e-3:1000", 3000)
-    for first, missed in ((0, 3000), (1500, 1500)):
-        with pytest.raises(ScheduleError, match=f"ends at step 1000, before step {missed}"):
-            require_reach(schedule, first, 3000)
-    require_reach(schedule, 0, 1000)
+    told = early_end(schedule, 3000)
+    assert told is not None
+    assert told[0] == "training ends at step 1000, before step 3000"
+    assert early_end(schedule, 1000) is None
     with pytest.raises(ScheduleError, match="ends at step 1000, and training is at step 1000"):
         schedule.rate(1000)
+
+
+def test_a_value_that_is_held_applies_to_the_end() -> None:
+    """A1111's clip value, whose schedule never ends a training."""
+    schedule = parse_schedule("1:5, 0.5:10", 30)
+    held = schedule.held(30)
+    assert [held.rate(step) for step in (0, 4, 5, 9, 10, 29)] == [1, 1, 0.5, 0.5, 0.5, 0.5]
+    assert parse_schedule("1:5, 0.5", 30).held(30) == parse_schedule("1:5, 0.5", 30)
 
 
 # --- against an independent reading of the grammar ---------------------------------------------

@@ -5,14 +5,15 @@
 `until` is an absolute step number, counted over the life of the embedding: a part applies to the
 updates while `steps done < until`. A rate without `until`, or with `-1`, applies to the end.
 Kept from A1111 (learn_schedule.py): spaces are free, empty parts are ignored, `until` beyond the
-last step is cut to it. Errors here, silent there: a part after an open-ended one, steps that do
-not rise, a third field, rates that are not finite positive numbers.
+last step is cut to it, and training ends where the schedule does, which is told beforehand here.
+Errors here, silent there: a part after an open-ended one, steps that do not rise, a third field,
+rates that are not finite positive numbers.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .errors import ScheduleError, setting
@@ -21,6 +22,7 @@ _HIGHEST_RATE = 1e6
 """Beyond it a single update could leave the range of fp32."""
 Decay = Literal["constant", "linear", "cosine"]
 EXAMPLE = "write it like '0.005:100, 1e-3:1000, 1e-5'"
+_LAST_RATE = "to train on, add a last rate without a step number"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Schedule:
 
     @property
     def end(self) -> int:
-        """The step at which it ends; A1111 stops training there."""
+        """The step at which it ends, and a training with it."""
         return self.segments[-1].until
 
     def rate(self, step: int) -> float:
@@ -54,8 +56,21 @@ class Schedule:
         raise ScheduleError(
             f"the schedule ends at step {self.end}, and training is at step {step}",
             "",
-            "add a last rate without a step number",
+            _LAST_RATE,
         )
+
+    def held(self, max_steps: int) -> Schedule:
+        """The same, its last value kept to the end: so A1111 reads that of gradient clipping."""
+        *others, last = self.segments
+        return Schedule((*others, replace(last, until=max(last.until, max_steps))))
+
+
+def early_end(schedule: Schedule, max_steps: int) -> tuple[str, str, str] | None:
+    """What, why and fix, to be told before a training that its schedule ends before `max_steps`."""
+    if schedule.end >= max_steps:
+        return None
+    what = f"training ends at step {schedule.end}, before step {max_steps}"
+    return what, f"{setting('learning_rate')} ends there", _LAST_RATE
 
 
 def parse_schedule(text: str, max_steps: int, what: str = "learning_rate") -> Schedule:
@@ -112,19 +127,6 @@ def _cut(segments: list[Segment], max_steps: int) -> tuple[Segment, ...]:
             until = max_steps if segment.until < 0 else min(segment.until, max_steps)
             kept.append(Segment(segment.rate, segment.start, until))
     return tuple(kept)
-
-
-def require_reach(schedule: Schedule, first: int, last: int, what: str = "learning_rate") -> None:
-    """Raise ScheduleError, before anything is trained, unless the schedule covers the updates
-    from `first` to `last`; A1111 stops early without a word."""
-    if schedule.end < last:
-        missed = first if schedule.end <= first else last
-        raise ScheduleError(
-            f"the schedule {setting(what)} ends at step {schedule.end}, before step {missed}",
-            "",
-            "add a last rate without a step number, or set "
-            f"{setting('max_train_steps')} to {schedule.end}",
-        )
 
 
 def warmup_and_decay(kind: Decay, step: int, warmup_steps: int, max_steps: int) -> float:

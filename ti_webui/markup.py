@@ -92,6 +92,7 @@ def _more(count: int) -> str:
 def outlook(known: Outlook) -> str:
     """Schedule, token allowance and memory of a run that has not begun."""
     parts = [_schedule(known.segments, known.max_steps)]
+    parts.append(box("warning", with_labels(known.early_end)))
     left = known.capacity - known.vectors
     places = f"the word takes <b>{known.vectors}</b> of {known.capacity} places in a prompt"
     parts.append(f"<p>Token allowance: {places}, {left} are left</p>")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ti_core.checkup.inputs import CheckupInput
 from ti_core.errors import HostError, TIError
 from ti_core.port.prompt import TOKENS_PER_CHUNK
 from ti_core.port.session import Host, ModelFacts
-from ti_core.schedule import Segment
+from ti_core.schedule import Segment, early_end
 from ti_core.train.config import TrainConfig
 from ti_core.train.preflight import checkup_input
 
@@ -20,6 +21,9 @@ class Outlook:
 
     segments: tuple[Segment, ...] = ()
     max_steps: int = 0
+    """At which training ends."""
+    early_end: str = ""
+    """Said where that is before Max steps."""
     vectors: int = 0
     capacity: int = TOKENS_PER_CHUNK
     """Places for tokens in a prompt's chunk, this word's own among them."""
@@ -41,13 +45,19 @@ def outlook_of(studio: Studio, config: TrainConfig) -> Outlook:
         return Outlook(vectors=vectors, trouble=str(error))
     return Outlook(
         config.optimizer.schedule.segments,
-        plan.max_steps,
+        plan.last_step,
+        _early_end(plan),
         vectors,
         memory=plan.memory,
         memory_formula=plan.memory_formula,
         model=facts.checkpoint_name if facts else "",
         trouble=trouble,
     )
+
+
+def _early_end(plan: CheckupInput) -> str:
+    told = plan.schedule and early_end(plan.schedule, plan.max_steps)
+    return str(TIError(*told)) if told else ""
 
 
 def _model(studio: Studio) -> tuple[Host | None, ModelFacts | None, str]:

@@ -195,7 +195,6 @@ BAD: dict[str, tuple[dict[str, object], int, str]] = {
     "empty name": ({"token_string": ""}, 2, "the embedding has no name"),
     "name with path parts": ({"token_string": "../cat"}, 2, "has path parts"),
     "name with a backslash": ({"token_string": "a\\b"}, 2, "has path parts"),
-    "schedule that ends early": ({"learning_rate": "0.005:2"}, 2, "ends at step 2, before step 4"),
     "schedule that cannot be read": ({"learning_rate": "fast"}, 2, "'fast' is no rate"),
     "unknown option": ({"learning_rat": "1"}, 2, "did you mean --learning_rate?"),
     "wrong width": ({"weights": "wide.safetensors"}, 1, "does not fit this model"),
@@ -226,6 +225,16 @@ def test_bad_input_is_one_sentence_and_loses_nothing(
     assert [p for p in sorted(tmp_path.rglob("*")) if p.is_file()] == [
         p for p in before if p.is_file()
     ]
+
+
+def test_a_schedule_that_ends_early_is_told_and_trained_to_its_end(ti: Ti, pictures: Path) -> None:
+    code, _, err = ti("train", *options(pictures, learning_rate="0.005:1, 1e-3:3"))
+    assert code == 0
+    told = "warning: training ends at step 3, before step 4: --learning_rate ends there"
+    assert err.count(told) == 1
+    assert err.index(told) < err.index("learning rate 0.005 for steps 1 to 1")
+    assert "finished at step 3" in err
+    assert read_embedding(Path("embeddings/my-cat.safetensors")).step == 3
 
 
 def test_taken_name_is_refused_unless_overwrite_is_said(ti: Ti, pictures: Path) -> None:

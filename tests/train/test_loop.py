@@ -18,6 +18,7 @@ from ti_core.errors import (
     HostMemoryError,
     NoGradientError,
     NotFiniteError,
+    ScheduleError,
     StorageError,
 )
 from ti_core.events import Event, Notice
@@ -75,6 +76,42 @@ def test_a_run_leaves_an_embedding_and_a_folder_that_explains_it(configure: Conf
     assert len(list((folder.path / "images").iterdir())) == 3
     assert len((folder.path / CSV_NAME).read_text().splitlines()) == 6
     assert folder.read_settings()["host"] == {"model": "x"}
+
+
+def test_training_ends_where_its_schedule_does_and_says_so_before(configure: Configure) -> None:
+    """As in A1111, which does not say it."""
+    log, rates = Log(), "0.005:2, 1e-3:6"
+    path = train(configure(learning_rate=rates, lr_scheduler="linear"), FakeHost(), log)
+    assert [e.rate for e in log.of(StepDone)][-1] == pytest.approx(1e-3 / 6)
+    assert (read_embedding(path).step, log.of(Started)[0].max_steps) == (6, 6)
+    assert log.of(Finished)[0].reason == "done"
+    assert [n.what for n in log.of(Notice)] == ["training ends at step 6, before step 10"]
+    alone = train(configure(overwrite=True, learning_rate="0.005:2, 1e-3", max_train_steps=6,
+                            lr_scheduler="linear"), FakeHost())  # fmt: skip
+    vectors = read_embedding(path).vectors
+    assert all(torch.equal(vectors[key], rows) for key, rows in vectors_of(alone).items())
+
+
+def test_a_run_whose_schedule_has_ended_goes_on_with_a_last_rate(configure: Configure) -> None:
+    log = Log()
+    train(configure(learning_rate="0.005:6"), FakeHost(), log)
+    again, folder = Log(), run_folder(log)
+    train(configure(learning_rate="0.005:6"), FakeHost(), again, resume=folder)
+    assert again.of(Notice)[-1].fix == "to train on, add a last rate without a step number"
+    path = train(configure(learning_rate="0.005:6, 1e-3"), FakeHost(), resume=folder)
+    assert read_embedding(path).step == 10
+    with pytest.raises(ScheduleError, match="ends at step 6, and training is at step 10"):
+        train(configure(learning_rate="0.005:6"), FakeHost(), resume=folder)
+
+
+def test_a_clip_schedule_keeps_its_last_value(configure: Configure) -> None:
+    """A1111 looks at the end of the rate's schedule only."""
+    same = {"clip_grad_mode": "value", "overwrite": True}
+    short, held = (
+        vectors_of(train(configure(clip_grad_value=text, **same), FakeHost()))
+        for text in ("1:2, 1e-9:5", "1:2, 1e-9")
+    )
+    assert all(torch.equal(short[key], held[key]) for key in held)
 
 
 def test_the_latest_preview_and_notes_lie_beside_the_embedding(configure: Configure) -> None:

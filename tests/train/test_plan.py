@@ -37,12 +37,7 @@ def bad_weights(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "kind", "text"),
     [
-        ({"learning_rate": "0.005:5"}, ScheduleError, "ends at step 5.*10"),
-        (
-            {"clip_grad_mode": "norm", "clip_grad_value": "1:5"},
-            ScheduleError,
-            "schedule `clip_grad_value` ends at step 5",
-        ),
+        ({"learning_rate": "0.005:5:5"}, ScheduleError, "is no rate"),
         ({"prompt_template": "captions"}, DataError, "does not hold 'zz-thing'"),
         ({"prompt_template": "no-such"}, DataError, "no-such"),
         ({"train_data_dir": "/nowhere"}, DataError, "no folder /nowhere"),

@@ -40,6 +40,13 @@ def test_runs_are_listed_newest_first_with_step_and_picture(
     assert two.preview == old.image_path("zz-thing", 4, 0)
 
 
+def test_a_run_ends_where_its_schedule_does(configure: Configure, tmp_path: Path) -> None:
+    stopped(configure, 10, learning_rate="0.005:6")
+    going = stopped(configure, 3, token_string="zz-other", learning_rate="0.005:7")
+    (found,) = resumable(tmp_path / "log")
+    assert (found.folder.path, found.max_steps) == (going.path, 7)
+
+
 def test_only_those_of_a_name_are_listed_when_asked_for(
     configure: Configure, tmp_path: Path
 ) -> None:

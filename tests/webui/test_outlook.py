@@ -9,6 +9,7 @@ from ti_core.errors import HostError
 from ti_core.hosts.fake import FakeHost
 from ti_core.port.session import EncoderFacts
 from ti_core.train.config import TrainConfig
+from ti_webui.markup import outlook
 from ti_webui.outlook import outlook_of
 from ti_webui.studio import Studio
 
@@ -28,6 +29,14 @@ def test_schedule_tokens_and_model_are_told(studio: Studio, configure: Configure
     told = outlook_of(studio, config)
     assert [(s.rate, s.start, s.until) for s in told.segments] == [(0.1, 0, 10), (0.01, 10, 40)]
     assert (told.vectors, told.capacity, told.model, told.trouble) == (5, 75, "fake", "")
+
+
+def test_a_schedule_that_ends_early_is_told(studio: Studio, configure: Configure) -> None:
+    told = outlook_of(studio, configure(learning_rate="0.1:10, 0.01:30", max_train_steps=40))
+    assert told.max_steps == 30
+    shown = outlook(told)
+    assert "training ends at step 30, before step 40: “Embedding Learning rate” ends there" in shown
+    assert "ti-warning" not in outlook(outlook_of(studio, configure(max_train_steps=40)))
 
 
 def test_memory_grows_with_the_pictures_of_a_pass(studio: Studio, configure: Configure) -> None:

@@ -48,3 +48,8 @@ class CheckupInput:
     """Bytes of the device that are free; None is unknown."""
     at_most: int = 0
     """Pictures to look at where there are more; 0 is all of them."""
+
+    @property
+    def last_step(self) -> int:
+        """At which training ends; 0 where none is planned."""
+        return min(self.max_steps, self.schedule.end) if self.schedule else self.max_steps

@@ -34,7 +34,7 @@ def rate(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         what, fix = f"the learning rate is {highest:g}", "take 0.005 or less"
         yield Finding("rate_too_high", severity, what, why, fix)
     elif way < _SHORTEST_WAY:
-        what = f"the learning rate is {highest:g} for {inputs.max_steps} step(s)"
+        what = f"the learning rate is {highest:g} for {inputs.last_step} step(s)"
         why = f"the whole run moves the numbers of a vector by {way:g} at most"
         yield Finding("rate_too_low", "warning", what, why, "take a higher rate, or more steps")
 
@@ -44,9 +44,9 @@ def length(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     count = len(survey.pictures) + survey.left_out
     if inputs.schedule is None or not count:
         return
-    seen, batch = inputs.max_steps * inputs.batch / count, inputs.batch / count
+    seen, batch = inputs.last_step * inputs.batch / count, inputs.batch / count
     if seen < 1:
-        what = f"{inputs.max_steps} step(s) of {inputs.batch} for {count} pictures"
+        what = f"{inputs.last_step} step(s) of {inputs.batch} for {count} pictures"
         yield Finding("few_steps", "hint", what, "most pictures are never seen", "train for longer")
     if seen > _MOST_ROUNDS:
         what = f"each picture is seen {seen:,.0f} times"

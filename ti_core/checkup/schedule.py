@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..schedule import Segment
+from ..schedule import Segment, early_end
 from .finding import Finding
 from .inputs import CheckupInput
 from .survey import Survey
@@ -14,16 +14,10 @@ def schedule(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Which rate applies to which steps, and whether the schedule reaches the last one."""
     if inputs.schedule is None:
         return
-    segments, end = inputs.schedule.segments, inputs.schedule.end
+    segments = inputs.schedule.segments
     yield Finding("schedule", "note", f"learning rate: {', '.join(map(_spelled, segments))}")
-    if end < inputs.max_steps:
-        yield Finding(
-            "schedule_short",
-            "error",
-            f"the schedule ends at step {end}, before step {inputs.max_steps}",
-            "A1111 stops there without a word; training refuses it here",
-            "add a last rate without a step number",
-        )
+    if told := early_end(inputs.schedule, inputs.max_steps):
+        yield Finding("schedule_short", "warning", *told)
 
 
 def _spelled(segment: Segment) -> str:

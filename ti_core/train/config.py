@@ -146,6 +146,11 @@ class OptimizerConfig:
         """Of the learning rate, before warm-up and decay."""
         return parse_schedule(self.learning_rate, self.max_train_steps)
 
+    @property
+    def last_step(self) -> int:
+        """At which training ends: Max steps, or the end of the schedule if that comes before."""
+        return min(self.max_train_steps, self.schedule.end)
+
     @cached_property
     def clip_limit(self) -> tuple[ClipMode, Schedule | None]:
         """What the two spellings of gradient clipping mean; no schedule where it is disabled."""
@@ -154,7 +159,8 @@ class OptimizerConfig:
             mode, text = "norm", repr(self.max_grad_norm)
         if mode == "disabled":
             return mode, None
-        return mode, parse_schedule(text, self.max_train_steps, "clip_grad_value")
+        limit = parse_schedule(text, self.max_train_steps, "clip_grad_value")
+        return mode, limit.held(self.max_train_steps)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ..errors import TIError, setting
 from ..events import Event, Listener, Notice
 from ..options import SettingValues, to_dict
 from ..port.session import Host, Session
+from ..schedule import early_end
 from .batches import Batches, encode_pictures
 from .config import BaseTrainConfig
 from .control import Control
@@ -122,7 +123,7 @@ class TrainingRun:
 
     @property
     def _done(self) -> bool:
-        return self.updater.step >= self.plan.config.optimizer.max_train_steps
+        return self.updater.step >= self.plan.config.optimizer.last_step
 
     def _start(self) -> None:
         self.folder.sweep()
@@ -137,7 +138,7 @@ class TrainingRun:
                 name=config.name,
                 run_folder=self.folder.path,
                 step=self.updater.step,
-                max_steps=config.optimizer.max_train_steps,
+                max_steps=config.optimizer.last_step,
                 pictures=len(plan.dataset.items),
                 template=plan.dataset.template_name,
                 model=plan.facts.checkpoint_name,
@@ -205,7 +206,10 @@ class TrainingRun:
         what = f"{self.plan.config.name} has all of its {self.updater.step} steps"
         found = "was missing and is written" if result.written else "is there"
         why = f"{result.path} {found}"
-        return Notice("info", what, why, f"to train on, give more {setting('max_train_steps')}")
+        options = self.plan.config.optimizer
+        ended = early_end(options.schedule, options.max_train_steps)
+        fix = ended[-1] if ended else f"to train on, give more {setting('max_train_steps')}"
+        return Notice("info", what, why, fix)
 
     def _end(self, path: Path, seconds: float) -> None:
         self._emit(

@@ -19,7 +19,7 @@ from ..errors import ConfigError, DataError, TrainingError, setting
 from ..events import Notice, notice_of
 from ..files.atomic import require_writable
 from ..port.session import Host, ModelFacts, PreviewRequest
-from ..schedule import require_reach, warmup_and_decay
+from ..schedule import early_end, warmup_and_decay
 from .config import BaseTrainConfig, TrainConfig
 from .learnable import LearnableKind
 from .preflight import PICTURES, checkup_input, warnings_of
@@ -62,7 +62,7 @@ class Plan:
         """Learning rate of the update after `step` finished ones."""
         options = self.config.optimizer
         factor = warmup_and_decay(
-            options.lr_scheduler, step, options.lr_warmup_steps, options.max_train_steps
+            options.lr_scheduler, step, options.lr_warmup_steps, options.last_step
         )
         return options.schedule.rate(step) * factor
 
@@ -140,7 +140,7 @@ def _judged(
     if on_findings:
         on_findings(found)
     dataset.require_trainable(config.name, config.vectors > 0)
-    notices = list(_about(dataset, config))
+    notices = [*_about(dataset, config), *_early_end(config)]
     if config.vectors:
         notices += name_clashes(config.name, host)
     warnings = warnings_of(found)
@@ -160,6 +160,12 @@ def _about(dataset: Dataset, config: BaseTrainConfig) -> Iterator[Notice]:
         yield Notice("info", what, "a batch holds one size only")
     if config.vectors and any(source.folder.regular for source in dataset.sources):
         yield from _about_regular(dataset, config.name)
+
+
+def _early_end(config: BaseTrainConfig) -> Iterator[Notice]:
+    options = config.optimizer
+    if told := early_end(options.schedule, options.max_train_steps):
+        yield Notice("warning", *told)
 
 
 def _about_regular(dataset: Dataset, name: str) -> Iterator[Notice]:
@@ -186,12 +192,8 @@ def _check_schedule(config: BaseTrainConfig, done: int) -> None:
             "steps count over the embedding's life",
             "give more",
         )
-    if done == last:  # all that may be left to do is to write the file
-        return
-    require_reach(config.optimizer.schedule, done, last)
-    _, limit = config.optimizer.clip_limit
-    if limit:
-        require_reach(limit, done, last, "clip_grad_value")
+    if done > config.optimizer.last_step:
+        config.optimizer.schedule.rate(done)  # raises: there is none for the next step
 
 
 def _check_paths(config: BaseTrainConfig, final_path: Path, resume: RunFolder | None) -> None:

@@ -19,7 +19,7 @@ from .previews import preview_requests
 
 PICTURES = 200
 """At most this many are looked at, so that it takes about a second."""
-_REPORTED_ELSEWHERE = ("unreadable", "caption_unreadable", "trigger_is_word")
+_REPORTED_ELSEWHERE = ("unreadable", "caption_unreadable", "trigger_is_word", "schedule_short")
 """Training leaves such pictures out, and the plan says so, picture by picture."""
 _ASSUMED = SD1
 """Where no model is given."""
@@ -115,4 +115,4 @@ def _writes(
 
 
 def _times(config: BaseTrainConfig, every: int) -> int:
-    return config.optimizer.max_train_steps // every if every else 0
+    return config.optimizer.last_step // every if every else 0

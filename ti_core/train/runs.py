@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import ConfigError
 from ..options import SettingValues
+from ..schedule import parse_schedule
 from .run_folder import RunFolder
 from .run_lock import is_locked
 from .state import list_states, step_of
@@ -41,9 +43,9 @@ def resumable(logging_dir: Path, name: str = "", group: str = "embedding") -> li
 def _resumable(folder: RunFolder, settings: SettingValues) -> ResumableRun | None:
     train, states = settings["train"], list_states(folder.state)
     try:
-        most = int(train["optimizer"]["max_train_steps"])
+        most = _last_step(train["optimizer"])
         name = str(settings.get("name") or train["embedding"]["token_string"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, ConfigError):
         return None
     if not states or not _has_more(folder, step_of(states[-1]), most) or is_locked(folder.path):
         return None
@@ -55,6 +57,11 @@ def _resumable(folder: RunFolder, settings: SettingValues) -> ResumableRun | Non
     return ResumableRun(
         folder, name, step_of(states[-1]), most, saved, pictures[-1] if pictures else None
     )
+
+
+def _last_step(options: SettingValues) -> int:
+    most = int(options["max_train_steps"])
+    return min(most, parse_schedule(str(options["learning_rate"]), most).end)
 
 
 def _has_more(folder: RunFolder, step: int, most: int) -> bool:

@@ -185,7 +185,7 @@ class TrainPage:
 
 
 def _stands(step: int, config: TrainConfig) -> str:
-    last = config.optimizer.max_train_steps
+    last = config.optimizer.last_step
     return (
         f"Its run stands at step {step} of {last}; Resume goes on exactly where it stopped, to Max "
         "steps if that is more."
