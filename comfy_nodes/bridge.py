@@ -20,7 +20,7 @@ from ..ti_core.train.events import (
     Started,
     StepDone,
 )
-from ..ti_core.train.progress import OUTCOMES, after, duration_text, step_text
+from ..ti_core.train.progress import OUTCOMES, after, duration_text, last_texts, step_text
 from ..ti_core.train.run_folder import RunFolder
 from ..ti_core.train.state import list_states
 from .node import plain_text
@@ -78,7 +78,8 @@ class Bridge:
         if now - self._last >= _SECONDS_BETWEEN or done.step == done.total:
             self._last = now
             self._advance()
-            self.say(step_text(done))
+            lines = [f"{label}: {text}" for label, text in last_texts(done)]
+            self.say("\n".join([step_text(done), *lines]))
 
     def _preview(self, event: PreviewReady) -> None:
         with Image.open(event.path) as picture:

@@ -33,6 +33,12 @@ class Segment:
     start: int
     until: int
 
+    def __str__(self) -> str:
+        """0.005 for steps 1 to 100"""
+        first = self.start + 1
+        steps = f"steps {first} to {self.until}" if first < self.until else f"step {first}"
+        return f"{self.rate:g} for {steps}"
+
 
 @dataclass(frozen=True)
 class Schedule:

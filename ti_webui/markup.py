@@ -14,7 +14,7 @@ from ti_core.options import setting_names, with_names
 from ti_core.schedule import Segment
 from ti_core.tools.strength import OVERTRAINED, VERDICTS, verdict
 from ti_core.train.config import TrainConfig
-from ti_core.train.progress import OUTCOMES, JobProgress, JobState, duration_text
+from ti_core.train.progress import OUTCOMES, JobProgress, JobState, duration_text, last_texts
 
 from .curve import curve
 from .outlook import Outlook
@@ -126,6 +126,7 @@ def progress_html(progress: JobProgress, name: str) -> str:
         f'<div class="ti-head"><b>{escape(name)}</b> {state}</div>',
         f'<div class="ti-bar"><span style="width:{100 * progress.share:.2f}%"></span></div>',
         _figures(progress),
+        _last(progress),
         error_box(progress.error),
         curve(progress.losses, progress.segments),
         _meter(progress),
@@ -139,8 +140,12 @@ def _figures(progress: JobProgress) -> str:
     if progress.total:
         found.append(("step", f"{progress.step:,} of {progress.total:,}"))
     if progress.loss is not None:
-        found.append(("loss", f"{progress.loss:.4f}"))
+        found.append(("smoothed loss", f"{progress.loss:.4f}"))
+        if progress.last_loss is not None:
+            found.append(("last loss", f"{progress.last_loss:.4f}"))
         found.append(("rate", f"{progress.rate:g}"))
+    if progress.epoch:
+        found.append(("epoch", progress.epoch.removeprefix("Epoch ")))
     if progress.seconds_per_step and not progress.over:
         found.append(("per step", duration_text(progress.seconds_per_step)))
     if progress.seconds_left is not None:
@@ -149,6 +154,12 @@ def _figures(progress: JobProgress) -> str:
         found.append(("took", duration_text(progress.ended - progress.began)))
     cells = "".join(f"<span><i>{name}</i> {escape(text)}</span>" for name, text in found)
     return f'<div class="ti-figures">{cells}</div>' if cells else ""
+
+
+def _last(progress: JobProgress) -> str:
+    """What A1111 shows while it trains: the last prompt and files."""
+    lines = [f"<p><i>{label}:</i> {escape(text)}</p>" for label, text in last_texts(progress)]
+    return f'<div class="ti-last">{"".join(lines)}</div>' if lines else ""
 
 
 def _meter(progress: JobProgress) -> str:

@@ -64,9 +64,9 @@ class TrainingSettings(Node):
                     PreviewConfig,
                     "sample_prompts",
                     multiline=True,
-                    help="prompts of the previews, one a line, [name] is the embedding; a line may "
-                    "end with kohya's --n negative --w width --h height --d seed --l scale --s "
-                    "steps",
+                    help="prompts of the previews, one a line, [name] is the embedding; without "
+                    "one the training prompt of the step; a line may end with kohya's --n negative "
+                    "--w width --h height --d seed --l scale --s steps",
                 ),
             ],
             outputs=[_settings_output()],

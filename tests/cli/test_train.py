@@ -232,7 +232,7 @@ def test_a_schedule_that_ends_early_is_told_and_trained_to_its_end(ti: Ti, pictu
     assert code == 0
     told = "warning: training ends at step 3, before step 4: --learning_rate ends there"
     assert err.count(told) == 1
-    assert err.index(told) < err.index("learning rate 0.005 for steps 1 to 1")
+    assert err.index(told) < err.index("learning rate 0.005 for step 1\n")
     assert "finished at step 3" in err
     assert read_embedding(Path("embeddings/my-cat.safetensors")).step == 3
 

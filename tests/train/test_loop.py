@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import errno
 import json
 import os
@@ -75,7 +76,12 @@ def test_a_run_leaves_an_embedding_and_a_folder_that_explains_it(configure: Conf
     }
     assert len(list((folder.path / "images").iterdir())) == 3
     assert len((folder.path / CSV_NAME).read_text().splitlines()) == 6
-    assert folder.read_settings()["host"] == {"model": "x"}
+    settings = folder.read_settings()
+    assert settings["host"] == {"model": "x"}
+    assert (settings["model_name"], settings["model_hash"]) == ("fake", "0000000000")
+    assert (settings["num_of_dataset_images"], settings["size"]) == (5, "1 vector(s)")
+    assert (settings["initial_step"], settings["template"]) == (0, "subject_filewords")
+    assert datetime.datetime.fromisoformat(settings["datetime"])
 
 
 def test_training_ends_where_its_schedule_does_and_says_so_before(configure: Configure) -> None:
@@ -85,7 +91,7 @@ def test_training_ends_where_its_schedule_does_and_says_so_before(configure: Con
     assert [e.rate for e in log.of(StepDone)][-1] == pytest.approx(1e-3 / 6)
     assert (read_embedding(path).step, log.of(Started)[0].max_steps) == (6, 6)
     assert log.of(Finished)[0].reason == "done"
-    assert [n.what for n in log.of(Notice)] == ["training ends at step 6, before step 10"]
+    assert log.of(Notice)[0].what == "training ends at step 6, before step 10"
     alone = train(configure(overwrite=True, learning_rate="0.005:2, 1e-3", max_train_steps=6,
                             lr_scheduler="linear"), FakeHost())  # fmt: skip
     vectors = read_embedding(path).vectors
@@ -112,6 +118,47 @@ def test_a_clip_schedule_keeps_its_last_value(configure: Configure) -> None:
         for text in ("1:2, 1e-9:5", "1:2, 1e-9")
     )
     assert all(torch.equal(short[key], held[key]) for key in held)
+
+
+def test_without_a_preview_prompt_a_preview_shows_the_training_s(configure: Configure) -> None:
+    """A1111's way, and that of its version of October 2022 where the field was empty."""
+    log = Log()
+    config = configure(sample_every_n_steps=2, sample_prompts="", shuffle_caption=True)
+    train(config, FakeHost(), log)
+    trained = [event.prompt for event in log.of(StepDone)]
+    shown = {event.step: event.prompt for event in log.of(PreviewReady)}
+    assert len(set(trained)) > 2
+    assert shown == {0: trained[0], **{step: trained[step - 1] for step in (2, 4, 6, 8, 10)}}
+    with Image.open(run_folder(log).image_path("zz-thing", 4, 0)) as picture:
+        assert picture.info["parameters"].startswith(trained[3])
+    other = configure(sample_every_n_steps=2, shuffle_caption=True, overwrite=True)
+    again = Log()
+    train(other, FakeHost(), again)
+    assert [event.loss for event in again.of(StepDone)] == [e.loss for e in log.of(StepDone)]
+
+
+def test_each_change_of_the_rate_is_told_when_it_happens(configure: Configure) -> None:
+    log = Log()
+    config = configure(learning_rate="0.005:2, 1e-3:3, 1e-4")
+    train(config, FakeHost(), log, StopAfter(log, 8))
+    told = [e for e in log if isinstance(e, (Notice, StepDone))]
+    shown = [e.what if isinstance(e, Notice) else e.step for e in told]
+    assert shown == [
+        1, 2, "the learning rate is now 0.001 for step 3",
+        3, "the learning rate is now 0.0001 for steps 4 to 10", 4, 5, 6, 7, 8,
+    ]  # fmt: skip
+    again = Log()
+    train(config, FakeHost(), again, resume=run_folder(log))
+    assert again.of(Notice) == []
+
+
+def test_epochs_are_counted_as_a1111_counts_them(configure: Configure) -> None:
+    """Five pictures, batches of two."""
+    log = Log()
+    train(configure(train_batch_size=2), FakeHost(), log)
+    assert log.of(Started)[0].steps_per_epoch == 3
+    places = [(event.epoch, event.epoch_step) for event in log.of(StepDone)]
+    assert places[:6] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0)]
 
 
 def test_the_latest_preview_and_notes_lie_beside_the_embedding(configure: Configure) -> None:

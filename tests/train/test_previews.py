@@ -8,7 +8,7 @@ import pytest
 
 from ti_core.errors import ConfigError, DataError
 from ti_core.port.session import PreviewRequest
-from ti_core.train.previews import preview_requests
+from ti_core.train.previews import preview_requests, with_prompt
 
 from ..conftest import Configure
 
@@ -71,6 +71,21 @@ def test_prompts_that_a_windows_editor_has_saved_are_read(
         "a zz-thing käse",
         "a dog",
     ]
+
+
+@pytest.mark.parametrize("prompts", ["", "  ", "\n"])
+def test_without_a_prompt_there_is_one_request_that_waits_for_it(
+    configure: Configure, tmp_path: Path, prompts: str
+) -> None:
+    path = tmp_path / "none.txt"
+    path.write_text(f"# nothing\n{prompts}")
+    for given in (prompts, str(path)):
+        (found,) = requests(configure, given)
+        shown = with_prompt(found, "a (zz-thing)", configure(clip_skip=2))
+        assert (shown.prompt, shown.seed) == ("a (zz-thing)", 7)
+        assert (shown.text.emphasis, shown.text.clip_skip) == (False, 2), "as it is trained on"
+    (own,) = requests(configure, "a dog --d 5")
+    assert with_prompt(own, "a (zz-thing)", configure()) == own
 
 
 def test_a_missing_file_is_a_data_error(configure: Configure, tmp_path: Path) -> None:

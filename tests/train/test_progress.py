@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -21,7 +22,15 @@ from ti_core.train.events import (
     Started,
     StepDone,
 )
-from ti_core.train.progress import OUTCOMES, JobProgress, Outcome, after, duration_text, step_text
+from ti_core.train.progress import (
+    OUTCOMES,
+    JobProgress,
+    Outcome,
+    after,
+    duration_text,
+    last_texts,
+    step_text,
+)
 
 STARTED = Started("word", Path("run"), 0, 100, 5, "subject", "model", "2", {}, [(0, 100, 0.005)])
 
@@ -54,9 +63,27 @@ def test_the_loss_is_a_running_mean_and_none_where_it_is_no_number() -> None:
 
 def test_every_surface_says_it_in_the_same_words() -> None:
     progress = stepped(after(JobProgress(), STARTED), 1, 25)
-    text = "step 25 of 100, loss 0.6565, rate 0.005, about 2 min 30 s left"
+    text = "step 25 of 100, loss 0.6565, rate 0.005, Epoch 0: 26, about 2 min 30 s left"
     assert step_text(progress) == text
     assert set(OUTCOMES) == set(get_args(Outcome))
+
+
+def test_epoch_prompt_copy_and_picture_are_told_as_a1111_tells_them() -> None:
+    progress = after(JobProgress(), replace(STARTED, steps_per_epoch=5))
+    assert last_texts(progress) == []
+    for event in (
+        StepDone(9, 1, 3, 0.5, 0.005, 0.1, "a photo of word"),
+        Saved(9, Path("run/word-000009.safetensors"), "copy"),
+        Saved(9, Path("run/state"), "state"),
+        PreviewReady(9, Path("run/word-000009.png"), "word"),
+    ):
+        progress = after(progress, event)
+    assert (progress.epoch, progress.last_loss) == ("Epoch 1: 4/5", 0.5)
+    assert last_texts(progress) == [
+        ("Last prompt", "a photo of word"),
+        ("Last saved embedding", "word-000009.safetensors"),
+        ("Last saved image", "word-000009.png"),
+    ]
 
 
 @pytest.mark.parametrize(

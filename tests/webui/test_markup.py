@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -124,6 +125,17 @@ def test_a_running_job_tells_where_it_is_and_how_long_it_takes() -> None:
         assert part in text
     assert "width:25.00%" in html
     assert "6.00 overtrained" in text
+
+
+def test_epoch_both_losses_and_what_came_last_are_shown() -> None:
+    progress = JobProgress(state="running", total=9, loss=0.25, last_loss=0.125, rate=0.005)
+    progress = replace(progress, epoch="Epoch 2: 3/5", prompt="a <b>", copy=Path("run/w-000005.pt"))
+    html = markup.progress_html(progress, "word")
+    text = " ".join(read(html).text.split())
+    for part in ("smoothed loss 0.2500", "last loss 0.1250", "epoch 2: 3/5", "Last prompt: a <b>"):
+        assert part in text
+    assert "Last saved embedding: w-000005.pt" in text
+    assert "Last saved image" not in text
 
 
 def test_many_notices_do_not_flood_the_page() -> None:

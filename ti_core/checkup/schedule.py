@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..schedule import Segment, early_end
+from ..schedule import early_end
 from .finding import Finding
 from .inputs import CheckupInput
 from .survey import Survey
@@ -15,14 +15,6 @@ def schedule(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     if inputs.schedule is None:
         return
     segments = inputs.schedule.segments
-    yield Finding("schedule", "note", f"learning rate: {', '.join(map(_spelled, segments))}")
+    yield Finding("schedule", "note", f"learning rate: {', '.join(map(str, segments))}")
     if told := early_end(inputs.schedule, inputs.max_steps):
         yield Finding("schedule_short", "warning", *told)
-
-
-def _spelled(segment: Segment) -> str:
-    count = segment.until - segment.start
-    steps = (
-        f"steps {segment.start + 1} to {segment.until}" if count > 1 else f"step {segment.until}"
-    )
-    return f"{segment.rate:g} for {steps}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from ..events import Event, Notice
+from ..schedule import Segment
 from ..train.events import (
     Encoding,
     Failed,
@@ -54,7 +55,7 @@ class TrainingBar(Bar):
             f"{event.pictures} pictures, template {event.template}"
         )
         for start, until, rate in event.segments:
-            self.say(f"learning rate {rate:g} for steps {start + 1} to {until}")
+            self.say(f"learning rate {Segment(rate, start, until)}")
         self.open_bar(event.max_steps, "step", event.step)
 
     def _step(self, event: StepDone) -> None:

@@ -70,6 +70,11 @@ class Order:
         return epoch, place // self._per_step
 
     @property
+    def steps_per_epoch(self) -> int:
+        """Updates in which every picture is seen; the last may begin the next epoch."""
+        return -(-self._length // self._per_step)
+
+    @property
     def _per_step(self) -> int:
         """Pictures that make an update, or batches where there are several sizes."""
         single = len(self.groups) == 1

@@ -277,8 +277,9 @@ class PreviewConfig(Checked):
     )
     sample_prompts: str = unrecorded(
         "a picture of [name]",
-        "prompts of the previews, one a line, or a text file with them; a line may end with "
-        "kohya's --n negative --w width --h height --d seed --l scale --s steps",
+        "prompts of the previews, one a line, or a text file with them; without one the training "
+        "prompt of the step, as in A1111; a line may end with kohya's --n negative --w width "
+        "--h height --d seed --l scale --s steps",
         label="Preview prompt",
         path="text file",
         aliases=("validation_prompt",),

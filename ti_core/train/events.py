@@ -31,6 +31,8 @@ class Started(Event):
     """At the start."""
     segments: list[tuple[int, int, float]]
     """(first step, step that ends it, rate) of the learning-rate schedule."""
+    steps_per_epoch: int = 0
+    """Updates in which every picture is seen; 0 in logs of older versions."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class StepDone(Event):
     loss: float
     rate: float
     seconds: float
+    prompt: str = ""
+    """Of the first picture; the beginning of a long one."""
 
 
 @dataclass(frozen=True)

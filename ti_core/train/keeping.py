@@ -143,7 +143,8 @@ class Keeper:
 
     def make_previews(self, missing_only: bool = False) -> None:
         """A preview that fails is reported, and training continues (A1111 dies of it)."""
-        step, requests, name = self._updater.step, self._plan.previews, self._plan.config.name
+        step, name = self._updater.step, self._plan.config.name
+        requests = self._plan.previews_after(step)
         for number, request in enumerate(requests):
             if missing_only and self._folder.image_path(name, step, number).exists():
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import logging
 import time
 from pathlib import Path
@@ -26,6 +27,8 @@ from .surroundings import changed_surroundings, surroundings
 from .update import Updater
 
 _SECONDS_OF_SILENCE = 1.0
+_PROMPT_SHOWN = 300
+"""Letters; more would fill the log."""
 _log = logging.getLogger(__name__)
 
 
@@ -58,7 +61,7 @@ def train(
         run = TrainingRun(plan, session, folder, on_event)
         made_with = {"made_with": surroundings(session.device)}
         settings = {"name": config.name, "train": to_dict(config), **made_with}
-        run.begin({**settings, **(extra_settings or {})})
+        run.begin({**settings, **run.noted(), **(extra_settings or {})})
         path = run.go(control or Control())
     plan.kind.announce(host, path)
     return path
@@ -75,6 +78,19 @@ class TrainingRun:
         self.keeper = Keeper(plan, session, folder, self.learnable, self.updater, self._emit)
         self._unlogged: StepDone | None = None
         """An update that is not in the log yet."""
+
+    def noted(self) -> SettingValues:
+        """What A1111's `settings-*.json` has beside the settings, under its names."""
+        facts = self.plan.facts
+        return {
+            "datetime": f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}",
+            "model_name": facts.checkpoint_name,
+            "model_hash": facts.checkpoint_hash,
+            "num_of_dataset_images": len(self.plan.dataset.items),
+            "initial_step": self.updater.step,
+            "template": self.plan.dataset.template_name,
+            "size": self.learnable.size,
+        }
 
     def begin(self, settings: SettingValues) -> None:
         """Make the folder one that can be resumed: first the state, then the settings."""
@@ -109,7 +125,10 @@ class TrainingRun:
         batches = Batches(self.plan, self._encode(control), self.session)
         self.session.release("vae")
         self.keeper.catch_up()
+        began = self.updater.step
         while not self._done and self._continues(control):
+            if self.updater.step > began:  # what applies first was told at the start
+                self._tell_rate()
             # update: passes and a step of the optimiser → a loss
             started = time.perf_counter()
             made = self.updater.update(batches)
@@ -145,6 +164,7 @@ class TrainingRun:
                 size=self.learnable.size,
                 measures=self.learnable.measures(),
                 segments=[(s.start, s.until, s.rate) for s in config.optimizer.schedule.segments],
+                steps_per_epoch=plan.order.steps_per_epoch,
             )
         )
 
@@ -179,6 +199,12 @@ class TrainingRun:
                 self.keeper.save_state()
                 self.keeper.save_copy()
 
+    def _tell_rate(self) -> None:
+        """As A1111 does on its console when the next part of the schedule begins."""
+        for segment in self.plan.config.optimizer.schedule.segments:
+            if segment.start == self.updater.step:
+                self._emit(Notice("info", f"the learning rate is now {segment}"))
+
     def _recover(self) -> None:
         at = self.updater.step
         self.updater.recover(self.keeper.good)
@@ -195,7 +221,8 @@ class TrainingRun:
     def _report(self, loss: float, rate: float, seconds: float) -> None:
         step = self.updater.step
         epoch, place = self.plan.order.epoch(step - 1)
-        done = StepDone(step, epoch, place, loss, rate, seconds)
+        prompt = self.plan.prompt(step - 1)[:_PROMPT_SHOWN]
+        done = StepDone(step, epoch, place, loss, rate, seconds, prompt)
         self._unlogged = done
         self._record(done)
         self._unlogged = None

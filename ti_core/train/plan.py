@@ -23,7 +23,7 @@ from ..schedule import early_end, warmup_and_decay
 from .config import BaseTrainConfig, TrainConfig
 from .learnable import LearnableKind
 from .preflight import PICTURES, checkup_input, warnings_of
-from .previews import preview_requests
+from .previews import preview_requests, with_prompt
 from .run_folder import RunFolder
 from .state import TrainState, latest_state
 from .vectors import EmbeddingKind
@@ -65,6 +65,17 @@ class Plan:
             options.lr_scheduler, step, options.lr_warmup_steps, options.last_step
         )
         return options.schedule.rate(step) * factor
+
+    def prompt(self, step: int) -> str:
+        """Of the first picture of the update after `step` finished ones."""
+        first = self.order.of_step(step)[0][0]
+        return self.dataset.prompt(first, self.config.name, self.config.compute.seed, step, 0)
+
+    def previews_after(self, step: int) -> list[PreviewRequest]:
+        """The previews after `step` updates; without a prompt of its own one shows the prompt of
+        the last update, or of the first where there was none."""
+        prompt = self.prompt(max(0, step - 1))
+        return [with_prompt(request, prompt, self.config) for request in self.previews]
 
 
 def make_plan(

@@ -18,7 +18,8 @@ from .config import BaseTrainConfig
 def preview_requests(
     config: BaseTrainConfig, size: tuple[int, int], sampler: str
 ) -> list[PreviewRequest]:
-    """What `sample_prompts` asks for; (width, height) is the training size.
+    """What `sample_prompts` asks for; (width, height) is the training size. One without a prompt
+    is for `with_prompt`.
 
     Raises ConfigError for an unknown option in a line, DataError for an unreadable file.
     """
@@ -37,6 +38,15 @@ def preview_requests(
     return [request_of(line, base, config.name) for line in lines]
 
 
+def with_prompt(request: PreviewRequest, prompt: str, config: BaseTrainConfig) -> PreviewRequest:
+    """A request without a prompt shows this one, of the training, as A1111 does: read as it was
+    trained on."""
+    if request.prompt.strip():
+        return request
+    text = TextOptions(config.text.parse_emphasis, config.text.clip_skip)
+    return replace(request, prompt=prompt, text=text)
+
+
 def prompts_file(text: str) -> Path | None:
     """The file that `sample_prompts` names; None where it holds the prompts themselves."""
     path = Path(os.path.expanduser(text))
@@ -44,7 +54,8 @@ def prompts_file(text: str) -> Path | None:
 
 
 def prompt_lines(text: str) -> list[str]:
-    """Prompts, one a line, or those in the text file that is named.
+    """Prompts, one a line, or those in the text file that is named; one that is empty where there
+    is none.
 
     Raises DataError for a file that cannot be read.
     """
@@ -56,7 +67,7 @@ def prompt_lines(text: str) -> list[str]:
     except FileError as error:
         what = f"cannot read the preview prompts {text}"
         raise DataError(what, error.why, error.fix) from error
-    return [line for line in lines if line.strip() and not line.startswith("#")]
+    return [line for line in lines if line.strip() and not line.startswith("#")] or [""]
 
 
 def request_of(line: str, base: PreviewRequest, name: str) -> PreviewRequest:

@@ -52,7 +52,16 @@ class JobProgress:
     """(step, loss, rate): all steps, or some of them, the older the fewer."""
     loss: float | None = None
     """Running mean; None before the first update, and when it is not a number."""
+    last_loss: float | None = None
+    """Of the last update."""
     rate: float = 0.0
+    epoch: str = ""
+    """As A1111 counts: "Epoch 0: 3/5"."""
+    steps_per_epoch: int = 0
+    prompt: str = ""
+    """Of the last update."""
+    copy: Path | None = None
+    """The file that was saved last."""
     seconds_per_step: float = 0.0
     """Running mean; 0 before the first update."""
     segments: tuple[tuple[int, int, float], ...] = ()
@@ -114,6 +123,8 @@ def after(progress: JobProgress, event: Event) -> JobProgress:
     if isinstance(event, training.PreviewReady):
         preview = Preview(event.path, event.step, event.prompt)
         return replace(progress, stage="training", previews=(*progress.previews, preview))
+    if isinstance(event, training.Saved) and event.kind == "copy":
+        return replace(progress, copy=event.path)
     if isinstance(event, training.Paused):
         return replace(progress, state="paused", stage="paused")
     if isinstance(event, training.Resumed):
@@ -131,6 +142,7 @@ def _after_start(progress: JobProgress, event: training.Started) -> JobProgress:
         first_step=event.step,
         total=event.max_steps,
         segments=tuple(event.segments),
+        steps_per_epoch=event.steps_per_epoch,
         run_folder=event.run_folder,
     )
 
@@ -147,9 +159,17 @@ def _after_step(progress: JobProgress, event: training.StepDone) -> JobProgress:
         step=event.step,
         losses=_thinned(losses),
         loss=loss if math.isfinite(loss) else None,
+        last_loss=event.loss if math.isfinite(event.loss) else None,
         rate=event.rate,
+        epoch=_epoch(event, progress.steps_per_epoch),
+        prompt=event.prompt,
         seconds_per_step=_KEPT_OF_SECONDS * seconds + (1 - _KEPT_OF_SECONDS) * event.seconds,
     )
+
+
+def _epoch(event: training.StepDone, steps: int) -> str:
+    of_all = f"/{steps}" if steps else ""
+    return f"Epoch {event.epoch}: {event.epoch_step + 1}{of_all}"
 
 
 def _thinned(losses: list[tuple[int, float, float]]) -> tuple[tuple[int, float, float], ...]:
@@ -183,12 +203,23 @@ def duration_text(seconds: float) -> str:
 
 
 def figures_text(progress: JobProgress) -> str:
-    """loss 0.1234, rate 0.005"""
+    """loss 0.1234, rate 0.005, Epoch 0: 3/5"""
     loss = "?" if progress.loss is None else f"{progress.loss:.4f}"
-    return f"loss {loss}, rate {progress.rate:g}"
+    return ", ".join(filter(None, (f"loss {loss}, rate {progress.rate:g}", progress.epoch)))
 
 
 def step_text(progress: JobProgress) -> str:
-    """step 3 of 20, loss 0.1234, rate 0.005, about 12 s left"""
+    """step 3 of 20, loss 0.1234, rate 0.005, Epoch 0: 3/5, about 12 s left"""
     left = duration_text(progress.seconds_left or 0.0)
     return f"step {progress.step} of {progress.total}, {figures_text(progress)}, about {left} left"
+
+
+def last_texts(progress: JobProgress) -> list[tuple[str, str]]:
+    """What A1111 shows below the figures: label, and the last prompt, copy and picture."""
+    picture = progress.previews[-1].path if progress.previews else None
+    found = (
+        ("Last prompt", progress.prompt),
+        ("Last saved embedding", progress.copy and progress.copy.name),
+        ("Last saved image", picture and picture.name),
+    )
+    return [(label, text) for label, text in found if text]

@@ -100,7 +100,8 @@ class ComparePage:
         names = [path.stem for path in run.copies]
         chosen = [path.stem for path in some_of(run.copies, _MOST_COPIES)]
         prompts = config_of(run.folder).preview.sample_prompts
-        shown = gr.update() if prompts.endswith(".txt") else gr.update(value=_words(prompts))
+        is_own = prompts.strip() and not prompts.endswith(".txt")
+        shown = gr.update(value=_words(prompts)) if is_own else gr.update()
         return [gr.update(choices=names, value=chosen), shown, gr.update(value=run.name)]
 
     def _run(self, label: str) -> PastRun:

@@ -64,6 +64,16 @@ def test_the_node_shows_progress_time_left_and_previews(pictures: str) -> None:
     assert shown["images"][0]["type"] == "output"
 
 
+def test_the_node_shows_epoch_prompt_copy_and_each_change_of_the_rate(pictures: str) -> None:
+    how = settings(6, learning_rate="0.01:5, 0.005", sample_prompts="")
+    trained(pictures, how=how)
+    last = next(text for text in reversed(program.shown) if text.startswith("step 6 of 6"))
+    assert ", Epoch " in last
+    assert "\nLast prompt: " in last
+    assert "my-cat" in last
+    assert "the learning rate is now 0.005 for step 6" in program.shown
+
+
 def test_training_does_not_change_the_embedding_that_came_in(pictures: str) -> None:
     start = created()
     before = {key: rows.clone() for key, rows in start.vectors.items()}
