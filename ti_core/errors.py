@@ -24,6 +24,7 @@
     │   └── MediaTypeError     it says that it is no JSON
     └── TrainingError        the run cannot go on
         ├── NoGradientError  the picture does not depend on the vectors: nothing can be learned
+        ├── NotMovingError   they have a gradient, and stay where they are
         └── NotFiniteError   the loss stayed NaN or infinite after every attempt to recover
 
 Everything else (TypeError, AssertionError…) is a defect of ours and is shown with its traceback.
@@ -157,6 +158,10 @@ class TrainingError(TIError):
 
 class NoGradientError(TrainingError):
     """The first backward pass left a trained tensor without a finite, non-zero gradient."""
+
+
+class NotMovingError(TrainingError):
+    """Trained tensors are bit for bit what they were many updates ago."""
 
 
 class NotFiniteError(TrainingError):

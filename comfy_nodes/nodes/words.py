@@ -11,8 +11,11 @@ from comfy_api.latest import io
 from ...ti_core.checkup.inputs import CheckupInput
 from ...ti_core.checkup.run import Report, check_folder
 from ...ti_core.data.captions import read_caption
-from ...ti_core.errors import DataError
+from ...ti_core.errors import DataError, EmbeddingError
 from ...ti_core.files.embedding import Embedding
+from ...ti_core.port.session import Host
+from ...ti_core.train.config import TrainConfig
+from ...ti_core.train.dry_run import first_prompts
 from ...ti_core.train.preflight import checkup_input
 from ..loaded_model import Clip, Model, host_of
 from ..node import Node, node_text, plain_text, schema
@@ -121,7 +124,7 @@ class CheckDataset(Node):
         taken = [Path(file).stem for file in embedding_files()]
         inputs = checkup_input(config, host, taken, _free_memory())
         report = check_folder(inputs if embedding else _nameless(inputs))
-        text = report_text(report)
+        text = report_text(report) + (_prompts_text(config, host) if host and embedding else "")
         if stop_on_errors and not report.ok:
             raise DataError("the dataset cannot be trained on", text)
         return io.NodeOutput(dataset, text, report.ok, ui=node_text(text))
@@ -136,6 +139,16 @@ def report_text(report: Report) -> str:
         lines.append(f"{finding.severity}: {finding.what}{where}")
         lines += [f"   {text}" for text in (finding.why, finding.fix) if text]
     return plain_text("\n".join(lines))
+
+
+def _prompts_text(config: TrainConfig, host: Host) -> str:
+    """The first prompts and their tokens; nothing where there is nothing to train on."""
+    try:
+        shown = first_prompts(config, host)
+    except (DataError, EmbeddingError):
+        return ""  # the report says why
+    lines = [f"{each.prompt}\n   {' '.join(each.tokens)}" for each in shown]
+    return plain_text("".join(f"\nprompt: {line}" for line in lines))
 
 
 def _nameless(inputs: CheckupInput) -> CheckupInput:

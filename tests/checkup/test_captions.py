@@ -217,3 +217,18 @@ def test_spaces_in_a_name_are_told(caption: Write, check: Check) -> None:
     caption("a cat")
     assert "trigger_spaces" in check(name="zz cat")
     assert "trigger_spaces" not in check()
+
+
+# --- byte order marks ---------------------------------------------------------------------------
+
+
+def test_marks_at_the_start_of_captions_are_told(caption: Write, check: Check) -> None:
+    caption("a plain one", "\ufeffa [name]", "\ufeffa [name]".encode("utf-16-le"), None)
+    found = check()["byte_order_mark"]
+    assert (found.severity, found.files) == ("note", names(1, 2))
+    assert "UTF-16-LE and UTF-8" in found.what
+
+
+def test_captions_without_a_mark_are_not_spoken_of(caption: Write, check: Check) -> None:
+    caption("a plain one", "one with \ufeff inside", None)
+    assert "byte_order_mark" not in check()

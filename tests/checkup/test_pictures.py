@@ -208,3 +208,20 @@ def test_what_training_enlarges_or_has_no_contrast_is_not_judged(
 ) -> None:
     save(small["coffee"].resize((40, 40)).resize((200, 200)), Image.new("RGB", (256, 256), "red"))
     assert "blurred" not in check()
+
+
+# --- transparent parts --------------------------------------------------------------------------
+
+
+def test_transparent_parts_are_told(
+    save: Save, check: Check, small: dict[str, Image.Image]
+) -> None:
+    plain, cut, whole = (image.copy() for image in list(small.values())[:3])
+    cut.putalpha(Image.new("L", cut.size, 255))
+    cut.paste((0, 0, 0, 0), (0, 0, cut.width // 2, cut.height))
+    whole.putalpha(255)
+    save(plain, cut, whole)
+    found = check()["transparent"]
+    assert (found.severity, found.files) == ("hint", ("01.png",))
+    assert "up to 50%" in found.what
+    assert "transparent" not in check(masked_loss=True)

@@ -85,6 +85,22 @@ def test_with_a_model_tokens_are_counted(ti: Ti, pictures: Path) -> None:
     assert "warning [too_long]" in out
 
 
+def test_with_a_model_the_tokens_of_three_prompts_are_printed(ti: Ti, pictures: Path) -> None:
+    model = ("--pretrained_model_name_or_path", "any", "--token_string", "zz-cat")
+    _, out, _ = ti(pictures, *model, "--num_vectors_per_token", 2)
+    dump = out.split("prompts of the first 3 picture(s), and their tokens:\n")[1].splitlines()
+    assert len(dump) == 9
+    assert dump[0].startswith("    00000-0-a red disc.png: ")
+    assert "<zz-cat:0> <zz-cat:1>" in dump[1]
+    assert dump[2].endswith("of 75 places taken")
+    found = json.loads(ti(pictures, *model, "--json")[1])["prompts"]
+    assert [each["picture"] for each in found] == [
+        line.strip().split(": ")[0] for line in dump[::3]
+    ]
+    assert all(len(each["tokens"]) == len(each["token_ids"]) for each in found)
+    assert "prompts of the first" not in ti(pictures)[1]
+
+
 def test_of_many_findings_of_one_rule_only_the_first_are_printed(ti: Ti, tmp_path: Path) -> None:
     folder = tmp_path / "x"
     folder.mkdir()

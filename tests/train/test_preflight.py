@@ -38,6 +38,20 @@ def test_it_can_be_skipped(configure: Configure) -> None:
     assert make_plan(configure(num_vectors_per_token=6), FakeHost()).notices == ()
 
 
+def test_pictures_that_repeat_in_a_batch_are_told_of(configure: Configure) -> None:
+    """A1111 takes fewer without a word; five pictures are there."""
+    some, all_of_them = (
+        make_plan(
+            configure(skip_checkup=False, train_batch_size=4, gradient_accumulation_steps=passes),
+            FakeHost(),
+        ).notices
+        for passes in (2, 1)
+    )
+    (notice,) = [each for each in some if "an update sees 8 pictures, and there are 5" in each.what]
+    assert notice.level == "info"
+    assert not any("an update sees" in each.what for each in all_of_them)
+
+
 def test_flips_of_what_is_one_sided_are_warned_of(configure: Configure, pictures: Path) -> None:
     for path in pictures.glob("*.txt"):
         path.write_text("a man with a tattoo")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from ti_core.errors import ConfigError, DataError
+from ti_core.hosts.fake import FakeHost
 from ti_core.port.session import PreviewRequest
+from ti_core.train.plan import make_plan
 from ti_core.train.previews import preview_requests, with_prompt
 
 from ..conftest import Configure
@@ -91,3 +94,22 @@ def test_without_a_prompt_there_is_one_request_that_waits_for_it(
 def test_a_missing_file_is_a_data_error(configure: Configure, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"prompts\.txt"):
         requests(configure, str(tmp_path / "prompts.txt"))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--w 100 --h 30", "a preview of 100x30 pixels cannot be made"),
+        ("--w 100000", "a preview of 100000x"),
+        ("--h -64", "cannot be made"),
+        ("--s 0", "`sample_steps` is 0"),
+        ("--s 100000", "`sample_steps` is 100000"),
+        ("--l nan", "`sample_cfg_scale` is nan"),
+        ("--d -1", "`sample_seed` is -1"),
+    ],
+)
+def test_what_no_picture_can_have_is_found_before_the_start(
+    configure: Configure, options: str, told: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        make_plan(configure(sample_prompts=f"a [name] {options}"), FakeHost())

@@ -38,6 +38,8 @@ class CheckupInput:
     """Pictures of one update."""
     model_side: int = 0
     """Side that the model was made for; 0 is unknown."""
+    family: str = ""
+    """The model's, for people; "" is unknown."""
     writes: tuple[tuple[Path, int], ...] = ()
     """(folder, bytes that the run will write into it)"""
     memory: int = 0

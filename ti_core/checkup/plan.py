@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..errors import setting
 from .finding import Finding, Severity
 from .inputs import CheckupInput
 from .survey import Survey
 
+REPEATED = "repeats_in_batch"
+"""The rule about pictures that are in one update more than once."""
 _HIGH_RATE, _ABSURD_RATE = 0.1, 1.0
 """AdamW moves each number of a vector by about the rate at each step; those of SD's words are
 about 0.015 (length 0.4, width 768), and 0.005 is A1111's default."""
@@ -56,6 +59,20 @@ def length(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         what = f"an update sees {inputs.batch} pictures, and there are {count}"
         why = f"each of them counts {batch:.0f} times, which takes as much longer"
         yield Finding("large_batch", "warning", what, why, "take a smaller batch")
+    elif batch > 1 and len({(p.frame.width, p.frame.height) for p in survey.pictures}) == 1:
+        what = f"an update sees {inputs.batch} pictures, and there are {count}"
+        why = "some are in it more than once, each time under other noise; A1111 takes fewer"
+        sizes = f"{setting('train_batch_size')} times {setting('gradient_accumulation_steps')}"
+        fix = f"for A1111's batches, let {sizes} be {count} at most"
+        yield Finding(REPEATED, "hint", what, why, fix)
+
+
+def family(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
+    """What kind of model it is for: the embedding will work with its family alone."""
+    if inputs.family:
+        side = inputs.model_side
+        what = f"the model is of the family {inputs.family}, made for {side}x{side}"
+        yield Finding("family", "note", what, "the embedding works with models of this family only")
 
 
 def size_of_model(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:

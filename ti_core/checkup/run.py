@@ -14,6 +14,7 @@ from ..data.picture_facts import head_of
 from ..data.pictures import folders_below
 from ..errors import DataError
 from . import (
+    alpha,
     amounts,
     blurred,
     clashes,
@@ -47,6 +48,7 @@ RULES: tuple[Rule, ...] = (
     size.distorted,
     size.cut_off,
     turned.rotated,
+    alpha.transparent,
     blurred.blurred,
     duplicates.near_duplicates,
     sameness.one_background,
@@ -57,6 +59,7 @@ RULES: tuple[Rule, ...] = (
     trigger.template,
     trigger.trigger,
     words.unreadable_captions,
+    words.marked_captions,
     words.empty_captions,
     words.missing_captions,
     words.identical_captions,
@@ -70,6 +73,7 @@ RULES: tuple[Rule, ...] = (
     plan.rate,
     plan.length,
     plan.size_of_model,
+    plan.family,
     plan.dropout,
     disk.disk_space,
     memory.memory,

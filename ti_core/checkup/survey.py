@@ -10,11 +10,12 @@ import numpy as np
 from PIL import Image
 
 from ..data.buckets import Frame
-from ..data.captions import Caption
+from ..data.captions import Caption, caption_file
 from ..data.dataset import Dataset, SkippedPicture, Source, full_caption
 from ..data.item import Item
-from ..data.pictures import Box, seen_box
-from ..errors import CaptionError, DataError
+from ..data.pictures import Box, open_alpha, seen_box
+from ..errors import CaptionError, DataError, FileError
+from ..files.text_file import mark_of
 from .inputs import CheckupInput
 from .measures import SIDE, Values, is_blurred
 
@@ -45,6 +46,10 @@ class Picture:
     """The size it is brought to."""
     lines: tuple[str, ...] = ()
     """The template lines of its folder."""
+    unseen: float = 0.0
+    """The share of it that is transparent, where that is learned as white."""
+    mark: str = ""
+    """The encoding that a mark at the start of its caption file tells of."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +137,25 @@ def _looked_at(item: Item, source: Source, inputs: CheckupInput) -> tuple[Pictur
         _complete(item.caption, source, inputs),
         frame,
         source.template,
+        _unseen(item),
+        _mark(item, source),
     )
     return picture, np.asarray(small)
+
+
+def _unseen(item: Item) -> float:
+    """Where the alpha is a mask, nothing is learned as white."""
+    alpha = open_alpha(item.path) if item.mask is None else None
+    return 0.0 if alpha is None else 1 - float(np.asarray(alpha).mean()) / 255
+
+
+def _mark(item: Item, source: Source) -> str:
+    if not item.caption.from_file:
+        return ""
+    try:
+        return mark_of(caption_file(item.path, source.folder.config.caption_extension))
+    except FileError:
+        return ""  # it was there a moment ago, when it was read
 
 
 def _complete(caption: Caption, source: Source, inputs: CheckupInput) -> Caption:

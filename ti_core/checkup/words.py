@@ -29,6 +29,21 @@ def unreadable_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Findin
         )
 
 
+def marked_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
+    """Caption files that begin with a byte order mark, as Windows' editor writes them."""
+    names = survey.which(lambda picture: picture.mark)
+    if names:
+        kinds = " and ".join(sorted({p.mark for p in survey.pictures if p.mark}))
+        yield Finding(
+            "byte_order_mark",
+            "note",
+            f"{len(names)} caption(s) begin with a byte order mark of {kinds} ({names[0]})",
+            "it is left out here; kohya's scripts take it for a letter, and refuse UTF-16",
+            "save them as UTF-8 without a mark for those",
+            names,
+        )
+
+
 def empty_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Captions without a word, where captions are used."""
     names = survey.which(lambda p: not p.caption.text)

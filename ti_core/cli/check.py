@@ -6,16 +6,16 @@ import dataclasses
 import itertools
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError, EmbeddingError
 from ..options import Checked, make_config, option
 from ..train.config import TrainConfig
 from .options import OptionParser, path_argument
-from .plain import with_flags
+from .plain import plain, with_flags
 from .preset import PresetConfig, train_config
 from .standalone import ModelConfig, open_host
 from .telling import answer
@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from ..checkup.finding import Finding
     from ..checkup.inputs import CheckupInput
     from ..checkup.run import Report
+    from ..port.session import Host
+    from ..train.dry_run import TrainingPrompt
 
 _ABOUT = """Look at every picture and caption of a folder and tell what would spoil the training: it
 takes seconds and writes nothing. All options of ti train are understood, so that the same line can
-be checked and run; tokens are counted when a model is given. Exit code 1 means errors."""
+be checked and run. When a model is given, tokens are counted, and those of the first three prompts
+are printed. Exit code 1 means errors."""
 _NAMES_SHOWN = 5
 _FINDINGS_SHOWN = 3
 """Of one rule."""
@@ -64,18 +67,52 @@ def run(argv: Sequence[str]) -> int:
     """Check; returns the exit code."""
     typed = parser().read(argv)
     config = make_config(CheckConfig, typed)
-    inputs = _aim(typed, config)
+    inputs, plan, host = _aim(typed, config)
     from ..checkup.run import check_folder
 
     report = check_folder(inputs)
+    prompts = _prompts(plan, host) if host else []
     if config.json:
-        answer(json.dumps(report.to_dict()))
+        answer(json.dumps({**report.to_dict(), "prompts": [_as_json(each) for each in prompts]}))
     else:
-        answer(_spelled(report))
+        answer("\n".join([_spelled(report), *(plain(line) for line in _dumped(prompts))]))
     return 0 if report.ok else 1
 
 
-def _aim(typed: dict[str, Any], config: CheckConfig) -> CheckupInput:
+def _prompts(plan: TrainConfig, host: Host) -> list[TrainingPrompt]:
+    """None where there is nothing to train on: the report says why."""
+    from ..train.dry_run import first_prompts
+
+    try:
+        return first_prompts(plan, host)
+    except (DataError, EmbeddingError):
+        return []
+
+
+def _as_json(shown: TrainingPrompt) -> dict[str, object]:
+    return {
+        "picture": shown.path.name,
+        "prompt": shown.prompt,
+        "tokens": shown.tokens,
+        "token_ids": shown.token_ids,
+        "capacity": shown.capacity,
+    }
+
+
+def _dumped(prompts: Sequence[TrainingPrompt]) -> Iterator[str]:
+    """What the text encoder gets for the first pictures, token by token."""
+    if prompts:
+        yield from ("", f"prompts of the first {len(prompts)} picture(s), and their tokens:")
+    for shown in prompts:
+        yield f"    {shown.path.name}: {shown.prompt}"
+        yield f"        {' '.join(shown.tokens)}"
+        yield f"        {len(shown.token_ids)} of {shown.capacity} places taken"
+
+
+def _aim(
+    typed: dict[str, Any], config: CheckConfig
+) -> tuple[CheckupInput, TrainConfig, Host | None]:
+    """What is checked, the run that is planned, and the model if there is one."""
     from ..files.reading import read_embedding
     from ..train.preflight import checkup_input
 
@@ -97,7 +134,7 @@ def _aim(typed: dict[str, Any], config: CheckConfig) -> CheckupInput:
     plan = train_config(known, host=host)
     taken = () if plan.output.overwrite else _embeddings_in(Path(plan.output.output_dir))
     inputs = checkup_input(plan, host, taken, free, config.mirrored)
-    return inputs if named else dataclasses.replace(inputs, name="")
+    return inputs if named else dataclasses.replace(inputs, name=""), plan, host
 
 
 def _embeddings_in(folder: Path) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from ..errors import FileError
-from .regular_file import read_bytes
+from .regular_file import open_regular, read_bytes
 
 MOST_BYTES = 1_000_000
 """What people write is smaller."""
@@ -21,6 +21,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "UTF-16-LE"),
     (codecs.BOM_UTF16_BE, "UTF-16-BE"),
 )
+_LONGEST_MARK = max(len(mark) for mark, _ in _MARKS)
 
 
 def read_text(path: Path, most: int = MOST_BYTES) -> str:
@@ -34,6 +35,14 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
     except ValueError as error:
         raise FileError(f"cannot read {path}", str(error), "save it as UTF-8 text") from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def mark_of(path: Path) -> str:
+    """The encoding that a mark at the start of a file tells of (a byte order mark); "" where there
+    is none. Raises FileError as `read_text` does."""
+    with open_regular(path) as file:
+        start = file.read(_LONGEST_MARK)
+    return next((name for mark, name in _MARKS if start.startswith(mark)), "")
 
 
 def read_json(path: Path, most: int = MOST_BYTES) -> object:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..data.dataset import load_dataset
+from ..data.picture_facts import Look, head_of, read_facts
 from ..events import Listener
 from ..port.prompt import read_prompt
 from ..port.session import EncoderFacts, Host
 from .config import TrainConfig
 from .initialization import rows_from_file
+
+FEW = 3
+"""Prompts that a checkup shows with their tokens."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,15 @@ class TrainingPrompt:
 
 
 def training_prompts(
-    config: TrainConfig, host: Host, tell: Listener = lambda event: None
+    config: TrainConfig,
+    host: Host,
+    tell: Listener = lambda event: None,
+    look: Look = read_facts,
 ) -> Iterator[TrainingPrompt]:
     """One prompt for each picture, as at the first steps; `tell` gets a notice for whatever is left
     out. Raises what `make_plan` raises."""
     facts = host.describe()
-    dataset = load_dataset(config.data, config.name, facts.resolution)
+    dataset = load_dataset(config.data, config.name, facts.resolution, look)
     for notice in (*dataset.notices, *dataset.about_skipped()):
         tell(notice)
     count = config.embedding.num_vectors_per_token
@@ -70,6 +78,11 @@ def training_prompts(
             folder.regular,
             None if mask is None else (int(mask.min()), int(mask.max())),
         )
+
+
+def first_prompts(config: TrainConfig, host: Host) -> list[TrainingPrompt]:
+    """Those of the first pictures, whose heads alone are read. Raises as `training_prompts`."""
+    return list(itertools.islice(training_prompts(config, host, look=head_of), FEW))
 
 
 def _tokens(

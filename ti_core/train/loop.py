@@ -137,6 +137,8 @@ class TrainingRun:
                 self._recover()
                 made = self.updater.update(batches)
             self._report(*made, time.perf_counter() - started)
+            # alive: what has a gradient must move
+            self.updater.require_moving()
             # milestones: state, copy and plot, previews
             self.keeper.milestones()
 

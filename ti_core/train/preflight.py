@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from ..checkup.finding import Finding
 from ..checkup.inputs import CheckupInput
 from ..checkup.memory import estimate
+from ..checkup.plan import REPEATED
 from ..errors import DataError, setting
 from ..events import Notice
 from ..families import SD1
@@ -61,6 +63,7 @@ def checkup_input(
         max_steps=config.optimizer.max_train_steps,
         batch=config.optimizer.train_batch_size * config.optimizer.gradient_accumulation_steps,
         model_side=facts.resolution if facts else 0,
+        family=facts.family.label if facts else "",
         writes=_writes(config, facts, size),
         memory=memory,
         memory_formula=formula,
@@ -70,7 +73,8 @@ def checkup_input(
 
 
 def warnings_of(findings: Sequence[Finding]) -> list[Notice]:
-    """The warnings among them. Raises DataError for what would spoil the training."""
+    """The warnings among them, and that pictures repeat in a batch, as in no other program. Raises
+    DataError for what would spoil the training."""
     found = [finding for finding in findings if finding.rule not in _REPORTED_ELSEWHERE]
     errors = [finding for finding in found if finding.severity == "error"]
     if errors:
@@ -79,7 +83,14 @@ def warnings_of(findings: Sequence[Finding]) -> list[Notice]:
             "; ".join(error.why for error in errors if error.why),
             f"{errors[0].fix or 'see ti check'} ({setting('skip_checkup')} trains without it)",
         )
-    return [Notice("warning", f.what, f.why, f.fix) for f in found if f.severity == "warning"]
+    levels = [(_level(finding), finding) for finding in found]
+    return [Notice(level, f.what, f.why, f.fix) for level, f in levels if level]
+
+
+def _level(finding: Finding) -> Literal["info", "warning", ""]:
+    if finding.rule == REPEATED:
+        return "info"
+    return "warning" if finding.severity == "warning" else ""
 
 
 def _tokenize(host: Host) -> Tokenize:

@@ -8,11 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..data.config import check_sides
 from ..data.templates import fill
 from ..errors import ConfigError, DataError, FileError, setting
 from ..files.text_file import read_text
 from ..port.session import PreviewRequest, TextOptions
-from .config import BaseTrainConfig
+from .config import BaseTrainConfig, PreviewConfig
+
+_LONGEST_SIDE = 4096
+"""As `ti generate` makes them."""
 
 
 def preview_requests(
@@ -72,12 +76,29 @@ def prompt_lines(text: str) -> list[str]:
 
 def request_of(line: str, base: PreviewRequest, name: str) -> PreviewRequest:
     """kohya's line: a prompt, then --n --w --h --d --l --s with their values. `name` takes the
-    place of [name]. Raises ConfigError for an unknown option, or a value of another kind."""
+    place of [name]. Raises ConfigError for an unknown option, a value of another kind, and what no
+    picture can have: a run would find out at its first preview."""
     prompt, *rest = line.split(" --")
     changes = dict(_change(option) for option in rest)
     if "negative_prompt" in changes:
         changes["negative_prompt"] = fill(changes["negative_prompt"], name, "")
-    return replace(base, prompt=fill(prompt, name, ""), **changes)
+    request = replace(base, prompt=fill(prompt, name, ""), **changes)
+    if changes:
+        _require_possible(request, base)
+    return request
+
+
+def _require_possible(request: PreviewRequest, base: PreviewRequest) -> None:
+    """The limits are those of the settings. A size that no line names is the model's."""
+    sides = request.width, request.height
+    if sides != (base.width, base.height):
+        what = f"a preview of {sides[0]}x{sides[1]} pixels cannot be made"
+        check_sides(what, sides, _LONGEST_SIDE)
+    PreviewConfig(
+        sample_steps=request.steps,
+        sample_cfg_scale=request.cfg_scale,
+        sample_seed=request.seed,
+    )
 
 
 _OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {

@@ -11,6 +11,7 @@ from ..port.session import Session
 from .batches import Batch, Batches, batch_loss
 from .gradients import LossScale, all_finite, clip, require_alive, unscale
 from .learnable import Learnable, restore, snapshot
+from .movement import Movement
 from .optimizer_memory import OptimizerMemory
 from .optimizers import OPTIMIZERS, set_rate
 from .plan import Plan
@@ -32,6 +33,7 @@ class Updater:
         self._memory = OptimizerMemory(self._optimizer)
         self._scale = LossScale.for_precision(options.compute.mixed_precision)
         self._alive = False
+        self._movement = Movement(self._names, self._leaves, options.optimizer.optimizer_type)
         self.step, self.rate_factor, self.recoveries = 0, 1.0, 0
         self.torn = False
         """An update was interrupted within its last stage: the tensors belong to no step."""
@@ -65,6 +67,8 @@ class Updater:
             self._scale.count_good()
             self.step += 1
             self.torn = False
+            if self._alive:
+                self._movement.count(rate)
         return loss, rate
 
     def _gradients(self, batches: Iterable[Batch]) -> float | None:
@@ -108,6 +112,11 @@ class Updater:
         restore(self._learnable.tensors, state.tensors)
         self._memory.restore(state.moments)
         self._scale = LossScale(state.loss_scale, state.good_updates)
+        self._movement.begin()
+
+    def require_moving(self) -> None:
+        """Raise NotMovingError for a tensor that many updates have left where it was."""
+        self._movement.require()
 
     def state(self) -> TrainState:
         """A copy of everything that `restore` needs, on the CPU."""

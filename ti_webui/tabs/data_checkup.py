@@ -12,7 +12,7 @@ from ti_core.data.config import DataConfig
 from ti_core.errors import ConfigError, HostError, TIError
 from ti_core.port.session import Host
 from ti_core.train.config import EmbeddingConfig, TrainConfig
-from ti_core.train.dry_run import training_prompts
+from ti_core.train.dry_run import first_prompts
 from ti_core.train.preflight import checkup_input
 
 from .. import markup, tables
@@ -21,8 +21,6 @@ from ..gradio_versions import on
 from ..studio import Studio
 
 _UNNAMED = "unnamed"
-_PROMPTS = 3
-"""Of the prompts that are shown with their tokens."""
 
 
 def build(studio: Studio, folder: gr.Textbox) -> None:
@@ -80,14 +78,13 @@ def _prompts(config: TrainConfig, host: Host | None) -> str:
     """What the text encoder gets for the first pictures, token by token."""
     if host is None:
         return ""
-    rows = []
     try:
-        for shown in training_prompts(config, host):
-            places = f"{len(shown.token_ids)} of {shown.capacity}"
-            rows.append((shown.path.name, shown.prompt, " ".join(shown.tokens), places))
-            if len(rows) == _PROMPTS:
-                break
+        found = first_prompts(config, host)
     except TIError as error:
         return markup.box("note", f"no prompts can be shown: {markup.with_labels(str(error))}")
+    rows = [
+        (one.path.name, one.prompt, " ".join(one.tokens), f"{len(one.token_ids)} of {one.capacity}")
+        for one in found
+    ]
     table = tables.table(("picture", "prompt", "its tokens", "places taken"), rows)
     return tables.folded(f"Prompts of the first {len(rows)} pictures, as they are learned", table)
