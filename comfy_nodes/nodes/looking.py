@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from comfy_api.latest import io
 from PIL import Image
 
+from ...ti_core.files.base_model import other_base
 from ...ti_core.files.embedding import Embedding, for_encoders
 from ...ti_core.port.session import Host
 from ...ti_core.tools.nearest import Neighbour, nearest_tokens
@@ -65,7 +66,8 @@ class InspectEmbedding(Node):
         nearest = max(0, min(20, nearest))
         host = host_of(model, clip) if model is not None and clip is not None else None
         rows = list(_compared(embedding, host, nearest) if host else _alone(embedding))
-        text = "\n".join(_report(embedding, rows))
+        told = other_base(embedding, host.describe()) if host else []
+        text = "\n".join((*_report(embedding, rows), *(f"warning: {each}" for each in told)))
         picture = portrait(summary(embedding), rows)
         ui = node_text(text, images=temp_images([picture]))
         return io.NodeOutput(text, to_comfy([picture]), ui=ui)

@@ -17,6 +17,7 @@ from ...ti_core.data.config import SHORTEST_SIDE, check_sides
 from ...ti_core.data.templates import fill
 from ...ti_core.errors import ConfigError
 from ...ti_core.families import SIDE_STEP
+from ...ti_core.files.base_model import other_base, other_than
 from ...ti_core.files.embedding import Embedding, for_encoders
 from ...ti_core.files.names import prompt_name
 from ...ti_core.files.reading import read_embedding
@@ -82,6 +83,7 @@ class ApplyEmbedding(Node):
                     display_name="CONDITIONING", tooltip="The prompt above, for a sampler."
                 ),
             ],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -98,7 +100,9 @@ class ApplyEmbedding(Node):
         called = f"embedding:{prompt_name(embedding.name)}"
         with torch.inference_mode():
             encoded = taught.encode_from_tokens_scheduled(taught.tokenize(fill(text, called, "")))
-        return io.NodeOutput(taught, encoded, ui=node_text(f"in prompts: {called}"))
+        model = checkpoint_name(cls.hidden.prompt, str(cls.hidden.unique_id))
+        told = [f"in prompts: {called}", *map(str, other_than(embedding, model))]
+        return io.NodeOutput(taught, encoded, ui=node_text("\n".join(told)))
 
 
 class PreviewGrid(Node):
@@ -184,7 +188,9 @@ class PreviewGrid(Node):
         made = list(_made(host, requests, columns, embedding.name, node))
         rows = [made[at : at + len(columns) + 1] for at in range(0, len(made), len(columns) + 1)]
         grid = labelled_grid(rows, ["without", *columns], lines)
-        return io.NodeOutput(to_comfy([grid]), to_comfy(made), ui={"images": temp_images([grid])})
+        told = "\n".join(map(str, other_base(embedding, host.describe())))
+        ui = {**(node_text(told) if told else {}), "images": temp_images([grid])}
+        return io.NodeOutput(to_comfy([grid]), to_comfy(made), ui=ui)
 
 
 def embedding_label(embedding: Embedding) -> str:

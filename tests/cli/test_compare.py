@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from ti_core.files.reading import read_embedding
 from ti_core.hosts.fake import FakeHost
@@ -132,3 +134,29 @@ def test_nothing_to_compare_by_is_an_error(ti: Ti, run_folder: Path) -> None:
         assert (code, out) == (2, "")
         assert "there is nothing to compare the files by" in err
         assert "--prompts" in err
+
+
+def test_a_negative_embedding_is_compared_where_it_is_used(ti: Ti, run_folder: Path) -> None:
+    options = ("--negative_prompt", "[name], blurry", "--steps", 2, "--draws", 0, "--baseline")
+    code, out, err = ti("compare", run_folder, "--prompts", "a red circle", *options)
+    assert (code, err.count("error")) == (0, 0), err
+    assert out.splitlines()[0].startswith("sheet ")
+    found = {}
+    for path in (Path("compare") / "pictures").iterdir():
+        with Image.open(path) as picture:
+            found[path.name] = picture.info["parameters"].partition("\nSteps")[0]
+    assert found.pop("1-without-1-0.png") == "a red circle\nNegative prompt: , blurry"
+    assert set(found.values()) == {"a red circle\nNegative prompt: zz-thing, blurry"}
+    assert len(found) == 3
+
+
+def test_copies_of_another_base_model_are_warned_of(
+    ti: Ti, run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ("compare", run_folder, "--prompts", "a [name]", "--steps", 2, "--draws", 0)
+    assert "was made on" not in ti(*line)[2]
+    host = FakeHost()
+    facts = replace(host.describe(), checkpoint_hash="a" * 10)
+    monkeypatch.setattr(host, "describe", lambda: facts)
+    monkeypatch.setattr("ti_core.cli.compare.open_host", lambda config: host)
+    assert "was made on fake [0000000000], and this model is fake [aaaaaaaaaa]" in ti(*line)[2]

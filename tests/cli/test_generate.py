@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from ti_core.files.reading import read_embedding
+from ti_core.files.writing import write_embedding
 
 Ti = Callable[..., tuple[int, str, str]]
 
@@ -137,3 +141,16 @@ def test_nothing_is_told_of_prompts_that_are_right(ti: Ti) -> None:
         in ti("merge", "my-tere", "--out", "x.pt", *use)[2]
         + ti("merge", "mytree", "--out", "y.pt", *use)[2]
     )
+
+
+def test_an_embedding_of_another_model_is_warned_of(ti: Ti) -> None:
+    ti("create", "--token_string", "own", "--init_word", "tree")
+    path = Path("embeddings/own.safetensors")
+    used = ("generate", "--prompt", "an own", "--embeddings_dir", "embeddings")
+    assert "was made on" not in ti(*used)[2]
+    found = read_embedding(path)
+    write_embedding(
+        path, replace(found, metadata={**found.metadata, "ti.base_model_hash": "a" * 10})
+    )
+    assert "warning: own was made on fake [aaaaaaaaaa], and this model is fake" in ti(*used)[2]
+    assert "was made on" not in ti("generate", "--prompt", "a tree", *used[3:])[2]

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from ti_core.cli.main import main
+from ti_core.files.reading import read_embedding
 from ti_core.files.safetensors_file import write_safetensors
+from ti_core.files.writing import write_embedding
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 Ti = Callable[..., tuple[int, str, str]]
@@ -112,3 +115,26 @@ def test_a_strangers_words_cannot_steer_the_terminal(ti: Ti) -> None:
         assert code == 0
         assert not set(out) & set("\x1b\x9b\u202e")
         assert "trigger" in out
+
+
+def test_another_base_model_is_warned_of(ti: Ti) -> None:
+    ti("create", "--token_string", "own", "--init_word", "tree")
+    code, out, _ = ti("inspect", "embeddings/own.safetensors", *MODEL)
+    assert (code, "warning" in out) == (0, False)
+    made_on("other", "deadbeef00")
+    code, out, _ = ti("inspect", "embeddings/own.safetensors", *MODEL)
+    assert code == 0
+    assert (
+        "  warning: own was made on other [deadbeef00], and this model is fake [0000000000]: "
+        in out
+    )
+    _, out, _ = ti("inspect", "embeddings/own.safetensors", *MODEL, "--json")
+    assert len(json.loads(out)["other_base"]) == 1
+
+
+def made_on(model: str, digest: str) -> None:
+    """Say so in the file of `own`."""
+    path = Path("embeddings/own.safetensors")
+    found = read_embedding(path)
+    notes = {"ti.base_model": model, "ti.base_model_hash": digest}
+    write_embedding(path, replace(found, metadata={**found.metadata, **notes}))

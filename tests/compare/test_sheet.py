@@ -128,3 +128,69 @@ def test_a_prompt_without_the_word_is_refused_because_nothing_would_differ() -> 
 def test_more_pictures_than_anybody_can_look_at_are_refused() -> None:
     with pytest.raises(ConfigError, match="1200 pictures"):
         Sheets("zz-thing", ("a [name]",), (1.0,), replace(BASE, count=3)).count(400)
+
+
+# --- without the word -------------------------------------------------------------------------
+
+
+def pictures_of(folder: Path) -> dict[str, str]:
+    """Name → prompt and negative prompt of every picture that was kept."""
+    found = {}
+    for path in sorted((folder / "pictures").iterdir()):
+        with Image.open(path) as picture:
+            found[path.name] = picture.info["parameters"].partition("\nSteps")[0]
+    return found
+
+
+def test_the_word_may_be_in_the_negative_prompt_alone(
+    copies: list[Copy], host: FakeHost, tmp_path: Path
+) -> None:
+    base = replace(BASE, count=1, negative_prompt="[name], blurry")
+    sheets = Sheets("zz-thing", ("a red circle",), (1.0, 1.3), base)
+    with host.session() as session:
+        draw_sheets(sheets, copies, session, host.describe(), tmp_path / "out")
+    found = pictures_of(tmp_path / "out")
+    assert len(found) == 3 * 2
+    assert found["1-zz-thing-000010-1.3-5.png"] == (
+        "a red circle\nNegative prompt: (zz-thing:1.3), blurry"
+    )
+
+
+def test_a_baseline_leaves_the_word_out_and_comes_first(
+    copies: list[Copy], host: FakeHost, tmp_path: Path
+) -> None:
+    base = replace(BASE, count=1, negative_prompt="[name]")
+    sheets = Sheets("zz-thing", ("a [name] here",), (0.7, 1.0), base, baseline=True)
+    assert sheets.count(3) == 3 * 2 + 1
+    with host.session() as session:
+        (path,) = draw_sheets(sheets, copies, session, host.describe(), tmp_path / "out")
+        (plain,) = session.preview(replace(base, prompt="a  here", negative_prompt=""), {})
+    found = pictures_of(tmp_path / "out")
+    assert len(found) == 7
+    assert found["1-without-0.7-5.png"] == "a  here"
+    with (
+        Image.open(tmp_path / "out" / "pictures" / "1-without-0.7-5.png") as kept,
+        Image.open(path) as all_,
+    ):
+        assert np.array_equal(np.asarray(kept), np.asarray(plain))
+        assert _contains(np.asarray(all_), np.asarray(plain))
+        assert "TI hashes" not in kept.info["parameters"]
+
+
+def test_a_prompt_without_the_word_gets_one_row_among_others(
+    copies: list[Copy], host: FakeHost, tmp_path: Path
+) -> None:
+    sheets = Sheets("zz-thing", ("a [name]", "a tree"), (1.0,), replace(BASE, count=2))
+    assert sheets.count(3) == 3 * 2 + 2
+    with host.session() as session:
+        made = draw_sheets(sheets, copies, session, host.describe(), tmp_path / "out")
+    assert len(made) == 2
+    assert [name for name in pictures_of(tmp_path / "out") if name.startswith("2-")] == [
+        "2-without-1-5.png", "2-without-1-6.png",
+    ]  # fmt: skip
+
+
+def test_a_line_with_a_negative_prompt_of_its_own_does_without_the_other() -> None:
+    base = replace(BASE, negative_prompt="[name]")
+    with pytest.raises(ConfigError, match="does not hold"):
+        Sheets("zz-thing", ("a tree --n blurry",), base=base)

@@ -113,3 +113,13 @@ def test_a_weights_file_for_another_model_is_an_error(tmp_path: Path) -> None:
     from_file(tmp_path)
     with pytest.raises(EmbeddingError, match="12 wide"):
         start(FakeHost(family=SDXL), weights=str(tmp_path / "w.safetensors"))
+
+
+def test_a_file_of_another_base_model_is_warned_of(tmp_path: Path) -> None:
+    path, notes = tmp_path / "x.safetensors", {"ti.base_model_hash": "0" * 10}
+    rows = {"clip_l": torch.ones(1, 12)}
+    write_embedding(path, Embedding("x", rows, metadata=notes))
+    assert start(weights=str(path)).notices == ()
+    write_embedding(path, Embedding("x", rows, metadata={"ti.base_model_hash": "a" * 10}))
+    (notice,) = start(weights=str(path)).notices
+    assert (notice.level, "was made on" in notice.what) == ("warning", True)

@@ -31,6 +31,7 @@ FIELDS = {
     "width": 64,
     "height": 0,
     "judged_by": "",
+    "baseline": False,
 }
 
 
@@ -181,3 +182,14 @@ def test_the_table_says_what_the_figures_mean(page: ComparePage) -> None:
     html = ratings(page.memory.found[job.id].ratings)
     assert html.count('<tr class="ti-best">') == 1
     assert "It does not see whether other prompts suffer" in html
+
+
+def test_the_word_in_the_negative_prompt_and_a_row_without_it(page: ComparePage) -> None:
+    job = compared(page, what=["Sheets of pictures"], prompts="a tree", negative="[name]",
+                   baseline=True)  # fmt: skip
+    assert job.progress.error == ""
+    (sheet,) = page.memory.found[job.id].sheets
+    names = sorted(path.name for path in (sheet.parent / "pictures").iterdir())
+    assert names == [
+        "1-without-1-3.png", "1-zz-thing-000010-1-3.png", "1-zz-thing-000020-1-3.png",
+    ]  # fmt: skip

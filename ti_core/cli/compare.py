@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from ..compare.events import Progress
 from ..errors import ConfigError, DataError, setting
-from ..events import Event
+from ..events import Event, Notice
 from ..options import Checked, make_config, option
 from .interrupt import stop_on_signals
 from .options import OptionParser, path_argument
 from .standalone import ModelConfig, open_host
-from .telling import answer, progress
+from .telling import answer, progress, remark_on
 
 if TYPE_CHECKING:
     from ..compare.evaluation import Questions
@@ -38,12 +38,16 @@ class CompareConfig(Checked):
     title = "What is compared"
     prompts: tuple[str, ...] = option(
         (),
-        "prompts of the sheets, with [name] for the word, or text files of them; none, no sheets",
+        "prompts of the sheets, with [name] for the word, or text files of them; none, no sheets; "
+        "a prompt without the word gets one row",
         label="Prompts",
         path="text file",
     )
     weights: str = option(
         "1", "weights of the word in each prompt, such as 0.7,1,1.3", label="Weights"
+    )
+    baseline: bool = option(
+        False, "begin each sheet with a row without the word", label="Also without the word"
     )
     most_copies: int = option(
         12, "at most so many of a run's copies, evenly spread", label="Copies", limits=(1, 1000)
@@ -72,7 +76,9 @@ class PictureConfig(Checked):
     """How the pictures of a comparison are made."""
 
     title = "Pictures"
-    negative_prompt: str = option("", "what shall not be seen", label="Negative prompt")
+    negative_prompt: str = option(
+        "", "what shall not be seen; [name] is the word here, too", label="Negative prompt"
+    )
     seed: int = option(0, "the first seed", label="Seed", limits=(0, None))
     images_per_prompt: int = option(1, "seeds in each place", label="Pictures", limits=(1, 16))
     steps: int = option(20, "sampling steps", label="Sampling steps", limits=(1, 150))
@@ -194,7 +200,7 @@ def _sheets(config: CompareConfig, pictures: PictureConfig, name: str, host: Hos
         why = "their lines are empty or comments"
         fix = "write one, such as 'a picture of [name]'"
         raise ConfigError(f"{setting('prompts')} hold no prompt", why, fix)
-    return Sheets(name, prompts, read_weights(config.weights), base)
+    return Sheets(name, prompts, read_weights(config.weights), base, config.baseline)
 
 
 def _questions(
@@ -219,6 +225,8 @@ def _require_name(name: str) -> None:
 
 
 def _tell(event: Event) -> None:
+    if isinstance(event, Notice):
+        remark_on(event)
     if isinstance(event, Progress):
         text = f"{event.done} of {event.total}: {event.stage}"
         progress(text, event.done == event.total)

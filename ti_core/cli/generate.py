@@ -87,6 +87,7 @@ def run(argv: Sequence[str]) -> int:
 def generate(config: GenerateConfig, host: Host, collection: CollectionConfig) -> Iterator[Path]:
     """Make the pictures and yield the path of each."""
     from ..files.atomic import make_folder, require_writable
+    from ..files.base_model import other_base
     from ..files.checksum import file_shorthash
     from ..files.embedding import for_encoders
     from ..files.infotext import infotext, save_png
@@ -97,6 +98,9 @@ def generate(config: GenerateConfig, host: Host, collection: CollectionConfig) -
     embeddings = {
         name: for_encoders(found, widths, str(path)) for name, (found, path) in used.items()
     }
+    for found, _ in used.values():
+        for notice in other_base(found, host.describe()):
+            remark_on(notice)
     hashes = {name: file_shorthash(path) for name, (_, path) in used.items()}
     with host.session() as session:
         images = session.preview(request, embeddings)

@@ -106,6 +106,7 @@ class _ModelFacts:
 
     def of(self, embedding: Embedding) -> _Facts:
         """Strength and neighbours; for an embedding of another family, why there are none."""
+        from ..files.base_model import other_base
         from ..files.embedding import for_encoders
         from ..tools.nearest import nearest_tokens
         from ..tools.strength import strength_of
@@ -117,6 +118,7 @@ class _ModelFacts:
         found = strength_of(vectors, self.medians)
         near = nearest_tokens(vectors, self.host, self.session, self.nearest)
         return {
+            "other_base": [str(notice) for notice in other_base(embedding, self.host.describe())],
             "strength": {"verdict": found.verdict, "ratios": found.ratios},
             "nearest": {
                 key: [[dataclasses.asdict(each) for each in row] for row in rows]
@@ -137,6 +139,8 @@ def _spelled(found: _Facts) -> Iterator[str]:
     model = found["metadata"].get("ti.base_model")
     if model:
         yield f"  made on {model} [{found['metadata'].get('ti.base_model_hash', '')}]"
+    for warning in found.get("other_base", ()):
+        yield f"  warning: {warning}"
     if "strength" in found:
         yield from _spelled_strength(found)
     else:

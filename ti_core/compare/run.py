@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..events import Listener
+from ..files.base_model import other_base
 from ..port.session import Host, ModelFacts, Precision, Session
 from ..tools.strength import strength_of
 from ..tools.vocabulary import median_lengths
@@ -44,6 +45,8 @@ def compare(
     copies = read_copies(paths, facts)
     if sheets:
         sheets.count(len(copies))
+    for notice in other_base(copies[-1].embedding, facts):
+        on_event(notice)
     with host.session(precision) as session:
         ratings: list[Rated] = []
         if questions:

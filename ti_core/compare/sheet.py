@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image, ImageDraw
 
+from ..data.templates import fill
 from ..errors import ConfigError
 from ..events import Listener
 from ..files.checksum import file_shorthash
 from ..files.infotext import infotext, save_png
 from ..files.lettering import default_font, shortened
 from ..port.session import ModelFacts, PreviewRequest, Session
+from ..train.learnable import ExtraNetworks
 from ..train.previews import request_of
 from .copies import Copy
 from .events import Progress, SheetReady
@@ -23,6 +26,9 @@ LARGEST_CELL = 384
 """Pixels of a picture's longer side in a sheet; the pictures themselves keep their size."""
 MOST_PICTURES = 1000
 _MARGIN, _LINE, _LETTERS = 8, 30, 18
+_WITHOUT = "without"
+_OWN_NEGATIVE = re.compile(r" --n\b")
+"""kohya's option for a negative prompt of the line's own."""
 _INK, _QUIET = (20, 20, 20), (110, 110, 110)
 
 
@@ -30,15 +36,29 @@ _INK, _QUIET = (20, 20, 20), (110, 110, 110)
 class SheetCell:
     """One picture of a sheet."""
 
-    copy: Copy
+    copy: Copy | None
+    """None: without the word."""
     weight: float
     request: PreviewRequest
+
+    @property
+    def label(self) -> str:
+        """What its row is called in names of files."""
+        return self.copy.label if self.copy else _WITHOUT
+
+
+class Row(NamedTuple):
+    """A row of a sheet."""
+
+    label: str
+    pictures: list[Image.Image]
 
 
 @dataclass(frozen=True)
 class Sheets:
-    """What shall be drawn. `prompts` hold [name], and may end with kohya's options
-    (`train.previews`); a weight w other than 1 is `(name:w)`."""
+    """What shall be drawn. Prompts may hold [name], and end with kohya's options
+    (`train.previews`), and so may the negative prompt; a weight w other than 1 is `(name:w)`. Where
+    neither holds it, one row is drawn, as every copy would give the same pictures."""
 
     name: str
     """The new word."""
@@ -46,30 +66,63 @@ class Sheets:
     weights: tuple[float, ...] = (1.0,)
     base: PreviewRequest = PreviewRequest(prompt="")
     """Everything but the prompts."""
+    baseline: bool = False
+    """Begin each sheet with a row in which the word is left out."""
 
     def __post_init__(self) -> None:
         if not self.prompts or not self.weights:
             raise ConfigError("there is nothing to draw", "", "give a prompt and a weight")
-        for prompt in self.prompts:
-            if "[name]" not in prompt:
-                what = f"the prompt {prompt!r} does not hold [name]"
-                raise ConfigError(what, "every copy would look the same", "put [name] into it")
+        if not any(map(self.shows_copies, self.prompts)):
+            what = f"the prompt {self.prompts[0]!r} does not hold [name]"
+            fix = "put [name] into it, or into the negative prompt"
+            raise ConfigError(what, "every copy would look the same", fix)
+
+    def shows_copies(self, prompt: str) -> bool:
+        """Whether the word is in it, or in the negative prompt that goes with it."""
+        return "[name]" in prompt or (
+            "[name]" in self.base.negative_prompt and not _OWN_NEGATIVE.search(prompt)
+        )
 
     def request(self, prompt: str, weight: float = 1.0) -> PreviewRequest:
         """A prompt with the word in [name]'s place, as strong as people would write it.
 
         Raises ConfigError for an unknown option behind the prompt.
         """
-        word = self.name if weight == 1 else f"({self.name}:{weight:g})"
-        return request_of(prompt, self.base, word)
+        return self._with(prompt, self.name if weight == 1 else f"({self.name}:{weight:g})")
+
+    def without(self, prompt: str) -> PreviewRequest:
+        """The same with nothing in [name]'s place."""
+        return self._with(prompt, "")
+
+    def _with(self, prompt: str, word: str) -> PreviewRequest:
+        base = replace(self.base, negative_prompt=fill(self.base.negative_prompt, word, ""))
+        return request_of(prompt, base, word)
 
     def count(self, copies: int) -> int:
         """Pictures in all. Raises ConfigError for more than anybody can look at."""
-        found = copies * len(self.prompts) * len(self.weights) * self.base.count
+        rows = [len(list(self._places(prompt, copies))) for prompt in self.prompts]
+        found = sum(rows) * self.base.count
         if found > MOST_PICTURES:
             what = f"these are {found} pictures"
             raise ConfigError(what, f"{MOST_PICTURES} are possible", "take fewer copies or prompts")
         return found
+
+    def _places(self, prompt: str, copies: int) -> Iterator[tuple[int | None, float]]:
+        """(number of the copy, weight) of each place of a sheet, row by row."""
+        shows = self.shows_copies(prompt)
+        if self.baseline or not shows:
+            yield None, self.weights[0]
+        for number in range(copies if shows else 0):
+            for weight in self.weights:
+                yield number, weight
+
+    def cells(self, prompt: str, copies: Sequence[Copy]) -> Iterator[SheetCell]:
+        """A row for each copy, in it a place for each weight; the row without the word has one."""
+        for number, weight in self._places(prompt, len(copies)):
+            if number is None:
+                yield SheetCell(None, weight, self.without(prompt))
+            else:
+                yield SheetCell(copies[number], weight, self.request(prompt, weight))
 
 
 def draw_sheets(
@@ -90,35 +143,29 @@ def draw_sheets(
     hashes = {copy.path: file_shorthash(copy.path) for copy in copies}
     made: list[Path] = []
     for number, prompt in enumerate(sheets.prompts, 1):
-        rows: list[list[Image.Image]] = []
-        for cell in _cells(sheets, prompt, copies):
+        rows: list[Row] = []
+        for cell in sheets.cells(prompt, copies):
             if should_stop():
                 return made
-            added = cell.copy.added(sheets.name)
+            added = cell.copy.added(sheets.name) if cell.copy else ExtraNetworks()
             images = session.preview(cell.request, added.embeddings, added.hypernetwork)
-            digits = {sheets.name: hashes[cell.copy.path]}
+            digits = {sheets.name: hashes[cell.copy.path]} if cell.copy else {}
             _keep(folder, number, cell, images, facts, digits)
             if cell.weight == sheets.weights[0]:
-                rows.append([])
-            rows[-1] += [_fitted(image) for image in images]
+                rows.append(Row(_row_label(cell.copy), []))
+            rows[-1].pictures.extend(map(_fitted, images))
             done += len(images)
-            on_event(Progress(f"pictures of {cell.copy.label}", done, total))
+            stage = f"pictures of {cell.label}" if cell.copy else "pictures without the word"
+            on_event(Progress(stage, done, total))
         path = folder / f"sheet-{number}.png"
         save_png(
             path,
-            drawn(sheets, prompt, copies, rows),
+            drawn(sheets, prompt, rows),
             f"{prompt}\nSeed: {sheets.request(prompt).seed}",
         )
         on_event(SheetReady(path, prompt))
         made.append(path)
     return made
-
-
-def _cells(sheets: Sheets, prompt: str, copies: Sequence[Copy]) -> Iterator[SheetCell]:
-    """A row for each copy, in it a place for each weight."""
-    for copy in copies:
-        for weight in sheets.weights:
-            yield SheetCell(copy, weight, sheets.request(prompt, weight))
 
 
 def _keep(
@@ -131,30 +178,29 @@ def _keep(
 ) -> None:
     for index, image in enumerate(images):
         seed = cell.request.seed + index
-        name = f"{number}-{cell.copy.label}-{cell.weight:g}-{seed}.png"
+        name = f"{number}-{cell.label}-{cell.weight:g}-{seed}.png"
         save_png(folder / "pictures" / name, image, infotext(cell.request, seed, facts, hashes))
 
 
 # --- the drawing ------------------------------------------------------------------------------
 
 
-def drawn(
-    sheets: Sheets, prompt: str, copies: Sequence[Copy], rows: Sequence[Sequence[Image.Image]]
-) -> Image.Image:
+def drawn(sheets: Sheets, prompt: str, rows: Sequence[Row]) -> Image.Image:
     """The sheet of one prompt: a row of pictures for each copy, equally large; its words above."""
-    font, cell = default_font(_LETTERS), rows[0][0].size
-    labels, titles = [_row_label(copy) for copy in copies], _column_labels(sheets, prompt)
+    font, cell = default_font(_LETTERS), rows[0].pictures[0].size
+    columns = max(len(row.pictures) for row in rows)
+    labels, titles = [row.label for row in rows], _column_labels(sheets, prompt)[:columns]
     column_width = _MARGIN + max(cell[0], *(round(font.getlength(text)) for text in titles))
     left = 2 * _MARGIN + round(max(font.getlength(text) for text in (*labels, "0")))
     top = 2 * _LINE + _MARGIN
-    width = left + len(rows[0]) * column_width
+    width = left + columns * column_width
     image = Image.new("RGB", (width, top + len(rows) * (cell[1] + _MARGIN)), "white")
     draw = ImageDraw.Draw(image)
     title = shortened(" ".join(prompt.split()), width - 2 * _MARGIN, font)
     draw.text((_MARGIN, _MARGIN), title, fill=_INK, font=font)
     for column, text in enumerate(titles):
         draw.text((left + column * column_width, _LINE + _MARGIN), text, _QUIET, font)
-    for number, (text, pictures) in enumerate(zip(labels, rows, strict=True)):
+    for number, (text, pictures) in enumerate(rows):
         y = top + number * (cell[1] + _MARGIN)
         draw.text((_MARGIN, y + cell[1] // 2 - _LINE // 2), text, fill=_INK, font=font)
         for column, picture in enumerate(pictures):
@@ -162,20 +208,20 @@ def drawn(
     return image
 
 
-def _row_label(copy: Copy) -> str:
+def _row_label(copy: Copy | None) -> str:
+    if copy is None:
+        return _WITHOUT
     return f"step {copy.step}" if copy.step else copy.label[:40]
 
 
 def _column_labels(sheets: Sheets, prompt: str) -> list[str]:
-    """The seed only where there are several."""
+    """The seed only where there are several, the weight only where there are copies."""
     first = sheets.request(prompt).seed
-    seeds = range(first, first + sheets.base.count)
-    several = len(seeds) > 1
-    return [
-        f"weight {weight:g}" + (f" · seed {seed}" if several else "")
-        for weight in sheets.weights
-        for seed in seeds
-    ]
+    seeds = [f"seed {first + number}" for number in range(sheets.base.count)]
+    seeds = seeds if len(seeds) > 1 else [""]
+    shows = sheets.shows_copies(prompt)
+    weights = [f"weight {weight:g}" for weight in sheets.weights] if shows else [""]
+    return [" · ".join(filter(None, (weight, seed))) for weight in weights for seed in seeds]
 
 
 def _fitted(image: Image.Image) -> Image.Image:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..errors import ConfigError, setting
 from ..events import Notice
-from ..files.embedding import for_encoders
+from ..files.base_model import other_base
+from ..files.embedding import Embedding, for_encoders
 from ..files.reading import read_embedding
 from ..port.session import ModelFacts, Session
 from .config import EmbeddingConfig, FillRule
@@ -28,12 +29,19 @@ class Start:
 def starting_rows(config: EmbeddingConfig, facts: ModelFacts, session: Session) -> Start:
     """The vectors before training: from a file when one is given, else from words."""
     if config.weights:
-        return Start(rows_from_file(config, facts))
+        embedding = fitting_file(config, facts)
+        rows = for_encoders(embedding, facts.widths, config.weights)
+        return Start(rows, tuple(other_base(embedding, facts)))
     return rows_from_text(config, session)
 
 
 def rows_from_file(config: EmbeddingConfig, facts: ModelFacts) -> dict[str, Tensor]:
-    """The vectors of `config.weights`.
+    """The vectors of `config.weights`. Raises as `fitting_file`."""
+    return for_encoders(fitting_file(config, facts), facts.widths, config.weights)
+
+
+def fitting_file(config: EmbeddingConfig, facts: ModelFacts) -> Embedding:
+    """The embedding in `config.weights`.
 
     Raises EmbeddingError when they do not fit the model, ConfigError when the file has another
     number of vectors than was asked for.
@@ -46,7 +54,8 @@ def rows_from_file(config: EmbeddingConfig, facts: ModelFacts) -> dict[str, Tens
             "",
             f"leave {setting('num_vectors_per_token')} at 1",
         )
-    return for_encoders(embedding, facts.widths, config.weights)
+    for_encoders(embedding, facts.widths, config.weights)
+    return embedding
 
 
 def rows_from_text(config: EmbeddingConfig, session: Session) -> Start:

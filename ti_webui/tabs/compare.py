@@ -60,6 +60,7 @@ class ComparisonRequest:
     width: float
     height: float
     judged_by: str
+    baseline: bool
 
 
 @dataclass
@@ -222,7 +223,7 @@ def sheets_of(asked: ComparisonRequest, name: str, host: Host) -> Sheets:
         text=TextOptions(emphasis=True),
     )
     prompts = tuple(line.strip() for line in (asked.prompts or "").splitlines() if line.strip())
-    return Sheets(name, prompts, read_weights(asked.weights or ""), base)
+    return Sheets(name, prompts, read_weights(asked.weights or ""), base, bool(asked.baseline))
 
 
 def _side(asked: float, usual: int) -> int:
@@ -305,12 +306,15 @@ def _fields(page: ComparePage) -> tuple[dict[str, Input], gr.Button]:
     fields["prompts"] = gr.Textbox(
         value=_words(page.studio.settings().sample_prompts),
         label="Prompts",
-        info="one in each line; [name] stands for the word",
+        info="one in each line; [name] stands for the word, a line without it gets one row",
         lines=3,
         elem_id="ti_compare_prompts",
     )
     fields["negative"] = gr.Textbox(
-        label="Negative prompt", max_lines=2, elem_id="ti_compare_negative"
+        label="Negative prompt",
+        info="[name] stands for the word here, too",
+        max_lines=2,
+        elem_id="ti_compare_negative",
     )
     info = "of the word, such as 0.7, 1, 1.3: the word is written (word:0.7) then"
     fields["weights"] = text_line("Weights", "ti_compare_weights", value="1", info=info)
@@ -318,6 +322,12 @@ def _fields(page: ComparePage) -> tuple[dict[str, Input], gr.Button]:
     hint = "the run's own; a folder of pictures that were held back tells more"
     fields["judged_by"] = text_line(
         "Pictures to judge by", "ti_compare_judged_by", placeholder=hint
+    )
+    fields["baseline"] = gr.Checkbox(
+        False,
+        label="Also without the word",
+        info="a first row in each sheet",
+        elem_id="ti_compare_baseline",
     )
     return fields, refresh
 

@@ -9,6 +9,7 @@ from PIL import Image
 
 from ti_core.data.pictures import open_image
 from ti_core.errors import DataError
+from ti_core.files.base_model import other_base
 from ti_core.files.embedding import Embedding, for_encoders, long_for_prompts
 from ti_core.files.formats import FORMATS
 from ti_core.files.library_entry import Entry
@@ -130,7 +131,8 @@ class LibraryPage:
         def question(host: Host, session: Session) -> str:
             vectors = for_encoders(embedding, host.describe().widths, embedding.name)
             found = strength_of(vectors, usual_lengths(self.studio, host, session))
-            return strength_html(found, nearest_tokens(vectors, host, session))
+            told = markup.notices(other_base(embedding, host.describe()))
+            return told + strength_html(found, nearest_tokens(vectors, host, session))
 
         return ask(self.studio, f"inspect {embedding.name}", question)
 
