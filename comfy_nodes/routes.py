@@ -2,21 +2,28 @@
 
     GET  /ti/runs                                        what is going on
     POST /ti/runs  {"action": "finish", "node": "7"}     finish, preview, save, pause or go_on
+    GET  /ti/unfinished                                  which trainings can be resumed
 
-ComfyUI serves both under /api as well. Without "node" every run is meant. Pages of other sites are
+ComfyUI serves them under /api as well. Without "node" every run is meant. Pages of other sites are
 refused, unless ComfyUI's --enable-cors-header allows them; so are foreign host names where ComfyUI
 listens on this machine only. With --listen, proxies may give it any name.
 """
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 from comfy.cli_args import args
 from server import PromptServer
 
-from ..ti_core.errors import ForbiddenError, RequestError, codes_of
+from ..ti_core.errors import ForbiddenError, RequestError, StorageError, TIError, codes_of
+from ..ti_core.train.runs import ResumableRun
 from ..ti_core.web import Visitors, is_loopback, read_object
+from .node import plain_text
+from .pictures import output_images
 from .runs import ACTIONS, running_trainings
+from .training import unfinished_runs
 
 _MOST_BYTES = 10_000
 
@@ -28,6 +35,7 @@ def register() -> None:
         return
     server.routes.get("/ti/runs")(tell)
     server.routes.post("/ti/runs")(ask)
+    server.routes.get("/ti/unfinished")(unfinished)
 
 
 async def tell(request: web.Request) -> web.Response:
@@ -57,6 +65,27 @@ async def ask(request: web.Request) -> web.Response:
     return web.json_response({"runs": [run.to_dict() for run in runs]})
 
 
+async def unfinished(request: web.Request) -> web.Response:
+    """What "Resume" offers, newest first, each with the picture that ComfyUI's /view gives."""
+    try:
+        _visitors().require(request.headers)
+        runs = await asyncio.to_thread(unfinished_runs)
+    except (ForbiddenError, StorageError) as error:
+        return _refused(error)
+    return web.json_response({"runs": [_told(run) for run in runs]})
+
+
+def _told(run: ResumableRun) -> dict[str, object]:
+    return {
+        "label": run.label,
+        "name": run.name,
+        "step": run.step,
+        "steps": run.max_steps,
+        "saved": run.saved,
+        "preview": output_images([run.preview])[0] if run.preview else None,
+    }
+
+
 def _visitors() -> Visitors:
     """Who may ask, by ComfyUI's own flags."""
     friends = (args.enable_cors_header,) if args.enable_cors_header else ()
@@ -64,8 +93,8 @@ def _visitors() -> Visitors:
     return Visitors(origins=friends, any_name=not alone)
 
 
-def _refused(error: ForbiddenError | RequestError) -> web.Response:
-    return _error(codes_of(type(error)).http, str(error))
+def _refused(error: TIError) -> web.Response:
+    return _error(codes_of(type(error)).http, plain_text(str(error)))
 
 
 def _error(status: int, text: str) -> web.Response:

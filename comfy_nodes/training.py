@@ -21,11 +21,15 @@ from ..ti_core.tools.recording import recipe_before
 from ..ti_core.train.config import EmbeddingConfig, TrainConfig
 from ..ti_core.train.loop import train
 from ..ti_core.train.previews import preview_requests
-from ..ti_core.train.run_folder import RunFolder
+from ..ti_core.train.run_folder import OnNotice, RunFolder
+from ..ti_core.train.runs import ResumableRun, labelled_run, resumable
 from .places import runs_dir, text_file
 from .runs import RunControl
 from .sockets import DatasetValue, RunLog, SettingsValue
 
+ALWAYS = ("new", "latest")
+"""What can always be chosen in "Resume"."""
+_MOST_UNFINISHED = 24
 _MOST_PROMPTS = 16
 _MOST_TEXT = 20_000
 _LARGEST_PREVIEW = 2048
@@ -75,7 +79,7 @@ def run(
     by then.
     """
     config = train_config(embedding.name, embedding.count, dataset.data, settings)
-    last = _run_to_resume(config.name, resume)
+    last = _run_to_resume(config.name, resume, on_event)
     folder = last or RunFolder.create(runs_dir(), config.file_stem)
     try:
         config = _with_files(config, folder.path, embedding, settings.preview.sample_prompts)
@@ -89,12 +93,24 @@ def run(
     return Trained(read_embedding(path), log, pictures)
 
 
-def _run_to_resume(name: str, resume: str) -> RunFolder | None:
+def unfinished_runs() -> list[ResumableRun]:
+    """Those that can be chosen in "Resume", newest first."""
+    return resumable(runs_dir())[:_MOST_UNFINISHED]
+
+
+def resume_choices() -> list[str]:
+    """What stands in "Resume": of the unfinished runs, their labels."""
+    return [*ALWAYS, *(run.label for run in unfinished_runs())]
+
+
+def _run_to_resume(name: str, resume: str, on_notice: OnNotice) -> RunFolder | None:
+    """Raises TrainingError when the run that is chosen is not there, ConfigError when it is that
+    of another embedding."""
+    if resume == "new":
+        return None
     if resume == "latest":
-        return RunFolder.find("latest", runs_dir(), name)
-    if resume != "new":
-        raise ConfigError(f"resume is {resume!r}", "", "choose new or latest")
-    return None
+        return RunFolder.find("latest", runs_dir(), name, on_notice=on_notice)
+    return labelled_run(runs_dir(), resume, name)
 
 
 def _with_files(config: TrainConfig, folder: Path, start: Embedding, prompts: str) -> TrainConfig:

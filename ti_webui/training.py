@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ti_core.compare.adopt import as_safetensors
 from ti_core.errors import ConfigError, TIError, TrainingError, setting
-from ti_core.events import Event
+from ti_core.events import Event, Notice
 from ti_core.files.library_entry import Entry
 from ti_core.files.library_walk import CARDS
 from ti_core.files.names import composed
@@ -45,6 +45,8 @@ class TrainRequest:
 
     config: TrainConfig
     resume: RunFolder | None = None
+    notices: tuple[Notice, ...] = ()
+    """What was noticed while the run to resume was looked for."""
 
 
 def new_request(studio: Studio, config: TrainConfig) -> TrainRequest:
@@ -97,6 +99,7 @@ class Resumable:
     folder: RunFolder
     config: TrainConfig
     step: int
+    notices: tuple[Notice, ...] = ()
 
 
 def find_resumable(studio: Studio, name: str, logging_dir: str) -> Resumable | None:
@@ -105,8 +108,10 @@ def find_resumable(studio: Studio, name: str, logging_dir: str) -> Resumable | N
     Raises ForbiddenError, ConfigError for a log directory that may not be opened.
     """
     logs = studio.places().within(logging_dir, "logging_dir")
+    notices: list[Notice] = []
     try:
-        return opened_run(RunFolder.find("latest", logs, name))
+        folder = RunFolder.find("latest", logs, name, on_notice=notices.append)
+        return replace(opened_run(folder), notices=tuple(notices))
     except (TIError, OSError):
         return None  # a wreck, or none: either way there is nothing to go on with
 
@@ -127,7 +132,9 @@ def resume_request(found: Resumable | None, name: str, max_steps: int = 0) -> Tr
         raise TrainingError(f"there is no run of {name or 'this name'} to go on with", "", fix)
     steps = max(max_steps, found.config.optimizer.max_train_steps)
     optimizer = replace(found.config.optimizer, max_train_steps=steps)
-    return TrainRequest(replace(found.config, optimizer=optimizer), found.folder)
+    return TrainRequest(
+        replace(found.config, optimizer=optimizer), found.folder, notices=found.notices
+    )
 
 
 def start_training(studio: Studio, request: TrainRequest) -> Job:
@@ -145,6 +152,8 @@ def start_training(studio: Studio, request: TrainRequest) -> Job:
 
 def _work(studio: Studio, request: TrainRequest, job: Job) -> Path:
     host, config = studio.host(), request.config
+    for notice in request.notices:
+        job.emit(notice)
     job.change(stage="looking at the pictures")
     if request.resume:
         job.change(**so_far(request.resume))

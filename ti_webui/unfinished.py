@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import gradio as gr
@@ -34,7 +33,7 @@ class Unfinished:
         found = [run for logs in self.studio.logging_dirs() for run in resumable(logs)]
         found.sort(key=lambda run: run.saved, reverse=True)
         some = [run for run in found if run.folder.path != busy][:_MOST]
-        self.runs = {label(run): run for run in some}
+        self.runs = {run.label: run for run in some}
 
     def updates(self, chosen: str | None) -> Updates:
         """[update of the dropdown, of the gallery]"""
@@ -64,11 +63,3 @@ class Unfinished:
     def at(self, folder: Path | None) -> str | None:
         """The label of the run in a folder."""
         return next((text for text, run in self.runs.items() if run.folder.path == folder), None)
-
-
-def label(run: ResumableRun) -> str:
-    """zz-cat, step 450 of 1600, 2026-11-29 22:10 (2026-11-29/zz-cat-2)"""
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.saved))
-    folder = run.folder.path
-    place = f"{folder.parent.name}/{folder.name}"
-    return f"{run.name}, step {run.step} of {run.max_steps}, {when} ({place})"

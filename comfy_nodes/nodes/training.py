@@ -34,7 +34,7 @@ from ..sockets import (
     SettingsSocket,
     SettingsValue,
 )
-from ..training import run
+from ..training import resume_choices, run
 from ..widgets import values_of, widget, widgets
 
 _MOST_STEPS = 1_000_000
@@ -152,11 +152,12 @@ class TrainEmbedding(Node):
                 SettingsSocket.Input("settings", tooltip="How to train."),
                 io.Combo.Input(
                     "resume",
-                    options=["new", "latest"],
+                    options=resume_choices(),
                     display_name="Resume",
                     default="new",
                     tooltip="new: start from the embedding that is connected; latest: go on with "
-                    "the last run of this name, exactly where it ended.",
+                    "the last run of this name, exactly where it ended; or one of the unfinished "
+                    "runs, the newest first (key R looks for them again).",
                 ),
             ],
             outputs=[
@@ -169,6 +170,11 @@ class TrainEmbedding(Node):
             ],
             hidden=[io.Hidden.unique_id],
         )
+
+    @classmethod
+    def validate_inputs(cls, resume: str | None = None) -> bool | str:
+        """A run that goes on has another label than the one that was chosen: `work` finds it."""
+        return resume is None or isinstance(resume, str) or "Resume is not a text."
 
     @classmethod
     def work(

@@ -182,3 +182,43 @@ def test_a_log_that_cannot_be_written_is_a_storage_error(folder: RunFolder) -> N
     (folder.path / "events.jsonl").mkdir()
     with pytest.raises(StorageError):
         folder.record(step(1), 1)
+
+
+def damaged(logs: Path, age: int) -> Path:
+    wreck = make(logs, "cat", "cat", age)
+    path = wreck / "settings.json"
+    path.write_bytes(path.read_bytes().replace(b"cat", b"cot", 1))
+    os.utime(path, (1e9 - age, 1e9 - age))
+    return wreck
+
+
+def test_a_newer_run_that_is_passed_over_is_told(tmp_path: Path) -> None:
+    damaged(tmp_path, age=3)
+    wanted, wreck = make(tmp_path, "cat", "cat", age=2), damaged(tmp_path, age=1)
+    told: list[Notice] = []
+    assert RunFolder.find("latest", tmp_path, "cat", on_notice=told.append).path == wanted
+    (notice,) = told
+    assert notice.level == "warning"
+    assert str(wreck) in notice.what
+    assert "settings.json" in notice.why
+    assert notice.fix
+
+
+def test_where_every_run_is_damaged_the_error_names_them(tmp_path: Path) -> None:
+    wreck = damaged(tmp_path, age=1)
+    with pytest.raises(TrainingError, match="no run of cat") as caught:
+        RunFolder.find("latest", tmp_path, "cat")
+    assert str(wreck) in caught.value.why
+    assert caught.value.fix
+
+
+def test_a_folder_of_runs_is_refused_with_one_of_them(tmp_path: Path) -> None:
+    make(tmp_path, "cat", "cat", age=2)
+    newest = make(tmp_path, "cat", "cat", age=1)
+    for folder in (newest.parent, tmp_path):
+        with pytest.raises(TrainingError) as caught:
+            RunFolder.find(str(folder), tmp_path)
+        assert caught.value.fix.endswith(f"such as {newest}")
+    with pytest.raises(TrainingError) as caught:
+        RunFolder.find(str(tmp_path / "nowhere"), tmp_path)
+    assert caught.value.fix

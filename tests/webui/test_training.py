@@ -155,6 +155,18 @@ def test_resuming_takes_the_runs_settings_and_more_steps_if_asked(
     assert finished(start_training(studio, order)).progress.step == 9
 
 
+def test_a_newer_run_that_is_damaged_is_told(
+    studio: Studio, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    run(studio, settings)
+    wreck = next((tmp_path / "log").glob("*/zz-thing")).with_name("zz-thing-2")
+    wreck.mkdir()
+    (wreck / "settings.json").write_text("{")
+    found = find_resumable(studio, "zz-thing", str(tmp_path / "log"))
+    job = finished(start_training(studio, resume_request(found, "zz-thing", 9)))
+    assert any("zz-thing-2 is passed over" in notice.what for notice in job.progress.notices)
+
+
 def test_nothing_to_resume_is_said(studio: Studio, tmp_path: Path) -> None:
     assert find_resumable(studio, "zz-thing", str(tmp_path / "log")) is None
     with pytest.raises(TrainingError, match="no run of zz-thing"):

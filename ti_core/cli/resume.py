@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, TrainingError
+from ..events import notice_of
 from .plain import plain
-from .telling import asked, remark
+from .telling import asked, remark, remark_on
 
 if TYPE_CHECKING:
     from ..train.run_folder import RunFolder
@@ -26,7 +27,10 @@ def chosen_run(logging_dir: Path, name: str) -> RunFolder:
     """
     from ..train.runs import resumable
 
-    runs = resumable(logging_dir, name)
+    wrecks: list[tuple[RunFolder, TrainingError]] = []
+    runs = resumable(logging_dir, name, wrecks=wrecks)
+    for _, error in wrecks:
+        remark_on(notice_of(error))
     if not runs:
         what = f"no run of {name or 'any name'} in {logging_dir} is unfinished"
         fix = "--resume latest --max_train_steps N adds steps to a finished one"

@@ -20,7 +20,7 @@ from .plain import plain
 from .preset import PresetConfig, train_config
 from .resume import ASK, chosen_run
 from .standalone import ModelConfig, open_host
-from .telling import answer
+from .telling import answer, remark_on
 
 if TYPE_CHECKING:
     from ..port.session import Host
@@ -113,7 +113,7 @@ def _run_to_resume(options: RunConfig, typed: SettingValues) -> RunFolder | None
     name = composed(typed.get("token_string", ""))
     if options.resume == ASK:
         return chosen_run(logging_dir, name)
-    return RunFolder.find(options.resume, logging_dir, name)
+    return RunFolder.find(options.resume, logging_dir, name, on_notice=remark_on)
 
 
 def _read_settings(path: str) -> SettingValues:

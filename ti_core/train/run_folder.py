@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import FileError, StorageError, TrainingError
-from ..events import Event
+from ..errors import FileError, StorageError, TrainingError, setting
+from ..events import Event, Notice
 from ..files.atomic import make_folder, names_in, storage_errors, unfinished, write_bytes
 from ..files.regular_file import open_regular
 from ..files.seal import SEAL, read_sealed_json, write_sealed_json
@@ -34,6 +34,8 @@ _MOST_LOG_BYTES = 2**30
 _LONGEST_LINE = 2**20
 _TAIL_BYTES = 2**16
 """The last event is not longer."""
+OnNotice = Callable[[Notice], None]
+_NONE_TO_RESUME = f"check {setting('logging_dir')}, or begin a new run"
 _PREVIEW = re.compile(r".+-([0-9]{6,15})\.png", re.DOTALL)
 """Name of a step's first preview."""
 
@@ -57,37 +59,79 @@ class RunFolder:
 
     @classmethod
     def find(
-        cls, resume: str, logging_dir: Path, name: str = "", group: str = "embedding"
+        cls,
+        resume: str,
+        logging_dir: Path,
+        name: str = "",
+        group: str = "embedding",
+        on_notice: OnNotice = lambda notice: None,
     ) -> RunFolder:
         """The run to resume: a run folder, or "latest" of this name in the log directory, among
         those that have the `group` of settings of a learnable.
 
+        Newer runs whose settings are damaged, of whatever name, are told to `on_notice`.
         Raises TrainingError when there is none.
         """
-        if resume != "latest":
-            folder = Path(resume)
-        else:
-            found = [run.path for run, _ in cls.all_of(logging_dir, name, group)]
-            if not found:
-                raise TrainingError(f"no run of {name or 'any name'} in {logging_dir} to resume")
-            folder = max(found, key=lambda p: (p / "settings.json").stat().st_mtime)
-        if not (folder / "settings.json").is_file():
-            raise TrainingError(f"{folder} is no run folder", "it has no settings.json")
-        return cls(folder)
+        if resume == "latest":
+            return cls._latest(logging_dir, name, group, on_notice)
+        folder = cls(Path(resume))
+        if not folder.settings_path.is_file():
+            raise TrainingError(
+                f"{folder.path} is not a run folder", "it has no settings.json", _advice(folder)
+            )
+        return folder
+
+    @classmethod
+    def _latest(cls, logging_dir: Path, name: str, group: str, on_notice: OnNotice) -> RunFolder:
+        wrecks: list[tuple[RunFolder, TrainingError]] = []
+        found = [run for run, _ in cls.all_of(logging_dir, name, group, wrecks)]
+        newest = max(found, key=cls._begun, default=None)
+        newer = [one for one in wrecks if newest is None or one[0]._begun() > newest._begun()]
+        if newest is None:
+            why = "; ".join(error.what for _, error in newer)
+            what = f"no run of {name or 'any name'} in {logging_dir} to resume"
+            raise TrainingError(what, why, newer[0][1].fix if newer else _NONE_TO_RESUME)
+        for folder, error in newer:
+            what = f"the newer run {folder.path} is passed over"
+            on_notice(Notice("warning", what, error.why, error.fix))
+        return newest
 
     @classmethod
     def all_of(
-        cls, logging_dir: Path, name: str = "", group: str = "embedding"
+        cls,
+        logging_dir: Path,
+        name: str = "",
+        group: str = "embedding",
+        wrecks: list[tuple[RunFolder, TrainingError]] | None = None,
     ) -> Iterator[tuple[RunFolder, SettingValues]]:
         """The runs of this name ("" for any) in the log directory, each with its settings; see
-        `find`. An old wreck, whose settings cannot be read, does not hide the others."""
+        `find`. One whose settings cannot be read does not hide the others; such runs, of whatever
+        name, are added to `wrecks`."""
         days = [logging_dir / day for day in names_in(logging_dir)]
         for path in [day / name for day in days if day.is_dir() for name in names_in(day)]:
             folder = cls(path)
-            with contextlib.suppress(TrainingError):
+            try:
                 settings = folder.read_settings()
-                if _learns(settings, group, name):
-                    yield folder, settings
+            except TrainingError as error:
+                if wrecks is not None and folder.settings_path.is_file():
+                    wrecks.append((folder, error))
+                continue
+            if _learns(settings, group, name):
+                yield folder, settings
+
+    @property
+    def settings_path(self) -> Path:
+        """The file that makes a folder one of a run."""
+        return self.path / "settings.json"
+
+    @property
+    def place(self) -> str:
+        """Day and folder, which tell it from the other runs of a log directory."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
+    def _begun(self) -> float:
+        """When it was begun or resumed last, in seconds since 1970."""
+        return self.settings_path.stat().st_mtime
 
     @property
     def state(self) -> Path:
@@ -114,13 +158,12 @@ class RunFolder:
 
     def write_settings(self, settings: SettingValues) -> None:
         """Everything needed to start this run again; a folder without it is that of no run."""
-        write_sealed_json(self.path / "settings.json", settings)
+        write_sealed_json(self.settings_path, settings)
 
     def read_settings(self) -> SettingValues:
         """What `write_settings` wrote. Raises TrainingError when it is damaged."""
-        path = self.path / "settings.json"
         try:
-            return read_sealed_json(path)
+            return read_sealed_json(self.settings_path)
         except FileError as error:
             fix = (
                 "put it back as it was; other settings are given when the run is resumed. To keep "
@@ -220,6 +263,15 @@ def _whole_lines(path: Path, tail: int = 0) -> Iterator[str]:
         file.seek(max(0, size - tail) if tail else 0)
         while (line := file.readline(_LONGEST_LINE)).endswith(b"\n"):
             yield line[:-1].decode(errors="replace")
+
+
+def _advice(folder: RunFolder) -> str:
+    """What to give instead of a folder that is not that of a run."""
+    found = [path for depth in ("*", "*/*") for path in folder.path.glob(f"{depth}/settings.json")]
+    if not found:
+        return _NONE_TO_RESUME
+    newest = max(found, key=lambda path: path.stat().st_mtime).parent
+    return f"it holds {len(found)} of them: name one, such as {newest}"
 
 
 def _learns(settings: SettingValues, group: str, name: str) -> bool:

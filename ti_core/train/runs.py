@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ConfigError
+from ..errors import ConfigError, TrainingError
 from ..options import SettingValues
 from ..schedule import parse_schedule
 from .run_folder import RunFolder
@@ -28,23 +29,59 @@ class ResumableRun:
     preview: Path | None
     """The newest preview picture."""
 
+    @property
+    def label(self) -> str:
+        """zz-cat, step 450 of 1600, 2026-11-29 22:10 (2026-11-29/zz-cat-2)"""
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.saved))
+        return f"{self.name}, step {self.step} of {self.max_steps}, {when} ({self.folder.place})"
 
-def resumable(logging_dir: Path, name: str = "", group: str = "embedding") -> list[ResumableRun]:
+
+def resumable(
+    logging_dir: Path,
+    name: str = "",
+    group: str = "embedding",
+    wrecks: list[tuple[RunFolder, TrainingError]] | None = None,
+) -> list[ResumableRun]:
     """The runs of this name ("" for any) in a log directory that can go on, newest first; `group`
-    is that of a learnable's settings, as in `RunFolder.find`.
+    and `wrecks` are as in `RunFolder.all_of`.
 
     Only names and times of state files are looked at: whether a state is whole is found out when
     its run is resumed.
     """
-    runs = (_resumable(*found) for found in RunFolder.all_of(logging_dir, name, group))
+    runs = (_resumable(*found) for found in RunFolder.all_of(logging_dir, name, group, wrecks))
     return sorted((run for run in runs if run), key=lambda run: run.saved, reverse=True)
+
+
+def labelled_run(logging_dir: Path, label: str, name: str) -> RunFolder:
+    """The run that `ResumableRun.label` has told of, however far it has come since.
+
+    Raises TrainingError when it is not there any more, ConfigError when it trains something else
+    than what has this name.
+    """
+    for folder, settings in RunFolder.all_of(logging_dir):
+        if label.endswith(f"({folder.place})"):
+            _require_name(folder, _name(settings), name)
+            return folder
+    what, why = f"there is no run {label!r:.200}", "its folder was moved or deleted"
+    raise TrainingError(what, why, "choose another one, or begin a new run")
+
+
+def _require_name(folder: RunFolder, trained: str, name: str) -> None:
+    if trained != name:
+        what = f"the run {folder.place} trains {trained}, and not {name}"
+        raise ConfigError(what, "", f"choose a run of {name}, or go on with {trained}")
+
+
+def _name(settings: SettingValues) -> str:
+    """Of what a run trains; version 0.1 had no "name" beside the settings."""
+    return str(settings.get("name") or settings["train"]["embedding"]["token_string"])
 
 
 def _resumable(folder: RunFolder, settings: SettingValues) -> ResumableRun | None:
     train, states = settings["train"], list_states(folder.state)
     try:
         most = _last_step(train["optimizer"])
-        name = str(settings.get("name") or train["embedding"]["token_string"])
+        name = _name(settings)
     except (KeyError, TypeError, ValueError, ConfigError):
         return None
     if not states or not _has_more(folder, step_of(states[-1]), most) or is_locked(folder.path):

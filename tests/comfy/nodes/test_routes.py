@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.comfy.nodes import program
+from tests.comfy.nodes.graph import trained
 
 
 class Request:
@@ -94,6 +95,23 @@ def test_pages_of_other_sites_are_refused(
     given = {name.replace("_", "-"): text for name, text in headers.items()}
     answer = asyncio.run(routes.tell(Request({}, given)))
     assert answer[0] == (403 if status == 403 else 200)
+
+
+def test_what_can_be_resumed_is_listed_with_its_picture(
+    pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routes = program.nodes("routes")
+    assert asyncio.run(routes.unfinished(Request({}, {}))) == (200, {"runs": []})
+    control = program.nodes("runs").RunControl
+    monkeypatch.setattr(control, "finishing", property(lambda self: True))
+    trained(pictures, steps=6)
+    status, answer = asyncio.run(routes.unfinished(Request({}, {})))
+    assert status == 200
+    (run,) = answer["runs"]
+    assert (run["name"], run["step"], run["steps"]) == ("my-cat", 0, 6)
+    shown = run["preview"]
+    assert (program.folders["output"] / shown["subfolder"] / shown["filename"]).is_file()
+    assert asyncio.run(routes.unfinished(Request({}, EVIL)))[0] == 403
 
 
 def test_without_a_run_there_is_nobody_to_ask() -> None:

@@ -123,6 +123,81 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_vectors(
     assert same(whole, trained(pictures, resume="latest").args[0])
 
 
+def choices() -> list[str]:
+    inputs = program.every_node()["TI_TrainEmbedding"].define_schema().inputs
+    return next(list(each.options) for each in inputs if each.id == "resume")
+
+
+def test_unfinished_runs_can_be_chosen_the_newest_first(
+    pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = trained(pictures, created("whole")).args[0]
+    assert choices() == ["new", "latest"]
+    for name, step in (("my-cat", 4), ("my-dog", 2), ("my-cat", 3)):
+        with monkeypatch.context() as patch:
+            press_interrupt_at(step, patch)
+            with pytest.raises(program.InterruptError):
+                trained(pictures, created(name))
+    new, latest, third, second, first = choices()
+    assert (new, latest) == ("new", "latest")
+    assert third.startswith("my-cat, step 3 of 6, 20")
+    assert third.endswith("/my-cat-2)")
+    assert second.startswith("my-dog, step 2 of 6, 20")
+    node = program.every_node()["TI_TrainEmbedding"]
+    assert node.validate_inputs(resume=first) is True
+    assert same(whole, trained(pictures, resume=first).args[0])
+    assert choices() == ["new", "latest", third, second]
+
+
+def test_a_run_that_was_chosen_goes_on_though_its_label_is_old(
+    pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twelve = trained(pictures, created("twelve"), steps=12).args[0]
+    with monkeypatch.context() as patch:
+        press_interrupt_at(4, patch)
+        with pytest.raises(program.InterruptError):
+            trained(pictures)
+    label = choices()[2]
+    trained(pictures, resume=label)
+    assert same(twelve, trained(pictures, steps=12, resume=label).args[0])
+
+
+@pytest.mark.parametrize(
+    ("label", "error"),
+    [
+        ("my-cat, step 4 of 6, 2026-11-30 02:10 (2026-11-30/none)", TrainingError),
+        ("../../etc", TrainingError),
+        ("", TrainingError),
+        ("my-dog", ConfigError),
+    ],
+)
+def test_only_a_run_of_this_name_that_is_there_is_resumed(
+    pictures: str, monkeypatch: pytest.MonkeyPatch, label: str, error: type[Exception]
+) -> None:
+    with monkeypatch.context() as patch:
+        press_interrupt_at(4, patch)
+        with pytest.raises(program.InterruptError):
+            trained(pictures, created("my-dog"))
+    chosen = choices()[2] if label == "my-dog" else label
+    with pytest.raises(error) as caught:
+        trained(pictures, resume=chosen)
+    assert str(program.folders["output"]) not in str(caught.value)
+
+
+def test_a_newer_run_that_is_damaged_is_told(
+    pictures: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            press_interrupt_at(4, patch)
+            with pytest.raises(program.InterruptError):
+                trained(pictures)
+    (wreck,) = (program.folders["output"] / "textual_inversion").glob("*/my-cat-2/settings.json")
+    wreck.write_text("{")
+    shown = trained(pictures, resume="latest").ui
+    assert "my-cat-2 is passed over" in shown["text"][0]
+
+
 @pytest.mark.parametrize(
     ("at", "told"),
     [
