@@ -9,6 +9,7 @@ from pathlib import Path
 from ti_core.compare.adopt import as_safetensors
 from ti_core.errors import ConfigError, TIError, TrainingError, setting
 from ti_core.events import Event, Notice
+from ti_core.files.formats import A1111_TRAINS
 from ti_core.files.library_entry import Entry
 from ti_core.files.library_walk import CARDS
 from ti_core.files.names import composed
@@ -46,7 +47,7 @@ class TrainRequest:
     config: TrainConfig
     resume: RunFolder | None = None
     notices: tuple[Notice, ...] = ()
-    """What was noticed while the run to resume was looked for."""
+    """What was noticed while it was made ready, for the job to tell."""
 
 
 def new_request(studio: Studio, config: TrainConfig) -> TrainRequest:
@@ -65,6 +66,7 @@ def new_request(studio: Studio, config: TrainConfig) -> TrainRequest:
     if found is None:
         return TrainRequest(replace(config, output=replace(output, overwrite=False)))
     path = _own_file(found)
+    notices = (_converted(found.path, path),) if path != found.path else ()
     start = replace(
         config.embedding,
         token_string=found.name,
@@ -72,7 +74,13 @@ def new_request(studio: Studio, config: TrainConfig) -> TrainRequest:
         num_vectors_per_token=found.vectors,
     )
     output = replace(output, output_dir=str(path.parent), overwrite=True)
-    return TrainRequest(replace(config, embedding=start, output=output))
+    return TrainRequest(replace(config, embedding=start, output=output), notices=notices)
+
+
+def _converted(old: Path, new: Path) -> Notice:
+    what = f"{old.name} has become {new.name}, and is kept beside it"
+    fix = "to train it on there, convert it to pt in Library"
+    return Notice("info", what, A1111_TRAINS, fix)
 
 
 def find_embedding(studio: Studio, name: str) -> Entry | None:

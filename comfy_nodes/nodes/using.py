@@ -12,15 +12,14 @@ from comfy.model_management import throw_exception_if_processing_interrupted
 from comfy_api.latest import io
 from PIL import Image
 
-from ...ti_core.compare.copies import copy_files, some_of
+from ...ti_core.compare.copies import copy_files, readable, some_of
 from ...ti_core.data.config import SHORTEST_SIDE, check_sides
 from ...ti_core.data.templates import fill
-from ...ti_core.errors import ConfigError
+from ...ti_core.errors import ConfigError, FileError
 from ...ti_core.families import SIDE_STEP
 from ...ti_core.files.base_model import other_base, other_than
 from ...ti_core.files.embedding import Embedding, for_encoders
 from ...ti_core.files.names import prompt_name
-from ...ti_core.files.reading import read_embedding
 from ...ti_core.port.session import Host, PreviewRequest, Vectors
 from ...ti_core.train.config import PreviewConfig
 from ..applied import with_embedding
@@ -182,14 +181,15 @@ class PreviewGrid(Node):
         node = str(cls.hidden.unique_id)
         host = host_of(model, clip, vae, checkpoint_name(cls.hidden.prompt, node))
         lines = _lines(prompts)
-        copies = _copies(log, most_copies, embedding.step)
+        copies, errors = _copies(log, most_copies, embedding.step)
         columns = {**copies, embedding_label(embedding): embedding}
         requests = [_request(line, negative_prompt, embedding.name, sampling) for line in lines]
         made = list(_made(host, requests, columns, embedding.name, node))
         rows = [made[at : at + len(columns) + 1] for at in range(0, len(made), len(columns) + 1)]
         grid = labelled_grid(rows, ["without", *columns], lines)
-        told = "\n".join(map(str, other_base(embedding, host.describe())))
-        ui = {**(node_text(told) if told else {}), "images": temp_images([grid])}
+        told = [*map(str, other_base(embedding, host.describe()))]
+        told += [f"left out: {error}" for error in errors]
+        ui = {**(node_text("\n".join(told)) if told else {}), "images": temp_images([grid])}
         return io.NodeOutput(to_comfy([grid]), to_comfy(made), ui=ui)
 
 
@@ -207,17 +207,19 @@ def _lines(prompts: str) -> list[str]:
     return lines
 
 
-def _copies(log: RunLog | None, most: int, last: int) -> dict[str, Embedding]:
-    """Label → copy before the last step; evenly spaced over the run.
+def _copies(
+    log: RunLog | None, most: int, last: int
+) -> tuple[dict[str, Embedding], list[FileError]]:
+    """Label → copy before the last step, evenly spaced over the run; and why others are missing.
 
     Where none were saved, that is what the run began with.
     """
     most = min(most, _MOST_COPIES)
     if log is None or most < 1:
-        return {}
-    chosen = map(read_embedding, some_of(copy_files(log.folder), most + 1))
-    copies = sorted((one for one in chosen if one.step != last), key=lambda one: one.step)
-    return {f"step {copy.step}": copy for copy in copies[:most]}
+        return {}, []
+    found, errors = readable(some_of(copy_files(log.folder), most + 1))
+    copies = sorted((one for _, one in found if one.step != last), key=lambda one: one.step)
+    return {f"step {copy.step}": copy for copy in copies[:most]}, errors
 
 
 def _side(name: str) -> io.Input:

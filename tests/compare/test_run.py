@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ti_core.compare.copies import config_of, copy_files
 from ti_core.compare.evaluation import Questions, questions_of
 from ti_core.compare.ranking import best
 from ti_core.compare.run import compare
 from ti_core.compare.sheet import Sheets
+from ti_core.errors import EmbeddingError
+from ti_core.events import Event, Notice
 from ti_core.hosts.fake import FakeHost
 from ti_core.port.session import PreviewRequest
 
@@ -51,3 +55,19 @@ def test_stopped_before_the_first_copy_there_is_nothing_and_no_error(
     asked = questions(run_folder, host)
     found = compare(copy_files(run_folder), host, tmp_path, sheets, asked, should_stop=lambda: True)
     assert (found.sheets, found.ratings) == ((), ())
+
+
+def test_a_damaged_copy_is_told_and_the_rest_is_rated(
+    run_folder: Path, host: FakeHost, tmp_path: Path
+) -> None:
+    files, told = copy_files(run_folder), list[Event]()
+    files[1].write_bytes(files[1].read_bytes()[:100])
+    asked = questions(run_folder, host)
+    found = compare(files, host, tmp_path, None, asked, on_event=told.append)
+    assert [one.copy.step for one in found.ratings] == [10, 30]
+    (notice,) = (event for event in told if isinstance(event, Notice))
+    assert files[1].name in notice.what
+    for path in files:
+        path.write_bytes(b"")
+    with pytest.raises(EmbeddingError):
+        compare(files, host, tmp_path, None, asked)

@@ -136,7 +136,7 @@ def test_a_caption_extension_may_lack_its_dot_as_in_kohya(folder: Path) -> None:
         (subset("num_repeats = 1.5"), "num_repeats is 1.5; give a whole number"),
         ("image_dir = 'one'\n", "unknown setting 'image_dir': it stands outside of .*; move it"),
         (subset("batch_size = 0"), "batch_size is 0"),
-        (subset("keep_tokens = 'x'"), "`keep_tokens` is 'x'"),
+        (subset("keep_tokens = 'x'"), "data.toml: keep_tokens is 'x'"),
         (subset("resolution = [512]"), "resolution"),
         (subset("metadata_file = 'x.json'"), "metadata_file cannot be used"),
         (subset("conditioning_data_dir = 'x'"), "masks are read from"),
@@ -147,6 +147,8 @@ def test_a_caption_extension_may_lack_its_dot_as_in_kohya(folder: Path) -> None:
         ("", "no folder to train on: it has no subsets; add"),
         ("[[datasets]]\nresolution = 64\n", "no folder to train on: it has no subsets; add"),
         (subset("caption_extension = 3"), "caption_extension"),
+        (subset("caption_extension = 'a/b'"), "data.toml: caption_extension is '.a/b'"),
+        (subset("resolution = 100"), "data.toml: resolution is 100x100"),
         (
             subset("image_dir = 'no'").replace("'one'\nimage_dir = ", ""),
             "no folder no; check image_dir in",

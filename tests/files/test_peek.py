@@ -87,7 +87,6 @@ BROKEN: dict[str, bytes] = {
     "no vector.safetensors": plain({"emb_params": torch.zeros(0, 4)}),
     "whole numbers.safetensors": plain({"emb_params": torch.zeros(2, 4, dtype=torch.long)}),
     "too many.safetensors": plain({"emb_params": torch.zeros(2000, 4)}),
-    "different counts.safetensors": plain({"clip_l": ROWS, "clip_g": WIDE[:2]}),
     "cut off.safetensors": plain({"emb_params": ROWS})[:-1],
     "lora.safetensors": plain({"lora_unet_down.weight": ROWS, "lora_unet_up.weight": WIDE}),
     "page.safetensors": b"<!DOCTYPE html>",

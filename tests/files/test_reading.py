@@ -26,6 +26,7 @@ from ti_core.families import OTHERS, OtherModels, kind_of
 from ti_core.files import reading, torch_pickle
 from ti_core.files.embedding import Embedding, for_encoders, widths_of
 from ti_core.files.formats import FORMATS
+from ti_core.files.peek import peek
 from ti_core.files.reading import read_embedding, read_embeddings, read_pair, sibling
 from ti_core.files.writing import write_embedding
 
@@ -408,6 +409,23 @@ def test_files_that_are_no_two_halves_are_refused(tmp_path: Path) -> None:
     for first, second in ((one, two), (one, one)):
         with pytest.raises(EmbeddingError, match="no two halves"):
             read_pair(first, second)
+
+
+@pytest.mark.parametrize(
+    "save", [safetensors.torch.save_file, torch.save], ids=["safetensors", "pickle"]
+)
+def test_encoders_may_have_different_numbers_of_vectors(tmp_path: Path, save: Any) -> None:
+    """As ComfyUI uses them, each encoder by itself."""
+    path = tmp_path / "cat.safetensors"
+    save({"clip_l": L, "clip_g": G[:1]}, path)
+    found = read_embedding(path)
+    assert {key: len(rows) for key, rows in found.vectors.items()} == {"clip_l": 2, "clip_g": 1}
+    assert found.count == 2
+    (told,) = peek(path)
+    assert {key: shape[0] for key, shape in told.shapes.items()} == {"clip_l": 2, "clip_g": 1}
+    with pytest.raises(EmbeddingError, match="different numbers") as caught:
+        for_encoders(found, {"clip_l": 768, "clip_g": 1280}, "cat")
+    assert "'NAME : 1'" in caught.value.fix
 
 
 def test_halves_of_different_numbers_of_vectors_are_refused(tmp_path: Path) -> None:

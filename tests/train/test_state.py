@@ -178,8 +178,21 @@ def test_a_truncated_state_falls_back_to_the_one_before_it(tmp_path: Path, share
 def test_nothing_to_resume_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "state-000005.safetensors").write_bytes(b"rubbish")
     for folder in (tmp_path, tmp_path / "nothing"):
-        with pytest.raises(TrainingError, match="nothing to resume"):
+        with pytest.raises(TrainingError, match="nothing to resume") as found:
             latest_state(folder)
+        assert found.value.fix == "begin a new run"
+
+
+def test_where_no_state_is_left_the_newest_copy_is_named(tmp_path: Path) -> None:
+    copies = tmp_path / "embeddings"
+    copies.mkdir()
+    for step in (10, 20):
+        path = copies / f"cat-{step:06d}.safetensors"
+        path.touch()
+        os.utime(path, (step, step))
+    with pytest.raises(TrainingError) as found:
+        latest_state(tmp_path / "state")
+    assert found.value.fix.endswith(f"`weights` {path}")
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,13 @@ def test_an_embedding_is_converted_under_a_new_name(
     assert host.saved[-1] == path
 
 
+def test_a1111_trains_no_safetensors_and_the_page_says_so(page: LibraryPage, folder: Path) -> None:
+    page.press_convert("calm", "pt", "calm-2")
+    page.press_refresh()
+    assert "continues a .pt only" in page.press_convert("calm-2", "safetensors", "calm-3")[0]
+    assert "continues a .pt" not in page.press_convert("calm", "safetensors", "calm-4")[0]
+
+
 @pytest.mark.parametrize("name", ["calm", "CALM", "../x", "", EVIL, "a/b"])
 def test_no_file_is_written_over_and_none_outside_the_folder(
     name: str, page: LibraryPage, folder: Path

@@ -105,7 +105,8 @@ def test_a1111s_own_pt_goes_on_as_safetensors_and_is_kept_aside(
         "zz-thing.safetensors",
     ]
     assert path.with_name("zz-thing.pt.before-1").read_bytes() == before
-    finished(start_training(studio, request))
+    job = finished(start_training(studio, request))
+    assert any("continues a .pt only" in notice.why for notice in job.progress.notices)
     assert not torch.equal(read_embedding(there).vectors["emb_params"], torch.ones(2, 12))
 
 

@@ -227,7 +227,7 @@ def _require_name(name: str) -> None:
 def _tell(event: Event) -> None:
     if isinstance(event, Notice):
         remark_on(event)
-    if isinstance(event, Progress):
+    elif isinstance(event, Progress):
         text = f"{event.done} of {event.total}: {event.stage}"
         progress(text, event.done == event.total)
 

@@ -13,7 +13,8 @@ from .standalone import ModelConfig, open_host
 from .telling import answer, remark_on
 
 _ABOUT = """Make an embedding that means what the initialization text means. With one vector and
-one word, pictures made with it are the word's, bit for bit, until it is trained."""
+one word, pictures made with it are the word's, bit for bit, until it is trained. A1111's own
+trainer continues a .pt only: for that, `ti convert NAME.safetensors --to pt`."""
 
 
 @dataclass(frozen=True)

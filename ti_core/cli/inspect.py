@@ -129,8 +129,11 @@ class _ModelFacts:
 
 def _spelled(found: _Facts) -> Iterator[str]:
     widths = ", ".join(f"{key} {width} wide" for key, width in found["widths"].items())
+    counts = {key: len(lengths) for key, lengths in found["norms"].items()}
+    several = ", ".join(f"{key} {count}" for key, count in counts.items())
+    count = f"{found['vectors']}" if len(set(counts.values())) == 1 else several
     family, step = found["family"], found["step"]
-    yield f"{found['name']}: {found['vectors']} vector(s), {widths} ({family}), step {step}"
+    yield f"{found['name']}: {count} vector(s), {widths} ({family}), step {step}"
     outputs = [key for key in found["widths"] if key.endswith(OUTPUT)]
     if outputs:
         yield f"  {', '.join(outputs)}: for the encoder's output; only OneTrainer uses such vectors"

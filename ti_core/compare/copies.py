@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import DataError, TIError
+from ..errors import DataError, FileError, TIError
+from ..events import Listener, Notice
 from ..files.embedding import Embedding, for_encoders
 from ..files.reading import read_embedding
 from ..options import from_dict
@@ -87,13 +88,35 @@ def _word(folder: Path) -> str:
         return folder.name
 
 
-def read_copies(paths: Iterable[Path], facts: ModelFacts) -> list[Copy]:
-    """The copies, by their steps. Raises EmbeddingError for one of another family of models."""
-    found = [(path, read_embedding(path)) for path in paths]
+def read_copies(
+    paths: Iterable[Path], facts: ModelFacts, on_event: Listener = lambda event: None
+) -> list[Copy]:
+    """The copies, by their steps; files that cannot be read are told to `on_event`.
+
+    Raises EmbeddingError for one of another family of models, and when none can be read.
+    """
+    found, errors = readable(paths)
     copies = [Copy(p, one, for_encoders(one, facts.widths, p.name)) for p, one in found]
     if not copies:
-        raise DataError("no copies are chosen", "", "choose a run, or name some files")
+        raise (
+            errors[0]
+            if errors
+            else DataError("no copies are chosen", "", "choose a run, or name some files")
+        )
+    for error in errors:
+        on_event(Notice("warning", error.what, error.why, "the others are compared without it"))
     return sorted(copies, key=lambda copy: (copy.step, copy.label))
+
+
+def readable(paths: Iterable[Path]) -> tuple[list[tuple[Path, Embedding]], list[FileError]]:
+    """The embeddings in these files, and why some of them cannot be read."""
+    found, errors = [], []
+    for path in paths:
+        try:
+            found.append((path, read_embedding(path)))
+        except FileError as error:
+            errors.append(error)
+    return found, errors
 
 
 def some_of(copies: Sequence[Path], count: int) -> list[Path]:

@@ -38,11 +38,12 @@ def compare(
 ) -> Comparison:
     """Compare copies of an embedding: draw `sheets` into `folder`, rate them by `questions`.
 
-    When it is to stop, what is complete until then is returned. Raises DataError without copies,
+    When it is to stop, what is complete until then is returned. A file that cannot be read is told
+    by a notice, and the others are compared. Raises DataError without copies,
     EmbeddingError for copies of another family of models, HostError, StorageError.
     """
     facts = host.describe()
-    copies = read_copies(paths, facts)
+    copies = read_copies(paths, facts, on_event)
     if sheets:
         sheets.count(len(copies))
     for notice in other_base(copies[-1].embedding, facts):

@@ -21,7 +21,15 @@ from typing import TypeVar
 from ..errors import ConfigError, FileError
 from ..events import Notice
 from ..files.text_file import read_text
-from ..options import MOST_LETTERS, SettingValues, from_dict, leaves, nearest, to_dict
+from ..options import (
+    MOST_LETTERS,
+    SettingValues,
+    from_dict,
+    leaves,
+    nearest,
+    to_dict,
+    with_names,
+)
 from ..paths import given_path
 from .captions import readable
 from .config import DataConfig
@@ -202,7 +210,13 @@ def _settings(
     try:
         return from_dict(DataConfig, values)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error.what}", error.why, error.fix) from error
+        own = error.reworded(lambda text: with_names(text, lambda name: _key(name, settings)))
+        raise ConfigError(f"{path}: {own.what}", own.why, own.fix) from error
+
+
+def _key(name: str, settings: SettingValues) -> str | None:
+    """A setting that the file gives is named as it is there."""
+    return name if name in settings else None
 
 
 def _known() -> list[str]:

@@ -43,8 +43,8 @@ class Embedding:
 
     @property
     def count(self) -> int:
-        """Number of vectors, the same for every encoder."""
-        return len(next(iter(self.vectors.values())))
+        """Number of vectors; the largest, where encoders have different numbers."""
+        return max(map(len, self.vectors.values()))
 
 
 def long_for_prompts(embedding: Embedding) -> str:
@@ -61,7 +61,7 @@ def for_encoders(embedding: Embedding, widths: Mapping[str, int], origin: str) -
     """The vectors under the keys of a model's text encoders (encoder key → width).
 
     Raises EmbeddingError, which names both families, when the embedding was made for another kind
-    of model.
+    of model; and when it has another number of vectors for each encoder, which ComfyUI alone uses.
     """
     vectors = embedding.vectors
     if set(vectors) != set(widths) and len(vectors) == len(widths) == 1 and _is_clip(vectors):
@@ -73,7 +73,21 @@ def for_encoders(embedding: Embedding, widths: Mapping[str, int], origin: str) -
             f"it is {_spelled(has)}, the model is {_spelled(widths)}",
             _advice(has, widths),
         )
+    _require_equal(vectors, origin)
     return dict(vectors)
+
+
+def _require_equal(vectors: Mapping[str, Tensor], origin: str) -> None:
+    counts = {key: len(rows) for key, rows in vectors.items()}
+    if len(set(counts.values())) != 1:
+        told = ", ".join(f"{key} {count}" for key, count in counts.items())
+        least, most = min(counts.values()), max(counts.values())
+        raise EmbeddingError(
+            f"{origin} holds different numbers of vectors for its text encoders",
+            told,
+            f"merge it by the expression 'NAME : {least}', which leaves out the others, or "
+            f"'NAME : {most}', which fills up with zeros, where NAME is its name",
+        )
 
 
 def widths_of(vectors: Mapping[str, Tensor]) -> dict[str, int]:

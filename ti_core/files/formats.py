@@ -20,6 +20,9 @@ class Format:
     """For people: whose it is and what it holds."""
 
 
+A1111_TRAINS = "A1111's own trainer continues a .pt only"
+"""In a `.safetensors` it finds no number of steps, and ends with an error."""
+
 FORMATS: Mapping[str, Format] = {
     "safetensors": Format((".safetensors",), "every program; holds everything"),
     "pt": Format((".pt",), "AUTOMATIC1111's pickle"),

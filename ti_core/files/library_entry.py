@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,8 +45,8 @@ class Entry:
 
     @property
     def vectors(self) -> int:
-        """Number of vectors, the same for every text encoder."""
-        return next(iter(self.shapes.values()))[0]
+        """Number of vectors; the largest, where text encoders have different numbers."""
+        return max(count for count, _ in self.shapes.values())
 
     @property
     def tables(self) -> dict[str, int]:
@@ -131,7 +131,8 @@ def resolve(entries: Iterable[Entry]) -> list[Clash]:
     """What each name means, from embeddings in the order of visiting; `hidden` is mostly empty.
 
     The rule is A1111's: of equal names the last one visited replaces the others, and of names
-    that differ in their case, which are the same word to the model, the first one is found.
+    that differ in their case, or in how accents are composed, which are the same word to the
+    model, the first one is found.
     Embeddings for different kinds of models do not meet.
     """
     groups: dict[tuple[str, tuple[tuple[str, int], ...]], list[Entry]] = {}
@@ -142,12 +143,20 @@ def resolve(entries: Iterable[Entry]) -> list[Clash]:
 
 
 def _clash(group: list[Entry]) -> Clash:
-    latest: dict[str, Entry] = {}
-    for entry in group:
-        latest.pop(entry.name, None)
-        latest[entry.name] = entry
-    winner = next(iter(latest.values()))
+    spelled = [entry.term or entry.path.stem for entry in group] if len(group) > 1 else [""]
+    winner = group[used_by_a1111(spelled)]
     return Clash(winner, tuple(entry for entry in group if entry is not winner))
+
+
+def used_by_a1111(names: Sequence[str]) -> int:
+    """The place of the one that A1111 uses of several spellings of one word, in the order of
+    visiting: see `resolve`. An accent that is composed in one file name and not in another makes
+    two spellings."""
+    latest: dict[str, int] = {}
+    for place, name in enumerate(names):
+        latest.pop(name, None)
+        latest[name] = place
+    return next(iter(latest.values()))
 
 
 def difference(before: Index, after: Index) -> Changes:

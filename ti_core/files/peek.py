@@ -64,8 +64,6 @@ def _from_header(path: Path) -> Facts | None:
     if not _is_plain(set(header)) or not all(map(_is_table, header.values())):
         return None
     shapes = {key: (entry["shape"][0], entry["shape"][1]) for key, entry in header.items()}
-    if len({count for count, _ in shapes.values()}) != 1:
-        return None
     step = noted_step(metadata, path.stem)
     return _facts("", shapes, step, {**metadata, **translated(metadata)})
 

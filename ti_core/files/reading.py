@@ -99,6 +99,10 @@ def read_pair(path: Path, other: Path | None = None) -> Embedding:
         why = f"an SDXL embedding has the same word in both, {wide} wide"
         raise EmbeddingError(f"{path} and {other} are no two halves", why, "give other files")
     term = joined(Term("", {**one.vectors}), Term("", {**two.vectors}))
+    if one.count != two.count:
+        what = f"{path} and {other} hold different numbers of vectors"
+        why, fix = f"{one.count} and {two.count}", "give the two files of one training"
+        raise EmbeddingError(what, why, fix)
     notes = {**two.metadata, **one.metadata}
     return _embedding(path, term, True, one.step or two.step, notes)
 
@@ -190,13 +194,6 @@ def _embedding(
     path: Path, term: Term, alone: bool, step: int, metadata: Mapping[str, str]
 ) -> Embedding:
     vectors = {key: _rows(path, key, rows) for key, rows in term.tables.items()}
-    if len({len(rows) for rows in vectors.values()}) != 1:
-        counts = ", ".join(f"{key} {len(rows)}" for key, rows in vectors.items())
-        raise EmbeddingError(
-            f"{path} holds different numbers of vectors for its text encoders",
-            counts,
-            "save it with as many vectors in each",
-        )
     notes, word = {printable(k): printable(v) for k, v in metadata.items()}, printable(term.name)
     if word and (not alone or TRIGGER not in notes):
         notes[TRIGGER] = word

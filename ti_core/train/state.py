@@ -19,9 +19,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..errors import FileError, TrainingError
+from ..errors import FileError, TrainingError, setting
 from ..events import Notice
-from ..files.atomic import names_in, write_bytes
+from ..files.atomic import names_in, unfinished, write_bytes
 from ..files.regular_file import open_regular
 from ..files.safetensors_file import safetensors_in, to_bytes
 from ..files.seal import SEAL, UNSEALED, require_whole, sealed
@@ -149,7 +149,14 @@ def latest_state(folder: Path, tell: Callable[[Notice], None] = lambda notice: N
 
 def _nothing_to_resume(run: Path, damaged: Sequence[FileError]) -> TrainingError:
     what = f"there is nothing to resume in {run}"
-    if not damaged:
-        return TrainingError(what, "no state was saved", "train anew")
-    why = "; ".join(f"{error.what}: {error.why}" for error in damaged)
-    return TrainingError(what, why, f"train anew, from the newest copy in {run} if there is one")
+    why = "; ".join(f"{error.what}: {error.why}" for error in damaged) or "no state was saved"
+    return TrainingError(what, why, _instead(run / "embeddings"))
+
+
+def _instead(copies: Path) -> str:
+    """What is left to do: a new run, if possible from what the old one has learned."""
+    found = sorted(name for name in names_in(copies) if not unfinished(name))
+    if not found:
+        return "begin a new run"
+    newest = copies / max(found, key=lambda name: (copies / name).stat().st_mtime)
+    return f"begin a new run from its newest copy: {setting('weights')} {newest}"

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import gradio as gr
 
 from ti_core.errors import TIError
+from ti_core.files.formats import A1111_TRAINS
 from ti_core.train.config import EmbeddingConfig, OutputConfig
 
-from .. import markup
+from .. import markup, tables
 from ..creation import start_creation
 from ..embeddings import embeddings_update
 from ..forms import Form
@@ -62,4 +63,5 @@ def create(
         return [markup.error_box(progress.error, _LABELS) + told, gr.update()]
     name = progress.result.stem
     done = f"{progress.result} is made; write {name} in a prompt, or train it"
-    return [markup.box("good", done) + told, embeddings_update(studio, name)]
+    there = tables.fine(f"{A1111_TRAINS}: for that, convert it to pt in Library.")
+    return [markup.box("good", done) + there + told, embeddings_update(studio, name)]

@@ -11,7 +11,7 @@ from ti_core.data.pictures import open_image
 from ti_core.errors import DataError
 from ti_core.files.base_model import other_base
 from ti_core.files.embedding import Embedding, for_encoders, long_for_prompts
-from ti_core.files.formats import FORMATS
+from ti_core.files.formats import A1111_TRAINS, FORMATS
 from ti_core.files.library_entry import Entry
 from ti_core.files.names import fitting_name
 from ti_core.port.session import Host, Session
@@ -145,7 +145,9 @@ class LibraryPage:
                 picture = open_image(entry.preview)
             except DataError:
                 picture = None  # a card without its picture is still a card
-        return self._saved(convert(embedding, _name(name)), kind, picture)
+        told = A1111_TRAINS if entry.path.suffix == ".pt" and kind == "safetensors" else ""
+        said, names = self._saved(convert(embedding, _name(name)), kind, picture)
+        return [f"{said}{markup.box('note', told)}", names]
 
     def press_scale(self, label: str, how: str, amount: float, name: str) -> Updates:
         """[what to say, update of Train's dropdown]"""

@@ -176,8 +176,12 @@ def test_a_name_too_long_for_a_caption_file_has_none(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_tags_that_is_not_there_is_an_error_at_once(tmp_path: Path) -> None:
+    put(tmp_path / "in" / "a.png")
     with pytest.raises(ConfigError, match="tags_dir"):
         tagger(CaptionConfig(tags_dir=str(tmp_path / "nothing")))
+    with pytest.raises(ConfigError, match="tags_dir"):
+        Run(tmp_path, config(tags_dir=str(tmp_path / "nothing")))
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_transformers_blip_tells_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

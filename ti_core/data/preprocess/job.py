@@ -48,6 +48,7 @@ def preprocess(
     describe = describe or describer(config.captions)
     captions = config.captions.decided(describe is not None)
     left = _left_behind(found, captions)
+    make_folder(destination)
     for notice in (*_swept(destination), *_notices(destination, config), *left):
         on_event(notice)
     if config.focal_point.focal_crop and find_faces is None:
@@ -113,7 +114,6 @@ def _checked(source: Path, destination: Path) -> list[Path]:
     found = list_folder(source, "check the source")
     for folder in (destination, destination / DEBUG_FOLDER, destination / REPLACED_FOLDER):
         require_apart(source, folder)
-    make_folder(destination)
     return found
 
 
