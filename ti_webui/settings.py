@@ -6,8 +6,7 @@ import dataclasses
 import logging
 
 import gradio as gr
-import torch
-from modules import devices, shared
+from modules import shared
 
 from ti_core.errors import ConfigError
 from ti_core.options import SettingValues, about, choices_of, make_config
@@ -26,7 +25,7 @@ def add_settings() -> None:
         choices = list(choices_of(Settings, field))
         component, arguments = (gr.Radio, {"choices": choices}) if choices else (gr.Textbox, {})
         info = shared.OptionInfo(
-            _default(field), described.label, component, arguments, section=_SECTION
+            field.default, described.label, component, arguments, section=_SECTION
         )
         shared.opts.add_option(_PREFIX + field.name, info.info(described.help))
 
@@ -35,18 +34,11 @@ def read_settings() -> Settings:
     """What the user has chosen; the default of each that is not possible."""
     chosen: SettingValues = {}
     for field in dataclasses.fields(Settings):
-        one = {field.name: shared.opts.data.get(_PREFIX + field.name, _default(field))}
+        one = {field.name: shared.opts.data.get(_PREFIX + field.name, field.default)}
         try:
             make_config(Settings, one)
         except ConfigError as error:
             _log.warning("settings of Textual Inversion Studio: %s", error)
-            one = {field.name: _default(field)}
+            one = {field.name: field.default}
         chosen |= one
     return make_config(Settings, chosen)
-
-
-def _default(field: dataclasses.Field[object]) -> object:
-    """A web UI that computes in fp16 has its reasons; widening everything would fill the GPU."""
-    if field.name == "mixed_precision" and devices.dtype in (torch.float16, torch.bfloat16):
-        return "fp16" if devices.dtype == torch.float16 else "bf16"
-    return field.default

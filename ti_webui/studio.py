@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ti_core.errors import HostError
 from ti_core.files.library import Library
 from ti_core.options import Checked, option
-from ti_core.port.precision import Precision
+from ti_core.port.precision import PrecisionChoice
 from ti_core.port.session import Host, ModelFacts
 
 from .job import Job, Jobs, Kind, call, jobs
@@ -56,8 +56,11 @@ class Settings(Checked):
         "prompt of the step",
         label="Preview prompt",
     )
-    mixed_precision: Precision = option(
-        "no", "what the model computes in while it trains; the vectors stay fp32", label="Precision"
+    mixed_precision: PrecisionChoice = option(
+        "auto",
+        "what the model computes in while it trains (auto: as the web UI does); the vectors stay "
+        "fp32",
+        label="Precision",
     )
 
 

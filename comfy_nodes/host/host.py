@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -58,7 +59,7 @@ class ComfyHost(BaseHost):
 
     def features(self) -> Features:
         """What can be asked of this host."""
-        return ComfySession.features
+        return replace(ComfySession.features, precision=self._usual_precision())
 
     def describe(self) -> ModelFacts:
         """Facts about the model."""

@@ -24,6 +24,7 @@ from ti_core.port.session import (
     Conditioning,
     Host,
     PictureSize,
+    Precision,
     PreviewRequest,
     Session,
     TextOptions,
@@ -118,6 +119,14 @@ def test_the_noise_rises_from_hardly_any_to_hardly_anything_else(host: Host) -> 
     assert (sigmas[1:] > sigmas[:-1]).all()
     assert 0 < sigmas[0] < 1 / 3
     assert sigmas[-1] > 3
+
+
+def test_it_says_what_it_trains_in_unless_it_is_told_otherwise(host: Host) -> None:
+    precision = host.features().precision
+    assert precision in get_args(Precision)
+    with host.session(precision) as session:
+        if session.device.type == "cpu":
+            assert precision == "no"
 
 
 def test_there_is_a_sampler_and_a_folder(host: Host, tmp_path: Path) -> None:

@@ -223,6 +223,22 @@ def test_every_family_trains_all_its_encoders(configure: Configure, family: Any)
         assert (rows - before[key]).abs().min() > 0, "every number of every vector has moved"
 
 
+@pytest.mark.parametrize(
+    ("usual", "wanted", "made"),
+    [("no", "auto", "no"), ("bf16", "auto", "bf16"), ("bf16", "no", "no"), ("no", "bf16", "bf16")],
+)
+def test_the_host_chooses_the_precision_unless_it_is_set(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch, usual: Any, wanted: str, made: str
+) -> None:
+    log, host = Log(), FakeHost()
+    monkeypatch.setattr(host, "_usual_precision", lambda: usual)
+    vectors = vectors_of(train(configure(mixed_precision=wanted), host, log))
+    settings = run_folder(log).read_settings()
+    assert settings["train"]["compute"]["mixed_precision"] == made, "for a resume anywhere"
+    plain = vectors_of(train(configure(mixed_precision=made, overwrite=True), FakeHost()))
+    assert all(torch.equal(vectors[key], rows) for key, rows in plain.items())
+
+
 @pytest.mark.parametrize("precision", ["no", "bf16"])
 def test_every_precision_keeps_fp32_vectors(configure: Configure, precision: str) -> None:
     (rows,) = vectors_of(train(configure(mixed_precision=precision), FakeHost())).values()

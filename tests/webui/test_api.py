@@ -155,7 +155,7 @@ def test_the_schema_tells_every_setting_and_the_model(api: TestClient) -> None:
     assert (vectors["low"], vectors["high"], "limits" in vectors) == (1, 75, False)
     assert names["learning_rate"]["label"] == "Embedding Learning rate"
     assert names["learning_rate"]["type"] == names["mixed_precision"]["type"] == "str"
-    assert names["mixed_precision"]["choices"] == ["no", "fp16", "bf16"]
+    assert names["mixed_precision"]["choices"] == ["auto", "no", "fp16", "bf16"]
     assert names["learning_rate"]["choices"] == []
     assert names["resolution"]["optional"] is True
     assert not set(names) & set(training.SETTLED)
@@ -400,7 +400,7 @@ def test_every_body_is_described(api: TestClient) -> None:
     settings = told["properties"]["settings"]["properties"]
     assert set(settings) == {one["name"] for one in api.get("/ti/v1/schema").json()["train"]}
     assert settings["num_vectors_per_token"]["maximum"] == 75
-    assert settings["mixed_precision"]["enum"] == ["no", "fp16", "bf16"]
+    assert settings["mixed_precision"]["enum"] == ["auto", "no", "fp16", "bf16"]
     made = paths["/ti/v1/embeddings"]["post"]["requestBody"]["content"]["application/json"]
     assert "weights" not in made["schema"]["properties"]
 

@@ -11,7 +11,6 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -170,16 +169,15 @@ def test_settings_appear_in_a_section_and_are_read(
 ) -> None:
     settings, shared = module("ti_webui.settings"), module("modules.shared")
     monkeypatch.setattr(shared, "opts", shared.Options())
-    monkeypatch.setattr(module("modules.devices"), "dtype", torch.float16)
     settings.add_settings()
     labels = shared.opts.data_labels
     assert {info.section[0] for info in labels.values()} == {"ti_studio"}
     assert all(info.label and info.comment for info in labels.values())
-    assert settings.read_settings().mixed_precision == "fp16"
+    assert settings.read_settings().mixed_precision == "auto"
     shared.opts.data["ti_studio_logging_dir"] = "elsewhere"
     assert settings.read_settings().logging_dir == "elsewhere"
     shared.opts.data["ti_studio_mixed_precision"] = "fp99"  # from an old version, by hand …
-    assert settings.read_settings().mixed_precision == "fp16"
+    assert settings.read_settings().mixed_precision == "auto"
     assert settings.read_settings().logging_dir == "elsewhere"
     shared.opts.data |= {"ti_studio_logging_dir": " ", "ti_studio_sample_prompts": "a [name]"}
     assert settings.read_settings().logging_dir == "textual_inversion"

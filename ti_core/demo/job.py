@@ -123,7 +123,7 @@ def _training(config: DemoConfig, concept: Concept, folder: Path) -> TrainConfig
             max_train_steps=config.max_train_steps,
             train_batch_size=10,
         ),
-        ComputeConfig(seed=config.seed),
+        ComputeConfig("no", config.seed),
         output=OutputConfig(
             output_dir=str(folder / "embedding"),
             logging_dir=str(folder / "run"),

@@ -88,6 +88,8 @@ class Features:
     hypernetworks: bool = True
     samplers: tuple[str, ...] = SAMPLERS
     """Names that `PreviewRequest.sampler` may have; the first is the default."""
+    precision: Precision = "no"
+    """What it trains in, unless the user says otherwise."""
 
     def sampler(self, wanted: str = "") -> str:
         """The sampler to use. Raises ConfigError for one that this host does not have."""

@@ -11,7 +11,7 @@ from ..data.config import DataConfig
 from ..data.latent_cache.config import CacheConfig
 from ..files.names import checked_name, composed
 from ..options import Checked, check, group, option, require_one, unrecorded
-from ..port.precision import Precision
+from ..port.precision import Precision, PrecisionChoice
 from ..schedule import Decay, Schedule, parse_schedule
 from .optimizers import OptimizerName
 
@@ -168,8 +168,11 @@ class ComputeConfig(Checked):
     """What the model computes in, and where randomness begins."""
 
     title = "Precision and seed"
-    mixed_precision: Precision = option(
-        "no", "what the model computes in; the vectors stay fp32", label="Precision"
+    mixed_precision: PrecisionChoice = option(
+        "auto",
+        "what the model computes in; auto: fp32 on a CPU, on a graphics card bf16 where it has "
+        "that, else fp16, in a web UI what it computes in itself; the vectors stay fp32",
+        label="Precision",
     )
     seed: int = option(
         0,
@@ -177,6 +180,10 @@ class ComputeConfig(Checked):
         label="Seed",
         limits=(0, 2**63 - 1),
     )
+
+    def precision(self, usual: Precision = "no") -> Precision:
+        """The one that is meant, where a host computes in `usual` unless it is told otherwise."""
+        return usual if self.mixed_precision == "auto" else self.mixed_precision
 
 
 @dataclass(frozen=True)

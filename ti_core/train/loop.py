@@ -53,7 +53,8 @@ def train(
         if resume:
             stack.enter_context(locked(resume.path))
         plan = plan or make_plan(config, host, resume)
-        session = stack.enter_context(host.session(config.compute.mixed_precision))
+        config = plan.config
+        session = stack.enter_context(host.session(config.compute.precision()))
         logging_dir = Path(config.output.logging_dir)
         folder = resume or folder or RunFolder.create(logging_dir, config.file_stem)
         if not resume:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ class Plan:
     """A run that has passed every check."""
 
     config: BaseTrainConfig
+    """As it was given, the precision settled: files say what a run was made in."""
     kind: LearnableKind
     facts: ModelFacts
     dataset: Dataset
@@ -94,7 +95,7 @@ def make_plan(
     Raises ConfigError, DataError, EmbeddingError, StorageError, HostError or TrainingError, each
     before any time is spent.
     """
-    facts = host.describe()
+    config, facts = _with_precision(config, host), host.describe()
     kind = LEARNABLES[type(config)](config)
     final_path = Path(config.output.output_dir) / f"{config.file_stem}{kind.suffix}"
     damaged: list[Notice] = []
@@ -121,6 +122,11 @@ def make_plan(
         tuple(notices),
         state,
     )
+
+
+def _with_precision(config: BaseTrainConfig, host: Host) -> BaseTrainConfig:
+    precision = config.compute.precision(host.features().precision)
+    return replace(config, compute=replace(config.compute, mixed_precision=precision))
 
 
 def _dataset(

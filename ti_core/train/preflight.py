@@ -49,7 +49,8 @@ def checkup_input(
     facts = facts or (host.describe() if host else None)
     side = facts.resolution if facts else _ASSUMED.release().resolution
     size = config.data.resolution or (side, side)
-    memory, formula = _memory(config, facts, size)
+    half = config.compute.precision(host.features().precision if host else "no") != "no"
+    memory, formula = _memory(config, facts, size, half)
     return CheckupInput(
         config.data,
         config.name if config.vectors else "",
@@ -98,12 +99,11 @@ def _tokenize(host: Host) -> Tokenize:
 
 
 def _memory(
-    config: BaseTrainConfig, facts: ModelFacts | None, size: tuple[int, int]
+    config: BaseTrainConfig, facts: ModelFacts | None, size: tuple[int, int], half: bool
 ) -> tuple[int, str]:
     """(0, "") where it is not known: for reduced models, which need less than their family."""
     if facts is None or facts.family.memory is None or facts.widths != facts.family.widths:
         return 0, ""
-    half = config.compute.mixed_precision != "no"
     batch = config.optimizer.train_batch_size
     return estimate(facts.family.memory, size[0] * size[1], batch, half)
 

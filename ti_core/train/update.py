@@ -31,7 +31,7 @@ class Updater:
         self._leaves = [learnable.tensors[name] for name in self._names]
         self._optimizer = OPTIMIZERS[options.optimizer.optimizer_type].make(self._leaves)
         self._memory = OptimizerMemory(self._optimizer)
-        self._scale = LossScale.for_precision(options.compute.mixed_precision)
+        self._scale = LossScale.for_precision(options.compute.precision())
         self._alive = False
         self._movement = Movement(self._names, self._leaves, options.optimizer.optimizer_type)
         self.step, self.rate_factor, self.recoveries = 0, 1.0, 0

@@ -7,10 +7,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from modules import sd_models, shared
+import torch
+from modules import devices, sd_models, shared
 
 from ti_core.errors import NoModelError
 from ti_core.hosts.common.host import BaseHost
+from ti_core.hosts.common.precision import HALF_DTYPES
+from ti_core.port.session import Precision
+
+_PRECISIONS: dict[torch.dtype, Precision] = {dtype: name for name, dtype in HALF_DTYPES.items()}
 
 
 class WebUIHost(BaseHost):
@@ -22,6 +27,11 @@ class WebUIHost(BaseHost):
     def embeddings_dir(self) -> Path:
         """The program's `--embeddings-dir`."""
         return Path(shared.cmd_opts.embeddings_dir)
+
+    def _usual_precision(self) -> Precision:
+        """A web UI that computes in fp16 has its reasons; widening everything would fill the
+        GPU."""
+        return _PRECISIONS.get(devices.dtype, "no")
 
 
 def no_checkpoint(

@@ -192,6 +192,16 @@ def test_half_precision_weights_are_widened_for_full_precision_and_come_back_exa
     assert model.model.diffusion_model.dtype == torch.float16
 
 
+@pytest.mark.parametrize(
+    ("dtype", "name"), [(torch.float16, "fp16"), (torch.bfloat16, "bf16"), (torch.float32, "no")]
+)
+def test_it_trains_in_what_the_web_ui_computes_in(
+    host: Any, monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, name: str
+) -> None:
+    monkeypatch.setattr(module("modules.devices"), "dtype", dtype)
+    assert host.features().precision == name
+
+
 # --- other models -------------------------------------------------------------------------------
 
 

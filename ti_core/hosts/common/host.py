@@ -13,7 +13,7 @@ import torch
 
 from ...errors import HostBusyError
 from ...port.session import Features, ModelFacts, Precision
-from .precision import check_precision
+from .precision import check_precision, usual_precision
 from .session import BaseSession
 from .text import TextEncoder, check_ids
 
@@ -27,7 +27,7 @@ class BaseHost(ABC):
 
     def features(self) -> Features:
         """What can be asked of this host."""
-        return Features()
+        return Features(precision=self._usual_precision())
 
     def tokenize(self, text: str) -> list[tuple[int, str]]:
         """(id, spelling) of every token, read literally, by the first text encoder."""
@@ -70,6 +70,10 @@ class BaseHost(ABC):
     @abstractmethod
     def embedding_saved(self, path: Path) -> None:
         """Refresh the program's list of embeddings, if it keeps one."""
+
+    def _usual_precision(self) -> Precision:
+        """See `Features.precision`."""
+        return usual_precision(self._device())
 
     @abstractmethod
     def _encoder(self) -> TextEncoder[Any]:

@@ -13,6 +13,19 @@ HALF_DTYPES: dict[Precision, torch.dtype] = {"fp16": torch.float16, "bf16": torc
 """Precision → dtype; "no" is not among them: plain fp32."""
 
 
+_FIRST_WITH_BF16 = 8
+"""Major number of NVIDIA's compute capability; AMD's cards have higher ones."""
+
+
+def usual_precision(device: torch.device) -> Precision:
+    """What kohya and A1111 advise: fp32 on a CPU; on a graphics card bf16 where it computes in it,
+    else fp16, which halves the memory and the time."""
+    if device.type != "cuda":
+        return "no"
+    major, _ = torch.cuda.get_device_capability(device)
+    return "bf16" if major >= _FIRST_WITH_BF16 else "fp16"
+
+
 def check_precision(precision: Precision, device: torch.device) -> None:
     """Try a tiny layer forwards and backwards: support differs by device and torch version.
 
