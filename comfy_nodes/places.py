@@ -18,6 +18,7 @@ from ..ti_core.data.picture_formats import is_picture_name
 from ..ti_core.errors import ConfigError
 from ..ti_core.files.atomic import write_bytes
 from ..ti_core.files.names import checked_name, composed, prompt_name
+from ..ti_core.files.replaced import Kept, copies_in
 from ..ti_core.files.roots import is_within, ways_out
 
 CARD_ENDINGS = (".png", ".webp")
@@ -154,6 +155,16 @@ def embedding_file(name: str) -> Path:
         "",
         "put it into the embeddings folder and refresh the browser (key R)",
     )
+
+
+def replaced_embeddings() -> dict[str, Kept]:
+    """Copies of embeddings that were replaced, newest first, by their names in their folder."""
+    found: dict[str, Kept] = {}
+    for root in embeddings_dirs():
+        for kept in copies_in([root]):
+            if is_within(kept.path, [root]):
+                found.setdefault(kept.path.relative_to(root).as_posix(), kept)
+    return found
 
 
 def new_embedding_file(name: str, ending: str) -> Path:

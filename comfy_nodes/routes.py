@@ -1,8 +1,10 @@
-"""What a running training can be asked for over HTTP, by our buttons or by any program.
+"""What can be asked for over HTTP, by our buttons or by any program.
 
     GET  /ti/runs                                        what is going on
     POST /ti/runs  {"action": "finish", "node": "7"}     finish, preview, save, pause or go_on
     GET  /ti/unfinished                                  which trainings can be resumed
+    GET  /ti/replaced                                    embeddings that were replaced, newest first
+    POST /ti/replaced  {"file": "cat.safetensors.before-1"}    bring one of them back
 
 ComfyUI serves them under /api as well. Without "node" every run is meant. Pages of other sites are
 refused, unless ComfyUI's --enable-cors-header allows them; so are foreign host names where ComfyUI
@@ -17,11 +19,20 @@ from aiohttp import web
 from comfy.cli_args import args
 from server import PromptServer
 
-from ..ti_core.errors import ForbiddenError, RequestError, StorageError, TIError, codes_of
+from ..ti_core.errors import (
+    ForbiddenError,
+    NotFoundError,
+    RequestError,
+    StorageError,
+    TIError,
+    codes_of,
+)
+from ..ti_core.files.replaced import bring_back
 from ..ti_core.train.runs import ResumableRun
 from ..ti_core.web import Visitors, is_loopback, read_object
 from .node import plain_text
 from .pictures import output_images
+from .places import replaced_embeddings
 from .runs import ACTIONS, running_trainings
 from .training import unfinished_runs
 
@@ -36,6 +47,8 @@ def register() -> None:
     server.routes.get("/ti/runs")(tell)
     server.routes.post("/ti/runs")(ask)
     server.routes.get("/ti/unfinished")(unfinished)
+    server.routes.get("/ti/replaced")(tell_replaced)
+    server.routes.post("/ti/replaced")(restore)
 
 
 async def tell(request: web.Request) -> web.Response:
@@ -84,6 +97,29 @@ def _told(run: ResumableRun) -> dict[str, object]:
         "saved": run.saved,
         "preview": output_images([run.preview])[0] if run.preview else None,
     }
+
+
+async def tell_replaced(request: web.Request) -> web.Response:
+    """Copies of embeddings, by their names in the embeddings folders."""
+    try:
+        _visitors().require(request.headers)
+    except ForbiddenError as error:
+        return _refused(error)
+    told = [{"file": file, "told": kept.told} for file, kept in replaced_embeddings().items()]
+    return web.json_response({"replaced": told})
+
+
+async def restore(request: web.Request) -> web.Response:
+    """Make a copy the embedding again; what is there becomes a copy. 404 for what is no copy."""
+    try:
+        _visitors().require(request.headers)
+        wish = await read_object(request.headers, request.content.iter_any(), _MOST_BYTES)
+        kept = replaced_embeddings().get(str(wish.get("file")))
+        if kept is None:
+            raise NotFoundError("there is no such copy", "", "GET /ti/replaced lists them")
+        return web.json_response({"file": bring_back(kept.path).name})
+    except TIError as error:
+        return _refused(error)
 
 
 def _visitors() -> Visitors:

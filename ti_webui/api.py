@@ -3,6 +3,8 @@
     GET  /ti/v1/schema                  settings with range and help, presets, facts of the model
     POST /ti/v1/jobs                    begin a training → 202 and its id
     POST /ti/v1/embeddings              make an embedding from words → 201
+    GET  /ti/v1/replaced                copies of embeddings that were replaced, newest first
+    POST /ti/v1/replaced                {"file": one of them}: bring it back
     GET  /ti/v1/jobs                    running and remembered jobs, newest first
     GET  /ti/v1/jobs/{id}               how one stands
     GET  /ti/v1/jobs/{id}/events        ?after=N: its events from number N on
@@ -54,11 +56,19 @@ from ti_core.train.config import EmbeddingConfig, TrainConfig
 from ti_core.train.presets import PRESETS, preset_settings
 from ti_core.web import read_object
 
+from .api_schema import (
+    CREATED,
+    RESTORED,
+    embedding_schema,
+    job_schema,
+    open_settings,
+    setting_schema,
+)
 from .creation import start_creation
 from .job import Job
+from .restoring import replaced, restore
 from .studio import Studio
 from .training import (
-    SETTLED,
     find_resumable,
     new_request,
     resume_request,
@@ -146,8 +156,10 @@ def _ways(api: _Api) -> tuple[_Way, ...]:
     return (
         _Way("GET", "/schema", api.schema),
         _Way("GET", "/jobs", api.list),
-        _Way("POST", "/jobs", api.start, starting, 202, _job_schema()),
-        _Way("POST", "/embeddings", api.create, making, 201, _embedding_schema()),
+        _Way("POST", "/jobs", api.start, starting, 202, job_schema()),
+        _Way("POST", "/embeddings", api.create, making, 201, embedding_schema()),
+        _Way("GET", "/replaced", api.replaced),
+        _Way("POST", "/replaced", api.restore, (NotFoundError, StorageError), 200, RESTORED),
         _Way("GET", "/jobs/{job_id}", api.status, unknown),
         _Way("GET", "/jobs/{job_id}/events", api.events, unknown),
         _Way("GET", "/jobs/{job_id}/previews/{number}", api.preview, unknown),
@@ -224,7 +236,7 @@ class _Api:
         """Everything that can be set, and the model that it is for."""
         return {
             "version": __version__,
-            "train": [_setting_schema(path, item) for path, item in _open_settings()],
+            "train": [setting_schema(path, item) for path, item in open_settings()],
             "presets": [
                 {
                     "name": name,
@@ -268,13 +280,26 @@ class _Api:
 
     def create(self, body: options.SettingValues) -> object:
         """EmbeddingConfig's settings, and "overwrite"."""
-        _only(body, (*_CREATED, "overwrite"))
+        _only(body, (*CREATED, "overwrite"))
         wanted = dict(body)
         overwrite = wanted.pop("overwrite", False)
         if not isinstance(overwrite, bool):
             raise ConfigError(f"{setting('overwrite')} is {overwrite!r}", "", "give true or false")
         job = start_creation(self.studio, options.from_dict(EmbeddingConfig, wanted), overwrite)
         return {"name": job.name, "path": str(job.outcome())}
+
+    def replaced(self) -> object:
+        """What can be brought back, newest first."""
+        found = replaced(self.studio)
+        return [
+            {"file": file, "original": str(kept.original), "number": kept.number, "told": kept.told}
+            for file, kept in found.items()
+        ]
+
+    def restore(self, body: options.SettingValues) -> object:
+        """{"file": a copy}: it becomes the embedding again; what is there becomes a copy."""
+        _only(body, ("file",))
+        return {"path": str(restore(self.studio, str(body.get("file", ""))))}
 
     def status(self, job_id: str) -> object:
         """How a job stands."""
@@ -310,16 +335,12 @@ class _Api:
         return job
 
 
-def _open_settings() -> list[options.Leaf]:
-    return [(path, item) for path, item in options.leaves(TrainConfig) if item.name not in SETTLED]
-
-
 def _settings(given: object) -> options.SettingValues:
     """Settings by their names; those that other programs use are known as well."""
     if not isinstance(given, Mapping):
         raise ConfigError("settings are no object", "", 'write {"settings": {"NAME": VALUE}}')
     names: dict[str, str] = {}
-    for _, item in _open_settings():
+    for _, item in open_settings():
         names |= dict.fromkeys((item.name, *options.about(item).aliases), item.name)
     _only(given, tuple(names))
     return {names[name]: value for name, value in given.items()}
@@ -335,66 +356,6 @@ def _whole(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ConfigError(f"{setting('max_train_steps')} is {value!r}", "", "give a whole number")
     return value
-
-
-def _setting_schema(path: tuple[str, ...], item: dataclasses.Field[object]) -> dict[str, object]:
-    holder = options.owner(TrainConfig, path)
-    wanted, optional = options.value_type(holder, item)
-    known = dataclasses.asdict(options.about(item))
-    low, high = known.pop("limits")
-    return {
-        "name": item.name,
-        "group": path[0],
-        "type": getattr(wanted, "__name__", str(wanted)) if wanted in _SIMPLE else str(wanted),
-        "optional": optional,
-        "default": item.default,
-        "choices": options.choices_of(holder, item),
-        "low": low,
-        "high": high,
-        **known,
-    }
-
-
-_SIMPLE = {int: "integer", float: "number", str: "string", bool: "boolean"}
-
-
-def _job_schema() -> dict[str, object]:
-    """JSON schema of what begins a training."""
-    settings = {path[-1]: _value_schema(path, item) for path, item in _open_settings()}
-    preset = {"type": "string", "enum": list(PRESETS)}
-    resume = {"type": "string"}
-    return _object({"settings": _object(settings), "preset": preset, "resume": resume})
-
-
-def _embedding_schema() -> dict[str, object]:
-    """JSON schema of what makes an embedding."""
-    known = {path[-1]: item for path, item in options.leaves(EmbeddingConfig)}
-    fields = {name: _value_schema((name,), known[name], EmbeddingConfig) for name in _CREATED}
-    return _object({**fields, "overwrite": {"type": "boolean"}})
-
-
-def _object(properties: Mapping[str, object]) -> dict[str, object]:
-    return {"type": "object", "properties": properties, "additionalProperties": False}
-
-
-def _value_schema(
-    path: tuple[str, ...], item: dataclasses.Field[object], kind: type = TrainConfig
-) -> dict[str, object]:
-    holder, known = options.owner(kind, path), options.about(item)
-    wanted, optional = options.value_type(holder, item)
-    told: dict[str, object] = {"description": known.help}
-    if wanted in _SIMPLE and not optional:
-        told["type"] = _SIMPLE[wanted]
-    if choices := options.choices_of(holder, item):
-        told["enum"] = list(choices)
-    bounds = zip(("minimum", "maximum"), known.limits, strict=True)
-    return {**told, **{name: limit for name, limit in bounds if limit is not None}}
-
-
-_CREATED = tuple(
-    item.name for _, item in options.leaves(EmbeddingConfig) if item.name not in SETTLED
-)
-"""Settings of an embedding that is made from words."""
 
 
 def _model(studio: Studio) -> dict[str, object] | None:

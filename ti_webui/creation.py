@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ti_core.errors import setting
 from ti_core.train.config import EmbeddingConfig
 from ti_core.train.create import create_embedding
 
 from .job import Job
+from .saving import taken
 from .studio import Studio
 
 
@@ -15,7 +17,10 @@ def start_creation(studio: Studio, config: EmbeddingConfig, overwrite: bool) -> 
     """Begin; it takes a moment. Raises HostBusyError while another job goes on."""
 
     def work(job: Job) -> Path:
-        host, folder = studio.host(), studio.save_dir()
-        return create_embedding(config, host, folder, overwrite, job.emit)
+        keep, found = studio.settings().keep_replaced, studio.library().find(config.token_string)
+        if found and not overwrite:
+            raise taken(found.path, f"choose another name, or use {setting('overwrite')}")
+        folder = found.path.parent if found else studio.save_dir()
+        return create_embedding(config, studio.host(), folder, overwrite, keep, job.emit)
 
     return studio.start("create", config.token_string, work)

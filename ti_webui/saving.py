@@ -12,7 +12,6 @@ from ti_core.files.formats import FORMATS
 from ti_core.files.names import alike, checked_name
 from ti_core.files.writing import write_embedding
 
-from .embeddings import all_names
 from .studio import Studio
 
 
@@ -33,9 +32,15 @@ def save_new(
         )
     name = checked_name(embedding.name)
     path = studio.save_dir() / f"{name}{FORMATS[format].endings[0]}"
-    if path.exists() or alike(name) in map(alike, all_names(studio)):
-        why = "nothing is written over it, and two files of one name would hide each other"
-        raise ConfigError(f"there is an embedding {name} already", why, "choose another name")
+    there = [entry for entry in studio.library().entries if alike(entry.name) == alike(name)]
+    if path.exists() or there:
+        raise taken(there[0].path if there else path, "choose another name")
     write_embedding(path, embedding, format, picture)
     studio.host().embedding_saved(path)
     return path
+
+
+def taken(there: Path, fix: str) -> ConfigError:
+    """The error for a name that an embedding of the program has already."""
+    why = "nothing is written over it, and two files of one name would hide each other"
+    return ConfigError(f"{there} exists already", why, fix)

@@ -22,8 +22,7 @@ def add_settings() -> None:
     """Declare them; called once at start and at every reload of the page."""
     for field in dataclasses.fields(Settings):
         described = about(field)
-        choices = list(choices_of(Settings, field))
-        component, arguments = (gr.Radio, {"choices": choices}) if choices else (gr.Textbox, {})
+        component, arguments = _component(field)
         info = shared.OptionInfo(
             field.default, described.label, component, arguments, section=_SECTION
         )
@@ -42,3 +41,10 @@ def read_settings() -> Settings:
             one = {field.name: field.default}
         chosen |= one
     return make_config(Settings, chosen)
+
+
+def _component(field: dataclasses.Field[object]) -> tuple[type, dict[str, object]]:
+    """What the Settings page shows, and how it is made."""
+    if choices := choices_of(Settings, field):
+        return gr.Radio, {"choices": list(choices)}
+    return (gr.Number, {"precision": 0}) if isinstance(field.default, int) else (gr.Textbox, {})

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ti_core.errors import HostError
+from ti_core.files.kept import kept_option
 from ti_core.files.library import Library
 from ti_core.options import Checked, option
 from ti_core.port.precision import PrecisionChoice
@@ -62,6 +63,7 @@ class Settings(Checked):
         "fp32",
         label="Precision",
     )
+    keep_replaced: int = kept_option()
 
 
 @dataclass

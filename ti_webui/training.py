@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ti_core.compare.adopt import as_safetensors
 from ti_core.errors import ConfigError, TIError, TrainingError, setting
 from ti_core.events import Event, Notice
 from ti_core.files.formats import A1111_TRAINS
@@ -54,8 +53,8 @@ def new_request(studio: Studio, config: TrainConfig) -> TrainRequest:
     """A training of a new word, or of an embedding that is there, from where it is now.
 
     Whatever the config says about it, the file goes where the program looks for embeddings; one
-    that was there goes on from its own vectors and is replaced in its own folder.
-    A .pt or .bin becomes a .safetensors first, and is kept as NAME.pt.before-1.
+    that was there goes on from its own vectors, and is replaced in its own folder by a .safetensors
+    file in the end, of whatever format it was; it is kept as a numbered copy.
     Raises ConfigError for an embedding in a card or among others in a file, or when no pictures
     are named.
     """
@@ -66,7 +65,7 @@ def new_request(studio: Studio, config: TrainConfig) -> TrainRequest:
     if found is None:
         return TrainRequest(replace(config, output=replace(output, overwrite=False)))
     path = _own_file(found)
-    notices = (_converted(found.path, path),) if path != found.path else ()
+    notices = (_converted(path),) if path.suffix != ".safetensors" else ()
     start = replace(
         config.embedding,
         token_string=found.name,
@@ -77,9 +76,11 @@ def new_request(studio: Studio, config: TrainConfig) -> TrainRequest:
     return TrainRequest(replace(config, embedding=start, output=output), notices=notices)
 
 
-def _converted(old: Path, new: Path) -> Notice:
-    what = f"{old.name} has become {new.name}, and is kept beside it"
-    fix = "to train it on there, convert it to pt in Library"
+def _converted(path: Path) -> Notice:
+    what = f"{path.with_suffix('.safetensors').name} will take the place of {path.name}"
+    fix = (
+        "the old file is kept as a numbered copy; to train it on there, convert it to pt in Library"
+    )
     return Notice("info", what, A1111_TRAINS, fix)
 
 
@@ -89,7 +90,7 @@ def find_embedding(studio: Studio, name: str) -> Entry | None:
 
 
 def _own_file(found: Entry) -> Path:
-    """The .safetensors file that is trained on: A1111's own .pt becomes one, and is kept aside."""
+    """The file that is trained on."""
     path = found.path
     if found.term or composed(path.stem) != found.name or path.suffix[1:].lower() in CARDS:
         raise ConfigError(
@@ -97,7 +98,7 @@ def _own_file(found: Entry) -> Path:
             "training writes a .safetensors file, and two files of one name would be there",
             "convert it to safetensors in Library first, or choose another name",
         )
-    return path if path.suffix == ".safetensors" else as_safetensors(path)
+    return path
 
 
 @dataclass(frozen=True)
@@ -209,4 +210,5 @@ def settings_of_page(studio: Studio) -> SettingValues:
         "logging_dir": wanted.logging_dir,
         "sample_prompts": wanted.sample_prompts,
         "mixed_precision": wanted.mixed_precision,
+        "keep_replaced": wanted.keep_replaced,
     }

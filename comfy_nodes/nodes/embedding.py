@@ -15,7 +15,8 @@ from ...ti_core.files.embedding import Embedding, long_for_prompts
 from ...ti_core.files.formats import FORMATS
 from ...ti_core.files.names import prompt_name
 from ...ti_core.files.reading import read_embedding
-from ...ti_core.files.writing import write_embedding
+from ...ti_core.files.replaced import replace_embedding
+from ...ti_core.files.twins import hidden_warning, namesakes
 from ...ti_core.train.config import EmbeddingConfig
 from ...ti_core.train.initialization import starting_rows
 from ...ti_core.train.plan import name_clashes
@@ -180,7 +181,8 @@ class SaveEmbedding(Node):
                     display_name="If it exists",
                     default=_WHEN_THERE[0],
                     tooltip="What to do when there is another embedding of that name: write "
-                    "name-2, name-3…, stop with an error, or replace it.",
+                    "name-2, name-3…, stop with an error, or replace it and keep the old file as a "
+                    "numbered copy.",
                 ),
                 io.Image.Input(
                     "picture",
@@ -216,9 +218,10 @@ class SaveEmbedding(Node):
         path = _free(new_embedding_file(wanted, ending), when_there)
         card = from_comfy(picture)[0] if picture is not None else None
         saved = dataclasses.replace(embedding, name=path.stem)
-        write_embedding(path, saved, format, card)
+        told = [text for text in (hidden_warning(path),) if text]
+        replace_embedding(path, saved, format=format, picture=card)
         prompt = _prompt(path, embedding)
-        told = [f"saved as {path.name}", f"in prompts: {prompt or _why_uncalled(path, embedding)}"]
+        told += [f"saved as {path.name}", f"in prompts: {prompt or _why_uncalled(path, embedding)}"]
         if prompt and not heeds_emphasis(embedding.vectors):
             told.append(
                 f"({prompt}:1.2) has no effect with this text encoder; Scale Embedding makes it "
@@ -245,14 +248,15 @@ def _why_uncalled(path: Path, embedding: Embedding) -> str:
 
 def _free(path: Path, when_there: str) -> Path:
     """The path, or the next one that is free. Raises ConfigError when there is none to be had."""
-    if when_there == "overwrite" or not path.exists():
+    taken = [path] if path.exists() else namesakes(path)
+    if when_there == "overwrite" or not taken:
         return path
     if when_there == "stop":
         fix = "choose another name, or what to do if it exists"
-        raise ConfigError(f"there is an embedding {path.name} already", "", fix)
+        raise ConfigError(f"there is an embedding {taken[0].name} already", "", fix)
     for number in range(2, 10_000):
         other = path.with_name(f"{path.stem}-{number}{path.suffix}")
-        if not other.exists():
+        if not (other.exists() or namesakes(other)):
             return other
     raise ConfigError(
         f"there are too many embeddings called {path.stem}", "", "choose another name"

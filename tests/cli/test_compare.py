@@ -61,10 +61,10 @@ def test_the_best_copy_is_used_and_never_over_another_file_unasked(
     ti: Ti, run_folder: Path, tmp_path: Path
 ) -> None:
     there = tmp_path / "embeddings" / "zz-thing.safetensors"
-    before = there.read_bytes()  # the run's own result
+    there.write_bytes(before := b"another file")
     code, _, err = ti("compare", run_folder, "--use_best")
     assert code == 2
-    assert "there is an embedding zz-thing" in err
+    assert "zz-thing.safetensors exists already" in err
     assert there.read_bytes() == before
     code, out, _ = ti("compare", run_folder, "--use_best", "--overwrite")
     assert code == 0

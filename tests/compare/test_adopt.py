@@ -31,7 +31,7 @@ def test_an_embedding_that_is_there_stays_unless_it_is_to_be_replaced(
     first, second, third = copy_files(run_folder)
     path = use_copy(first, tmp_path, "zz-thing")
     old = path.read_bytes()
-    with pytest.raises(ConfigError, match="there is an embedding zz-thing"):
+    with pytest.raises(ConfigError, match=r"zz-thing\.safetensors exists already"):
         use_copy(second, tmp_path, "zz-thing")
     assert path.read_bytes() == old
     use_copy(second, tmp_path, "zz-thing", replace_present=True)

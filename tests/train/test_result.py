@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from ti_core.errors import ConfigError
 from ti_core.events import Event, Listener, Notice
 from ti_core.files.reading import read_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.train.events import Finished, Started, StepDone
 from ti_core.train.loop import train
+from ti_core.train.plan import make_plan
 from ti_core.train.run_folder import RunFolder
 
 from ..conftest import Configure
@@ -134,11 +136,57 @@ def test_the_file_system_need_not_know_hard_links(
     assert final.read_bytes() == STRANGER
 
 
-def test_another_file_of_the_same_name_is_told(configure: Configure, final: Path) -> None:
-    log = Log()
+def test_another_format_of_the_name_is_refused_before_anything_is_done(
+    configure: Configure, final: Path
+) -> None:
     final.parent.mkdir(exist_ok=True)
     final.with_suffix(".pt").write_bytes(STRANGER)
-    train(configure(), FakeHost(), log)
+    with pytest.raises(ConfigError, match=r"zz-thing\.pt exists already"):
+        train(configure(), FakeHost())
+    train(configure(overwrite=True), FakeHost())
+    assert not final.with_suffix(".pt").exists()
+    assert final.with_name("zz-thing.pt.before-1").read_bytes() == STRANGER
+
+
+def test_another_format_that_appears_during_the_run_is_told(
+    configure: Configure, final: Path
+) -> None:
+    log = Log()
+    train(configure(), FakeHost(), appears(final.with_suffix(".pt"), log))
     told = [notice.what for notice in log.of(Notice) if "have the same name" in notice.what]
     assert len(told) == 1
     assert "zz-thing.pt and zz-thing.safetensors" in told[0]
+
+
+def test_a_file_in_a_sub_folder_is_told_before_the_first_step(
+    configure: Configure, final: Path
+) -> None:
+    (final.parent / "sub").mkdir(parents=True)
+    (final.parent / "sub" / "ZZ-Thing.pt").write_bytes(STRANGER)
+    plan = make_plan(configure(), FakeHost())
+    assert [notice for notice in plan.notices if "ZZ-Thing.pt" in notice.what]
+
+
+def test_what_is_replaced_is_kept_with_what_was_beside_it(
+    configure: Configure, final: Path
+) -> None:
+    train(configure(), FakeHost())
+    old, notes = final.read_bytes(), final.with_suffix(".json").read_bytes()
+    train(configure(overwrite=True, seed=3, max_train_steps=12), FakeHost())
+    assert final.with_name("zz-thing.safetensors.before-1").read_bytes() == old
+    assert final.with_name("zz-thing.json.before-1").read_bytes() == notes
+    assert final.with_suffix(".json").read_bytes() != notes
+    train(configure(overwrite=True, keep_replaced=0), FakeHost())
+    assert not list(final.parent.glob("*.before-*"))
+
+
+def test_a_run_that_is_resumed_keeps_its_earlier_file_too(
+    configure: Configure, final: Path
+) -> None:
+    log = Log()
+    train(configure(), FakeHost(), log)
+    old = final.read_bytes()
+    train(configure(max_train_steps=12), FakeHost(), resume=run_folder(log))
+    assert final.with_name("zz-thing.safetensors.before-1").read_bytes() == old
+    assert final.with_name("zz-thing.json.before-1").exists()
+    assert "Steps: 12" in final.with_suffix(".json").read_text()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.testclient import TestClient
 
@@ -21,11 +22,13 @@ from ti_core.errors import (
     SlowRequestError,
     StorageError,
 )
+from ti_core.files.embedding import Embedding
 from ti_core.files.reading import read_embedding
+from ti_core.files.replaced import replace_embedding
 from ti_core.train.config import OptimizerConfig
 from ti_core.train.events import StepDone
 from ti_webui import api as api_module
-from ti_webui import creation, training
+from ti_webui import creation, restoring, training
 from ti_webui.api import router
 from ti_webui.job import Job, Jobs
 from ti_webui.studio import Studio
@@ -146,6 +149,24 @@ def test_an_embedding_is_made_from_words(api: TestClient, tmp_path: Path) -> Non
     assert len(read_embedding(Path(answer.json()["path"])).vectors["emb_params"]) == 2
     assert api.post("/ti/v1/embeddings", json=body).status_code == 422, "it is there"
     assert api.post("/ti/v1/embeddings", json={**body, "overwrite": True}).status_code == 201
+
+
+def test_a_replaced_embedding_is_brought_back(api: TestClient, tmp_path: Path) -> None:
+    body = {"token_string": "zz-made", "init_word": "tree", "num_vectors_per_token": 2}
+    path = Path(api.post("/ti/v1/embeddings", json=body).json()["path"])
+    old = path.read_bytes()
+    assert api.get("/ti/v1/replaced").json() == []
+    again = {**body, "init_word": "cat", "overwrite": True}
+    assert api.post("/ti/v1/embeddings", json=again).status_code == 201
+    (kept,) = api.get("/ti/v1/replaced").json()
+    assert kept["original"] == str(path)
+    assert kept["number"] == 1
+    assert path.read_bytes() != old
+    answer = api.post("/ti/v1/replaced", json={"file": kept["file"]})
+    assert (answer.status_code, answer.json()) == (200, {"path": str(path)})
+    assert path.read_bytes() == old
+    for file in (kept["file"], str(path), "/etc/passwd", ""):
+        assert api.post("/ti/v1/replaced", json={"file": file}).status_code == 404
 
 
 def test_the_schema_tells_every_setting_and_the_model(api: TestClient) -> None:
@@ -358,6 +379,15 @@ def test_every_answer_is_declared_and_every_declared_answer_comes(
         for error in (NoModelError("no"), StorageError("full"), HostError("no"), KeyError("bug")):
             with monkeypatched(monkeypatch, creation, "create_embedding", fail(error)):
                 asked.ask("POST", "/ti/v1/embeddings", {}, json={"token_string": "zz-b"})
+        asked.bodies("/ti/v1/replaced", {"file": "none"})
+        made = Embedding("zz-made", {"emb_params": torch.ones(1, 12)}, 1)
+        replace_embedding(studio.save_dir() / "zz-made.safetensors", made)
+        (file,) = (each["file"] for each in api.get("/ti/v1/replaced").json())
+        for error in (StorageError("full"), KeyError("bug")):
+            with monkeypatched(monkeypatch, restoring, "bring_back", fail(error)):
+                asked.ask("POST", "/ti/v1/replaced", {}, json={"file": file})
+        asked.ask("POST", "/ti/v1/replaced", {}, json={"file": file})
+        asked.ask("GET", "/ti/v1/replaced", {})
         asked.bodies("/ti/v1/jobs", {"settings": settings})
         asked.ask("POST", "/ti/v1/jobs", {}, json={"settings": settings})
         finished(studio.jobs.list()[0])
@@ -386,6 +416,8 @@ def test_every_answer_is_declared_and_every_declared_answer_comes(
             asked.ask("GET", "/ti/v1/jobs", {})
         with monkeypatched(monkeypatch, Studio, "facts", fail(KeyError("bug"))):
             asked.ask("GET", "/ti/v1/schema", {})
+        with monkeypatched(monkeypatch, restoring, "copies_in", fail(KeyError("bug"))):
+            asked.ask("GET", "/ti/v1/replaced", {})
         with monkeypatched(monkeypatch, Jobs, "require_free", fail(KeyError("bug"))):
             asked.ask("POST", "/ti/v1/jobs", {}, json={"settings": settings})
         with monkeypatched(monkeypatch, Jobs, "find", fail(KeyError("bug"))):
@@ -412,7 +444,7 @@ def test_a_hosts_own_authorisation_guards_every_route(studio: Studio) -> None:
     app = FastAPI()
     app.include_router(router(studio, [Depends(refuse)]))
     paths = [route.path for route in router(studio).routes]  # type: ignore[attr-defined]
-    assert len(paths) == 8
+    assert len(paths) == 10
     with TestClient(app) as client:
         for path in paths:
             for method in ("GET", "POST"):

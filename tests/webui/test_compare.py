@@ -136,7 +136,7 @@ def test_a_copy_is_used_under_the_embedding_s_name_and_the_host_is_told(
     there = tmp_path / "embeddings" / "zz-thing.safetensors"
     assert read_embedding(there).step == 20
     run = run_of(page)
-    with pytest.raises(ConfigError, match="there is an embedding zz-thing"):
+    with pytest.raises(ConfigError, match=r"zz-thing\.safetensors exists already"):
         page.press_use(run, "zz-thing-000010", "zz-thing", False)
     said, _ = page.press_use(run, "zz-thing-000010", "zz-thing", True)
     assert "write zz-thing in a prompt" in said
@@ -163,7 +163,7 @@ def test_a_copy_is_written_as_strong_as_wanted_under_a_new_name(
     factor = float(tamed[0, 0] / loud[0, 0])
     assert (tamed - loud * factor).abs().max() < 1e-5
     assert factor < 1
-    with pytest.raises(ConfigError, match="there is an embedding zz-tamed already"):
+    with pytest.raises(ConfigError, match=r"zz-tamed\.safetensors exists already"):
         page.press_repair(run, "zz-thing-000020", 0.7, "zz-tamed")
 
 

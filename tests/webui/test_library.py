@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from ti_core.errors import ConfigError, EmbeddingError, TIError
+from ti_core.errors import ConfigError, EmbeddingError, NotFoundError, TIError
 from ti_core.files.embedding import Embedding
 from ti_core.files.reading import read_embedding
+from ti_core.files.replaced import replace_embedding
 from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_webui.studio import Studio
@@ -57,7 +58,7 @@ def value(update: Any) -> Any:
 
 
 def test_all_embeddings_are_shown_and_the_skipped_with_their_reasons(page: LibraryPage) -> None:
-    cards, table, chosen, skipped = page.press_refresh()
+    cards, table, chosen, skipped, _ = page.press_refresh()
     assert chosen["choices"] == [EVIL, "calm", "loud", "other"]
     assert [label for _, label in value(cards)] == chosen["choices"]
     assert "sd1" in value(table)
@@ -104,7 +105,7 @@ def test_the_page_is_brought_up_to_date_when_a_file_comes_or_goes(
     seen, *_ = page.look(None, "")
     assert not any("choices" in update for update in page.look(seen, "")[1:])
     write(folder, "new-one")
-    now, _, _, chosen, _ = page.look(seen, "")
+    now, _, _, chosen, *_ = page.look(seen, "")
     assert now != seen
     assert "new-one" in chosen["choices"]
 
@@ -112,7 +113,7 @@ def test_the_page_is_brought_up_to_date_when_a_file_comes_or_goes(
 def test_names_used_twice_are_told_apart(page: LibraryPage, folder: Path) -> None:
     (folder / "below").mkdir()
     write(folder / "below", "calm", size=2.0)
-    _, _, chosen, skipped = page.press_refresh()
+    _, _, chosen, skipped, _ = page.press_refresh()
     labels = [label for label in chosen["choices"] if label.startswith("calm")]
     assert len(labels) == 2
     assert {page.collection.find(label).path.parent.name for label in labels} == {
@@ -217,3 +218,19 @@ def test_a_format_that_does_not_exist_is_refused(page: LibraryPage) -> None:
 def test_an_embedding_is_what_stands_in_the_list_and_no_path(page: LibraryPage, label: Any) -> None:
     with pytest.raises(EmbeddingError, match="no embedding is chosen"):
         page.press_convert(label, "pt", "new")
+
+
+def test_a_replaced_embedding_is_brought_back(
+    page: LibraryPage, folder: Path, host: FakeHost
+) -> None:
+    path, old = folder / "calm.safetensors", (folder / "calm.safetensors").read_bytes()
+    made = Embedding("calm", {"emb_params": torch.ones(1, 12)}, 7)
+    replace_embedding(path, made)
+    (label,) = page.press_refresh()[4]["choices"]
+    assert label.startswith("calm.safetensors.before-1: step 500, replaced 2")
+    assert "calm.safetensors is as it was" in page.press_restore(label)[0]
+    assert path.read_bytes() == old
+    assert host.saved == [path]
+    assert len(page.press_refresh()[4]["choices"]) == 1, "what was there is kept"
+    with pytest.raises(NotFoundError):
+        page.press_restore("../calm.safetensors.before-1")

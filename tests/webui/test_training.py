@@ -90,24 +90,21 @@ def test_an_embedding_that_is_there_goes_on_from_its_own_vectors(
     assert list((tmp_path / "embeddings").glob("*.safetensors")) == []
 
 
-def test_a1111s_own_pt_goes_on_as_safetensors_and_is_kept_aside(
+def test_a1111s_own_pt_goes_on_as_safetensors_and_is_kept_in_the_end(
     studio: Studio, settings: dict[str, Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "embeddings" / "zz-thing.pt"
-    write_embedding(path, Embedding("zz-thing", {"emb_params": torch.ones(2, 12)}, 70), "pt")
+    write_embedding(path, Embedding("zz-thing", {"emb_params": torch.ones(2, 12)}), "pt")
     before = path.read_bytes()
     request = new_request(studio, config_of(settings))
-    there = path.with_suffix(".safetensors")
-    assert request.config.embedding.weights == str(there)
-    assert read_embedding(there).step == 70
-    assert sorted(one.name for one in path.parent.iterdir()) == [
-        "zz-thing.pt.before-1",
-        "zz-thing.safetensors",
-    ]
-    assert path.with_name("zz-thing.pt.before-1").read_bytes() == before
+    assert request.config.embedding.weights == str(path)
+    assert [one.name for one in path.parent.iterdir()] == ["zz-thing.pt"]
     job = finished(start_training(studio, request))
     assert any("continues a .pt only" in notice.why for notice in job.progress.notices)
-    assert not torch.equal(read_embedding(there).vectors["emb_params"], torch.ones(2, 12))
+    assert not path.exists()
+    assert path.with_name("zz-thing.pt.before-1").read_bytes() == before
+    trained = read_embedding(path.with_suffix(".safetensors"))
+    assert not torch.equal(trained.vectors["emb_params"], torch.ones(2, 12))
 
 
 def test_a_card_is_not_given_a_second_file_of_its_name(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..compare.events import Progress
 from ..errors import ConfigError, DataError, setting
 from ..events import Event, Notice
+from ..files.kept import kept_option
 from ..options import Checked, make_config, option
 from .interrupt import stop_on_signals
 from .options import OptionParser, path_argument
@@ -97,9 +98,10 @@ class UseConfig(Checked):
     )
     overwrite: bool = option(
         False,
-        "replace an embedding of that name, which is kept as NAME.safetensors.before-1",
+        "replace an embedding of that name",
         label="Overwrite",
     )
+    keep_replaced: int = kept_option()
 
 
 def parser() -> OptionParser:
@@ -267,5 +269,5 @@ def _use_best(found: Comparison, name: str, use: UseConfig) -> int:
     from ..compare.ranking import best
 
     copy = best(found.ratings).copy
-    answer(use_copy(copy.path, Path(use.embeddings_dir), name, use.overwrite))
+    answer(use_copy(copy.path, Path(use.embeddings_dir), name, use.overwrite, use.keep_replaced))
     return 0

@@ -11,7 +11,7 @@ from ..errors import ConfigError, DataError
 from ..files.formats import FORMATS
 from ..options import Checked, make_config, option
 from .options import OptionParser, path_argument
-from .output import FileConfig, checked_target, write_result
+from .output import FileConfig, checked_target, write_beside
 from .telling import for_each
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def run(argv: Sequence[str]) -> int:
 
     def convert_one(path: Path) -> None:
         made = checked_target(places[files.index(path)], output, [path.stem])
-        write_result(made, convert(_read(path, config), made.name), _picture(config))
+        write_beside(made, convert(_read(path, config), made.name), _picture(config))
 
     return for_each(files, convert_one)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..files.kept import kept_option
 from ..options import Checked, make_config, option
 from ..train.config import EmbeddingConfig
 from .options import OptionParser
@@ -28,6 +29,7 @@ class PlaceConfig(Checked):
     overwrite: bool = option(
         False, "replace an embedding of that name", label="Overwrite Old Embedding"
     )
+    keep_replaced: int = kept_option()
 
 
 def parser() -> OptionParser:
@@ -48,6 +50,7 @@ def run(argv: Sequence[str]) -> int:
         host,
         Path(place.output_dir),
         place.overwrite,
+        place.keep_replaced,
         remark_on,
     )
     answer(path)

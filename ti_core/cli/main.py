@@ -31,6 +31,7 @@ VERBS = {
     "from-text": "save a prompt as an embedding",
     "diff": "tell in what two embeddings differ",
     "list": "list the embeddings in folders, with what was passed over and why",
+    "restore": "bring back an embedding that was replaced",
     "cache": "tell what space is taken by pictures kept ready for training, or free it",
     "demo": "see it work: teach the bundled small model a new word in two minutes",
 }

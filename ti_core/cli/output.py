@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from ..files.formats import FORMATS, FormatName
+from ..files.kept import kept_option
 from ..files.names import alike, checked_name, composed, printable
+from ..files.twins import hidden_warning, require_free
 from ..options import Checked, option
 from .telling import answer, remark
 
@@ -37,7 +39,8 @@ class FileConfig(Checked):
         label="Format",
         aliases=("save_model_as",),
     )
-    overwrite: bool = option(False, "replace a file of that name", label="Overwrite")
+    overwrite: bool = option(False, "replace an embedding of that name", label="Overwrite")
+    keep_replaced: int = kept_option()
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Target:
 
     path: Path
     format: str
+    keep: int
+    """Copies of what it replaces."""
 
     @property
     def name(self) -> str:
@@ -57,11 +62,16 @@ def target(config: FileConfig, present: Iterable[str] = ()) -> Target:
     """Where the result goes; asked before any work is done. `present` are names of embeddings that
     it is made of: they may be kept whatever characters they have.
 
-    Raises ConfigError when there is no name, a bad one, or a file of that name.
+    Raises ConfigError when there is no name, a bad one, or an embedding of that name.
     """
     if not config.out:
         raise ConfigError("the result has no name", "", "add --out NAME.safetensors")
-    return checked_target(Path(config.out), config, present)
+    made = checked_target(Path(config.out), config, present)
+    if not config.overwrite:
+        require_free(made.path)
+    if warning := hidden_warning(made.path):
+        remark(f"warning: {warning}")
+    return made
 
 
 def checked_target(path: Path, config: FileConfig, present: Iterable[str] = ()) -> Target:
@@ -81,22 +91,36 @@ def checked_target(path: Path, config: FileConfig, present: Iterable[str] = ()) 
         checked_name(path.stem)
     if path.exists() and not config.overwrite:
         raise ConfigError(f"{path} exists already", "", "choose another name, or add --overwrite")
-    return Target(path, chosen)
+    return Target(path, chosen, config.keep_replaced)
 
 
-def write_result(target: Target, embedding: Embedding, picture: Image.Image | None = None) -> None:
-    """Write the embedding under the target's name, and print the path; what is to be known of it
-    goes to standard error.
+def write_result(target: Target, embedding: Embedding) -> None:
+    """Write the embedding under the target's name, which is its alone then, and print the path;
+    what is to be known of it goes to standard error.
 
     Raises EmbeddingError when the format cannot hold it, StorageError when it cannot be written.
     """
     from ..files.embedding import long_for_prompts
+    from ..files.replaced import replace_embedding
+
+    named = replace(embedding, name=target.name)
+    if warning := long_for_prompts(named):
+        remark(f"warning: {warning}")
+    replace_embedding(target.path, named, target.keep, format=target.format)
+    answer(target.path)
+
+
+def write_beside(target: Target, embedding: Embedding, picture: Image.Image | None) -> None:
+    """The same for another format of an embedding that stays where it is."""
+    from ..files.embedding import long_for_prompts
+    from ..files.replaced import replacing
     from ..files.twins import twin_warning
     from ..files.writing import write_embedding
 
     named = replace(embedding, name=target.name)
-    write_embedding(target.path, named, target.format, picture)
     for warning in (long_for_prompts(named), twin_warning(target.path)):
         if warning:
             remark(f"warning: {warning}")
+    with replacing(target.path, target.keep):
+        write_embedding(target.path, named, target.format, picture)
     answer(target.path)

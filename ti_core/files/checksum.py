@@ -1,4 +1,4 @@
-"""The two numbers by which A1111 knows an embedding."""
+"""The numbers by which A1111 and we know an embedding."""
 
 from __future__ import annotations
 
@@ -29,8 +29,13 @@ def vector_checksum(embedding: Embedding) -> str:
 def file_shorthash(path: Path) -> str:
     """First 12 hex digits of the file's SHA-256: A1111's `shorthash`, shown as "TI hashes" in the
     text of pictures. Raises FileError."""
+    return file_sha256(path)[:12]
+
+
+def file_sha256(path: Path) -> str:
+    """64 hex digits. Raises FileError for what is not a regular file or cannot be read."""
     digest = hashlib.sha256()
     with open_regular(path) as file:
         while block := file.read(2**20):
             digest.update(block)
-    return digest.hexdigest()[:12]
+    return digest.hexdigest()

@@ -22,12 +22,14 @@ from ..families import by_architecture
 from .atomic import write_bytes
 from .dictionaries import trigger
 from .embedding import Embedding
-from .regular_file import open_regular
+from .regular_file import read_bytes
 
 _MARK = "ti.mark"
 _END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
 _MOST_BYTES = 64 * 2**20
 """What is larger was not written here."""
+SIDECARS = (".json", ".preview.png")
+"""Endings of what is written beside an embedding."""
 
 
 def write_notes(path: Path, embedding: Embedding, description: str = "") -> bool:
@@ -65,17 +67,26 @@ def kept_notice(path: Path) -> tuple[str, str, str]:
     return f"{path.name} was kept as it is", why, "delete it to get a new one"
 
 
+def our_sidecars(path: Path) -> list[Path]:
+    """The files beside an embedding that were written here, and not changed since."""
+    checks = dict(zip(SIDECARS, (_is_our_json, _is_our_png), strict=True))
+    found = {path.with_suffix(ending): is_ours for ending, is_ours in checks.items()}
+    return [beside for beside, is_ours in found.items() if _is_ours(beside, is_ours)]
+
+
 def _write_ours(target: Path, data: bytes, is_ours: Callable[[bytes], bool]) -> bool:
-    if target.is_symlink() or target.exists():
-        try:
-            with open_regular(target) as file:
-                found = file.read(_MOST_BYTES + 1)
-        except FileError:
-            return False  # what cannot be looked at is not ours to replace
-        if len(found) > _MOST_BYTES or not is_ours(found):
-            return False
+    if (target.is_symlink() or target.exists()) and not _is_ours(target, is_ours):
+        return False
     write_bytes(target, data)
     return True
+
+
+def _is_ours(path: Path, check: Callable[[bytes], bool]) -> bool:
+    """False for what cannot be looked at: it is not ours to replace."""
+    try:
+        return check(read_bytes(path, _MOST_BYTES))
+    except FileError:
+        return False
 
 
 # --- notes ------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from ..data.config import DataConfig
 from ..data.latent_cache.config import CacheConfig
+from ..files.kept import kept_option
 from ..files.names import checked_name, composed
 from ..options import Checked, check, group, option, require_one, unrecorded
 from ..port.precision import Precision, PrecisionChoice
@@ -226,6 +227,7 @@ class OutputConfig(Checked):
     overwrite: bool = unrecorded(
         False, "replace an embedding of that name", label="Overwrite Old Embedding"
     )
+    keep_replaced: int = kept_option()
     write_sidecars: bool = unrecorded(
         True,
         "write NAME.preview.png and NAME.json beside the embedding, which web UIs show; your own "

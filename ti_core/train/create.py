@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import ConfigError, setting
 from ..events import Notice
 from ..files.atomic import require_writable
 from ..files.embedding import long_for_prompts
+from ..files.kept import KEPT
 from ..files.names import checked_name
-from ..files.twins import twin_warning
-from ..files.writing import write_embedding
+from ..files.replaced import replace_embedding
+from ..files.twins import hidden_warning, require_free
 from ..port.session import Host
 from .config import EmbeddingConfig
 from .initialization import starting_rows
@@ -24,18 +24,21 @@ def create_embedding(
     host: Host,
     folder: Path,
     overwrite: bool = False,
+    keep_replaced: int = KEPT,
     on_notice: Callable[[Notice], None] = lambda notice: None,
 ) -> Path:
     """Write `<folder>/<name>.safetensors` with step 0 and return its path (A1111's "Create").
 
-    Raises ConfigError for a bad or taken name, StorageError when it cannot be written.
+    With `overwrite` it takes the place of every embedding of that name in the folder, of which
+    `keep_replaced` copies are kept. Raises ConfigError for a bad or taken name, StorageError when
+    it cannot be written.
     """
     path = folder / f"{checked_name(config.token_string)}.safetensors"
-    if path.exists() and not overwrite:
-        raise ConfigError(
-            f"{path} exists already", "", f"choose another name, or use {setting('overwrite')}"
-        )
+    if not overwrite:
+        require_free(path)
     require_writable(folder)
+    if warning := hidden_warning(path):
+        on_notice(Notice("warning", warning))
     with host.session() as session:
         facts = host.describe()
         start = starting_rows(config, facts, session)
@@ -45,8 +48,6 @@ def create_embedding(
     made = to_embedding(config.token_string, start.rows, 0, facts, settings, config)
     if warning := long_for_prompts(made):
         on_notice(Notice("warning", warning))
-    write_embedding(path, made)
-    if warning := twin_warning(path):
-        on_notice(Notice("warning", warning))
+    replace_embedding(path, made, keep_replaced)
     host.embedding_saved(path)
     return path

@@ -123,7 +123,7 @@ class Keeper:
             self.save_state()
         output = self._plan.config.output
         final, folder = self._plan.final_path, self._folder
-        made = put_result(final, self._content, folder, output.overwrite, self._emit)
+        made = put_result(final, self._content, folder, output, self._emit)
         if output.write_sidecars:
             for notice in write_sidecars(made.path, made.content.embedding, self._last_preview()):
                 self._emit(notice)

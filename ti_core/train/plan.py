@@ -15,9 +15,10 @@ from ..data.latent_cache.remembered import RememberedPictures
 from ..data.order import Order
 from ..data.picture_facts import read_facts
 from ..data.tags import holds_trigger
-from ..errors import ConfigError, DataError, TrainingError, setting
+from ..errors import DataError, TrainingError, setting
 from ..events import Notice, notice_of
 from ..files.atomic import require_writable
+from ..files.twins import hidden_warning, require_free
 from ..port.session import Host, ModelFacts, PreviewRequest
 from ..schedule import early_end, warmup_and_decay
 from .config import BaseTrainConfig, TrainConfig
@@ -109,6 +110,7 @@ def make_plan(
         inputs = checkup_input(config, host, taken, at_most=PICTURES, facts=facts)
         found = check_dataset(dataset, inputs).findings
     notices += _judged(config, host, dataset, found, on_findings)
+    notices += [Notice("warning", text) for text in (hidden_warning(final_path),) if text]
     if state:
         _require_same_optimizer(config, state)
         notices += damaged + _changes(state, facts, len(dataset.items))
@@ -216,12 +218,8 @@ def _check_schedule(config: BaseTrainConfig, done: int) -> None:
 def _check_paths(config: BaseTrainConfig, final_path: Path, resume: RunFolder | None) -> None:
     require_writable(final_path.parent)
     require_writable(resume.path if resume else Path(config.output.logging_dir))
-    if final_path.exists() and not resume and not config.output.overwrite:
-        raise ConfigError(
-            f"{final_path} exists already",
-            "",
-            f"choose another name, or use {setting('overwrite')}",
-        )
+    if not resume and not config.output.overwrite:
+        require_free(final_path)
 
 
 def name_clashes(name: str, host: Host) -> list[Notice]:

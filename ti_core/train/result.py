@@ -11,7 +11,10 @@ from typing import NamedTuple
 from ..errors import setting
 from ..events import Notice
 from ..files.atomic import storage_errors, write_bytes, write_new
-from ..files.regular_file import open_regular
+from ..files.checksum import file_sha256
+from ..files.replaced import put_aside, replacing
+from ..files.twins import namesakes
+from .config import OutputConfig
 from .learnable import Content
 from .run_folder import RunFolder
 
@@ -31,20 +34,24 @@ def put_result(
     wanted: Path,
     content: Callable[[str], Content],
     folder: RunFolder,
-    overwrite: bool,
+    output: OutputConfig,
     tell: Callable[[Notice], None],
 ) -> Result:
     """Write what a run has made as `wanted`; `content` gives the file of a name.
 
-    A file that is there is replaced if this run has written it or `overwrite` says so. Any other
-    stays, whenever it came there: then the name gets a number, and a warning is told. Raises
-    StorageError; the same call again does what is left to do.
+    A file that is there is replaced, and kept as a copy, if this run has written it or `overwrite`
+    says so; embeddings of the same name in other formats likewise. Any other stays, whenever it
+    came there: then the name gets a number, and a warning is told. Raises StorageError; the same
+    call again does what is left to do.
     """
     for path in _numbered(wanted):
         made = content(path.stem)
-        written = _put(path, made.data, folder, overwrite)
+        written = _put(path, made.data, folder, output)
         if written is not None:
             break
+    for other in namesakes(path):
+        if output.overwrite or _is_ours(other, _digest_of(other), folder):
+            put_aside(other, output.keep_replaced)
     if path != wanted:
         what = f"{wanted} was not replaced: it is not the file of this run"
         fix = f"to replace it after all, resume the run with {setting('overwrite')}"
@@ -61,19 +68,21 @@ def _numbered(path: Path) -> Iterator[Path]:
         number += 1
 
 
-def _put(path: Path, data: bytes, folder: RunFolder, overwrite: bool) -> bool | None:
+def _put(path: Path, data: bytes, folder: RunFolder, output: OutputConfig) -> bool | None:
     """Whether it had to be written; None where another file is to stay."""
     there, digest = _digest_of(path), hashlib.sha256(data).hexdigest()
     if there == digest:
         return False
-    if there and not (overwrite or _is_ours(path, there, folder)):
+    ours = bool(there) and _is_ours(path, there, folder)
+    if there and not (output.overwrite or ours):
         return None
     # noted before it is there: a kill in between must not make it a stranger's
     folder.add_results({digest, there} - {"", _STRANGE})
-    if there or overwrite:
+    if not (there or output.overwrite):
+        return write_new(path, data) or None
+    with replacing(path, output.keep_replaced, same_word=ours and output.write_sidecars):
         write_bytes(path, data)
-        return True
-    return write_new(path, data) or None
+    return True
 
 
 def _digest_of(path: Path) -> str:
@@ -82,11 +91,8 @@ def _digest_of(path: Path) -> str:
         return ""
     if not path.is_file():
         return _STRANGE
-    digest = hashlib.sha256()
-    with storage_errors(path), open_regular(path) as file:
-        while part := file.read(2**20):
-            digest.update(part)
-    return digest.hexdigest()
+    with storage_errors(path):
+        return file_sha256(path)
 
 
 def _is_ours(path: Path, digest: str, folder: RunFolder) -> bool:

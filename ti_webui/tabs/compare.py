@@ -184,7 +184,8 @@ class ComparePage:
     def press_use(self, label: str, copy: str, name: str, replace_present: bool) -> Updates:
         """[what to say, update of Train's dropdown]"""
         path = self._copy(label, copy)
-        saved = use_copy(path, self.studio.save_dir(), (name or "").strip(), bool(replace_present))
+        keep, name = self.studio.settings().keep_replaced, (name or "").strip()
+        saved = use_copy(path, self.studio.save_dir(), name, bool(replace_present), keep)
         self.studio.host().embedding_saved(saved)
         said = f"{path.stem} is {saved.stem} now: write {saved.stem} in a prompt"
         return [markup.box("good", said), embeddings_update(self.studio)]
@@ -364,7 +365,7 @@ def _use(page: ComparePage, run: Input) -> tuple[gr.Dropdown, gr.Textbox]:
             over = gr.Checkbox(
                 False,
                 label="Replace the embedding of that name",
-                info="the old file is kept as .safetensors.before-1",
+                info="the old file is kept as a numbered copy; Library brings it back",
                 elem_id="ti_compare_replace",
             )
     with gr.Accordion("Strength repair", open=False):

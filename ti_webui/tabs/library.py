@@ -28,6 +28,7 @@ from ..embeddings import embeddings_update
 from ..gradio_versions import Component, Updates, component, gallery, on, text_line
 from ..job_view import Press, errors_first
 from ..markup import escape
+from ..restoring import replaced, restore
 from ..saving import save_new
 from ..studio import Studio
 from ..thumbnails import thumbnails
@@ -55,11 +56,11 @@ class LibraryPage:
         self.collection.refresh()
         now = self.collection.version, len(self.studio.usual_lengths)
         if now == seen:
-            return [seen, *(gr.update() for _ in range(4))]
+            return [seen, *(gr.update() for _ in range(5))]
         return [now, *self.press_refresh(wanted)]
 
     def press_refresh(self, wanted: str = "") -> Updates:
-        """[gallery, table, update of the dropdown, and the skipped]"""
+        """[gallery, table, update of the dropdown, the skipped, update of the replaced]"""
         self.collection.refresh()
         labels = self._matching(wanted)
         entries = self.collection.entries
@@ -69,6 +70,7 @@ class LibraryPage:
             gr.update(value=self._table(labels)),
             gr.update(choices=list(entries)),
             gr.update(value=self._skipped()),
+            gr.update(choices=list(self._replaced())),
         ]
 
     def _matching(self, wanted: str) -> list[str]:
@@ -169,6 +171,17 @@ class LibraryPage:
 
         return self._saved(ask(self.studio, "merge", question))
 
+    def press_restore(self, label: str) -> Updates:
+        """[what to say, update of Train's dropdown]: bring a replaced embedding back."""
+        path = restore(self.studio, self._replaced().get(label or "", ""))
+        said = f"{path.name} is as it was; what had its name is kept as a copy"
+        return [markup.box("good", said), embeddings_update(self.studio)]
+
+    def _replaced(self) -> dict[str, str]:
+        """What is shown of a copy → its path."""
+        found = replaced(self.studio)
+        return {f"{kept.path.name}: {kept.told}": file for file, kept in found.items()}
+
     def _saved(
         self, made: Embedding, format: str = "safetensors", picture: Image.Image | None = None
     ) -> Updates:
@@ -239,8 +252,8 @@ def build(studio: Studio) -> None:
             skipped = gr.HTML("")
             table = gr.HTML(markup.box("note", "looking …"), elem_id="ti_job_progress_library")
         with gr.Column(scale=4, min_width=360):
-            chosen = _one(page)
-    shown = [cards, table, chosen, skipped]
+            chosen, copy = _one(page)
+    shown = [cards, table, chosen, skipped, copy]
     seen = gr.State(None)
     poll = gr.Button("Refresh", elem_id="ti_poll_library", elem_classes=["ti-hidden"])
     on(poll.click, page.look, [seen, wanted], [seen, *shown], quiet=True)
@@ -251,8 +264,8 @@ def build(studio: Studio) -> None:
     on(cards.select, page.press_select, [wanted], [chosen], quiet=True)
 
 
-def _one(page: LibraryPage) -> gr.Dropdown:
-    """What can be done with one embedding; returns the dropdown that chooses it."""
+def _one(page: LibraryPage) -> tuple[gr.Dropdown, gr.Dropdown]:
+    """What can be done with one embedding; returns the dropdowns that choose it, and a copy."""
     chosen = gr.Dropdown([], label="Embedding", elem_id="ti_library_chosen")
     inspect = gr.Button("Strength and nearest words", elem_id="ti_library_inspect")
     explained = gr.HTML("", elem_id="ti_library_explained")
@@ -262,11 +275,13 @@ def _one(page: LibraryPage) -> gr.Dropdown:
     answer = gr.HTML("", elem_id="ti_library_answer")
     on(chosen.change, errors_first(page.press_choose, 2), [chosen], [known, name], quiet=True)
     on(inspect.click, markup.with_error_box(page.press_inspect), [chosen], [explained])
-    _tools(page, chosen, name, answer)
-    return chosen
+    return chosen, _tools(page, chosen, name, answer)
 
 
-def _tools(page: LibraryPage, chosen: gr.Dropdown, name: gr.Textbox, answer: gr.HTML) -> None:
+def _tools(
+    page: LibraryPage, chosen: gr.Dropdown, name: gr.Textbox, answer: gr.HTML
+) -> gr.Dropdown:
+    """Returns the dropdown of copies that can be brought back."""
     shared = page.studio.shared
     outputs = [answer, *([shared.embedding] if shared else [])]
 
@@ -296,3 +311,13 @@ def _tools(page: LibraryPage, chosen: gr.Dropdown, name: gr.Textbox, answer: gr.
         )
         button = gr.Button("Merge", elem_id="ti_library_merge")
         bind(button, page.press_merge, [expression, name])
+    with gr.Accordion("Bring back", open=False):
+        copy = gr.Dropdown(
+            [],
+            label="Replaced embedding",
+            info="copies that were kept, newest first; what has the name now becomes a copy",
+            elem_id="ti_library_replaced",
+        )
+        button = gr.Button("Bring back", elem_id="ti_library_restore")
+        bind(button, page.press_restore, [copy])
+    return copy

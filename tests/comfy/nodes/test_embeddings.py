@@ -67,14 +67,12 @@ def test_what_is_saved_is_read_back_bit_for_bit(format: str) -> None:
 def test_a_file_that_another_one_shadows_is_called_by_its_whole_name() -> None:
     made = created("shadow")
     assert call("SaveEmbedding", embedding=made).args[1] == "embedding:shadow"
-    shadowed = call("SaveEmbedding", embedding=made, format="pt")
-    assert shadowed.args[1] == "embedding:shadow.pt"
-    assert "in prompts: embedding:shadow.pt" in shadowed.ui["text"][0]
+    numbered = call("SaveEmbedding", embedding=made, format="pt")
+    assert numbered.args[1] == "embedding:shadow-2"
     below = call("SaveEmbedding", embedding=made, name="cats/shadow")
     assert below.args[1] == "embedding:cats/shadow"
     above = call("SaveEmbedding", embedding=made, when_there="overwrite")
-    assert above.args[1] == ""
-    assert "another file of this name" in above.ui["text"][0]
+    assert "cats/shadow.safetensors has the name of shadow.safetensors too" in above.ui["text"][0]
     card = call("SaveEmbedding", embedding=made, format="png")
     assert "reads no cards" in card.ui["text"][0]
 
@@ -115,6 +113,7 @@ def test_an_embedding_that_is_there_is_not_replaced_unless_asked_for(
     assert path.read_bytes() == before
     call("SaveEmbedding", embedding=other, when_there="overwrite")
     assert path.read_bytes() != before
+    assert path.with_name("my-cat.safetensors.before-1").read_bytes() == before
 
 
 def test_a_card_shows_the_picture_that_is_connected(comfy: dict[str, Path]) -> None:

@@ -6,12 +6,17 @@ import asyncio
 import json
 import math
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.comfy.nodes import program
 from tests.comfy.nodes.graph import trained
+from ti_core.files.embedding import Embedding
+from ti_core.files.reading import read_embedding
+from ti_core.files.replaced import replace_embedding
 
 
 class Request:
@@ -147,3 +152,23 @@ def test_long_encoding_is_told() -> None:
     with program.nodes("runs").track_training("7", "x") as going:
         program.nodes("bridge").Bridge(going)(Encoding(3, 20))
     assert program.shown == ["encoding pictures: 3 of 20"]
+
+
+def test_a_replaced_embedding_is_brought_back(comfy: dict[str, Path]) -> None:
+    routes, path = program.nodes("routes"), comfy["embeddings"] / "cats" / "my-cat.safetensors"
+    for step in (1, 2):
+        replace_embedding(path, Embedding("my-cat", {"emb_params": torch.ones(1, 768)}, step))
+    status, answer = asyncio.run(routes.tell_replaced(Request(None, {})))
+    (told,) = answer["replaced"]
+    assert (status, told["file"]) == (200, "cats/my-cat.safetensors.before-1")
+    assert told["told"].startswith("step 1, replaced ")
+
+    def restore(file: object, **headers: str) -> tuple[int, Any]:
+        given: tuple[int, Any] = asyncio.run(routes.restore(Request({"file": file}, headers)))
+        return given
+
+    for file in ("cats/my-cat.safetensors", "../x.before-1", str(path), None):
+        assert restore(file)[0] == 404
+    assert restore(told["file"], origin="https://elsewhere.example")[0] == 403
+    assert restore(told["file"]) == (200, {"file": "my-cat.safetensors"})
+    assert read_embedding(path).step == 1

@@ -1,0 +1,50 @@
+"""`ti restore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+Ti = Any
+
+
+def make(ti: Ti, word: str, *more: str) -> Path:
+    code, out, err = ti("create", "--token_string", "zz-made", "--init_word", word, *more)
+    assert code == 0, err
+    return Path(out.strip())
+
+
+def test_a_replaced_embedding_is_brought_back(ti: Ti) -> None:
+    path = make(ti, "cat")
+    first = path.read_bytes()
+    make(ti, "dog", "--overwrite")
+    second = path.read_bytes()
+    assert second != first
+    code, out, _ = ti("restore", path, "--list")
+    assert code == 0
+    assert out.startswith(f"{path}.before-1  step 0, replaced 2")
+    assert ti("restore", path.parent, "--list")[1] == out
+    assert ti("restore", path)[:2] == (0, f"{path}\n")
+    assert path.read_bytes() == first
+    assert ti("restore", f"{path}.before-2")[0] == 0
+    assert path.read_bytes() == second
+
+
+def test_what_cannot_be_brought_back_is_said(ti: Ti) -> None:
+    path = make(ti, "cat")
+    code, _, err = ti("restore", path)
+    assert code == 1
+    assert "there is no copy of zz-made.safetensors" in err
+    assert ti("restore", path.parent)[0] == 2
+    assert ti("restore")[0] == 2
+    assert path.is_file()
+
+
+def test_the_number_of_copies_is_a_setting(ti: Ti) -> None:
+    path = make(ti, "cat")
+    for word in ("dog", "tree", "red"):
+        make(ti, word, "--overwrite", "--keep_replaced", "2")
+    assert sorted(one.name for one in path.parent.glob("*.before-*")) == [
+        "zz-made.safetensors.before-2",
+        "zz-made.safetensors.before-3",
+    ]

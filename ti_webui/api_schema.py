@@ -1,0 +1,82 @@
+"""What `/ti/v1` tells of its settings and bodies: in our own words, and as JSON schemas."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from ti_core import options
+from ti_core.train.config import EmbeddingConfig, TrainConfig
+from ti_core.train.presets import PRESETS
+
+from .training import SETTLED
+
+
+def open_settings() -> list[options.Leaf]:
+    """Those that may be given."""
+    return [(path, item) for path, item in options.leaves(TrainConfig) if item.name not in SETTLED]
+
+
+def setting_schema(path: tuple[str, ...], item: dataclasses.Field[object]) -> dict[str, object]:
+    """A setting with its range and help."""
+    holder = options.owner(TrainConfig, path)
+    wanted, optional = options.value_type(holder, item)
+    known = dataclasses.asdict(options.about(item))
+    low, high = known.pop("limits")
+    return {
+        "name": item.name,
+        "group": path[0],
+        "type": getattr(wanted, "__name__", str(wanted)) if wanted in _SIMPLE else str(wanted),
+        "optional": optional,
+        "default": item.default,
+        "choices": options.choices_of(holder, item),
+        "low": low,
+        "high": high,
+        **known,
+    }
+
+
+_SIMPLE = {int: "integer", float: "number", str: "string", bool: "boolean"}
+
+
+def job_schema() -> dict[str, object]:
+    """JSON schema of what begins a training."""
+    settings = {path[-1]: _value_schema(path, item) for path, item in open_settings()}
+    preset = {"type": "string", "enum": list(PRESETS)}
+    resume = {"type": "string"}
+    return _object({"settings": _object(settings), "preset": preset, "resume": resume})
+
+
+def embedding_schema() -> dict[str, object]:
+    """JSON schema of what makes an embedding."""
+    known = {path[-1]: item for path, item in options.leaves(EmbeddingConfig)}
+    fields = {name: _value_schema((name,), known[name], EmbeddingConfig) for name in CREATED}
+    return _object({**fields, "overwrite": {"type": "boolean"}})
+
+
+def _object(properties: Mapping[str, object]) -> dict[str, object]:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+RESTORED = _object({"file": {"type": "string"}})
+"""JSON schema of what brings a copy back."""
+
+
+def _value_schema(
+    path: tuple[str, ...], item: dataclasses.Field[object], kind: type = TrainConfig
+) -> dict[str, object]:
+    holder, known = options.owner(kind, path), options.about(item)
+    wanted, optional = options.value_type(holder, item)
+    told: dict[str, object] = {"description": known.help}
+    if wanted in _SIMPLE and not optional:
+        told["type"] = _SIMPLE[wanted]
+    if choices := options.choices_of(holder, item):
+        told["enum"] = list(choices)
+    bounds = zip(("minimum", "maximum"), known.limits, strict=True)
+    return {**told, **{name: limit for name, limit in bounds if limit is not None}}
+
+
+CREATED = tuple(
+    item.name for _, item in options.leaves(EmbeddingConfig) if item.name not in SETTLED
+)
+"""Settings of an embedding that is made from words."""
