@@ -9,7 +9,6 @@ place only. A class attribute `title` names a group of settings in interfaces.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import math
 import re
@@ -19,6 +18,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import ConfigError, setting
+from .likeness import closest
 from .paths import given_path, settled_path
 
 if TYPE_CHECKING:
@@ -217,9 +217,14 @@ def _kind_of_number(wanted: type) -> str:
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """A remedy for an unknown name: "did you mean …?" with the closest known one, if any is."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else ""
+    """A remedy for an unknown name: "did you mean …?" with the closest known one, if any is.
+
+    Close is a slip of the hand in every fifth letter or less, or a name that all words of the
+    unknown one (two or more) are in: batch_size, train_batch_size. Letters in common say little
+    about names that are made of the same few words.
+    """
+    close = closest(name, known)
+    return f"did you mean {close}?" if close else ""
 
 
 def setting_names(spelled: Callable[[str, Option], str], *kinds: type) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 GROUND = (
     *("ti_core.errors", "ti_core.options", "ti_core.events", "ti_core.randomness"),
     *("ti_core.families", "ti_core.diffusion", "ti_core.schedule", "ti_core.paths"),
+    "ti_core.likeness",
 )
 """What everything else stands on."""
 
@@ -28,7 +29,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "ti_core.__main__": _core("cli"),
     "ti_core.errors": (),
     "ti_core.paths": _core("errors"),
-    "ti_core.options": _core("errors", "paths"),
+    "ti_core.likeness": (),
+    "ti_core.options": _core("errors", "paths", "likeness"),
     "ti_core.events": _core("errors"),
     "ti_core.randomness": (),
     "ti_core.families": _core("errors"),
