@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -204,8 +205,30 @@ def test_a_decay_falls_from_one_towards_zero(kind: Decay) -> None:
     assert factors == sorted(factors, reverse=True)
 
 
+@pytest.mark.parametrize(
+    ("kind", "shape", "expected"),
+    [
+        ("cosine_with_restarts", {"cycles": 2}, [1.0, 0.853553, 0.5, 0.146447, 1.0, 0.853553]),
+        ("cosine_with_restarts", {}, [1.0, 0.96194, 0.853553, 0.691342, 0.5, 0.308658]),
+        ("polynomial", {"rate": 1e-3}, [1.0, 0.875013, 0.750025, 0.625037, 0.50005, 0.375063]),
+        ("polynomial", {"rate": 1e-3, "power": 2.0}, [1.0, 0.765648, 0.562544, 0.390686]),
+        ("polynomial", {"rate": 1e-8}, [1.0, 1.0, 1.0]),
+    ],
+)
+def test_restarts_and_polynomials_are_those_of_diffusers(
+    kind: Decay, shape: dict[str, Any], expected: list[float]
+) -> None:
+    """diffusers 0.42, `get_scheduler` with 2 warm-up steps of 10, from step 2 on."""
+    factors = [warmup_and_decay(kind, step, 2, 10, **shape) for step in range(2, 10)]
+    assert factors[: len(expected)] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_schedule_can_be_multiplied() -> None:
+    assert parse_schedule("1e-3:5,1", 9).times(4) == parse_schedule("4e-3:5,4", 9)
+
+
 @given(
-    st.sampled_from(["constant", "linear", "cosine"]),
+    st.sampled_from(["constant", "linear", "cosine", "cosine_with_restarts", "polynomial"]),
     st.integers(0, 200),
     st.integers(0, 200),
     st.integers(1, 200),

@@ -51,6 +51,9 @@ class Diffusion(Protocol):
     def noised(self, latents: Tensor, noise: Tensor, timesteps: Tensor) -> NoisyBatch:
         """Latents with noise, both (B, channels, h, w), at (B,) timesteps, and their target."""
 
+    def signal_to_noise(self, timesteps: Tensor) -> Tensor:
+        """(B,) fp64 ratio of the variances of latent and noise at (B,) timesteps."""
+
     def sigmas(self) -> Tensor:
         """(T,) fp32 rising σ at evenly spaced timesteps; samplers choose among them."""
 
@@ -105,6 +108,11 @@ class Ddpm:
         is_v = self.prediction == "v_prediction"
         target = signal * noise - spread * latents if is_v else noise
         return NoisyBatch(signal * latents + spread * noise, timesteps, target)
+
+    def signal_to_noise(self, timesteps: Tensor) -> Tensor:
+        """ᾱ/(1-ᾱ)"""
+        kept = self._alphas[timesteps]
+        return kept / (1 - kept)
 
     def sigmas(self) -> Tensor:
         """σ = √((1-ᾱ)/ᾱ) of every timestep."""

@@ -20,7 +20,10 @@ from .errors import ScheduleError, setting
 
 _HIGHEST_RATE = 1e6
 """Beyond it a single update could leave the range of fp32."""
-Decay = Literal["constant", "linear", "cosine"]
+Decay = Literal["constant", "linear", "cosine", "cosine_with_restarts", "polynomial"]
+"""diffusers' and kohya's names; "constant_with_warmup" is "constant" with warm-up steps."""
+_LAST_POLYNOMIAL = 1e-7
+"""The rate at which diffusers' polynomial ends."""
 EXAMPLE = "write it like '0.005:100, 1e-3:1000, 1e-5'"
 _LAST_RATE = "to train on, add a last rate without a step number"
 
@@ -64,6 +67,10 @@ class Schedule:
             "",
             _LAST_RATE,
         )
+
+    def times(self, factor: float) -> Schedule:
+        """The same with every rate multiplied."""
+        return Schedule(tuple(replace(each, rate=each.rate * factor) for each in self.segments))
 
     def held(self, max_steps: int) -> Schedule:
         """The same, its last value kept to the end: so A1111 reads that of gradient clipping."""
@@ -135,15 +142,29 @@ def _cut(segments: list[Segment], max_steps: int) -> tuple[Segment, ...]:
     return tuple(kept)
 
 
-def warmup_and_decay(kind: Decay, step: int, warmup_steps: int, max_steps: int) -> float:
-    """Factor in [0, 1] for the update after `step` finished ones.
+def warmup_and_decay(
+    kind: Decay,
+    step: int,
+    warmup_steps: int,
+    max_steps: int,
+    rate: float = 1.0,
+    cycles: int = 1,
+    power: float = 1.0,
+) -> float:
+    """Factor in [0, 1] for the update after `step` finished ones, of a `rate` before it.
 
-    The same shapes as diffusers' `get_scheduler` ("constant_with_warmup", "linear", "cosine"),
-    except that the first warm-up update is not lost to a rate of 0.
+    The same shapes as diffusers' `get_scheduler` ("constant_with_warmup", "linear", "cosine",
+    "cosine_with_restarts" with its `cycles`, "polynomial" with its `power`), except that the first
+    warm-up update is not lost to a rate of 0.
     """
     if step < warmup_steps:
         return (step + 1) / (warmup_steps + 1)
     if kind == "constant":
         return 1.0
     done = (step - warmup_steps) / max(1, max_steps - warmup_steps)
+    if kind == "polynomial":
+        last = min(_LAST_POLYNOMIAL, rate)
+        return float(((rate - last) * (1.0 - done) ** power + last) / rate)
+    if kind == "cosine_with_restarts":
+        done = 1.0 if done >= 1.0 else (cycles * done) % 1.0
     return 1.0 - done if kind == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))

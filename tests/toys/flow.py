@@ -45,6 +45,11 @@ class RectifiedFlow:
         share = (timesteps / 1000).view(-1, 1, 1, 1)
         return NoisyBatch((1 - share) * latents + share * noise, timesteps, noise - latents)
 
+    def signal_to_noise(self, timesteps: Tensor) -> Tensor:
+        """(1-t)²/t²"""
+        share = timesteps.double() / 1000
+        return ((1 - share) / share) ** 2
+
     def sigmas(self) -> Tensor:
         """σ = t/(1-t), at timesteps that leave out both ends."""
         share = self.timesteps_at(torch.arange(1, 1000), 1000) / 1000

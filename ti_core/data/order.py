@@ -69,6 +69,14 @@ class Order:
         epoch, place = divmod(step * self._per_step, self._length)
         return epoch, place // self._per_step
 
+    def epochs_done(self, step: int) -> int:
+        """How many epochs are behind a run of `step` updates."""
+        return step * self._per_step // self._length
+
+    def steps_of(self, epochs: int) -> int:
+        """The updates that it takes to see every picture so often."""
+        return -(-epochs * self._length // self._per_step)
+
     @property
     def steps_per_epoch(self) -> int:
         """Updates in which every picture is seen; the last may begin the next epoch."""

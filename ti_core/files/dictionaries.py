@@ -15,18 +15,21 @@ _STAR_TOKEN = 265
 
 
 def checked_rows(embedding: Embedding) -> dict[str, Tensor]:
-    """The tables as files hold them: programs' keys, fp32, on the CPU.
+    """The tables as files hold them: programs' keys, on the CPU, fp32 unless they are half.
 
     Raises EmbeddingError for NaN and infinite values, which would spoil every picture, and for more
     vectors than a file is read with.
     """
     require_few(embedding.name, embedding.count)
-    rows = {
-        key: table.detach().float().cpu() for key, table in file_keys(embedding.vectors).items()
-    }
+    rows = {key: _stored(table) for key, table in file_keys(embedding.vectors).items()}
     if not all(torch.isfinite(table).all() for table in rows.values()):
         raise EmbeddingError(f"{embedding.name} is not saved", "its vectors are not finite numbers")
     return rows
+
+
+def _stored(table: Tensor) -> Tensor:
+    table = table.detach().cpu()
+    return table if table.dtype in (torch.float16, torch.bfloat16) else table.float()
 
 
 def require_few(name: str, count: int) -> None:

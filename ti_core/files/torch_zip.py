@@ -3,9 +3,9 @@
 torch itself adds members that A1111's reader takes for an attack (`byteorder` since 2.1 for the
 A1111 of that time, `.format_version` in newer ones for every A1111). Here only the three kinds of
 members stand that all of them know, and the pickle names only `_rebuild_tensor_v2`,
-`FloatStorage` and `OrderedDict`. No date and no memo of shared objects: equal input gives equal
-bytes. What the dictionary has no key for (trigger, step, licence…) stands in the comment of the
-zip, which no loader looks at.
+`FloatStorage` (or that of half numbers) and `OrderedDict`. No date and no memo of shared objects:
+equal input gives equal bytes. What the dictionary has no key for (trigger, step, licence…) stands
+in the comment of the zip, which no loader looks at.
 """
 
 from __future__ import annotations
@@ -17,22 +17,25 @@ import struct
 import zipfile
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError
 
 Value = Tensor | str | int | None | Mapping[str, "Value"]
-"""What can be written: fp32 tensors, texts, whole numbers, nothing, and dictionaries of these."""
+"""What can be written: tensors, texts, whole numbers, nothing, and dictionaries of these."""
 
 _FOLDER = "archive"
 """torch's own name for it when it writes into memory; the file's name would make files differ."""
 _ALIGNMENT = 64
+_STORAGES = {torch.float16: "HalfStorage", torch.bfloat16: "BFloat16Storage"}
+"""Other tensors become fp32."""
 _LONGEST_COMMENT = 32_000
 """Bytes. A zip may have 65,535, but torch's reader then stumbles in small files."""
 
 
 def to_bytes(data: Mapping[str, Value], notes: Mapping[str, str] | None = None) -> bytes:
-    """A torch file with this dictionary; tensors become fp32.
+    """A torch file with this dictionary; tensors become fp32 unless they are half.
 
     `notes` go into the zip's comment, as JSON. Raises EmbeddingError when that is too long.
     """
@@ -66,7 +69,8 @@ class _Pickled:
 
     def _value(self, value: Value) -> bytes:
         if isinstance(value, Tensor):
-            return self._tensor(value.detach().float().cpu().contiguous())
+            half = value.dtype in _STORAGES
+            return self._tensor((value if half else value.float()).detach().cpu().contiguous())
         if isinstance(value, Mapping):
             pairs = b"".join(_text(key) + self._value(item) for key, item in value.items())
             return pickle.EMPTY_DICT + pickle.MARK + pairs + pickle.SETITEMS
@@ -76,11 +80,13 @@ class _Pickled:
 
     def _tensor(self, rows: Tensor) -> bytes:
         key = str(len(self.storages))
-        self.storages.append(rows.numpy().astype("<f4").tobytes())
-        kind = _name("torch", "FloatStorage")
-        numbers = [_text("storage"), kind, _text(key), _text("cpu"), _whole(rows.numel())]
+        half = rows.dtype in _STORAGES
+        numbers = rows.view(torch.int16).numpy().astype("<i2") if half else rows.numpy()
+        self.storages.append((numbers if half else numbers.astype("<f4")).tobytes())
+        kind = _name("torch", _STORAGES.get(rows.dtype, "FloatStorage"))
+        storage = [_text("storage"), kind, _text(key), _text("cpu"), _whole(rows.numel())]
         arguments = [
-            _tuple(*numbers) + pickle.BINPERSID,
+            _tuple(*storage) + pickle.BINPERSID,
             _whole(0),
             _tuple(*map(_whole, rows.shape)),
             _tuple(*map(_whole, rows.stride())),

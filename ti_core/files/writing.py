@@ -26,7 +26,7 @@ def write_embedding(
     format: str = "safetensors",
     picture: Image.Image | None = None,
 ) -> None:
-    """Write an embedding, fp32, atomically; equal embeddings give equal bytes.
+    """Write an embedding, fp32 unless it is half, atomically; equal embeddings give equal bytes.
 
     `format` is a key of FORMATS. `picture` is what a card ("png") shows; without one it is plain.
 

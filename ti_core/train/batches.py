@@ -19,6 +19,7 @@ from ..diffusion import NoisyBatch
 from ..events import Notice
 from ..port.session import PictureSize, Session, TextOptions
 from .learnable import ExtraNetworks
+from .min_snr import min_snr_weights
 from .noise import draw_latent, noise_like
 from .plan import Plan
 
@@ -68,14 +69,15 @@ class Batches:
         latents = torch.stack(
             [self._latent(v, i, step, slot) for v, (slot, i) in zip(views, places, strict=True)]
         )
-        noise = torch.stack([noise_like(latents[0], seed, step, slot) for slot, _ in places])
+        offset = config.optimizer.noise_offset
+        noise = torch.stack([noise_like(latents[0], seed, step, s, offset) for s, _ in places])
         timesteps = torch.stack([diffusion.draw_timestep(seed, step, slot) for slot, _ in places])
         prompts = [dataset.prompt(item, config.name, seed, step, slot) for slot, item in places]
         return Batch(
             diffusion.noised(latents, noise, timesteps),
             prompts,
             [view.size for view in views],
-            self._weights(views, [index for _, index in places]),
+            self._weights(views, [index for _, index in places], timesteps),
             not config.vectors or any(names_trigger(p, config.name) for p in prompts),
         )
 
@@ -96,12 +98,12 @@ class Batches:
         found = self.session.encode_images(coloured(view.pixels(), *change)[None])
         return torch.stack((found.mean[0].cpu(), found.std[0].cpu()))
 
-    def _weights(self, views: list[Item], pictures: list[int]) -> Tensor | None:
+    def _weights(self, views: list[Item], pictures: list[int], times: Tensor) -> Tensor | None:
         """(B, 1, h, w) where there are masks, else (B, 1, 1, 1); None where all is 1."""
-        factors = [self.plan.dataset.source(index).folder.weight for index in pictures]
+        factors = self._factors(pictures, times)
         masks = [self._mask(view) for view in views]
         if all(mask is None for mask in masks):
-            whole = torch.tensor(factors).view(-1, 1, 1, 1)
+            whole = factors.view(-1, 1, 1, 1)
             return None if (whole == 1).all() else whole
         ones = torch.ones_like(
             next(mask for mask in masks if mask is not None), dtype=torch.float32
@@ -111,7 +113,15 @@ class Batches:
             ones if mask is None else weights_of(mask, scale)
             for mask, scale in zip(masks, scales, strict=True)
         ]
-        return torch.stack(weights)[:, None] * torch.tensor(factors).view(-1, 1, 1, 1)
+        return torch.stack(weights)[:, None] * factors.view(-1, 1, 1, 1)
+
+    def _factors(self, pictures: list[int], times: Tensor) -> Tensor:
+        """(B,) what counts for a whole picture: its folder's weight, and that of its timestep."""
+        folders = torch.tensor([self.plan.dataset.source(i).folder.weight for i in pictures])
+        gamma = self.plan.config.optimizer.min_snr_gamma
+        if not gamma:
+            return folders
+        return folders * min_snr_weights(self.plan.facts.diffusion, times, gamma)
 
     def _mask(self, view: Item) -> Tensor | None:
         """Read once, and kept: some kilobytes each."""

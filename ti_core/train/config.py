@@ -11,13 +11,17 @@ from ..data.config import DataConfig
 from ..data.latent_cache.config import CacheConfig
 from ..files.kept import kept_option
 from ..files.names import checked_name, composed
-from ..options import Checked, check, group, option, require_one, unrecorded
+from ..options import Checked, check, group, newer, option, require_one, unrecorded
 from ..port.precision import Precision, PrecisionChoice
-from ..schedule import Decay, Schedule, parse_schedule
+from ..schedule import Decay, Schedule, parse_schedule, warmup_and_decay
 from .optimizers import OptimizerName
 
 FillRule = Literal["stretch", "cycle", "pad"]
 ClipMode = Literal["disabled", "value", "norm"]
+SavedFormat = Literal["safetensors", "pt", "bin"]
+"""Some of `FormatName`."""
+SavedPrecision = Literal["float", "fp16", "bf16"]
+"""kohya's names."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,21 @@ class OptimizerConfig:
         "what the rate is multiplied by: nothing, or a fall to 0 at the last step",
         label="Learning rate decay",
     )
+    lr_scheduler_num_cycles: int = newer(
+        1,
+        "how often cosine_with_restarts falls from the full rate",
+        label="Restarts of the decay",
+        limits=(1, 10_000),
+        aliases=("lr_num_cycles",),
+        advanced=True,
+    )
+    lr_scheduler_power: float = newer(
+        1.0,
+        "exponent of the polynomial decay; 1 is a straight line",
+        label="Power of the decay",
+        limits=(0, 100),
+        advanced=True,
+    )
     lr_warmup_steps: int = option(
         0,
         "steps over which the rate rises from 0",
@@ -98,12 +117,36 @@ class OptimizerConfig:
         unit="steps",
         limits=(0, None),
     )
+    lr_warmup_ratio: float = newer(
+        0.0,
+        "part of all steps over which the rate rises, in place of a number of steps: "
+        "kohya's way to write warm-up steps below 1",
+        label="Warm-up ratio",
+        limits=(0, 1),
+        advanced=True,
+    )
+    scale_lr: bool = newer(
+        False,
+        "multiply the rate by the pictures of an update: batch size times gradient accumulation "
+        "steps, as diffusers' script does",
+        label="Scale the rate by the batch",
+        advanced=True,
+    )
     max_train_steps: int = option(
         1600,
         "optimiser updates over the whole life of the embedding",
         label="Max steps",
         unit="steps",
         limits=(1, 10_000_000),
+    )
+    max_train_epochs: int = unrecorded(
+        0,
+        "how often every picture is seen; takes the place of the number of steps, and 0 leaves "
+        "it to that",
+        label="Max epochs",
+        unit="epochs",
+        limits=(0, 1_000_000),
+        advanced=True,
     )
     train_batch_size: int = option(1, "pictures in one pass", label="Batch size", limits=(1, 1024))
     gradient_accumulation_steps: int = option(
@@ -135,9 +178,25 @@ class OptimizerConfig:
         limits=(0, None),
         advanced=True,
     )
+    min_snr_gamma: float = newer(
+        0.0,
+        "let steps with little noise count less (min-SNR-γ, Hang et al. 2023, who use 5); 0 is off",
+        label="Min-SNR gamma",
+        limits=(0, 1000),
+        advanced=True,
+    )
+    noise_offset: float = newer(
+        0.0,
+        "add a little of one random number for each picture and channel to the noise, which "
+        "teaches very dark and very bright pictures; 0.05 to 0.1 is usual, 0 is off",
+        label="Noise offset",
+        limits=(0, 1),
+        advanced=True,
+    )
 
     def __post_init__(self) -> None:
         check(self)
+        require_one(self, "lr_warmup_steps", "lr_warmup_ratio")
         if self.clip_grad_mode != "disabled":
             require_one(self, "clip_grad_mode", "max_grad_norm")
         _ = self.schedule, self.clip_limit  # they are read once, here
@@ -145,7 +204,20 @@ class OptimizerConfig:
     @cached_property
     def schedule(self) -> Schedule:
         """Of the learning rate, before warm-up and decay."""
-        return parse_schedule(self.learning_rate, self.max_train_steps)
+        written = parse_schedule(self.learning_rate, self.max_train_steps)
+        return written.times(self.update_size) if self.scale_lr else written
+
+    @property
+    def update_size(self) -> int:
+        """Pictures of an update."""
+        return self.train_batch_size * self.gradient_accumulation_steps
+
+    def rate(self, step: int) -> float:
+        """Learning rate of the update after `step` finished ones."""
+        rate, last = self.schedule.rate(step), self.last_step
+        warmup = self.lr_warmup_steps or int(self.lr_warmup_ratio * last)
+        shape = self.lr_scheduler_num_cycles, self.lr_scheduler_power
+        return rate * warmup_and_decay(self.lr_scheduler, step, warmup, last, rate, *shape)
 
     @property
     def last_step(self) -> int:
@@ -249,6 +321,44 @@ class OutputConfig(Checked):
         limits=(0, None),
         aliases=("save_steps",),
     )
+    save_every_n_epochs: int = unrecorded(
+        0,
+        "save a copy also at the end of every Nth epoch; 0 disables",
+        label="Save a copy every N epochs",
+        unit="epochs",
+        limits=(0, None),
+        advanced=True,
+    )
+    save_last_n_steps: int = unrecorded(
+        0,
+        "keep the copies of the last N steps and remove older ones of this run; 0 keeps all",
+        label="Keep copies of the last N steps",
+        unit="steps",
+        limits=(0, None),
+        advanced=True,
+    )
+    save_last_n_epochs: int = unrecorded(
+        0,
+        "keep the copies of the last N epochs for which copies are saved and remove older ones of "
+        "this run; 0 keeps all",
+        label="Keep copies of the last N epochs",
+        unit="epochs",
+        limits=(0, None),
+        advanced=True,
+    )
+    save_model_as: SavedFormat = unrecorded(
+        "safetensors",
+        "file format of the embedding and its copies: safetensors for every program, pt as "
+        "AUTOMATIC1111 writes it, bin as diffusers writes it",
+        label="File format",
+        advanced=True,
+    )
+    save_precision: SavedPrecision = unrecorded(
+        "float",
+        "numbers in the files of the embedding and its copies; training itself keeps fp32",
+        label="Precision of files",
+        advanced=True,
+    )
     save_state_every_n_steps: int = unrecorded(
         50,
         "save what is needed to resume exactly every so many steps",
@@ -280,6 +390,16 @@ class PreviewConfig(Checked):
         unit="steps",
         limits=(0, None),
         aliases=("validation_steps",),
+    )
+    sample_every_n_epochs: int = unrecorded(
+        0,
+        "make preview pictures at the end of every Nth epoch, in place of every N steps; 0 leaves "
+        "it to the steps",
+        label="Preview every N epochs",
+        unit="epochs",
+        limits=(0, None),
+        aliases=("validation_epochs",),
+        advanced=True,
     )
     sample_at_first: bool = unrecorded(
         True, "also before the first step, to compare with", label="Preview before training"

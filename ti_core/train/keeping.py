@@ -18,6 +18,7 @@ from ..options import recorded
 from ..port.session import PreviewRequest, Session
 from .events import Previewing, PreviewReady, Saved
 from .learnable import Content, Learnable
+from .milestones import copy_is_due, is_old, previews_are_due
 from .plan import Plan
 from .plot import save_loss_plot
 from .result import Result, put_result
@@ -87,14 +88,10 @@ class Keeper:
             self.make_previews(missing_only=True)
 
     def _copy_is_due(self) -> bool:
-        step, every = self._updater.step, self._plan.config.output.save_every_n_steps
-        return bool(step and every) and step % every == 0
+        return copy_is_due(self._plan, self._updater.step)
 
     def _previews_are_due(self) -> bool:
-        step, preview = self._updater.step, self._plan.config.preview
-        if not step and not preview.sample_at_first:
-            return False
-        return bool(preview.sample_every_n_steps) and step % preview.sample_every_n_steps == 0
+        return previews_are_due(self._plan, self._updater.step)
 
     def save_state(self) -> None:
         """Write what is needed to resume here."""
@@ -112,10 +109,19 @@ class Keeper:
         path = self._copy_path()
         write_bytes(path, self._content(path.stem).data)
         self._saved(path, "copy")
+        self._remove_old_copies()
 
-    def _copy_path(self) -> Path:
+    def _copy_path(self, step: int | None = None) -> Path:
         kind, name = self._plan.kind, self._plan.config.name
-        return self._folder.copy_path(name, self._updater.step, kind.folder, kind.suffix)
+        step = self._updater.step if step is None else step
+        return self._folder.copy_path(name, step, kind.folder, kind.suffix)
+
+    def _remove_old_copies(self) -> None:
+        """Those that were due and are older than is asked for; what was saved by hand stays."""
+        for step in self._folder.steps_of_copies(self._copy_path()):
+            if copy_is_due(self._plan, step) and is_old(self._plan, step, self._updater.step):
+                with contextlib.suppress(OSError):  # it takes some room, and that is all
+                    self._copy_path(step).unlink()
 
     def finish(self) -> Result:
         """Write the last state, the finished file, what is beside it, and the plot."""

@@ -13,9 +13,14 @@ from ..data.config import LatentSampling
 from ..randomness import generator
 
 
-def noise_like(latent: Tensor, seed: int, step: int, slot: int) -> Tensor:
-    """Standard normal noise in the shape of one latent (channels, h, w)."""
-    return torch.randn(latent.shape, generator=generator(seed, "noise", step, slot))
+def noise_like(latent: Tensor, seed: int, step: int, slot: int, offset: float = 0.0) -> Tensor:
+    """Standard normal noise in the shape of one latent (channels, h, w); with an `offset`, as much
+    of one more number for each channel is in it (N. Guttenberg 2023, kohya's `noise_offset`)."""
+    noise = torch.randn(latent.shape, generator=generator(seed, "noise", step, slot))
+    if not offset:
+        return noise
+    source = generator(seed, "noise offset", step, slot)
+    return noise + offset * torch.randn((latent.shape[0], 1, 1), generator=source)
 
 
 def draw_latent(

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..checkup.finding import Finding
 from ..checkup.run import check_dataset, no_pictures
@@ -20,15 +20,17 @@ from ..events import Notice, notice_of
 from ..files.atomic import require_writable
 from ..files.twins import hidden_warning, require_free
 from ..port.session import Host, ModelFacts, PreviewRequest
-from ..schedule import early_end, warmup_and_decay
+from ..schedule import early_end
 from .config import BaseTrainConfig, TrainConfig
 from .learnable import LearnableKind
+from .min_snr import require_known_snr
 from .preflight import PICTURES, checkup_input, warnings_of
 from .previews import preview_requests, with_prompt
 from .run_folder import RunFolder
 from .state import TrainState, latest_state
 from .vectors import EmbeddingKind
 
+Config = TypeVar("Config", bound=BaseTrainConfig)
 LEARNABLES: dict[type[BaseTrainConfig], Callable[[Any], LearnableKind]] = {
     TrainConfig: EmbeddingKind
 }
@@ -55,18 +57,11 @@ class Plan:
     @functools.cached_property
     def order(self) -> Order:
         """Which pictures each update sees."""
-        options, seed = self.config.optimizer, self.config.compute.seed
-        return self.dataset.order(
-            seed, options.train_batch_size, options.gradient_accumulation_steps
-        )
+        return _order(self.config, self.dataset)
 
     def rate(self, step: int) -> float:
         """Learning rate of the update after `step` finished ones."""
-        options = self.config.optimizer
-        factor = warmup_and_decay(
-            options.lr_scheduler, step, options.lr_warmup_steps, options.last_step
-        )
-        return options.schedule.rate(step) * factor
+        return self.config.optimizer.rate(step)
 
     def prompt(self, step: int) -> str:
         """Of the first picture of the update after `step` finished ones."""
@@ -96,15 +91,18 @@ def make_plan(
     Raises ConfigError, DataError, EmbeddingError, StorageError, HostError or TrainingError, each
     before any time is spent.
     """
-    config, facts = _with_precision(config, host), host.describe()
+    facts, written = host.describe(), _with_precision(config, host)
+    pictures = functools.cache(lambda: _dataset(written, facts.resolution, on_findings))
+    config = in_steps(written, lambda: pictures()[0])
     kind = LEARNABLES[type(config)](config)
     final_path = Path(config.output.output_dir) / f"{config.file_stem}{kind.suffix}"
     damaged: list[Notice] = []
     state = latest_state(resume.state, damaged.append) if resume else None
     _check_schedule(config, state.step if state else 0)
+    require_known_snr(facts.diffusion, config.optimizer.min_snr_gamma)
     kind.check(facts, state.tensors if state else None)
     _check_paths(config, final_path, resume)
-    dataset, notices = _dataset(config, facts.resolution, on_findings)
+    dataset, notices = pictures()
     found: tuple[Finding, ...] = ()
     if not (state or config.data.skip_checkup):
         inputs = checkup_input(config, host, taken, at_most=PICTURES, facts=facts)
@@ -129,6 +127,23 @@ def make_plan(
 def _with_precision(config: BaseTrainConfig, host: Host) -> BaseTrainConfig:
     precision = config.compute.precision(host.features().precision)
     return replace(config, compute=replace(config.compute, mixed_precision=precision))
+
+
+def in_steps(config: Config, dataset: Callable[[], Dataset]) -> Config:
+    """The same settings with a length in epochs written as a number of steps: the same run, and
+    the same files. Raises ConfigError for more steps than a run may have."""
+    options = config.optimizer
+    if not options.max_train_epochs:
+        return config
+    steps = _order(config, dataset()).steps_of(options.max_train_epochs)
+    return replace(config, optimizer=replace(options, max_train_steps=steps, max_train_epochs=0))
+
+
+def _order(config: BaseTrainConfig, dataset: Dataset) -> Order:
+    options = config.optimizer
+    return dataset.order(
+        config.compute.seed, options.train_batch_size, options.gradient_accumulation_steps
+    )
 
 
 def _dataset(

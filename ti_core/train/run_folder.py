@@ -144,6 +144,13 @@ class RunFolder:
         """A copy of what is learned after exactly `step` updates."""
         return self.path / folder / f"{name}-{step:06d}{suffix}"
 
+    def steps_of_copies(self, like: Path) -> list[int]:
+        """The steps of which there is a copy beside this one, of its name and kind."""
+        name = re.escape(like.stem.rpartition("-")[0])
+        wanted = re.compile(f"{name}-([0-9]{{6,15}}){re.escape(like.suffix)}")
+        found = map(wanted.fullmatch, names_in(like.parent))
+        return sorted(int(match[1]) for match in found if match)
+
     def image_path(self, name: str, step: int, number: int) -> Path:
         """A preview; the first of a step has no number, as in A1111."""
         suffix = f"-{number}" if number else ""

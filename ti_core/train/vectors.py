@@ -11,21 +11,28 @@ from torch import Tensor
 from ..errors import TrainingError, setting
 from ..events import Notice
 from ..files.embedding import Embedding, with_metadata
+from ..files.formats import FORMATS
 from ..files.writing import embedding_bytes
 from ..port.session import Host, ModelFacts, Session
-from .config import EmbeddingConfig, TrainConfig
+from .config import EmbeddingConfig, OutputConfig, TrainConfig
 from .events import Measures
 from .initialization import Start, rows_from_file, starting_rows
 from .learnable import Content, ExtraNetworks
+
+_DTYPES = {"float": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 class EmbeddingVectors:
     """What is optimised, and nothing else: one (k, width) fp32 leaf tensor per text encoder."""
 
     def __init__(
-        self, config: EmbeddingConfig, rows: Mapping[str, Tensor], device: torch.device
+        self,
+        config: EmbeddingConfig,
+        rows: Mapping[str, Tensor],
+        device: torch.device,
+        output: OutputConfig | None = None,
     ) -> None:
-        self.config = config
+        self.config, self.output = config, output or OutputConfig()
         self.tensors = {
             key: value.detach().to(device, torch.float32, copy=True).requires_grad_()
             for key, value in rows.items()
@@ -48,24 +55,34 @@ class EmbeddingVectors:
         self, name: str, step: int, facts: ModelFacts, settings: Mapping[str, object]
     ) -> Content:
         """An embedding file; the embedding is called as the file is."""
-        embedding = to_embedding(name, self.tensors, step, facts, settings, self.config)
-        return Content(embedding_bytes(embedding), embedding)
+        dtype, wanted = _DTYPES[self.output.save_precision], self.output.save_model_as
+        stored = {key: rows.to(dtype) for key, rows in self.tensors.items()}
+        embedding = to_embedding(name, stored, step, facts, settings, self.config)
+        return Content(embedding_bytes(embedding, wanted, FORMATS[wanted].endings[0]), embedding)
 
 
 class EmbeddingKind:
     """Embeddings as a `LearnableKind`."""
 
-    folder, suffix = "embeddings", ".safetensors"
+    folder = "embeddings"
 
     def __init__(self, config: TrainConfig) -> None:
-        self.config = config.embedding
+        self.config, self.output = config.embedding, config.output
+        self.suffix = FORMATS[config.output.save_model_as].endings[0]
 
     def check(self, facts: ModelFacts, saved: Mapping[str, Tensor] | None) -> None:
         """See `LearnableKind.check`; the file of a resumed run's first vectors may be gone."""
+        self._require_writable(facts)
         if saved is not None:
             self._require_same(saved, facts)
         elif self.config.weights:
             rows_from_file(self.config, facts)
+
+    def _require_writable(self, facts: ModelFacts) -> None:
+        """Told before the training, not at its first copy."""
+        rows = {key: torch.zeros(1, width) for key, width in facts.widths.items()}
+        word = Embedding(self.config.token_string, rows)
+        embedding_bytes(word, self.output.save_model_as, self.suffix)
 
     def _require_same(self, saved: Mapping[str, Tensor], facts: ModelFacts) -> None:
         widths = {key: rows.shape[-1] for key, rows in saved.items() if rows.ndim == 2}
@@ -89,7 +106,8 @@ class EmbeddingKind:
     ) -> tuple[EmbeddingVectors, tuple[Notice, ...]]:
         """See `LearnableKind.start`."""
         begin = Start(dict(saved)) if saved else starting_rows(self.config, facts, session)
-        return EmbeddingVectors(self.config, begin.rows, session.device), begin.notices
+        made = EmbeddingVectors(self.config, begin.rows, session.device, self.output)
+        return made, begin.notices
 
     def announce(self, host: Host, path: Path) -> None:
         """The host may refresh its list of embeddings."""
