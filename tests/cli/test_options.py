@@ -79,7 +79,8 @@ def test_resolution_is_read_as_kohya_does(text: str, size: tuple[int, int]) -> N
         (["pictures"], "unexpected word pictures"),
         (["--max_train_steps", "many"], "--max_train_steps: invalid int value: 'many'"),
         (["--resolution", "a"], "--resolution"),
-        (["--lr_scheduler", "wild"], "--lr_scheduler: invalid choice: 'wild'"),
+        (["--resize_mode", "wild"], "--resize_mode: invalid choice: 'wild'"),
+        (["--lr_scheduler", "wild"], "--lr_scheduler wild cannot be used"),
     ],
 )
 def test_bad_options_are_told_in_one_sentence(arguments: list[str], message: str) -> None:

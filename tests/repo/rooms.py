@@ -20,7 +20,7 @@ def _core(*names: str) -> tuple[str, ...]:
 
 MODEL_FREE = (
     *GROUND,
-    *_core("port", "files", "data", "checkup", "train", "compare", "tools", "web"),
+    *_core("port", "files", "data", "checkup", "train", "foreign", "compare", "tools", "web"),
 )
 """The core without hosts."""
 
@@ -42,6 +42,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "ti_core.data": ("ti_core", *GROUND, *_core("port", "files")),
     "ti_core.checkup": (*GROUND, *_core("port", "files", "data")),
     "ti_core.train": ("ti_core", *GROUND, *_core("port", "files", "data", "checkup")),
+    "ti_core.foreign": (*GROUND, *_core("port", "files", "data", "train")),
     "ti_core.tools": (*GROUND, *_core("port", "files")),
     "ti_core.compare": (*GROUND, *_core("port", "files", "data", "train", "tools")),
     "ti_core.hosts": (*GROUND, *_core("port", "hosts.common")),
@@ -122,6 +123,7 @@ WHAT = {
     "ti_core.checkup": "what is wrong with a dataset and a plan",
     "ti_core.port": "what the trainer asks of a program",
     "ti_core.train": "the training",
+    "ti_core.foreign": "settings of other programs, read as ours",
     "ti_core.tools": "finished embeddings: merge, scale, compare, explain",
     "ti_core.compare": "copies of an embedding side by side, and the best of them",
     "ti_core.hosts": "a fake host",

@@ -55,7 +55,11 @@ def parser() -> OptionParser:
         "FOLDER [--token_string NAME] [--pretrained_model_name_or_path MODEL] [options of ti train]"
     )
     made = OptionParser(
-        "ti check", _ABOUT, CheckConfig, ModelConfig, TrainConfig, PresetConfig, usage=usage
+        "ti check",
+        _ABOUT,
+        *(CheckConfig, ModelConfig, TrainConfig, PresetConfig),
+        usage=usage,
+        foreign=True,
     )
     made.add_argument(
         "folder", nargs="?", type=path_argument, metavar="FOLDER", help="the pictures"

@@ -15,19 +15,24 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..errors import ConfigError
+from ..foreign.arguments import replaced
 from ..options import SettingValues, about, choices_of, leaves, nearest, owner, title_of, value_type
 from ..paths import given_path
 from .plain import with_flags
+from .telling import remark_on
 
 
 class OptionParser(argparse.ArgumentParser):
     """An argparse parser that raises ConfigError instead of ending the program.
 
     `prog` is the command, `about` what `--help` says of it, `kinds` are the config classes whose
-    settings are its options.
+    settings are its options. With `foreign`, options of kohya's and diffusers' scripts are
+    understood, too.
     """
 
-    def __init__(self, prog: str, about: str, *kinds: type, usage: str = "") -> None:
+    def __init__(
+        self, prog: str, about: str, *kinds: type, usage: str = "", foreign: bool = False
+    ) -> None:
         super().__init__(
             prog=prog,
             usage=f"{prog} {usage}" if usage else None,
@@ -35,6 +40,7 @@ class OptionParser(argparse.ArgumentParser):
             allow_abbrev=False,
             formatter_class=_Formatter,
         )
+        self._foreign = foreign
         for kind in kinds:
             add_options(self, kind)
 
@@ -44,7 +50,12 @@ class OptionParser(argparse.ArgumentParser):
 
     def read(self, argv: Sequence[str]) -> SettingValues:
         """The typed options, by field name. Raises ConfigError for unknown ones."""
-        found, extra = self.parse_known_args(_with_underscores(argv))
+        words = _with_underscores(argv)
+        if self._foreign:
+            words, notices = replaced(words)
+            for notice in notices:
+                remark_on(notice)
+        found, extra = self.parse_known_args(words)
         if extra:
             names = [n for action in self._actions for n in action.option_strings if n[:2] == "--"]
             what = "unknown option" if extra[0].startswith("-") else "unexpected word"

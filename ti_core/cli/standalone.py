@@ -35,6 +35,7 @@ class ModelConfig(Checked):
         "folder with vocab.json and merges.txt, for a model with a vocabulary of its own",
         label="Tokenizer",
         path="model",
+        aliases=("tokenizer_name",),
         advanced=True,
     )
     device: str = option("auto", "auto, cpu, cuda or mps", label="Device", advanced=True)

@@ -63,7 +63,11 @@ def parser() -> OptionParser:
         "NAME [options]"
     )
     return OptionParser(
-        "ti train", _ABOUT, ModelConfig, TrainConfig, PresetConfig, RunConfig, usage=usage
+        "ti train",
+        _ABOUT,
+        *(ModelConfig, TrainConfig, PresetConfig, RunConfig),
+        usage=usage,
+        foreign=True,
     )
 
 

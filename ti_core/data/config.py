@@ -165,6 +165,7 @@ class DataConfig:
         ".txt",
         "ending of the caption files; a picture without one is described by its file name",
         label="Caption extension",
+        aliases=("caption_extention",),
         advanced=True,
     )
     prompt_template: str = unrecorded(

@@ -1,0 +1,27 @@
+"""Samplers under kohya's names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_NAMES = {
+    "ddim": "DDIM",
+    "pndm": "PLMS",
+    "lms": "LMS",
+    "euler": "Euler",
+    "euler_a": "Euler a",
+    "heun": "Heun",
+    "dpm_2": "DPM2",
+    "dpm_2_a": "DPM2 a",
+    "dpmsolver": "DPM++ 2M",
+    "dpmsolver++": "DPM++ 2M",
+    "dpmsingle": "DPM++ 2S a",
+}
+"""kohya's name (sd-scripts, `get_my_scheduler`), which "k_" may stand before → A1111's."""
+
+
+def sampler_named(name: str, known: Sequence[str]) -> str:
+    """The name that programs here have for a sampler; one that nobody knows stays as it is."""
+    spelled = {each.lower(): each for each in known}
+    wanted = name.strip()
+    return spelled.get(wanted.lower()) or _NAMES.get(wanted.lower().removeprefix("k_"), wanted)
