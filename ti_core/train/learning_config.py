@@ -1,0 +1,170 @@
+"""Settings of learning: rate, length, batches, and what is done to gradients and loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from ..options import check, newer, option, require_one, unrecorded
+from ..schedule import Decay, Schedule, parse_schedule, warmup_and_decay
+from .optimizers import OptimizerName
+
+ClipMode = Literal["disabled", "value", "norm"]
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How the vectors are learned: rate, length, batches and gradient clipping."""
+
+    title = "Learning"
+    learning_rate: str = option(
+        "0.005",
+        "a number, or a schedule 'rate:until, rate:until, rate', such as '0.005:100, 1e-3:1000, "
+        "1e-5' (step numbers count from the embedding's first)",
+        label="Embedding Learning rate",
+    )
+    lr_scheduler: Decay = option(
+        "constant",
+        "what the rate is multiplied by: nothing, or a fall to 0 at the last step",
+        label="Learning rate decay",
+    )
+    lr_scheduler_num_cycles: int = newer(
+        1,
+        "how often cosine_with_restarts falls from the full rate",
+        label="Restarts of the decay",
+        limits=(1, 10_000),
+        aliases=("lr_num_cycles",),
+        advanced=True,
+    )
+    lr_scheduler_power: float = newer(
+        1.0,
+        "exponent of the polynomial decay; 1 is a straight line",
+        label="Power of the decay",
+        limits=(0, 100),
+        advanced=True,
+    )
+    lr_warmup_steps: int = option(
+        0,
+        "steps over which the rate rises from 0",
+        label="Warm-up steps",
+        unit="steps",
+        limits=(0, None),
+    )
+    lr_warmup_ratio: float = newer(
+        0.0,
+        "part of all steps over which the rate rises, in place of a number of steps: "
+        "kohya's way to write warm-up steps below 1",
+        label="Warm-up ratio",
+        limits=(0, 1),
+        advanced=True,
+    )
+    scale_lr: bool = newer(
+        False,
+        "multiply the rate by the pictures of an update: batch size times gradient accumulation "
+        "steps, as diffusers' script does",
+        label="Scale the rate by the batch",
+        advanced=True,
+    )
+    max_train_steps: int = option(
+        1600,
+        "optimiser updates over the whole life of the embedding",
+        label="Max steps",
+        unit="steps",
+        limits=(1, 10_000_000),
+    )
+    max_train_epochs: int = unrecorded(
+        0,
+        "how often every picture is seen; takes the place of the number of steps, and 0 leaves "
+        "it to that",
+        label="Max epochs",
+        unit="epochs",
+        limits=(0, 1_000_000),
+        advanced=True,
+    )
+    train_batch_size: int = option(1, "pictures in one pass", label="Batch size", limits=(1, 1024))
+    gradient_accumulation_steps: int = option(
+        1, "passes that make one update", label="Gradient accumulation steps", limits=(1, 1024)
+    )
+    optimizer_type: OptimizerName = option(
+        "AdamW",
+        "the rule by which gradients change the vectors",
+        label="Optimizer",
+        advanced=True,
+        quiet=True,
+    )
+    clip_grad_mode: ClipMode = option(
+        "disabled",
+        "limit each number of the gradient (value) or its length (norm)",
+        label="Gradient Clipping",
+        advanced=True,
+    )
+    clip_grad_value: str = option(
+        "0.1",
+        "the limit; may be a schedule like the learning rate",
+        label="Gradient clip value",
+        advanced=True,
+    )
+    max_grad_norm: float = option(
+        0.0,
+        "kohya's way to write gradient clipping by norm; 0 is off",
+        label="Max gradient norm",
+        limits=(0, None),
+        advanced=True,
+    )
+    min_snr_gamma: float = newer(
+        0.0,
+        "let steps with little noise count less (min-SNR-γ, Hang et al. 2023, who use 5); 0 is off",
+        label="Min-SNR gamma",
+        limits=(0, 1000),
+        advanced=True,
+    )
+    noise_offset: float = newer(
+        0.0,
+        "add a little of one random number for each picture and channel to the noise, which "
+        "teaches very dark and very bright pictures; 0.05 to 0.1 is usual, 0 is off",
+        label="Noise offset",
+        limits=(0, 1),
+        advanced=True,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        require_one(self, "lr_warmup_steps", "lr_warmup_ratio")
+        if self.clip_grad_mode != "disabled":
+            require_one(self, "clip_grad_mode", "max_grad_norm")
+        _ = self.schedule, self.clip_limit  # they are read once, here
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """Of the learning rate, before warm-up and decay."""
+        written = parse_schedule(self.learning_rate, self.max_train_steps)
+        return written.times(self.update_size) if self.scale_lr else written
+
+    @property
+    def update_size(self) -> int:
+        """Pictures of an update."""
+        return self.train_batch_size * self.gradient_accumulation_steps
+
+    def rate(self, step: int) -> float:
+        """Learning rate of the update after `step` finished ones."""
+        rate, last = self.schedule.rate(step), self.last_step
+        warmup = self.lr_warmup_steps or int(self.lr_warmup_ratio * last)
+        shape = self.lr_scheduler_num_cycles, self.lr_scheduler_power
+        return rate * warmup_and_decay(self.lr_scheduler, step, warmup, last, rate, *shape)
+
+    @property
+    def last_step(self) -> int:
+        """At which training ends: Max steps, or the end of the schedule if that comes before."""
+        return min(self.max_train_steps, self.schedule.end)
+
+    @cached_property
+    def clip_limit(self) -> tuple[ClipMode, Schedule | None]:
+        """What the two spellings of gradient clipping mean; no schedule where it is disabled."""
+        mode, text = self.clip_grad_mode, self.clip_grad_value
+        if self.max_grad_norm:
+            mode, text = "norm", repr(self.max_grad_norm)
+        if mode == "disabled":
+            return mode, None
+        limit = parse_schedule(text, self.max_train_steps, "clip_grad_value")
+        return mode, limit.held(self.max_train_steps)
