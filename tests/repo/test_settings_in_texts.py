@@ -12,13 +12,14 @@ import pytest
 from ti_core.cli.collection import CollectionConfig
 from ti_core.cli.convert import ConvertConfig
 from ti_core.cli.standalone import ModelConfig
+from ti_core.cli.train import RunConfig
 from ti_core.data.preprocess.config import PreprocessConfig
 from ti_core.options import leaves
 from ti_core.train.config import TrainConfig
 
 from ..errors import ROOT
 
-KINDS = (TrainConfig, PreprocessConfig, ModelConfig, CollectionConfig, ConvertConfig)
+KINDS = (TrainConfig, PreprocessConfig, ModelConfig, CollectionConfig, ConvertConfig, RunConfig)
 KNOWN = {path[-1] for kind in KINDS for path, _ in leaves(kind)}
 FLAG = re.compile(r"(?<![\w-])--[a-z]\w+")
 OF_OTHERS = (

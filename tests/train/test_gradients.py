@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ti_core.errors import NoGradientError
-from ti_core.train.config import ClipMode, OptimizerConfig
+from ti_core.train.config import OptimizerConfig
 from ti_core.train.gradients import (
     LossScale,
     all_finite,
@@ -15,6 +15,7 @@ from ti_core.train.gradients import (
     require_alive,
     unscale,
 )
+from ti_core.train.learning_config import ClipMode
 
 
 def with_gradient(*values: float) -> Tensor:

@@ -69,7 +69,7 @@ def _typed(verdict: Verdict) -> Iterator[str]:
 def option(name: str, value: Given) -> Iterator[str]:
     """A setting of ours as the words of a command line."""
     if isinstance(value, bool):
-        yield f"--{name}" if value else f"--no_{name}"
+        yield f"--{name if value else f'no_{name}'}"
     elif isinstance(value, tuple):
         yield from (f"--{name}", *value)
     else:

@@ -39,7 +39,7 @@ _EPOCHS = (
 )
 _ONE_PICTURE = (
     f"each prompt gives one picture; {setting('sample_prompts')} may have several lines, each with "
-    "another --d seed"
+    "another seed"
 )
 _BY_STEPS = f"it moves the ends of epochs alone; {setting('max_train_steps')} is what counts"
 
