@@ -9,7 +9,8 @@
     ├── FileError            a file is not what it should be
     │   ├── UnsafeFileError  a file asks for something that only an attacker wants
     │   ├── CheckpointError  a model file is damaged, incomplete or of an unknown kind
-    │   └── EmbeddingError   an embedding file does not fit, or holds no embedding
+    │   ├── EmbeddingError   an embedding file does not fit, or holds no embedding
+    │   └── HypernetworkError  a hypernetwork's file does not fit, or holds none
     ├── StorageError         a folder cannot be written, or the disk is full
     ├── HostError            the host cannot do what was asked of it
     │   ├── HostBusyError    the model, or the place for jobs, is in use; it may work later
@@ -102,6 +103,10 @@ class CheckpointError(FileError):
 
 class EmbeddingError(FileError):
     """An embedding file holds no usable embedding, or one for another kind of model."""
+
+
+class HypernetworkError(FileError):
+    """A file holds no usable hypernetwork, or one for another kind of model."""
 
 
 class StorageError(TIError):

@@ -17,6 +17,10 @@ from ti_core.files.formats import FORMATS, FormatName
 from ti_core.files.reading import read_embedding
 from ti_core.files.safetensors_file import write_safetensors
 from ti_core.files.writing import write_embedding
+from ti_core.hypernetworks.reading import read_hypernetwork
+from ti_core.hypernetworks.writing import write_hypernetwork
+
+from ..hypernetworks.made import hypernetwork
 
 Ti = Callable[..., tuple[int, str, str]]
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -230,3 +234,31 @@ def test_one_bad_file_does_not_end_the_work_for_the_others(ti: Ti, file: Path) -
     assert code == 1
     assert "my-cat: 2 vector(s)" in out
     assert "a.pt" in error
+
+
+def test_a_hypernetwork_goes_there_and_back(ti: Ti, tmp_path: Path) -> None:
+    first = tmp_path / "warm.pt"
+    write_hypernetwork(first, hypernetwork())
+    code, out, err = ti("convert", first, "--to", "safetensors")
+    assert (code, out.strip()) == (0, str(tmp_path / "warm.safetensors")), err
+    assert ti("convert", out.strip(), "--out", "back/cold.pt")[0] == 0
+    assert read_hypernetwork(Path("back/cold.pt")).name == "cold"
+    assert ti("convert", out.strip(), "--out", "back/warm.pt")[0] == 0
+    assert Path("back/warm.pt").read_bytes() == first.read_bytes()
+
+
+def test_a_hypernetwork_is_not_written_as_an_embedding(ti: Ti, tmp_path: Path) -> None:
+    write_hypernetwork(tmp_path / "warm.pt", hypernetwork())
+    for typed in (("--to", "bin"), ("--to", "safetensors", "--drop", "t5xxl")):
+        code, _, err = ti("convert", tmp_path / "warm.pt", *typed)
+        assert code == 2
+        assert "holds a hypernetwork" in err
+        assert "is for embeddings" in err
+    assert [path.name for path in tmp_path.iterdir() if path.suffix] == ["warm.pt"]
+
+
+def test_what_only_a1111_reads_rightly_is_told(ti: Ti, tmp_path: Path) -> None:
+    write_hypernetwork(tmp_path / "a.safetensors", hypernetwork(activation="gelu"))
+    code, _, err = ti("convert", tmp_path / "a.safetensors", "--to", "pt")
+    assert code == 0
+    assert "ComfyUI does not know the activation function gelu" in err

@@ -15,6 +15,9 @@ from ti_core.cli.main import main
 from ti_core.files.reading import read_embedding
 from ti_core.files.safetensors_file import write_safetensors
 from ti_core.files.writing import write_embedding
+from ti_core.hypernetworks.writing import write_hypernetwork
+
+from ..hypernetworks.made import hypernetwork
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 Ti = Callable[..., tuple[int, str, str]]
@@ -138,3 +141,30 @@ def made_on(model: str, digest: str) -> None:
     found = read_embedding(path)
     notes = {"ti.base_model": model, "ti.base_model_hash": digest}
     write_embedding(path, replace(found, metadata={**found.metadata, **notes}))
+
+
+def test_a_hypernetwork_tells_its_structure(ti: Ti, tmp_path: Path) -> None:
+    made = hypernetwork("warm", 320, 768, activation="relu", layer_norm=True)
+    write_hypernetwork(tmp_path / "warm.pt", made)
+    code, out, err = ti("inspect", tmp_path / "warm.pt")
+    assert code == 0, err
+    *lines, last = out.splitlines()
+    assert lines == [
+        "warm: hypernetwork for the widths 320, 768 (SD 1.x)",
+        "  1, 2, 1 relu, layer norm, 5,557,376 numbers, step 70",
+        "  weights began as XavierNormal",
+        "  made on model [0123456789]",
+        "  a note",
+    ]
+    assert "only AUTOMATIC1111 uses it rightly: with layer norm, ComfyUI puts" in last
+    facts = json.loads(ti("inspect", tmp_path / "warm.pt", "--json")[1])
+    assert (facts["kind"], facts["widths"], facts["step"]) == ("hypernetwork", [320, 768], 70)
+
+
+def test_a_damaged_hypernetwork_is_told_as_one(ti: Ti, tmp_path: Path) -> None:
+    path = tmp_path / "warm.safetensors"
+    write_hypernetwork(path, hypernetwork())
+    path.write_bytes(path.read_bytes().replace(b'linear\\"', b'curved\\"'))
+    code, _, err = ti("inspect", path)
+    assert code == 1
+    assert "there is no activation function 'curved'" in err

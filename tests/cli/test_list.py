@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from ti_core.cli.main import main
+from ti_core.hypernetworks.writing import write_hypernetwork
 
 from ..files.libraries import RUBBISH, content, put
+from ..hypernetworks.made import hypernetwork
 
 Captured = pytest.CaptureFixture[str]
 
@@ -92,3 +94,22 @@ def test_an_empty_folder_is_no_mistake(
     (tmp_path / "empty").mkdir()
     assert main(["list", str(tmp_path / "empty")]) == 0
     assert capsys.readouterr().out == "0 embedding(s)\n"
+
+
+def test_hypernetworks_are_listed_and_damaged_ones_told(folder: Path, capsys: Captured) -> None:
+    write_hypernetwork(folder / "warm.pt", hypernetwork("warm", 640, 1024, activation="swish"))
+    write_hypernetwork(folder / "bad.safetensors", hypernetwork())
+    content = (folder / "bad.safetensors").read_bytes()
+    (folder / "bad.safetensors").write_bytes(content.replace(b'linear\\"', b'curved\\"'))
+    assert main(["list", str(folder)]) == 0
+    *_, head, row, count, _, bad, page = capsys.readouterr().out.splitlines()
+    assert head.split() == ["hypernetwork", "for", "widths", "step", "structure", "file"]
+    assert row.split("  ")[0] == "warm"
+    assert "SD 2.x  640 1024  70    1, 2, 1 swish" in row
+    assert count == "1 hypernetwork(s)"
+    assert "no activation function 'curved'" in bad
+    assert page.startswith(f"skipped {folder / 'page.pt'}")
+    assert main(["list", "--json", str(folder)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [each["widths"] for each in found["hypernetworks"]] == [[640, 1024]]
+    assert {each["error"] for each in found["skipped"]} == {"HypernetworkError", "EmbeddingError"}

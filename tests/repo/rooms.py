@@ -20,7 +20,8 @@ def _core(*names: str) -> tuple[str, ...]:
 
 MODEL_FREE = (
     *GROUND,
-    *_core("port", "files", "data", "checkup", "train", "foreign", "compare", "tools", "web"),
+    *_core("port", "files", "hypernetworks", "data", "checkup"),
+    *_core("train", "foreign", "compare", "tools", "web"),
 )
 """The core without hosts."""
 
@@ -39,9 +40,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "ti_core.web": _core("errors"),
     "ti_core.port": GROUND,
     "ti_core.files": ("ti_core", *GROUND, *_core("port")),
+    "ti_core.hypernetworks": (*GROUND, *_core("port", "files")),
     "ti_core.data": ("ti_core", *GROUND, *_core("port", "files")),
     "ti_core.checkup": (*GROUND, *_core("port", "files", "data")),
-    "ti_core.train": ("ti_core", *GROUND, *_core("port", "files", "data", "checkup")),
+    "ti_core.train": (
+        "ti_core",
+        *GROUND,
+        *_core("port", "files", "hypernetworks", "data", "checkup"),
+    ),
     "ti_core.foreign": (*GROUND, *_core("port", "files", "data", "train")),
     "ti_core.tools": (*GROUND, *_core("port", "files")),
     "ti_core.compare": (*GROUND, *_core("port", "files", "data", "train", "tools")),
@@ -119,6 +125,7 @@ COMPUTED_IMPORTS = ("ti_core.cli.main",)
 WHAT = {
     "ti_core.web": "which requests over HTTP are answered",
     "ti_core.files": "every file format: read, write, cards, library",
+    "ti_core.hypernetworks": "hypernetworks: what they compute, their files",
     "ti_core.data": "images, captions, templates, datasets, latents",
     "ti_core.checkup": "what is wrong with a dataset and a plan",
     "ti_core.port": "what the trainer asks of a program",

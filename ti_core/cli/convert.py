@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,16 +11,18 @@ from ..errors import ConfigError, DataError
 from ..files.formats import FORMATS
 from ..options import Checked, make_config, option
 from .options import OptionParser, path_argument
-from .output import FileConfig, checked_target, write_beside
-from .telling import for_each
+from .output import FileConfig, Target, checked_target, write_beside
+from .plain import with_flags
+from .telling import answer, for_each, remark
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from ..files.embedding import Embedding
 
-_ABOUT = """Write embeddings in the format of another program, beside the files they come from or
-to --out. Nothing in the files is run, and no file is overwritten unless asked for."""
+_ABOUT = """Write embeddings and hypernetworks in the format of another program, beside the files
+they come from or to --out. Nothing in the files is run, and no file is overwritten without
+--overwrite."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def run(argv: Sequence[str]) -> int:
         raise ConfigError("no format is given", "", "add --to safetensors")
     if len(files) > 1 and (config.term or config.second or _is_file_name(output.out)):
         raise ConfigError("several files are given", "", "give one, or --out a folder for all")
+    from ..hypernetworks.reading import is_hypernetwork
     from ..tools.making import convert
 
     places = [_place(path, config, output) for path in files]
@@ -69,9 +72,28 @@ def run(argv: Sequence[str]) -> int:
 
     def convert_one(path: Path) -> None:
         made = checked_target(places[files.index(path)], output, [path.stem])
+        if is_hypernetwork(path):
+            _convert_hypernetwork(path, made, config)
+            return
         write_beside(made, convert(_read(path, config), made.name), _picture(config))
 
     return for_each(files, convert_one)
+
+
+def _convert_hypernetwork(path: Path, target: Target, config: ConvertConfig) -> None:
+    from ..hypernetworks.reading import read_hypernetwork
+    from ..hypernetworks.writing import write_hypernetwork
+
+    given = [name for name in ("term", "second", "drop", "picture") if getattr(config, name)]
+    if given or target.format not in ("pt", "safetensors"):
+        what = f"{path} holds a hypernetwork"
+        why = f"--{given[0]} is for embeddings" if given else f"{target.format} is for embeddings"
+        raise ConfigError(what, why, "write it with --to pt or --to safetensors alone")
+    found = replace(read_hypernetwork(path), name=target.name)
+    write_hypernetwork(target.path, found)
+    if why := found.structure.only_a1111():
+        remark(f"warning: only AUTOMATIC1111 uses {found.name} rightly: {with_flags(why)}")
+    answer(target.path)
 
 
 def _is_file_name(out: str) -> bool:

@@ -1,4 +1,4 @@
-"""`ti inspect`: what is in an embedding file."""
+"""`ti inspect`: what is in the file of an embedding or a hypernetwork."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ from .telling import answer, for_each
 
 if TYPE_CHECKING:
     from ..files.embedding import Embedding
+    from ..hypernetworks.hypernetwork import Hypernetwork
     from ..port.session import Host, Session
 
 _Facts = dict[str, Any]
 """About an embedding, as JSON values."""
-_ABOUT = """Tell what is in embedding files, whichever program wrote them. Nothing in them is run.
-With a model: how strong each vector is beside an ordinary word, and which words it is near to."""
+_ABOUT = """Tell what is in files of embeddings and hypernetworks, whichever program wrote them.
+Nothing in them is run. With a model: how strong each vector of an embedding is beside an ordinary
+word, and which words it is near to."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,12 @@ def _opened(model: ModelConfig, nearest: int, stack: ExitStack) -> _ModelFacts |
 
 def _show(path: Path, about: _ModelFacts | None, config: InspectConfig) -> None:
     from ..files.reading import read_embeddings
+    from ..hypernetworks.reading import is_hypernetwork, read_hypernetwork
 
+    if is_hypernetwork(path):
+        network = hypernetwork_facts(read_hypernetwork(path), path)
+        answer(json.dumps(network) if config.json else "\n".join(map(plain, _told(network))))
+        return
     for embedding in read_embeddings(path):
         found = embedding_facts(embedding, path) | (about.of(embedding) if about else {})
         if config.json:
@@ -93,6 +100,45 @@ def embedding_facts(embedding: Embedding, path: Path) -> _Facts:
         "trigger": embedding.metadata.get("modelspec.trigger_phrase", ""),
         "metadata": embedding.metadata,
     }
+
+
+def hypernetwork_facts(hypernetwork: Hypernetwork, path: Path) -> _Facts:
+    """Name, structure, step and origin of a hypernetwork, as JSON values."""
+    from ..hypernetworks.hypernetwork import models_of
+
+    structure = hypernetwork.structure
+    return {
+        "kind": "hypernetwork",
+        "name": hypernetwork.name,
+        "file": str(path),
+        "widths": list(hypernetwork.widths),
+        "family": models_of(hypernetwork.widths),
+        "numbers": hypernetwork.numbers,
+        "step": hypernetwork.step,
+        **dataclasses.asdict(structure),
+        "structure": structure.spelled,
+        "weight_init": hypernetwork.weight_init,
+        "base_model": hypernetwork.base_model,
+        "base_hash": hypernetwork.base_hash,
+        "optional_info": hypernetwork.optional_info,
+        "only_a1111": structure.only_a1111(),
+        "metadata": hypernetwork.metadata,
+    }
+
+
+def _told(found: _Facts) -> Iterator[str]:
+    widths = ", ".join(map(str, found["widths"]))
+    yield f"{found['name']}: hypernetwork for the widths {widths} ({found['family']})"
+    yield f"  {found['structure']}, {found['numbers']:,} numbers, step {found['step']}"
+    yield f"  weights began as {found['weight_init']}"
+    if found["base_model"]:
+        yield f"  made on {found['base_model']} [{found['base_hash']}]"
+    if found["optional_info"]:
+        yield f"  {found['optional_info']}"
+    why = found["only_a1111"]
+    yield (
+        f"  only AUTOMATIC1111 uses it rightly: {why}" if why else "  for AUTOMATIC1111 and ComfyUI"
+    )
 
 
 class _ModelFacts:

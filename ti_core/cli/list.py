@@ -1,24 +1,30 @@
-"""`ti list`: all embeddings in some folders, the files that are none, and names that clash."""
+"""`ti list`: embeddings and hypernetworks in folders, files that are none, names that clash."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..errors import ConfigError, FileError
+from ..errors import ConfigError, EmbeddingError, FileError
 from ..files.library import Library
-from ..files.library_entry import Clash, Entry
+from ..files.library_entry import Clash, Entry, Skipped
+from ..hypernetworks.hypernetwork import models_of
 from ..options import Checked, make_config, option
 from .options import OptionParser, path_argument
 from .plain import plain
 from .telling import answer, remark, tell
 
-_ABOUT = """List the embeddings in folders and their sub-folders, whichever program wrote them, and
-say which files were passed over and why. Nothing in them is run."""
+if TYPE_CHECKING:
+    from ..hypernetworks.reading import Facts as NetworkFacts
+
+_ABOUT = """List the embeddings and hypernetworks in folders and their sub-folders, whichever
+program wrote them, and say which files were passed over and why. Nothing in them is run."""
 _HEAD = ("name", "for", "vectors", "step", "trigger", "file")
+_NETWORK_HEAD = ("hypernetwork", "for", "widths", "step", "structure", "file")
 
 
 @dataclass(frozen=True)
@@ -67,11 +73,23 @@ def _print(library: Library, config: ListConfig) -> None:
 
 def library_facts(library: Library, *, hashes: bool = False) -> dict[str, object]:
     """Everything that a library tells, as JSON values."""
+    networks, skipped = _networks(library)
     return {
         "embeddings": [_facts(library, entry, hashes) for entry in library.entries],
+        "hypernetworks": [
+            {
+                "name": facts.name,
+                "file": str(path),
+                "widths": facts.widths,
+                "family": models_of(facts.widths),
+                "step": facts.step,
+                "structure": facts.structure.spelled,
+                "base_model": facts.base_model,
+            }
+            for path, facts in networks
+        ],
         "skipped": [
-            {"file": str(each.path), "error": each.error, "reason": each.reason}
-            for each in library.skipped
+            {"file": str(each.path), "error": each.error, "reason": each.reason} for each in skipped
         ],
         "clashes": [_clash_facts(clash) for clash in library.clashes()],
     }
@@ -120,11 +138,46 @@ def _lines(library: Library, hashes: bool) -> Iterator[str]:
     if rows:
         yield from _table([head, *rows])
     yield f"{len(rows)} embedding(s)"
+    networks, skipped = _networks(library)
+    if networks:
+        yield from _table([_NETWORK_HEAD, *(_network_row(*each) for each in networks)])
+        yield f"{len(networks)} hypernetwork(s)"
     for clash in library.clashes():
         hidden = ", ".join(entry.file for entry in clash.hidden)
         yield f"the name {clash.winner.name} means {clash.winner.file}; it hides {hidden}"
-    for each in library.skipped:
+    for each in skipped:
         yield f"skipped {each.path}: {each.reason}"
+
+
+def _networks(library: Library) -> tuple[list[tuple[Path, NetworkFacts]], list[Skipped]]:
+    """The hypernetworks among what holds no embedding, and the rest of that."""
+    networks: list[tuple[Path, NetworkFacts]] = []
+    others: list[Skipped] = []
+    for each in library.skipped:
+        try:
+            found = _network_at(each)
+        except FileError as error:
+            others.append(replace(each, error=type(error).__name__, reason=str(error)))
+            continue
+        networks += found
+        others += [] if found else [each]
+    return networks, others
+
+
+def _network_at(skipped: Skipped) -> list[tuple[Path, NetworkFacts]]:
+    """The hypernetwork in a file, if there is one. Raises FileError for a damaged one."""
+    from ..hypernetworks.reading import is_hypernetwork, peek_hypernetwork  # they load torch
+
+    path = skipped.path
+    if skipped.error != EmbeddingError.__name__ or not is_hypernetwork(path):
+        return []
+    return [(path, peek_hypernetwork(path))]
+
+
+def _network_row(path: Path, facts: NetworkFacts) -> tuple[str, ...]:
+    widths = " ".join(map(str, facts.widths))
+    family, built = models_of(facts.widths), facts.structure.spelled
+    return facts.name, family, widths, str(facts.step), built, str(path)
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

@@ -15,15 +15,17 @@ import json
 import pickle
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import EmbeddingError
 
-Value = Tensor | str | int | None | Mapping[str, "Value"]
-"""What can be written: tensors, texts, whole numbers, nothing, and dictionaries of these."""
+Value = Tensor | str | int | float | None | Sequence["Value"] | Mapping[Any, "Value"]
+"""What can be written: tensors, texts, numbers, truth, nothing, and lists, tuples and dictionaries
+of these. Keys are texts or whole numbers."""
 
 _FOLDER = "archive"
 """torch's own name for it when it writes into memory; the file's name would make files differ."""
@@ -34,7 +36,7 @@ _LONGEST_COMMENT = 32_000
 """Bytes. A zip may have 65,535, but torch's reader then stumbles in small files."""
 
 
-def to_bytes(data: Mapping[str, Value], notes: Mapping[str, str] | None = None) -> bytes:
+def to_bytes(data: Mapping[Any, Value], notes: Mapping[str, str] | None = None) -> bytes:
     """A torch file with this dictionary; tensors become fp32 unless they are half.
 
     `notes` go into the zip's comment, as JSON. Raises EmbeddingError when that is too long.
@@ -59,7 +61,7 @@ def _comment(notes: Mapping[str, str]) -> bytes:
 class _Pickled:
     """A pickle of protocol 2, with the numbers of its tensors beside it."""
 
-    def __init__(self, data: Mapping[str, Value]) -> None:
+    def __init__(self, data: Value) -> None:
         self.storages: list[bytes] = []
         self._code = self._value(data)
 
@@ -72,11 +74,17 @@ class _Pickled:
             half = value.dtype in _STORAGES
             return self._tensor((value if half else value.float()).detach().cpu().contiguous())
         if isinstance(value, Mapping):
-            pairs = b"".join(_text(key) + self._value(item) for key, item in value.items())
+            pairs = b"".join(self._value(key) + self._value(item) for key, item in value.items())
             return pickle.EMPTY_DICT + pickle.MARK + pairs + pickle.SETITEMS
-        if isinstance(value, str):
-            return _text(value)
-        return pickle.NONE if value is None else _whole(value)
+        if isinstance(value, (list, tuple)):
+            return self._sequence(value)
+        return _plain(value)
+
+    def _sequence(self, values: Sequence[Value]) -> bytes:
+        parts = b"".join(map(self._value, values))
+        if isinstance(values, tuple):
+            return _tuple(parts)
+        return pickle.EMPTY_LIST + pickle.MARK + parts + pickle.APPENDS
 
     def _tensor(self, rows: Tensor) -> bytes:
         key = str(len(self.storages))
@@ -98,6 +106,19 @@ class _Pickled:
 
 def _name(module: str, name: str) -> bytes:
     return pickle.GLOBAL + f"{module}\n{name}\n".encode()
+
+
+def _plain(value: object) -> bytes:
+    """What stands for itself. Raises TypeError for what no file has."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, float):
+        return pickle.BINFLOAT + struct.pack(">d", value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _whole(value)
+    if value is None or isinstance(value, bool):
+        return {None: pickle.NONE, True: pickle.NEWTRUE, False: pickle.NEWFALSE}[value]
+    raise TypeError(f"a {type(value).__name__} cannot be written")
 
 
 def _text(text: str) -> bytes:

@@ -85,7 +85,7 @@ def require_fitting(
     for key in {*wanted, *moments}:
         value = moments.get(key)
         if not re.fullmatch(r"group0\..+", key) and wanted.get(key) != _kind_of(value):
-            why = f"{key!r} is not what {optimizer} remembers"
+            why = f"{key!r:.80} is not what {optimizer} remembers"
             raise FileError(f"{path} is damaged", why)
         if isinstance(value, Tensor) and not bool(value.isfinite().all()):
             raise FileError(f"{path} is damaged", f"{key!r} holds numbers that are not finite")

@@ -20,7 +20,7 @@ from ti_core.demo.assets import model_folder
 from ti_core.files import library_index
 from ti_core.train.state import TrainState, save_state
 
-from . import containers
+from . import containers, hypernetworks
 from .case import Case, answered, writer
 from .readers import RUN
 from .texts import PLACES, SETTINGS, SUBSET, TEXTS, dataset
@@ -198,6 +198,7 @@ SOUND: dict[str, Make] = {
     "template": writer(b"a photo of [name]"),
     "prompts": writer(b"a cat --w 64"),
     "caption": writer(b"a cat"),
+    "hypernetwork": writer(hypernetworks.SOUND),
     "latents": _portion({"0" * 32: torch.ones(2, 4, 8, 8)}),
     "pictures": _pictures(b'{"a.png": [1,1,1,1,"' + b"0" * 32 + b'",1,1]}'),
     "library": writer(_library(b"{}")),

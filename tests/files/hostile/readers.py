@@ -18,6 +18,7 @@ from ti_core.demo.assets import model_folder
 from ti_core.files.library_index import load_index
 from ti_core.files.reading import read_embeddings
 from ti_core.hosts.standalone.host import DiffusersHost
+from ti_core.hypernetworks.reading import peek_hypernetwork, read_hypernetwork
 from ti_core.options import make_config
 from ti_core.train.config import EmbeddingConfig, PreviewConfig, TrainConfig
 from ti_core.train.previews import preview_requests
@@ -73,6 +74,14 @@ def _pictures(path: Path) -> str:
     return str(RememberedPictures(folder)(folder / "a.png"))
 
 
+def _hypernetwork(path: Path) -> str:
+    """Looked at as a list does, and read as a training does."""
+    found = read_hypernetwork(path)
+    assert peek_hypernetwork(path).structure == found.structure
+    assert all(torch.isfinite(each).all() for each in found.tensors.values())
+    return found.structure.spelled
+
+
 def _run(path: Path) -> str:
     """Everything that a list of runs, a comparison and a resume look at; `path` is a folder of
     logs with one run."""
@@ -89,6 +98,7 @@ READERS: dict[str, Callable[[Path], str]] = {
     "template": lambda path: str(read_template(str(path))),
     "prompts": _prompts,
     "caption": lambda path: read_caption(path.with_suffix(".png")).text,
+    "hypernetwork": _hypernetwork,
     "latents": _latents,
     "pictures": _pictures,
     "library": lambda path: str(len(load_index(path))),

@@ -16,13 +16,16 @@ import pytest
 
 from ti_core.errors import TIError
 
-from . import attacks, bombs, containers, damage, models, own, places, texts
+from . import attacks, bombs, containers, damage, hypernetworks, models, own, places, texts
 from .assembler import legacy, table, torch_zip
 from .case import CANARY, Case
 from .readers import READERS
 
 ROOT = Path(__file__).parents[3]
-EMBEDDINGS, OTHERS = (attacks, bombs, damage, containers, places), (models, own, texts)
+EMBEDDINGS, OTHERS = (
+    (attacks, bombs, damage, containers, places),
+    (models, own, texts, hypernetworks),
+)
 CASES = [case for kind in (*EMBEDDINGS, *OTHERS) for case in kind.cases()]
 MODULE = f"open({CANARY!r}, 'w').close()\n"
 SLOWEST, MOST_MEMORY = 20.0, 512 * 2**20

@@ -1,0 +1,1 @@
+"""Hypernetworks: what they compute, and their files."""
