@@ -21,6 +21,7 @@ from ...ti_core.files.base_model import other_base, other_than
 from ...ti_core.files.embedding import Embedding, for_encoders
 from ...ti_core.files.names import prompt_name
 from ...ti_core.port.session import Host, PreviewRequest, Vectors
+from ...ti_core.prompts.missed import misspelled
 from ...ti_core.train.config import PreviewConfig
 from ..applied import with_embedding
 from ..grid import labelled_grid
@@ -189,6 +190,8 @@ class PreviewGrid(Node):
         grid = labelled_grid(rows, ["without", *columns], lines)
         told = [*map(str, other_base(embedding, host.describe()))]
         told += [f"left out: {error}" for error in errors]
+        text = fill("\n".join([*lines, negative_prompt]), embedding.name, "")
+        told += [str(one.notice) for one in misspelled(text, [embedding.name], host.tokenize)]
         ui = {**(node_text("\n".join(told)) if told else {}), "images": temp_images([grid])}
         return io.NodeOutput(to_comfy([grid]), to_comfy(made), ui=ui)
 

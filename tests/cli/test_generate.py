@@ -130,11 +130,15 @@ def test_a_mistyped_name_is_told_with_the_nearest(ti: Ti, prompt: str, told: str
     assert f"warning: {told}" in error or told in error
 
 
-def test_nothing_is_told_of_prompts_that_are_right(ti: Ti) -> None:
+def test_of_prompts_that_are_right_only_the_words_are_told(ti: Ti) -> None:
     ti("create", "--token_string", "my-tree", "--init_word", "tree")
     use = ("--embeddings_dir", "embeddings")
-    for prompt in ("a my-tree, a tree", "MY-TREE", "embedding:my-tree", "trees", "a red house"):
-        assert ti("generate", "--prompt", prompt, "--steps", 1, *use)[2] == ""
+    used = "my-tree is used: characters {} to {}, chunk 1, vectors for clip_l 1\n"
+    for prompt, places in (("a my-tree, a tree", (3, 9)), ("MY-TREE", (1, 7)), ("trees", None)):
+        told = ti("generate", "--prompt", prompt, "--steps", 1, *use)[2]
+        assert told == (f"prompt: {used.format(*places)}" if places else "")
+    told = ti("generate", "--negative_prompt", "embedding:my-tree", "--steps", 1, *use)[2]
+    assert told == f"negative prompt: {used.format(11, 17)}"
     assert "did you mean my-tree?" in ti("from-text", "a my-tere", "--out", "x.pt", *use)[2]
     assert (
         "did you mean my-tree?"

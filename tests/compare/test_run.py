@@ -71,3 +71,12 @@ def test_a_damaged_copy_is_told_and_the_rest_is_rated(
         path.write_bytes(b"")
     with pytest.raises(EmbeddingError):
         compare(files, host, tmp_path, None, asked)
+
+
+def test_a_mistyped_name_in_a_prompt_is_told(
+    run_folder: Path, host: FakeHost, tmp_path: Path
+) -> None:
+    sheets, told = Sheets("zz-thing", ("[name], zz-thign",), base=BASE), list[Event]()
+    compare(copy_files(run_folder)[:1], host, tmp_path / "out", sheets, on_event=told.append)
+    (notice,) = (event for event in told if isinstance(event, Notice))
+    assert notice.fix == "did you mean zz-thing?"

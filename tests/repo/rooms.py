@@ -20,7 +20,7 @@ def _core(*names: str) -> tuple[str, ...]:
 
 MODEL_FREE = (
     *GROUND,
-    *_core("port", "files", "hypernetworks", "data", "checkup"),
+    *_core("port", "files", "prompts", "hypernetworks", "data", "checkup"),
     *_core("train", "foreign", "compare", "tools", "web"),
 )
 """The core without hosts."""
@@ -40,17 +40,18 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "ti_core.web": _core("errors"),
     "ti_core.port": GROUND,
     "ti_core.files": ("ti_core", *GROUND, *_core("port")),
+    "ti_core.prompts": (*GROUND, *_core("port", "files")),
     "ti_core.hypernetworks": (*GROUND, *_core("port", "files")),
     "ti_core.data": ("ti_core", *GROUND, *_core("port", "files")),
     "ti_core.checkup": (*GROUND, *_core("port", "files", "data")),
     "ti_core.train": (
         "ti_core",
         *GROUND,
-        *_core("port", "files", "hypernetworks", "data", "checkup"),
+        *_core("port", "files", "prompts", "hypernetworks", "data", "checkup"),
     ),
     "ti_core.foreign": (*GROUND, *_core("port", "files", "data", "train")),
     "ti_core.tools": (*GROUND, *_core("port", "files")),
-    "ti_core.compare": (*GROUND, *_core("port", "files", "data", "train", "tools")),
+    "ti_core.compare": (*GROUND, *_core("port", "files", "prompts", "data", "train", "tools")),
     "ti_core.hosts": (*GROUND, *_core("port", "hosts.common")),
     "ti_core.hosts.common": (*GROUND, *_core("port", "data")),
     "ti_core.hosts.standalone": (*GROUND, *_core("port", "files", "hosts.common")),
@@ -125,6 +126,7 @@ COMPUTED_IMPORTS = ("ti_core.cli.main",)
 WHAT = {
     "ti_core.web": "which requests over HTTP are answered",
     "ti_core.files": "every file format: read, write, cards, library",
+    "ti_core.prompts": "which words of a prompt are embeddings, and which only look so",
     "ti_core.hypernetworks": "hypernetworks: what they compute, their files",
     "ti_core.data": "images, captions, templates, datasets, latents",
     "ti_core.checkup": "what is wrong with a dataset and a plan",

@@ -104,3 +104,15 @@ def test_previews_are_checked_even_when_none_is_planned_as_one_may_be_asked_for(
     config = configure(sample_every_n_steps=0, sample_prompts="a --x")
     with pytest.raises(ConfigError, match="preview prompt"):
         make_plan(config, FakeHost())
+
+
+def test_mistyped_names_in_preview_prompts_are_told(configure: Configure) -> None:
+    config = configure(
+        token_string="zz-thing", sample_prompts="a [name] --n zz-thign\na zz-thing and zz-other"
+    )
+    notices = make_plan(config, FakeHost(), taken=["zz-thing", "zz-other"]).notices
+    told = [str(notice) for notice in notices]
+    assert any("zz-thign" in text and "did you mean zz-thing?" in text for text in told)
+    assert any("zz-other is not used: previews know only" in text for text in told)
+    right = make_plan(configure(sample_prompts="a [name], a red house"), FakeHost()).notices
+    assert not any("is not used" in str(notice) or "mean" in str(notice) for notice in right)

@@ -157,6 +157,18 @@ def test_an_embedding_is_converted_under_a_new_name(
     assert host.saved[-1] == path
 
 
+def test_a_prompt_is_checked_word_by_word(page: LibraryPage, folder: Path) -> None:
+    (folder / "torn.pt").write_bytes(b"")
+    html = page.press_check("a calm sea, (calm:1.2), clam, other, torn <b>")
+    assert html.count(">calm<") == 2
+    assert "3–6" in html
+    assert "did you mean calm?" in html or "other is not used: it is for" in html
+    assert "torn.pt is empty" in html
+    assert "<b>" not in html
+    assert "no embedding is used" in page.press_check("a red house")
+    assert page.press_check("")
+
+
 def test_a1111_trains_no_safetensors_and_the_page_says_so(page: LibraryPage, folder: Path) -> None:
     page.press_convert("calm", "pt", "calm-2")
     page.press_refresh()

@@ -197,7 +197,7 @@ def _sheets(config: CompareConfig, pictures: PictureConfig, name: str, host: Hos
         count=pictures.images_per_prompt,
         text=TextOptions(emphasis=True),
     )
-    prompts = tuple(line for text in config.prompts for line in prompt_lines(text))
+    prompts = tuple(line for text in config.prompts for line in prompt_lines(text) if line)
     if not prompts:
         why = "their lines are empty or comments"
         fix = "write one, such as 'a picture of [name]'"

@@ -34,15 +34,15 @@ def run(argv: Sequence[str]) -> int:
     made = target(make_config(FileConfig, typed))
     host = open_host(make_config(ModelConfig, typed))
     from ..files.embedding import Embedding
+    from ..prompts.missed import misspelled
     from ..tools.from_text import tree_of_text
     from ..tools.merging import evaluate
-    from ..tools.misspelled import misspelled
     from ..tools.recording import with_recipe
 
     with host.session() as session:
         sources = open_sources(make_config(CollectionConfig, typed), session)
-        for notice in misspelled(typed["text"], sources.names(), host.tokenize):
-            remark_on(notice)
+        for one in misspelled(typed["text"], sources.names(), host.tokenize):
+            remark_on(one.notice)
         rows = evaluate(tree_of_text(typed["text"], sources.names()), sources.vectors_of)
     recipe = {"tool": "from-text", "text": typed["text"]}
     write_result(

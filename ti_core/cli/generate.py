@@ -91,10 +91,15 @@ def generate(config: GenerateConfig, host: Host, collection: CollectionConfig) -
     from ..files.checksum import file_shorthash
     from ..files.embedding import for_encoders
     from ..files.infotext import infotext, save_png
+    from ..files.library import Library
+    from .prompt_words import used_by
 
     require_writable(Path(config.outdir))
     request = _request(config, host)
-    used, widths = _used(collection, request, host), host.describe().widths
+    library = Library(collection.folders)
+    library.refresh()
+    used = used_by(request, _listed(collection.files), library, host)
+    widths = host.describe().widths
     embeddings = {
         name: for_encoders(found, widths, str(path)) for name, (found, path) in used.items()
     }
@@ -128,30 +133,6 @@ def _request(config: GenerateConfig, host: Host) -> PreviewRequest:
         count=config.images_per_prompt,
         text=TextOptions(emphasis=True, clip_skip=config.clip_skip),
     )
-
-
-def _used(
-    collection: CollectionConfig, request: PreviewRequest, host: Host
-) -> dict[str, tuple[Embedding, Path]]:
-    """Name → embedding and its file, of those that the prompts name; listed files come before the
-    folder's. What looks like a mistyped name is told."""
-    from ..data.templates import names_trigger
-    from ..files.library import Library
-    from ..files.reading import read_embedding
-    from ..tools.misspelled import misspelled, unnamed
-
-    listed, library = _listed(collection.files), Library(collection.folders)
-    library.refresh()
-    text = f"{request.prompt}\n{request.negative_prompt}"
-    used = {name: found for name, found in listed.items() if names_trigger(text, name)}
-    taken = set(map(alike, listed))
-    for entry in library.entries:
-        if names_trigger(text, entry.name) and alike(entry.name) not in taken:
-            used[entry.name] = read_embedding(entry.path, entry.term or None), entry.path
-    names = [*listed, *(entry.name for entry in library.entries)]
-    for notice in (*misspelled(text, names, host.tokenize), *unnamed(text, listed)):
-        remark_on(notice)
-    return used
 
 
 def _listed(paths: Iterable[Path]) -> dict[str, tuple[Embedding, Path]]:

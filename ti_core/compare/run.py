@@ -14,7 +14,7 @@ from ..tools.vocabulary import median_lengths
 from .copies import Copy, read_copies
 from .evaluation import Questions, losses_of
 from .ranking import Rated, rate
-from .sheet import Sheets, draw_sheets
+from .sheet import Sheets, draw_sheets, tell_misspelled
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ def compare(
     copies = read_copies(paths, facts, on_event)
     if sheets:
         sheets.count(len(copies))
+        tell_misspelled(sheets, host, on_event)
     for notice in other_base(copies[-1].embedding, facts):
         on_event(notice)
     with host.session(precision) as session:

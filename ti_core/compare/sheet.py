@@ -16,7 +16,8 @@ from ..events import Listener
 from ..files.checksum import file_shorthash
 from ..files.infotext import infotext, save_png
 from ..files.lettering import default_font, shortened
-from ..port.session import ModelFacts, PreviewRequest, Session
+from ..port.session import Host, ModelFacts, PreviewRequest, Session
+from ..prompts.missed import misspelled
 from ..train.learnable import ExtraNetworks
 from ..train.previews import request_of
 from .copies import Copy
@@ -123,6 +124,14 @@ class Sheets:
                 yield SheetCell(None, weight, self.without(prompt))
             else:
                 yield SheetCell(copies[number], weight, self.request(prompt, weight))
+
+
+def tell_misspelled(sheets: Sheets, host: Host, on_event: Listener) -> None:
+    """Tell which words of the prompts were probably meant to be the name of the copies."""
+    requests = [sheets.request(prompt) for prompt in sheets.prompts]
+    text = "\n".join(t for one in requests for t in (one.prompt, one.negative_prompt))
+    for missed in misspelled(text, [sheets.name], host.tokenize):
+        on_event(missed.notice)
 
 
 def draw_sheets(

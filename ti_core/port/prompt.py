@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from unicodedata import category, normalize
 
 from ..errors import EmbeddingError
@@ -41,6 +41,8 @@ class Piece:
     """The key of the embedding that this text stands for."""
     ends_chunk: bool = False
     """This was the keyword BREAK; `text` is empty."""
+    origin: tuple[int, ...] = field(default=(), compare=False, repr=False)
+    """Where each character of `text` stands in the prompt; empty where accents were composed."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ Chunk = tuple[Slot, ...]
 
 def read_prompt(text: str, triggers: Iterable[str], emphasis: bool) -> list[Piece]:
     """Cut a prompt into pieces; without `emphasis` every character is taken literally."""
-    spans = read_emphasis(text) if emphasis else [Piece(text)]
+    spans = read_emphasis(text) if emphasis else [_literal(text)]
     pattern = _trigger_pattern(triggers)
     return [piece for span in spans for piece in _cut(span, pattern)]
 
@@ -112,9 +114,9 @@ class _EmphasisReader:
         elif token == "]" and self.opened["["]:
             self._close("[", SQUARE_FACTOR)
         elif match["escaped"]:
-            self.pieces.append(Piece(match["escaped"]))
+            self.pieces.append(_literal(match["escaped"], match.start("escaped")))
         elif not match["lone"]:
-            self.pieces.extend(_split_at_break(token))
+            self.pieces.extend(_split_at_break(token, match.start()))
 
     def finish(self) -> list[Piece]:
         """Close what was left open."""
@@ -129,12 +131,20 @@ class _EmphasisReader:
             self.pieces[i] = replace(self.pieces[i], weight=self.pieces[i].weight * factor)
 
 
-def _split_at_break(text: str) -> Iterator[Piece]:
-    for i, part in enumerate(_BREAK.split(text)):
-        if i:
-            yield Piece("", ends_chunk=True)
+def _literal(text: str, start: int = 0) -> Piece:
+    """Text that begins at this place of the prompt."""
+    return Piece(text, origin=tuple(range(start, start + len(text))))
+
+
+def _split_at_break(text: str, start: int) -> Iterator[Piece]:
+    end = 0
+    for found in (*_BREAK.finditer(text), None):
+        part = text[end : found.start() if found else None]
         if part:
-            yield Piece(part)
+            yield _literal(part, start + end)
+        if found:
+            yield Piece("", ends_chunk=True)
+            end = found.end()
 
 
 def _join_equal(pieces: Iterable[Piece]) -> list[Piece]:
@@ -142,7 +152,8 @@ def _join_equal(pieces: Iterable[Piece]) -> list[Piece]:
     for piece in pieces:
         last = joined[-1] if joined else None
         if last and not last.ends_chunk and not piece.ends_chunk and last.weight == piece.weight:
-            joined[-1] = replace(last, text=last.text + piece.text)
+            origin = last.origin + piece.origin
+            joined[-1] = replace(last, text=last.text + piece.text, origin=origin)
         else:
             joined.append(piece)
     return joined or [Piece("")]
@@ -159,7 +170,7 @@ def find_triggers(text: str, triggers: Iterable[str]) -> list[Piece]:
     right before or after it makes it part of another word (`mychar4` is not in `mychar42`, nor
     `style` in `my-style`). Where several triggers begin at one place the longest wins.
     """
-    return list(_cut(Piece(text), _trigger_pattern(triggers)))
+    return list(_cut(_literal(text), _trigger_pattern(triggers)))
 
 
 def _trigger_pattern(triggers: Iterable[str]) -> tuple[re.Pattern[str] | None, list[str]]:
@@ -172,17 +183,27 @@ def _trigger_pattern(triggers: Iterable[str]) -> tuple[re.Pattern[str] | None, l
 
 def _cut(piece: Piece, pattern: tuple[re.Pattern[str] | None, list[str]]) -> Iterator[Piece]:
     expression, triggers = pattern
-    piece, end = replace(piece, text=normalize("NFC", piece.text)), 0
+    piece, end = _composed(piece), 0
     for match in expression.finditer(piece.text) if expression and not piece.ends_chunk else ():
         if _goes_on(piece.text, match.end()):
             continue
         if match.start() > end:
-            yield replace(piece, text=piece.text[end : match.start()])
+            yield _part(piece, end, match.start())
         assert match.lastindex is not None
-        yield replace(piece, text=match.group(), trigger=triggers[match.lastindex - 1])
+        found = _part(piece, match.start(), match.end())
+        yield replace(found, trigger=triggers[match.lastindex - 1])
         end = match.end()
     if end < len(piece.text) or not piece.text:
-        yield replace(piece, text=piece.text[end:])
+        yield _part(piece, end, len(piece.text))
+
+
+def _composed(piece: Piece) -> Piece:
+    text = normalize("NFC", piece.text)
+    return piece if text == piece.text else replace(piece, text=text, origin=())
+
+
+def _part(piece: Piece, start: int, end: int) -> Piece:
+    return replace(piece, text=piece.text[start:end], origin=piece.origin[start:end])
 
 
 def _goes_on(text: str, end: int) -> bool:

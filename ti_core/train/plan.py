@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +20,8 @@ from ..events import Notice, notice_of
 from ..files.atomic import require_writable
 from ..files.twins import hidden_warning, require_free
 from ..port.session import Host, ModelFacts, PreviewRequest
+from ..prompts.missed import misspelled
+from ..prompts.words import Known
 from ..schedule import early_end
 from .config import BaseTrainConfig, TrainConfig
 from .learnable import LearnableKind
@@ -109,6 +111,8 @@ def make_plan(
         found = check_dataset(dataset, inputs).findings
     notices += _judged(config, host, dataset, found, on_findings)
     notices += [Notice("warning", text) for text in (hidden_warning(final_path),) if text]
+    previews = _previews(config, facts, host)
+    notices += _about_previews(config, previews, taken, host)
     if state:
         _require_same_optimizer(config, state)
         notices += damaged + _changes(state, facts, len(dataset.items))
@@ -118,7 +122,7 @@ def make_plan(
         facts,
         dataset,
         final_path,
-        tuple(_previews(config, facts, host)),
+        tuple(previews),
         tuple(notices),
         state,
     )
@@ -235,6 +239,18 @@ def _check_paths(config: BaseTrainConfig, final_path: Path, resume: RunFolder | 
     require_writable(resume.path if resume else Path(config.output.logging_dir))
     if not resume and not config.output.overwrite:
         require_free(final_path)
+
+
+def _about_previews(
+    config: BaseTrainConfig, previews: Sequence[PreviewRequest], taken: Collection[str], host: Host
+) -> list[Notice]:
+    """Warnings of names in preview prompts that are mistyped, or those of other embeddings."""
+    if not config.vectors:
+        return []
+    why = "previews know only the word that is trained"
+    others = [Known(name, trouble=why) for name in taken if name != config.name]
+    text = "\n".join(t for one in previews for t in (one.prompt, one.negative_prompt))
+    return [one.notice for one in misspelled(text, [config.name], host.tokenize, others)]
 
 
 def name_clashes(name: str, host: Host) -> list[Notice]:

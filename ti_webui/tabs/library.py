@@ -15,6 +15,8 @@ from ti_core.files.formats import A1111_TRAINS, FORMATS
 from ti_core.files.library_entry import Entry
 from ti_core.files.names import fitting_name
 from ti_core.port.session import Host, Session
+from ti_core.prompts.used import known_of, words_of
+from ti_core.prompts.words import PromptWords
 from ti_core.tools.making import convert, merge
 from ti_core.tools.nearest import Neighbour, nearest_tokens
 from ti_core.tools.rescaling import rescaled
@@ -117,6 +119,13 @@ class LibraryPage:
         labels = self._matching(wanted)
         return gr.update(value=labels[place]) if place < len(labels) else gr.update()
 
+    def press_check(self, prompt: str) -> str:
+        """Which words of a prompt are embeddings for the model, where, and why others are not."""
+        self.collection.refresh()
+        library = self.collection.library
+        known = known_of(library) if library else []
+        return words_html(words_of(prompt or "", known, self.studio.host()))
+
     # --- one embedding ------------------------------------------------------------------------
 
     def press_choose(self, label: str) -> Updates:
@@ -218,6 +227,23 @@ def file_html(entry: Entry, embedding: Embedding) -> str:
     return head + tables.table(("what its file tells", ""), rows) + notes
 
 
+def words_html(words: PromptWords) -> str:
+    """What a prompt's words are, and in a box each what only looks like an embedding."""
+    rows = [
+        (
+            one.name,
+            f"{one.start + 1}–{one.end}" if one.end > 0 else "",
+            str(one.chunk),
+            ", ".join(f"{key} {count}" for key, count in one.vectors.items()),
+            f"{one.weight:.4g}",
+        )
+        for one in words.found
+    ]
+    head = ("used", "characters", "chunk", "vectors", "weight")
+    found = tables.table(head, rows) if rows else markup.box("note", "no embedding is used")
+    return found + "".join(markup.box("warning", str(one.notice)) for one in words.missed)
+
+
 def strength_html(found: Strength, near: Mapping[str, list[list[Neighbour]]]) -> str:
     """How loud each vector is, and which words it is near to."""
     rows = [
@@ -253,6 +279,7 @@ def build(studio: Studio) -> None:
             table = gr.HTML(markup.box("note", "looking …"), elem_id="ti_job_progress_library")
         with gr.Column(scale=4, min_width=360):
             chosen, copy = _one(page)
+    _check(page)
     shown = [cards, table, chosen, skipped, copy]
     seen = gr.State(None)
     poll = gr.Button("Refresh", elem_id="ti_poll_library", elem_classes=["ti-hidden"])
@@ -262,6 +289,15 @@ def build(studio: Studio) -> None:
     press = errors_first(page.press_measure, 1 + len(shown))
     on(measure.click, press, [wanted], [message, *shown])
     on(cards.select, page.press_select, [wanted], [chosen], quiet=True)
+
+
+def _check(page: LibraryPage) -> None:
+    """Was it used? For any prompt."""
+    with gr.Accordion("Check a prompt", open=False):
+        prompt = gr.Textbox(label="Prompt", lines=2, elem_id="ti_library_prompt")
+        button = gr.Button("Check", elem_id="ti_library_check")
+        told = gr.HTML("", elem_id="ti_library_words")
+    on(button.click, markup.with_error_box(page.press_check), [prompt], [told])
 
 
 def _one(page: LibraryPage) -> tuple[gr.Dropdown, gr.Dropdown]:
