@@ -2,6 +2,7 @@
 
     GET  /ti/v1/schema                  settings with range and help, presets, facts of the model
     POST /ti/v1/jobs                    begin a training → 202 and its id
+    GET  /ti/v1/embeddings              ?after=N&limit=M: all of them, loaded or skipped, and why
     POST /ti/v1/embeddings              make an embedding from words → 201
     GET  /ti/v1/replaced                copies of embeddings that were replaced, newest first
     POST /ti/v1/replaced                {"file": one of them}: bring it back
@@ -39,6 +40,7 @@ from ti_core import __version__, options
 from ti_core.errors import (
     ConfigError,
     DataError,
+    EmbeddingError,
     ForbiddenError,
     HostBusyError,
     HostError,
@@ -61,19 +63,23 @@ from .api_schema import (
     RESTORED,
     embedding_schema,
     job_schema,
+    library_schema,
     open_settings,
     setting_schema,
 )
 from .creation import start_creation
 from .job import Job
+from .listing import MOST_LISTED, listing
 from .restoring import replaced, restore
 from .studio import Studio
 from .training import (
+    find_embedding,
     find_resumable,
     new_request,
     resume_request,
     settings_of_page,
     start_training,
+    train_again,
 )
 
 WISHES: dict[str, str] = {
@@ -84,6 +90,8 @@ WISHES: dict[str, str] = {
     "preview": "preview_now",
 }
 """Last part of the address → method of the job's control."""
+_BEGINNINGS = ("preset", "again", "resume")
+"""What a training may take its settings from, one of them."""
 _OF_BODIES = (LargeRequestError, SlowRequestError, MediaTypeError, ConfigError)
 _ERROR = {
     "type": "object",
@@ -105,6 +113,8 @@ class _Way:
     status: int = 200
     body: Mapping[str, object] | None = None
     """JSON schema of the body, where there is one."""
+    told: Mapping[str, object] | None = None
+    """JSON schema of the answer, where it is promised."""
 
     @property
     def responses(self) -> dict[int | str, dict[str, Any]]:
@@ -119,10 +129,15 @@ class _Way:
             found.setdefault(codes_of(kind).http, []).append(said)
         found["default"] = ["500: a defect of the program; its console tells where."]
         content = {"application/json": {"schema": _ERROR}}
-        return {
+        answers: dict[int | str, dict[str, Any]] = {
             status: {"description": " ".join(dict.fromkeys(said)), "content": content}
             for status, said in found.items()
         }
+        if self.told is not None:
+            said = (self.answer.__doc__ or "").partition("\n")[0]
+            content = {"application/json": {"schema": self.told}}
+            answers[self.status] = {"description": said, "content": content}
+        return answers
 
     @property
     def openapi(self) -> dict[str, Any] | None:
@@ -157,6 +172,7 @@ def _ways(api: _Api) -> tuple[_Way, ...]:
         _Way("GET", "/schema", api.schema),
         _Way("GET", "/jobs", api.list),
         _Way("POST", "/jobs", api.start, starting, 202, job_schema()),
+        _Way("GET", "/embeddings", api.library, told=library_schema()),
         _Way("POST", "/embeddings", api.create, making, 201, embedding_schema()),
         _Way("GET", "/replaced", api.replaced),
         _Way("POST", "/replaced", api.restore, (NotFoundError, StorageError), 200, RESTORED),
@@ -254,12 +270,15 @@ class _Api:
 
     def start(self, body: options.SettingValues) -> object:
         """{"settings": {name: value}} begins anew, with "preset": name on top of its settings;
+        {"again": name} has the settings that the file of an embedding tells, for another one;
         {"resume": name, "settings": …} goes on."""
-        _only(body, ("settings", "preset", "resume"))
-        if body.get("preset") and body.get("resume"):
-            raise ConfigError('"preset" and "resume" are both given', "", "choose one")
+        _only(body, ("settings", *_BEGINNINGS))
+        if len(chosen := [name for name in _BEGINNINGS if body.get(name)]) > 1:
+            what = " and ".join(f'"{name}"' for name in chosen)
+            raise ConfigError(f"{what} are both given", "", "choose one")
         given = _settings(body.get("settings", {}))
-        settings = {**settings_of_page(self.studio), **self._preset(body, given), **given}
+        below = {**settings_of_page(self.studio), **self._preset(body, given)}
+        settings = {**below, **self._again(body), **given}
         if body.get("resume"):
             name = str(body["resume"])
             found = find_resumable(self.studio, name, str(settings["logging_dir"]))
@@ -277,6 +296,25 @@ class _Api:
         places, facts = self.studio.places(), self.studio.facts()
         there = str(places.folder(folder, "train_data_dir")) if isinstance(folder, str) else ""
         return preset_settings(str(name), facts.family if facts else None, there)
+
+    def _again(self, body: options.SettingValues) -> options.SettingValues:
+        if not body.get("again"):
+            return {}
+        name = str(body["again"])
+        found = find_embedding(self.studio, name)
+        if found is None:
+            raise EmbeddingError(f"there is no embedding {name}", "", "check the name")
+        return train_again(self.studio, found)
+
+    def library(self, after: int = 0, limit: int = MOST_LISTED) -> object:
+        """{"embeddings": […], "total": their number, "next": what to ask `after` for more}"""
+        facts, listed = self.studio.facts(), listing(self.studio)
+        first, last = max(0, after), max(0, after) + min(max(1, limit), MOST_LISTED)
+        return {
+            "embeddings": [each.told(facts) for each in listed[first:last]],
+            "total": len(listed),
+            "next": last if last < len(listed) else None,
+        }
 
     def create(self, body: options.SettingValues) -> object:
         """EmbeddingConfig's settings, and "overwrite"."""

@@ -43,8 +43,19 @@ def job_schema() -> dict[str, object]:
     """JSON schema of what begins a training."""
     settings = {path[-1]: _value_schema(path, item) for path, item in open_settings()}
     preset = {"type": "string", "enum": list(PRESETS)}
-    resume = {"type": "string"}
-    return _object({"settings": _object(settings), "preset": preset, "resume": resume})
+    name = {"type": "string"}
+    return _object({"settings": _object(settings), "preset": preset, "again": name, "resume": name})
+
+
+def library_schema() -> dict[str, object]:
+    """JSON schema of a part of the list of embeddings."""
+    number, text = {"type": "integer"}, {"type": "string"}
+    one = dict.fromkeys(("name", "file", "trigger", "base_model", "family", "reason"), text)
+    shape = {"type": "object", "additionalProperties": {"type": "array", "items": number}}
+    more = {"vectors": number, "step": number, "shapes": shape, "loaded": {"type": "boolean"}}
+    items = {"type": "array", "items": _object({**one, **more})}
+    following = {"type": "integer", "nullable": True}
+    return _object({"embeddings": items, "total": number, "next": following})
 
 
 def embedding_schema() -> dict[str, object]:

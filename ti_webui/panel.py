@@ -33,6 +33,8 @@ def build_panel(studio: Studio) -> gr.Blocks:
             for name, build in TABS.items():
                 with gr.Tab(name.title(), elem_id=f"ti_tab_{name}"):
                     build(studio)
+        for bind in studio.shared.later if studio.shared else ():
+            bind()
     _keep_out_of_saved_defaults(panel)
     return panel
 

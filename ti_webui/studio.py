@@ -25,6 +25,9 @@ from .places import Places
 if TYPE_CHECKING:
     import gradio as gr
 
+    from ti_core.train.config import TrainConfig
+
+    from .forms import Form
     from .gradio_versions import Component
 
 TXT2IMG_FIELDS = (
@@ -78,6 +81,10 @@ class Shared:
     """"Dataset directory", shown by Train; Data fills it with the folder it wrote."""
     embedding: gr.Dropdown
     """"Embedding", shown by Train: names of embeddings, or a new word."""
+    form: Form[TrainConfig] | None = None
+    """Train's, once it is there."""
+    later: list[Callable[[], None]] = field(default_factory=list)
+    """Called when every tab is there: what one binds to components of another."""
 
 
 @dataclass

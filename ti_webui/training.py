@@ -12,9 +12,11 @@ from ti_core.files.formats import A1111_TRAINS
 from ti_core.files.library_entry import Entry
 from ti_core.files.library_walk import CARDS
 from ti_core.files.names import composed
+from ti_core.files.reading import read_embedding
 from ti_core.options import SettingValues, flat, from_dict
 from ti_core.paths import given_path
 from ti_core.port.session import Host
+from ti_core.train.again import settings_of
 from ti_core.train.config import TrainConfig
 from ti_core.train.events import Finished, Measures, Saved, Started
 from ti_core.train.loop import train
@@ -201,6 +203,21 @@ class _Listener:
         ratios = [n / self.usual[key] for key, some in lengths.items() for n in some]
         before = [pair for pair in self.job.progress.strengths if pair[0] < step]
         self.job.change(strengths=(*before, (step, max(ratios))))
+
+
+def train_again(studio: Studio, found: Entry) -> SettingValues:
+    """The settings that the file of an embedding tells, under a name that is free: under its own
+    the embedding would be trained on. Raises EmbeddingError where its file does not tell."""
+    settings = settings_of(read_embedding(found.path, found.term or None))
+    return {**settings, "token_string": free_name(studio, found.name)}
+
+
+def free_name(studio: Studio, name: str) -> str:
+    """cat-2, cat-3 …: the first that no embedding has."""
+    library, number = studio.library(), 2
+    while library.find(f"{name}-{number}"):
+        number += 1
+    return f"{name}-{number}"
 
 
 def settings_of_page(studio: Studio) -> SettingValues:

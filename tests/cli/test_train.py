@@ -324,3 +324,35 @@ def test_a_failed_run_says_how_to_go_on(
     code, _, err = ti(*command.split()[4:])
     assert (code, "finished at step 4" in err) == (0, True)
     assert Path("embeddings/my-cat.safetensors").is_file()
+
+
+# --- train again ------------------------------------------------------------------------------
+
+
+def test_a_file_is_trained_again_from_its_own_settings(
+    ti: Ti, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = ("train", "--train_data_dir", pictures, "--skip_checkup", "--sample_every_n_steps", 0)
+    settings = ("--init_word", "tree", "--max_train_steps", 4, "--seed", 9, "--num_vectors", 2)
+    assert ti(*line, "--token_string", "one", *settings)[0] == 0
+    file = "embeddings/one.safetensors"
+    code, _, err = ti(*line, "--from", file)
+    assert (code, "exists already" in err) == (2, True)
+    code, _, err = ti(*line, "--from", file, "--token_string", "two")
+    assert code == 0, err
+    assert "was made on" not in err
+    one, two = (read_embedding(tmp_path / f"embeddings/{n}.safetensors") for n in ("one", "two"))
+    assert torch.equal(one.vectors["emb_params"], two.vectors["emb_params"])
+    assert one.metadata["ti.data"] == two.metadata["ti.data"]
+    code, _, err = ti(*line, "--config_file", file, "--token_string", "three", "--seed", 8)
+    assert code == 0, err
+    three = read_embedding(tmp_path / "embeddings/three.safetensors")
+    assert json.loads(three.metadata["ti.config"])["seed"] == 8
+
+
+def test_a_file_that_does_not_tell_its_settings_is_no_beginning(ti: Ti, pictures: Path) -> None:
+    ti("create", "--token_string", "bare", "--init_word", "tree")
+    code, _, err = ti(
+        "train", "--train_data_dir", pictures, "--from", "embeddings/bare.safetensors"
+    )
+    assert (code, "does not tell how it was trained" in err) == (1, True)

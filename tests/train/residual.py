@@ -94,7 +94,12 @@ class Residual:
         return {key: [tensor.detach().norm().item()] for key, tensor in self.tensors.items()}
 
     def content(
-        self, name: str, step: int, facts: ModelFacts, settings: Mapping[str, object]
+        self,
+        name: str,
+        step: int,
+        facts: ModelFacts,
+        settings: Mapping[str, object],
+        origin: Mapping[str, str],
     ) -> Content:
         """A safetensors file, without notes beside it."""
         return Content(to_bytes(snapshot(self.tensors), {"step": str(step)}), None)

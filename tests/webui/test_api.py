@@ -25,6 +25,7 @@ from ti_core.errors import (
 from ti_core.files.embedding import Embedding
 from ti_core.files.reading import read_embedding
 from ti_core.files.replaced import replace_embedding
+from ti_core.files.writing import write_embedding
 from ti_core.train.config import OptimizerConfig
 from ti_core.train.events import StepDone
 from ti_webui import api as api_module
@@ -408,6 +409,8 @@ def test_every_answer_is_declared_and_every_declared_answer_comes(
         finished(going)
         asked.ask("GET", "/ti/v1/schema", {})
         asked.ask("GET", "/ti/v1/jobs", {})
+        asked.ask("GET", "/ti/v1/embeddings", {})
+        asked.ask("GET", "/ti/v1/embeddings?after=x", {})
         refusing.append("all")
         for method, path in declared(api):
             asked.ask(method, path, job)
@@ -418,6 +421,7 @@ def test_every_answer_is_declared_and_every_declared_answer_comes(
             asked.ask("GET", "/ti/v1/schema", {})
         with monkeypatched(monkeypatch, restoring, "copies_in", fail(KeyError("bug"))):
             asked.ask("GET", "/ti/v1/replaced", {})
+            asked.ask("GET", "/ti/v1/embeddings", {})
         with monkeypatched(monkeypatch, Jobs, "require_free", fail(KeyError("bug"))):
             asked.ask("POST", "/ti/v1/jobs", {}, json={"settings": settings})
         with monkeypatched(monkeypatch, Jobs, "find", fail(KeyError("bug"))):
@@ -444,7 +448,7 @@ def test_a_hosts_own_authorisation_guards_every_route(studio: Studio) -> None:
     app = FastAPI()
     app.include_router(router(studio, [Depends(refuse)]))
     paths = [route.path for route in router(studio).routes]  # type: ignore[attr-defined]
-    assert len(paths) == 10
+    assert len(paths) == 11
     with TestClient(app) as client:
         for path in paths:
             for method in ("GET", "POST"):
@@ -452,3 +456,97 @@ def test_a_hosts_own_authorisation_guards_every_route(studio: Studio) -> None:
                 assert status in (401, 405), (method, path)
         assert client.get("/ti/v1/schema").status_code == 401
         assert client.post("/ti/v1/jobs", json={}).status_code == 401
+
+
+# --- embeddings -------------------------------------------------------------------------------
+
+
+def test_all_embeddings_are_listed_with_what_is_not_used_and_why(
+    api: TestClient, studio: Studio, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    begun(api, studio, settings)
+    folder = tmp_path / "embeddings"
+    rows = {"emb_params": torch.zeros(2, 768)}
+    (folder / "sub").mkdir()
+    write_embedding(folder / "sub" / "wide.safetensors", Embedding("wide", rows, 7))
+    (folder / "broken.pt").write_bytes(b"nothing")
+    found = api.get("/ti/v1/embeddings").json()
+    assert (found["total"], found["next"]) == (3, None)
+    own, broken, wide = sorted(found["embeddings"], key=lambda e: "zbw".index(e["name"][0]))
+    assert (own["name"], own["file"], own["loaded"]) == ("zz-thing", "zz-thing.safetensors", True)
+    assert (own["step"], own["vectors"], own["base_model"]) == (6, 1, "fake")
+    assert own["shapes"] == {"emb_params": [1, 12]}
+    assert (wide["loaded"], wide["file"], wide["family"]) == (False, "sub/wide.safetensors", "sd1")
+    assert wide["reason"].startswith("wide does not fit this model: it is for SD 1.x (768 wide)")
+    assert (broken["loaded"], broken["name"]) == (False, "broken")
+    assert broken["reason"]
+    assert str(tmp_path) not in json.dumps(found)
+
+
+def test_the_list_comes_in_parts(api: TestClient, tmp_path: Path) -> None:
+    for number in range(5):
+        rows = {"emb_params": torch.zeros(1, 12)}
+        path = tmp_path / "embeddings" / f"e{number}.safetensors"
+        write_embedding(path, Embedding(path.stem, rows))
+    names, after = [], 0
+    while after is not None:
+        part = api.get("/ti/v1/embeddings", params={"after": after, "limit": 2}).json()
+        assert part["total"] == 5
+        names.append([each["name"] for each in part["embeddings"]])
+        after = part["next"]
+    assert names == [["e0", "e1"], ["e2", "e3"], ["e4"]]
+    whole = api.get("/ti/v1/embeddings", params={"after": -3, "limit": 10**9}).json()
+    assert len(whole["embeddings"]) == 5
+    assert api.get("/ti/v1/embeddings", params={"after": 99}).json()["embeddings"] == []
+    assert api.get("/ti/v1/embeddings", params={"after": "x"}).status_code == 422
+
+
+def test_the_list_is_described(api: TestClient) -> None:
+    told = api.get("/openapi.json").json()["paths"]["/ti/v1/embeddings"]["get"]
+    assert {each["name"] for each in told["parameters"]} == {"after", "limit"}
+    schema = told["responses"]["200"]["content"]["application/json"]["schema"]
+    one = schema["properties"]["embeddings"]["items"]["properties"]
+    answer = api.get("/ti/v1/embeddings").json()
+    assert answer.keys() == schema["properties"].keys()
+    assert {"name", "file", "loaded", "reason", "step", "shapes"} <= one.keys()
+
+
+def test_a_training_again_has_the_settings_of_a_file_and_another_name(
+    api: TestClient, studio: Studio, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    begun(api, studio, {**settings, "seed": 9, "learning_rate": "0.01"})
+    more = {
+        "train_data_dir": settings["train_data_dir"],
+        "skip_checkup": True,
+        "resolution": [64, 64],
+    }
+    answer = api.post("/ti/v1/jobs", json={"again": "zz-thing", "settings": more})
+    assert answer.status_code == 202, answer.text
+    finished(studio.jobs.list()[0])
+    one, two = (
+        read_embedding(tmp_path / "embeddings" / f"{name}.safetensors")
+        for name in ("zz-thing", "zz-thing-2")
+    )
+    assert (two.step, two.name) == (6, "zz-thing-2")
+    config = json.loads(two.metadata["ti.config"])
+    assert (config["seed"], config["learning_rate"]) == (9, "0.01")
+    assert two.metadata["ti.template"] == one.metadata["ti.template"]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"again": "nothing"}, "there is no embedding nothing"),
+        ({"again": "zz-thing", "preset": "style"}, "both given"),
+        ({"again": "zz-thing", "resume": "zz-thing"}, "both given"),
+        ({"again": "stranger"}, "does not tell how it was trained"),
+    ],
+)
+def test_what_cannot_be_trained_again_is_told(
+    api: TestClient, tmp_path: Path, body: dict[str, Any], told: str
+) -> None:
+    rows = {"emb_params": torch.zeros(1, 12)}
+    write_embedding(tmp_path / "embeddings" / "stranger.safetensors", Embedding("stranger", rows))
+    answer = api.post("/ti/v1/jobs", json=body)
+    assert answer.status_code == 422
+    assert told in answer.json()["what"]

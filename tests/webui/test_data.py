@@ -249,7 +249,7 @@ def test_findings_are_told_with_the_prompts_as_they_are_learned(
     studio: Studio, pictures: Path
 ) -> None:
     (pictures / f"{EVIL}.png").write_bytes(b"nothing")
-    html = data_checkup.checkup_html(studio, str(pictures), "zz-thing")
+    html = data_checkup.checkup_html(studio, str(pictures), {"token_string": "zz-thing"})
     assert "5 picture(s): " in html
     assert "<img" not in html
     assert "Prompts of the first 3 pictures" in html
@@ -258,18 +258,39 @@ def test_findings_are_told_with_the_prompts_as_they_are_learned(
 
 def test_a_folder_can_be_checked_before_the_word_is_chosen(studio: Studio, pictures: Path) -> None:
     assert (
-        "unnamed" not in data_checkup.checkup_html(studio, str(pictures), "").split("<details")[0]
+        "unnamed" not in data_checkup.checkup_html(studio, str(pictures), {}).split("<details")[0]
     )
 
 
 def test_what_belongs_to_a_run_is_not_said_here(studio: Studio, pictures: Path) -> None:
-    assert "schedule" not in data_checkup.checkup_html(studio, str(pictures), "zz-thing")
+    assert "schedule" not in data_checkup.checkup_html(
+        studio, str(pictures), {"token_string": "zz-thing"}
+    )
 
 
 def test_the_checkup_needs_a_folder(studio: Studio) -> None:
     with pytest.raises(ConfigError, match="no dataset directory"):
-        data_checkup.checkup_html(studio, " ", "zz")
+        data_checkup.checkup_html(studio, " ", {"token_string": "zz"})
 
 
 def test_a_missing_folder_is_a_finding(studio: Studio) -> None:
-    assert "ti-error" in data_checkup.checkup_html(studio, "nowhere-at-all", "zz")
+    assert "ti-error" in data_checkup.checkup_html(studio, "nowhere-at-all", {"token_string": "zz"})
+
+
+def test_the_checkup_knows_what_is_set_on_train(studio: Studio, pictures: Path) -> None:
+    def checked(**settings: object) -> str:
+        asked = {"token_string": "zz-thing", **settings}
+        return data_checkup.checkup_html(studio, str(pictures), asked)
+
+    assert "256x256" not in checked()
+    assert "256x256" in checked(resolution=(256, 256)).split("<details")[0]
+    assert "a caption of mine zz" not in checked()
+    assert "of mine" in checked(prompt_template="a thing of mine, [name]")
+    assert "does not hold" in checked(prompt_template="nothing\n")
+    with pytest.raises(ConfigError, match="learning"):
+        checked(learning_rate="fast")
+
+
+def test_a_dataset_file_of_train_does_not_hide_the_folder(studio: Studio, pictures: Path) -> None:
+    html = data_checkup.checkup_html(studio, str(pictures), {"dataset_config": "nowhere.toml"})
+    assert "5 picture(s)" in html

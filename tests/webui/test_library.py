@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +16,12 @@ from ti_core.files.reading import read_embedding
 from ti_core.files.replaced import replace_embedding
 from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
+from ti_core.train.loop import train
+from ti_webui.panel import build_panel
 from ti_webui.studio import Studio
 from ti_webui.tabs.library import LibraryPage
+
+from ..conftest import Configure
 
 EVIL = "<img src=x onerror=alert(1)>"
 HOSTILE = b"cposix\nsystem\n(S'touch hacked'\ntR."
@@ -246,3 +252,45 @@ def test_a_replaced_embedding_is_brought_back(
     assert len(page.press_refresh()[4]["choices"]) == 1, "what was there is kept"
     with pytest.raises(NotFoundError):
         page.press_restore("../calm.safetensors.before-1")
+
+
+# --- train again ------------------------------------------------------------------------------
+
+
+def test_train_again_gives_the_settings_of_a_file_under_another_name(
+    studio: Studio, host: FakeHost, configure: Configure
+) -> None:
+    train(configure(seed=9, learning_rate="0.01", num_vectors_per_token=3), host)
+    told, settings = LibraryPage(studio).press_again("zz-thing")
+    assert (settings["seed"], settings["learning_rate"]) == (9, "0.01")
+    assert (settings["token_string"], settings["num_vectors_per_token"]) == ("zz-thing-2", 3)
+    assert "zz-thing-2" in told
+    assert "was made on" not in told
+    facts = replace(host.describe(), checkpoint_hash="a" * 10)
+    studio = replace(studio, host=lambda: SimpleNamespace(describe=lambda: facts))
+    assert "was made on fake [0000000000]" in LibraryPage(studio).press_again("zz-thing")[0]
+
+
+def test_what_no_training_here_has_made_is_told(studio: Studio, folder: Path) -> None:
+    with pytest.raises(EmbeddingError, match="calm does not tell how it was trained"):
+        LibraryPage(studio).press_again("calm")
+
+
+def test_the_button_fills_the_form_of_train(
+    studio: Studio, host: FakeHost, configure: Configure
+) -> None:
+    train(configure(seed=9), host)
+    panel = build_panel(studio)
+    (bound,) = [
+        each
+        for each in panel.fns.values()
+        if any(getattr(b, "elem_id", "") == "ti_library_again" for b in _targets(panel, each))
+    ]
+    ids = [getattr(output, "elem_id", "") for output in bound.outputs]
+    updates = bound.fn("zz-thing")
+    assert updates[ids.index("ti_train_seed")]["value"] == 9
+    assert updates[ids.index("ti_train_token_string")]["value"] == "zz-thing-2"
+
+
+def _targets(panel: Any, bound: Any) -> list[Any]:
+    return [panel.blocks[number] for number, _ in bound.targets]

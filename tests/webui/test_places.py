@@ -219,7 +219,7 @@ def test_every_part_of_the_page_asks_first(restricted: Studio, outside: Path) ->
     with pytest.raises(ForbiddenError):
         data_captions.open_desk(restricted.places(), folder)
     with pytest.raises(ForbiddenError):
-        data_checkup.checkup_html(restricted, folder, "zz-thing")
+        data_checkup.checkup_html(restricted, folder, {"token_string": "zz-thing"})
     assert "may not be opened" in train.folder_summary(restricted, folder)
     assert not train.has_captions(restricted, folder)
     with gr.Blocks():

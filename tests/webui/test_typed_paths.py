@@ -35,7 +35,7 @@ def _preprocess(studio: Studio, source: str, destination: str = "there") -> obje
 
 PRESSES: dict[str, Press] = {
     "captions": lambda studio, text: data_captions.open_desk(studio.places(), text),
-    "checkup": lambda studio, text: data_checkup.checkup_html(studio, text, "zz"),
+    "checkup": lambda studio, text: data_checkup.checkup_html(studio, text, {"token_string": "zz"}),
     "preprocess": _preprocess,
 }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, FileError, setting
+from ..files.library_walk import is_embedding_name
 from ..files.names import composed
 from ..files.text_file import read_json
 from ..options import Checked, SettingValues, make_config, option, to_dict
@@ -47,7 +48,11 @@ class RunConfig(Checked):
         path="output folder",
     )
     config_file: str = option(
-        "", "settings.json of another run, to start from", label="Settings file", path="file"
+        "",
+        "settings.json of another run, or an embedding that one has made, to start from",
+        label="Settings file",
+        path="file",
+        aliases=("from",),
     )
     debug_dataset: bool = option(
         False,
@@ -81,6 +86,8 @@ def run(argv: Sequence[str]) -> int:
     model = make_config(ModelConfig, typed, saved.get("model"))
     host = open_host(model)
     config = train_config(typed, saved.get("train"), host)
+    if options.config_file and is_embedding_name(Path(options.config_file).name):
+        _tell_other_base(Path(options.config_file), host)
     if options.debug_dataset:
         return _show_dataset(config, host)
     return _train(config, host, folder, model)
@@ -123,6 +130,8 @@ def _run_to_resume(options: RunConfig, typed: SettingValues) -> RunFolder | None
 def _read_settings(path: str) -> SettingValues:
     if not path:
         return {}
+    if is_embedding_name(Path(path).name):
+        return {"train": _settings_in(Path(path))}
     try:
         settings = read_json(Path(path))
     except FileError as error:
@@ -130,6 +139,22 @@ def _read_settings(path: str) -> SettingValues:
     if not isinstance(settings, dict) or not isinstance(settings.get("train"), dict):
         raise ConfigError(f"{path} is no settings file", "it has no part 'train'")
     return settings
+
+
+def _settings_in(path: Path) -> SettingValues:
+    from ..files.reading import read_embedding
+    from ..train.again import settings_of
+
+    return to_dict(make_config(TrainConfig, settings_of(read_embedding(path))))
+
+
+def _tell_other_base(path: Path, host: Host) -> None:
+    """The same settings teach something else on another model."""
+    from ..files.base_model import other_base
+    from ..files.reading import read_embedding
+
+    for notice in other_base(read_embedding(path), host.describe()):
+        remark_on(notice)
 
 
 def _show_dataset(config: TrainConfig, host: Host) -> int:

@@ -170,10 +170,11 @@ class DataConfig:
     )
     prompt_template: str = unrecorded(
         "auto",
-        "text file with one prompt a line, [name] and [filewords] in it, or one that comes with "
-        "the program: style, style_filewords, subject, subject_filewords, hypernetwork, none; "
-        "'captions' uses each caption as it is; 'auto' does so when every caption names the "
-        "embedding, and else uses subject_filewords, or subject where there are no captions",
+        "text file with one prompt a line, [name] and [filewords] in it, or such lines themselves, "
+        "or one that comes with the program: style, style_filewords, subject, subject_filewords, "
+        "hypernetwork, none; 'captions' uses each caption as it is; 'auto' does so when every "
+        "caption names the embedding, and else uses subject_filewords, or subject where there are "
+        "no captions",
         label="Prompt template",
         path="text file",
         aliases=("template_file",),

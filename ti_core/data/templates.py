@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import DataError, FileError, setting
@@ -18,13 +19,28 @@ SHIPPED = ("style", "style_filewords", "subject", "subject_filewords", "hypernet
 
 
 def template_file(name_or_path: str) -> Path | None:
-    """The user's own file that `prompt_template` names; None for what comes with the program."""
+    """The user's own file that `prompt_template` names; None for what comes with the program, and
+    where it holds the lines themselves."""
+    if _is_lines(name_or_path):
+        return None
     known = name_or_path in ("auto", "captions") or name_or_path.removesuffix(".txt") in SHIPPED
     return None if known else given_path(name_or_path, setting("prompt_template"))
 
 
+def as_text(lines: Sequence[str]) -> str:
+    """Lines as one text that `read_template` reads."""
+    text = "\n".join(lines)
+    return text if _is_lines(text) else f"{text}\n"
+
+
+def _is_lines(text: str) -> bool:
+    """No file is called so."""
+    return "\n" in text or "[name]" in text or "[filewords]" in text
+
+
 def read_template(name_or_path: str) -> list[str]:
-    """The lines of a template: one of `SHIPPED` (with or without `.txt`) or a text file.
+    """The lines of a template: one of `SHIPPED` (with or without `.txt`), a text file, or the text
+    itself.
 
     Blank lines and lines that start with `#` are left out.
     Raises DataError when there is no such file, it is not text, or has no line.
@@ -32,7 +48,7 @@ def read_template(name_or_path: str) -> list[str]:
     stem = name_or_path.removesuffix(".txt")
     path = template_file(name_or_path) or SHIPPED_FOLDER / f"{stem}.txt"
     try:
-        text = read_text(path)
+        text = name_or_path if _is_lines(name_or_path) else read_text(path)
     except FileError as error:
         raise DataError(
             f"cannot read the prompt template {name_or_path}",

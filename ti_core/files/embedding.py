@@ -64,17 +64,29 @@ def for_encoders(embedding: Embedding, widths: Mapping[str, int], origin: str) -
     of model; and when it has another number of vectors for each encoder, which ComfyUI alone uses.
     """
     vectors = embedding.vectors
-    if set(vectors) != set(widths) and len(vectors) == len(widths) == 1 and _is_clip(vectors):
-        vectors = dict(zip(widths, vectors.values(), strict=True))
-    has = widths_of(vectors)
-    if has != dict(widths):
-        raise EmbeddingError(
-            f"{origin} does not fit this model",
-            f"it is {_spelled(has)}, the model is {_spelled(widths)}",
-            _advice(has, widths),
-        )
+    error = misfit(widths_of(vectors), widths, origin)
+    if error is not None:
+        raise error
     _require_equal(vectors, origin)
-    return dict(vectors)
+    alone = len(vectors) == 1
+    return dict(zip(widths, vectors.values(), strict=True)) if alone else dict(vectors)
+
+
+def misfit(
+    tables: Mapping[str, int], widths: Mapping[str, int], origin: str
+) -> EmbeddingError | None:
+    """Why an embedding with these tables (key in the file → width) does not fit a model whose text
+    encoders have these widths (encoder key → width); None where it does. `origin` names it."""
+    has = dict(tables)
+    if set(has) != set(widths) and len(has) == len(widths) == 1 and _is_clip(has):
+        has = dict(zip(widths, has.values(), strict=True))
+    if has == dict(widths):
+        return None
+    return EmbeddingError(
+        f"{origin} does not fit this model",
+        f"it is {_spelled(has)}, the model is {_spelled(widths)}",
+        _advice(has, widths),
+    )
 
 
 def _require_equal(vectors: Mapping[str, Tensor], origin: str) -> None:
@@ -95,7 +107,7 @@ def widths_of(vectors: Mapping[str, Tensor]) -> dict[str, int]:
     return {key: rows.shape[1] for key, rows in vectors.items()}
 
 
-def _is_clip(vectors: Mapping[str, Tensor]) -> bool:
+def _is_clip(vectors: Mapping[str, object]) -> bool:
     return set(vectors) <= {ONE_ENCODER, *ENCODER_KEYS}
 
 

@@ -28,6 +28,13 @@ PREVIEWS = ("png", "jpg", "jpeg", "webp", "gif")
 _PICTURES = CARDS | frozenset(PREVIEWS)
 
 
+def is_embedding_name(name: str) -> bool:
+    """Whether a file that is called so may hold an embedding; the preview of one does not."""
+    stem, _, ending = name.rpartition(".")
+    is_card = ending.lower() in CARDS and not stem.lower().endswith(".preview")
+    return bool(stem) and (ending.lower() in EMBEDDINGS or is_card)
+
+
 def stamp_of(found: os.stat_result) -> Stamp:
     """The stamp in what the system tells of a file."""
     return found.st_mtime_ns, found.st_size, found.st_ino
@@ -113,7 +120,7 @@ def _add(folder: Folder, entry: os.DirEntry[str]) -> None:
         return
     if ending in _PICTURES:
         folder.pictures.add(entry.name)
-    if ending in EMBEDDINGS or (ending in CARDS and not stem.lower().endswith(".preview")):
+    if is_embedding_name(entry.name):
         _add_file(folder, entry)
 
 

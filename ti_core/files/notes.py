@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 TRIGGER = "modelspec.trigger_phrase"
+CONFIG = "ti.config"
+VERSION, DATA, TEMPLATE, VAE = "ti.version", "ti.data", "ti.template", "ti.vae"
+"""What made a file besides its settings; see `train.provenance`."""
 
 _SAME = {
     TRIGGER: ("name",),
@@ -36,6 +39,14 @@ def essentials(noted: Mapping[Any, object]) -> dict[str, str]:
     found = {key: value for key, value in translated(noted).items() if key != TRIGGER}
     steps = noted_step(noted, "")
     return {**found, "ti.step": str(steps)} if steps else found
+
+
+def recipe(metadata: Mapping[str, str]) -> object:
+    """The recipe or the settings that made an embedding; None where its file does not tell."""
+    try:
+        return json.loads(metadata.get(CONFIG, "null"))
+    except (ValueError, RecursionError):  # a stranger's file may say anything
+        return None
 
 
 def texts(found: object) -> dict[str, str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..families import Family, kind_of
 from ..files.embedding import Embedding, for_encoders, widths_of, with_metadata
+from ..files.notes import recipe
 from ..port.session import ModelFacts
 
 _MODEL = ("ti.base_model", "ti.base_model_hash")
@@ -40,10 +40,7 @@ def with_recipe(
 
 def recipe_before(embedding: Embedding) -> object:
     """The recipe or the settings that made an embedding, to be kept in a new recipe; or None."""
-    try:
-        return json.loads(embedding.metadata.get("ti.config", "null"))
-    except (ValueError, RecursionError):  # a stranger's file may say anything
-        return None
+    return recipe(embedding.metadata)
 
 
 def _agreed(used: Sequence[Embedding]) -> dict[str, str]:

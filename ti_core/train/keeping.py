@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import time
 from dataclasses import replace
@@ -13,6 +14,7 @@ from ..errors import FileError, StorageError
 from ..events import Listener, Notice, notice_of
 from ..files.atomic import write_bytes
 from ..files.infotext import infotext, save_png
+from ..files.notes import VAE
 from ..files.twins import twin_warning
 from ..options import recorded
 from ..port.session import PreviewRequest, Session
@@ -21,6 +23,7 @@ from .learnable import Content, Learnable
 from .milestones import copy_is_due, is_old, previews_are_due
 from .plan import Plan
 from .plot import save_loss_plot
+from .provenance import provenance
 from .result import Result, put_result
 from .run_folder import RunFolder
 from .sidecars import write_sidecars
@@ -56,12 +59,18 @@ class Keeper:
             "hash": plan.facts.checkpoint_hash,
             **surroundings(session.device),
         }
+        if plan.state and "vae" in plan.state.facts:
+            self._facts["vae"] = plan.state.facts["vae"]
         self._saved_at = time.monotonic()
         self.good = self._state()
 
     def begin(self) -> None:
         """Write the first state of a new run, so that it can be resumed from its very start."""
         save_state(self._folder.state, self.good)
+
+    def note_vae(self, fingerprint: str) -> None:
+        """What the latents come from; kept in states, as a finished run encodes no more."""
+        self._facts["vae"] = fingerprint
 
     def milestones(self) -> None:
         """What is due after this step: state, copy and plot, previews."""
@@ -173,8 +182,14 @@ class Keeper:
         self._emit(PreviewReady(step, path, request.prompt))
 
     def _content(self, name: str) -> Content:
-        settings = recorded(self._plan.config)
-        return self._learnable.content(name, self._updater.step, self._plan.facts, settings)
+        settings, facts = recorded(self._plan.config), self._plan.facts
+        vae = self._facts.get("vae")
+        origin = {**self._origin, VAE: vae} if vae else self._origin
+        return self._learnable.content(name, self._updater.step, facts, settings, origin)
+
+    @functools.cached_property
+    def _origin(self) -> dict[str, str]:
+        return provenance(self._plan.dataset)
 
     def _saved(self, path: Path, what: Literal["copy", "state"]) -> None:
         measures = self._learnable.measures()

@@ -55,11 +55,16 @@ class Learnable(Protocol):
         """Numbers that show how training changes it, such as lengths of vectors."""
 
     def content(
-        self, name: str, step: int, facts: ModelFacts, settings: Mapping[str, object]
+        self,
+        name: str,
+        step: int,
+        facts: ModelFacts,
+        settings: Mapping[str, object],
+        origin: Mapping[str, str],
     ) -> Content:
-        """The file of this name (without ending) as it is after `step` updates, made by `settings`:
-        equal arguments and tensors give equal bytes. Raises EmbeddingError for values that are not
-        finite.
+        """The file of this name (without ending) as it is after `step` updates, made by `settings`;
+        `origin` is further metadata (`provenance`). Equal arguments and tensors give equal bytes.
+        Raises EmbeddingError for values that are not finite.
         """
 
 

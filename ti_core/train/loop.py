@@ -8,6 +8,7 @@ import logging
 import time
 from pathlib import Path
 
+from ..data.latent_cache.fingerprint import vae_facts
 from ..data.latent_cache.latents import Latents
 from ..errors import TIError, setting
 from ..events import Event, Listener, Notice
@@ -122,6 +123,7 @@ class TrainingRun:
 
     def _updates(self, control: Control) -> None:
         """All that are left to do. How one is made: `Updater.update`."""
+        self.keeper.note_vae(vae_facts(self.session).fingerprint)
         # encode: (B, 3, H, W) pixels → (2, c, h, w), mean and deviation, of every picture
         batches = Batches(self.plan, self._encode(control), self.session)
         self.session.release("vae")

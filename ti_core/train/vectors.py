@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -52,12 +54,17 @@ class EmbeddingVectors:
         return norms(self.tensors)
 
     def content(
-        self, name: str, step: int, facts: ModelFacts, settings: Mapping[str, object]
+        self,
+        name: str,
+        step: int,
+        facts: ModelFacts,
+        settings: Mapping[str, object],
+        origin: Mapping[str, str],
     ) -> Content:
         """An embedding file; the embedding is called as the file is."""
         dtype, wanted = _DTYPES[self.output.save_precision], self.output.save_model_as
         stored = {key: rows.to(dtype) for key, rows in self.tensors.items()}
-        embedding = to_embedding(name, stored, step, facts, settings, self.config)
+        embedding = to_embedding(name, stored, step, facts, settings, self.config, origin)
         return Content(embedding_bytes(embedding, wanted, FORMATS[wanted].endings[0]), embedding)
 
 
@@ -126,10 +133,12 @@ def to_embedding(
     facts: ModelFacts,
     settings: Mapping[str, object],
     config: EmbeddingConfig,
+    origin: Mapping[str, str] = MappingProxyType({}),
 ) -> Embedding:
-    """Rows as an embedding with the metadata for its file; `settings` are what made it."""
+    """Rows as an embedding with the metadata for its file; `settings` are what made it, `origin` is
+    what else its file tells of that."""
     plain = Embedding(name, {key: value.detach().cpu() for key, value in rows.items()}, step)
-    return with_metadata(
+    made = with_metadata(
         plain,
         facts.architecture,
         facts.checkpoint_name,
@@ -138,3 +147,4 @@ def to_embedding(
         licence=config.metadata_license,
         negative=config.metadata_is_negative_embedding,
     )
+    return replace(made, metadata={**made.metadata, **origin})

@@ -8,10 +8,10 @@ import gradio as gr
 
 from ti_core.checkup.finding import Finding
 from ti_core.checkup.run import Report, check_folder
-from ti_core.data.config import DataConfig
 from ti_core.errors import ConfigError, HostError, TIError
+from ti_core.options import SettingValues, make_config
 from ti_core.port.session import Host
-from ti_core.train.config import EmbeddingConfig, TrainConfig
+from ti_core.train.config import TrainConfig
 from ti_core.train.dry_run import first_prompts
 from ti_core.train.preflight import checkup_input
 
@@ -29,21 +29,30 @@ def build(studio: Studio, folder: gr.Textbox) -> None:
         button = gr.Button("Check the pictures", elem_id="ti_checkup_button")
     report = gr.HTML("", elem_id="ti_checkup")
 
-    def press(folder: str, name: str | None = "") -> str:
-        return checkup_html(studio, folder, name)
+    def bind() -> None:
+        form = studio.shared.form if studio.shared else None
 
-    named = [studio.shared.embedding] if studio.shared else []
-    on(button.click, markup.with_error_box(press), [folder, *named], [report])
+        def press(folder: str, *values: object) -> str:
+            return checkup_html(studio, folder, form.settings(values) if form else {})
+
+        inputs = [folder, *(form.inputs if form else [])]
+        on(button.click, markup.with_error_box(press), inputs, [report])
+
+    if studio.shared:
+        studio.shared.later.append(bind)
+    else:
+        bind()
 
 
-def checkup_html(studio: Studio, folder: str, name: str | None) -> str:
-    """The findings as HTML. Raises ConfigError without a folder, or for an impossible name."""
-    folder, name = (folder or "").strip(), str(name or "").strip()
+def checkup_html(studio: Studio, folder: str, settings: SettingValues) -> str:
+    """The findings as HTML, for what is set on Train: word, sizes, template, masks and so on.
+    Raises ConfigError without a folder, or for a setting that is not possible."""
+    folder, name = (folder or "").strip(), str(settings.get("token_string") or "").strip()
     if not folder:
         raise ConfigError("there is no dataset directory", "", "name the folder with the pictures")
-    data = DataConfig(train_data_dir=folder)
-    config = TrainConfig(EmbeddingConfig(token_string=name or _UNNAMED), data)
-    config = studio.places().checked(config)
+    here = {"train_data_dir": folder, "dataset_config": "", "token_string": name or _UNNAMED}
+    asked = {**settings, **here}
+    config = studio.places().checked(make_config(TrainConfig, asked))
     host = _host(studio)
     taken = [other for other in all_names(studio) if other != name]
     inputs = checkup_input(config, host, taken)

@@ -14,6 +14,7 @@ from ti_core.files.embedding import Embedding, for_encoders, long_for_prompts
 from ti_core.files.formats import A1111_TRAINS, FORMATS
 from ti_core.files.library_entry import Entry
 from ti_core.files.names import fitting_name
+from ti_core.options import SettingValues
 from ti_core.port.session import Host, Session
 from ti_core.prompts.used import known_of, words_of
 from ti_core.prompts.words import PromptWords
@@ -34,6 +35,7 @@ from ..restoring import replaced, restore
 from ..saving import save_new
 from ..studio import Studio
 from ..thumbnails import thumbnails
+from ..training import train_again
 
 _MOST_SHOWN = 120
 _BY_STRENGTH, _BY_FACTOR, _BY_BRACKETS = "Target strength", "Factor", "Number of [ ]"
@@ -146,6 +148,19 @@ class LibraryPage:
             return told + strength_html(found, nearest_tokens(vectors, host, session))
 
         return ask(self.studio, f"inspect {embedding.name}", question)
+
+    def press_again(self, label: str) -> tuple[str, SettingValues]:
+        """(what to say, settings for Train): those that made an embedding, for another one."""
+        settings = train_again(self.studio, self.collection.find(label))
+        said = (
+            f"Train has the settings of {label} now, and calls the next one "
+            f"{settings['token_string']}; name its Dataset directory there"
+        )
+        told = markup.box("good", said)
+        facts = self.studio.facts()
+        if facts is not None:
+            told += markup.notices(other_base(self.collection.read(label), facts))
+        return told, settings
 
     def press_convert(self, label: str, format: str, name: str) -> Updates:
         """[what to say, update of Train's dropdown]"""
@@ -309,9 +324,26 @@ def _one(page: LibraryPage) -> tuple[gr.Dropdown, gr.Dropdown]:
     info = "of what Convert, Scale and Merge write; no file is written over"
     name = text_line("New name", "ti_library_name", info=info)
     answer = gr.HTML("", elem_id="ti_library_answer")
+    again = gr.Button("Train again", elem_id="ti_library_again")
     on(chosen.change, errors_first(page.press_choose, 2), [chosen], [known, name], quiet=True)
+    if page.studio.shared:
+        page.studio.shared.later.append(lambda: _bind_again(page, again, chosen, answer))
     on(inspect.click, markup.with_error_box(page.press_inspect), [chosen], [explained])
     return chosen, _tools(page, chosen, name, answer)
+
+
+def _bind_again(page: LibraryPage, button: gr.Button, chosen: gr.Dropdown, answer: gr.HTML) -> None:
+    """Its outputs are the fields of Train."""
+    form = page.studio.shared.form if page.studio.shared else None
+    if form is None:
+        return
+
+    def press(label: str) -> Updates:
+        told, settings = page.press_again(label)
+        return [told, *form.updates(settings)]
+
+    outputs = [answer, *form.inputs]
+    on(button.click, errors_first(press, len(outputs)), [chosen], outputs)
 
 
 def _tools(

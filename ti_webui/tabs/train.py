@@ -221,6 +221,8 @@ def build(studio: Studio) -> TrainPage:
     defaults = {**PRESETS[FIRST_PRESET].settings_for(None), **training.settings_of_page(studio)}
     page = TrainPage(studio, Form(TrainConfig, "ti_train", defaults))
     _Layout(page).bind()
+    if studio.shared:
+        studio.shared.form = page.form
     return page
 
 
