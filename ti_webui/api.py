@@ -134,9 +134,9 @@ class _Way:
             for status, said in found.items()
         }
         if self.told is not None:
-            said = (self.answer.__doc__ or "").partition("\n")[0]
-            content = {"application/json": {"schema": self.told}}
-            answers[self.status] = {"description": said, "content": content}
+            about = (self.answer.__doc__ or "").partition("\n")[0]
+            promised = {"application/json": {"schema": self.told}}
+            answers[self.status] = {"description": about, "content": promised}
         return answers
 
     @property

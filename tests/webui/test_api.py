@@ -419,9 +419,9 @@ def test_every_answer_is_declared_and_every_declared_answer_comes(
             asked.ask("GET", "/ti/v1/jobs", {})
         with monkeypatched(monkeypatch, Studio, "facts", fail(KeyError("bug"))):
             asked.ask("GET", "/ti/v1/schema", {})
+            asked.ask("GET", "/ti/v1/embeddings", {})
         with monkeypatched(monkeypatch, restoring, "copies_in", fail(KeyError("bug"))):
             asked.ask("GET", "/ti/v1/replaced", {})
-            asked.ask("GET", "/ti/v1/embeddings", {})
         with monkeypatched(monkeypatch, Jobs, "require_free", fail(KeyError("bug"))):
             asked.ask("POST", "/ti/v1/jobs", {}, json={"settings": settings})
         with monkeypatched(monkeypatch, Jobs, "find", fail(KeyError("bug"))):

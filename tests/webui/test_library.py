@@ -287,6 +287,7 @@ def test_the_button_fills_the_form_of_train(
         if any(getattr(b, "elem_id", "") == "ti_library_again" for b in _targets(panel, each))
     ]
     ids = [getattr(output, "elem_id", "") for output in bound.outputs]
+    assert bound.fn is not None
     updates = bound.fn("zz-thing")
     assert updates[ids.index("ti_train_seed")]["value"] == 9
     assert updates[ids.index("ti_train_token_string")]["value"] == "zz-thing-2"
