@@ -98,8 +98,8 @@ class Bridge:
     def _note(self, event: Saved | Paused) -> None:
         if isinstance(event, Paused):
             self.say(f"paused at step {event.step}")
-        elif event.kind == "copy":
-            self.say(f"step {event.step}: a copy is saved as {event.path.name}")
+        elif event.kind != "state":
+            self.say(f"step {event.step}: a {event.kind} is saved as {event.path.name}")
 
     def _end(self, event: Finished | Failed) -> None:
         if isinstance(event, Finished):

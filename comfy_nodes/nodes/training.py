@@ -114,6 +114,7 @@ class AdvancedSettings(Node):
                     "sample_cfg_scale",
                     "sample_seed",
                     "sample_sampler",
+                    "save_image_with_stored_embedding",
                 ),
             ],
             outputs=[_settings_output()],

@@ -6,6 +6,7 @@ import datetime
 import errno
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from ti_core.errors import (
 )
 from ti_core.events import Event, Notice
 from ti_core.families import FAMILIES, SDXL
+from ti_core.files.checksum import file_shorthash
 from ti_core.files.embedding import Embedding
 from ti_core.files.reading import read_embedding
 from ti_core.files.writing import write_embedding
@@ -118,6 +120,77 @@ def test_a_clip_schedule_keeps_its_last_value(configure: Configure) -> None:
         for text in ("1:2, 1e-9:5", "1:2, 1e-9")
     )
     assert all(torch.equal(short[key], held[key]) for key in held)
+
+
+def test_a_card_is_kept_with_the_first_preview_after_each_new_copy(configure: Configure) -> None:
+    """A1111's rule: copies at 4 and 8, previews at every second step."""
+    log = Log()
+    often = {"save_every_n_steps": 4, "sample_every_n_steps": 2, "num_vectors_per_token": 2}
+    config = configure(save_image_with_stored_embedding=True, sample_prompts="[name]\na", **often)
+    train(config, FakeHost(), log)
+    folder = run_folder(log)
+    cards = sorted(path.name for path in (folder.path / "image_embeddings").iterdir())
+    assert cards == ["zz-thing-000004.png", "zz-thing-000008.png"]
+    for step in (4, 8):
+        card, copy = folder.card_path("zz-thing", step), folder.copy_path("zz-thing", step)
+        inside = read_embedding(card)
+        assert (inside.step, inside.count) == (step, 2)
+        assert torch.equal(inside.vectors["emb_params"], vectors_of(copy)["emb_params"])
+        with Image.open(card) as shown, Image.open(folder.image_path("zz-thing", step, 0)) as plain:
+            assert shown.width > plain.width
+    assert [e.path.name for e in log.of(Saved) if e.kind == "card"] == cards
+
+
+def test_a_card_is_of_the_last_copy_and_is_made_up_for_when_the_run_goes_on(
+    configure: Configure,
+) -> None:
+    """Copies at 3 and 6, previews at 4 and 8; the run is stopped at 5, and its card is lost."""
+    log = Log()
+    config = configure(
+        save_image_with_stored_embedding=True, save_every_n_steps=3, sample_every_n_steps=4
+    )
+    train(config, FakeHost(), log, StopAfter(log, 4))
+    folder = run_folder(log)
+    card = folder.card_path("zz-thing", 4)
+    assert read_embedding(card).step == 3
+    before = card.read_bytes()
+    card.unlink()
+    train(config, FakeHost(), resume=folder)
+    assert card.read_bytes() == before
+    assert read_embedding(folder.card_path("zz-thing", 8)).step == 6
+
+
+def test_a_card_that_cannot_be_written_is_told_and_training_continues(configure: Configure) -> None:
+    log = Log()
+    config = configure(
+        save_image_with_stored_embedding=True, save_every_n_steps=5, sample_every_n_steps=5
+    )
+
+    def blocked(event: Event) -> None:
+        if isinstance(event, Started):
+            (event.run_folder / "image_embeddings").write_text("in the way")
+        log(event)
+
+    train(config, FakeHost(), blocked)
+    assert [n.what for n in log.of(Notice)] == [
+        "the card of step 5 was not written",
+        "the card of step 10 was not written",
+    ]
+    assert log.of(Finished)
+
+
+def test_previews_name_the_embedding_by_its_hash_where_they_use_it(configure: Configure) -> None:
+    """A1111's "TI hashes": the last preview's is that of the finished file."""
+    log = Log()
+    prompts = "a [name]\na dog\na dog --n [name]"
+    path = train(configure(sample_every_n_steps=5, sample_prompts=prompts), FakeHost(), log)
+    folder, texts = run_folder(log), {}
+    for number in range(3):
+        with Image.open(folder.image_path("zz-thing", 10, number)) as picture:
+            texts[number] = picture.info["parameters"]
+    hashes = f'TI hashes: "zz-thing: {file_shorthash(path)}"'
+    assert [hashes in text for text in texts.values()] == [True, False, True]
+    assert "TI hashes" not in texts[1]
 
 
 def test_without_a_preview_prompt_a_preview_shows_the_training_s(configure: Configure) -> None:
@@ -443,7 +516,8 @@ def test_previews_have_always_the_same_seed_and_carry_their_settings(configure: 
     texts = []
     for event in log.of(PreviewReady):
         with Image.open(event.path) as image:
-            texts.append(image.text["parameters"])  # type: ignore[attr-defined]
+            text = image.text["parameters"]  # type: ignore[attr-defined]
+            texts.append(re.sub(r"TI hashes: [^,]+, ", "", text))
     assert len(texts) == 3
     assert len(set(texts)) == 1
     assert "Seed: 7" in texts[0]

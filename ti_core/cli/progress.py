@@ -45,7 +45,7 @@ class TrainingBar(Bar):
             self.say(f"failed at step {event.step}; what was learned is in {event.run_folder}")
         elif isinstance(event, Notice):
             self.say(with_flags(f"{event.level}: {event}"))
-        elif isinstance(event, PreviewReady) or (isinstance(event, Saved) and event.kind == "copy"):
+        elif isinstance(event, (PreviewReady, Saved)) and getattr(event, "kind", "") != "state":
             self.say(f"step {event.step}: {event.path}")
 
     def _start(self, event: Started) -> None:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from .embedding import Embedding
 
 
+_SHOWN = 12
+"""Digits of a hash."""
+
+
 def vector_checksum(embedding: Embedding) -> str:
     """Four hex digits over the vectors, as in A1111's `Embedding.checksum` (a `.pt.optim` beside
     a file bears them); "" for SDXL, of which A1111 makes none.
@@ -26,10 +30,15 @@ def vector_checksum(embedding: Embedding) -> str:
     return f"{digest:04x}"
 
 
+def shorthash(data: bytes) -> str:
+    """`file_shorthash` of a file with these bytes."""
+    return hashlib.sha256(data).hexdigest()[:_SHOWN]
+
+
 def file_shorthash(path: Path) -> str:
     """First 12 hex digits of the file's SHA-256: A1111's `shorthash`, shown as "TI hashes" in the
     text of pictures. Raises FileError."""
-    return file_sha256(path)[:12]
+    return file_sha256(path)[:_SHOWN]
 
 
 def file_sha256(path: Path) -> str:

@@ -253,6 +253,12 @@ class PreviewConfig(Checked):
         path="text file",
         aliases=("validation_prompt",),
     )
+    save_image_with_stored_embedding: bool = unrecorded(
+        False,
+        "also keep the first preview after each new copy as a card, a picture that is an embedding "
+        "file, in the folder image_embeddings",
+        label="Save images with embedding in PNG chunks",
+    )
     sample_steps: int = unrecorded(
         20, "sampling steps", label="Sampling steps", limits=(1, 150), advanced=True
     )

@@ -80,11 +80,11 @@ class PreviewReady(Event):
 
 @dataclass(frozen=True)
 class Saved(Event):
-    """A file was written: a copy of the embedding, or what is needed to resume."""
+    """A file was written: a copy of the embedding, what is needed to resume, or a card."""
 
     step: int
     path: Path
-    kind: Literal["copy", "state"]
+    kind: Literal["copy", "state", "card"]
     measures: Measures = field(default_factory=dict)
     """Of what was written."""
 

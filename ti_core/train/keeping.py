@@ -10,14 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from ..errors import FileError, StorageError
+from ..data.templates import names_trigger
+from ..errors import FileError, StorageError, TIError
 from ..events import Listener, Notice, notice_of
 from ..files.atomic import write_bytes
+from ..files.checksum import shorthash
 from ..files.infotext import infotext, save_png
 from ..files.notes import VAE
 from ..files.twins import twin_warning
 from ..options import recorded
 from ..port.session import PreviewRequest, Session
+from .cards import save_card
 from .events import Previewing, PreviewReady, Saved
 from .learnable import Content, Learnable
 from .milestones import copy_is_due, is_old, previews_are_due
@@ -169,8 +172,20 @@ class Keeper:
             except Exception as error:
                 _log.debug("preview failed", exc_info=True)
                 what = f"preview {number} at step {step} failed"
-                self._emit(Notice("warning", what, str(error), "training goes on"))
+                self._emit(Notice("warning", what, str(error), "training continues"))
         self._session.release("vae")
+        if self._plan.config.preview.save_image_with_stored_embedding:
+            self._save_card()
+
+    def _save_card(self) -> None:
+        """A card that cannot be written is told, and training continues."""
+        step, name = self._updater.step, self._plan.config.name
+        try:
+            if path := save_card(self._folder, name, step):
+                self._saved(path, "card")
+        except (TIError, OSError) as error:
+            what = f"the card of step {step} was not written"
+            self._emit(Notice("warning", what, str(error), "training continues"))
 
     def _preview(self, number: int, request: PreviewRequest) -> None:
         added = self._learnable.extra_networks()
@@ -178,8 +193,17 @@ class Keeper:
         image = self._session.preview(one, added.embeddings, added.hypernetwork)[0]
         step = self._updater.step
         path = self._folder.image_path(self._plan.config.name, step, number)
-        save_png(path, image, infotext(request, request.seed, self._plan.facts, {}))
+        text = infotext(request, request.seed, self._plan.facts, self._hashes(request))
+        save_png(path, image, text)
         self._emit(PreviewReady(step, path, request.prompt))
+
+    def _hashes(self, request: PreviewRequest) -> dict[str, str]:
+        """A1111's "TI hashes": of the file that the run would leave if it ended here."""
+        config = self._plan.config
+        used = f"{request.prompt}\n{request.negative_prompt}"
+        if not config.vectors or not names_trigger(used, config.name):
+            return {}
+        return {config.name: shorthash(self._content(config.file_stem).data)}
 
     def _content(self, name: str) -> Content:
         settings, facts = recorded(self._plan.config), self._plan.facts
@@ -191,7 +215,7 @@ class Keeper:
     def _origin(self) -> dict[str, str]:
         return provenance(self._plan.dataset)
 
-    def _saved(self, path: Path, what: Literal["copy", "state"]) -> None:
+    def _saved(self, path: Path, what: Literal["copy", "state", "card"]) -> None:
         measures = self._learnable.measures()
         self._emit(Saved(self._updater.step, path, what, measures))
 

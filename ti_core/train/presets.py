@@ -49,6 +49,7 @@ _COMMON = {
     "template_choice": "step",
     "latent_sampling_method": "once",
     "metadata_is_negative_embedding": False,
+    "save_image_with_stored_embedding": False,
 }
 """Every preset sets the same settings, so that going from one to another leaves nothing behind."""
 
@@ -104,6 +105,7 @@ PRESETS: dict[str, Preset] = {
             "prompt_template": "style_filewords",
             "resize_mode": "stretch",
             "template_choice": "once",
+            "save_image_with_stored_embedding": True,
         },
     ),
     "wong": Preset(

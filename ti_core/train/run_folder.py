@@ -4,6 +4,7 @@
     settings.json  events.jsonl  textual_inversion_loss.csv  loss.png  results.json  lock
     embeddings/<name>-000500.safetensors   exactly 500 updates
     images/<name>-000500.png
+    image_embeddings/<name>-000500.png     the same picture with the embedding inside
     state/state-000500.safetensors
 """
 
@@ -155,6 +156,10 @@ class RunFolder:
         """A preview; the first of a step has no number, as in A1111."""
         suffix = f"-{number}" if number else ""
         return self.path / "images" / f"{name}-{step:06d}{suffix}.png"
+
+    def card_path(self, name: str, step: int) -> Path:
+        """A preview that carries the embedding."""
+        return self.path / "image_embeddings" / f"{name}-{step:06d}.png"
 
     def previews(self, until: int = sys.maxsize) -> list[Path]:
         """The first preview of each step (`until` this one) that has one, oldest step first."""
