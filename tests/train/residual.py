@@ -89,6 +89,9 @@ class Residual:
         both = context + context @ self.tensors["down"] @ self.tensors["up"]
         return both, both
 
+    def settle(self) -> None:
+        """Nothing must hold."""
+
     def measures(self) -> dict[str, list[float]]:
         """Norm of each matrix."""
         return {key: [tensor.detach().norm().item()] for key, tensor in self.tensors.items()}

@@ -10,11 +10,12 @@ from ..data.config import DataConfig
 from ..data.latent_cache.config import CacheConfig
 from ..files.kept import kept_option
 from ..files.names import checked_name, composed
-from ..options import Checked, group, option, unrecorded
+from ..options import Checked, group, newer, option, unrecorded
 from ..port.precision import Precision, PrecisionChoice
 from .learning_config import OptimizerConfig as OptimizerConfig
 
 FillRule = Literal["stretch", "cycle", "pad"]
+LengthMode = Literal["free", "pull", "mean", "median"]
 SavedFormat = Literal["safetensors", "pt", "bin"]
 """Some of `FormatName`."""
 SavedPrecision = Literal["float", "fp16", "bf16"]
@@ -50,6 +51,13 @@ class EmbeddingConfig(Checked):
         "when the words give more or fewer vectors than asked for: stretch them evenly as A1111 "
         "does, cycle through them as kohya does, or pad with '*'",
         label="Filling rule",
+        advanced=True,
+    )
+    vector_length: LengthMode = newer(
+        "free",
+        "lengths of the vectors: free to grow as they are trained, pulled to that of the model's "
+        "words (a tenth of the way in each update), or held to the words' mean or median",
+        label="Length of the vectors",
         advanced=True,
     )
     weights: str = unrecorded(

@@ -21,7 +21,7 @@ from ..files.twins import twin_warning
 from ..options import recorded
 from ..port.session import PreviewRequest, Session
 from .cards import save_card
-from .events import Previewing, PreviewReady, Saved
+from .events import Measures, Previewing, PreviewReady, Saved
 from .learnable import Content, Learnable
 from .milestones import copy_is_due, is_old, previews_are_due
 from .plan import Plan
@@ -188,9 +188,10 @@ class Keeper:
             self._emit(Notice("warning", what, str(error), "training continues"))
 
     def _preview(self, number: int, request: PreviewRequest) -> None:
-        added = self._learnable.extra_networks()
         one = replace(request, count=1)
-        image = self._session.preview(one, added.embeddings, added.hypernetwork)[0]
+        with self._updater.results():
+            added = self._learnable.extra_networks()
+            image = self._session.preview(one, added.embeddings, added.hypernetwork)[0]
         step = self._updater.step
         path = self._folder.image_path(self._plan.config.name, step, number)
         text = infotext(request, request.seed, self._plan.facts, self._hashes(request))
@@ -209,15 +210,20 @@ class Keeper:
         settings, facts = recorded(self._plan.config), self._plan.facts
         vae = self._facts.get("vae")
         origin = {**self._origin, VAE: vae} if vae else self._origin
-        return self._learnable.content(name, self._updater.step, facts, settings, origin)
+        with self._updater.results():
+            return self._learnable.content(name, self._updater.step, facts, settings, origin)
 
     @functools.cached_property
     def _origin(self) -> dict[str, str]:
         return provenance(self._plan.dataset)
 
     def _saved(self, path: Path, what: Literal["copy", "state", "card"]) -> None:
-        measures = self._learnable.measures()
-        self._emit(Saved(self._updater.step, path, what, measures))
+        self._emit(Saved(self._updater.step, path, what, self.measures()))
+
+    def measures(self) -> Measures:
+        """Those of what a file would hold now."""
+        with self._updater.results():
+            return self._learnable.measures()
 
     def _plot(self) -> None:
         """Nothing depends on it, so that a failure is a warning only."""

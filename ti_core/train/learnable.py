@@ -51,6 +51,10 @@ class Learnable(Protocol):
     def extra_networks(self) -> ExtraNetworks:
         """What the session adds to the model; differentiable in the tensors."""
 
+    def settle(self) -> None:
+        """Bring the tensors, in place, to what must hold after an update, such as their lengths;
+        nothing for most."""
+
     def measures(self) -> Measures:
         """Numbers that show how training changes it, such as lengths of vectors."""
 

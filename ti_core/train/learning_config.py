@@ -8,7 +8,8 @@ from typing import Literal
 
 from ..options import check, newer, option, require_one, unrecorded
 from ..schedule import Decay, Schedule, parse_schedule, warmup_and_decay
-from .optimizers import OptimizerName
+from .optimizer_arguments import Argument, read_arguments
+from .optimizers import OPTIMIZERS, OptimizerName
 
 ClipMode = Literal["disabled", "value", "norm"]
 
@@ -93,6 +94,21 @@ class OptimizerConfig:
         advanced=True,
         quiet=True,
     )
+    optimizer_args: str = newer(
+        "",
+        "arguments of the optimizer as name=value, separated by spaces, such as "
+        "'betas=0.9,0.99 weight_decay=0.01'",
+        label="Optimizer arguments",
+        advanced=True,
+    )
+    ema_decay: float = newer(
+        0.0,
+        "files and previews hold a moving average of the vectors that forgets so slowly (0.99: "
+        "over 100 steps); 0 disables",
+        label="Decay of the average",
+        limits=(0, 0.99999),
+        advanced=True,
+    )
     clip_grad_mode: ClipMode = option(
         "disabled",
         "limit each number of the gradient (value) or its length (norm)",
@@ -133,7 +149,7 @@ class OptimizerConfig:
         require_one(self, "lr_warmup_steps", "lr_warmup_ratio")
         if self.clip_grad_mode != "disabled":
             require_one(self, "clip_grad_mode", "max_grad_norm")
-        _ = self.schedule, self.clip_limit  # they are read once, here
+        _ = self.schedule, self.clip_limit, self.arguments  # they are read once, here
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -157,6 +173,12 @@ class OptimizerConfig:
     def last_step(self) -> int:
         """At which training ends: Max steps, or the end of the schedule if that comes before."""
         return min(self.max_train_steps, self.schedule.end)
+
+    @cached_property
+    def arguments(self) -> dict[str, Argument]:
+        """Of the optimiser, all of them."""
+        name = self.optimizer_type
+        return read_arguments(self.optimizer_args, name, OPTIMIZERS[name].arguments)
 
     @cached_property
     def clip_limit(self) -> tuple[ClipMode, Schedule | None]:

@@ -167,7 +167,7 @@ class TrainingRun:
                 template=plan.dataset.template_name,
                 model=plan.facts.checkpoint_name,
                 size=self.learnable.size,
-                measures=self.learnable.measures(),
+                measures=self.keeper.measures(),
                 segments=[(s.start, s.until, s.rate) for s in config.optimizer.schedule.segments],
                 steps_per_epoch=plan.order.steps_per_epoch,
             )
@@ -251,7 +251,7 @@ class TrainingRun:
                 self.folder.path,
                 "done" if self._done else "stopped",
                 seconds,
-                self.learnable.measures(),
+                self.keeper.measures(),
             )
         )
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import FileError
-from .optimizers import OPTIMIZERS
+from .optimizers import OPTIMIZERS, require_optimizer
 
 OptimizerValue = Tensor | float | str | list[object] | None
 """A value of an optimiser that can be saved."""
@@ -75,7 +75,8 @@ def require_fitting(
     entry = next((entry for name, entry in OPTIMIZERS.items() if name == optimizer), None)
     if entry is None or not moments:  # one of a newer version, or before the first update
         return
-    leaves = [torch.zeros_like(tensors[name], requires_grad=True) for name in sorted(tensors)]
+    require_optimizer(optimizer)
+    leaves = [torch.ones_like(tensors[name], requires_grad=True) for name in sorted(tensors)]
     made = entry.make(leaves)
     memory = OptimizerMemory(made)
     for leaf in leaves:
@@ -84,11 +85,18 @@ def require_fitting(
     wanted = {key: _kind_of(value) for key, value in memory.save().items()}
     for key in {*wanted, *moments}:
         value = moments.get(key)
-        if not re.fullmatch(r"group0\..+", key) and wanted.get(key) != _kind_of(value):
+        if not re.fullmatch(r"group0\..+", key) and not _fits(wanted.get(key), _kind_of(value)):
             why = f"{key!r:.80} is not what {optimizer} remembers"
             raise FileError(f"{path} is damaged", why)
         if isinstance(value, Tensor) and not bool(value.isfinite().all()):
             raise FileError(f"{path} is damaged", f"{key!r} holds numbers that are not finite")
+
+
+def _fits(wanted: object, found: object) -> bool:
+    """Whether a value is of the right kind; one number may stand for a tensor of equal ones, as
+    Prodigy writes zeros."""
+    single = isinstance(wanted, tuple) and found == (wanted[0], torch.Size())
+    return single or wanted == found
 
 
 def _kind_of(value: OptimizerValue) -> object:

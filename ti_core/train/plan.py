@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+
 from ..checkup.finding import Finding
 from ..checkup.run import check_dataset, no_pictures
 from ..data.dataset import Dataset, read_dataset
@@ -15,7 +17,7 @@ from ..data.latent_cache.remembered import RememberedPictures
 from ..data.order import Order
 from ..data.picture_facts import read_facts
 from ..data.tags import holds_trigger
-from ..errors import DataError, TrainingError, setting
+from ..errors import ConfigError, DataError, TrainingError, setting
 from ..events import Notice, notice_of
 from ..files.atomic import require_writable
 from ..files.twins import hidden_warning, require_free
@@ -26,6 +28,7 @@ from ..schedule import early_end
 from .config import BaseTrainConfig, TrainConfig
 from .learnable import LearnableKind
 from .min_snr import require_known_snr
+from .optimizers import OPTIMIZERS, require_optimizer
 from .preflight import PICTURES, checkup_input, warnings_of
 from .previews import preview_requests, with_prompt
 from .run_folder import RunFolder
@@ -102,6 +105,7 @@ def make_plan(
     state = latest_state(resume.state, damaged.append) if resume else None
     _check_schedule(config, state.step if state else 0)
     require_known_snr(facts.diffusion, config.optimizer.min_snr_gamma)
+    _check_optimizer(config)
     kind.check(facts, state.tensors if state else None)
     _check_paths(config, final_path, resume)
     dataset, notices = pictures()
@@ -178,7 +182,7 @@ def _judged(
     if on_findings:
         on_findings(found)
     dataset.require_trainable(config.name, config.vectors > 0)
-    notices = [*_about(dataset, config), *_early_end(config)]
+    notices = [*_about(dataset, config), *_early_end(config), *_unusual_rate(config)]
     if config.vectors:
         notices += name_clashes(config.name, host)
     warnings = warnings_of(found)
@@ -232,6 +236,28 @@ def _check_schedule(config: BaseTrainConfig, done: int) -> None:
         )
     if done > config.optimizer.last_step:
         config.optimizer.schedule.rate(done)  # raises: there is none for the next step
+
+
+def _check_optimizer(config: BaseTrainConfig) -> None:
+    """Raise ConfigError when its package is missing or an argument is out of its range."""
+    name, arguments = config.optimizer.optimizer_type, config.optimizer.arguments
+    entry = require_optimizer(name)
+    try:
+        entry.make([torch.ones(1, 1, requires_grad=True)], **arguments)
+    except ValueError as error:
+        what = f"{setting('optimizer_args')} cannot be used: {config.optimizer.optimizer_args}"
+        raise ConfigError(what, f"{name} says: {error}", "give other values") from error
+
+
+def _unusual_rate(config: BaseTrainConfig) -> Iterator[Notice]:
+    name, schedule = config.optimizer.optimizer_type, config.optimizer.schedule
+    entry = OPTIMIZERS[name]
+    low, high = entry.rates
+    rate = max(segment.rate for segment in schedule.segments)
+    if not low <= rate <= high:
+        what = f"the highest learning rate is {rate:g}, which is unusual for {name}"
+        fix = f"{setting('learning_rate')} is usually between {low:g} and {high:g} there"
+        yield Notice("warning", what, f"it is {entry.rate_means}", fix)
 
 
 def _check_paths(config: BaseTrainConfig, final_path: Path, resume: RunFolder | None) -> None:

@@ -120,7 +120,9 @@ def _writes(
     if preview.sample_every_n_steps:
         shown = _times(config, preview.sample_every_n_steps) + preview.sample_at_first
         pictures = shown * len(preview_requests(config, size, "")) * size[0] * size[1]
-    state = file * (1 + OPTIMIZERS[config.optimizer.optimizer_type].state_size)
+    learning = config.optimizer
+    kept = OPTIMIZERS[learning.optimizer_type].state_size + bool(learning.ema_decay)
+    state = file * (1 + kept)
     run = copies * file + _STATES * state + pictures * _BYTES_PER_PIXEL
     return (Path(output.output_dir), file), (Path(output.logging_dir), run)
 

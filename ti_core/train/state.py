@@ -51,6 +51,8 @@ class TrainState:
     pictures: int = 0
     facts: dict[str, str] = field(default_factory=dict)
     """Model name and hash, to notice a resume on another one."""
+    averages: dict[str, Tensor] = field(default_factory=dict)
+    """Moving averages of the tensors, under the same names; empty where none are kept."""
 
 
 def save_state(folder: Path, state: TrainState) -> Path:
@@ -59,7 +61,8 @@ def save_state(folder: Path, state: TrainState) -> Path:
     path = folder / f"state-{state.step:06d}.safetensors"
     tensors = {f"tensors.{key}": value for key, value in state.tensors.items()}
     values = {item.name: getattr(state, item.name) for item in dataclasses.fields(state)}
-    del values["tensors"]
+    del values["tensors"], values["averages"]
+    tensors |= {f"averages.{key}": value for key, value in state.averages.items()}
     values["moments"] = {}
     for key, value in state.moments.items():
         if isinstance(value, Tensor):
@@ -94,7 +97,8 @@ def read_state(path: Path) -> TrainState:
     with open_regular(path) as file:
         require_whole(file, path)
         found, metadata = safetensors_in(file, path)
-    parts: dict[str, dict[str, Tensor]] = {"tensors": {}, "vectors": {}, "moments": {}}
+    parts: dict[str, dict[str, Tensor]]
+    parts = {"tensors": {}, "vectors": {}, "moments": {}, "averages": {}}
     for key, value in found.items():
         part, _, name = key.partition(".")
         parts.setdefault(part, {})[name] = value
@@ -102,7 +106,8 @@ def read_state(path: Path) -> TrainState:
         values = json.loads(metadata["state"])
         moments = parts["moments"] | values.pop("moments", {})
         # "vectors." was the prefix in version 0.1, where groups were not saved
-        state = TrainState(tensors=parts["vectors"] | parts["tensors"], moments=moments, **values)
+        rows = parts["vectors"] | parts["tensors"]
+        state = TrainState(tensors=rows, moments=moments, averages=parts["averages"], **values)
         _require_sane(state)
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise FileError(f"{path} is no saved state", str(error)) from error
@@ -120,11 +125,18 @@ def _require_sane(state: TrainState) -> None:
     texts = (state.optimizer, *state.facts, *state.facts.values())
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("it holds numbers for words")
-    tensors = list(state.tensors.values())
-    if not tensors or any(tensor.dtype != torch.float32 for tensor in tensors):
+    tensors = [*state.tensors.values(), *state.averages.values()]
+    if not state.tensors or any(tensor.dtype != torch.float32 for tensor in tensors):
         raise ValueError("it holds no fp32 tensors")
     if not all(bool(tensor.isfinite().all()) for tensor in tensors):
         raise ValueError("it holds numbers that are not finite")
+    shapes, averaged = _shapes(state.tensors), _shapes(state.averages)
+    if averaged and averaged != shapes:
+        raise ValueError(f"its averages are {averaged}, and its tensors {shapes}")
+
+
+def _shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 def latest_state(folder: Path, tell: Callable[[Notice], None] = lambda notice: None) -> TrainState:

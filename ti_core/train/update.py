@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ..errors import NotFiniteError, setting
 from ..port.memory import memory_errors
 from ..port.session import Session
+from .averages import Averages
 from .batches import Batch, Batches, batch_loss
 from .gradients import LossScale, all_finite, clip, require_alive, unscale
 from .learnable import Learnable, restore, snapshot
 from .movement import Movement
 from .optimizer_memory import OptimizerMemory
-from .optimizers import OPTIMIZERS, set_rate
+from .optimizers import require_optimizer, set_rate
 from .plan import Plan
 from .state import TrainState
 
@@ -29,8 +31,10 @@ class Updater:
         self._plan, self._session, self._learnable = plan, session, learnable
         self._names = sorted(learnable.tensors)
         self._leaves = [learnable.tensors[name] for name in self._names]
-        self._optimizer = OPTIMIZERS[options.optimizer.optimizer_type].make(self._leaves)
+        entry = require_optimizer(options.optimizer.optimizer_type)
+        self._optimizer = entry.make(self._leaves, **options.optimizer.arguments)
         self._memory = OptimizerMemory(self._optimizer)
+        self._averages = Averages(learnable.tensors, options.optimizer.ema_decay)
         self._scale = LossScale.for_precision(options.compute.precision())
         self._alive = False
         self._movement = Movement(self._names, self._leaves, options.optimizer.optimizer_type)
@@ -61,11 +65,13 @@ class Updater:
             # rate: schedule, warm-up and decay, halved after each recovery
             rate = self._plan.rate(self.step) * self.rate_factor
             set_rate(self._optimizer, rate)
-            # step: leaves, optimiser, scale and count change together
+            # step: leaves, optimiser, averages, scale and count change together
             self.torn = True
             self._optimizer.step()
+            self._learnable.settle()
             self._scale.count_good()
             self.step += 1
+            self._averages.follow(self.step)
             self.torn = False
             if self._alive:
                 self._movement.count(rate)
@@ -94,6 +100,27 @@ class Updater:
             self._alive = True
         return total
 
+    @contextlib.contextmanager
+    def results(self) -> Iterator[None]:
+        """While it is open, the learnable is what files and previews are made of: the average, or
+        what the optimiser makes of it. Training continues from the very same numbers."""
+        switch = getattr(self._optimizer, "eval", None)
+        if not (switch or self._averages.values):
+            yield
+            return
+        trained = snapshot(self._learnable.tensors)
+        try:
+            if switch:
+                switch()
+            if self._averages.values:
+                restore(self._learnable.tensors, self._averages.values)
+            self._learnable.settle()
+            yield
+        finally:
+            if switch:
+                self._optimizer.train()  # type: ignore[attr-defined]
+            restore(self._learnable.tensors, trained)
+
     def recover(self, good: TrainState) -> None:
         """Return to a state with half the rate. Raises NotFiniteError after three attempts."""
         if self.recoveries >= _MOST_RECOVERIES:
@@ -111,6 +138,7 @@ class Updater:
         self.step = state.step
         restore(self._learnable.tensors, state.tensors)
         self._memory.restore(state.moments)
+        self._averages.restore(state.averages)
         self._scale = LossScale(state.loss_scale, state.good_updates)
         self._movement.begin()
 
@@ -124,6 +152,7 @@ class Updater:
             step=self.step,
             tensors=snapshot(self._learnable.tensors),
             moments=self._memory.save(),
+            averages=snapshot(self._averages.values),
             optimizer=self._plan.config.optimizer.optimizer_type,
             loss_scale=self._scale.value,
             good_updates=self._scale.good_updates,

@@ -20,6 +20,7 @@ from .config import EmbeddingConfig, OutputConfig, TrainConfig
 from .events import Measures
 from .initialization import Start, rows_from_file, starting_rows
 from .learnable import Content, ExtraNetworks
+from .lengths import LengthRule, length_rule
 
 _DTYPES = {"float": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -33,8 +34,10 @@ class EmbeddingVectors:
         rows: Mapping[str, Tensor],
         device: torch.device,
         output: OutputConfig | None = None,
+        lengths: LengthRule | None = None,
     ) -> None:
         self.config, self.output = config, output or OutputConfig()
+        self._lengths = lengths or LengthRule("free", {})
         self.tensors = {
             key: value.detach().to(device, torch.float32, copy=True).requires_grad_()
             for key, value in rows.items()
@@ -48,6 +51,10 @@ class EmbeddingVectors:
     def extra_networks(self) -> ExtraNetworks:
         """The word with its vectors."""
         return ExtraNetworks({self.config.token_string: self.tensors})
+
+    def settle(self) -> None:
+        """Lengths are kept to what the settings want."""
+        self._lengths.apply(self.tensors)
 
     def measures(self) -> Measures:
         """See `norms`."""
@@ -113,8 +120,11 @@ class EmbeddingKind:
     ) -> tuple[EmbeddingVectors, tuple[Notice, ...]]:
         """See `LearnableKind.start`."""
         begin = Start(dict(saved)) if saved else starting_rows(self.config, facts, session)
-        made = EmbeddingVectors(self.config, begin.rows, session.device, self.output)
-        return made, begin.notices
+        lengths = length_rule(self.config.vector_length, facts, session)
+        vectors = EmbeddingVectors(self.config, begin.rows, session.device, self.output, lengths)
+        if not saved and lengths.holds_from_the_start:
+            vectors.settle()
+        return vectors, begin.notices
 
     def announce(self, host: Host, path: Path) -> None:
         """The host may refresh its list of embeddings."""
