@@ -13,7 +13,7 @@ from typing import get_args
 
 from ..errors import setting
 from ..files.names import fitting_name
-from ..port.session import SAMPLERS
+from ..port.samplers import SAMPLERS
 from ..schedule import Decay
 from ..train.optimizers import OPTIMIZERS
 from .samplers import sampler_named

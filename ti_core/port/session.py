@@ -29,15 +29,13 @@ from ..errors import ConfigError
 from ..families import Family, LatentFormat
 from .precision import Precision as Precision
 from .prompt import TOKENS_PER_CHUNK
+from .samplers import SAMPLERS as SAMPLERS
 
 Vectors = Mapping[str, Tensor]
 """One embedding: encoder key → (k, width) fp32, k rows that stand for one word."""
 
 Hypernetwork = Callable[[Tensor], tuple[Tensor, Tensor]]
 """(B, n, width) input of an attention layer → what its keys and what its values are made from."""
-
-SAMPLERS = ("Euler", "Euler a", "Heun", "DPM++ 2M", "DPM++ 2M Karras", "DDIM")
-"""Samplers of preview pictures that every host has, under A1111's names."""
 
 
 @dataclass(frozen=True)
