@@ -97,6 +97,7 @@ def write_single_file(
     legacy: bool = False,
     v_pred: bool = False,
     v_yaml: bool = False,
+    ztsnr: bool = False,
 ) -> Path:
     """Write a checkpoint; the format follows the suffix (.safetensors or .ckpt).
 
@@ -106,12 +107,15 @@ def write_single_file(
         legacy: a .ckpt in torch's format before 1.6 instead of a zip.
         v_pred: add the empty marker tensor `v_pred` (SDXL's custom for v-prediction).
         v_yaml: put a yaml with `parameterization: "v"` beside it (SD2's custom).
+        ztsnr: add the empty marker tensor `ztsnr` (zero terminal SNR, SDXL's custom).
     """
     state = original_state(layout, dtype=dtype, seed=seed)
     if extras:
         state |= _extras(layout, state)
     if v_pred:
         state["v_pred"] = torch.empty(0)
+    if ztsnr:
+        state["ztsnr"] = torch.empty(0)
     if v_yaml:
         text = 'model:\n  params:\n    parameterization: "v"\n'
         path.with_suffix(".yaml").write_text(text, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -121,6 +122,20 @@ def forge(kind: Any) -> Callable[[Path], Subject]:
     return open_
 
 
+def forge_neo(kind: Any, engine: Any = "") -> Callable[[Path], Subject]:
+    """Forge Neo's host over the stand-in."""
+
+    def open_(folder: Path) -> Subject:
+        from tests.webui.program import load_forge_neo, networks_of_forge
+
+        model = load_forge_neo(kind, folder, engine=engine)
+        from ti_webui.hosts.forge_neo.host import ForgeNeoHost
+
+        return Subject(ForgeNeoHost(), lambda: networks_of_forge(model))
+
+    return open_
+
+
 def reforge(kind: Any) -> Callable[[Path], Subject]:
     """reForge's host over the stand-in."""
 
@@ -152,6 +167,10 @@ HOSTS: dict[str, Callable[[Path], Subject]] = {
     "forge-sd1-inpaint": forge("sd1-inpaint"),
     "forge-sd2-v": forge("sd2-v"),
     "forge-sdxl": forge("sdxl"),
+    "forge_neo-sd1": forge_neo("sd1"),
+    "forge_neo-sd1-autumn": forge_neo("sd1", "-autumn"),
+    "forge_neo-sdxl": forge_neo("sdxl"),
+    "forge_neo-sdxl-zsnr": forge_neo("sdxl-zsnr", "-autumn"),
     "reforge-sd1": reforge("sd1"),
     "reforge-sd1-inpaint": reforge("sd1-inpaint"),
     "reforge-sd2-v": reforge("sd2-v"),
@@ -162,3 +181,6 @@ HOSTS: dict[str, Callable[[Path], Subject]] = {
     "comfyui-sd2-v": comfyui("sd2-v"),
     "comfyui-sdxl": comfyui("sdxl"),
 }
+if os.environ.get("WEBUI_IN_PROCESS") == "forge_neo":
+    for kind in ("sd1-inpaint", "sd1-half", "sdxl-fp8"):
+        HOSTS[f"forge_neo-{kind}"] = forge_neo(kind)

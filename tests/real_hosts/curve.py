@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def settings(folder: Path, program: str) -> dict[str, Any]:
 
 
 def in_program(program: str, python: str, kind: str, folder: Path) -> list[float]:
-    """Losses of every step in a web UI (a1111, forge, reforge), in a process of its own."""
+    """Losses of every step in a web UI, in a process of its own."""
     from tests.conftest import draw
 
     folder.mkdir()
@@ -71,13 +72,18 @@ def _losses(log: Path) -> list[float]:
 
 
 def _train(program: str, kind: Any, folder: Path) -> None:
-    from tests.webui.program import load, load_forge, load_reforge
+    from tests.webui.program import load, load_forge, load_forge_neo, load_reforge
     from ti_core.options import make_config
     from ti_core.train.config import TrainConfig
     from ti_core.train.loop import train
     from ti_webui.hosts.choose import current_host
 
-    loads = {"a1111": load, "forge": load_forge, "reforge": load_reforge}
+    loads: dict[str, Callable[..., Any]] = {
+        "a1111": load,
+        "forge": load_forge,
+        "forge_neo": load_forge_neo,
+        "reforge": load_reforge,
+    }
     loads[program](kind, folder)
     values = settings(folder, program) | {"skip_checkup": True}
     os.chdir(ROOT)  # the program has gone into its own folder

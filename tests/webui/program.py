@@ -1,7 +1,7 @@
 """The web UI that tests import: a stand-in of ours, with the names that our hosts touch.
 
-With `WEBUI_IN_PROCESS` ("a1111", "forge" or "reforge") and the path of it the real one is taken
-(tests/real_hosts does so, in a process of its own, since one can have only one `modules`).
+With `WEBUI_IN_PROCESS` ("a1111", "forge", "forge_neo" or "reforge") and the path of it the real one
+is taken (tests/real_hosts does so, in a process of its own, since one can have only one `modules`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 STAND_IN = Path(__file__).parent / "stand_in"
-Kind = Literal["sd1", "sd1-inpaint", "sd2", "sd2-v", "sdxl"]
+Kind = Literal["sd1", "sd1-inpaint", "sd1-v", "sd2", "sd2-v", "sdxl", "sdxl-v", "sdxl-zsnr"]
 
 
 @cache
@@ -55,6 +55,21 @@ def load_forge(kind: Kind, folder: Path, seed: int = 0) -> Any:
         return real_forge.load(kind, folder, seed)
     module("modules.shared").cmd_opts.embeddings_dir = str(folder)
     return module("backend.loader").load_random(kind, seed)
+
+
+def load_forge_neo(
+    kind: Any, folder: Path, seed: int = 0, engine: Literal["", "-autumn"] = ""
+) -> Any:
+    """Forge Neo's model object, likewise; `engine`: how it reads prompts, since when.
+
+    The real one takes "-half" and "-fp8" at the end of a kind: how weights are stored.
+    """
+    if os.environ.get("WEBUI_IN_PROCESS") == "forge_neo":
+        from . import real_forge_neo
+
+        return real_forge_neo.load(kind, folder, seed)
+    module("modules.shared").cmd_opts.embeddings_dir = str(folder)
+    return module("backend.loader").load_random(kind, seed, f"forge_neo{engine}")
 
 
 def load_reforge(kind: Kind, folder: Path, seed: int = 0) -> Any:

@@ -24,13 +24,13 @@ def start(home: Path) -> None:
     reduce(home)
 
 
-def start_program(path: str, home: Path) -> None:
-    """Import Forge, or reForge, from its folder."""
+def start_program(path: str, home: Path, flags: str = _FLAGS) -> None:
+    """Import Forge, reForge or Forge Neo from its folder."""
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "IGNORE_CMD_ARGS_ERRORS": "1"}
     os.environ.update(offline, HF_HOME=str(home))
     sys.path.insert(0, path)
     os.chdir(path)
-    sys.argv = ["webui.py", *_FLAGS.split(), "--data-dir", str(home)]
+    sys.argv = ["webui.py", *flags.split(), "--data-dir", str(home)]
     importlib.import_module("modules.timer")
     importlib.import_module("modules_forge.initialization").initialize_forge()
     initialize = importlib.import_module("modules.initialize")
@@ -41,6 +41,11 @@ def start_program(path: str, home: Path) -> None:
 def load(kind: str, folder: Path, seed: int = 0) -> Any:
     """A checkpoint with random weights, loaded by Forge itself."""
     start(folder.parent)
+    return load_random(kind, folder, seed)
+
+
+def load_random(kind: str, folder: Path, seed: int, stored: Any = None) -> Any:
+    """The same in a Forge, or Forge Neo, that is started; the UNet's weights are stored in a dtype."""
     from .reduced_forge import write_checkpoint
 
     path = write_checkpoint(folder / f"random-{kind}.safetensors", kind, seed)
@@ -51,6 +56,6 @@ def load(kind: str, folder: Path, seed: int = 0) -> Any:
     models.model_data.forge_loading_parameters = {
         "checkpoint_info": info,
         "additional_modules": [],
-        "unet_storage_dtype": None,
+        "unet_storage_dtype": stored,
     }
     return models.forge_model_reload()[0]

@@ -1,14 +1,13 @@
-"""What makes a real Forge take reduced checkpoints: it knows models by their sizes.
+"""What makes a real Forge, or Forge Neo, take reduced checkpoints: they know models by their sizes.
 
-Its numbers for SD 1.5, SD 2.1 and SDXL are replaced by those of `layout`; nothing else of it is
-changed.
+Their numbers for SD 1.5, SD 2.1 (Forge only) and SDXL are replaced by those of `layout`; nothing else
+of them is changed.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,10 +18,12 @@ from tests.checkpoints import Family, Layout, tiny, write_single_file
 
 _GUESSES = {"sd1": "SD15", "sd2": "SD20", "sdxl": "SDXL"}
 _ENGINES = {"sd1": "sd15", "sd2": "sd20", "sdxl": "sdxl"}
+_TEXT_ENGINES = ("ClassicTextProcessingEngine", "ClipEngine")
+"""The second is the name since autumn 2026, in Forge Neo."""
 
 
 def layout(kind: str) -> Layout:
-    """Sizes of the networks of "sd1", "sd1-inpaint", "sd2", "sd2-v" or "sdxl"."""
+    """Sizes of the networks of "sd1", "sd1-inpaint", "sd2-v", "sdxl-zsnr" and so on."""
     family: Family = kind.split("-")[0]  # type: ignore[assignment]
     channels = 9 if "inpaint" in kind else 4
     small = replace(tiny(family), in_channels=channels)
@@ -33,24 +34,31 @@ def layout(kind: str) -> Layout:
 
 def write_checkpoint(path: Path, kind: str, seed: int = 0) -> Path:
     """Random weights, as Forge and `ti train` read them."""
-    return write_single_file(path, layout(kind), seed=seed, v_yaml=kind.endswith("-v"))
+    zero = kind.endswith("-zsnr")
+    v_yaml = kind.endswith("-v")
+    return write_single_file(
+        path, layout(kind), seed=seed, v_yaml=v_yaml, v_pred=zero, ztsnr=zero
+    )
 
 
 def reduce(home: Path) -> None:
-    """Change the sizes in Forge's code, and in copies of its configs below `home`."""
+    """Change the sizes in the program's code, and in copies of its configs below `home`."""
     loader: Any = importlib.import_module("backend.loader")
-    configs = Path(os.environ["FORGE_PATH"]) / "backend" / "huggingface"
-    for family in _GUESSES:
-        guess = getattr(importlib.import_module("huggingface_guess.model_list"), _GUESSES[family])
+    models: Any = importlib.import_module("huggingface_guess.model_list")
+    configs = Path(loader.__file__).parent / "huggingface"
+    for family in (family for family in _GUESSES if hasattr(models, _GUESSES[family])):
+        guess = getattr(models, _GUESSES[family])
         guess.unet_config = guess.unet_config | unet_sizes(layout(family))
         copy = home / "huggingface" / guess.huggingface_repo
         shutil.copytree(configs / guess.huggingface_repo, copy, dirs_exist_ok=True)
         _edit_configs(copy, layout(family))
         name = f"backend.diffusion_engine.{_ENGINES[family]}"
         engine: Any = importlib.import_module(name)
+        kind = next(kind for kind in _TEXT_ENGINES if hasattr(engine, kind))
         width = sum(layout(family).text_widths)
-        engine.ClassicTextProcessingEngine = _narrow(engine.ClassicTextProcessingEngine, width)
+        setattr(engine, kind, _narrow(getattr(engine, kind), width))
     loader.dir_path = str(home)
+    loader.HF = str(home / "huggingface")  # Forge Neo's
 
 
 def unet_sizes(small: Layout) -> dict[str, Any]:

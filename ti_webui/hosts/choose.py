@@ -7,7 +7,7 @@ import importlib.util
 from ti_core.errors import HostError
 from ti_core.port.session import Host
 
-_KNOWN = "only AUTOMATIC1111, Forge and reForge are known"
+_KNOWN = "only AUTOMATIC1111, Forge, Forge Neo and reForge are known"
 
 
 def current_host() -> Host:
@@ -18,6 +18,10 @@ def current_host() -> Host:
     if importlib.util.find_spec("modules") is None:
         raise HostError("there is no web UI around", "this part works only inside of one")
     if importlib.util.find_spec("backend") is not None and _has("backend.diffusion_engine"):
+        if not _has("backend.diffusion_engine.sd20"):  # Forge Neo has given up SD 2
+            from .forge_neo.host import ForgeNeoHost
+
+            return ForgeNeoHost()
         from .forge.host import ForgeHost
 
         return ForgeHost()

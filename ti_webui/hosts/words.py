@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -24,7 +25,7 @@ class Words(Protocol):
     id_pad: int
 
     def tokenize(self, texts: list[str]) -> list[list[int]]:
-        """Token numbers of each text, without start and end marks."""
+        """Token numbers of each text, without start and end marks or, in newer ones, with them."""
 
     def encode_with_transformers(self, tokens: Tensor) -> Tensor:
         """States (N, 77, width); the pooled text is an attribute of them, if there is one."""
@@ -49,7 +50,7 @@ def clip_encoder(
         key=key,
         network=network,
         embedding=bare_embedding(text_model.embeddings.token_embedding),
-        read=lambda text: words.tokenize([text])[0],
+        read=partial(_read, words, bool(words.tokenize([""])[0])),
         spell=lambda number: str(tokenizer.convert_ids_to_tokens(number)),
         start=words.id_start,
         end=words.id_end,
@@ -58,6 +59,12 @@ def clip_encoder(
         forward=forward,
         emphasis_settings=lambda: emphasis_settings(modes),
     )
+
+
+def _read(words: Words, marked: bool, text: str) -> list[int]:
+    """Token numbers of a text; Forge Neo has put marks around them since autumn 2026."""
+    numbers = words.tokenize([text])[0]
+    return numbers[1:-1] if marked else numbers
 
 
 def bare_embedding(token_embedding: nn.Module) -> nn.Embedding:
@@ -81,8 +88,11 @@ def emphasis_settings(modes: ModuleType) -> EmphasisSettings:
 
     def weigh(states: Tensor, ids: list[list[int]], weights: list[list[float]]) -> Tensor:
         mode = modes.get_current_option(name)()
-        mode.tokens, mode.z = ids, states
-        mode.multipliers = torch.tensor(weights, device=states.device)
+        multipliers = torch.tensor(weights, device=states.device)
+        if callable(mode):  # Forge Neo since autumn 2026; it may work in place, or give nothing
+            found: Tensor | None = mode(states.clone(), multipliers)
+            return states if found is None else found
+        mode.tokens, mode.z, mode.multipliers = ids, states, multipliers
         mode.after_transformers()
         weighed: Tensor = mode.z
         return weighed

@@ -8,7 +8,7 @@ with host.session("fp16") as session:    # in Forge's main thread, with the queu
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from ..loading import Loading
 from ..session import WebUISession
 from .embeddings import refresh
 from .model import encoders_of, facts_of
-from .state import prepare_for_training
+from .state import without_loras
 
 if TYPE_CHECKING:
     from backend.diffusion_engine.base import ForgeDiffusionEngine
@@ -42,7 +42,7 @@ class ForgeHost(WebUIHost):
 
     def describe(self) -> ModelFacts:
         """Facts about the loaded model. Raises NoModelError or UnsupportedModelError."""
-        return facts_of(loaded_model())
+        return self._facts(loaded_model())
 
     def embedding_saved(self, path: Path) -> None:
         """The next picture uses what was written, without a reload."""
@@ -56,11 +56,21 @@ class ForgeHost(WebUIHost):
 
     def _open(self, precision: Precision, stack: ExitStack) -> WebUISession:
         model = loaded_model()
-        facts, encoders = facts_of(model), encoders_of(model)
+        facts, encoders = self._facts(model), encoders_of(model)
         loading = Loading(memory_management, model)
-        stack.enter_context(prepare_for_training(model))
+        stack.enter_context(self._prepared(model))
         networks = loading.networks(facts, encoders, keep_inputs)
         return WebUISession(networks, precision, moves=False)
+
+    # --- what Forge Neo does in another way -----------------------------------------------------
+
+    def _facts(self, model: ForgeDiffusionEngine) -> ModelFacts:
+        """See `describe`."""
+        return facts_of(model, model.forge_objects_original.vae.first_stage_model.scaling_factor)
+
+    def _prepared(self, model: ForgeDiffusionEngine) -> AbstractContextManager[None]:
+        """While open, the networks that are loaded can be trained with."""
+        return without_loras(model)
 
 
 def loaded_model() -> ForgeDiffusionEngine:

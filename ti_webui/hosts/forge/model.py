@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backend.modules.k_prediction import rescale_zero_terminal_snr_sigmas
 from backend.text_processing import emphasis
+from modules import shared
 from torch import Tensor
 
 from ti_core.diffusion import Ddpm
@@ -19,30 +21,40 @@ from ..words import clip_encoder
 
 if TYPE_CHECKING:
     from backend.diffusion_engine.base import ForgeDiffusionEngine
-    from backend.modules.k_prediction import Prediction
     from backend.text_processing.classic_engine import ClassicTextProcessingEngine
 
+_LEFT_AT_THE_END = 1e-7
+"""ᾱ, of a zero terminal SNR as Forge computes it: 4.9e-8, which is meant to be 0."""
 TEXT_ENGINES = ("text_processing_engine", "text_processing_engine_l", "text_processing_engine_g")
 
 
-def facts_of(model: ForgeDiffusionEngine) -> ModelFacts:
+def facts_of(model: ForgeDiffusionEngine, latent_scale: float) -> ModelFacts:
     """Facts about the loaded model.
 
     Raises UnsupportedModelError for one that textual inversion as done here does not fit.
     """
     encoders = encoders_of(model)
-    network = model.forge_objects_original.unet.model
-    family = family_in_use(encoders, network.diffusion_model)
-    scale = float(model.forge_objects_original.vae.first_stage_model.scaling_factor)
-    diffusion = _diffusion(network.predictor)
-    return model_facts(family, encoders, diffusion, scale, model.sd_checkpoint_info)
+    family = family_in_use(encoders, model.forge_objects_original.unet.model.diffusion_model)
+    diffusion = _diffusion(model)
+    return model_facts(family, encoders, diffusion, latent_scale, model.sd_checkpoint_info)
 
 
-def _diffusion(predictor: Prediction) -> Ddpm:
+def _diffusion(model: ForgeDiffusionEngine) -> Ddpm:
+    """The noise that pictures are made with."""
+    predictor = model.forge_objects_original.unet.model.predictor
     kind: Any = getattr(predictor, "prediction_type", "")
     if kind not in ("epsilon", "v_prediction") or not hasattr(predictor, "sigmas"):
         raise unsupported("its network predicts neither noise (eps) nor v")
-    return Ddpm.from_sigmas(predictor.sigmas, kind)
+    if not _ends_in_noise(model):
+        return Ddpm.from_sigmas(predictor.sigmas, kind)
+    sigmas = rescale_zero_terminal_snr_sigmas(predictor.sigmas.detach().cpu())
+    return Ddpm.from_sigmas(sigmas, kind, _LEFT_AT_THE_END)
+
+
+def _ends_in_noise(model: ForgeDiffusionEngine) -> bool:
+    """Zero terminal SNR: the file says so, or the setting; the predictor has it for pictures only."""
+    marked = getattr(getattr(model, "model_config", None), "ztsnr", False)
+    return bool(marked) or getattr(shared.opts, "sd_noise_schedule", "") == "Zero Terminal SNR"
 
 
 def encoders_of(model: ForgeDiffusionEngine) -> tuple[ClipEncoder, ...]:

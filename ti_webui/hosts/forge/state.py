@@ -18,14 +18,22 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def prepare_for_training(model: ForgeDiffusionEngine) -> Iterator[None]:
-    """While open, the networks are those of the checkpoint, and autograd can pass them.
+def without_loras(model: ForgeDiffusionEngine) -> Iterator[None]:
+    """While open, the networks are those of the checkpoint, and autograd can pass them."""
+    original = model.forge_objects_original
+    for patcher in (original.unet, original.clip.patcher):
+        patcher.refresh_loras()
+    with fit_for_autograd(model):
+        yield
+
+
+@contextmanager
+def fit_for_autograd(model: ForgeDiffusionEngine) -> Iterator[None]:
+    """While open, autograd can pass the networks that are loaded.
 
     The attention is torch's own: that for processors works in place once it is cut into pieces.
     """
     original = model.forge_objects_original
-    for patcher in (original.unet, original.clip.patcher):
-        patcher.refresh_loras()
     for network in (original.unet.model, original.clip.cond_stage_model):
         renew_inference_tensors(network)
     renew_inference_tensors(original.vae.first_stage_model)

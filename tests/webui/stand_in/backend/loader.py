@@ -1,9 +1,9 @@
-"""Forge's model objects: everything is made in inference mode."""
+"""Forge's model objects, and Forge Neo's: everything is made in inference mode."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import stand_in_words
 import torch
@@ -14,7 +14,10 @@ from torch import Tensor, nn
 
 import backend.nn.unet
 from backend import memory_management
+from backend.text_processing import emphasis
 
+Program = Literal["forge", "forge_neo", "forge_neo-autumn"]
+"""The last has marks around its tokens, and emphasis that is called."""
 WIDTH = 16
 _KEYS = {"sd1": ["clip_l"], "sd2": ["clip_h"], "sdxl": ["clip_l", "clip_g"]}
 
@@ -28,11 +31,46 @@ class Patcher:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        self.loads = self.unloads = self.refreshes = 0
+        self.loads = self.unloads = 0
+
+    def patch(self) -> None:
+        """Called when it is loaded."""
+
+
+class ForgePatcher(Patcher):
+    """LoRAs are put on, and taken off, when that is asked for."""
+
+    refreshes = 0
 
     def refresh_loras(self) -> None:
         """Weights as this patcher wants them."""
         self.refreshes += 1
+
+
+class NeoPatcher(Patcher):
+    """LoRAs are put on, and taken off, when it is loaded."""
+
+    def __init__(self, model: nn.Module, backup: dict[str, nn.Parameter] | None = None) -> None:
+        super().__init__(model)
+        self.patches: dict[str, float] = {}
+        self.backup: dict[str, nn.Parameter] = {} if backup is None else backup
+
+    def clone(self) -> NeoPatcher:
+        """Another one for the same network."""
+        return NeoPatcher(self.model, self.backup)
+
+    def patch(self) -> None:
+        """Weights as this patcher wants them: each patch is added to a weight."""
+        for name, weight in self.backup.items():
+            self._set(name, weight)
+        self.backup.clear()
+        for name, added in self.patches.items():
+            self.backup[name] = self.model.get_parameter(name)
+            self._set(name, nn.Parameter(self.backup[name] + added, requires_grad=False))
+
+    def _set(self, name: str, weight: nn.Parameter) -> None:
+        place, _, last = name.rpartition(".")
+        self.model.get_submodule(place)._parameters[last] = weight
 
 
 class TokenTable(nn.Module):
@@ -58,7 +96,8 @@ class TokenTable(nn.Module):
 class Engine:
     """One text encoder with Forge's code around it."""
 
-    def __init__(self, key: str, family: str, seed: int) -> None:
+    def __init__(self, key: str, family: str, seed: int, marks: bool = False) -> None:
+        self.marks = marks
         shape = WIDTH * len(_KEYS[family])
         self.embeddings = EmbeddingDatabase(shape)
         self.embeddings.add_embedding_dir(shared.cmd_opts.embeddings_dir)
@@ -78,8 +117,9 @@ class Engine:
         self.id_pad = self.tokenizer.pad_token_id
 
     def tokenize(self, texts: list[str]) -> list[list[int]]:
-        """Without marks."""
-        return self.tokenizer(texts)["input_ids"]
+        """Without marks, or with them."""
+        ids = self.tokenizer(texts)["input_ids"]
+        return [[self.id_start, *each, self.id_end] if self.marks else each for each in ids]
 
     def encode_with_transformers(self, tokens: Tensor) -> Tensor:
         """The tables become fp32 on the way, for ever."""
@@ -97,11 +137,12 @@ class Engine:
 
 
 @torch.inference_mode()
-def load_random(kind: str, seed: int = 0) -> Any:
-    """Have a checkpoint of random weights in use: sd1, sd1-inpaint, sd2-v, sdxl."""
+def load_random(kind: str, seed: int = 0, program: Program = "forge") -> Any:
+    """Have a checkpoint of random weights in use: sd1, sd1-inpaint, sd2-v, sdxl, sdxl-zsnr."""
     family = kind.split("-")[0]
     keys = _KEYS[family]
-    engines = [Engine(key, family, seed + i + 1) for i, key in enumerate(keys)]
+    emphasis.newer = program == "forge_neo-autumn"
+    engines = [Engine(key, family, seed + i + 1, emphasis.newer) for i, key in enumerate(keys)]
     added = WIDTH + 6 * SIZE_WIDTH if family == "sdxl" else None
     channels = 9 if "inpaint" in kind else 4
     unet = UNet(
@@ -113,19 +154,21 @@ def load_random(kind: str, seed: int = 0) -> Any:
     kept = torch.cumprod(1 - betas, 0)
     network.predictor = nn.Module()
     network.predictor.register_buffer("sigmas", ((1 - kept) / kept).sqrt().float())
-    network.predictor.prediction_type = "v_prediction" if kind.endswith("-v") else "epsilon"
-    vae: Any = randomise(VAE(), seed + 3)
-    vae.scaling_factor = 0.13025 if family == "sdxl" else 0.18215
+    is_v = kind.endswith(("-v", "-zsnr"))
+    network.predictor.prediction_type = "v_prediction" if is_v else "epsilon"
+    vae = _vae(0.13025 if family == "sdxl" else 0.18215, seed + 3, program)
+    patched = ForgePatcher if program == "forge" else NeoPatcher
     texts = nn.Module()
     for key, engine in zip(keys, engines, strict=True):
         setattr(texts, key, engine.text_encoder)
     model = SimpleNamespace(
         forge_objects=SimpleNamespace(),
         forge_objects_original=SimpleNamespace(
-            unet=Patcher(network),
-            clip=SimpleNamespace(cond_stage_model=texts, patcher=Patcher(texts)),
-            vae=SimpleNamespace(first_stage_model=vae, patcher=Patcher(vae)),
+            unet=patched(network),
+            clip=SimpleNamespace(cond_stage_model=texts, patcher=patched(texts)),
+            vae=SimpleNamespace(first_stage_model=vae, patcher=patched(vae)),
         ),
+        model_config=SimpleNamespace(ztsnr=kind.endswith("-zsnr")),
         sd_checkpoint_info=SimpleNamespace(name_for_extra=kind, sha256="0123456789abcdef"),
     )
     names = ["_l", "_g"] if family == "sdxl" else [""]
@@ -134,3 +177,15 @@ def load_random(kind: str, seed: int = 0) -> Any:
     memory_management.current_loaded_models.clear()
     sd_models.model_data.sd_model = model
     return model
+
+
+def _vae(scale: float, seed: int, program: Program) -> Any:
+    """Forge Neo's encodes and decodes in inference mode, and has the scale in its latent format."""
+    vae: Any = randomise(VAE(), seed)
+    if program == "forge":
+        vae.scaling_factor = scale
+        return vae
+    vae.latent_format = SimpleNamespace(scale_factor=scale)
+    for part in (vae.encoder, vae.decoder):
+        part.forward = torch.inference_mode()(part.forward)
+    return vae

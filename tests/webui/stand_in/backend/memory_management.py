@@ -21,11 +21,13 @@ class LoadedModel:
 
 
 def load_models_gpu(models: list[Any], memory_required: float = 0) -> None:
-    """Those that are not there yet."""
+    """Those that are not there yet; others with the same network give way."""
     for model in models:
         if not any(entry.model is model for entry in current_loaded_models):
-            current_loaded_models.append(LoadedModel(model))
+            others = [e for e in current_loaded_models if e.model.model is not model.model]
+            current_loaded_models[:] = [*others, LoadedModel(model)]
             model.loads += 1
+            model.patch()
 
 
 def get_torch_device() -> torch.device:

@@ -1,0 +1,1 @@
+"""Forge Neo as a host."""
