@@ -1,1 +1,1 @@
-"""The web panel: pure gradio, for AUTOMATIC1111, Forge, reForge, and alone as `ti ui`."""
+"""The web panel: pure gradio, for AUTOMATIC1111 and its forks, and alone as `ti ui`."""

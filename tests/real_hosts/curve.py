@@ -13,7 +13,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ti_core.port.session import Host
 
 ROOT = Path(__file__).parents[2]
 STEPS = 20
@@ -71,11 +74,19 @@ def _losses(log: Path) -> list[float]:
     return [loss for _, loss, _ in RunFolder(run).losses()]
 
 
-def _train(program: str, kind: Any, folder: Path) -> None:
-    from tests.webui.program import load, load_forge, load_forge_neo, load_reforge
+def train_in(folder: Path, name: str, host: Host) -> list[float]:
+    """Losses of the training in `folder` by a host, in runs of that name."""
     from ti_core.options import make_config
     from ti_core.train.config import TrainConfig
     from ti_core.train.loop import train
+
+    os.chdir(ROOT)  # the program has gone into its own folder
+    train(make_config(TrainConfig, settings(folder, name) | {"skip_checkup": True}), host)
+    return _losses(folder / f"log-{name}")
+
+
+def _train(program: str, kind: Any, folder: Path) -> None:
+    from tests.webui.program import load, load_forge, load_forge_neo, load_reforge
     from ti_webui.hosts.choose import current_host
 
     loads: dict[str, Callable[..., Any]] = {
@@ -85,10 +96,8 @@ def _train(program: str, kind: Any, folder: Path) -> None:
         "reforge": load_reforge,
     }
     loads[program](kind, folder)
-    values = settings(folder, program) | {"skip_checkup": True}
-    os.chdir(ROOT)  # the program has gone into its own folder
-    train(make_config(TrainConfig, values), current_host())
-    (folder / "losses.json").write_text(json.dumps(_losses(folder / f"log-{program}")))
+    losses = train_in(folder, program, current_host())
+    (folder / "losses.json").write_text(json.dumps(losses))
 
 
 if __name__ == "__main__":

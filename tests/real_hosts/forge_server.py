@@ -1,9 +1,9 @@
-"""The launcher of a real Forge or reForge, so that they take reduced checkpoints.
+"""The launcher of a real Forge, Forge Neo or reForge, so that they take reduced checkpoints.
 
     python …/tests/real_hosts/forge_server.py launch.py --data-dir FOLDER …   # in their folder
 
 All is done that `python launch.py …` does; once their code is imported, its sizes are changed as
-`tests/webui/reduced_forge.py` and `reduced_reforge.py` tell. `FORGE_PATH` is Forge's folder.
+`tests/webui/reduced_forge.py` and `reduced_reforge.py` tell.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import pytest
 
 from .contract import keeps_contract
 from .curve import STEPS, by_command_line, in_program
+from .lora import tell
 
 PYTHON = os.environ.get("FORGE_NEO_PYTHON", sys.executable)
 pytestmark = pytest.mark.skipif("FORGE_NEO_PATH" not in os.environ, reason="needs FORGE_NEO_PATH")
@@ -32,3 +33,14 @@ def test_the_same_seed_gives_the_same_losses_as_the_command_line(kind: str, tmp_
     there = by_command_line(tmp_path / kind)
     assert len(here) == len(there) == STEPS
     assert here == pytest.approx(there, rel=1e-6)
+
+
+@pytest.mark.parametrize("online", [False, True])
+def test_a_lora_is_not_trained_with_and_is_there_for_the_next_picture(
+    online: bool, tmp_path: Path
+) -> None:
+    told = tell(PYTHON, tmp_path / "run", online)
+    assert told["with_lora"] == told["plain"]
+    assert len(told["plain"]) == STEPS
+    assert len(set(told["lora"])) == len(set(told["bare"])) == 1
+    assert told["lora"][0] != told["bare"][0]

@@ -1,9 +1,9 @@
 """A real web UI in a process of its own, with our extension in it, for browsers and over HTTP.
 
 `A1111_PATH` is a checkout of AUTOMATIC1111, complete as its launcher leaves it, and
-`A1111_PYTHON` the Python that has its packages (this one if it is not set); likewise FORGE_… and
-REFORGE_…. The checkout is not written to: checkpoint, embeddings, extension and settings
-lie in a data folder of the test. The server is started as users start it, by `launch.py`.
+`A1111_PYTHON` the Python that has its packages (this one if it is not set); likewise FORGE_…,
+FORGE_NEO_… and REFORGE_…. The checkout is not written to: checkpoint, embeddings, extension and
+settings lie in a data folder of the test. The server is started as users start it, by `launch.py`.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ class Program:
     python_flags: str = ""
     """Between the interpreter and `launch.py`."""
     settings: dict[str, Any] = field(default_factory=dict)
+    embeddings: str = "embeddings"
+    """Where they lie in the data folder."""
 
     @property
     def present(self) -> bool:
@@ -97,6 +99,16 @@ PROGRAMS = {
         python_flags=str(ROOT / "tests" / "real_hosts" / "forge_server.py"),
         settings={"disabled_extensions": _HUNGRY},
     ),
+    "forge_neo": Program(
+        "forge_neo",
+        # Its requirements name a version of setuptools that a current torch does not take.
+        f"{_COMMON} --skip-prepare-environment --cpu --force-fp32"
+        " --gradio-allowed-path {checkout}",
+        _prepare_forge,
+        python_flags=str(ROOT / "tests" / "real_hosts" / "forge_server.py"),
+        settings={"disabled_extensions": _HUNGRY, "live_previews_enable": False},
+        embeddings="models/embeddings",
+    ),
     "reforge": Program(
         "reforge",
         f"{_COMMON} --skip-version-check --always-cpu --all-in-fp32",
@@ -122,10 +134,8 @@ class WebUI:
     def __init__(self, program: Program, folder: Path) -> None:
         self.program, self.folder, self.port = program, folder, _free_port()
         self.process: subprocess.Popen[bytes] | None = None
-        extensions = folder / "extensions"
-        extensions.mkdir(parents=True)
-        (extensions / EXTENSION).symlink_to(ROOT, target_is_directory=True)
-        self.embeddings.mkdir()
+        _install(folder / "extensions" / EXTENSION)
+        self.embeddings.mkdir(parents=True)
         settings = {"ti_studio_logging_dir": str(self.logs), "ti_studio_sample_prompts": PREVIEWS}
         (folder / "config.json").write_text(json.dumps(settings | program.settings))
         program.prepare(folder, program.checkout)
@@ -138,7 +148,7 @@ class WebUI:
     @property
     def embeddings(self) -> Path:
         """Where embeddings lie."""
-        return self.folder / "embeddings"
+        return self.folder / self.program.embeddings
 
     @property
     def logs(self) -> Path:
@@ -162,8 +172,16 @@ class WebUI:
         command += ["--port", str(self.port)]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=program.checkout, env=self._environment(), stdout=log, stderr=log
+                command,
+                cwd=program.checkout,
+                env=self._environment(),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
             )
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"\n")  # Forge Neo waits for Enter: these settings are not its own
+        self.process.stdin.close()
         until = time.monotonic() + _START_SECONDS
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > until:
@@ -223,6 +241,14 @@ class WebUI:
         kept = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HOME": str(self.folder)}
         return {**kept, **offline, "PYTHONUNBUFFERED": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
+
+
+def _install(extension: Path) -> None:
+    """Links to all of this checkout but git's folder, of which web UIs want an `origin`."""
+    extension.mkdir(parents=True)
+    for path in ROOT.iterdir():
+        if path.name != ".git":
+            (extension / path.name).symlink_to(path)
 
 
 def _free_port() -> int:

@@ -69,10 +69,17 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *_core("errors", "port"),
         "ti_webui.hosts.a1111",
         "ti_webui.hosts.forge",
+        "ti_webui.hosts.forge_neo",
         "ti_webui.hosts.reforge",
     ),
     "ti_webui.hosts.a1111": (*GROUND, *_core("port", "hosts.common"), "ti_webui.hosts"),
     "ti_webui.hosts.forge": (*GROUND, *_core("port", "hosts.common"), "ti_webui.hosts"),
+    "ti_webui.hosts.forge_neo": (
+        *GROUND,
+        *_core("port", "hosts.common"),
+        "ti_webui.hosts",
+        "ti_webui.hosts.forge",
+    ),
     "ti_webui.hosts.reforge": (*GROUND, *_core("port", "hosts.common"), "ti_webui.hosts"),
     "comfy_nodes": ("ti_core", *MODEL_FREE, "comfy_nodes.host"),
     "comfy_nodes.extension": ("comfy_nodes", "comfy_nodes.nodes"),
@@ -82,7 +89,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
 }
 """Room → rooms that it may import from, besides itself."""
 
-WEBUI_HOSTS = ("ti_webui.hosts.a1111", "ti_webui.hosts.forge", "ti_webui.hosts.reforge")
+WEBUI_HOSTS = (
+    "ti_webui.hosts.a1111",
+    "ti_webui.hosts.forge",
+    "ti_webui.hosts.forge_neo",
+    "ti_webui.hosts.reforge",
+)
 EVERYWHERE = ("ti_core", "ti_webui", "comfy_nodes")
 
 LIBRARIES: dict[str, tuple[str, ...]] = {
@@ -109,7 +121,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "uvicorn": ("ti_webui.standalone",),
     "modules": ("ti_webui.hosts", "ti_webui.settings", "ti_webui.webui_extension", "scripts"),
     "modules_forge": ("ti_webui.hosts.forge", "ti_webui.webui_extension"),
-    "backend": ("ti_webui.hosts.forge",),
+    "backend": ("ti_webui.hosts.forge", "ti_webui.hosts.forge_neo"),
     "ldm_patched": ("ti_webui.hosts.reforge",),
     "open_clip": ("ti_webui.hosts.a1111",),
     "comfy": ("comfy_nodes",),
@@ -149,6 +161,7 @@ WHAT = {
     "ti_webui.hosts.choose": "which web UI this is",
     "ti_webui.hosts.a1111": "AUTOMATIC1111's loaded model",
     "ti_webui.hosts.forge": "Forge's",
+    "ti_webui.hosts.forge_neo": "Forge Neo's, a fork of Forge",
     "ti_webui.hosts.reforge": "reForge's",
     "comfy_nodes": "what the nodes share",
     "comfy_nodes.nodes": "the nodes",

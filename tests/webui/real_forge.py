@@ -45,7 +45,7 @@ def load(kind: str, folder: Path, seed: int = 0) -> Any:
 
 
 def load_random(kind: str, folder: Path, seed: int, stored: Any = None) -> Any:
-    """The same in a Forge, or Forge Neo, that is started; the UNet's weights are stored in a dtype."""
+    """The same in a Forge, or Forge Neo, that is started; `stored`: the UNet's weights, as what."""
     from .reduced_forge import write_checkpoint
 
     path = write_checkpoint(folder / f"random-{kind}.safetensors", kind, seed)

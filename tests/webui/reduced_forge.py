@@ -1,7 +1,7 @@
-"""What makes a real Forge, or Forge Neo, take reduced checkpoints: they know models by their sizes.
+"""What makes a real Forge or Forge Neo take reduced checkpoints: they know models by their sizes.
 
-Their numbers for SD 1.5, SD 2.1 (Forge only) and SDXL are replaced by those of `layout`; nothing else
-of them is changed.
+Their numbers for SD 1.5, SD 2.1 (Forge only) and SDXL are replaced by those of `layout`; nothing
+else of them is changed.
 """
 
 from __future__ import annotations
@@ -36,9 +36,7 @@ def write_checkpoint(path: Path, kind: str, seed: int = 0) -> Path:
     """Random weights, as Forge and `ti train` read them."""
     zero = kind.endswith("-zsnr")
     v_yaml = kind.endswith("-v")
-    return write_single_file(
-        path, layout(kind), seed=seed, v_yaml=v_yaml, v_pred=zero, ztsnr=zero
-    )
+    return write_single_file(path, layout(kind), seed=seed, v_yaml=v_yaml, v_pred=zero, ztsnr=zero)
 
 
 def reduce(home: Path) -> None:

@@ -16,6 +16,7 @@ from ti_webui.hosts.choose import current_host
 from ..program import STAND_IN, start
 
 ROOT = Path(__file__).parents[3]
+FORGE = ("backend", "backend.diffusion_engine")
 
 
 @pytest.fixture
@@ -42,7 +43,8 @@ def test_a_web_ui_of_another_kind_is_refused(found: set[str]) -> None:
     ("there", "name"),
     [
         (["modules", "modules.sd_hijack_clip"], "AUTOMATIC1111"),
-        (["modules", "modules.sd_hijack_clip", "backend", "backend.diffusion_engine"], "Forge"),
+        (["modules", "modules.sd_hijack_clip", *FORGE, "backend.diffusion_engine.sd20"], "Forge"),
+        (["modules", *FORGE], "Forge Neo"),
         (
             ["modules", "modules.sd_hijack_clip", "ldm_patched", "modules_forge.forge_loader"],
             "reForge",

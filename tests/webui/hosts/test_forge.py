@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from ti_core.errors import HostError
+from ti_core.hosts.standalone.checkpoint.noise_schedule import stable_diffusion_alphas
 from ti_core.port.session import TextOptions
 from ti_core.train.loop import train
 
@@ -138,6 +139,26 @@ def test_clip_skip_is_as_before_when_a_prompt_was_encoded(host: Any, model: Any)
         skipped = session.encode_prompts(["a cat"], {}, None, TextOptions(clip_skip=2)).context
     assert engine.clip_skip == 2
     assert not torch.equal(literal, skipped)
+
+
+@pytest.mark.parametrize("says", ["file", "setting"])
+def test_noise_ends_where_that_of_pictures_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    """Zero terminal SNR: the predictor has it only while a picture is made."""
+    from ti_webui.hosts.forge.host import ForgeHost
+
+    load_forge("sdxl-zsnr" if says == "file" else "sdxl-v", tmp_path)
+    plain = stable_diffusion_alphas()
+    if says == "setting":
+        assert ForgeHost().describe().diffusion.alphas_cumprod[-1] == pytest.approx(plain[-1])
+        data = module("modules.shared").opts.data
+        monkeypatch.setitem(data, "sd_noise_schedule", "Zero Terminal SNR")
+    found = ForgeHost().describe().diffusion
+    wanted = stable_diffusion_alphas(zero_terminal_snr=True)
+    assert found.alphas_cumprod == pytest.approx(wanted.tolist(), rel=2e-3, abs=1e-8)
+    assert found.alphas_cumprod[-1] == 0
+    assert found.prediction == "v_prediction"
 
 
 def test_models_of_other_kinds_are_refused(host: Any, model: Any) -> None:

@@ -52,7 +52,7 @@ def _diffusion(model: ForgeDiffusionEngine) -> Ddpm:
 
 
 def _ends_in_noise(model: ForgeDiffusionEngine) -> bool:
-    """Zero terminal SNR: the file says so, or the setting; the predictor has it for pictures only."""
+    """Zero terminal SNR, by file or setting; the predictor has it while a picture is made."""
     marked = getattr(getattr(model, "model_config", None), "ztsnr", False)
     return bool(marked) or getattr(shared.opts, "sd_noise_schedule", "") == "Zero Terminal SNR"
 

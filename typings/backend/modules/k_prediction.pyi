@@ -7,3 +7,5 @@ class AbstractPrediction(nn.Module):
 
 class Prediction(AbstractPrediction):
     sigmas: Tensor
+
+def rescale_zero_terminal_snr_sigmas(sigmas: Tensor) -> Tensor: ...
