@@ -78,7 +78,7 @@ class Live(JobView):
             gr.update(interactive=training),
             gr.update(interactive=going),
             gr.update(value=progress.result.stem if progress.result else "", visible=usable),
-            gr.update(visible=usable and bool(self.studio.send_to_txt2img)),
+            gr.update(visible=usable and "txt2img" in self.studio.send_to),
         ]
 
     # -- buttons ---------------------------------------------------------------------------
@@ -165,5 +165,5 @@ def bind_live(live: Live, message: gr.HTML) -> None:
     )
     for button, press in presses:
         on(button.click, markup.with_error_box(press), [], [message], quiet=True)
-    if live.studio.send_to_txt2img:
-        on(live.send.click, None, [live.prompt], [], js=live.studio.send_to_txt2img)
+    if "txt2img" in live.studio.send_to:
+        on(live.send.click, None, [live.prompt], [], js=live.studio.send_to["txt2img"])

@@ -106,8 +106,9 @@ class Studio:
     txt2img_parameters: Callable[[], Mapping[str, Component]] = dict
     """Asked while the panel is built: name out of TXT2IMG_FIELDS → gradio component of the txt2img
     page. Empty where there is no such page."""
-    send_to_txt2img: str = ""
-    """JavaScript: a function of a text, which it adds to txt2img's prompt, showing that page."""
+    send_to: Mapping[str, str] = field(default_factory=dict)
+    """"txt2img" and "img2img", where there are such pages → JavaScript: a function of a word, which
+    it adds to that page's prompt and shows it, and of "negative" if it is for the negative one."""
     templates_dir: Callable[[], Path | None] = lambda: None
     """Folder with the user's own prompt templates, if the program has one."""
     dataset_roots: Callable[[], tuple[Path, ...] | None] = lambda: None

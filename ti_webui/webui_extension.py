@@ -1,9 +1,10 @@
-"""The panel inside of AUTOMATIC1111 and Forge: their tab, settings, API, queue and txt2img page."""
+"""The panel inside of a web UI: its tab, settings, API, queue and txt2img page."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
@@ -37,13 +38,15 @@ _FIELDS = {
     "txt2img_height": "height",
 }
 """Element on the web UI's page → one of studio.TXT2IMG_FIELDS."""
-_SEND = """(text) => {
-    const area = gradioApp().querySelector('#txt2img_prompt textarea');
+_SEND = """(word, negative) => {
+    const field = negative ? 'PAGE_neg_prompt' : 'PAGE_prompt';
+    const area = gradioApp().querySelector('#' + field + ' textarea');
     const before = area.value.replace(/[\\s,]+$/, '');
-    area.value = before ? before + ', ' + text : text;
+    area.value = before ? before + ', ' + word : word;
     updateInput(area);
-    switch_to_txt2img();
+    switch_to_PAGE();
 }"""
+"""In the web UI's page; its own names for the fields are the same in all of them."""
 
 _seen: dict[str, Component] = {}
 
@@ -65,7 +68,7 @@ def studio() -> Studio:
         claim=lambda: call_queue.queue_lock,
         run=_in_main_thread if find_spec("modules_forge") else call,
         txt2img_parameters=lambda: dict(_seen),
-        send_to_txt2img=_SEND,
+        send_to={page: _SEND.replace("PAGE", page) for page in ("txt2img", "img2img")},
         templates_dir=_templates_dir,
         dataset_roots=lambda: _dataset_roots("gradio_auth", "gradio_auth_path"),
         widened_by="start the web UI with --gradio-allowed-path FOLDER",
@@ -74,7 +77,16 @@ def studio() -> Studio:
 
 def tabs() -> list[tuple[gr.Blocks, str, str]]:
     """(page, title, id) as the web UI wants it."""
+    _make_temporary_folder()
     return [(build_panel(studio()), "Textual Inversion", "textual_inversion_studio")]
+
+
+def _make_temporary_folder() -> None:
+    """Forge Neo saves there what galleries show, and makes it only when the setting is changed."""
+    folder = getattr(shared.opts, "temp_dir", "")
+    if folder:
+        with suppress(OSError):  # the tab is of use without galleries
+            Path(folder).mkdir(parents=True, exist_ok=True)
 
 
 def add_routes(demo: object, app: FastAPI) -> None:

@@ -295,3 +295,25 @@ def test_the_button_fills_the_form_of_train(
 
 def _targets(panel: Any, bound: Any) -> list[Any]:
     return [panel.blocks[number] for number, _ in bound.targets]
+
+
+# --- sending ----------------------------------------------------------------------------------
+
+
+def test_a_word_goes_to_the_prompt_that_it_is_meant_for(page: LibraryPage, folder: Path) -> None:
+    write(folder, "ugly", about={"modelspec.is_negative_embedding": "true"})
+    page.press_refresh()
+    assert page.press_choose("calm")[2:4] == ["calm", ""]
+    assert page.press_choose("ugly")[2:4] == ["ugly", "negative"]
+    for label, able in (("ugly", True), ("", False)):
+        assert [button["interactive"] for button in page.press_choose(label)[4:]] == [able, able]
+    assert page.press_choose("")[2] == ""
+
+
+def test_a_name_that_is_used_twice_is_sent_as_it_is_written(
+    page: LibraryPage, folder: Path
+) -> None:
+    write(folder / "more", "calm")
+    page.press_refresh()
+    (other,) = [label for label in page.collection.entries if label.startswith("calm ·")]
+    assert page.press_choose(other)[2] == "calm"

@@ -62,6 +62,20 @@ def test_the_script_registers_everything_by_callbacks(
     assert panel.blocks
 
 
+def test_the_folder_of_temporary_pictures_is_there_when_the_tab_is(
+    door: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fresh Forge Neo has none, and no gallery can show a picture then."""
+    options = module("modules.shared").opts.data
+    for folder in ("", str(tmp_path / "data" / "tmp"), str(tmp_path / "data" / "tmp")):
+        monkeypatch.setitem(options, "temp_dir", folder)
+        assert door.tabs()[0][1:] == ("Textual Inversion", "textual_inversion_studio")
+    assert (tmp_path / "data" / "tmp").is_dir()
+    (tmp_path / "file").touch()
+    monkeypatch.setitem(options, "temp_dir", str(tmp_path / "file" / "tmp"))
+    assert door.tabs()
+
+
 def test_the_fields_of_the_txt2img_page_are_found_by_their_names(door: Any) -> None:
     seen = {name: SimpleNamespace(elem_id=name) for name in door._FIELDS}
     for name, component in seen.items():
@@ -71,6 +85,14 @@ def test_the_fields_of_the_txt2img_page_are_found_by_their_names(door: Any) -> N
     found = door.studio().txt2img_parameters()
     assert set(found) == set(TXT2IMG_FIELDS)
     assert found["prompt"] is seen["txt2img_prompt"]
+
+
+def test_words_are_sent_to_the_prompts_of_both_pages(door: Any) -> None:
+    for page in ("txt2img", "img2img"):
+        script = door.studio().send_to[page]
+        for name in (f"'{page}_prompt'", f"'{page}_neg_prompt'", f"switch_to_{page}()"):
+            assert name in script
+        assert "PAGE" not in script
 
 
 def test_pictures_wait_while_a_job_has_the_queue(door: Any) -> None:

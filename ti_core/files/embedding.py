@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 ONE_ENCODER = "emb_params"
 MOST_VECTORS = 1024
 """In a file that is read or written; prompts have room for fewer (`long_for_prompts`)."""
+_NEGATIVE = "modelspec.is_negative_embedding"
 OF_ALL_TABLES = ("modelspec.architecture", "modelspec.hash_sha256")
 """Metadata that is true only of a file's tables together."""
 
@@ -45,6 +46,11 @@ class Embedding:
     def count(self) -> int:
         """Number of vectors; the largest, where encoders have different numbers."""
         return max(map(len, self.vectors.values()))
+
+
+def is_negative(embedding: Embedding) -> bool:
+    """Whether it is meant for the negative prompt, as far as its file tells."""
+    return embedding.metadata.get(_NEGATIVE, "").lower() == "true"
 
 
 def long_for_prompts(embedding: Embedding) -> str:
@@ -168,7 +174,7 @@ def with_metadata(
     if licence:
         metadata["modelspec.license"] = licence
     if negative:
-        metadata["modelspec.is_negative_embedding"] = "true"
+        metadata[_NEGATIVE] = "true"
     return Embedding(embedding.name, embedding.vectors, embedding.step, metadata)
 
 

@@ -33,6 +33,7 @@ from ..job_view import Press, errors_first
 from ..markup import escape
 from ..restoring import replaced, restore
 from ..saving import save_new
+from ..sending import build_sending, word_to_send
 from ..studio import Studio
 from ..thumbnails import thumbnails
 from ..training import train_again
@@ -131,11 +132,12 @@ class LibraryPage:
     # --- one embedding ------------------------------------------------------------------------
 
     def press_choose(self, label: str) -> Updates:
-        """[what is known without the model, update of the new name]"""
+        """[what is known without the model, update of the new name, and of what is sent]"""
         if not label:
-            return ["", gr.update()]
+            return ["", gr.update(), *word_to_send()]
         entry, embedding = self.collection.find(label), self.collection.read(label)
-        return [file_html(entry, embedding), gr.update(value=_proposed(entry.name))]
+        name = gr.update(value=_proposed(entry.name))
+        return [file_html(entry, embedding), name, *word_to_send(entry.name, embedding)]
 
     def press_inspect(self, label: str) -> str:
         """Strength and nearest words of each vector."""
@@ -318,6 +320,7 @@ def _check(page: LibraryPage) -> None:
 def _one(page: LibraryPage) -> tuple[gr.Dropdown, gr.Dropdown]:
     """What can be done with one embedding; returns the dropdowns that choose it, and a copy."""
     chosen = gr.Dropdown([], label="Embedding", elem_id="ti_library_chosen")
+    sent = build_sending(page.studio)
     inspect = gr.Button("Strength and nearest words", elem_id="ti_library_inspect")
     explained = gr.HTML("", elem_id="ti_library_explained")
     known = gr.HTML("", elem_id="ti_library_known")
@@ -325,7 +328,8 @@ def _one(page: LibraryPage) -> tuple[gr.Dropdown, gr.Dropdown]:
     name = text_line("New name", "ti_library_name", info=info)
     answer = gr.HTML("", elem_id="ti_library_answer")
     again = gr.Button("Train again", elem_id="ti_library_again")
-    on(chosen.change, errors_first(page.press_choose, 2), [chosen], [known, name], quiet=True)
+    told = [known, name, *sent]
+    on(chosen.change, errors_first(page.press_choose, len(told)), [chosen], told, quiet=True)
     if page.studio.shared:
         page.studio.shared.later.append(lambda: _bind_again(page, again, chosen, answer))
     on(inspect.click, markup.with_error_box(page.press_inspect), [chosen], [explained])

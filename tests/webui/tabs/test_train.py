@@ -41,7 +41,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> TrainPage:
         settings=lambda: settings,
         jobs=Jobs(),
         txt2img_parameters=txt2img_page,
-        send_to_txt2img="(text) => {}",
+        send_to={"txt2img": "(word, negative) => {}"},
     )
     with gr.Blocks():
         return build(replace(studio, shared=shared_fields()))
@@ -50,7 +50,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> TrainPage:
 @pytest.fixture
 def page(built: TrainPage, studio: Studio) -> TrainPage:
     assert built.live is not None
-    studio.send_to_txt2img = built.studio.send_to_txt2img
+    studio.send_to = built.studio.send_to
     return replace(
         built,
         studio=studio,
