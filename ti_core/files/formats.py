@@ -24,9 +24,13 @@ A1111_TRAINS = "A1111's own trainer continues a .pt only"
 """In a `.safetensors` it finds no number of steps, and ends with an error."""
 
 FORMATS: Mapping[str, Format] = {
-    "safetensors": Format((".safetensors",), "every program; holds everything"),
+    "safetensors": Format(
+        (".safetensors",), "every program, InvokeAI and SD.Next too; holds everything"
+    ),
     "pt": Format((".pt",), "AUTOMATIC1111's pickle"),
-    "bin": Format((".bin",), "diffusers' pickle; one text encoder only"),
+    "bin": Format(
+        (".bin",), "diffusers' pickle; one text encoder only, not for InvokeAI and SD.Next"
+    ),
     "kohya": Format((".safetensors", ".pt"), "sd-scripts' keys; .pt is a pickle"),
     "png": Format((".png", ".webp"), "a card: a picture that carries the embedding"),
 }
