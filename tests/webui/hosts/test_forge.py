@@ -149,12 +149,16 @@ def test_noise_ends_where_that_of_pictures_does(
     from ti_webui.hosts.forge.host import ForgeHost
 
     load_forge("sdxl-zsnr" if says == "file" else "sdxl-v", tmp_path)
-    plain = stable_diffusion_alphas()
+    plain, host = stable_diffusion_alphas(), ForgeHost()
+
+    def diffusion() -> Any:
+        return host.describe().diffusion
+
     if says == "setting":
-        assert ForgeHost().describe().diffusion.alphas_cumprod[-1] == pytest.approx(plain[-1])
+        assert diffusion().alphas_cumprod[-1] == pytest.approx(plain[-1])
         data = module("modules.shared").opts.data
         monkeypatch.setitem(data, "sd_noise_schedule", "Zero Terminal SNR")
-    found = ForgeHost().describe().diffusion
+    found = diffusion()
     wanted = stable_diffusion_alphas(zero_terminal_snr=True)
     assert found.alphas_cumprod == pytest.approx(wanted.tolist(), rel=2e-3, abs=1e-8)
     assert found.alphas_cumprod[-1] == 0
