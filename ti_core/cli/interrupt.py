@@ -1,5 +1,5 @@
-"""Ctrl-C, SIGTERM and a closed terminal: the first asks the run to save and stop, a second Ctrl-C
-ends it at once."""
+"""Signals. Ctrl-C, SIGTERM and a closed terminal: the first asks the run to save and stop, a second
+Ctrl-C ends it at once. SIGUSR1 and SIGUSR2 ask a training to save and to make previews."""
 
 from __future__ import annotations
 
@@ -50,6 +50,24 @@ def stop_on_signals(ask: Callable[[], None] = lambda: None) -> Iterator[Stop]:
     before = {number: signal.signal(number, stop.handle) for number in numbers}
     try:
         yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def wishes_by_signals(save: Callable[[], None], preview: Callable[[], None]) -> Iterator[None]:
+    """SIGUSR1 calls `save`, SIGUSR2 `preview`, from now on and until the end of the work: neither
+    ends the program, as the system would. Windows has no such signals."""
+    named = {"SIGUSR1": save, "SIGUSR2": preview}
+    wishes = {getattr(signal, name): wish for name, wish in named.items() if hasattr(signal, name)}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        wishes[number]()
+
+    before = {number: signal.signal(number, handle) for number in wishes}
+    try:
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

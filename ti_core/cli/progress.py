@@ -10,7 +10,10 @@ from ..train.events import (
     Encoding,
     Failed,
     Finished,
+    Paused,
     PreviewReady,
+    RateChanged,
+    Resumed,
     Saved,
     Started,
     StepDone,
@@ -45,6 +48,10 @@ class TrainingBar(Bar):
             self.say(f"failed at step {event.step}; what was learned is in {event.run_folder}")
         elif isinstance(event, Notice):
             self.say(with_flags(f"{event.level}: {event}"))
+        elif isinstance(event, (Paused, Resumed)):
+            self.say(f"step {event.step}: {self.progress.stage}")
+        elif isinstance(event, RateChanged):
+            self.say(f"step {event.step}: the learning rate is {event.rate:g} from now on")
         elif isinstance(event, (PreviewReady, Saved)) and getattr(event, "kind", "") != "state":
             self.say(f"step {event.step}: {event.path}")
 

@@ -16,6 +16,9 @@ from ..files.text_file import read_json
 from ..options import Checked, SettingValues, make_config, option, to_dict
 from ..paths import given_path
 from ..train.config import OutputConfig, TrainConfig
+from ..train.control import Control
+from .interrupt import stop_on_signals, wishes_by_signals
+from .keys import Keys
 from .options import OptionParser
 from .plain import plain
 from .preset import PresetConfig, train_config
@@ -78,6 +81,12 @@ def parser() -> OptionParser:
 
 def run(argv: Sequence[str]) -> int:
     """Train; returns the exit code."""
+    control = Control()
+    with wishes_by_signals(control.save_now, control.preview_now):
+        return _run(argv, control)
+
+
+def _run(argv: Sequence[str], control: Control) -> int:
     typed = parser().read(argv)
     options = make_config(RunConfig, typed)
     folder = _run_to_resume(options, typed)
@@ -90,17 +99,24 @@ def run(argv: Sequence[str]) -> int:
         _tell_other_base(Path(options.config_file), host)
     if options.debug_dataset:
         return _show_dataset(config, host)
-    return _train(config, host, folder, model)
+    return _train(config, host, folder, model, control)
 
 
-def _train(config: TrainConfig, host: Host, folder: RunFolder | None, model: ModelConfig) -> int:
-    from ..train.control import Control
+def _train(
+    config: TrainConfig,
+    host: Host,
+    folder: RunFolder | None,
+    model: ModelConfig,
+    control: Control,
+) -> int:
     from ..train.loop import train
-    from .interrupt import stop_on_signals
     from .progress import TrainingBar
 
-    control = Control()
-    with stop_on_signals(control.finish) as stop, TrainingBar() as progress:
+    with (
+        stop_on_signals(control.finish) as stop,
+        TrainingBar() as progress,
+        Keys(control, progress.say),
+    ):
         try:
             train(config, host, progress, control, folder, {"model": to_dict(model)})
         finally:

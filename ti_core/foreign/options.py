@@ -13,7 +13,6 @@ from typing import get_args
 
 from ..errors import setting
 from ..files.names import fitting_name
-from ..port.samplers import SAMPLERS
 from ..schedule import Decay
 from ..train.optimizers import OPTIMIZERS
 from .samplers import sampler_named
@@ -358,7 +357,7 @@ def _save_model_as(value: str) -> Verdict:
 
 
 def _sampler(value: str) -> Verdict:
-    return Verdict({"sample_sampler": sampler_named(value, SAMPLERS)})
+    return Verdict({"sample_sampler": sampler_named(value)})
 
 
 def _negative(value: str) -> Verdict:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 _NAMES = {
     "ddim": "DDIM",
     "pndm": "PLMS",
@@ -20,8 +18,7 @@ _NAMES = {
 """kohya's name (sd-scripts, `get_my_scheduler`), which "k_" may stand before → A1111's."""
 
 
-def sampler_named(name: str, known: Sequence[str]) -> str:
-    """The name that programs here have for a sampler; one that nobody knows stays as it is."""
-    spelled = {each.lower(): each for each in known}
+def sampler_named(name: str) -> str:
+    """A1111's name for a sampler of kohya's; another name stays as it is."""
     wanted = name.strip()
-    return spelled.get(wanted.lower()) or _NAMES.get(wanted.lower().removeprefix("k_"), wanted)
+    return _NAMES.get(wanted.lower().removeprefix("k_"), wanted)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
+from ..errors import ConfigError
+
 Request = Literal["save", "preview"]
+FASTER, SLOWER = 1.25, 0.8
+"""What the learning rate is multiplied by; one takes the other back."""
+SMALLEST_CHANGE, LARGEST_CHANGE = 1e-3, 1e3
+"""Of the rate, at once or in sum."""
 
 _LOOK_EVERY = 0.1
 """Seconds between two looks at the wishes while a run pauses."""
@@ -23,6 +29,7 @@ class Control:
     def __init__(self) -> None:
         self._finishing = self._paused = False
         self._requests: deque[Request] = deque()
+        self._rates: deque[float] = deque()
 
     @property
     def finishing(self) -> bool:
@@ -54,6 +61,45 @@ class Control:
         """Make the preview pictures, whatever `sample_every_n_steps` says."""
         self._requests.append("preview")
 
+    def change_rate(self, factor: float) -> None:
+        """Multiply the learning rate, from the next update on. Raises ConfigError for a factor that
+        nobody can mean."""
+        if not SMALLEST_CHANGE <= factor <= LARGEST_CHANGE:
+            fix = f"give {SMALLEST_CHANGE:g} to {LARGEST_CHANGE:g}"
+            raise ConfigError(f"the learning rate cannot be multiplied by {factor:g}", "", fix)
+        self._rates.append(factor)
+
+    def ask(self, command: str) -> None:
+        """What a word asks for: pause, continue, save, preview, finish, faster, slower, or `rate`
+        and a factor. Raises ConfigError for another."""
+        word, _, rest = command.strip().partition(" ")
+        if word == "rate":
+            self.change_rate(_factor(rest))
+        elif word in self._commands and not rest:
+            self._commands[word]()
+        else:
+            known = ", ".join((*self._commands, "rate FACTOR"))
+            raise ConfigError(f"a run cannot be asked to {command!r:.100}", "", f"write {known}")
+
+    @property
+    def _commands(self) -> dict[str, Callable[[], None]]:
+        return {
+            "pause": self.pause,
+            "continue": self.go_on,
+            "save": self.save_now,
+            "preview": self.preview_now,
+            "finish": self.finish,
+            "faster": lambda: self.change_rate(FASTER),
+            "slower": lambda: self.change_rate(SLOWER),
+        }
+
+    def rate_change(self) -> float:
+        """What the rate shall be multiplied by since the last look; 1 for nothing."""
+        factor = 1.0
+        for _ in range(len(self._rates)):
+            factor *= self._rates.popleft()
+        return factor
+
     def requests(self) -> Iterator[Request]:
         """What was asked for since the last look, each wish once."""
         asked = dict.fromkeys(self._requests.popleft() for _ in range(len(self._requests)))
@@ -62,3 +108,10 @@ class Control:
     def wait(self) -> None:
         """A moment of a pause."""
         time.sleep(_LOOK_EVERY)
+
+
+def _factor(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"{text!r:.100} is not a factor", "", "write it like 0.5") from None

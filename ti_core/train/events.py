@@ -104,6 +104,16 @@ class Resumed(Event):
 
 
 @dataclass(frozen=True)
+class RateChanged(Event):
+    """The user multiplied the learning rate; it applies from the next update on."""
+
+    step: int
+    factor: float
+    rate: float
+    """Of the next update."""
+
+
+@dataclass(frozen=True)
 class Finished(Event):
     """The embedding was written; `reason` tells whether all steps were done."""
 

@@ -208,6 +208,8 @@ class Keeper:
 
     def _content(self, name: str) -> Content:
         settings, facts = recorded(self._plan.config), self._plan.facts
+        if self._updater.rate_changes:
+            settings["rate_changes"] = self._updater.rate_changes
         vae = self._facts.get("vae")
         origin = {**self._origin, VAE: vae} if vae else self._origin
         with self._updater.results():

@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from ..data.latent_cache.fingerprint import vae_facts
@@ -16,9 +17,10 @@ from ..options import SettingValues, to_dict
 from ..port.session import Host, Session
 from ..schedule import early_end
 from .batches import Batches, encode_pictures
+from .commands import obey
 from .config import BaseTrainConfig
 from .control import Control
-from .events import Encoding, Failed, Finished, Paused, Resumed, Started, StepDone
+from .events import Encoding, Failed, Finished, Paused, RateChanged, Resumed, Started, StepDone
 from .keeping import Keeper
 from .plan import Plan, make_plan
 from .result import Result
@@ -197,6 +199,11 @@ class TrainingRun:
         return not control.finishing
 
     def _answer(self, control: Control) -> None:
+        for notice in obey(self.folder.commands, control):
+            self._emit(notice)
+        factor = control.rate_change()
+        if factor != 1:
+            self._change_rate(factor)
         for request in control.requests():
             if request == "preview":
                 self.keeper.make_previews()
@@ -204,11 +211,18 @@ class TrainingRun:
                 self.keeper.save_state()
                 self.keeper.save_copy()
 
+    def _change_rate(self, factor: float) -> None:
+        """The state comes first: a run that is resumed makes its steps at the same rates."""
+        self.updater.change_rate(factor)
+        self.keeper.save_state()
+        self._emit(RateChanged(self.updater.step, factor, self.updater.rate))
+
     def _tell_rate(self) -> None:
         """As A1111 does on its console when the next part of the schedule begins."""
         for segment in self.plan.config.optimizer.schedule.segments:
             if segment.start == self.updater.step:
-                self._emit(Notice("info", f"the learning rate is now {segment}"))
+                now = replace(segment, rate=segment.rate * self.updater.rate_factor)
+                self._emit(Notice("info", f"the learning rate is now {now}"))
 
     def _recover(self) -> None:
         at = self.updater.step

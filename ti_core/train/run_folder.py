@@ -139,6 +139,11 @@ class RunFolder:
         """Where states are kept."""
         return self.path / "state"
 
+    @property
+    def commands(self) -> Path:
+        """The file by which other programs tell the run what to do."""
+        return self.path / "control"
+
     def copy_path(
         self, name: str, step: int, folder: str = "embeddings", suffix: str = ".safetensors"
     ) -> Path:

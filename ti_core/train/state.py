@@ -53,6 +53,8 @@ class TrainState:
     """Model name and hash, to notice a resume on another one."""
     averages: dict[str, Tensor] = field(default_factory=dict)
     """Moving averages of the tensors, under the same names; empty where none are kept."""
+    rate_changes: list[list[float]] = field(default_factory=list)
+    """(step, factor) of each time that the user multiplied the rate; all are in `rate_factor`."""
 
 
 def save_state(folder: Path, state: TrainState) -> Path:
@@ -122,6 +124,8 @@ def _require_sane(state: TrainState) -> None:
     factors = (state.loss_scale, state.rate_factor)
     if any(type(n) not in (int, float) or not 0 < n < math.inf for n in factors):
         raise ValueError(f"its factors are {factors}")
+    if not all(map(_is_rate_change, state.rate_changes)):
+        raise ValueError(f"its rates were changed by {state.rate_changes!r:.200}")
     texts = (state.optimizer, *state.facts, *state.facts.values())
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("it holds numbers for words")
@@ -137,6 +141,14 @@ def _require_sane(state: TrainState) -> None:
 
 def _shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def _is_rate_change(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(type(number) in (int, float) and 0 <= number < math.inf for number in value)
+    )
 
 
 def latest_state(folder: Path, tell: Callable[[Notice], None] = lambda notice: None) -> TrainState:

@@ -11,6 +11,7 @@ from ..port.memory import memory_errors
 from ..port.session import Session
 from .averages import Averages
 from .batches import Batch, Batches, batch_loss
+from .control import LARGEST_CHANGE, SMALLEST_CHANGE
 from .gradients import LossScale, all_finite, clip, require_alive, unscale
 from .learnable import Learnable, restore, snapshot
 from .movement import Movement
@@ -39,11 +40,13 @@ class Updater:
         self._alive = False
         self._movement = Movement(self._names, self._leaves, options.optimizer.optimizer_type)
         self.step, self.rate_factor, self.recoveries = 0, 1.0, 0
+        self.rate_changes: list[list[float]] = []
         self.torn = False
         """An update was interrupted within its last stage: the tensors belong to no step."""
         if plan.state:
             self.restore(plan.state)
             self.rate_factor = plan.state.rate_factor
+            self.rate_changes = list(plan.state.rate_changes)
 
     def update(self, batches: Batches) -> tuple[float, float] | None:
         """Make the next update. B: pictures in a pass; c, h, w: sides of a latent.
@@ -63,7 +66,7 @@ class Updater:
             # clip: each number, or the length over all leaves
             clip(self._leaves, self._plan.config.optimizer, self.step)
             # rate: schedule, warm-up and decay, halved after each recovery
-            rate = self._plan.rate(self.step) * self.rate_factor
+            rate = self.rate
             set_rate(self._optimizer, rate)
             # step: leaves, optimiser, averages, scale and count change together
             self.torn = True
@@ -121,6 +124,18 @@ class Updater:
                 self._optimizer.train()  # type: ignore[attr-defined]
             restore(self._learnable.tensors, trained)
 
+    @property
+    def rate(self) -> float:
+        """Learning rate of the next update."""
+        return self._plan.rate(self.step) * self.rate_factor
+
+    def change_rate(self, factor: float) -> None:
+        """Multiply the rate of all updates to come, within what is sensible in sum."""
+        least, most = SMALLEST_CHANGE / self.rate_factor, LARGEST_CHANGE / self.rate_factor
+        factor = min(max(factor, least), most)
+        self.rate_factor *= factor
+        self.rate_changes.append([self.step, factor])
+
     def recover(self, good: TrainState) -> None:
         """Return to a state with half the rate. Raises NotFiniteError after three attempts."""
         if self.recoveries >= _MOST_RECOVERIES:
@@ -158,4 +173,5 @@ class Updater:
             good_updates=self._scale.good_updates,
             rate_factor=self.rate_factor,
             recoveries=self.recoveries,
+            rate_changes=list(self.rate_changes),
         )
