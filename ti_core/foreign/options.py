@@ -8,6 +8,7 @@ optimiser that joins `OPTIMIZERS` is taken as it is.
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from typing import get_args
 
@@ -30,6 +31,8 @@ _MEMORY = (
 _STATES = "the newest state and the one before it are kept"
 _NOTES = "such notes are not written into the file"
 _ADAM_MEMORY = "AdamW is used: what it remembers of a few vectors takes kilobytes, in fp32"
+_BETAS = f"write them in {setting('optimizer_args')}: betas=0.9,0.999"
+_EPS = f"write it in {setting('optimizer_args')}: eps=1e-8"
 _HUBER = "it belongs to another loss than l2"
 _SHAPES = f"it belongs to none of the shapes of {setting('lr_scheduler')}"
 _EPOCHS = (
@@ -65,7 +68,6 @@ _NEEDLESS: tuple[tuple[Takes, str, str], ...] = (
         f"the vectors stay fp32; {setting('mixed_precision')} is what the model computes in",
     ),
     ("nothing", "no_half_vae", "the VAE always computes in fp32"),
-    ("nothing", "use_8bit_adam", _ADAM_MEMORY),
     ("one", "local_rank ddp_timeout zero_stage", _ONE_DEVICE),
     ("one", "offload_optimizer_device offload_optimizer_nvme_path", _ONE_DEVICE),
     ("one", "offload_param_device offload_param_nvme_path", _ONE_DEVICE),
@@ -267,9 +269,9 @@ _REFUSED: tuple[tuple[Takes, str, str, str, tuple[str, ...]], ...] = (
         f"see {setting('lr_scheduler_num_cycles')} and {setting('lr_scheduler_power')}",
         ("",),
     ),
-    ("one", "adam_beta1", "AdamW runs with 0.9", _LEAVE_OUT, ("0.9",)),
-    ("one", "adam_beta2", "AdamW runs with 0.999", _LEAVE_OUT, ("0.999",)),
-    ("one", "adam_epsilon", "AdamW runs with 1e-8", _LEAVE_OUT, ("1e-8",)),
+    ("one", "adam_beta1", "both betas are one setting", _BETAS, ("0.9",)),
+    ("one", "adam_beta2", "both betas are one setting", _BETAS, ("0.999",)),
+    ("one", "adam_epsilon", "it is an argument of the optimiser", _EPS, ("1e-8",)),
 )
 """(what follows, name, why it is not possible, what to do, values that change nothing)"""
 
@@ -310,35 +312,31 @@ _SAVING_ADAM = ("adamw8bit", "pagedadamw", "pagedadamw8bit", "pagedadamw32bit")
 
 def _optimizer(value: str) -> Verdict:
     known = {name.lower(): name for name in OPTIMIZERS}
-    if not value:
-        return Verdict()
-    if value.lower() in known:
-        return Verdict({"optimizer_type": known[value.lower()]})
-    if value.lower() in _SAVING_ADAM:
+    name = known.get(value.lower(), "")
+    if value.lower() in _SAVING_ADAM and not (name and _is_here(name)):
         return Verdict({"optimizer_type": "AdamW"}, _ADAM_MEMORY)
+    if not value or name:
+        return Verdict({"optimizer_type": name} if name else {})
     return Verdict(refusal=("there is no such optimiser", f"choose one of {', '.join(OPTIMIZERS)}"))
 
 
-_ADAM = {"weight_decay": "0", "betas": "0.9,0.999", "eps": "1e-8"}
+def _is_here(name: str) -> bool:
+    package = OPTIMIZERS[name].package  # type: ignore[index]
+    return not package or importlib.util.find_spec(package) is not None
 
 
 def _optimizer_args(value: str) -> Verdict:
-    """kohya's `weight_decay=0.01 betas=0.9,0.999`."""
-    given = [part.partition("=") for part in value.split()]
-    if all(
-        refused("one", "", "", (_ADAM.get(n, "\0"),)).rule(v).refusal is None for n, _, v in given
-    ):
-        return Verdict()
-    ours = " ".join(f"{name}={value}" for name, value in _ADAM.items())
-    return Verdict(refusal=(f"AdamW runs with {ours}", _LEAVE_OUT))
+    """kohya's list `weight_decay=0.01 betas=0.9,0.999` is one text here."""
+    return Verdict({"optimizer_args": value})
 
 
 def _weight_decay(value: str) -> Verdict:
     """diffusers' default is 0.01, which it applies to the whole vocabulary and then takes back."""
-    kept = "vectors are not pulled towards zero: AdamW runs with a weight decay of 0"
+    kept = "vectors are not pulled towards zero unless that is asked for"
     if refused("one", "", "", ("0.01",)).rule(value).refusal is None:
         return Verdict(remark=kept)
-    return refused("one", kept, _LEAVE_OUT, ("0",)).rule(value)
+    fix = f"write it in {setting('optimizer_args')}: weight_decay={value}"
+    return refused("one", kept, fix, ("0",)).rule(value)
 
 
 def _scheduler(value: str) -> Verdict:
@@ -374,6 +372,7 @@ OPTIONS: dict[str, Entry] = {
     "validation_prompt": Entry("one", _validation_prompt),
     "lr_warmup_steps": Entry("one", _warmup),
     "optimizer_type": Entry("one", _optimizer),
+    "use_8bit_adam": Entry("nothing", lambda value: _optimizer("AdamW8bit")),
     "optimizer_args": Entry("many", _optimizer_args),
     "adam_weight_decay": Entry("one", _weight_decay),
     "lr_scheduler": Entry("one", _scheduler),
