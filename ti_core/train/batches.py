@@ -22,6 +22,7 @@ from .learnable import ExtraNetworks
 from .min_snr import min_snr_weights
 from .noise import draw_latent, noise_like
 from .plan import Plan
+from .timesteps import draw_timestep
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,10 @@ class Batches:
         )
         offset = config.optimizer.noise_offset
         noise = torch.stack([noise_like(latents[0], seed, step, s, offset) for s, _ in places])
-        timesteps = torch.stack([diffusion.draw_timestep(seed, step, slot) for slot, _ in places])
+        options = config.optimizer
+        timesteps = torch.stack(
+            [draw_timestep(options, diffusion, seed, step, slot) for slot, _ in places]
+        )
         prompts = [dataset.prompt(item, config.name, seed, step, slot) for slot, item in places]
         return Batch(
             diffusion.noised(latents, noise, timesteps),

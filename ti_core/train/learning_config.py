@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from ..options import check, newer, option, require_one, unrecorded
+from ..options import check, newer, option, require_one, require_order, unrecorded
 from ..schedule import Decay, Schedule, parse_schedule, warmup_and_decay
 from .optimizer_arguments import Argument, read_arguments
 from .optimizers import OPTIMIZERS, OptimizerName
 
 ClipMode = Literal["disabled", "value", "norm"]
+TimestepSampling = Literal["uniform", "stratified"]
+TIMESTEPS = 1000
+"""Of which `min_timestep` and `max_timestep` speak, as kohya's do, however many a model has."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,28 @@ class OptimizerConfig:
         limits=(0, None),
         advanced=True,
     )
+    min_timestep: int = newer(
+        0,
+        "train at timesteps from this one of 1,000 on; little noise (low numbers) shows what only "
+        "one picture has, much noise (high numbers) shows shapes and colours",
+        label="Lowest timestep",
+        limits=(0, TIMESTEPS - 1),
+        advanced=True,
+    )
+    max_timestep: int = newer(
+        TIMESTEPS,
+        "train at timesteps below this one of 1,000",
+        label="Highest timestep",
+        limits=(1, TIMESTEPS),
+        advanced=True,
+    )
+    timestep_sampling: TimestepSampling = newer(
+        "uniform",
+        "draw each timestep from the whole range, or (stratified) one from each part of it, with "
+        "as many parts as an update has pictures",
+        label="Timestep sampling",
+        advanced=True,
+    )
     min_snr_gamma: float = newer(
         0.0,
         "let steps with little noise count less (min-SNR-γ, Hang et al. 2023, who use 5); 0 is off",
@@ -147,6 +172,7 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         check(self)
         require_one(self, "lr_warmup_steps", "lr_warmup_ratio")
+        require_order(self, "min_timestep", "max_timestep")
         if self.clip_grad_mode != "disabled":
             require_one(self, "clip_grad_mode", "max_grad_norm")
         _ = self.schedule, self.clip_limit, self.arguments  # they are read once, here
