@@ -16,8 +16,8 @@ from ..ti_core.files.atomic import write_bytes
 from ..ti_core.files.embedding import Embedding
 from ..ti_core.files.reading import read_embedding
 from ..ti_core.files.writing import write_embedding
+from ..ti_core.options import from_dict
 from ..ti_core.port.session import Host, PreviewRequest
-from ..ti_core.tools.recording import recipe_before
 from ..ti_core.train.config import EmbeddingConfig, TrainConfig
 from ..ti_core.train.loop import train
 from ..ti_core.train.previews import preview_requests
@@ -83,6 +83,7 @@ def run(
     folder = last or RunFolder.create(runs_dir(), config.file_stem)
     try:
         config = _with_files(config, folder.path, embedding, settings.preview.sample_prompts)
+        config = _begun_as(config, last) if last else config
         path = train(config, host, on_event, control, last, {"made_by": "ComfyUI"}, folder)
     finally:
         _forget_if_empty(folder)
@@ -121,16 +122,17 @@ def _with_files(config: TrainConfig, folder: Path, start: Embedding, prompts: st
     write_bytes(lines, prompts.encode(errors="replace"))
     return replace(
         config,
-        embedding=replace(
-            config.embedding,
-            weights=str(first),
-            init_word=str(_recipe(start).get("init_word", config.embedding.init_word)),
-            metadata_license=start.metadata.get("modelspec.license", ""),
-            metadata_is_negative_embedding="modelspec.is_negative_embedding" in start.metadata,
-        ),
+        embedding=replace(config.embedding, weights=str(first)),
         output=replace(config.output, output_dir=str(folder), overwrite=True),
         preview=replace(config.preview, sample_prompts=str(lines)),
     )
+
+
+def _begun_as(config: TrainConfig, last: RunFolder) -> TrainConfig:
+    """How the embedding of a run that is resumed began is known to the run alone."""
+    saved = from_dict(TrainConfig, last.read_settings().get("train", {})).embedding
+    count = config.embedding.num_vectors_per_token
+    return replace(config, embedding=replace(saved, num_vectors_per_token=count))
 
 
 def _forget_if_empty(folder: RunFolder) -> None:
@@ -153,9 +155,3 @@ def _require_modest(prompts: str, requests: Sequence[PreviewRequest]) -> None:
         if not 1 <= request.steps <= _MOST_SAMPLING_STEPS:
             fix = f"choose 1 to {_MOST_SAMPLING_STEPS}"
             raise ConfigError(f"a preview has {request.steps} sampling steps", "", fix)
-
-
-def _recipe(embedding: Embedding) -> dict[str, object]:
-    """What made the starting vectors, if that is known."""
-    found = recipe_before(embedding)
-    return found if isinstance(found, dict) else {}

@@ -74,7 +74,7 @@ def new_request(studio: Studio, config: TrainConfig) -> TrainRequest:
         weights=str(path),
         num_vectors_per_token=found.vectors,
     )
-    output = replace(output, output_dir=str(path.parent), overwrite=True)
+    output = replace(output, output_dir=str(path.parent), overwrite=False)
     return TrainRequest(replace(config, embedding=start, output=output), notices=notices)
 
 

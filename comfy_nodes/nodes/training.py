@@ -116,6 +116,7 @@ class AdvancedSettings(Node):
                     "sample_sampler",
                     "save_image_with_stored_embedding",
                 ),
+                widget(OptimizerConfig, "initial_step", most=_MOST_STEPS),
             ],
             outputs=[_settings_output()],
         )
@@ -128,6 +129,7 @@ class AdvancedSettings(Node):
     @classmethod
     def work(cls, settings: SettingsValue, **options: Any) -> io.NodeOutput:
         """See the class."""
+        _require_at_most("initial_step", options.get("initial_step", -1), _MOST_STEPS)
         return io.NodeOutput(_changed(settings, options))
 
 
@@ -148,7 +150,11 @@ class TrainEmbedding(Node):
                 io.Model.Input("model", tooltip="Trained on, and left as it is."),
                 io.Clip.Input("clip", tooltip="Its text encoder; clip skip counts."),
                 io.Vae.Input("vae", tooltip="Turns the pictures into latents, and shows previews."),
-                EmbeddingSocket.Input("embedding", tooltip="The vectors to start from."),
+                EmbeddingSocket.Input(
+                    "embedding",
+                    tooltip="The vectors to start from. One that was trained before continues from "
+                    "its step, and at that place of the learning-rate schedule.",
+                ),
                 DatasetSocket.Input("dataset", tooltip="What they are to learn."),
                 SettingsSocket.Input("settings", tooltip="How to train."),
                 io.Combo.Input(

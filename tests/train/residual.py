@@ -121,6 +121,9 @@ class ResidualKind:
         if saved is not None and len(saved["down"]) != _width(facts):
             raise TrainingError("the residual was made for another model")
 
+    def origin(self, facts: ModelFacts) -> None:
+        """None begins with a file."""
+
     def start(
         self, facts: ModelFacts, session: Session, saved: Mapping[str, Tensor] | None
     ) -> tuple[Residual, tuple[Notice, ...]]:

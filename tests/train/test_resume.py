@@ -205,7 +205,7 @@ def test_a_copy_and_previews_that_a_kill_left_out_are_made_up_for(configure: Con
 def test_a_run_can_be_resumed_before_its_first_update(configure: Configure) -> None:
     """Its first state holds what it started from, whatever becomes of that file."""
     start = train(configure(token_string="zz-a"), FakeHost())
-    config, seen = configure(weights=str(start)), Log()
+    config, seen = configure(weights=str(start), initial_step=0), Log()
 
     def listen(event: Event) -> None:
         seen(event)
@@ -214,7 +214,7 @@ def test_a_run_can_be_resumed_before_its_first_update(configure: Configure) -> N
 
     with pytest.raises(KeyboardInterrupt):
         train(config, FakeHost(), listen)
-    whole = train(configure(weights=str(start), output_name="other"), FakeHost())
+    whole = train(configure(weights=str(start), output_name="other", initial_step=0), FakeHost())
     start.unlink()
     log = Log()
     path = train(config, FakeHost(), log, resume=RunFolder(seen.of(Started)[0].run_folder))
@@ -292,7 +292,7 @@ def test_a_run_from_a_weights_file_goes_on_without_that_file(
     configure: Configure, tmp_path: Path
 ) -> None:
     start = train(configure(token_string="zz-a", num_vectors_per_token=2), FakeHost())
-    config = configure(weights=str(start))
+    config = configure(weights=str(start), initial_step=0)
     folder = stopped(config, 5)
     start.unlink()
     path = train(config, FakeHost(), resume=folder)

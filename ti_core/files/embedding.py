@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 ONE_ENCODER = "emb_params"
 MOST_VECTORS = 1024
 """In a file that is read or written; prompts have room for fewer (`long_for_prompts`)."""
-_NEGATIVE = "modelspec.is_negative_embedding"
+LICENCE, NEGATIVE = "modelspec.license", "modelspec.is_negative_embedding"
+"""Metadata that its maker gives."""
 OF_ALL_TABLES = ("modelspec.architecture", "modelspec.hash_sha256")
 """Metadata that is true only of a file's tables together."""
 
@@ -50,7 +51,7 @@ class Embedding:
 
 def is_negative(embedding: Embedding) -> bool:
     """Whether it is meant for the negative prompt, as far as its file tells."""
-    return embedding.metadata.get(_NEGATIVE, "").lower() == "true"
+    return embedding.metadata.get(NEGATIVE, "").lower() == "true"
 
 
 def long_for_prompts(embedding: Embedding) -> str:
@@ -172,9 +173,9 @@ def with_metadata(
     if architecture:
         metadata["modelspec.architecture"] = f"{architecture}/textual-inversion"
     if licence:
-        metadata["modelspec.license"] = licence
+        metadata[LICENCE] = licence
     if negative:
-        metadata[_NEGATIVE] = "true"
+        metadata[NEGATIVE] = "true"
     return Embedding(embedding.name, embedding.vectors, embedding.step, metadata)
 
 

@@ -29,10 +29,11 @@ def namesakes(path: Path) -> list[Path]:
     return [other for other in others if other.name != path.name and not _is_same(other, path)]
 
 
-def require_free(path: Path, fix: str = "") -> None:
+def require_free(path: Path, fix: str = "", own: Path | None = None) -> None:
     """Raise ConfigError where an embedding of this name lies in the folder, in any letter case and
-    format: two of one name would hide each other."""
+    format, and is not one's `own`: two of one name would hide each other."""
     there = [path] if os.path.lexists(path) else namesakes(path)
+    there = [other for other in there if own is None or not _is_same(other, own)]
     if not there:
         return
     name = there[0]

@@ -62,7 +62,8 @@ class EmbeddingConfig(Checked):
     )
     weights: str = unrecorded(
         "",
-        "embedding file to start from instead of words",
+        "embedding file of any program to start from instead of words; training continues from "
+        "its step, and at that place of the learning-rate schedule",
         label="Start from embedding file",
         path="embeddings",
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,8 @@ from torch import Tensor
 from ..errors import ConfigError, setting
 from ..events import Notice
 from ..files.base_model import other_base
-from ..files.embedding import Embedding, for_encoders
+from ..files.embedding import LICENCE, NEGATIVE, Embedding, for_encoders
+from ..files.notes import recipe
 from ..files.reading import read_embedding
 from ..port.session import ModelFacts, Session
 from .config import EmbeddingConfig, FillRule
@@ -56,6 +58,25 @@ def fitting_file(config: EmbeddingConfig, facts: ModelFacts) -> Embedding:
         )
     for_encoders(embedding, facts.widths, config.weights)
     return embedding
+
+
+def as_it_began(config: EmbeddingConfig, embedding: Embedding) -> EmbeddingConfig:
+    """The settings of an embedding that training goes on with: those that its file tells of its
+    beginning, its number of vectors, its licence."""
+    told, notes = recipe(embedding.metadata), embedding.metadata
+    known = told if isinstance(told, dict) else {}
+    words: dict[str, Any] = {key: known[key] for key in ("init_word", "init_rule") if key in known}
+    negative = config.metadata_is_negative_embedding or notes.get(NEGATIVE) == "true"
+    try:
+        return replace(
+            config,
+            num_vectors_per_token=embedding.count,
+            metadata_license=config.metadata_license or notes.get(LICENCE, ""),
+            metadata_is_negative_embedding=negative,
+            **words,
+        )
+    except ConfigError:  # a stranger's file may say anything
+        return config
 
 
 def rows_from_text(config: EmbeddingConfig, session: Session) -> Start:

@@ -18,6 +18,7 @@ from ..events import Notice
 from ..files.embedding import Embedding
 from ..port.session import Host, Hypernetwork, ModelFacts, Session, Vectors
 from .events import Measures
+from .going_on import Origin
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,10 @@ class LearnableKind(Protocol):
 
     def check(self, facts: ModelFacts, saved: Mapping[str, Tensor] | None) -> None:
         """Raise TIError when the start, or the `saved` tensors of a run, do not fit the model."""
+
+    def origin(self, facts: ModelFacts) -> Origin | None:
+        """The file that training starts from, if the settings name one. Raises FileError where it
+        does not fit the model."""
 
     def start(
         self, facts: ModelFacts, session: Session, saved: Mapping[str, Tensor] | None

@@ -72,10 +72,20 @@ class OptimizerConfig:
     )
     max_train_steps: int = option(
         1600,
-        "optimiser updates over the whole life of the embedding",
+        "optimiser updates over the whole life of the embedding: those count that the file which "
+        "it starts from has had",
         label="Max steps",
         unit="steps",
         limits=(1, 10_000_000),
+    )
+    initial_step: int = newer(
+        -1,
+        "the step that training continues from; -1: that of the file which it starts from, 0: "
+        "steps and learning-rate schedule start again",
+        label="Initial step",
+        unit="steps",
+        limits=(-1, 10_000_000),
+        advanced=True,
     )
     max_train_epochs: int = unrecorded(
         0,

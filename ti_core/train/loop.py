@@ -26,6 +26,7 @@ from .plan import Plan, make_plan
 from .result import Result
 from .run_folder import RunFolder
 from .run_lock import locked
+from .state import list_states
 from .surroundings import changed_surroundings, surroundings
 from .update import Updater
 
@@ -98,7 +99,9 @@ class TrainingRun:
 
     def begin(self, settings: SettingValues) -> None:
         """Make the folder one that can be resumed: first the state, then the settings."""
-        if self.plan.state is None:
+        if not list_states(self.folder.state):
+            if self.plan.origin:  # whoever goes on with a file may replace it
+                self.folder.add_results([self.plan.origin.digest])
             self.keeper.begin()
         self.folder.write_settings(settings)
 

@@ -26,6 +26,7 @@ from ..prompts.missed import misspelled
 from ..prompts.words import Known
 from ..schedule import early_end
 from .config import BaseTrainConfig, TrainConfig
+from .going_on import Origin, require_origin, state_to_go_on
 from .learnable import LearnableKind
 from .min_snr import require_known_snr
 from .optimizers import OPTIMIZERS, require_optimizer
@@ -57,7 +58,9 @@ class Plan:
     previews: tuple[PreviewRequest, ...]
     notices: tuple[Notice, ...]
     state: TrainState | None
-    """Where to go on from; None for a new run."""
+    """Where to go on from; None where training begins at step 0."""
+    origin: Origin | None = None
+    """The file that a new run starts from."""
 
     @functools.cached_property
     def order(self) -> Order:
@@ -99,27 +102,31 @@ def make_plan(
     facts, written = host.describe(), _with_precision(config, host)
     pictures = functools.cache(lambda: _dataset(written, facts.resolution, on_findings))
     config = in_steps(written, lambda: pictures()[0])
-    kind = LEARNABLES[type(config)](config)
+    kind, origin = _started(config, facts, resume)
+    config = origin.config if origin else config
     final_path = Path(config.output.output_dir) / f"{config.file_stem}{kind.suffix}"
     damaged: list[Notice] = []
     state = latest_state(resume.state, damaged.append) if resume else None
+    told: tuple[Notice, ...] = ()
+    if origin:
+        state, told = state_to_go_on(origin)
     _check_schedule(config, state.step if state else 0)
     require_known_snr(facts.diffusion, config.optimizer.min_snr_gamma)
     _check_optimizer(config)
     kind.check(facts, state.tensors if state else None)
-    _check_paths(config, final_path, resume)
+    _check_paths(config, final_path, resume, origin)
     dataset, notices = pictures()
     found: tuple[Finding, ...] = ()
-    if not (state or config.data.skip_checkup):
+    if not (resume or config.data.skip_checkup):
         inputs = checkup_input(config, host, taken, at_most=PICTURES, facts=facts)
         found = check_dataset(dataset, inputs).findings
     notices += _judged(config, host, dataset, found, on_findings)
     notices += [Notice("warning", text) for text in (hidden_warning(final_path),) if text]
     previews = _previews(config, facts, host)
-    notices += _about_previews(config, previews, taken, host)
-    if state:
+    notices += [*_about_previews(config, previews, taken, host), *told, *damaged]
+    if state and state.facts:
         _require_same_optimizer(config, state)
-        notices += damaged + _changes(state, facts, len(dataset.items))
+        notices += _changes(state, facts, len(dataset.items))
     return Plan(
         config,
         kind,
@@ -129,7 +136,21 @@ def make_plan(
         tuple(previews),
         tuple(notices),
         state,
+        origin,
     )
+
+
+def _started(
+    config: BaseTrainConfig, facts: ModelFacts, resume: RunFolder | None
+) -> tuple[LearnableKind, Origin | None]:
+    """The kind of learnable, and the file that a new run starts from."""
+    kind = LEARNABLES[type(config)](config)
+    origin = None if resume else kind.origin(facts)
+    if origin:
+        return LEARNABLES[type(config)](origin.config), origin
+    if not resume:
+        require_origin(config)
+    return kind, None
 
 
 def _with_precision(config: BaseTrainConfig, host: Host) -> BaseTrainConfig:
@@ -260,11 +281,13 @@ def _unusual_rate(config: BaseTrainConfig) -> Iterator[Notice]:
         yield Notice("warning", what, f"it is {entry.rate_means}", fix)
 
 
-def _check_paths(config: BaseTrainConfig, final_path: Path, resume: RunFolder | None) -> None:
+def _check_paths(
+    config: BaseTrainConfig, final_path: Path, resume: RunFolder | None, origin: Origin | None
+) -> None:
     require_writable(final_path.parent)
     require_writable(resume.path if resume else Path(config.output.logging_dir))
     if not resume and not config.output.overwrite:
-        require_free(final_path)
+        require_free(final_path, own=origin.path if origin else None)
 
 
 def _about_previews(

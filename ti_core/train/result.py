@@ -77,7 +77,7 @@ def _put(path: Path, data: bytes, folder: RunFolder, output: OutputConfig) -> bo
     if there and not (output.overwrite or ours):
         return None
     # noted before it is there: a kill in between must not make it a stranger's
-    folder.add_results({digest, there} - {"", _STRANGE})
+    folder.add_results({there} - {"", _STRANGE}, made=[digest])
     if not (there or output.overwrite):
         return write_new(path, data) or None
     with replacing(path, output.keep_replaced, same_word=ours and output.write_sidecars):

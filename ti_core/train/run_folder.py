@@ -198,10 +198,18 @@ class RunFolder:
             return None
         return {str(digest) for digest in found} if isinstance(found, list) else None
 
-    def add_results(self, digests: Iterable[str]) -> None:
-        """Note finished files. Raises StorageError."""
-        known = {*(self.results() or ()), *digests}
-        write_sealed_json(self.path / "results.json", {"sha256": sorted(known)})
+    def made(self) -> set[str]:
+        """SHA-256 of each finished file that this run has made; empty where none was noted."""
+        with contextlib.suppress(FileError, KeyError):
+            found = read_sealed_json(self.path / "results.json")["made"]
+            return {str(digest) for digest in found} if isinstance(found, list) else set()
+        return set()
+
+    def add_results(self, digests: Iterable[str], made: Iterable[str] = ()) -> None:
+        """Note finished files, and which of them this run has `made`. Raises StorageError."""
+        known, own = {*(self.results() or ()), *digests, *made}, {*self.made(), *made}
+        noted = {"sha256": sorted(known), "made": sorted(own)}
+        write_sealed_json(self.path / "results.json", noted)
 
     def record(self, event: Event, csv_every: int = 10) -> None:
         """Append an event to the logs; a step to the CSV file, too, every `csv_every` steps.

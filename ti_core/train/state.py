@@ -60,7 +60,7 @@ class TrainState:
 def save_state(folder: Path, state: TrainState) -> Path:
     """Write `state-000500.safetensors`; the one before it is kept. Older ones are removed, and so
     are newer ones, which are damaged if a run went on from here. Raises StorageError."""
-    path = folder / f"state-{state.step:06d}.safetensors"
+    path = folder / state_name(state.step)
     tensors = {f"tensors.{key}": value for key, value in state.tensors.items()}
     values = {item.name: getattr(state, item.name) for item in dataclasses.fields(state)}
     del values["tensors"], values["averages"]
@@ -78,6 +78,11 @@ def save_state(folder: Path, state: TrainState) -> Path:
         with contextlib.suppress(OSError):  # it takes some room, and that is all
             other.unlink()
     return path
+
+
+def state_name(step: int) -> str:
+    """The file name of a state after so many updates."""
+    return f"state-{step:06d}.safetensors"
 
 
 def list_states(folder: Path) -> list[Path]:

@@ -12,13 +12,17 @@ from torch import Tensor
 
 from ..errors import TrainingError, setting
 from ..events import Notice
-from ..files.embedding import Embedding, with_metadata
+from ..files.base_model import other_base
+from ..files.checksum import file_sha256
+from ..files.embedding import Embedding, for_encoders, with_metadata
 from ..files.formats import FORMATS
 from ..files.writing import embedding_bytes
 from ..port.session import Host, ModelFacts, Session
+from .a1111_memory import memory_beside
 from .config import EmbeddingConfig, OutputConfig, TrainConfig
 from .events import Measures
-from .initialization import Start, rows_from_file, starting_rows
+from .going_on import Origin
+from .initialization import Start, as_it_began, fitting_file, rows_from_file, starting_rows
 from .learnable import Content, ExtraNetworks
 from .lengths import LengthRule, length_rule
 
@@ -81,8 +85,19 @@ class EmbeddingKind:
     folder = "embeddings"
 
     def __init__(self, config: TrainConfig) -> None:
-        self.config, self.output = config.embedding, config.output
+        self.config, self.output, self._all = config.embedding, config.output, config
         self.suffix = FORMATS[config.output.save_model_as].endings[0]
+
+    def origin(self, facts: ModelFacts) -> Origin | None:
+        """See `LearnableKind.origin`."""
+        if not self.config.weights:
+            return None
+        path, embedding = Path(self.config.weights), fitting_file(self.config, facts)
+        rows = for_encoders(embedding, facts.widths, self.config.weights)
+        config = replace(self._all, embedding=as_it_began(self.config, embedding))
+        notices, memory = other_base(embedding, facts), memory_beside(path, embedding, rows)
+        digest = file_sha256(path)
+        return Origin(path, digest, embedding.step, rows, config, tuple(notices), memory)
 
     def check(self, facts: ModelFacts, saved: Mapping[str, Tensor] | None) -> None:
         """See `LearnableKind.check`; the file of a resumed run's first vectors may be gone."""

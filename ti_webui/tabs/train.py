@@ -139,7 +139,7 @@ class TrainPage:
         told = []
         if entry:
             told.append(f"{entry.name} is there: {entry.vectors} vector(s), {entry.step} steps. ")
-            told.append("Train Embedding goes on from it as it is now. ")
+            told.append(f"Train Embedding continues from step {entry.step} of it, to Max steps. ")
         if run:
             told.append(_stands(run.step, run.config))
         return markup.box("note", "".join(told)), entry, run

@@ -12,7 +12,7 @@ import torch
 
 from tests.comfy.nodes import program
 from tests.comfy.nodes.graph import call, created, dataset, settings, trained
-from ti_core.errors import ConfigError, TrainingError, UnsupportedModelError
+from ti_core.errors import ConfigError, TIError, TrainingError, UnsupportedModelError
 from ti_core.files.reading import read_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.train.config import EmbeddingConfig, OptimizerConfig, OutputConfig, TrainConfig
@@ -81,9 +81,16 @@ def test_training_does_not_change_the_embedding_that_came_in(pictures: str) -> N
     assert all(torch.equal(start.vectors[key], rows) for key, rows in before.items())
 
 
-def test_what_comes_out_can_be_trained_again(pictures: str) -> None:
+def test_what_comes_out_continues_from_its_step(pictures: str) -> None:
+    """Six steps, and from what came out of them six more, are twelve in one go."""
+    whole = trained(pictures, created("whole"), steps=12).args[0]
     first = trained(pictures).args[0]
-    assert not same(first, trained(pictures, first).args[0])
+    again = trained(pictures, first, steps=12)
+    assert same(whole, again.args[0])
+    assert again.args[0].step == 12
+    assert "continues from step 6" in again.ui["text"][0]
+    with pytest.raises(TIError, match="trained for 6 steps already"):
+        trained(pictures, first, steps=6)
 
 
 def press_interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:

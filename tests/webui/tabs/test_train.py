@@ -146,11 +146,15 @@ def test_an_embedding_that_is_chosen_tells_what_would_happen(
     assert "3 vector(s), 40 steps" in told
     assert vectors["value"] == 3
     assert "value" not in steps
+    assert "continues from step 40 of it, to Max steps" in told
     page.press_train(*typed(page, settings))
-    finished(page.studio.jobs.list()[0])
+    job = finished(page.studio.jobs.list()[0])
+    assert "trained for 40 steps already" in job.progress.error
+    page.press_train(*typed(page, {**settings, "max_train_steps": 42}))
+    assert finished(page.studio.jobs.list()[0]).progress.first_step == 40
     told, _, steps, _ = page.choose_embedding("zz-thing", logs, None)
-    assert "stands at step 6 of 6" in told
-    assert steps["value"] == 6
+    assert "stands at step 42 of 42" in told
+    assert steps["value"] == 42
     assert page.choose_embedding("zz-new", logs, None)[0] == ""
     assert page.choose_embedding(None, logs, None)[0] == ""  # type: ignore[arg-type]
 
