@@ -59,7 +59,7 @@ def with_embedding(clip: CLIP, embedding: Embedding, weight: float = 1.0) -> CLI
         )
     taught = clip.clone()
     taught.tokenizer = copy.copy(clip.tokenizer)
-    parts = _tokenizers(taught.tokenizer)
+    parts = tokenizers_of(taught.tokenizer)
     widths = {name: part.embedding_size for name, part in parts.items()}
     vectors = for_encoders(embedding, widths, embedding.name)
     for name, part in parts.items():
@@ -74,8 +74,11 @@ def taught_words(clip: CLIP) -> dict[str, object]:
     return {name: getattr(part, _WORDS) for name, part in parts if hasattr(part, _WORDS)}
 
 
-def _tokenizers(tokenizer: SD1Tokenizer) -> dict[str, SDTokenizer]:
-    """Name of the attribute (an encoder key) → tokenizer of one text encoder."""
+def tokenizers_of(tokenizer: SD1Tokenizer) -> dict[str, SDTokenizer]:
+    """Name of the attribute (an encoder key) → tokenizer of one text encoder.
+
+    Raises UnsupportedModelError for a tokenizer that works in another way.
+    """
     found = {
         name: part for name, part in vars(tokenizer).items() if hasattr(part, "_try_get_embedding")
     }
@@ -110,10 +113,14 @@ def _look_up(
     ask, nowhere = type(part)._try_get_embedding, copy.copy(part)
     nowhere.embedding_directory = []
     _, *others = ask(nowhere, text)
-    called = str(others[0]) if len(others) > 1 else text.split()[0]
-    bare = re.sub(r"\.(safetensors|pt|bin)$", "", called.strip(","))
+    bare = re.sub(r"\.(safetensors|pt|bin)$", "", called_name(text, others).strip(","))
     word = words.get(composed(bare))
     return ask(part, text) if word is None else (word.rows, *others)
+
+
+def called_name(text: str, others: Sequence[object]) -> str:
+    """The name at the beginning of a text that was looked up, by what came back beside the rows."""
+    return str(others[0]) if len(others) > 1 else text.split()[0]
 
 
 def _weighed(

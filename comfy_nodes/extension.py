@@ -9,6 +9,7 @@ from .nodes.dataset import DatasetFromFolder, DatasetFromImages, DatasetOptions
 from .nodes.embedding import CreateEmbedding, LoadEmbedding, SaveEmbedding
 from .nodes.looking import InspectEmbedding, LossPlot
 from .nodes.mixing import MergeEmbeddings, ScaleEmbedding
+from .nodes.picking import PickEmbedding
 from .nodes.preprocess import Preprocess
 from .nodes.training import AdvancedSettings, TrainEmbedding, TrainingSettings
 from .nodes.using import ApplyEmbedding, PreviewGrid
@@ -18,6 +19,7 @@ NODES: list[type[io.ComfyNode]] = [
     CreateEmbedding,
     LoadEmbedding,
     SaveEmbedding,
+    PickEmbedding,
     DatasetFromFolder,
     DatasetFromImages,
     DatasetOptions,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 from ..ti_core.families import ENCODER_KEYS, OTHER_KEYS
 
@@ -38,14 +39,41 @@ def name_in_prompts(path: Path, roots: Sequence[Path]) -> str | None:
     the `roots` and all folders below them, in no order; takes the first that has the name itself,
     or the name with one of three endings; and cannot read pictures.
     """
-    if path.suffix.lower() not in _TRIED:
+    return Lookup(roots).name_of(path)
+
+
+class Lookup:
+    """ComfyUI's way to files, as the folders are now: made once for many names."""
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self.roots = roots
+        walked = [found for root in roots for found in os.walk(root, followlinks=True)]
+        self._folders = [Path(folder) for folder, _, _ in walked]
+        self._files = {
+            _spelled(os.path.join(at, name)) for at, _, names in walked for name in names
+        }
+
+    def name_of(self, path: Path) -> str | None:
+        """See `name_in_prompts`."""
+        if path.suffix.lower() not in _TRIED:
+            return None
+        for name in _names(path, self.roots):
+            found = list(self._found(name)) if _is_read_whole(name) else []
+            if found and all(each.samefile(path) for each in found):
+                return name.replace("(", "\\(").replace(")", "\\)")
         return None
-    folders = list(_folders(roots))
-    for name in _names(path, roots):
-        found = list(_found(name, folders)) if _is_read_whole(name) else []
-        if found and all(each.samefile(path) for each in found):
-            return name.replace("(", "\\(").replace(")", "\\)")
-    return None
+
+    def _found(self, name: str) -> Iterator[Path]:
+        """The file that each folder would give."""
+        for folder in self._folders:
+            tried = (folder / f"{name}{ending}" for ending in ("", *_TRIED))
+            known = (path for path in tried if _spelled(str(path)) in self._files)
+            yield from [path for path in known if path.is_file()][:1]
+
+
+def _spelled(path: str) -> str:
+    """The same for all spellings that a disk may take for one name."""
+    return normalize("NFC", path).casefold()
 
 
 def _names(path: Path, roots: Sequence[Path]) -> Iterator[str]:
@@ -59,15 +87,3 @@ def _names(path: Path, roots: Sequence[Path]) -> Iterator[str]:
 def _is_read_whole(name: str) -> bool:
     """Commas at the ends are not part of a name, and a backslash would escape a bracket."""
     return not set(name) & set(_CUT) and name == name.strip(",") and "\\" not in name
-
-
-def _folders(roots: Iterable[Path]) -> Iterator[Path]:
-    for root in roots:
-        yield from (Path(folder) for folder, _, _ in os.walk(root, followlinks=True))
-
-
-def _found(name: str, folders: Iterable[Path]) -> Iterator[Path]:
-    """The file that each folder would give."""
-    for folder in folders:
-        tried = (folder / f"{name}{ending}" for ending in ("", *_TRIED))
-        yield from [path for path in tried if path.is_file()][:1]

@@ -3,6 +3,7 @@
     GET  /ti/runs                                        what is going on
     POST /ti/runs  {"action": "finish", "node": "7"}     finish, preview, save, pause or go_on
     GET  /ti/unfinished                                  which trainings can be resumed
+    GET  /ti/embeddings, /ti/embeddings/picture          see `shelf_routes`
     GET  /ti/replaced                                    embeddings that were replaced, newest first
     POST /ti/replaced  {"file": "cat.safetensors.before-1"}    bring one of them back
 
@@ -34,6 +35,7 @@ from .node import plain_text
 from .pictures import output_images
 from .places import replaced_embeddings
 from .runs import ACTIONS, running_trainings
+from .shelf_routes import listed, pictured
 from .training import unfinished_runs
 
 _MOST_BYTES = 10_000
@@ -47,6 +49,8 @@ def register() -> None:
     server.routes.get("/ti/runs")(tell)
     server.routes.post("/ti/runs")(ask)
     server.routes.get("/ti/unfinished")(unfinished)
+    server.routes.get("/ti/embeddings")(embeddings)
+    server.routes.get("/ti/embeddings/picture")(embedding_picture)
     server.routes.get("/ti/replaced")(tell_replaced)
     server.routes.post("/ti/replaced")(restore)
 
@@ -120,6 +124,26 @@ async def restore(request: web.Request) -> web.Response:
         return web.json_response({"file": bring_back(kept.path).name})
     except TIError as error:
         return _refused(error)
+
+
+async def embeddings(request: web.Request) -> web.Response:
+    """A page of the embeddings that ComfyUI finds."""
+    try:
+        _visitors().require(request.headers)
+        return web.json_response(await listed(request))
+    except (ForbiddenError, RequestError, StorageError) as error:
+        return _refused(error)
+
+
+async def embedding_picture(request: web.Request) -> web.Response:
+    """The small picture of one of them; its address has the time of its last change."""
+    try:
+        _visitors().require(request.headers)
+        body = await pictured(request)
+    except (ForbiddenError, NotFoundError, StorageError) as error:
+        return _refused(error)
+    kept = {"Cache-Control": "private, max-age=86400", "X-Content-Type-Options": "nosniff"}
+    return web.Response(body=body, content_type="image/webp", headers=kept)
 
 
 def _visitors() -> Visitors:

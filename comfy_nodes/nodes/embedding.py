@@ -220,8 +220,8 @@ class SaveEmbedding(Node):
         saved = dataclasses.replace(embedding, name=path.stem)
         told = [text for text in (hidden_warning(path),) if text]
         replace_embedding(path, saved, format=format, picture=card)
-        prompt = _prompt(path, embedding)
-        told += [f"saved as {path.name}", f"in prompts: {prompt or _why_uncalled(path, embedding)}"]
+        prompt = prompt_of(path, embedding)
+        told += [f"saved as {path.name}", f"in prompts: {prompt or why_uncalled(path, embedding)}"]
         if prompt and not heeds_emphasis(embedding.vectors):
             told.append(
                 f"({prompt}:1.2) has no effect with this text encoder; Scale Embedding makes it "
@@ -230,14 +230,14 @@ class SaveEmbedding(Node):
         return io.NodeOutput(saved, prompt, ui=node_text("\n".join(told)))
 
 
-def _prompt(path: Path, embedding: Embedding) -> str:
+def prompt_of(path: Path, embedding: Embedding) -> str:
     """What calls a file in ComfyUI's prompts; "" if nothing does."""
     roots = [folder.resolve() for folder in embeddings_dirs()]
     called = name_in_prompts(path, roots) if takes_embeddings(embedding.vectors) else None
     return f"{IDENTIFIER}{called}" if called else ""
 
 
-def _why_uncalled(path: Path, embedding: Embedding) -> str:
+def why_uncalled(path: Path, embedding: Embedding) -> str:
     """Why no prompt reaches a file."""
     if path.suffix in CARD_ENDINGS:
         return "none, since ComfyUI itself reads no cards; use Load Embedding and Apply Embedding"

@@ -8,18 +8,25 @@ from collections.abc import Iterator
 from comfy_api.latest import io
 from PIL import Image
 
+from ...ti_core.data.templates import fill
+from ...ti_core.errors import ConfigError
 from ...ti_core.files.base_model import other_base
 from ...ti_core.files.embedding import Embedding, for_encoders
+from ...ti_core.files.names import prompt_name
 from ...ti_core.port.session import Host
 from ...ti_core.tools.nearest import Neighbour, nearest_tokens
 from ...ti_core.tools.strength import VERDICTS, strength_of, verdict
 from ...ti_core.tools.vocabulary import median_lengths
 from ...ti_core.train.plot import draw_loss
 from ...ti_core.train.vectors import norms
+from ..applied import with_embedding
+from ..collection import remember_lengths
 from ..loaded_model import Clip, Model, host_of
 from ..node import Node, node_text, schema
 from ..pictures import temp_images, to_comfy
 from ..portrait import Row, portrait
+from ..prompt_names import IDENTIFIER
+from ..prompt_words import words_of
 from ..sockets import EmbeddingSocket, LogSocket, RunLog
 from .embedding import summary
 
@@ -49,6 +56,16 @@ class InspectEmbedding(Node):
                 ),
                 io.Model.Input("model", optional=True, tooltip="Whose vocabulary to compare with."),
                 io.Clip.Input("clip", optional=True, tooltip="Its text encoder."),
+                io.String.Input(
+                    "text",
+                    display_name="Prompt",
+                    multiline=True,
+                    placeholder="Prompt to check",
+                    default="",
+                    optional=True,
+                    tooltip="Which of its words are embeddings, where, in which chunk, and why "
+                    "others are not, is told; [name] is this embedding. Needs CLIP.",
+                ),
             ],
             outputs=[
                 io.String.Output(display_name="report", tooltip="Everything, as text."),
@@ -60,17 +77,32 @@ class InspectEmbedding(Node):
 
     @classmethod
     def work(
-        cls, embedding: Embedding, nearest: int, model: Model = None, clip: Clip = None
+        cls,
+        embedding: Embedding,
+        nearest: int,
+        model: Model = None,
+        clip: Clip = None,
+        text: str = "",
     ) -> io.NodeOutput:
         """See the class."""
         nearest = max(0, min(20, nearest))
         host = host_of(model, clip) if model is not None and clip is not None else None
         rows = list(_compared(embedding, host, nearest) if host else _alone(embedding))
         told = other_base(embedding, host.describe()) if host else []
-        text = "\n".join((*_report(embedding, rows), *(f"warning: {each}" for each in told)))
+        lines = [*_report(embedding, rows), *(f"warning: {each}" for each in told)]
+        if text.strip():
+            lines += _checked(text, embedding, clip)
+        report = "\n".join(lines)
         picture = portrait(summary(embedding), rows)
-        ui = node_text(text, images=temp_images([picture]))
-        return io.NodeOutput(text, to_comfy([picture]), ui=ui)
+        ui = node_text(report, images=temp_images([picture]))
+        return io.NodeOutput(report, to_comfy([picture]), ui=ui)
+
+
+def _checked(text: str, embedding: Embedding, clip: Clip) -> Iterator[str]:
+    if clip is None:
+        raise ConfigError("the prompt cannot be checked", "no CLIP is connected", "connect one")
+    prompt = fill(text, f"{IDENTIFIER}{prompt_name(embedding.name)}", "")
+    yield from words_of(with_embedding(clip, embedding), prompt).lines()
 
 
 def _alone(embedding: Embedding) -> Iterator[Row]:
@@ -82,7 +114,9 @@ def _alone(embedding: Embedding) -> Iterator[Row]:
 def _compared(embedding: Embedding, host: Host, nearest: int) -> Iterator[Row]:
     vectors = for_encoders(embedding, host.describe().widths, embedding.name)
     with host.session() as session:
-        found = strength_of(vectors, median_lengths(host.describe(), session))
+        medians = median_lengths(host.describe(), session)
+        remember_lengths(medians, host.describe().widths)
+        found = strength_of(vectors, medians)
         near = nearest_tokens(vectors, host, session, max(1, nearest))
     for key, ratios in found.ratios.items():
         for number, ratio in enumerate(ratios):

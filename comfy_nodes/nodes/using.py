@@ -28,6 +28,7 @@ from ..grid import labelled_grid
 from ..loaded_model import Clip, Model, Vae, checkpoint_name, host_of
 from ..node import Node, finite, node_text, schema
 from ..pictures import temp_images, to_comfy
+from ..prompt_words import words_of
 from ..sockets import EmbeddingSocket, LogSocket, RunLog
 from ..widgets import values_of, widgets
 
@@ -98,10 +99,12 @@ class ApplyEmbedding(Node):
             raise ConfigError("the CLIP input is empty", "the checkpoint holds none", "connect one")
         taught = with_embedding(clip, embedding, weight)
         called = f"embedding:{prompt_name(embedding.name)}"
+        prompt = fill(text, called, "")
         with torch.inference_mode():
-            encoded = taught.encode_from_tokens_scheduled(taught.tokenize(fill(text, called, "")))
+            encoded = taught.encode_from_tokens_scheduled(taught.tokenize(prompt))
         model = checkpoint_name(cls.hidden.prompt, str(cls.hidden.unique_id))
         told = [f"in prompts: {called}", *map(str, other_than(embedding, model))]
+        told += words_of(taught, prompt).lines()
         return io.NodeOutput(taught, encoded, ui=node_text("\n".join(told)))
 
 

@@ -121,6 +121,8 @@ class _Look:
         return f"it is for {family}, and this model's words are {wide} wide", fix
 
     def _fits(self, one: Known) -> bool:
+        if self.prefix:  # ComfyUI takes the tables that fit
+            return not one.trouble and bool(set(one.tables.values()) & set(self.widths))
         return not one.trouble and tuple(sorted(one.tables.values())) == self.widths
 
     def _prefixed(self, start: int, end: int, meant: Known) -> str:

@@ -7,8 +7,12 @@ class Request:
     headers: Mapping[str, str]
     """Looked up in any letter case."""
     content: _Content
+    query: Mapping[str, str]
 
-class Response: ...
+class Response:
+    def __init__(
+        self, *, body: bytes, content_type: str, headers: Mapping[str, str] | None = ...
+    ) -> None: ...
 
 def json_response(data: object, *, status: int = ...) -> Response: ...
 

@@ -176,6 +176,7 @@ def start() -> None:
         get_input_directory=lambda: str(folders["input"]),
         get_output_directory=lambda: str(folders["output"]),
         get_temp_directory=lambda: str(folders["temp"]),
+        get_user_directory=lambda: str(folders["user"]),
         get_folder_paths=lambda kind: [str(folders[kind])],
     )
     server = SimpleNamespace(
@@ -185,7 +186,7 @@ def start() -> None:
     )
     _module("server", PromptServer=SimpleNamespace(instance=server))
     web = SimpleNamespace(json_response=lambda value, status=200: (status, value))
-    _module("aiohttp", web=SimpleNamespace(**vars(web), Request=object, Response=object))
+    _module("aiohttp", web=SimpleNamespace(**vars(web), Request=object, Response=SimpleNamespace))
 
 
 _SOCKETS = "Model Clip Vae Image Conditioning Int Float String Boolean Combo".split()

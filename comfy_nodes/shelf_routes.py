@@ -1,0 +1,115 @@
+"""The embeddings over HTTP, for the sidebar, the completion of prompts and the node *Embedding*.
+
+    GET /ti/embeddings?search=cat&offset=0&limit=60     a page of the list, and what was skipped
+    GET /ti/embeddings/picture?key=styles/ink.pt        its picture, small
+
+Nothing is read before somebody asks. A key is a line of the list: no path is made of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from aiohttp import web
+
+from ..ti_core.errors import DataError, NotFoundError, RequestError
+from ..ti_core.families import label_of
+from .collection import Shelf, collection
+from .node import plain_text
+from .places import embedding_files
+from .thumbnails import thumbnail
+
+MOST = 200
+"""Embeddings on a page, and skipped files that are told."""
+_PATIENCE = 0.25
+"""Seconds: the first look into a large folder may take longer, and names are there at once."""
+_looks: set[asyncio.Task[Shelf]] = set()
+
+
+async def listed(request: web.Request) -> dict[str, object]:
+    """A page of the list. Raises RequestError for numbers that are none."""
+    offset, limit = _number(request, "offset", 0), min(_number(request, "limit", 60), MOST)
+    look = next(iter(_looks), None) or asyncio.create_task(asyncio.to_thread(collection.look))
+    _looks.add(look)
+    look.add_done_callback(_looks.discard)
+    done, _ = await asyncio.wait({look}, timeout=_PATIENCE)
+    wanted = request.query.get("search", "")[:200]
+    if not done:
+        names = await asyncio.to_thread(_names, wanted)
+        return _page([{"key": name, "name": name} for name in names], offset, limit) | {
+            "looking": True
+        }
+    return await asyncio.to_thread(_listed, look.result(), wanted, offset, limit)
+
+
+async def pictured(request: web.Request) -> bytes:
+    """The small picture of an embedding. Raises NotFoundError."""
+    return await asyncio.to_thread(_picture, request.query.get("key", ""))
+
+
+def _number(request: web.Request, name: str, usual: int) -> int:
+    text = request.query.get(name, str(usual))
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise RequestError(f"{name} is {text!r:.40}", "", "give a number")
+    return int(text)
+
+
+def _names(wanted: str) -> list[str]:
+    words = wanted.lower().split()
+    return [name for name in embedding_files() if all(word in name.lower() for word in words)]
+
+
+def _page(items: list[dict[str, object]], offset: int, limit: int) -> dict[str, object]:
+    return {"total": len(items), "offset": offset, "embeddings": items[offset : offset + limit]}
+
+
+def _listed(shelf: Shelf, wanted: str, offset: int, limit: int) -> dict[str, object]:
+    keys = shelf.matching(wanted)
+    return {
+        "version": shelf.version,
+        "total": len(keys),
+        "offset": offset,
+        "embeddings": [_told(shelf, key) for key in keys[offset : offset + limit]],
+        "skipped": [
+            {"file": one.path.name, "reason": plain_text(one.reason)}
+            for one in shelf.skipped[:MOST]
+        ],
+    }
+
+
+def _told(shelf: Shelf, key: str) -> dict[str, object]:
+    entry = shelf.entries[key]
+    strength = collection.strength(entry)
+    return {
+        "key": key,
+        "name": entry.name,
+        "prompt": shelf.prompt(key),
+        "family": label_of(entry.tables) or entry.model,
+        "vectors": entry.vectors,
+        "step": entry.step,
+        "trigger": entry.trigger,
+        "base_model": entry.base_model,
+        "strength": round(strength[0], 2) if strength else None,
+        "verdict": strength[1] if strength else "",
+        "lengths": [round(length, 3) for _, length in collection.lengths(entry)],
+        "picture": _time(entry.picture),
+    }
+
+
+def _time(picture: str) -> int:
+    """When a picture changed last, 0 for none: with another time, browsers ask again."""
+    try:
+        return int(os.stat(picture).st_mtime) if picture else 0
+    except OSError:
+        return 0
+
+
+def _picture(key: str) -> bytes:
+    entry = collection.find(key)
+    try:
+        if entry.preview:
+            return thumbnail(entry.preview)
+    except (DataError, OSError) as error:
+        raise NotFoundError(f"{key!r:.200} has no picture", str(error)) from error
+    raise NotFoundError(f"{key!r:.200} has no picture")
