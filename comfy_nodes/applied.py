@@ -68,7 +68,7 @@ def with_embedding(clip: CLIP, embedding: Embedding, weight: float = 1.0) -> CLI
     return taught
 
 
-def taught_words(clip: CLIP) -> dict[str, object]:
+def taught_words(clip: CLIP) -> dict[str, Mapping[str, object]]:
     """Text encoder → the words that `with_embedding` has taught this CLIP."""
     parts = vars(clip.tokenizer).items()
     return {name: getattr(part, _WORDS) for name, part in parts if hasattr(part, _WORDS)}

@@ -122,7 +122,7 @@ def _wrong(there: dict[str, _Seen], widths: dict[str, int]) -> list[str]:
 
 def _taught(clip: CLIP) -> Iterator[Known]:
     for words in taught_words(clip).values():
-        yield from (Known(str(name)) for name in words)
+        yield from map(Known, words)
 
 
 def _tokens(part: SDTokenizer, text: str) -> list[int]:

@@ -2,6 +2,7 @@
 // the buttons post to /ti/runs, as any program can.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
+import { readWords, word } from "./words.js";
 
 const PREFIX = "TI_";
 const TRAIN = "TI_TrainEmbedding";
@@ -10,14 +11,6 @@ const BUTTONS = [
   ["preview", "Preview now"],
   ["save", "Save a copy now"],
 ];
-
-let words = {}; // action → what is written on its button, in the front end's language (locales/*/main.json)
-
-async function readWords() {
-  const response = await api.fetchApi("/i18n");
-  const language = app.extensionManager?.setting?.get?.("Comfy.Locale") ?? "en";
-  words = (response.ok && (await response.json())[language]?.textualInversion) || {};
-}
 
 async function ask(node, action) {
   const response = await api.fetchApi("/ti/runs", {
@@ -33,7 +26,7 @@ async function ask(node, action) {
 
 function addButtons(node) {
   for (const [action, label] of BUTTONS) {
-    const button = node.addWidget("button", words[action] ?? label, null, () => ask(node, action));
+    const button = node.addWidget("button", word(action, label), null, () => ask(node, action));
     button.serialize = false;
     button.options.serialize = false;
   }

@@ -59,15 +59,19 @@ def test_no_empty_field_shows_the_name_that_programs_use() -> None:
                 assert "_" not in (each.placeholder or "_"), (key, each.id)
 
 
-def test_buttons_have_words_in_every_language() -> None:
-    script = (ROOT / "web" / "textual_inversion.js").read_text(encoding="utf-8")
-    buttons = dict(re.findall(r'\["(\w+)", "([^"]+)"\]', script))
-    assert len(buttons) == 3
+def test_buttons_and_tabs_have_words_in_every_language() -> None:
+    scripts = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "web").glob("*.js"))
+    pairs = re.findall(r'\["([a-z]+)", "([^"]+)"\]', scripts)
+    wanted = dict([*pairs, *re.findall(r'word\("(\w+)", "([^"]+)"\)', scripts)])
+    assert len(wanted) >= 13
     seen = set()
     for language in LANGUAGES:
         found = json.loads((LOCALES / language / "main.json").read_text(encoding="utf-8"))
-        assert found["textualInversion"].keys() == buttons.keys()
-        seen.add(tuple(found["textualInversion"].values()))
+        texts = found["textualInversion"]
+        assert texts.keys() == wanted.keys()
+        seen.add(tuple(texts.values()))
+        if language == "en":
+            assert texts == wanted
     assert len(seen) == len(LANGUAGES)
 
 

@@ -1,0 +1,16 @@
+// The embeddings that the server knows, page by page: see comfy_nodes/shelf_routes.py.
+import { api } from "../../scripts/api.js";
+
+export const PAGE = 60;
+
+export async function readPage(search, offset, limit = PAGE) {
+  const asked = new URLSearchParams({ search, offset, limit });
+  const response = await api.fetchApi(`/ti/embeddings?${asked}`);
+  if (!response.ok) throw new Error((await response.json()).error);
+  return response.json();
+}
+
+export function pictureOf(one) {
+  if (!one.picture) return "";
+  return api.apiURL(`/ti/embeddings/picture?${new URLSearchParams({ key: one.key, t: one.picture })}`);
+}
