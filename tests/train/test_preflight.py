@@ -109,7 +109,7 @@ def test_folder_schedule_and_model_are_read_once(
 
     count("ti_core.data.dataset.pictures_in", pictures_in)
     count("ti_core.data.dataset.read_caption", read_caption)
-    count("ti_core.train.config.parse_schedule", parse_schedule)
+    count("ti_core.train.learning_config.parse_schedule", parse_schedule)
     count("ti_core.hosts.fake.FakeHost.describe", FakeHost.describe)
     plan = make_plan(configure(skip_checkup=False, max_grad_norm=1.0), FakeHost())
     assert called == {"pictures_in": 1, "read_caption": 5, "parse_schedule": 2, "describe": 1}
