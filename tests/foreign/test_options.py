@@ -94,7 +94,6 @@ def test_what_is_a_setting_is_never_left_out(name: str) -> None:
         "metadata_is_negative_embedding": "true",
         "optimizer_type": "AdamW",
         "placeholder_token": "my-cat",
-        "sample_sampler": "Euler",
         "save_model_as": "pt",
         "validation_prompt": "a cat",
     }
@@ -138,8 +137,6 @@ def test_what_is_said_is_short_and_complete(name: str) -> None:
         ("--validation_epochs 2", {"sample_every_n_epochs": 2}),
         ("--save_model_as ckpt", {"save_model_as": "pt"}),
         ("--no_safe_serialization", {"save_model_as": "bin"}),
-        ("--sample_sampler euler_a", {"sample_sampler": "Euler a"}),
-        ("--sample_sampler k_dpm_2", {"sample_sampler": "DPM2"}),
         ("--caption_extention .caption", {"caption_extension": ".caption"}),
         ("--tokenizer_name folder", {"tokenizer": "folder"}),
         ("--metadata_is_negative_embedding --seed 1",

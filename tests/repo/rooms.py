@@ -102,7 +102,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "numpy": EVERYWHERE,
     "PIL": EVERYWHERE,
     "safetensors": ("ti_core.hosts.standalone",),
-    "tomli": ("ti_core.data",),
+    "tomli": ("ti_core.files",),
     "cv2": ("ti_core.data.preprocess",),
     "pillow_heif": ("ti_core.data.picture_formats",),
     "pillow_avif": ("ti_core.data.picture_formats",),

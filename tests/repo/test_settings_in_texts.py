@@ -32,8 +32,9 @@ OF_OTHERS = (
     "--server",
     "--enable",
     "--disable",
+    "--ss",
 )
-"""Options of ComfyUI and A1111, and of `ti ui`, which a page can only name."""
+"""Options of ComfyUI and A1111, and of `ti ui`, which a page can only name, and of prompts."""
 FILES = [
     path
     for package in ("ti_core", "ti_webui", "comfy_nodes")

@@ -99,7 +99,7 @@ def test_a_missing_file_is_a_data_error(configure: Configure, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ("--w 100 --h 30", "a preview of 100x30 pixels cannot be made"),
+        ("--w 100 --h 30", "a preview of 96x24 pixels cannot be made"),
         ("--w 100000", "a preview of 100000x"),
         ("--h -64", "cannot be made"),
         ("--s 0", "`sample_steps` is 0"),
@@ -113,3 +113,91 @@ def test_what_no_picture_can_have_is_found_before_the_start(
 ) -> None:
     with pytest.raises(ConfigError, match=re.escape(told)):
         make_plan(configure(sample_prompts=f"a [name] {options}"), FakeHost())
+
+
+# --- kohya's lines and files in full ----------------------------------------------------------
+
+
+def test_a_line_names_its_sampler_as_kohya_or_a1111_do(configure: Configure) -> None:
+    lines = "a --ss euler_a\nb --SS DPM++ 2M Karras\nc --ss k_dpm_2 --S 9\nd"
+    assert [(r.prompt, r.sampler) for r in requests(configure, lines)] == [
+        ("a", "Euler a"),
+        ("b", "DPM++ 2M Karras"),
+        ("c", "DPM2"),
+        ("d", "DDIM"),
+    ]
+
+
+def test_a_sampler_that_the_host_lacks_is_told_before_training(configure: Configure) -> None:
+    with pytest.raises(ConfigError, match="no sampler 'DPM2'"):
+        make_plan(configure(sample_prompts="a --ss dpm_2"), FakeHost())
+    plan = make_plan(configure(sample_prompts="a --ss ddim", sample_sampler="k_euler"), FakeHost())
+    assert plan.previews[0].sampler == "DDIM"
+
+
+def test_options_for_other_kinds_of_models_change_nothing(configure: Configure) -> None:
+    line = "a --g 3.5 --fs 3 --ctr 0.25 --rcfg 1 --cn picture.png --w 130 --h 71"
+    (found,) = requests(configure, line)
+    assert (found.cfg_scale, found.width, found.height) == (7.0, 128, 64)
+
+
+TOML = """
+[prompt]
+width = 128
+height = 64
+negative_prompt = "blurry"
+guidance_scale = 3.5
+
+[[prompt.subset]]
+prompt = "a [name]"
+seed = 5
+sample_sampler = "euler_a"
+
+[[prompt.subset]]
+prompt = "b"
+width = 64
+scale = 4.5
+sample_steps = 9
+"""
+
+
+def test_a_toml_file_of_kohyas_holds_prompts(configure: Configure, tmp_path: Path) -> None:
+    path = tmp_path / "prompts.toml"
+    path.write_text(TOML)
+    one, two = requests(configure, str(path))
+    assert (one.prompt, one.negative_prompt, one.seed) == ("a zz-thing", "blurry", 5)
+    assert (one.width, one.height, one.sampler) == (128, 64, "Euler a")
+    assert (two.prompt, two.width, two.cfg_scale, two.steps) == ("b", 64, 4.5, 9)
+
+
+def test_a_json_file_of_kohyas_holds_prompts(configure: Configure, tmp_path: Path) -> None:
+    path = tmp_path / "prompts.json"
+    path.write_text('["a [name] --d 5", {"prompt": "b\\nc", "seed": 6, "enum": 1}]')
+    assert [(r.prompt, r.seed) for r in requests(configure, str(path))] == [
+        ("a zz-thing", 5),
+        ("b c", 6),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("p.json", '{"a": 1}', "holds no prompts"),
+        ("p.json", "[1]", "holds 1"),
+        ("p.json", '[{"prompt": "a", "sed": 1}]', "did you mean seed"),
+        ("p.json", '[{"prompt": ["a"]}]', "prompt is"),
+        ("p.json", '[{"prompt": "a --d 4"}]', "holds ' --'"),
+        ("p.json", "[" * 100_000, "cannot read"),
+        ("p.json", '[{"prompt": "a", "seed": 1' + "0" * 5000 + "}]", "cannot read"),
+        ("p.json", "[" + '"a",' * 2000 + '"a"]', "more than 1000 prompts"),
+        ("p.toml", "prompt = 1", "holds no prompts"),
+        ("p.toml", "[prompt]\nsubset = 3", "holds no prompts"),
+        ("p.toml", "[[prompt.subset]\n", "cannot read"),
+    ],
+)
+def test_a_file_that_is_no_list_of_prompts_is_told(
+    configure: Configure, tmp_path: Path, name: str, text: str, told: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=re.escape(told)):
+        requests(configure, str(tmp_path / name))

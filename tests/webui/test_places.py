@@ -36,6 +36,7 @@ NO_PATHS = {
     "clip_grad_value",
     "output_name",
     "sample_sampler",
+    "optimizer_args",
     "caption_extension",
     "caption_separator",
     "keep_tokens_separator",

@@ -8,9 +8,6 @@ what was typed. Ours besides kohya's: `prompt_template`, `template_choice`, `res
 
 from __future__ import annotations
 
-import json
-import re
-import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -20,7 +17,7 @@ from typing import TypeVar
 
 from ..errors import ConfigError, FileError
 from ..events import Notice
-from ..files.text_file import read_text
+from ..files.tables import PATHS, read_table
 from ..options import (
     MOST_LETTERS,
     SettingValues,
@@ -41,12 +38,6 @@ _KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true o
 _MOST = 1_000_000
 """Of repeats, weights and pictures in a batch: more is a slip of the hand."""
 _MOST_SUBSETS = 1000
-_MOST_PARTS, _MOST_BITS = 8, 64
-_TEXTS = re.compile(
-    r'''"""(?:[^\\]|\\.)*?"""|\'\'\'.*?\'\'\'|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|\#[^\n]*''', re.DOTALL
-)
-_PART = re.compile(r"[ \t]*[\w-]+[ \t]*")
-"""Of a key in TOML, whose texts and comments are gone."""
 _LEFT_OUT: dict[str, object] = {
     "cache_info": False,
     "caption_dropout_every_n_epochs": 0,
@@ -71,8 +62,6 @@ _OTHER_KINDS = {
 _OF_FOLDERS = ("image_dir", "num_repeats", "class_tokens", "is_reg", "loss_weight", "batch_size")
 _NAMES = {"alpha_mask": "masked_loss"}
 """kohya's names → ours."""
-_BACKSLASH = re.compile(r'"[^"\n]*\\')
-_PATHS = "write paths with / between their parts, or, in TOML, between single quotes"
 _NOT_THERE = ("train_data_dir", "reg_data_dir", "dataset_config")
 
 
@@ -95,53 +84,12 @@ def read_dataset_file(path: Path, config: DataConfig) -> Folders:
 
 
 def _read(path: Path) -> SettingValues:
-    what = f"cannot read the dataset file {path}"
     try:
-        text = read_text(path)
+        table = read_table(path)
     except FileError as error:
+        what = f"cannot read the dataset file {path}"
         raise ConfigError(what, error.why, error.fix) from error
-    try:
-        table = _toml(text) if path.suffix.lower() == ".toml" else json.loads(text)
-        _require_short_numbers(table)
-    except (ValueError, RecursionError) as error:
-        fix = _PATHS if _BACKSLASH.search(text) else ""
-        raise ConfigError(what, str(error), fix) from error
     return _table(table, "the file", path)
-
-
-def _toml(text: str) -> SettingValues:
-    """Raises ValueError. Python has a reader since 3.11; hosts with 3.10 may lack tomli."""
-    try:
-        if sys.version_info >= (3, 11):
-            import tomllib
-        else:
-            import tomli as tomllib
-    except ModuleNotFoundError as error:
-        why = "Python 3.10 needs the package tomli for it"
-        raise ConfigError("TOML cannot be read", why, "install tomli, or write JSON") from error
-    _require_short_keys(text)
-    return tomllib.loads(text)
-
-
-def _require_short_keys(text: str) -> None:
-    """The reader takes memory for every beginning of a key, and a key may have any number of
-    parts: `a.a.a.…`. Raises ValueError."""
-    parts = 0
-    for piece in _TEXTS.sub("text", text).split("."):
-        parts = parts + 1 if _PART.fullmatch(piece) else 0
-        if parts > _MOST_PARTS:
-            raise ValueError(f"a key has more than {_MOST_PARTS} parts")
-
-
-def _require_short_numbers(table: object) -> None:
-    """TOML's whole numbers have 64 bits; the readers take any. Raises ValueError."""
-    waiting: list[object] = [table]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
-            raise ValueError(f"a number in it has {value.bit_length():,} bits")
-        waiting += value.values() if isinstance(value, dict) else ()
-        waiting += value if isinstance(value, list) else ()
 
 
 def _subsets(table: SettingValues, path: Path) -> Iterator[tuple[int, SettingValues]]:
@@ -237,7 +185,7 @@ def _require_plain(value: str, key: str, path: Path) -> None:
         raise ConfigError(what, "", f"give at most {MOST_LETTERS:,}")
     if any(unicodedata.category(sign) == "Cc" for sign in value):
         why = "between double quotes, a backslash and a letter stand for another sign"
-        raise ConfigError(f"{path}: {key} is {value[:100]!r}", why, _PATHS)
+        raise ConfigError(f"{path}: {key} is {value[:100]!r}", why, PATHS)
 
 
 def _require_known(table: SettingValues, known: Sequence[str], path: Path) -> None:

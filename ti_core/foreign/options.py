@@ -16,7 +16,6 @@ from ..errors import setting
 from ..files.names import fitting_name
 from ..schedule import Decay
 from ..train.optimizers import OPTIMIZERS
-from .samplers import sampler_named
 from .verdict import Entry, Takes, Verdict, needless, refused
 
 _SPEED = "attention always uses PyTorch's own memory-saving code"
@@ -354,10 +353,6 @@ def _save_model_as(value: str) -> Verdict:
     return Verdict({"save_model_as": value})
 
 
-def _sampler(value: str) -> Verdict:
-    return Verdict({"sample_sampler": sampler_named(value)})
-
-
 def _negative(value: str) -> Verdict:
     """kohya's is a text, ours a switch."""
     return Verdict({"metadata_is_negative_embedding": value.lower() not in ("false", "0", "no")})
@@ -377,7 +372,6 @@ OPTIONS: dict[str, Entry] = {
     "adam_weight_decay": Entry("one", _weight_decay),
     "lr_scheduler": Entry("one", _scheduler),
     "save_model_as": Entry("one", _save_model_as),
-    "sample_sampler": Entry("one", _sampler),
     "metadata_is_negative_embedding": Entry("perhaps", _negative),
 }
 """Name of the option → what follows it, and what becomes of it."""

@@ -30,6 +30,7 @@ from ..families import Family, LatentFormat
 from .precision import Precision as Precision
 from .prompt import TOKENS_PER_CHUNK
 from .samplers import SAMPLERS as SAMPLERS
+from .samplers import sampler_named
 
 Vectors = Mapping[str, Tensor]
 """One embedding: encoder key → (k, width) fp32, k rows that stand for one word."""
@@ -90,7 +91,9 @@ class Features:
     """What it trains in, unless the user says otherwise."""
 
     def sampler(self, wanted: str = "") -> str:
-        """The sampler to use. Raises ConfigError for one that this host does not have."""
+        """The sampler to use, A1111's name or kohya's. Raises ConfigError for one that this host
+        does not have."""
+        wanted = sampler_named(wanted)
         if wanted and wanted not in self.samplers:
             what = f"there is no sampler {wanted!r}"
             raise ConfigError(what, "", f"choose one of {', '.join(self.samplers)}")

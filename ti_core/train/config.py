@@ -255,9 +255,9 @@ class PreviewConfig(Checked):
     )
     sample_prompts: str = unrecorded(
         "a picture of [name]",
-        "prompts of the previews, one a line, or a text file with them; without one the training "
-        "prompt of the step, as in A1111; a line may end with kohya's --n negative --w width "
-        "--h height --d seed --l scale --s steps",
+        "prompts of the previews, one a line, or a file with them (.txt, or kohya's .toml and "
+        ".json); without one the training prompt of the step, as in A1111; a line may end with "
+        "kohya's --n negative --w width --h height --d seed --l scale --s steps --ss sampler",
         label="Preview prompt",
         path="text file",
         aliases=("validation_prompt",),

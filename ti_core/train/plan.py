@@ -345,4 +345,5 @@ def _previews(config: BaseTrainConfig, facts: ModelFacts, host: Host) -> list[Pr
     if not features.previews:
         return []
     size = config.data.resolution or (facts.resolution, facts.resolution)
-    return preview_requests(config, size, features.sampler(config.preview.sample_sampler))
+    found = preview_requests(config, size, config.preview.sample_sampler)
+    return [replace(request, sampler=features.sampler(request.sampler)) for request in found]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ from typing import Any
 from ..data.config import check_sides
 from ..data.templates import fill
 from ..errors import ConfigError, DataError, FileError, setting
-from ..files.text_file import read_text
+from ..families import SIDE_STEP
+from ..port.samplers import sampler_named
 from ..port.session import PreviewRequest, TextOptions
 from .config import BaseTrainConfig, PreviewConfig
+from .prompt_files import PROMPT_FILES, lines_of_file
 
 _LONGEST_SIDE = 4096
 """As `ti generate` makes them."""
@@ -54,12 +56,12 @@ def with_prompt(request: PreviewRequest, prompt: str, config: BaseTrainConfig) -
 def prompts_file(text: str) -> Path | None:
     """The file that `sample_prompts` names; None where it holds the prompts themselves."""
     path = Path(os.path.expanduser(text))
-    return path if path.suffix.lower() == ".txt" and "\n" not in text else None
+    return path if path.suffix.lower() in PROMPT_FILES and "\n" not in text else None
 
 
 def prompt_lines(text: str) -> list[str]:
-    """Prompts, one a line, or those in the text file that is named; one that is empty where there
-    is none.
+    """Prompts, one a line, or those in the file that is named; one that is empty where there is
+    none.
 
     Raises DataError for a file that cannot be read.
     """
@@ -67,19 +69,19 @@ def prompt_lines(text: str) -> list[str]:
     if path is None:
         return [line for line in text.split("\n") if line.strip()] or [text]
     try:
-        lines = read_text(path).split("\n")
+        return lines_of_file(path) or [""]
     except FileError as error:
         what = f"cannot read the preview prompts {text}"
         raise DataError(what, error.why, error.fix) from error
-    return [line for line in lines if line.strip() and not line.startswith("#")] or [""]
 
 
 def request_of(line: str, base: PreviewRequest, name: str) -> PreviewRequest:
-    """kohya's line: a prompt, then --n --w --h --d --l --s with their values. `name` takes the
-    place of [name]. Raises ConfigError for an unknown option, a value of another kind, and what no
-    picture can have: a run would find out at its first preview."""
+    """kohya's line: a prompt, then --n --w --h --d --l --s --ss with their values, and others that
+    change nothing in these models. `name` takes the place of [name]. Raises ConfigError for an
+    unknown option, a value of another kind, and what no picture can have: a run would find out at
+    its first preview."""
     prompt, *rest = line.split(" --")
-    changes = dict(_change(option) for option in rest)
+    changes = dict(change for option in rest for change in _change(option))
     if "negative_prompt" in changes:
         changes["negative_prompt"] = fill(changes["negative_prompt"], name, "")
     request = replace(base, prompt=fill(prompt, name, ""), **changes)
@@ -101,24 +103,37 @@ def _require_possible(request: PreviewRequest, base: PreviewRequest) -> None:
     )
 
 
+def _side(text: str) -> int:
+    """kohya takes sides down to multiples of 8."""
+    side = int(text)
+    return side - side % SIDE_STEP
+
+
 _OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "n": ("negative_prompt", str),
-    "w": ("width", int),
-    "h": ("height", int),
+    "w": ("width", _side),
+    "h": ("height", _side),
     "d": ("seed", int),
     "l": ("cfg_scale", float),
     "s": ("steps", int),
+    "ss": ("sampler", sampler_named),
 }
+_WITHOUT_EFFECT = ("g", "cn", "ctr", "rcfg", "fs")
+"""kohya's options for other kinds of models, whose line may be used here, too."""
 
 
-def _change(option: str) -> tuple[str, Any]:
+def _change(option: str) -> Iterator[tuple[str, Any]]:
     """The field of the request that an option of a line sets, and its value."""
     letter, _, value = option.strip().partition(" ")
+    letter = letter.lower()
+    if letter in _WITHOUT_EFFECT and value:
+        return
     try:
         field, kind = _OPTIONS[letter]
         if not value:
             raise ValueError(value)
-        return field, kind(value.strip())
+        yield field, kind(value.strip())
+        return
     except KeyError:
         why = f"--{letter:.100} is none of {', '.join(f'--{known}' for known in _OPTIONS)}"
     except ValueError:
