@@ -21,7 +21,7 @@ from ..ti_core.files.names import checked_name, composed, prompt_name
 from ..ti_core.files.replaced import Kept, copies_in
 from ..ti_core.files.roots import is_within, ways_out
 
-CARD_ENDINGS = (".png", ".webp")
+CARD_ENDINGS = (".png", ".webp", ".avif", ".jxl")
 """Of pictures that hold an embedding."""
 EMBEDDING_ENDINGS = (".safetensors", ".pt", ".bin", *CARD_ENDINGS)
 """Endings of files that can hold an embedding."""

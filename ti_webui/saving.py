@@ -10,7 +10,7 @@ from ti_core.errors import ConfigError
 from ti_core.files.embedding import Embedding
 from ti_core.files.formats import FORMATS
 from ti_core.files.names import alike, checked_name
-from ti_core.files.writing import write_embedding
+from ti_core.files.writing import files_of, write_embedding
 
 from .studio import Studio
 
@@ -32,9 +32,13 @@ def save_new(
         )
     name = checked_name(embedding.name)
     path = studio.save_dir() / f"{name}{FORMATS[format].endings[0]}"
-    there = [entry for entry in studio.library().entries if alike(entry.name) == alike(name)]
-    if path.exists() or there:
-        raise taken(there[0].path if there else path, "choose another name")
+    alike_named = [
+        entry.path for entry in studio.library().entries if alike(entry.name) == alike(name)
+    ]
+    paths = [part for part, _ in files_of(path, embedding, format)]
+    there = alike_named or [part for part in paths if part.exists()]
+    if there:
+        raise taken(there[0], "choose another name")
     write_embedding(path, embedding, format, picture)
     studio.host().embedding_saved(path)
     return path

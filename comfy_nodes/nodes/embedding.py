@@ -17,6 +17,7 @@ from ...ti_core.files.names import prompt_name
 from ...ti_core.files.reading import read_embedding
 from ...ti_core.files.replaced import replace_embedding
 from ...ti_core.files.twins import hidden_warning, namesakes
+from ...ti_core.files.writing import files_of
 from ...ti_core.train.config import EmbeddingConfig
 from ...ti_core.train.initialization import starting_rows
 from ...ti_core.train.plan import name_clashes
@@ -218,6 +219,8 @@ class SaveEmbedding(Node):
         path = _free(new_embedding_file(wanted, ending), when_there)
         card = from_comfy(picture)[0] if picture is not None else None
         saved = dataclasses.replace(embedding, name=path.stem)
+        for other, _ in files_of(path, saved, format)[1:]:
+            _free(other, "overwrite" if when_there == "overwrite" else "stop")
         told = [text for text in (hidden_warning(path),) if text]
         replace_embedding(path, saved, format=format, picture=card)
         prompt = prompt_of(path, embedding)

@@ -262,3 +262,51 @@ def test_what_only_a1111_reads_rightly_is_told(ti: Ti, tmp_path: Path) -> None:
     code, _, err = ti("convert", tmp_path / "a.safetensors", "--to", "pt")
     assert code == 0
     assert "ComfyUI does not know the activation function gelu" in err
+
+
+# --- diffusers' two files ---------------------------------------------------------------------
+
+
+def test_sdxl_becomes_the_two_files_of_diffusers_and_comes_back(ti: Ti, tmp_path: Path) -> None:
+    rows = {"clip_l": torch.randn(2, 768), "clip_g": torch.randn(2, 1280)}
+    source = tmp_path / "cat.safetensors"
+    about = {"modelspec.trigger_phrase": "<cat>", "modelspec.hash_sha256": "0x1", "ti.step": "7"}
+    write_embedding(source, Embedding("cat", rows, 7, about))
+    out = tmp_path / "learned_embeds-steps-7.safetensors"
+    code, told, err = ti("convert", source, "--to", "diffusers", "--out", out)
+    second = tmp_path / "learned_embeds_2-steps-7.safetensors"
+    assert (code, told.split()) == (0, [str(out), str(second)]), err
+    for path, table in zip((out, second), rows.values(), strict=True):
+        assert torch.equal(safetensors.torch.load_file(path)["<cat>"], table)
+    assert read_embedding(out).metadata.get("modelspec.hash_sha256") != "0x1"
+    back = tmp_path / "back.safetensors"
+    assert ti("convert", out, "--second", second, "--to", "safetensors", "--out", back)[0] == 0
+    found = read_embedding(back)
+    assert all(torch.equal(found.vectors[key], table) for key, table in rows.items())
+    assert (found.step, found.metadata["modelspec.trigger_phrase"]) == (7, "<cat>")
+
+
+def test_the_second_file_is_never_written_over_unasked(ti: Ti, tmp_path: Path) -> None:
+    rows = {"clip_l": torch.zeros(1, 768), "clip_g": torch.zeros(1, 1280)}
+    write_embedding(tmp_path / "cat.safetensors", Embedding("cat", rows))
+    out, second = tmp_path / "x.safetensors", tmp_path / "x_2.safetensors"
+    second.write_bytes(b"somebody's")
+    line = ("convert", tmp_path / "cat.safetensors", "--to", "diffusers", "--out", out)
+    code, _, err = ti(*line)
+    assert (code, "x_2.safetensors exists already" in err) == (2, True)
+    assert not out.exists()
+    assert second.read_bytes() == b"somebody's"
+    assert ti(*line, "--overwrite")[0] == 0
+    assert (tmp_path / "x_2.safetensors.before-1").read_bytes() == b"somebody's"
+    taken = tmp_path / "y_2.safetensors"
+    code, _, err = ti(*line[:-1], taken)
+    assert (code, "how the second file is called" in err) == (1, True)
+
+
+def test_one_encoder_is_one_file_of_diffusers(ti: Ti, file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "learned_embeds.safetensors"
+    assert ti("convert", file, "--to", "diffusers", "--out", out)[0] == 0
+    (found,) = safetensors.torch.load_file(out).items()
+    assert found[0] == "my-cat"
+    assert torch.equal(found[1], read_embedding(file).vectors["emb_params"])
+    assert not (tmp_path / "learned_embeds_2.safetensors").exists()

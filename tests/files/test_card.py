@@ -25,6 +25,9 @@ from ti_core.files import card as module
 from ti_core.files.card import KEYWORD, card_bytes
 from ti_core.files.card_pixels import with_margins
 from ti_core.files.embedding import Embedding, with_metadata
+from ti_core.files.library import Library
+from ti_core.files.picture_plugins import is_known
+from ti_core.files.reading import read_embedding
 from ti_core.files.regular_file import open_regular
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "my-ref-15-card.png"
@@ -300,3 +303,47 @@ def test_a_wrong_byte_is_read_or_refused_but_never_crashes(
     except EmbeddingError:
         return
     assert found["name"]
+
+
+# --- kinds that a library unpacks -------------------------------------------------------------
+
+OTHERS = {"AVIF": GOLDEN.parent / "card.avif", "JXL": GOLDEN.parent / "card.jxl"}
+"""Lossless pictures of one card of two vectors: by libavif 1 and libjxl 0.11."""
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_cards_in_newer_formats_are_read_bit_by_bit(name: str) -> None:
+    if not is_known(name):
+        pytest.skip(f"Pillow cannot read {name} here")
+    found = read_embedding(OTHERS[name])
+    rows = torch.randn(2, 12, generator=torch.Generator().manual_seed(3))
+    assert torch.equal(found.vectors["emb_params"], rows)
+    assert (found.name, found.step, found.metadata["ti.base_model"]) == ("card", 5, "m")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_without_their_plug_in_it_is_said_what_to_install(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ti_core.files.card.is_known", lambda name: False)
+    monkeypatch.setattr("ti_core.files.peek.is_known", lambda name: False)
+    with pytest.raises(EmbeddingError, match=f"Pillow cannot read {name} here; install pillow-"):
+        read_embedding(OTHERS[name])
+    (tmp_path / OTHERS[name].name).write_bytes(OTHERS[name].read_bytes())
+    library = Library([tmp_path])
+    library.refresh()
+    (skipped,) = library.skipped
+    assert "install pillow-" in skipped.reason
+
+
+def test_an_avif_without_a_card_is_just_a_picture(tmp_path: Path) -> None:
+    if not is_known("AVIF"):
+        pytest.skip("Pillow cannot read AVIF here")
+    Image.effect_noise((64, 64), 50).convert("RGB").save(tmp_path / "holiday.avif")
+    Image.new("RGB", (8000, 1001)).save(tmp_path / "large.avif", speed=10)
+    for file, told in (("holiday", "there is no embedding"), ("large", "too large")):
+        with pytest.raises(EmbeddingError, match=told):
+            read_embedding(tmp_path / f"{file}.avif")
+    library = Library([tmp_path])
+    library.refresh()
+    assert (library.entries, library.skipped) == ((), ())

@@ -24,6 +24,8 @@ from ti_core.files.writing import write_embedding
 ROWS = torch.arange(8.0).reshape(2, 4) / 7
 HALVES = {"clip_l": ROWS, "clip_g": torch.ones(2, 6)}
 FILES = [(name, ending) for name, kind in FORMATS.items() for ending in kind.endings]
+ALONE = ("bin", "diffusers")
+"""A file of these holds one text encoder."""
 PICTURE = Image.new("RGB", (64, 64), (90, 40, 160))
 
 
@@ -53,7 +55,9 @@ def test_vectors_steps_and_all_metadata_come_back_from_every_format(
     assert found.metadata == cat.metadata
 
 
-@pytest.mark.parametrize(("format", "ending"), [f for f in FILES if f[0] != "bin"])
+@pytest.mark.parametrize(
+    ("format", "ending"), [f for f in FILES if f[0] not in ("bin", "diffusers")]
+)
 def test_sdxl_comes_back_from_every_format_that_can_hold_it(
     tmp_path: Path, format: str, ending: str
 ) -> None:
@@ -65,7 +69,7 @@ def test_sdxl_comes_back_from_every_format_that_can_hold_it(
 
 
 def test_a_format_for_one_text_encoder_refuses_two_and_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(EmbeddingError, match=r"has clip_l and clip_g.*write .safetensors"):
+    with pytest.raises(EmbeddingError, match=r"has clip_l and clip_g.*write the format diffusers"):
         write_embedding(tmp_path / "cat.bin", described(HALVES, SDXL), "bin")
     assert list(tmp_path.iterdir()) == []
 
@@ -216,7 +220,7 @@ def test_a_temporary_name_is_no_obstacle(tmp_path: Path) -> None:
 
 
 def test_an_unknown_format_is_an_error_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(EmbeddingError, match="safetensors, pt, bin, kohya, png"):
+    with pytest.raises(EmbeddingError, match="safetensors, pt, bin, kohya, diffusers, png"):
         write_embedding(tmp_path / "cat.ckpt", described({"clip_l": ROWS}), "ckpt")
 
 

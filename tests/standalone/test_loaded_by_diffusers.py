@@ -72,3 +72,16 @@ def test_diffusers_takes_the_two_tables_of_sdxl_in_turn(tmp_path: Path, format: 
     found = read(path)
     for key, width in widths.items():
         assert torch.equal(loaded({key: found[key]}, "zz-new", width), table(width))
+
+
+def test_diffusers_loads_the_two_files_of_sdxl_with_their_own_word(tmp_path: Path) -> None:
+    """As `textual_inversion_sdxl.py` writes them; no token is given."""
+    tables = {"clip_l": table(8), "clip_g": table(12)}
+    path = tmp_path / "learned_embeds.safetensors"
+    notes = {"modelspec.trigger_phrase": "zz-new"}
+    write_embedding(path, Embedding("learned_embeds", tables, 5, notes), "diffusers")
+    second = tmp_path / "learned_embeds_2.safetensors"
+    assert sorted(tmp_path.iterdir()) == [path, second]
+    for file, rows in zip((path, second), tables.values(), strict=True):
+        assert list(safetensors.torch.load_file(file)) == ["zz-new"]
+        assert torch.equal(loaded(str(file), None, rows.shape[1]), rows)

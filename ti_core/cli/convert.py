@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, DataError
 from ..files.formats import FORMATS
+from ..files.notes import TRIGGER
 from ..options import Checked, make_config, option
 from .options import OptionParser, path_argument
 from .output import FileConfig, Target, checked_target, write_beside
@@ -75,7 +76,7 @@ def run(argv: Sequence[str]) -> int:
         if is_hypernetwork(path):
             _convert_hypernetwork(path, made, config)
             return
-        write_beside(made, convert(_read(path, config), made.name), _picture(config))
+        write_beside(made, convert(_read(path, config, made.format), made.name), _picture(config))
 
     return for_each(files, convert_one)
 
@@ -100,12 +101,14 @@ def _is_file_name(out: str) -> bool:
     return bool(out) and not Path(out).is_dir()
 
 
-def _read(path: Path, config: ConvertConfig) -> Embedding:
+def _read(path: Path, config: ConvertConfig, to: str) -> Embedding:
     from ..files.reading import read_embedding, read_pair
     from ..tools.making import without_tables
 
     second, term = config.second, config.term or None
     found = read_pair(path, Path(second)) if second else read_embedding(path, term)
+    if to == "diffusers":  # it is called by the word in the file, however that is called
+        found = replace(found, metadata={TRIGGER: found.name, **found.metadata})
     dropped = [key.strip() for key in config.drop.split(",") if key.strip()]
     return without_tables(found, dropped) if dropped else found
 

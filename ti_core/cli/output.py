@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,8 @@ class FileConfig(Checked):
     to: FormatName | None = option(
         None,
         "safetensors: for every program; pt: AUTOMATIC1111's; bin: diffusers'; kohya: "
-        "sd-scripts' keys; png: a card. The ending of the file's name decides if not given",
+        "sd-scripts' keys; diffusers: its scripts' learned_embeds, two files for SDXL; png: a "
+        "card. The ending of the file's name decides if not given",
         label="Format",
         aliases=("save_model_as",),
     )
@@ -51,6 +53,7 @@ class Target:
     format: str
     keep: int
     """Copies of what it replaces."""
+    overwrite: bool = False
 
     @property
     def name(self) -> str:
@@ -91,7 +94,7 @@ def checked_target(path: Path, config: FileConfig, present: Iterable[str] = ()) 
         checked_name(path.stem)
     if path.exists() and not config.overwrite:
         raise ConfigError(f"{path} exists already", "", "choose another name, or add --overwrite")
-    return Target(path, chosen, config.keep_replaced)
+    return Target(path, chosen, config.keep_replaced, config.overwrite)
 
 
 def write_result(target: Target, embedding: Embedding) -> None:
@@ -106,8 +109,10 @@ def write_result(target: Target, embedding: Embedding) -> None:
     named = replace(embedding, name=target.name)
     if warning := long_for_prompts(named):
         remark(f"warning: {warning}")
-    replace_embedding(target.path, named, target.keep, format=target.format)
-    answer(target.path)
+    with _second_kept(target, named) as second:
+        replace_embedding(target.path, named, target.keep, format=target.format)
+    for path in (target.path, *second):
+        answer(path)
 
 
 def write_beside(target: Target, embedding: Embedding, picture: Image.Image | None) -> None:
@@ -121,6 +126,24 @@ def write_beside(target: Target, embedding: Embedding, picture: Image.Image | No
     for warning in (long_for_prompts(named), twin_warning(target.path)):
         if warning:
             remark(f"warning: {warning}")
-    with replacing(target.path, target.keep):
+    with _second_kept(target, named) as second, replacing(target.path, target.keep):
         write_embedding(target.path, named, target.format, picture)
-    answer(target.path)
+    for path in (target.path, *second):
+        answer(path)
+
+
+@contextlib.contextmanager
+def _second_kept(target: Target, embedding: Embedding) -> Iterator[list[Path]]:
+    """The second file of a format that has two, as `replacing` keeps what it replaces; it belongs
+    to no name of its own, and so must be free or to be overwritten."""
+    from ..files.replaced import replacing
+    from ..files.writing import files_of
+
+    second = [path for path, _ in files_of(target.path, embedding, target.format)[1:]]
+    with contextlib.ExitStack() as stack:
+        for path in second:
+            if path.exists() and not target.overwrite:
+                fix = "choose another name, or add --overwrite"
+                raise ConfigError(f"{path} exists already", "", fix)
+            stack.enter_context(replacing(path, target.keep))
+        yield second

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
 from ..errors import DataError
+from ..files.picture_plugins import PACKAGES, is_known
 
 MOST_PIXELS = 100_000_000
 """Larger pictures are refused before they are decoded."""
@@ -22,8 +22,6 @@ class PictureFormat(NamedTuple):
     endings: tuple[str, ...]
     cost: int = 6
     """Bytes of memory for each pixel while Pillow decodes it, measured."""
-    package: str = ""
-    """What to install where Pillow does not know the format by itself."""
 
 
 FORMATS: dict[str, PictureFormat] = {
@@ -35,9 +33,9 @@ FORMATS: dict[str, PictureFormat] = {
     "DIB": PictureFormat((".dib",)),
     "GIF": PictureFormat((".gif",), 10),
     "TIFF": PictureFormat((".tif", ".tiff"), 10),
-    "AVIF": PictureFormat((".avif", ".avifs"), 14, "pillow-avif-plugin"),
-    "HEIF": PictureFormat((".heic", ".heif", ".hif"), 14, "pillow-heif"),
-    "JXL": PictureFormat((".jxl",), 18, "pillow-jxl-plugin"),
+    "AVIF": PictureFormat((".avif", ".avifs"), 14),
+    "HEIF": PictureFormat((".heic", ".heif", ".hif"), 14),
+    "JXL": PictureFormat((".jxl",), 18),
     "JPEG2000": PictureFormat((".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jpf"), 24),
     "PPM": PictureFormat((".ppm", ".pgm", ".pbm", ".pnm", ".pfm")),
     "TGA": PictureFormat((".tga", ".icb", ".vda", ".vst")),
@@ -66,36 +64,17 @@ def is_picture_name(path: Path) -> bool:
 
 def known_formats() -> list[str]:
     """Those of `FORMATS` that Pillow knows here, with the plug-ins that are installed."""
-    Image.init()
-    for name, load in (("HEIF", _load_heif), ("AVIF", _load_avif), ("JXL", _load_jxl)):
-        if name not in Image.OPEN:
-            with contextlib.suppress(ImportError):
-                load()
-    return [name for name in FORMATS if name in Image.OPEN]
-
-
-def _load_heif() -> None:
-    import pillow_heif
-
-    pillow_heif.register_heif_opener()
-
-
-def _load_avif() -> None:
-    import pillow_avif  # noqa: F401 - registers itself
-
-
-def _load_jxl() -> None:
-    import pillow_jxl  # noqa: F401 - registers itself
+    return [name for name in FORMATS if is_known(name)]
 
 
 def require_plugin(path: Path) -> None:
     """Raise DataError for a picture whose format Pillow does not know here, as its name has it."""
     name = _BY_ENDING.get(path.suffix.lower(), "")
-    if name and name not in Image.OPEN and FORMATS[name].package:
+    if name in PACKAGES and not is_known(name):
         raise DataError(
             f"{path.name} is skipped",
             f"Pillow cannot read {name} here",
-            f"install {FORMATS[name].package} in this Python, or save the picture as PNG or JPEG",
+            f"install {PACKAGES[name]} in this Python, or save the picture as PNG or JPEG",
         )
 
 

@@ -1,4 +1,5 @@
-"""Cards: pictures (PNG, lossless WebP) that carry an embedding, as A1111 writes and reads them.
+"""Cards: pictures that carry an embedding, as A1111 writes them (PNG) and reads them (also lossless
+WebP, AVIF and JPEG XL).
 
 The same dictionary is there twice: as base64 of JSON in the PNG's text `sd-ti-embedding`, and in
 the picture's margins (`card_pixels`), which stay when a program drops the text. Tensors are
@@ -33,7 +34,8 @@ from .card_pixels import hidden_in, with_margins
 from .dictionaries import a1111, a1111_fields, checked_rows
 from .embedding import Embedding
 from .inflate import inflated
-from .picture_chunks import PNG_SIGNATURE, bare_picture, is_png, png_text
+from .picture_chunks import PNG_SIGNATURE, bare_picture, is_png, other_format, png_text
+from .picture_plugins import PACKAGES, is_known
 
 KEYWORD = "sd-ti-embedding"
 _TENSOR = "TORCHTENSOR"
@@ -94,9 +96,15 @@ def _json(file: BinaryIO) -> bytes:
 
 def _pixels(file: BinaryIO) -> NDArray[np.uint8]:
     """(height, width, 3) of a picture whose size is bearable."""
-    bare = bare_picture(file, _MOST_PIXELS)
+    name = other_format(file)
+    if name and not is_known(name):
+        raise ValueError(f"Pillow cannot read {name} here; install {PACKAGES[name]}")
+    bare = file if name else bare_picture(file, _MOST_PIXELS)
+    file.seek(0)
     try:
-        with Image.open(bare, formats=["PNG", "WEBP"]) as picture:
+        with Image.open(bare, formats=[name] if name else ["PNG", "WEBP"]) as picture:
+            if picture.width * picture.height > _MOST_PIXELS:
+                raise ValueError("it is too large to be looked through")
             if picture.mode not in ("RGB", "RGBA"):
                 raise ValueError("there is no embedding in this picture")
             return np.asarray(picture)[:, :, :3]

@@ -67,8 +67,8 @@ def a1111_fields(embedding: Embedding) -> dict[str, str | int | None]:
     }
 
 
-def diffusers(embedding: Embedding) -> dict[str, Value]:
-    """diffusers' `learned_embeds.bin`: the trigger word and its table.
+def diffusers(embedding: Embedding) -> dict[str, Tensor]:
+    """diffusers' `learned_embeds`: the trigger word and its table.
 
     Raises EmbeddingError for several tables or another model's, as diffusers has no such file, and
     for a trigger that readers would take for the name of another table.
@@ -77,14 +77,14 @@ def diffusers(embedding: Embedding) -> dict[str, Value]:
     if set(rows) != {ONE_ENCODER}:
         keys = " and ".join(rows)
         raise EmbeddingError(
-            f"{embedding.name} cannot be a diffusers .bin",
+            f"{embedding.name} cannot be one file of diffusers",
             f"such a file holds the vectors of one CLIP, and this embedding has {keys}",
-            f"write .safetensors and pass its {keys} to load_textual_inversion in turn",
+            "for SDXL write the format diffusers, which has two files",
         )
     word, table = trigger(embedding), rows[ONE_ENCODER]
     if not reads_as_word(word, table):
         raise EmbeddingError(
-            f"{embedding.name} cannot be a diffusers .bin",
+            f"{embedding.name} cannot be a file of diffusers",
             f"in such a file {word!r} means the table of a text encoder",
             "choose another name or format",
         )

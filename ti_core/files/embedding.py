@@ -136,6 +136,12 @@ def _advice(has: Mapping[str, int], wanted: Mapping[str, int]) -> str:
     return "use an embedding made for this family of models"
 
 
+def half(embedding: Embedding, key: str) -> Embedding:
+    """The part for one text encoder, without what is true only of all tables together."""
+    told = {name: text for name, text in embedding.metadata.items() if name not in OF_ALL_TABLES}
+    return Embedding(embedding.name, {key: embedding.vectors[key]}, embedding.step, told)
+
+
 def file_keys(vectors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Encoder keys → the keys that programs expect in a file."""
     if len(vectors) == 1 and _is_clip(vectors):

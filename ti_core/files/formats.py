@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-FormatName = Literal["safetensors", "pt", "bin", "kohya", "png"]
+FormatName = Literal["safetensors", "pt", "bin", "kohya", "diffusers", "png"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ FORMATS: Mapping[str, Format] = {
         (".bin",), "diffusers' pickle; one text encoder only, not for InvokeAI and SD.Next"
     ),
     "kohya": Format((".safetensors", ".pt"), "sd-scripts' keys; .pt is a pickle"),
+    "diffusers": Format((".safetensors",), "diffusers' scripts: NAME, and NAME_2 for SDXL"),
     "png": Format((".png", ".webp"), "a card: a picture that carries the embedding"),
 }
 """Name of the format → what it is."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import Path
 
 from ..errors import ConfigError, setting
 
@@ -17,6 +18,8 @@ _LETTERS = 100
 _BYTES = 200
 """A file system has room for 255, which must do for `-000500.preview.png` as well."""
 _DEFAULT = "mycat"
+_HALVES = re.compile(r"(.+?)(_2)?(-steps-\d+)?", re.DOTALL)
+"""Stems of the two files of an SDXL embedding in diffusers' scripts."""
 
 
 def composed(name: str) -> str:
@@ -99,3 +102,19 @@ def _kept(name: str, instead: str) -> str:
 
 def _shortened(name: str) -> str:
     return name[:_LETTERS].encode()[:_BYTES].decode(errors="ignore")
+
+
+def sibling_path(path: Path) -> Path | None:
+    """How diffusers' `textual_inversion_sdxl.py` calls the other half of an SDXL embedding:
+    "learned_embeds" and "learned_embeds_2", each with "-steps-500" at the end or without."""
+    parts = _HALVES.fullmatch(path.stem)
+    if parts is None:
+        return None
+    stem = f"{parts[1]}{'' if parts[2] else '_2'}{parts[3] or ''}"
+    return path.with_name(stem + path.suffix)
+
+
+def is_second(path: Path) -> bool:
+    """Whether it is called as the second half."""
+    parts = _HALVES.fullmatch(path.stem)
+    return parts is not None and bool(parts[2])

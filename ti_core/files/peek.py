@@ -12,6 +12,8 @@ from .embedding import MOST_VECTORS, ONE_ENCODER
 from .library_index import Facts
 from .library_walk import CARDS
 from .notes import TRIGGER, noted_step, translated
+from .picture_chunks import other_format
+from .picture_plugins import is_known
 from .reading import read_embeddings
 from .regular_file import open_regular
 from .safetensors_file import read_header, text_metadata
@@ -37,7 +39,7 @@ def peek(path: Path) -> tuple[Facts, ...]:
     try:
         embeddings = read_embeddings(path)
     except EmbeddingError:
-        if _is_plain_picture(path):
+        if _is_plain_picture(path) and not _is_unknown_picture(path):
             return ()
         raise
     alone = len(embeddings) == 1
@@ -84,6 +86,13 @@ def _facts(
     term: str, shapes: dict[str, tuple[int, int]], step: int, metadata: Mapping[str, str]
 ) -> Facts:
     return Facts(term, shapes, step, metadata.get(TRIGGER, ""), metadata.get("ti.base_model", ""))
+
+
+def _is_unknown_picture(path: Path) -> bool:
+    """Whether nobody can tell, because Pillow does not know such pictures here."""
+    with open_regular(path) as file:
+        name = other_format(file)
+    return bool(name) and not is_known(name)
 
 
 def _is_plain_picture(path: Path) -> bool:

@@ -18,6 +18,8 @@ from typing import BinaryIO
 from .inflate import inflated
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+JXL_SIGNATURES = (b"\0\0\0\x0cJXL ", b"\xff\x0a")
+"""Of the container, and of the bare stream."""
 _MOST_CHUNKS = 100_000
 """The pixels of a large PNG are in some thousand of them."""
 _LONGEST_KEYWORD = 79
@@ -32,6 +34,15 @@ def is_png(data: bytes) -> bool:
 def is_webp(data: bytes) -> bool:
     """Whether these are the first bytes of a WebP picture."""
     return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+
+
+def other_format(file: BinaryIO) -> str:
+    """Pillow's name of AVIF and JPEG XL, whose pixels only a library can find; "" for others."""
+    file.seek(0)
+    start = file.read(12)
+    if start[4:8] == b"ftyp":
+        return "AVIF"
+    return "JXL" if start.startswith(JXL_SIGNATURES) else ""
 
 
 def png_text(file: BinaryIO, keyword: str, most: int) -> bytes | None:

@@ -7,7 +7,6 @@ JPEG XL) are told apart by their first bytes; what is in them by `layouts`.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,8 +20,9 @@ from .card import read_card
 from .embedding import MOST_VECTORS, Embedding
 from .layouts import BUNDLE, MOST_NUMBERS, Term, joined, recognised
 from .mistaken import AGAIN, START, mistaken, unreadable
-from .names import composed, printable
+from .names import composed, printable, sibling_path
 from .notes import TRIGGER, essentials, from_comment, noted_step, texts, translated
+from .picture_chunks import JXL_SIGNATURES
 from .regular_file import open_regular
 from .safetensors_file import safetensors_in
 from .torch_pickle import read_torch
@@ -32,7 +32,7 @@ _MOST_BYTES = 64 * 2**20
 """1024 vectors for SDXL in fp64 are 17 MB. Checkpoints and most LoRA are larger."""
 _MOST_TENSORS = 10_000
 _MOST_TERMS = 1000
-_PICTURES = (b"\x89PNG", b"RIFF", b"\0\0\0\x0cJXL ", b"\xff\x0a")
+_PICTURES = (b"\x89PNG", b"RIFF", *JXL_SIGNATURES)
 _NAMED_IN_ERRORS = 20
 
 
@@ -110,12 +110,8 @@ def read_pair(path: Path, other: Path | None = None) -> Embedding:
 def sibling(path: Path) -> Path | None:
     """The other half of an SDXL embedding as diffusers' `textual_inversion_sdxl.py` names them:
     "learned_embeds" and "learned_embeds_2", each with "-steps-500" at the end or without."""
-    parts = re.fullmatch(r"(.+?)(_2)?(-steps-\d+)?", path.stem)
-    if parts is None:
-        return None
-    stem = f"{parts[1]}{'' if parts[2] else '_2'}{parts[3] or ''}"
-    found = path.with_name(stem + path.suffix)
-    return found if found.is_file() else None
+    found = sibling_path(path)
+    return found if found is not None and found.is_file() else None
 
 
 # --- containers -------------------------------------------------------------------------------

@@ -10,12 +10,14 @@ from pathlib import Path
 from PIL import Image
 
 from ..errors import EmbeddingError
+from ..families import SDXL
 from . import dictionaries, safetensors_file, torch_zip
 from .atomic import write_bytes
 from .card import card_bytes
 from .card_drawing import plain_picture
-from .embedding import Embedding
+from .embedding import Embedding, half
 from .formats import FORMATS
+from .names import is_second, sibling_path
 
 _ALL_ENDINGS = {ending for kind in FORMATS.values() for ending in kind.endings}
 
@@ -35,7 +37,36 @@ def write_embedding(
     cannot be written.
     """
     ending = _checked_ending(path, format)
-    write_bytes(path, embedding_bytes(embedding, format, ending, picture))
+    parts = [
+        (part, embedding_bytes(one, format, ending, picture))
+        for part, one in files_of(path, embedding, format)
+    ]
+    for part, data in parts:
+        write_bytes(part, data)
+
+
+def files_of(path: Path, embedding: Embedding, format: str) -> list[tuple[Path, Embedding]]:
+    """(file, what it holds) of each file that `write_embedding` writes: two for SDXL as diffusers'
+    `textual_inversion_sdxl.py` writes it, the text encoders in their order.
+
+    Raises EmbeddingError for a name that the second file would have.
+    """
+    if format != "diffusers" or list(embedding.vectors) != list(SDXL.widths):
+        return [(path, embedding)]
+    return [
+        (part, half(embedding, key))
+        for part, key in zip((path, second_file(path)), SDXL.widths, strict=True)
+    ]
+
+
+def second_file(path: Path) -> Path:
+    """Where diffusers' scripts keep the vectors of SDXL's second text encoder: "cat_2" beside
+    "cat", "cat_2-steps-500" beside "cat-steps-500"."""
+    other = sibling_path(path)
+    if other is None or is_second(path):
+        fix = "choose a name that does not end so"
+        raise EmbeddingError(f"{path.name} is how the second file is called", "", fix)
+    return other
 
 
 def _checked_ending(path: Path, format: str) -> str:
@@ -62,7 +93,8 @@ def embedding_bytes(
     if format == "png":
         return card_bytes(embedding, picture or plain_picture(), ending)
     if ending == ".safetensors":
-        rows = dictionaries.checked_rows(embedding)
+        alone = format == "diffusers"
+        rows = (dictionaries.diffusers if alone else dictionaries.checked_rows)(embedding)
         return safetensors_file.to_bytes(rows, _notes(embedding))
     layout = {"pt": dictionaries.a1111, "bin": dictionaries.diffusers, "kohya": dictionaries.kohya}
     return torch_zip.to_bytes(layout[format](embedding), _notes(embedding))
