@@ -5,6 +5,7 @@ Programs choose their reader by a file's ending, so a format is only written und
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from PIL import Image
@@ -96,7 +97,11 @@ def embedding_bytes(
         alone = format == "diffusers"
         rows = (dictionaries.diffusers if alone else dictionaries.checked_rows)(embedding)
         return safetensors_file.to_bytes(rows, _notes(embedding))
-    layout = {"pt": dictionaries.a1111, "bin": dictionaries.diffusers, "kohya": dictionaries.kohya}
+    layout: dict[str, Callable[[Embedding], Mapping[str, torch_zip.Value]]] = {
+        "pt": dictionaries.a1111,
+        "bin": dictionaries.diffusers,
+        "kohya": dictionaries.kohya,
+    }
     return torch_zip.to_bytes(layout[format](embedding), _notes(embedding))
 
 
