@@ -104,6 +104,8 @@ class Family:
     latent: LatentFormat
     releases: tuple[Release, ...]
     """The first one is meant where nothing else is known."""
+    attention: tuple[int, ...] = (320, 640, 1280)
+    """Widths of the U-Net's self-attention at full size, ascending."""
     heads: int = 0
     """Attention heads on every level of the U-Net; 0: one for each 64 channels."""
     sized: bool = False
@@ -118,6 +120,11 @@ class Family:
     def widths(self) -> dict[str, int]:
         """Encoder key → vector width at full size."""
         return {encoder.key: encoder.width for encoder in self.encoders}
+
+    @property
+    def context(self) -> int:
+        """Width of what cross-attention reads: the encoders' states side by side."""
+        return sum(self.widths.values())
 
     def release(self, prediction: str = "") -> Release:
         """The base model with this prediction; the first one if there is none."""
@@ -155,6 +162,7 @@ SDXL = Family(
     ),
     LatentFormat(0.13025),
     (Release("stable-diffusion-xl-v1-base", 1024),),
+    attention=(640, 1280),
     sized=True,
     memory=MemoryNeeds(2_567_463_684, 901_374_183, 9_900),
 )
@@ -241,6 +249,11 @@ def by_widths(widths: Iterable[int]) -> Family | None:
     wanted = sorted(widths)
     found = (one for one in FAMILIES.values() if sorted(one.widths.values()) == wanted)
     return next(found, None)
+
+
+def by_context(width: int) -> Family | None:
+    """The family whose cross-attention reads vectors of this width; None if there is none."""
+    return next((one for one in FAMILIES.values() if one.context == width), None)
 
 
 def kind_of(widths: Mapping[str, int]) -> Family | OtherModels | None:

@@ -7,8 +7,19 @@ no saved generator, previews cannot disturb training, and two hosts draw the sam
 from __future__ import annotations
 
 import hashlib
+from typing import NamedTuple
 
 import torch
+
+
+class Draws(NamedTuple):
+    """Where the randomness of one pass of a training comes from."""
+
+    seed: int
+    step: int
+    """Updates before this one."""
+    slot: int
+    """Number of the pass within the update."""
 
 
 def generator(seed: int, purpose: str, *place: int) -> torch.Generator:

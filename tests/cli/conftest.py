@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from ti_core.cli import compare, create, from_text, generate, inspect, merge, scale, train
+from ti_core.cli import (
+    compare,
+    create,
+    from_text,
+    generate,
+    hypernetwork,
+    inspect,
+    merge,
+    scale,
+    train,
+)
 from ti_core.cli.main import main
 from ti_core.hosts.fake import FakeHost
 
@@ -16,7 +26,8 @@ from ti_core.hosts.fake import FakeHost
 def fake_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeHost:
     """Whatever model is asked for, the fake host is opened; the working directory is empty."""
     host = FakeHost(tmp_path / "embeddings")
-    for module in (compare, create, from_text, generate, inspect, merge, scale, train):
+    modules = (compare, create, from_text, generate, hypernetwork, inspect, merge, scale, train)
+    for module in modules:
         monkeypatch.setattr(module, "open_host", lambda config: host)
     monkeypatch.chdir(tmp_path)
     return host

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from ti_core.hypernetworks.activations import CHOICES, IN_COMFYUI
-from ti_core.hypernetworks.applying import Applied, Draws, in_turn
+from ti_core.hypernetworks.applying import Applied, in_turn
 from ti_core.hypernetworks.structure import Structure
+from ti_core.randomness import Draws
 
 from .made import hypernetwork, tensors
 

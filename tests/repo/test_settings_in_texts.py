@@ -16,10 +16,19 @@ from ti_core.cli.train import RunConfig
 from ti_core.data.preprocess.config import PreprocessConfig
 from ti_core.options import leaves
 from ti_core.train.config import TrainConfig
+from ti_core.train.hypernetwork_config import HypernetworkTrainConfig
 
 from ..errors import ROOT
 
-KINDS = (TrainConfig, PreprocessConfig, ModelConfig, CollectionConfig, ConvertConfig, RunConfig)
+KINDS = (
+    TrainConfig,
+    HypernetworkTrainConfig,
+    PreprocessConfig,
+    ModelConfig,
+    CollectionConfig,
+    ConvertConfig,
+    RunConfig,
+)
 KNOWN = {path[-1] for kind in KINDS for path, _ in leaves(kind)}
 FLAG = re.compile(r"(?<![\w-])--[a-z]\w+")
 OF_OTHERS = (

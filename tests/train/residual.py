@@ -19,7 +19,7 @@ from ti_core.events import Notice
 from ti_core.files.safetensors_file import read_safetensors, to_bytes
 from ti_core.options import Checked, group, option
 from ti_core.port.session import Host, ModelFacts, Session
-from ti_core.randomness import generator
+from ti_core.randomness import Draws, generator
 from ti_core.train.config import (
     BaseTrainConfig,
     ComputeConfig,
@@ -80,7 +80,7 @@ class Residual:
         """Their number."""
         return f"{sum(tensor.numel() for tensor in self.tensors.values())} number(s)"
 
-    def extra_networks(self) -> ExtraNetworks:
+    def extra_networks(self, draws: Draws | None = None) -> ExtraNetworks:
         """As a hypernetwork."""
         return ExtraNetworks(hypernetwork=self.changed)
 

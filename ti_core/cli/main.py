@@ -22,6 +22,7 @@ VERBS = {
     "preprocess": "crop, split, flip and caption photographs, to train on them",
     "check": "tell what would spoil a training: pictures, captions, settings",
     "train": "teach a model a new word from a folder of pictures",
+    "hypernetwork": "create and train hypernetworks: modules in a model's attention",
     "compare": "copies of an embedding side by side, and which of them is the best",
     "generate": "make pictures, with embeddings used by name in the prompt",
     "inspect": "tell what is in an embedding file, and which words it is near to",

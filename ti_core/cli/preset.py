@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..options import Checked, SettingValues, make_config, option
 from ..train.config import TrainConfig
+from ..train.hypernetwork_config import HypernetworkTrainConfig
+from ..train.hypernetwork_presets import HYPERNETWORK_PRESETS, HypernetworkPresetName
 from ..train.presets import PRESETS, PresetName, preset_settings
 
 if TYPE_CHECKING:
@@ -39,3 +41,26 @@ def train_config(
     family = host.describe().family if host else None
     preset = preset_settings(name, family, config.data.train_data_dir)
     return make_config(TrainConfig, {**preset, **typed}, saved)
+
+
+@dataclass(frozen=True)
+class HypernetworkPresetConfig(Checked):
+    """What a hypernetwork is to be taught."""
+
+    title = "Preset"
+    preset: HypernetworkPresetName | None = option(
+        None,
+        "settings for what is to be taught: " + ", ".join(HYPERNETWORK_PRESETS) + "; they replace "
+        "those of a settings file, and options typed here replace them; not for a run that goes on",
+        label="Preset",
+    )
+
+
+def hypernetwork_config(
+    typed: SettingValues, saved: SettingValues | None = None, host: Host | None = None
+) -> HypernetworkTrainConfig:
+    """What was typed, over the preset, over what was saved. Raises ConfigError for what is not
+    possible."""
+    name = make_config(HypernetworkPresetConfig, typed).preset
+    preset = HYPERNETWORK_PRESETS[name].settings if name else {}
+    return make_config(HypernetworkTrainConfig, {**preset, **typed}, saved)

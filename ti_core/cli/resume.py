@@ -20,15 +20,16 @@ ASK = "?"
 """The value of `--resume` that was typed without one."""
 
 
-def chosen_run(logging_dir: Path, name: str) -> RunFolder:
-    """The only run of this name ("" for any) that can go on, or the one that the user chooses.
+def chosen_run(logging_dir: Path, name: str, group: str = "embedding") -> RunFolder:
+    """The only run of this name ("" for any) that can go on, or the one that the user chooses;
+    `group` is as in `RunFolder.all_of`.
 
     Raises TrainingError when there is none, ConfigError when nobody can be asked.
     """
     from ..train.runs import resumable
 
     wrecks: list[tuple[RunFolder, TrainingError]] = []
-    runs = resumable(logging_dir, name, wrecks=wrecks)
+    runs = resumable(logging_dir, name, group, wrecks)
     for _, error in wrecks:
         remark_on(notice_of(error))
     if not runs:

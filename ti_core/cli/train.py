@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import ConfigError, FileError, setting
 from ..files.library_walk import is_embedding_name
@@ -15,13 +15,13 @@ from ..files.names import composed
 from ..files.text_file import read_json
 from ..options import Checked, SettingValues, make_config, option, to_dict
 from ..paths import given_path
-from ..train.config import OutputConfig, TrainConfig
+from ..train.config import BaseTrainConfig, OutputConfig, TrainConfig
 from ..train.control import Control
 from .interrupt import stop_on_signals, wishes_by_signals
 from .keys import Keys
 from .options import OptionParser
 from .plain import plain
-from .preset import PresetConfig, train_config
+from .preset import PresetConfig, hypernetwork_config, train_config
 from .resume import ASK, chosen_run
 from .standalone import ModelConfig, open_host
 from .telling import answer, remark_on
@@ -34,6 +34,35 @@ if TYPE_CHECKING:
 _ABOUT = """Teach a model a new word. The model stays as it is; a few vectors are learned and saved
 as a small file, to be used by its name in prompts. Put 3 to 30 pictures of one thing, or in one
 style, into a folder, and choose a name that is no word."""
+
+
+class Settle(Protocol):
+    """How a config is made: what was typed, over a preset for the host, over what was saved."""
+
+    def __call__(
+        self, typed: SettingValues, saved: SettingValues | None = None, host: Host | None = None
+    ) -> BaseTrainConfig:
+        """Raises ConfigError for what is not possible."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a command trains."""
+
+    command: tuple[str, ...]
+    """Behind `ti`."""
+    name: str
+    """The setting that names it."""
+    group: str
+    """Of its own settings, in a run's settings.json."""
+    settle: Settle
+
+
+EMBEDDING = Trained(("train",), "token_string", "embedding", train_config)
+HYPERNETWORK = Trained(
+    ("hypernetwork", "train"), "hypernetwork_name", "hypernetwork", hypernetwork_config
+)
+TRAINED = (EMBEDDING, HYPERNETWORK)
 
 
 @dataclass(frozen=True)
@@ -81,33 +110,38 @@ def parser() -> OptionParser:
 
 def run(argv: Sequence[str]) -> int:
     """Train; returns the exit code."""
+    return run_training(parser().read(argv), EMBEDDING)
+
+
+def run_training(typed: SettingValues, trained: Trained) -> int:
+    """Train with the settings that were typed; returns the exit code."""
     control = Control()
     with wishes_by_signals(control.save_now, control.preview_now):
-        return _run(argv, control)
+        return _run(typed, trained, control)
 
 
-def _run(argv: Sequence[str], control: Control) -> int:
-    typed = parser().read(argv)
+def _run(typed: SettingValues, trained: Trained, control: Control) -> int:
     options = make_config(RunConfig, typed)
-    folder = _run_to_resume(options, typed)
+    folder = _run_to_resume(options, typed, trained)
     saved = folder.read_settings() if folder else _read_settings(options.config_file)
-    train_config(typed, saved.get("train"))  # before the model is opened, which takes long
+    trained.settle(typed, saved.get("train"))  # before the model is opened, which takes long
     model = make_config(ModelConfig, typed, saved.get("model"))
     host = open_host(model)
-    config = train_config(typed, saved.get("train"), host)
+    config = trained.settle(typed, saved.get("train"), host)
     if options.config_file and is_embedding_name(Path(options.config_file).name):
         _tell_other_base(Path(options.config_file), host)
     if options.debug_dataset:
         return _show_dataset(config, host)
-    return _train(config, host, folder, model, control)
+    return _train(config, host, folder, model, control, trained.command)
 
 
 def _train(
-    config: TrainConfig,
+    config: BaseTrainConfig,
     host: Host,
     folder: RunFolder | None,
     model: ModelConfig,
     control: Control,
+    command: tuple[str, ...],
 ) -> int:
     from ..train.loop import train
     from .progress import TrainingBar
@@ -122,12 +156,12 @@ def _train(
         finally:
             done = progress.finished and progress.finished.reason == "done"
             if progress.progress.run_folder and not done:
-                command = shlex.join(["ti", "train", "--resume", str(progress.progress.run_folder)])
-                progress.say(f"go on with: {command}")
+                typed = ["ti", *command, "--resume", str(progress.progress.run_folder)]
+                progress.say(f"go on with: {shlex.join(typed)}")
     return 0 if done or stop.signal is None else 128 + stop.signal
 
 
-def _run_to_resume(options: RunConfig, typed: SettingValues) -> RunFolder | None:
+def _run_to_resume(options: RunConfig, typed: SettingValues, trained: Trained) -> RunFolder | None:
     if "resume" not in typed:
         return None
     given_path(options.resume, setting("resume"))
@@ -137,10 +171,21 @@ def _run_to_resume(options: RunConfig, typed: SettingValues) -> RunFolder | None
 
     logs = typed.get("logging_dir", OutputConfig().logging_dir)
     logging_dir = given_path(logs, setting("logging_dir"))
-    name = composed(typed.get("token_string", ""))
+    name = composed(typed.get(trained.name, ""))
     if options.resume == ASK:
-        return chosen_run(logging_dir, name)
-    return RunFolder.find(options.resume, logging_dir, name, on_notice=remark_on)
+        return chosen_run(logging_dir, name, trained.group)
+    found = RunFolder.find(options.resume, logging_dir, name, trained.group, remark_on)
+    _require_trains(found, trained)
+    return found
+
+
+def _require_trains(folder: RunFolder, trained: Trained) -> None:
+    """Raise ConfigError for a run of something else."""
+    groups = folder.read_settings()["train"]
+    other = next((each for each in TRAINED if each.group in groups), trained)
+    if other.group != trained.group:
+        fix = f"write ti {' '.join(other.command)} --resume"
+        raise ConfigError(f"the run {folder.path} trains another kind: {other.group}", "", fix)
 
 
 def _read_settings(path: str) -> SettingValues:
@@ -173,7 +218,7 @@ def _tell_other_base(path: Path, host: Host) -> None:
         remark_on(notice)
 
 
-def _show_dataset(config: TrainConfig, host: Host) -> int:
+def _show_dataset(config: BaseTrainConfig, host: Host) -> int:
     from ..train.dry_run import training_prompts
     from .progress import TrainingBar
 

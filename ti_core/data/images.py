@@ -63,3 +63,11 @@ def to_image(pixels: Tensor) -> Image.Image:
     """(3, H, W) in [-1, 1] (values outside are clipped, NaN is black) → RGB picture."""
     values = ((pixels.detach().float().cpu().nan_to_num(-1).clamp(-1, 1) + 1) * 127.5).round()
     return Image.fromarray(values.to(torch.uint8).permute(1, 2, 0).numpy())
+
+
+def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
+    """Two RGB pictures in one, the second at the right of the first."""
+    both = Image.new("RGB", (left.width + right.width, max(left.height, right.height)))
+    both.paste(left, (0, 0))
+    both.paste(right, (left.width, 0))
+    return both

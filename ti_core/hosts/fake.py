@@ -91,6 +91,7 @@ class FakeHost(BaseHost):
     ) -> None:
         self.folder, self.family, self.diffusion = folder, family, diffusion
         self.saved: list[Path] = []
+        self.hypernetworks_saved: list[Path] = []
         self.spellings: dict[int, str] = {}
         self.widths = {key: width // _SMALLER for key, width in family.widths.items()}
         self.latent = replace(family.latent, scale=1.0, shift=0.0)
@@ -123,6 +124,10 @@ class FakeHost(BaseHost):
     def embedding_saved(self, path: Path) -> None:
         """Remembers the path."""
         self.saved.append(path)
+
+    def hypernetwork_saved(self, path: Path) -> None:
+        """Remembers the path."""
+        self.hypernetworks_saved.append(path)
 
     def _read(self, text: str) -> list[int]:
         """Words and signs; a word that is longer than eight letters has two tokens."""

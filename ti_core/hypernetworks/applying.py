@@ -7,31 +7,19 @@ A1111's `HypernetworkModule.forward` and `apply_hypernetworks`: keys are made fr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ..port.session import Hypernetwork as Changes
-from ..randomness import generator
+from ..randomness import Draws, generator
 from .activations import ACROSS_THE_BATCH, CLASSES
-from .hypernetwork import prefixes
+from .hypernetwork import prefixes, widths_of
 from .structure import Piece, Structure
 
 _RRELU = (1 / 8, 1 / 3)
 """Bounds of its slope, torch's default."""
-
-
-class Draws(NamedTuple):
-    """Where the randomness of a training pass comes from. It is a function of these numbers, of
-    the layer and of the shape, so that a layer that is computed twice draws the same."""
-
-    seed: int
-    step: int
-    """Updates before this one."""
-    slot: int
-    """Number of the pass within the update."""
 
 
 class Applied:
@@ -45,10 +33,12 @@ class Applied:
         draws: Draws | None = None,
     ) -> None:
         """`tensors` as in `Hypernetwork`, on the device of the contexts. Without `draws` nothing
-        is random, as for pictures."""
+        is random, as for pictures. With them, what is drawn is a function of them, of the layer
+        and of the shape: a layer that is computed twice (gradient checkpointing) draws the same.
+        """
         self._structure, self._tensors = structure, tensors
         self._multiplier, self._draws = multiplier, draws
-        self._widths = {int(name.partition(".")[0]) for name in tensors}
+        self._widths = widths_of(tensors)
 
     def __call__(self, context: Tensor) -> tuple[Tensor, Tensor]:
         """(B, n, width) → what keys and what values are made from, in the context's dtype."""

@@ -43,7 +43,7 @@ class Hypernetwork:
     @property
     def widths(self) -> tuple[int, ...]:
         """Of the contexts that it changes, ascending."""
-        return tuple(sorted({int(key.partition(".")[0]) for key in self.tensors}))
+        return widths_of(self.tensors)
 
     @property
     def numbers(self) -> int:
@@ -61,6 +61,16 @@ def shapes(structure: Structure, widths: Iterable[int]) -> dict[str, tuple[int, 
     }
 
 
+def widths_of(names: Iterable[str]) -> tuple[int, ...]:
+    """The widths that tensors of these names are for, ascending."""
+    return tuple(sorted({width_of(name) for name in names}))
+
+
+def width_of(name: str) -> int:
+    """The width that the tensor of this name is for."""
+    return int(name.partition(".")[0])
+
+
 def prefixes(width: int) -> Iterator[str]:
     """What the names of a width's two modules begin with."""
     return (f"{width}.{side}" for side in SIDES)
@@ -68,6 +78,5 @@ def prefixes(width: int) -> Iterator[str]:
 
 def models_of(widths: Iterable[int]) -> str:
     """The families whose prompts a hypernetwork of these widths changes, for people: "SD 1.x"."""
-    found = set(widths)
-    labels = [each.label for each in FAMILIES.values() if sum(each.widths.values()) in found]
+    labels = [each.label for each in FAMILIES.values() if each.context in set(widths)]
     return ", ".join(labels) or "unknown"

@@ -27,7 +27,7 @@ from ..files.safetensors_header import TensorEntry
 from ..files.torch_pickle import read_torch
 from ..files.zip_directory import ZIP_START, read_comment
 from .fields import info_in, step_in, structure_in, text_in
-from .hypernetwork import SIDES, Hypernetwork, shapes
+from .hypernetwork import SIDES, Hypernetwork, shapes, width_of
 from .structure import Structure, check_width
 
 Shape = tuple[int, ...]
@@ -68,7 +68,7 @@ class _Content:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        return tuple(dict.fromkeys(int(name.partition(".")[0]) for name in self.shapes))
+        return tuple(dict.fromkeys(map(width_of, self.shapes)))
 
     @property
     def numbers(self) -> int:

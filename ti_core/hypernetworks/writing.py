@@ -22,7 +22,7 @@ ENDINGS = (".pt", ".safetensors")
 
 
 def write_hypernetwork(path: Path, hypernetwork: Hypernetwork) -> None:
-    """Write it, fp32, atomically, in the format of the path's ending.
+    """Write it atomically, with its numbers as they are, in the format of the path's ending.
 
     Raises HypernetworkError for values that are not finite and for other endings, StorageError.
     """
@@ -47,7 +47,7 @@ def hypernetwork_bytes(hypernetwork: Hypernetwork, ending: str = ".pt") -> bytes
 
 
 def _checked(hypernetwork: Hypernetwork) -> dict[str, Tensor]:
-    tensors = {key: each.detach().float().cpu() for key, each in hypernetwork.tensors.items()}
+    tensors = {key: each.detach().cpu() for key, each in hypernetwork.tensors.items()}
     if not all(torch.isfinite(each).all() for each in tensors.values()):
         why = "its numbers are not finite"
         raise HypernetworkError(f"{hypernetwork.name} is not saved", why)

@@ -85,6 +85,8 @@ class Features:
 
     previews: bool = True
     hypernetworks: bool = True
+    """Whether the program itself uses files of hypernetworks, as `<hypernet:…>` in its prompts or
+    in its graphs. A session trains and previews them in any case."""
     samplers: tuple[str, ...] = SAMPLERS
     """Names that `PreviewRequest.sampler` may have; the first is the default."""
     precision: Precision = "no"
@@ -268,3 +270,6 @@ class Host(Protocol):
 
     def embedding_saved(self, path: Path) -> None:
         """An embedding was written to `path`: the host may refresh its list."""
+
+    def hypernetwork_saved(self, path: Path) -> None:
+        """A hypernetwork was written to `path`: the host may refresh its list."""

@@ -22,6 +22,7 @@ from .learnable import ExtraNetworks
 from .min_snr import min_snr_weights
 from .noise import draw_latent, noise_like
 from .plan import Plan
+from .remembered_prompts import RememberedPrompts
 from .timesteps import draw_timestep
 
 
@@ -137,10 +138,22 @@ class Batches:
         return self._masks[key]
 
 
-def batch_loss(batch: Batch, session: Session, added: ExtraNetworks, plan: Plan) -> Tensor:
-    """Mean squared error of the network's output, a scalar with a graph back to what is added."""
+def batch_loss(
+    batch: Batch,
+    session: Session,
+    added: ExtraNetworks,
+    plan: Plan,
+    remembered: RememberedPrompts | None = None,
+) -> Tensor:
+    """Mean squared error of the network's output, a scalar with a graph back to what is added.
+
+    Prompts that no trained word changes are encoded once, if there is something to remember them.
+    """
     text = TextOptions(plan.config.text.parse_emphasis, plan.config.text.clip_skip)
-    encoded = session.encode_prompts(batch.prompts, added.embeddings, batch.sizes, text)
+    if remembered and not added.embeddings:
+        encoded = remembered.encode(batch.prompts, batch.sizes, text)
+    else:
+        encoded = session.encode_prompts(batch.prompts, added.embeddings, batch.sizes, text)
     noisy, times, target = batch.noisy.noisy, batch.noisy.timesteps, batch.noisy.target
     output = session.predict(noisy, times, encoded, added.hypernetwork).float()
     if batch.weights is None:

@@ -268,6 +268,12 @@ class PreviewConfig(Checked):
         "file, in the folder image_embeddings",
         label="Save images with embedding in PNG chunks",
     )
+    sample_beside: bool = unrecorded(
+        False,
+        "show beside each preview, at its left, the same picture without what is trained",
+        label="Preview with and without",
+        advanced=True,
+    )
     sample_steps: int = unrecorded(
         20, "sampling steps", label="Sampling steps", limits=(1, 150), advanced=True
     )

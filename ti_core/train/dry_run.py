@@ -12,7 +12,7 @@ from ..data.picture_facts import Look, head_of, read_facts
 from ..events import Listener
 from ..port.prompt import read_prompt
 from ..port.session import EncoderFacts, Host
-from .config import TrainConfig
+from .config import BaseTrainConfig, TrainConfig
 from .initialization import rows_from_file
 
 FEW = 3
@@ -46,7 +46,7 @@ class TrainingPrompt:
 
 
 def training_prompts(
-    config: TrainConfig,
+    config: BaseTrainConfig,
     host: Host,
     tell: Listener = lambda event: None,
     look: Look = read_facts,
@@ -54,11 +54,12 @@ def training_prompts(
     """One prompt for each picture, as at the first steps; `tell` gets a notice for whatever is left
     out. Raises what `make_plan` raises."""
     facts = host.describe()
-    dataset = load_dataset(config.data, config.name, facts.resolution, look)
+    needs_trigger = config.vectors > 0
+    dataset = load_dataset(config.data, config.name, facts.resolution, look, needs_trigger)
     for notice in (*dataset.notices, *dataset.about_skipped()):
         tell(notice)
-    count = config.embedding.num_vectors_per_token
-    if config.embedding.weights:
+    count = config.vectors
+    if isinstance(config, TrainConfig) and config.embedding.weights:
         count = len(next(iter(rows_from_file(config.embedding, facts).values())))
     for index, item in enumerate(dataset.items):
         prompt = dataset.prompt(index, config.name, config.compute.seed, 0, index)
@@ -80,16 +81,17 @@ def training_prompts(
         )
 
 
-def first_prompts(config: TrainConfig, host: Host) -> list[TrainingPrompt]:
+def first_prompts(config: BaseTrainConfig, host: Host) -> list[TrainingPrompt]:
     """Those of the first pictures, whose heads alone are read. Raises as `training_prompts`."""
     return list(itertools.islice(training_prompts(config, host, look=head_of), FEW))
 
 
 def _tokens(
-    prompt: str, config: TrainConfig, host: Host, encoder: EncoderFacts, count: int
+    prompt: str, config: BaseTrainConfig, host: Host, encoder: EncoderFacts, count: int
 ) -> tuple[list[int], list[str]]:
     found: list[tuple[int, str]] = []
-    for piece in read_prompt(prompt, [config.name], config.text.parse_emphasis):
+    names = [config.name] if count else []
+    for piece in read_prompt(prompt, names, config.text.parse_emphasis):
         if piece.trigger is None:
             found += host.tokenize(piece.text)
         else:

@@ -10,6 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from PIL import Image
+
+from ..data.images import side_by_side
 from ..data.templates import names_trigger
 from ..errors import FileError, StorageError, TIError
 from ..events import Listener, Notice, notice_of
@@ -36,6 +39,8 @@ from .update import Updater
 
 _SECONDS_BETWEEN_STATES = 120.0
 """What a kill costs at the most, and an update that takes longer."""
+_MOST_PLAIN = 16
+"""Pictures without what is trained that are kept to be shown again."""
 _log = logging.getLogger(__name__)
 
 
@@ -65,6 +70,7 @@ class Keeper:
         if plan.state and "vae" in plan.state.facts:
             self._facts["vae"] = plan.state.facts["vae"]
         self._saved_at = time.monotonic()
+        self._plain: dict[PreviewRequest, Image.Image] = {}
         self.good = self._state()
 
     def begin(self) -> None:
@@ -174,6 +180,8 @@ class Keeper:
                 what = f"preview {number} at step {step} failed"
                 self._emit(Notice("warning", what, str(error), "training continues"))
         self._session.release("vae")
+        if not self._plan.config.vectors:  # what prompts mean is known, and is not trained
+            self._session.release("text_encoder")
         if self._plan.config.preview.save_image_with_stored_embedding:
             self._save_card()
 
@@ -192,11 +200,20 @@ class Keeper:
         with self._updater.results():
             added = self._learnable.extra_networks()
             image = self._session.preview(one, added.embeddings, added.hypernetwork)[0]
+        if self._plan.config.preview.sample_beside:
+            image = side_by_side(self._without(one), image)
         step = self._updater.step
         path = self._folder.image_path(self._plan.config.name, step, number)
         text = infotext(request, request.seed, self._plan.facts, self._hashes(request))
         save_png(path, image, text)
         self._emit(PreviewReady(step, path, request.prompt))
+
+    def _without(self, request: PreviewRequest) -> Image.Image:
+        """The same picture without what is trained."""
+        if request not in self._plain:
+            kept = list(self._plain.items())[1 - _MOST_PLAIN :]
+            self._plain = dict(kept) | {request: self._session.preview(request, {})[0]}
+        return self._plain[request]
 
     def _hashes(self, request: PreviewRequest) -> dict[str, str]:
         """A1111's "TI hashes": of the file that the run would leave if it ended here."""

@@ -17,8 +17,12 @@ from torch import Tensor
 from ..events import Notice
 from ..files.embedding import Embedding
 from ..port.session import Host, Hypernetwork, ModelFacts, Session, Vectors
+from ..randomness import Draws
 from .events import Measures
 from .going_on import Origin
+
+DTYPES = {"float": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+"""kohya's `save_precision` → what numbers are in the files of a run."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,9 @@ class Learnable(Protocol):
     def size(self) -> str:
         """How much is trained, in words, such as "3 vector(s)"."""
 
-    def extra_networks(self) -> ExtraNetworks:
-        """What the session adds to the model; differentiable in the tensors."""
+    def extra_networks(self, draws: Draws | None = None) -> ExtraNetworks:
+        """What the session adds to the model; differentiable in the tensors. What is random in
+        training (dropout) follows `draws`; without them nothing is."""
 
     def settle(self) -> None:
         """Bring the tensors, in place, to what must hold after an update, such as their lengths;

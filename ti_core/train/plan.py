@@ -27,6 +27,8 @@ from ..prompts.words import Known
 from ..schedule import early_end
 from .config import BaseTrainConfig, TrainConfig
 from .going_on import Origin, require_origin, state_to_go_on
+from .hypernetwork import HypernetworkKind
+from .hypernetwork_config import HypernetworkTrainConfig
 from .learnable import LearnableKind
 from .min_snr import require_known_snr
 from .optimizers import OPTIMIZERS, require_optimizer
@@ -38,7 +40,8 @@ from .vectors import EmbeddingKind
 
 Config = TypeVar("Config", bound=BaseTrainConfig)
 LEARNABLES: dict[type[BaseTrainConfig], Callable[[Any], LearnableKind]] = {
-    TrainConfig: EmbeddingKind
+    TrainConfig: EmbeddingKind,
+    HypernetworkTrainConfig: HypernetworkKind,
 }
 """Settings of a run → the kind of learnable that they describe."""
 OnFindings = Callable[[tuple[Finding, ...]], None]
@@ -252,7 +255,7 @@ def _check_schedule(config: BaseTrainConfig, done: int) -> None:
     if done > last:
         raise TrainingError(
             f"{config.name} has {done} steps already, and {setting('max_train_steps')} is {last}",
-            "steps count over the embedding's life",
+            "steps count over its whole life",
             "give more",
         )
     if done > config.optimizer.last_step:

@@ -55,7 +55,7 @@ def put_result(
     if path != wanted:
         what = f"{wanted} was not replaced: it is not the file of this run"
         fix = f"to replace it after all, resume the run with {setting('overwrite')}"
-        tell(Notice("warning", what, f"the embedding is {path.name}", fix))
+        tell(Notice("warning", what, f"the result is {path.name}", fix))
     return Result(path, made, bool(written))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from ..errors import NotFiniteError, setting
 from ..port.memory import memory_errors
 from ..port.session import Session
+from ..randomness import Draws
 from .averages import Averages
 from .batches import Batch, Batches, batch_loss
 from .control import LARGEST_CHANGE, SMALLEST_CHANGE
@@ -18,6 +19,7 @@ from .movement import Movement
 from .optimizer_memory import OptimizerMemory
 from .optimizers import require_optimizer, set_rate
 from .plan import Plan
+from .remembered_prompts import RememberedPrompts
 from .state import TrainState
 
 _MOST_RECOVERIES = 3
@@ -37,6 +39,7 @@ class Updater:
         self._memory = OptimizerMemory(self._optimizer)
         self._averages = Averages(learnable.tensors, options.optimizer.ema_decay)
         self._scale = LossScale.for_precision(options.compute.precision())
+        self._prompts = RememberedPrompts(session)
         self._alive = False
         self._movement = Movement(self._names, self._leaves, options.optimizer.optimizer_type)
         self.step, self.rate_factor, self.recoveries = 0, 1.0, 0
@@ -83,11 +86,11 @@ class Updater:
     def _gradients(self, batches: Iterable[Batch]) -> float | None:
         self._optimizer.zero_grad(set_to_none=True)
         passes = self._plan.config.optimizer.gradient_accumulation_steps
-        total, teaches = 0.0, False
-        for batch in batches:
+        seed, total, teaches = self._plan.config.compute.seed, 0.0, False
+        for number, batch in enumerate(batches):
             # pass: B prompts, (B, c, h, w) noisy latents and targets → a loss, a scalar
-            added = self._learnable.extra_networks()
-            loss = batch_loss(batch, self._session, added, self._plan) / passes
+            added = self._learnable.extra_networks(Draws(seed, self.step, number))
+            loss = batch_loss(batch, self._session, added, self._plan, self._prompts) / passes
             # backward: gradients of the scaled loss are added up in the leaves
             if loss.requires_grad:
                 (loss * self._scale.value).backward()

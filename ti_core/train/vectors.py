@@ -18,15 +18,14 @@ from ..files.embedding import Embedding, for_encoders, with_metadata
 from ..files.formats import FORMATS
 from ..files.writing import embedding_bytes
 from ..port.session import Host, ModelFacts, Session
+from ..randomness import Draws
 from .a1111_memory import memory_beside
 from .config import EmbeddingConfig, OutputConfig, TrainConfig
 from .events import Measures
 from .going_on import Origin
 from .initialization import Start, as_it_began, fitting_file, rows_from_file, starting_rows
-from .learnable import Content, ExtraNetworks
+from .learnable import DTYPES, Content, ExtraNetworks
 from .lengths import LengthRule, length_rule
-
-_DTYPES = {"float": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 class EmbeddingVectors:
@@ -52,8 +51,8 @@ class EmbeddingVectors:
         """Their number."""
         return f"{len(next(iter(self.tensors.values())))} vector(s)"
 
-    def extra_networks(self) -> ExtraNetworks:
-        """The word with its vectors."""
+    def extra_networks(self, draws: Draws | None = None) -> ExtraNetworks:
+        """The word with its vectors; nothing is random."""
         return ExtraNetworks({self.config.token_string: self.tensors})
 
     def settle(self) -> None:
@@ -73,7 +72,7 @@ class EmbeddingVectors:
         origin: Mapping[str, str],
     ) -> Content:
         """An embedding file; the embedding is called as the file is."""
-        dtype, wanted = _DTYPES[self.output.save_precision], self.output.save_model_as
+        dtype, wanted = DTYPES[self.output.save_precision], self.output.save_model_as
         stored = {key: rows.to(dtype) for key, rows in self.tensors.items()}
         embedding = to_embedding(name, stored, step, facts, settings, self.config, origin)
         return Content(embedding_bytes(embedding, wanted, FORMATS[wanted].endings[0]), embedding)

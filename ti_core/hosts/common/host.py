@@ -71,6 +71,10 @@ class BaseHost(ABC):
     def embedding_saved(self, path: Path) -> None:
         """Refresh the program's list of embeddings, if it keeps one."""
 
+    def hypernetwork_saved(self, path: Path) -> None:
+        """Refresh the program's list of hypernetworks; most keep none."""
+        return
+
     def _usual_precision(self) -> Precision:
         """See `Features.precision`."""
         return usual_precision(self._device())
