@@ -99,8 +99,8 @@ def run_demo(
     began = time.perf_counter()
     concept = OWN_PICTURES if config.train_data_dir else HELD_OUT[config.concept]
     folder = make_folder(Path(config.out))
-    training = _training(config, concept, folder)
-    requests = list(_requests(concept, config, host))
+    training = training_of(config, concept, folder)
+    requests = list(scored_requests(concept, config, host))
     say(f"{len(requests)} pictures before training")
     before = _pictures_before(training, host, requests)
     path = train(training, host, on_event, control)
@@ -111,7 +111,7 @@ def run_demo(
     return _reported(concept, training, folder, path, before, after, began)
 
 
-def _training(config: DemoConfig, concept: Concept, folder: Path) -> TrainConfig:
+def training_of(config: DemoConfig, concept: Concept, folder: Path) -> TrainConfig:
     """The settings that the demo model learns well with; see demo/README.md."""
     source = config.train_data_dir or str(pictures_folder(concept.name))
     return TrainConfig(
@@ -134,7 +134,7 @@ def _training(config: DemoConfig, concept: Concept, folder: Path) -> TrainConfig
     )
 
 
-def _requests(concept: Concept, config: DemoConfig, host: Host) -> Iterator[PreviewRequest]:
+def scored_requests(concept: Concept, config: DemoConfig, host: Host) -> Iterator[PreviewRequest]:
     """The same prompts and seeds before and after; no seed is used twice."""
     facts, sampler = host.describe(), host.features().sampler()
     for number in range(config.pictures):
