@@ -36,13 +36,14 @@ class DirectionalDescent(Optimizer):
     ) -> None:
         if kappa < 0 or not 0 <= beta < 1:
             raise ValueError("kappa is at least 0, beta from 0 to below 1")
-        if not all(bool(tensor.detach().norm(dim=-1).all()) for tensor in parameters):
+        super().__init__(parameters, {"lr": lr, "kappa": kappa, "beta": beta})
+        every = [rows for group in self.param_groups for rows in group["params"]]
+        if not all(bool(rows.detach().norm(dim=-1).all()) for rows in every):
             raise ConfigError(
                 f"{setting('optimizer_type')} DTI cannot start from zeros",
                 "it turns vectors, and a vector of zeros has no direction",
                 f"give words as {setting('init_word')}, or choose another optimizer",
             )
-        super().__init__(parameters, {"lr": lr, "kappa": kappa, "beta": beta})
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
@@ -76,5 +77,7 @@ def _turn(
     along = slope - (slope * now).sum(dim=-1, keepdim=True) * now
     square = state["square"]
     square.mul_(beta).add_(along.square().sum(dim=-1, keepdim=True), alpha=1 - beta)
+    if not rate:  # rounding would move what shall stay
+        return
     turned = now - rate * along / ((square / (1 - beta**count)).sqrt() + _EPS)
     rows.copy_(turned / turned.norm(dim=-1, keepdim=True) * length)

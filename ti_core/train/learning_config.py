@@ -28,6 +28,20 @@ class OptimizerConfig:
         "1e-5' (step numbers count from the embedding's first)",
         label="Embedding Learning rate",
     )
+    learning_rate_te1: str = newer(
+        "",
+        "the rate of the first text encoder's vectors, where it is another; 0 leaves them as they "
+        "start",
+        label="Learning rate of text encoder 1",
+        advanced=True,
+    )
+    learning_rate_te2: str = newer(
+        "",
+        "the rate of the second text encoder's vectors (SDXL), where it is another; 0 leaves them "
+        "as they start",
+        label="Learning rate of text encoder 2",
+        advanced=True,
+    )
     lr_scheduler: Decay = option(
         "constant",
         "what the rate is multiplied by: nothing, or a fall to 0 at the last step",
@@ -185,12 +199,27 @@ class OptimizerConfig:
         require_order(self, "min_timestep", "max_timestep")
         if self.clip_grad_mode != "disabled":
             require_one(self, "clip_grad_mode", "max_grad_norm")
-        _ = self.schedule, self.clip_limit, self.arguments  # they are read once, here
+        # they are read once, here
+        _ = self.schedule, self.encoder_schedules, self.clip_limit, self.arguments
 
     @cached_property
     def schedule(self) -> Schedule:
         """Of the learning rate, before warm-up and decay."""
-        written = parse_schedule(self.learning_rate, self.max_train_steps)
+        return self._schedule("learning_rate")
+
+    @cached_property
+    def encoder_schedules(self) -> tuple[Schedule | None, ...]:
+        """Of the first and the second text encoder; None for one that is not trained."""
+        names = ("learning_rate_te1", "learning_rate_te2")
+        given = [(name, getattr(self, name).strip()) for name in names]
+        return tuple(
+            self.schedule if not text else None if text == "0" else self._schedule(name)
+            for name, text in given
+        )
+
+    def _schedule(self, name: str) -> Schedule:
+        written = parse_schedule(getattr(self, name), self.max_train_steps, name)
+        written = written if name == "learning_rate" else written.held(self.max_train_steps)
         return written.times(self.update_size) if self.scale_lr else written
 
     @property
@@ -200,7 +229,24 @@ class OptimizerConfig:
 
     def rate(self, step: int) -> float:
         """Learning rate of the update after `step` finished ones."""
-        rate, last = self.schedule.rate(step), self.last_step
+        return self._rate(self.schedule, step)
+
+    @property
+    def by_encoder(self) -> bool:
+        """Whether a text encoder has a rate of its own."""
+        return any(own is not self.schedule for own in self.encoder_schedules)
+
+    def encoder_rate(self, number: int, step: int) -> float:
+        """That of text encoder 0 or 1."""
+        own = self.encoder_schedules[number]
+        return self._rate(own, step) if own else 0.0
+
+    def trains_encoder(self, number: int) -> bool:
+        """Whether the vectors of text encoder 0 or 1 are trained."""
+        return self.encoder_schedules[number] is not None
+
+    def _rate(self, schedule: Schedule, step: int) -> float:
+        rate, last = schedule.rate(step), self.last_step
         warmup = self.lr_warmup_steps or int(self.lr_warmup_ratio * last)
         shape = self.lr_scheduler_num_cycles, self.lr_scheduler_power
         return rate * warmup_and_decay(self.lr_scheduler, step, warmup, last, rate, *shape)

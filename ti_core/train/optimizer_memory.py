@@ -85,7 +85,7 @@ def require_fitting(
     wanted = {key: _kind_of(value) for key, value in memory.save().items()}
     for key in {*wanted, *moments}:
         value = moments.get(key)
-        if not re.fullmatch(r"group0\..+", key) and not _fits(wanted.get(key), _kind_of(value)):
+        if not re.fullmatch(r"group\d+\..+", key) and not _fits(wanted.get(key), _kind_of(value)):
             why = f"{key!r:.80} is not what {optimizer} remembers"
             raise FileError(f"{path} is damaged", why)
         if isinstance(value, Tensor) and not bool(value.isfinite().all()):

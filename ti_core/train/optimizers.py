@@ -26,8 +26,9 @@ class OptimizerEntry:
     """One optimiser. Whatever it keeps, for parameters or in groups, is saved with the run."""
 
     make: Callable[..., Optimizer]
-    """(tensors, **arguments) → a new one on exactly these tensors; the learning rate is set before
-    each update. It may raise ValueError for an argument out of its range."""
+    """(tensors, or groups of them as torch has them, **arguments) → a new one on exactly these
+    tensors; the learning rates are set before each update. It may raise ValueError for an argument
+    out of its range."""
     state_size: int
     """Numbers that it keeps for each trained number, for estimates of disk space."""
     arguments: Mapping[str, Argument] = field(default_factory=dict)
@@ -126,7 +127,7 @@ def require_optimizer(name: str) -> OptimizerEntry:
     return entry
 
 
-def set_rate(optimizer: Optimizer, rate: float) -> None:
-    """Set the learning rate of every group."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+def set_rate(optimizer: Optimizer, *rates: float) -> None:
+    """Set the learning rate of every group: one for all, or one for each."""
+    for number, group in enumerate(optimizer.param_groups):
+        group["lr"] = rates[number % len(rates)]

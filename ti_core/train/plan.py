@@ -116,6 +116,7 @@ def make_plan(
     _check_schedule(config, state.step if state else 0)
     require_known_snr(facts.diffusion, config.optimizer.min_snr_gamma)
     _check_optimizer(config)
+    _check_encoders(config, list(facts.widths))
     kind.check(facts, state.tensors if state else None)
     _check_paths(config, final_path, resume, origin)
     dataset, notices = pictures()
@@ -271,6 +272,20 @@ def _check_optimizer(config: BaseTrainConfig) -> None:
     except ValueError as error:
         what = f"{setting('optimizer_args')} cannot be used: {config.optimizer.optimizer_args}"
         raise ConfigError(what, f"{name} says: {error}", "give other values") from error
+
+
+def _check_encoders(config: BaseTrainConfig, encoders: Sequence[str]) -> None:
+    """Raise ConfigError for rates of text encoders that are not trained here, or of none at all."""
+    options = config.optimizer
+    if not options.by_encoder:
+        return
+    if not config.vectors or (options.learning_rate_te2 and len(encoders) < 2):
+        name = setting("learning_rate_te2" if config.vectors else "learning_rate_te1")
+        why = f"the text encoders with vectors are {', '.join(encoders) if config.vectors else 0}"
+        raise ConfigError(f"{name} cannot be used here", why, f"leave {name} empty")
+    if not any(options.trains_encoder(number) for number in range(len(encoders))):
+        fix = f"leave one of {setting('learning_rate_te1')} and the others empty"
+        raise ConfigError("no text encoder is trained", "the rate of each is 0", fix)
 
 
 def _unusual_rate(config: BaseTrainConfig) -> Iterator[Notice]:

@@ -35,13 +35,17 @@ class Updater:
         self._names = sorted(learnable.tensors)
         self._leaves = [learnable.tensors[name] for name in self._names]
         entry = require_optimizer(options.optimizer.optimizer_type)
-        self._optimizer = entry.make(self._leaves, **options.optimizer.arguments)
+        groups = [{"params": [leaf]} for leaf in self._leaves]
+        parameters = groups if options.optimizer.by_encoder else self._leaves
+        self._optimizer = entry.make(parameters, **options.optimizer.arguments)
         self._memory = OptimizerMemory(self._optimizer)
         self._averages = Averages(learnable.tensors, options.optimizer.ema_decay)
         self._scale = LossScale.for_precision(options.compute.precision())
         self._prompts = RememberedPrompts(session)
         self._alive = False
-        self._movement = Movement(self._names, self._leaves, options.optimizer.optimizer_type)
+        moving = [name for name in self._names if self._is_trained(name)]
+        leaves = [learnable.tensors[name] for name in moving]
+        self._movement = Movement(moving, leaves, options.optimizer.optimizer_type)
         self.step, self.rate_factor, self.recoveries = 0, 1.0, 0
         self.rate_changes: list[list[float]] = []
         self.torn = False
@@ -70,7 +74,7 @@ class Updater:
             clip(self._leaves, self._plan.config.optimizer, self.step)
             # rate: schedule, warm-up and decay, halved after each recovery
             rate = self.rate
-            set_rate(self._optimizer, rate)
+            set_rate(self._optimizer, *self._rates())
             # step: leaves, optimiser, averages, scale and count change together
             self.torn = True
             self._optimizer.step()
@@ -131,6 +135,22 @@ class Updater:
     def rate(self) -> float:
         """Learning rate of the next update."""
         return self._plan.rate(self.step) * self.rate_factor
+
+    def _rates(self) -> list[float]:
+        """One for all tensors, or one for each where text encoders have their own."""
+        options = self._plan.config.optimizer
+        if not options.by_encoder:
+            return [self.rate]
+        found = [options.encoder_rate(self._encoder(name), self.step) for name in self._names]
+        return [rate * self.rate_factor for rate in found]
+
+    def _is_trained(self, name: str) -> bool:
+        options = self._plan.config.optimizer
+        return not options.by_encoder or options.trains_encoder(self._encoder(name))
+
+    def _encoder(self, name: str) -> int:
+        """Number of the text encoder that a tensor belongs to."""
+        return list(self._plan.facts.widths).index(name)
 
     def change_rate(self, factor: float) -> None:
         """Multiply the rate of all updates to come, within what is sensible in sum."""
