@@ -12,6 +12,10 @@ from PIL import Image
 
 from ti_core.files.reading import read_embedding
 from ti_core.files.writing import write_embedding
+from ti_core.hosts.fake import FakeHost
+from ti_core.hypernetworks.writing import write_hypernetwork
+
+from ..hypernetworks.made import hypernetwork
 
 Ti = Callable[..., tuple[int, str, str]]
 
@@ -158,3 +162,40 @@ def test_an_embedding_of_another_model_is_warned_of(ti: Ti) -> None:
     )
     assert "warning: own was made on fake [aaaaaaaaaa], and this model is fake" in ti(*used)[2]
     assert "was made on" not in ti("generate", "--prompt", "a tree", *used[3:])[2]
+
+
+def test_hypernetworks_are_called_as_in_a1111(ti: Ti, fake_host: FakeHost) -> None:
+    width = sum(fake_host.describe().widths.values())
+    for name, start in (("warm", 1.0), ("cold", 2.0)):
+        made = hypernetwork(name, width, activation="swish")
+        put = {key: each * 0.1 * start for key, each in made.tensors.items()}
+        write_hypernetwork(Path(f"nets/sub/{name}.pt"), replace(made, tensors=put))
+    use, plain = ("--hypernetwork_dir", "nets"), picture(ti, "--prompt", "a tree")
+    warm = picture(ti, "--prompt", "a tree<hypernet:warm:0.7>", *use)
+    assert warm.info["parameters"].startswith("a tree<hypernet:warm:0.7>\n")
+    assert not same(plain, warm)
+    listed = ("--hypernetworks", "nets/sub/warm.pt")
+    assert same(warm, picture(ti, "--prompt", "<hypernet:warm:0.7>a tree", *listed))
+    assert same(plain, picture(ti, "--prompt", "a tree<hypernet:warm:0>", *use))
+    assert not same(warm, picture(ti, "--prompt", "a tree<hypernet:warm>", *use))
+    both = [
+        picture(ti, "--prompt", f"a tree<hypernet:{one}:1><hypernet:{two}:-1>", *use)
+        for one, two in (("warm", "cold"), ("cold", "warm"))
+    ]
+    assert not same(*both)
+
+
+def test_hypernetworks_that_cannot_be_called_are_told(ti: Ti, fake_host: FakeHost) -> None:
+    write_hypernetwork(Path("nets/warm.pt"), hypernetwork("warm", 5))
+    use = ("--hypernetwork_dir", "nets")
+    code, _, err = ti("generate", "--prompt", "<hypernet:warn:1>", *use)
+    assert code == 2
+    assert "no hypernetwork 'warn'" in err
+    assert "warm" in err
+    code, _, err = ti("generate", "--prompt", "<hypernet:warm:strong>", *use)
+    assert code == 2
+    assert "'strong' is not a number" in err
+    code, _, err = ti("generate", "--prompt", "a tree <hypernet:warm:1>", *use)
+    assert code == 0
+    assert "warm: made for another kind of model" in err
+    assert ti("generate", "--prompt", "a", "--hypernetwork_dir", "gone")[0] == 2

@@ -470,8 +470,6 @@ def test_rows_of_a_batch_do_not_look_at_each_other(host: Host, session: Session)
 
 
 def test_a_hypernetwork_that_changes_nothing_changes_nothing(host: Host, session: Session) -> None:
-    if not host.features().hypernetworks:
-        pytest.skip("this host has none")
     conditioning = session.encode_prompts(["a cat"], {})
     given = latents(host), torch.tensor([5]), conditioning
     identity = session.predict(*given, lambda context: (context, context))
@@ -479,8 +477,6 @@ def test_a_hypernetwork_that_changes_nothing_changes_nothing(host: Host, session
 
 
 def test_a_hypernetwork_can_be_learned(host: Host, session: Session) -> None:
-    if not host.features().hypernetworks:
-        pytest.skip("this host has none")
     conditioning = session.encode_prompts(["a cat"], {})
     given = latents(host), torch.tensor([5]), conditioning
     keys, values = (torch.tensor(factor, requires_grad=True) for factor in (1.5, 0.5))

@@ -45,6 +45,34 @@ class CollectionConfig(Checked):
         return [] if folder is None else [present_folder(folder, "embeddings_dir")]
 
 
+@dataclass(frozen=True)
+class HypernetworkCollectionConfig(Checked):
+    """The hypernetworks that a prompt may call."""
+
+    title = "Hypernetworks"
+    hypernetworks: tuple[str, ...] = option(
+        (),
+        "hypernetwork files, each called by the name of its file: <hypernet:NAME:0.7>",
+        label="Hypernetworks",
+        path="file",
+    )
+    hypernetwork_dir: str | None = option(
+        None,
+        "folder whose hypernetworks can be called as well",
+        label="Hypernetworks directory",
+        path="input folder",
+    )
+
+    @property
+    def known(self) -> dict[str, Path]:
+        """Name → file. Raises ConfigError when the folder is empty or not there."""
+        from ..hypernetworks.calls import hypernetworks_in
+
+        folder, files = self.hypernetwork_dir, map(Path, self.hypernetworks)
+        folders = [] if folder is None else [present_folder(folder, "hypernetwork_dir")]
+        return hypernetworks_in(files, folders)
+
+
 def open_sources(config: CollectionConfig, session: Session | None) -> Sources:
     """The files and folders, and the vocabulary of a model that is open."""
     from ..tools.sources import Sources

@@ -5,25 +5,28 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, EmbeddingError
+from ..events import Notice
 from ..families import SIDE_STEP
 from ..files.names import alike
 from ..options import check, make_config, option
-from .collection import CollectionConfig
+from .collection import CollectionConfig, HypernetworkCollectionConfig
 from .options import OptionParser
 from .standalone import ModelConfig, open_host
 from .telling import answer, remark_on
 
 if TYPE_CHECKING:
     from ..files.embedding import Embedding
+    from ..hypernetworks.calls import Call
     from ..port.session import Host, PreviewRequest
 
 _ABOUT = """Make pictures. Embeddings are used by their file's name in the prompt and in the
-negative prompt, as many as you like. (x) strengthens, [x] weakens, (x:1.2) sets a weight."""
+negative prompt, as many as you like. (x) strengthens, [x] weakens, (x:1.2) sets a weight.
+<hypernet:NAME:0.7> in the prompt switches a hypernetwork on."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,10 @@ def parser() -> OptionParser:
     """All options of `ti generate`."""
     usage = "--pretrained_model_name_or_path MODEL --prompt TEXT [options]"
     return OptionParser(
-        "ti generate", _ABOUT, ModelConfig, GenerateConfig, CollectionConfig, usage=usage
+        "ti generate",
+        _ABOUT,
+        *(ModelConfig, GenerateConfig, CollectionConfig, HypernetworkCollectionConfig),
+        usage=usage,
     )
 
 
@@ -78,13 +84,19 @@ def run(argv: Sequence[str]) -> int:
     typed = parser().read(argv)
     config = make_config(GenerateConfig, typed)
     collection = make_config(CollectionConfig, typed)
+    hypernetworks = make_config(HypernetworkCollectionConfig, typed)
     host = open_host(make_config(ModelConfig, typed))
-    for path in generate(config, host, collection):
+    for path in generate(config, host, collection, hypernetworks):
         answer(path)
     return 0
 
 
-def generate(config: GenerateConfig, host: Host, collection: CollectionConfig) -> Iterator[Path]:
+def generate(
+    config: GenerateConfig,
+    host: Host,
+    collection: CollectionConfig,
+    hypernetworks: HypernetworkCollectionConfig,
+) -> Iterator[Path]:
     """Make the pictures and yield the path of each."""
     from ..files.atomic import make_folder, require_writable
     from ..files.base_model import other_base
@@ -92,10 +104,13 @@ def generate(config: GenerateConfig, host: Host, collection: CollectionConfig) -
     from ..files.embedding import for_encoders
     from ..files.infotext import infotext, save_png
     from ..files.library import Library
+    from ..hypernetworks.calls import called, calls_in
     from .prompt_words import used_by
 
     require_writable(Path(config.outdir))
-    request = _request(config, host)
+    asked = _request(config, host)
+    prompt, calls = calls_in(asked.prompt)
+    request, known = replace(asked, prompt=prompt), hypernetworks.known
     library = Library(collection.folders)
     library.refresh()
     used = used_by(request, _listed(collection.files), library, host)
@@ -108,13 +123,25 @@ def generate(config: GenerateConfig, host: Host, collection: CollectionConfig) -
             remark_on(notice)
     hashes = {name: file_shorthash(path) for name, (_, path) in used.items()}
     with host.session() as session:
-        images = session.preview(request, embeddings)
+        changes, changed = called(calls, known, session.device)
+        _tell_misfit(calls, changed, widths)
+        images = session.preview(request, embeddings, changes)
     folder = make_folder(Path(config.outdir))
     for number, image in enumerate(images):
         seed = request.seed + number
         path = folder / f"{_next_number(folder):05d}-{seed}.png"
-        save_png(path, image, infotext(request, seed, host.describe(), hashes))
+        save_png(path, image, infotext(asked, seed, host.describe(), hashes))
         yield path
+
+
+def _tell_misfit(calls: Sequence[Call], changed: tuple[int, ...], widths: dict[str, int]) -> None:
+    """A1111 says nothing where a hypernetwork has no module for what a model's prompts are."""
+    context = sum(widths.values())
+    if calls and context not in changed:
+        names = ", ".join(call.name for call in calls)
+        what = f"{names}: made for another kind of model"
+        why = f"there is no module for its prompts, which are {context} wide"
+        remark_on(Notice("warning", what, why))
 
 
 def _request(config: GenerateConfig, host: Host) -> PreviewRequest:

@@ -5,6 +5,7 @@ class _CmdOpts:
     """argparse's; what only some web UIs have is left out."""
 
     embeddings_dir: str
+    hypernetwork_dir: str
     api: bool
     api_auth: str | None
 
@@ -12,3 +13,5 @@ cmd_opts: _CmdOpts
 opts: Options
 loaded_hypernetworks: list[object]
 """Forge has none."""
+
+def reload_hypernetworks() -> None: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from safetensors.torch import save_file
 
 from ti_core.errors import HostError
 from ti_core.port.session import TextOptions
+from ti_core.train.hypernetwork_config import HypernetworkConfig
+from ti_core.train.hypernetwork_create import create_hypernetwork
 from ti_core.train.loop import train
 
 from ...conftest import Configure
@@ -97,6 +100,25 @@ def test_a_trained_word_is_known_when_the_training_is_over(
     path = train(config, host)
     assert path.parent == tmp_path
     assert path.stem in module("modules.sd_hijack").model_hijack.embedding_db.word_embeddings
+
+
+def test_a_trained_hypernetwork_is_used_by_the_next_prompt(host: Any, tmp_path: Path) -> None:
+    shared = module("modules.shared")
+    before, folder = shared.cmd_opts.hypernetwork_dir, tmp_path / "nets"
+    old, other = SimpleNamespace(name="warm"), SimpleNamespace(name="cold")
+    shared.loaded_hypernetworks[:] = [old, other]
+    shared.cmd_opts.hypernetwork_dir = str(folder)
+    try:
+        config = HypernetworkConfig(hypernetwork_name="warm")
+        path = create_hypernetwork(config, host, folder)
+        assert shared.hypernetworks == {"warm": str(path)}
+        assert shared.loaded_hypernetworks == [other]
+        create_hypernetwork(config, host, tmp_path / "elsewhere")
+        assert shared.hypernetworks == {"warm": str(path)}
+    finally:
+        shared.cmd_opts.hypernetwork_dir = before
+        shared.loaded_hypernetworks.clear()
+        shared.hypernetworks.clear()
 
 
 # --- the web UI's state ---------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from ti_core.port.session import ModelFacts, Precision
 from ..base import WebUIHost, no_checkpoint
 from ..embeddings import refresh
 from ..session import WebUISession
+from . import hypernetworks
 from .model import encoders_of, facts_of, host_networks
 from .state import prepare_for_training
 
@@ -40,6 +41,10 @@ class A1111Host(WebUIHost):
     def embedding_saved(self, path: Path) -> None:
         """The next picture uses what was written, without a reload."""
         refresh(path)
+
+    def hypernetwork_saved(self, path: Path) -> None:
+        """The next prompt uses what was written, without a reload."""
+        hypernetworks.refresh(path)
 
     def _encoder(self) -> ClipEncoder:
         return encoders_of(loaded_model())[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from modules import sd_models
 
 from ti_core.hosts.common.autograd import keep_inputs
 from ti_core.hosts.common.clip import ClipEncoder
-from ti_core.port.session import ModelFacts, Precision
+from ti_core.port.session import Features, ModelFacts, Precision
 
 from ..base import WebUIHost, no_checkpoint
 from ..loading import Loading
@@ -43,6 +44,10 @@ class ForgeHost(WebUIHost):
     def describe(self) -> ModelFacts:
         """Facts about the loaded model. Raises NoModelError or UnsupportedModelError."""
         return self._facts(loaded_model())
+
+    def features(self) -> Features:
+        """As everywhere; but this program does not use hypernetworks in its own pictures."""
+        return replace(super().features(), hypernetworks=False)
 
     def embedding_saved(self, path: Path) -> None:
         """The next picture uses what was written, without a reload."""

@@ -8,6 +8,7 @@ with host.session("fp16") as session:    # in reForge's main thread, with the qu
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from ldm_patched.modules import model_management
 from modules import sd_models
 
 from ti_core.hosts.common.clip import ClipEncoder
-from ti_core.port.session import ModelFacts, Precision
+from ti_core.port.session import Features, ModelFacts, Precision
 
 from ..base import WebUIHost, no_checkpoint
 from ..embeddings import refresh
@@ -37,6 +38,10 @@ class ReforgeHost(WebUIHost):
     def describe(self) -> ModelFacts:
         """Facts about the loaded model. Raises NoModelError or UnsupportedModelError."""
         return facts_of(loaded_model())
+
+    def features(self) -> Features:
+        """As everywhere; but this program does not use hypernetworks in its own pictures."""
+        return replace(super().features(), hypernetworks=False)
 
     def embedding_saved(self, path: Path) -> None:
         """The next picture uses what was written, without a reload."""

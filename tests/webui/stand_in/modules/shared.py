@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -49,5 +50,15 @@ class Options:
 
 
 opts = Options()
-cmd_opts = SimpleNamespace(embeddings_dir="embeddings", api=True, api_auth=None)
+cmd_opts = SimpleNamespace(
+    embeddings_dir="embeddings", hypernetwork_dir="hypernetworks", api=True, api_auth=None
+)
 loaded_hypernetworks: list[Any] = []
+hypernetworks: dict[str, str] = {}
+
+
+def reload_hypernetworks() -> None:
+    """Name → path of every `.pt` in the folder and below."""
+    hypernetworks.clear()
+    for path in sorted(Path(cmd_opts.hypernetwork_dir).rglob("*.pt")):
+        hypernetworks[path.stem] = str(path)

@@ -1,0 +1,87 @@
+"""`<hypernet:name:0.7>` in prompts: which hypernetworks they call, and how strongly (A1111)."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from ..errors import ConfigError
+from ..options import nearest
+from ..port.session import Hypernetwork as Changes
+from .applying import Applied, in_turn
+from .reading import read_hypernetwork
+from .writing import ENDINGS
+
+_TAG = re.compile(r"<hypernet:([^>]+)>")
+_MOST_FILES = 10_000
+
+
+class Call(NamedTuple):
+    """One hypernetwork in a prompt."""
+
+    name: str
+    """Of its file, without ending; letter case counts."""
+    multiplier: float = 1.0
+
+
+def calls_in(prompt: str) -> tuple[str, tuple[Call, ...]]:
+    """The prompt without such tags, and what they call, in order. A name without a number counts
+    fully, and one may stand there twice. A1111 reads prompts so, and not negative ones.
+
+    Raises ConfigError for a multiplier that is not a number.
+    """
+    return _TAG.sub("", prompt), tuple(_call(found[1]) for found in _TAG.finditer(prompt))
+
+
+def _call(text: str) -> Call:
+    name, *rest = text.split(":")
+    if not rest:
+        return Call(name)
+    try:
+        multiplier = float(rest[0])
+        if not math.isfinite(multiplier):
+            raise ValueError(rest[0])
+    except ValueError as error:
+        what = f"<hypernet:{text:.200}> in the prompt"
+        fix = f"write <hypernet:{name:.100}:1>"
+        raise ConfigError(what, f"{rest[0]!r:.100} is not a number", fix) from error
+    return Call(name, multiplier)
+
+
+def hypernetworks_in(files: Iterable[Path], folders: Iterable[Path] = ()) -> dict[str, Path]:
+    """Name → file: those in folders and below, where of two of one name the last in the order of
+    paths is meant, as in A1111; then the listed files, which come before all others."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        there = [path for path in folder.rglob("*") if path.suffix in ENDINGS][:_MOST_FILES]
+        for path in sorted(there, key=lambda path: str(path).lower()):
+            found[path.stem] = path
+    return found | {path.stem: path for path in files}
+
+
+def called(
+    calls: Sequence[Call], known: Mapping[str, Path], device: torch.device
+) -> tuple[Changes | None, tuple[int, ...]]:
+    """What these calls add to a model, and the widths that they change; None for no calls.
+
+    Raises ConfigError for an unknown name, HypernetworkError for a file that cannot be used.
+    """
+    applied, widths = [], set[int]()
+    for call in calls:
+        found = read_hypernetwork(_path_of(call.name, known))
+        tensors = {name: each.to(device) for name, each in found.tensors.items()}
+        applied.append(Applied(found.structure, tensors, call.multiplier))
+        widths |= set(found.widths)
+    return (in_turn(applied) if applied else None), tuple(sorted(widths))
+
+
+def _path_of(name: str, known: Mapping[str, Path]) -> Path:
+    if name not in known:
+        what = f"there is no hypernetwork {name!r:.200}"
+        raise ConfigError(what, "", nearest(name, list(known)) or "check the name in the prompt")
+    return known[name]
