@@ -74,6 +74,13 @@ def taught_words(clip: CLIP) -> dict[str, Mapping[str, object]]:
     return {name: getattr(part, _WORDS) for name, part in parts if hasattr(part, _WORDS)}
 
 
+def taught_weight(part: SDTokenizer, name: str) -> float:
+    """What `with_embedding` multiplies the weight of a word with; 1 for any other."""
+    words: Mapping[str, _Word] = getattr(part, _WORDS, {})
+    word = words.get(_bare(name))
+    return word.weight if word else 1.0
+
+
 def tokenizers_of(tokenizer: SD1Tokenizer) -> dict[str, SDTokenizer]:
     """Name of the attribute (an encoder key) → tokenizer of one text encoder.
 
@@ -113,9 +120,12 @@ def _look_up(
     ask, nowhere = type(part)._try_get_embedding, copy.copy(part)
     nowhere.embedding_directory = []
     _, *others = ask(nowhere, text)
-    bare = re.sub(r"\.(safetensors|pt|bin)$", "", called_name(text, others).strip(","))
-    word = words.get(composed(bare))
+    word = words.get(_bare(called_name(text, others).strip(",")))
     return ask(part, text) if word is None else (word.rows, *others)
+
+
+def _bare(name: str) -> str:
+    return composed(re.sub(r"\.(safetensors|pt|bin)$", "", name))
 
 
 def called_name(text: str, others: Sequence[object]) -> str:

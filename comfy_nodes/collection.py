@@ -86,7 +86,8 @@ class Collection:
     def look(self) -> Shelf:
         """Look at the folders. What was seen before is not opened again."""
         with self._lock:
-            roots = tuple(Path(os.path.abspath(folder)) for folder in embeddings_dirs())
+            places = (Path(os.path.abspath(folder)) for folder in embeddings_dirs())
+            roots = tuple(place for place in places if place.is_dir())
             if self._library is None or roots != self.shelf.roots:
                 self._library = Library(roots, _cache())
             changed = bool(self._library.refresh())

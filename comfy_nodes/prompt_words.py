@@ -12,7 +12,7 @@ import torch
 
 from ..ti_core.prompts.missed import missed
 from ..ti_core.prompts.words import Found, Known, Missed, PromptWords
-from .applied import called_name, taught_words, tokenizers_of
+from .applied import called_name, taught_weight, taught_words, tokenizers_of
 from .collection import collection
 from .prompt_names import IDENTIFIER
 
@@ -79,7 +79,8 @@ def _seen(part: SDTokenizer, text: str) -> Iterator[_Seen]:
         table = found if found.dim() > 1 else found[None]
         chunk, place = rows[at]
         at += len(table)
-        yield _Seen(name, len(table), table.shape[1], chunk, float(place[1]))
+        weight = float(place[1]) * taught_weight(part, name)
+        yield _Seen(name, len(table), table.shape[1], chunk, weight)
 
 
 def _is_row(token: object) -> bool:

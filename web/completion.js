@@ -1,7 +1,7 @@
 // Names of embeddings while `embedding:` is typed, in every prompt field.
 import { app } from "../../scripts/app.js";
-import { isPromptField, replace } from "./prompt_field.js";
-import { pictureOf, readPage } from "./shelf.js";
+import { isPromptField, isWriting, replace } from "./prompt_field.js";
+import { readPage, tile } from "./shelf.js";
 
 const TYPED = /(^|[\s(])embedding:([^\s()[\]<>]*)$/;
 const MOST = 12;
@@ -27,7 +27,7 @@ function typed(element) {
 }
 
 function onInput(event) {
-  if (!isPromptField(event.target) || !typed(event.target)) return close();
+  if (isWriting() || !isPromptField(event.target) || !typed(event.target)) return close();
   clearTimeout(timer);
   timer = setTimeout(offer, PATIENCE, event.target);
 }
@@ -57,14 +57,11 @@ function open(element, found) {
 function line(one) {
   const row = document.createElement("div");
   row.setAttribute("role", "option");
-  const picture = document.createElement("img");
-  picture.src = pictureOf(one) || "data:,";
-  picture.alt = "";
   const name = document.createElement("span");
   name.textContent = one.prompt.slice("embedding:".length);
   const about = document.createElement("small");
   about.textContent = one.family;
-  row.append(picture, name, about);
+  row.append(tile(one), name, about);
   row.dataset.text = one.prompt;
   row.addEventListener("pointerdown", (event) => {
     event.preventDefault(); // the field keeps the focus

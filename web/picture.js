@@ -18,6 +18,7 @@ export function showPicture(node, source, alt) {
   node.addDOMWidget(NAME, "TI_PICTURE", picture, options).serialize = false;
   const size = node.computeSize();
   node.setSize([Math.max(node.size[0], size[0]), Math.max(node.size[1], size[1])]);
+  node.setDirtyCanvas(true, true);
 }
 
 // What a choice of a node's list shows, from the moment the node is there.

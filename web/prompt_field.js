@@ -3,6 +3,12 @@ export const DRAGGED = "application/x-ti-embedding";
 
 let last = null; // the field
 let place = [0, 0]; // its selection, which a field that was left may lose
+let writing = false;
+
+// Whether what a field tells at this moment was written by us.
+export function isWriting() {
+  return writing;
+}
 
 export function isPromptField(element) {
   return (
@@ -33,12 +39,14 @@ function spaced(text, before, after) {
 // Put a text in the place of the characters from start to end, as typing would: it can be undone, and
 // the front end notices.
 export function replace(field, start, end, text) {
+  writing = true;
   field.focus();
   field.setSelectionRange(start, end);
   if (!document.execCommand("insertText", false, text)) {
     field.setRangeText(text, start, end, "end");
     field.dispatchEvent(new InputEvent("input", { bubbles: true }));
   }
+  writing = false;
   note({ target: field });
 }
 

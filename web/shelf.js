@@ -10,6 +10,14 @@ export async function readPage(search, offset, limit = PAGE) {
   return response.json();
 }
 
+// A picture, or the first letter of the name in its place.
+export function tile(one) {
+  const made = document.createElement(one.picture ? "img" : "i");
+  if (one.picture) Object.assign(made, { src: pictureOf(one), alt: "", loading: "lazy" });
+  else made.textContent = one.name.slice(0, 1).toUpperCase();
+  return made;
+}
+
 export function pictureOf(one) {
   if (!one.picture) return "";
   return api.apiURL(`/ti/embeddings/picture?${new URLSearchParams({ key: one.key, t: one.picture })}`);

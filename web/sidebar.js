@@ -3,7 +3,7 @@
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { DRAGGED, watchFields, write } from "./prompt_field.js";
-import { PAGE, pictureOf, readPage } from "./shelf.js";
+import { PAGE, readPage, tile } from "./shelf.js";
 import { readWords, word } from "./words.js";
 
 const ROW = 76; // pixels of a row's height, as in embeddings.css
@@ -125,14 +125,11 @@ function made(one) {
   row.className = "ti-shelf-row";
   row.title = one.prompt ?? "";
   if (one.prompt === "") row.title = word("unreachable", "no prompt reaches it; use Load Embedding and Apply Embedding");
-  const picture = document.createElement(one.picture ? "img" : "i");
-  if (one.picture) Object.assign(picture, { src: pictureOf(one), alt: "", loading: "lazy" });
-  else picture.textContent = one.name.slice(0, 1).toUpperCase();
   const about = document.createElement("span");
   const name = document.createElement("b");
   name.textContent = one.name;
   about.append(name, ...facts(one));
-  row.append(picture, about);
+  row.append(tile(one), about);
   row.draggable = Boolean(one.prompt);
   row.disabled = !one.prompt;
   row.addEventListener("click", () => use(one.prompt));
@@ -148,7 +145,7 @@ function facts(one) {
   if (one.family === undefined) return [];
   const strength = one.strength === null ? "" : `${word("strength", "strength")} ${one.strength} (${one.verdict})`;
   const trigger = one.trigger && one.trigger !== one.name ? `“${one.trigger}”` : "";
-  const steps = one.step ? `${one.step} ${word("steps", "steps")}` : "";
+  const steps = one.step ? `${word("step", "step")} ${one.step}` : "";
   return [
     [one.family, `${one.vectors} ${word("vectors", "vector(s)")}`, steps],
     [strength, trigger, one.base_model],
@@ -185,6 +182,7 @@ app.registerExtension({
       id: "textual-inversion-embeddings",
       icon: "pi pi-bookmark",
       title,
+      label: word("tab", "Embeds"), // newer front ends have room for a short word
       tooltip: title,
       type: "custom",
       render(root) {

@@ -73,7 +73,7 @@ def test_two_thousand_are_painted_at_once_and_few_rows_exist(page: Page) -> None
 def test_a_row_tells_family_vectors_steps_and_strength(page: Page) -> None:
     open_tab(page)
     row = page.locator(ROWS).nth(3)
-    for told in ("cat-0003", "SD 1.x", "2 vector(s)", "3 steps", "strength 1.25 (normal)"):
+    for told in ("cat-0003", "SD 1.x", "2 vector(s)", "step 3", "strength 1.25 (normal)"):
         expect(row).to_contain_text(told)
     expect(row.locator("img")).to_be_visible()
 
@@ -95,6 +95,8 @@ def test_a_click_writes_the_word_at_the_cursor_of_the_last_field(page: Page) -> 
     put_cursor(page, 0, "#two")
     page.locator(ROWS).nth(0).click()
     expect(page.locator("#two")).to_have_value("embedding:cat-0000")
+    page.wait_for_timeout(300)
+    expect(page.locator(".ti-completion")).to_have_count(0)
 
 
 def test_without_a_field_it_says_so(page: Page) -> None:

@@ -18,6 +18,9 @@ PREFIX = "embedding:"
 _WORD = re.compile(rf"(?<![\w.-])(?P<prefix>{PREFIX})?(?P<word>[\w./-]*\w)", re.IGNORECASE)
 _ALIKE = 0.75
 """The share of letters that two names have in common; "my-wrod" and "my-word" have 0.86."""
+_LETTERS = "its letters are used"
+_LEFT_OUT = "the name is left out"
+"""Where ComfyUI has read `embedding:` and finds no file."""
 _SHORTEST = 4
 """Letters of a word that is looked at; shorter ones are like too many others."""
 
@@ -103,10 +106,10 @@ class _Look:
         why, fix = self._trouble(meant)
         if why:
             return Missed(word, start, end, f"the embedding {word} is not used", why, fix)
-        if self.prefix and (fix := self._prefixed(start, end, meant[0])):
-            what = f"{word} is not used as an embedding"
-            return Missed(word, start, end, what, "its letters are used", fix)
-        return None
+        if not self.prefix:
+            return None
+        what, (why, fix) = f"{word} is not used as an embedding", self._unread(start, end, meant[0])
+        return Missed(word, start, end, what, why, fix)
 
     def _trouble(self, meant: Sequence[Known]) -> tuple[str, str]:
         """(why, what to do) where none of the embeddings of this name fits."""
@@ -125,27 +128,31 @@ class _Look:
             return not one.trouble and bool(set(one.tables.values()) & set(self.widths))
         return not one.trouble and tuple(sorted(one.tables.values())) == self.widths
 
-    def _prefixed(self, start: int, end: int, meant: Known) -> str:
-        """What to write where the program's prefix is missing, or is not read."""
+    def _unread(self, start: int, end: int, meant: Known) -> tuple[str, str]:
+        """What becomes of a name whose prefix is missing, or not read, or is followed by another
+        one; and what to write."""
         place = f"{meant.place}/" if meant.place else ""
         before = self.text[:start]
         asked = re.search(rf"(?P<blank>^|.)(?P<prefix>{self.prefix})[^\s]*$", before, re.I | re.S)
         if asked is None:
-            return f"write {self.prefix}{meant.name}"
+            return _LETTERS, f"write {self.prefix}{meant.name}"
         if asked["prefix"] != self.prefix:
-            return f"write {self.prefix} in small letters"
+            return _LETTERS, f"write {self.prefix} in small letters"
         if asked["blank"] not in ("", "(") and not asked["blank"].isspace():
-            return f"write a space before {self.prefix}"
+            return _LETTERS, f"write a space before {self.prefix}"
         rest = re.match(r"[^\s)\]]*", self.text[end:])
         if rest and rest[0].strip(",") not in ("", ".safetensors", ".pt", ".bin"):
-            return f"write a space behind {meant.name}; strength is ({self.prefix}{meant.name}:1.2)"
-        return f"write {self.prefix}{place}{meant.name}, as its file is called and where it lies"
+            strength = f"({self.prefix}{meant.name}:1.2)"
+            return _LEFT_OUT, f"write a space behind {meant.name}; strength is {strength}"
+        fix = f"write {self.prefix}{place}{meant.name}, as its file is called and where it lies"
+        return _LEFT_OUT, fix
 
     def word(self, match: re.Match[str]) -> Missed | None:
         """What is the matter with a word that holds no name as a whole."""
         word, (start, end) = match["word"], match.span("word")
         names = {alike(one.name): one.name for one in self.known if not one.trouble}
-        what, why = f"there is no embedding {word}", "its letters are used"
+        what = f"there is no embedding {word}"
+        why = _LEFT_OUT if self.prefix and match["prefix"] else _LETTERS
         unusual = len(word) >= _SHORTEST and len(self.tokenize(word)) > 1
         if unusual and (inside := self._inside(alike(word), names)):
             fix = f"did you mean {inside}? It must stand apart from other letters, digits, - and _"

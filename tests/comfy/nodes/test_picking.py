@@ -32,7 +32,7 @@ def put(folder: Path, name: str, width: int = 768, count: int = 2) -> Path:
 
 @pytest.fixture
 def folder(comfy: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Three embeddings, one with a picture, and a file that is none."""
+    """Three embeddings, one with a picture, and a damaged file."""
     monkeypatch.setattr(
         program.nodes("shelf_routes"), "collection", program.nodes("collection").Collection()
     )
@@ -175,6 +175,15 @@ def test_thousands_of_files_take_no_time(folder: Path) -> None:
     assert time.monotonic() - started < 1
     assert answer["total"] == 2003
     assert len(answer["embeddings"]) == 60
+
+
+def test_a_folder_that_is_not_there_is_nothing_that_was_skipped(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [folder, folder / "nowhere"]
+    monkeypatch.setattr(program.nodes("collection"), "embeddings_dirs", lambda: places)
+    answer = page()
+    assert (answer["total"], len(answer["skipped"])) == (3, 1)
 
 
 def test_nothing_is_looked_at_before_somebody_asks() -> None:

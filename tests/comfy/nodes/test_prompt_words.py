@@ -36,13 +36,13 @@ def words(taught: Any, text: str) -> Any:
 
 @BOTH
 def test_words_on_the_disk_and_taught_ones_are_found_where_they_stand(newer: bool) -> None:
-    taught = program.nodes("applied").with_embedding(clip(newer), MADE)
+    taught = program.nodes("applied").with_embedding(clip(newer), MADE, 2.0)
     text = "a embedding:other, a (embedding:my_cat:1.5) on a mat"
     first, second = words(taught, text).found
     assert text[first.start : first.end] == "embedding:other"
     assert text[second.start : second.end] == "embedding:my_cat"
     assert (first.name, dict(first.vectors), first.chunk) == ("other", {"clip_l": 1}, 1)
-    assert (dict(second.vectors), second.weight) == ({"clip_l": 2}, 1.5)
+    assert (dict(second.vectors), second.weight) == ({"clip_l": 2}, 3.0)
 
 
 @BOTH
