@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import ComfyExtension, io
 
 from . import routes
+from .nodes.comparing import LoadRun, RateCopies, SettingsOfEmbedding
 from .nodes.dataset import DatasetFromFolder, DatasetFromImages, DatasetOptions
 from .nodes.embedding import CreateEmbedding, LoadEmbedding, SaveEmbedding
 from .nodes.looking import InspectEmbedding, LossPlot
@@ -31,6 +32,9 @@ NODES: list[type[io.ComfyNode]] = [
     TrainEmbedding,
     ApplyEmbedding,
     PreviewGrid,
+    LoadRun,
+    RateCopies,
+    SettingsOfEmbedding,
     InspectEmbedding,
     LossPlot,
     MergeEmbeddings,

@@ -17,6 +17,7 @@ from pathlib import Path
 from comfy_api.latest import io
 
 from ..ti_core.data.config import DataConfig
+from ..ti_core.data.latent_cache.config import CacheConfig
 from ..ti_core.train.config import (
     ComputeConfig,
     OptimizerConfig,
@@ -43,6 +44,7 @@ class SettingsValue:
     text: TextConfig = field(default_factory=TextConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
     preview: PreviewConfig = field(default_factory=PreviewConfig)
+    cache: CacheConfig = field(default_factory=CacheConfig)
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ def train_config(name: str, count: int, data: DataConfig, settings: SettingsValu
         settings.text,
         replace(settings.output, output_dir=str(runs_dir()), logging_dir=str(runs_dir())),
         replace(settings.preview, sample_prompts=str(text_file(prompts))),
+        replace(settings.cache, latent_cache_dir=str(runs_dir() / "latents")),
     )
     _require_modest(prompts, preview_requests(config, (512, 512), ""))
     return config

@@ -59,11 +59,11 @@ def _reading_inputs() -> list[io.Input]:
             tooltip="Own prompts in place of the template, one a line: [name] is the embedding, "
             "[filewords] the picture's caption.",
         ),
-        *_optional(widgets(DataConfig, "template_choice", "latent_sampling_method")),
+        *optional(widgets(DataConfig, "template_choice", "latent_sampling_method")),
     ]
 
 
-def _optional(inputs: list[io.Input]) -> list[io.Input]:
+def optional(inputs: list[io.Input]) -> list[io.Input]:
     """Prompts sent to the API may leave them out."""
     for each in inputs:
         each.optional = True
@@ -263,6 +263,15 @@ class DatasetOptions(Node):
                 widget(BucketConfig, "min_bucket_reso", most=_LARGEST_BUCKET),
                 widget(BucketConfig, "max_bucket_reso", most=_LARGEST_BUCKET),
                 *widgets(BucketConfig, "bucket_reso_steps", "bucket_no_upscale"),
+                *optional(
+                    widgets(
+                        DataConfig,
+                        "caption_lines",
+                        "filename_word_regex",
+                        "filename_join_string",
+                        "color_aug",
+                    )
+                ),
             ],
             outputs=[dataset_output()],
         )

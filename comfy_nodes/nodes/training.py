@@ -9,6 +9,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ...ti_core.data.latent_cache.config import CacheConfig
 from ...ti_core.errors import ConfigError, setting
 from ...ti_core.files.embedding import Embedding
 from ...ti_core.schedule import parse_schedule
@@ -36,6 +37,7 @@ from ..sockets import (
 )
 from ..training import resume_choices, run
 from ..widgets import values_of, widget, widgets
+from .dataset import optional
 
 _MOST_STEPS = 1_000_000
 _LARGEST_BATCH = 64
@@ -83,10 +85,9 @@ class TrainingSettings(Node):
     @classmethod
     def work(cls, **options: Any) -> io.NodeOutput:
         """See the class."""
-        _require_at_most("max_train_steps", options["max_train_steps"], _MOST_STEPS)
-        for name in ("train_batch_size", "gradient_accumulation_steps"):
-            _require_at_most(name, options[name], _LARGEST_BATCH)
-        return io.NodeOutput(_changed(SettingsValue(), options))
+        made = _changed(SettingsValue(), options)
+        require_modest_steps(made.optimizer)
+        return io.NodeOutput(made)
 
 
 class AdvancedSettings(Node):
@@ -117,6 +118,7 @@ class AdvancedSettings(Node):
                     "save_image_with_stored_embedding",
                 ),
                 widget(OptimizerConfig, "initial_step", most=_MOST_STEPS),
+                *optional(widgets(CacheConfig, "cache_latents", "cache_latents_to_disk")),
             ],
             outputs=[_settings_output()],
         )
@@ -226,6 +228,14 @@ def _changed(settings: SettingsValue, options: Mapping[str, object]) -> Settings
         for part in dataclasses.fields(settings)
     }
     return SettingsValue(**parts)
+
+
+def require_modest_steps(optimizer: OptimizerConfig) -> None:
+    """Raise ConfigError for more work than a graph may ask for."""
+    _require_at_most("max_train_steps", optimizer.max_train_steps, _MOST_STEPS)
+    _require_at_most("train_batch_size", optimizer.train_batch_size, _LARGEST_BATCH)
+    passes = optimizer.gradient_accumulation_steps
+    _require_at_most("gradient_accumulation_steps", passes, _LARGEST_BATCH)
 
 
 def _require_at_most(name: str, value: int, most: int) -> None:

@@ -20,7 +20,6 @@ from .telling import answer, progress, remark_on
 
 if TYPE_CHECKING:
     from ..compare.evaluation import Questions
-    from ..compare.ranking import Rated
     from ..compare.run import Comparison
     from ..compare.sheet import Sheets
     from ..port.session import Host
@@ -246,22 +245,14 @@ def _facts(found: Comparison) -> dict[str, object]:
 
 
 def _lines(found: Comparison) -> list[str]:
-    from ..compare.ranking import MEASURED, best
+    from ..compare.ranking import MEASURED, best, line_of
 
     lines = [f"sheet {path}" for path in found.sheets]
     if not found.ratings:
         return lines
     chosen = best(found.ratings)
-    lines += [_line(one, one is chosen) for one in found.ratings]
+    lines += [line_of(one, one is chosen) for one in found.ratings]
     return [*lines, f"best copy: {chosen.copy.path}", MEASURED]
-
-
-def _line(one: Rated, chosen: bool) -> str:
-    mark = "best" if chosen else "≈" if one.equal else ""
-    return (
-        f"{mark:>4} step {one.copy.step:>7}  loss {one.loss:.5f}  +{one.behind:.5f} "
-        f"± {one.error:.5f}  strength {one.loudest:.2f} ({one.strength.verdict})  {one.copy.label}"
-    )
 
 
 def _use_best(found: Comparison, name: str, use: UseConfig) -> int:

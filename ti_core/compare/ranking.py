@@ -76,3 +76,12 @@ def best(ratings: Sequence[Rated]) -> Rated:
     Learning, §7.10): of what cannot be told apart the simplest, which is here the least trained.
     """
     return min((one for one in ratings if one.equal), key=lambda one: (one.copy.step, one.loss))
+
+
+def line_of(one: Rated, chosen: bool) -> str:
+    """A copy in figures, on one line."""
+    mark = "best" if chosen else "≈" if one.equal else ""
+    return (
+        f"{mark:>4} step {one.copy.step:>7}  loss {one.loss:.5f}  +{one.behind:.5f} "
+        f"± {one.error:.5f}  strength {one.loudest:.2f} ({one.strength.verdict})  {one.copy.label}"
+    )

@@ -328,7 +328,7 @@ def test_settings_that_no_form_would_send_are_refused(name: str, value: Any) -> 
     "prompts",
     [
         "[name] --w 4096",
-        "[name] --h 65",
+        "[name] --h 63",
         "[name] --s 100000",
         "[name] --x 1",
         "[name]\n" * 17,
