@@ -287,7 +287,10 @@ def by_architecture(architecture: str) -> Family | None:
     return None
 
 
-def unsupported(why: str) -> UnsupportedModelError:
-    """The error for a checkpoint that belongs to no family, or is used in another way."""
+def unsupported(why: str, supported: str = SUPPORTED) -> UnsupportedModelError:
+    """The error for a checkpoint that belongs to no family, or is used in another way.
+
+    `supported`: the families that a program knows, in words.
+    """
     what = "textual inversion is not supported for this checkpoint"
-    return UnsupportedModelError(what, why, f"use a checkpoint of {SUPPORTED}")
+    return UnsupportedModelError(what, why, f"use a checkpoint of {supported}")

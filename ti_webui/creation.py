@@ -21,6 +21,6 @@ def start_creation(studio: Studio, config: EmbeddingConfig, overwrite: bool) -> 
         if found and not overwrite:
             raise taken(found.path, f"choose another name, or use {setting('overwrite')}")
         folder = found.path.parent if found else studio.save_dir()
-        return create_embedding(config, studio.host(), folder, overwrite, keep, job.emit)
+        return create_embedding(config, studio.host(), folder, overwrite, keep, job.emit, True)
 
     return studio.start("create", config.token_string, work)

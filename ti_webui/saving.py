@@ -10,6 +10,7 @@ from ti_core.errors import ConfigError
 from ti_core.files.embedding import Embedding
 from ti_core.files.formats import FORMATS
 from ti_core.files.names import alike, checked_name
+from ti_core.files.sidecars import write_notes
 from ti_core.files.writing import files_of, write_embedding
 
 from .studio import Studio
@@ -21,7 +22,7 @@ def save_new(
     format: str = "safetensors",
     picture: Image.Image | None = None,
 ) -> Path:
-    """Write an embedding under its name, and tell the host.
+    """Write an embedding under its name, with the notes that a web UI's cards show; tell the host.
 
     Raises ConfigError for a bad name or one that is taken by a file of any format, EmbeddingError
     when the format cannot hold it, StorageError.
@@ -41,6 +42,7 @@ def save_new(
         raise taken(there[0], "choose another name")
     write_embedding(path, embedding, format, picture)
     studio.host().embedding_saved(path)
+    write_notes(path, embedding)
     return path
 
 

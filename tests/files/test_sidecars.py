@@ -56,6 +56,20 @@ def test_the_notes_are_those_that_a1111_shows(path: Path, release: Release, vers
     ]
 
 
+def test_a_card_tells_what_is_known_of_an_embedding(path: Path) -> None:
+    write_notes(path, cat())
+    assert notes(path)["description"] == "2 vector(s), 500 steps, on v1-5-pruned"
+
+
+@pytest.mark.parametrize("ending", [".txt", ".description.txt"])
+def test_a_description_of_the_user_s_is_not_hidden(path: Path, ending: str) -> None:
+    """A1111 asks the notes first, and takes even an empty text from them."""
+    path.with_suffix(ending).write_text("my own words")
+    write_notes(path, cat())
+    assert "description" not in notes(path)
+    assert notes(path)["activation text"] == "my.cat"
+
+
 def test_an_embedding_of_which_nothing_is_known_has_notes_too(path: Path) -> None:
     assert write_notes(path, Embedding("x", {"emb_params": ROWS}))
     assert notes(path)["sd version"] == "Unknown"

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
@@ -362,6 +363,27 @@ def test_the_library_shows_strength_and_nearest_words(
     page.locator("#ti_library_convert").click()
     expect(at(page, "ti_library_answer")).to_contain_text("zz-copy.safetensors is written")
     assert webui.picture("zz-copy").pixels == webui.picture(WORD).pixels
+
+
+@pytest.mark.parametrize("where", ["txt2img", "img2img"])
+def test_a_word_of_the_library_goes_to_a_prompt(page: Page, where: str, shoot: Shoot) -> None:
+    open_tab(page, "Library")
+    choose(page, "ti_library_chosen", WORD)
+    send = page.locator(f"#ti_library_send_to_{where}")
+    expect(send).to_be_enabled(timeout=LONG)
+    shoot(page, "library-send")
+    send.click()
+    prompt = page.locator(f"#{where}_prompt textarea")
+    expect(prompt).to_be_visible()
+    expect(prompt).to_have_value(re.compile(f"{WORD}$"))
+    shoot(page, f"library-sent-to-{where}")
+
+
+def test_its_card_is_among_the_web_uis_own(webui: WebUI) -> None:
+    asked = urlencode({"page": "textual inversion", "tabname": "txt2img", "name": WORD})
+    card = webui.get(f"/sd_extra_networks/get-single-card?{asked}")["html"]
+    assert f"{WORD}.preview.png" in card
+    assert "2 vector(s)" in card
 
 
 def test_the_program_is_as_it_was_before_all_of_this(webui: WebUI, before: Picture) -> None:

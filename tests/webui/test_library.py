@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -297,7 +298,7 @@ def _targets(panel: Any, bound: Any) -> list[Any]:
     return [panel.blocks[number] for number, _ in bound.targets]
 
 
-# --- sending ----------------------------------------------------------------------------------
+# --- the web UI's own pages -----------------------------------------------------------------
 
 
 def test_a_word_goes_to_the_prompt_that_it_is_meant_for(page: LibraryPage, folder: Path) -> None:
@@ -317,3 +318,10 @@ def test_a_name_that_is_used_twice_is_sent_as_it_is_written(
     page.press_refresh()
     (other,) = [label for label in page.collection.entries if label.startswith("calm ·")]
     assert page.press_choose(other)[2] == "calm"
+
+
+def test_what_is_written_here_has_a_card_of_its_own(page: LibraryPage, folder: Path) -> None:
+    page.press_convert("calm", "pt", "calmer")
+    told = json.loads((folder / "calmer.json").read_text("utf-8"))
+    assert told["description"] == "2 vector(s), 500 steps"
+    assert told["activation text"] == "calmer"

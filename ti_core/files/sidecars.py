@@ -28,6 +28,8 @@ _MARK = "ti.mark"
 _END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
 _MOST_BYTES = 64 * 2**20
 """What is larger was not written here."""
+_DESCRIPTIONS = (".txt", ".description.txt")
+"""Where A1111 and its forks look for a description that the notes do not give."""
 SIDECARS = (".json", ".preview.png")
 """Endings of what is written beside an embedding."""
 
@@ -35,16 +37,20 @@ SIDECARS = (".json", ".preview.png")
 def write_notes(path: Path, embedding: Embedding, description: str = "") -> bool:
     """Write `<stem of path>.json`: description, version, activation text, notes.
 
+    Without a description it is a line about the embedding, unless the user has written one into
+    `<stem>.txt`, which this one would hide.
     False when a file of the user's is there, which is kept. Raises StorageError.
     """
     target = path.with_suffix(".json")
-    told = {
-        "description": description or embedding.metadata.get("modelspec.description", ""),
+    told: dict[str, object] = {
+        "description": description or _described(embedding),
         "sd version": _sd_version(embedding),
         "activation text": trigger(embedding),
         "preferred weight": 0,
         "notes": _spelled(embedding),
     }
+    if any(path.with_suffix(ending).exists() for ending in _DESCRIPTIONS):
+        del told["description"]
     return _write_ours(target, _marked_json(told), _is_our_json)
 
 
@@ -97,6 +103,14 @@ def _sd_version(embedding: Embedding) -> str:
     architecture = embedding.metadata.get("modelspec.architecture", "").partition("/")[0]
     family = by_architecture(architecture)
     return family.id.upper() if family else "Unknown"
+
+
+def _described(embedding: Embedding) -> str:
+    """What a card of Extra Networks shows below the name."""
+    base = embedding.metadata.get("ti.base_model", "")
+    parts = [f"{embedding.count} vector(s)", f"{embedding.step} steps", base and f"on {base}"]
+    plain = ", ".join(part for part in parts if part)
+    return embedding.metadata.get("modelspec.description", "") or plain
 
 
 def _spelled(embedding: Embedding) -> str:

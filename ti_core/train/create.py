@@ -11,6 +11,7 @@ from ..files.embedding import long_for_prompts
 from ..files.kept import KEPT
 from ..files.names import checked_name
 from ..files.replaced import replace_embedding
+from ..files.sidecars import write_notes
 from ..files.twins import hidden_warning, require_free
 from ..port.session import Host
 from .config import EmbeddingConfig
@@ -26,12 +27,13 @@ def create_embedding(
     overwrite: bool = False,
     keep_replaced: int = KEPT,
     on_notice: Callable[[Notice], None] = lambda notice: None,
+    notes: bool = False,
 ) -> Path:
     """Write `<folder>/<name>.safetensors` with step 0 and return its path (A1111's "Create").
 
     With `overwrite` it takes the place of every embedding of that name in the folder, of which
-    `keep_replaced` copies are kept. Raises ConfigError for a bad or taken name, StorageError when
-    it cannot be written.
+    `keep_replaced` copies are kept. `notes` are written beside it, for a web UI's cards, as by a
+    training. Raises ConfigError for a bad or taken name, StorageError when it cannot be written.
     """
     path = folder / f"{checked_name(config.token_string)}.safetensors"
     if not overwrite:
@@ -49,5 +51,7 @@ def create_embedding(
     if warning := long_for_prompts(made):
         on_notice(Notice("warning", warning))
     replace_embedding(path, made, keep_replaced)
+    if notes:
+        write_notes(path, made)
     host.embedding_saved(path)
     return path

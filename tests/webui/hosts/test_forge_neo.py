@@ -55,8 +55,6 @@ def losses(host: Any, configure: Configure, folder: Path) -> dict[str, list[list
 @pytest.mark.parametrize("engine", ENGINES)
 def test_prompts_are_read_as_in_forge(engine: Any, tmp_path: Path) -> None:
     """Marks around tokens, and emphasis that is called, are the same words and weights."""
-    from ti_webui.hosts.forge.host import ForgeHost
-    from ti_webui.hosts.forge_neo.host import ForgeNeoHost
 
     def read(session: Session) -> list[torch.Tensor]:
         texts = ["a cat", "", "a (red:1.4) cat", "tree, tree"]
@@ -64,6 +62,9 @@ def test_prompts_are_read_as_in_forge(engine: Any, tmp_path: Path) -> None:
         return [session.encode_prompts([text], {}, None, options).context for text in texts]
 
     load_forge("sdxl", tmp_path)
+    from ti_webui.hosts.forge.host import ForgeHost
+    from ti_webui.hosts.forge_neo.host import ForgeNeoHost
+
     with ForgeHost().session() as session:
         wanted = read(session)
     load_forge_neo("sdxl", tmp_path, engine=engine)
@@ -124,4 +125,10 @@ def test_layers_do_not_multiply_in_fp8_while_a_session_is_open(host: Any) -> Non
 def test_layers_that_no_gradient_passes_are_refused(host: Any, model: Any) -> None:
     model.forge_objects_original.unet.model.diffusion_model.out._full_precision_mm = False
     with pytest.raises(HostError, match="mixed precision"):
+        host.describe()
+
+
+def test_sd2_is_named_nowhere(host: Any, model: Any) -> None:
+    model.forge_objects_original.unet.model.predictor.prediction_type = "const"
+    with pytest.raises(HostError, match=r"neither noise.*use a checkpoint of SD 1.x or SDXL$"):
         host.describe()

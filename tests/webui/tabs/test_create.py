@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ def test_an_embedding_is_made_and_chosen_for_training(
     assert (dropdown["choices"], dropdown["value"]) == (["zz-made"], "zz-made")
     path = tmp_path / "embeddings" / "zz-made.safetensors"
     assert read_embedding(path).count == 4
+    notes = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    assert notes["description"].startswith("4 vector(s), 0 steps, on ")
 
 
 def test_one_that_is_there_is_replaced_only_on_request(

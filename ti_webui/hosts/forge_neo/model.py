@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from ti_core.families import unsupported
+from ti_core.errors import UnsupportedModelError
+from ti_core.families import SD1, SDXL, unsupported
 from ti_core.port.session import ModelFacts
 
 from ..forge import model as forge
 
 if TYPE_CHECKING:
     from backend.diffusion_engine.base import ForgeDiffusionEngine
+
+
+_SUPPORTED = f"{SD1.label} or {SDXL.label}"
+"""It has given up SD 2, and reads words of embeddings for these only."""
 
 
 def facts_of(model: ForgeDiffusionEngine) -> ModelFacts:
@@ -22,9 +27,12 @@ def facts_of(model: ForgeDiffusionEngine) -> ModelFacts:
     """
     original = model.forge_objects_original
     latents = original.vae.first_stage_model.latent_format
-    facts = forge.facts_of(model, float(latents.scale_factor))
-    for network in (original.unet.model, original.clip.cond_stage_model):
-        _check_layers(network)
+    try:
+        facts = forge.facts_of(model, float(latents.scale_factor))
+        for network in (original.unet.model, original.clip.cond_stage_model):
+            _check_layers(network)
+    except UnsupportedModelError as error:
+        raise unsupported(error.why, _SUPPORTED) from error
     return facts
 
 
