@@ -14,12 +14,13 @@ import gradio as gr
 from .gradio_versions import component, text_line
 from .markup import LABELS
 from .studio import Shared, Studio
-from .tabs import compare, create, data, library, train
+from .tabs import compare, create, data, hypernetwork, library, train
 
 TABS = {
     "create": create.build,
     "data": data.build,
     "train": train.build,
+    "hypernetwork": hypernetwork.build,
     "compare": compare.build,
     "library": library.build,
 }

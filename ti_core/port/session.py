@@ -271,5 +271,8 @@ class Host(Protocol):
     def embedding_saved(self, path: Path) -> None:
         """An embedding was written to `path`: the host may refresh its list."""
 
+    def hypernetworks_dir(self) -> Path:
+        """Where the host looks for hypernetworks, or where those of a host that has none go."""
+
     def hypernetwork_saved(self, path: Path) -> None:
         """A hypernetwork was written to `path`: the host may refresh its list."""

@@ -28,6 +28,11 @@ class WebUIHost(BaseHost):
         """The program's `--embeddings-dir`."""
         return Path(shared.cmd_opts.embeddings_dir)
 
+    def hypernetworks_dir(self) -> Path:
+        """The program's `--hypernetwork-dir`, where it has one."""
+        own = getattr(shared.cmd_opts, "hypernetwork_dir", "")
+        return Path(own) if own else super().hypernetworks_dir()
+
     def _usual_precision(self) -> Precision:
         """A web UI that computes in fp16 has its reasons; widening everything would fill the
         GPU."""

@@ -71,6 +71,10 @@ class BaseHost(ABC):
     def embedding_saved(self, path: Path) -> None:
         """Refresh the program's list of embeddings, if it keeps one."""
 
+    def hypernetworks_dir(self) -> Path:
+        """Beside the folder of embeddings, unless the program has one of its own."""
+        return self.embeddings_dir().parent / "hypernetworks"
+
     def hypernetwork_saved(self, path: Path) -> None:
         """Refresh the program's list of hypernetworks; most keep none."""
         return
