@@ -11,7 +11,8 @@ stays as it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from comfy_api.latest import io
@@ -25,6 +26,7 @@ from ..ti_core.train.config import (
     PreviewConfig,
     TextConfig,
 )
+from .widgets import values_of
 
 CATEGORY = "Textual Inversion"
 
@@ -45,6 +47,14 @@ class SettingsValue:
     output: OutputConfig = field(default_factory=OutputConfig)
     preview: PreviewConfig = field(default_factory=PreviewConfig)
     cache: CacheConfig = field(default_factory=CacheConfig)
+
+    def changed(self, options: Mapping[str, object]) -> SettingsValue:
+        """The settings with those of these values that belong to them. Raises ConfigError for a
+        value out of its range."""
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        return SettingsValue(
+            **{key: replace(part, **values_of(type(part), options)) for key, part in parts.items()}
+        )
 
 
 @dataclass(frozen=True)

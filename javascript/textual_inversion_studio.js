@@ -1,7 +1,8 @@
 // What the Textual Inversion tab needs in the page itself; one object, nothing else is global.
 //
 // gradio 3.41 has no timer, so buttons that nobody sees are pressed here: `#ti_poll…` once a second
-// while something goes on, as long as the `#ti_job_progress…` of the same ending is in view.
+// while something goes on and the `#ti_job_progress…` of the same ending is in view, and now and then
+// while it is not: its end is told by the web UI's sound and a notification.
 //
 // gradio reads a dropdown with words of one's own when a key is released in it (3.41) or when it is
 // left (newer ones). What is pasted with the mouse, dropped or filled in by the browser is told to it.
@@ -20,6 +21,7 @@ window.tiStudio = window.tiStudio || (() => {
     let clicked = 0;
     let entered = ""; // what stood in the focused field when it was entered
     const looked = new WeakMap();
+    const working = new Set(); // ids of places that show a job that goes on
     const unread = new Set();
 
     function page() {
@@ -41,13 +43,44 @@ window.tiStudio = window.tiStudio || (() => {
         return going || Date.now() - clicked < AFTER_A_CLICK ? QUICK : SLOW;
     }
 
+    // As the web UI does when pictures are ready: its sound, and a notification if it may show any
+    // and the page is not looked at.
+    function tell(name) {
+        const wave = page().querySelector("#audio_notification #waveform > div");
+        const audio = page().querySelector("#audio_notification audio")
+            || wave && wave.shadowRoot && wave.shadowRoot.querySelector("audio");
+        if (audio) {
+            const volume = window.opts ? window.opts.notification_volume : undefined;
+            audio.volume = Number.isFinite(volume) ? volume / 100 : 1;
+            Promise.resolve(audio.play()).catch(() => undefined); // a page that nobody has clicked
+        }
+        if (!document.hasFocus() && window.Notification && Notification.permission === "granted") {
+            const notification = new Notification("Textual Inversion", {body: name});
+            notification.onclick = () => window.focus();
+        }
+    }
+
+    // Whether its job goes on; one that has ended since the last look is told.
+    function goesOn(progress) {
+        const state = progress.querySelector("[data-state]");
+        const going = Boolean(state) && GOING_ON.includes(state.dataset.state);
+        if (state && working.has(progress.id) && !going) {
+            const name = state.querySelector(".ti-head b");
+            tell(`${name ? name.textContent : ""}: ${state.dataset.state}`);
+        }
+        working[going ? "add" : "delete"](progress.id);
+        return going;
+    }
+
     function look() {
         for (const progress of page().querySelectorAll("[id^='ti_job_progress']")) {
             const poll = button(progress.id.replace("ti_job_progress", "ti_poll"));
-            if (!poll || !seen(progress)) {
+            const going = goesOn(progress);
+            if (!poll || !(seen(progress) || going)) {
                 continue;
             }
-            if (Date.now() - (looked.get(poll) || 0) >= pause(progress) - 50) {
+            const wait = seen(progress) ? pause(progress) : SLOW;
+            if (Date.now() - (looked.get(poll) || 0) >= wait - 50) {
                 looked.set(poll, Date.now());
                 poll.click();
             }

@@ -39,8 +39,12 @@ def text_line(label: str, elem_id: str, **looks: Any) -> gr.Textbox:
 
 def set_choices(dropdown: gr.Dropdown, names: Sequence[str]) -> None:
     """The entries of a dropdown that is made already and not shown yet."""
-    choices: Any = [(name, name) for name in names] if MAJOR >= 4 else list(names)
-    dropdown.choices = choices
+    dropdown.choices = labelled([(name, name) for name in names])
+
+
+def labelled(choices: Sequence[tuple[str, str]]) -> list[Any]:
+    """Choices of a dropdown as (what is shown, value); gradio 3.41 can show values only."""
+    return list(choices) if MAJOR >= 4 else [value for _, value in choices]
 
 
 def gallery(label: str, columns: int, elem_id: str, **looks: object) -> gr.Gallery:

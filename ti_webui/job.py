@@ -44,6 +44,8 @@ class Job:
         self._progress = JobProgress()
         self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
         self._count = 0
+        self.follow: Callable[[JobProgress], None] = lambda progress: None
+        """Called in the thread of the work whenever something has happened."""
         self._lock = threading.Lock()
         self._over = threading.Event()
 
@@ -84,6 +86,7 @@ class Job:
             self._events.append(event)
             self._count += 1
             self._progress = after(self._progress, event)
+        self.follow(self._progress)
 
     def change(self, **fields: Any) -> None:
         """Set fields of the progress for which there are no events."""
@@ -139,8 +142,9 @@ class Jobs:
         work: Callable[[Job], Path | None],
         claim: Callable[[], AbstractContextManager[object]] = nullcontext,
         run: Callable[[Callable[[], None]], None] = call,
+        show: Callable[[Job], AbstractContextManager[object]] = nullcontext,
     ) -> Job:
-        """Begin `work(job)` in a thread; `claim` and `run` are the Studio's.
+        """Begin `work(job)` in a thread; `claim`, `run` and `show` are the Studio's.
 
         Raises HostBusyError while another job goes on.
         """
@@ -148,7 +152,8 @@ class Jobs:
             self.require_free()
             job = Job(kind, name)
             self._jobs.append(job)
-        target = threading.Thread(target=_body, args=(job, work, claim, run), daemon=True)
+        args = (job, work, claim, run, show)
+        target = threading.Thread(target=_body, args=args, daemon=True)
         target.name = f"textual inversion {kind} {name}"
         target.start()
         return job
@@ -189,9 +194,10 @@ def _body(
     work: Callable[[Job], Path | None],
     claim: Callable[[], AbstractContextManager[object]],
     run: Callable[[Callable[[], None]], None],
+    show: Callable[[Job], AbstractContextManager[object]],
 ) -> None:
     try:
-        with claim():
+        with claim(), show(job):
             run(lambda: job.work(work))
     except Exception as error:
         _log.exception("the model could not be claimed for %s", job.name)

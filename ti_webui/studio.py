@@ -103,6 +103,8 @@ class Studio:
     """Held while a job works, in its thread: A1111's queue lock, so that pictures wait."""
     run: Callable[[Callable[[], None]], None] = call
     """Calls a job's work and returns when it is done; Forge has it done in its main thread."""
+    show: Callable[[Job], AbstractContextManager[object]] = nullcontext
+    """Open while a job works, after `claim`: a web UI shows it where it shows its own."""
     txt2img_parameters: Callable[[], Mapping[str, Component]] = dict
     """Asked while the panel is built: name out of TXT2IMG_FIELDS → gradio component of the txt2img
     page. Empty where there is no such page."""
@@ -153,4 +155,4 @@ class Studio:
 
     def start(self, kind: Kind, name: str, work: Callable[[Job], Path | None]) -> Job:
         """Begin `work(job)` in a thread. Raises HostBusyError while another job is running."""
-        return self.jobs.start(kind, name, work, self.claim, self.run)
+        return self.jobs.start(kind, name, work, self.claim, self.run, self.show)

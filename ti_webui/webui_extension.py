@@ -24,6 +24,7 @@ from .job import call
 from .panel import build_panel
 from .settings import add_settings, read_settings
 from .studio import Settings, Studio
+from .webui_progress import in_webui
 
 __all__ = ["add_routes", "add_settings", "notice", "studio", "tabs"]
 
@@ -66,6 +67,7 @@ def studio() -> Studio:
         embeddings_dirs=lambda: [Path(shared.cmd_opts.embeddings_dir)],
         settings=read_settings,
         claim=lambda: call_queue.queue_lock,
+        show=in_webui,
         run=_in_main_thread if find_spec("modules_forge") else call,
         txt2img_parameters=lambda: dict(_seen),
         send_to={page: _SEND.replace("PAGE", page) for page in ("txt2img", "img2img")},

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +18,13 @@ from ...ti_core.train.config import (
     PreviewConfig,
     TextConfig,
 )
+from ...ti_core.train.presets import PRESETS
 from ..bridge import Bridge
 from ..content import content_of
 from ..loaded_model import Clip, Model, Vae, checkpoint_name, host_of
 from ..node import Node, finite, node_text, plain_text, schema
 from ..pictures import output_images
+from ..preset import NO_PRESET, about_preset, with_preset
 from ..remembered import Remembered, recall, remember
 from ..runs import track_training
 from ..sockets import (
@@ -36,7 +36,7 @@ from ..sockets import (
     SettingsValue,
 )
 from ..training import resume_choices, run
-from ..widgets import values_of, widget, widgets
+from ..widgets import widget, widgets
 from .dataset import optional
 
 _MOST_STEPS = 1_000_000
@@ -85,7 +85,7 @@ class TrainingSettings(Node):
     @classmethod
     def work(cls, **options: Any) -> io.NodeOutput:
         """See the class."""
-        made = _changed(SettingsValue(), options)
+        made = SettingsValue().changed(options)
         require_modest_steps(made.optimizer)
         return io.NodeOutput(made)
 
@@ -132,7 +132,7 @@ class AdvancedSettings(Node):
     def work(cls, settings: SettingsValue, **options: Any) -> io.NodeOutput:
         """See the class."""
         _require_at_most("initial_step", options.get("initial_step", -1), _MOST_STEPS)
-        return io.NodeOutput(_changed(settings, options))
+        return io.NodeOutput(settings.changed(options))
 
 
 class TrainEmbedding(Node):
@@ -168,6 +168,15 @@ class TrainEmbedding(Node):
                     "the last run of this name, exactly where it ended; or one of the unfinished "
                     "runs, the newest first (key R looks for them again).",
                 ),
+                io.Combo.Input(
+                    "preset",
+                    options=[NO_PRESET, *PRESETS],
+                    display_name="Preset",
+                    default=NO_PRESET,
+                    optional=True,
+                    tooltip="Settings for what is to be taught: learning rate, steps, template and "
+                    "the like of the nodes that are connected do not count then. For new runs.",
+                ),
             ],
             outputs=[
                 EmbeddingSocket.Output(
@@ -195,17 +204,22 @@ class TrainEmbedding(Node):
         dataset: DatasetValue,
         settings: SettingsValue,
         resume: str,
+        preset: str = NO_PRESET,
     ) -> io.NodeOutput:
         """See the class."""
         node = str(cls.hidden.unique_id)
         name = checkpoint_name(cls.hidden.prompt, node)
+        host = host_of(model, clip, vae, name)
+        if preset != NO_PRESET:
+            settings, dataset = with_preset(preset, settings, dataset, host, resume)
         parts = (model, clip, vae, embedding, dataset, Path(dataset.data.train_data_dir), settings)
-        content = content_of(name, *parts)
+        content = content_of(name, *parts, preset)
         found = recall(content) if resume == "new" else None
         if found is None:
-            host = host_of(model, clip, vae, name)
             with track_training(node, embedding.name) as going:
                 bridge = Bridge(going)
+                for notice in about_preset(preset, embedding, dataset, host):
+                    bridge(notice)
                 made = run(embedding, dataset, settings, host, resume, going.control, bridge)
             found = Remembered(made, bridge.told())
             if resume == "new" and bridge.is_done:
@@ -217,17 +231,6 @@ class TrainEmbedding(Node):
 
 def _settings_output() -> io.Output:
     return SettingsSocket.Output(display_name="settings", tooltip="For Train Embedding.")
-
-
-def _changed(settings: SettingsValue, options: Mapping[str, object]) -> SettingsValue:
-    """The settings with these values. Raises ConfigError for a value out of its range."""
-    parts = {
-        part.name: dataclasses.replace(
-            getattr(settings, part.name), **values_of(type(getattr(settings, part.name)), options)
-        )
-        for part in dataclasses.fields(settings)
-    }
-    return SettingsValue(**parts)
 
 
 def require_modest_steps(optimizer: OptimizerConfig) -> None:

@@ -25,6 +25,7 @@ NOT_OF_STRANGERS = {
     "ti_core.train.cards": {"Image.open"},
     "ti_core.train.sidecars": {"Image.open"},
     "ti_webui.live": {"Image.open"},
+    "ti_webui.webui_progress": {"Image.open"},
     "ti_webui.standalone": {"page_file('style.css').read_text", "path.read_text"},
     "comfy_nodes.bridge": {"Image.open"},
     "ti_core.hosts.standalone.host": {"path.open"},

@@ -102,6 +102,10 @@ def test_pictures_wait_while_a_job_has_the_queue(door: Any) -> None:
     assert not lock.locked()
 
 
+def test_the_web_ui_shows_a_job_as_its_own(door: Any) -> None:
+    assert door.studio().show is module("ti_webui.webui_progress").in_webui
+
+
 def test_the_api_is_there_only_with_the_web_ui_s_own(door: Any, cmd_opts: Any) -> None:
     assert client(door).get("/ti/v1/jobs").status_code == 200
     cmd_opts.api = False

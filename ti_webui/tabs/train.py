@@ -18,9 +18,18 @@ from ti_core.train.presets import FIRST_PRESET, PRESETS, template_for
 from ti_core.train.presets import has_captions as all_have_captions
 
 from .. import markup, training
-from ..embeddings import all_names, embedding_names, embeddings_update
+from ..embeddings import all_names, embedding_choices, embeddings_update, misfit
 from ..forms import Form
-from ..gradio_versions import Component, Updates, component, gallery, html, on, set_choices
+from ..gradio_versions import (
+    Component,
+    Updates,
+    component,
+    gallery,
+    html,
+    labelled,
+    on,
+    set_choices,
+)
 from ..job_view import errors_first
 from ..live import Live, bind_live, build_live
 from ..outlook import outlook_of
@@ -106,6 +115,10 @@ class TrainPage:
         labels = list(self.unfinished.runs)
         return self.choose_run(labels[place] if place < len(labels) else None)
 
+    def refresh(self) -> Updates:
+        """[update of the embeddings, of the prompt templates]: files may have come."""
+        return [embeddings_update(self.studio), gr.update(choices=templates(self.studio))]
+
     def choose_goal(self, goal: str, folder: str) -> Updates:
         """[about it, an update for each component of the form]"""
         facts = self.studio.facts()
@@ -137,6 +150,8 @@ class TrainPage:
         run = self._run(name, logging_dir, label)
         entry = training.find_embedding(self.studio, name) if name else None
         told = []
+        if entry and (reason := misfit(entry, self.studio.facts())):
+            return markup.box("error", f"{entry.name} {reason}"), None, None
         if entry:
             told.append(f"{entry.name} is there: {entry.vectors} vector(s), {entry.step} steps. ")
             told.append(f"Train Embedding continues from step {entry.step} of it, to Max steps. ")
@@ -175,7 +190,7 @@ class TrainPage:
         shown = {**self.form.defaults, **settings, "token_string": "unnamed"}
         told = gr.update(value=markup.outlook(outlook_of(self.studio, self.form.config(shown))))
         form = dict(zip(self.form.components, self.form.updates(settings), strict=True))
-        form["token_string"] |= {"choices": embedding_names(self.studio)}
+        form["token_string"] |= {"choices": labelled(embedding_choices(self.studio))}
         return [
             "" if is_going else self._about(name, logging_dir, own)[0],
             told if opened else gr.update(),
@@ -320,7 +335,7 @@ class _Layout:
         steps = [fields["num_vectors_per_token"], fields["max_train_steps"]]
         told, asked = [self.name_about, *steps, self.run], [name, fields["logging_dir"], self.run]
         on(name.change, page.choose_embedding, asked, told, quiet=True)
-        on(self.refresh.click, lambda: embeddings_update(page.studio), [], [name], quiet=True)
+        on(self.refresh.click, page.refresh, [], [name, fields["prompt_template"]], quiet=True)
         self.live.lists = [self.name_about, self.outlook, self.run, self.runs, *form.inputs]
         self.live.asked = [name, fields["logging_dir"]]
         self.live.renew = page.renew
@@ -330,15 +345,19 @@ class _Layout:
             on(fields[setting].change, press, form.inputs, [self.outlook], quiet=True)
 
 
-def _template(page: TrainPage) -> None:
+def templates(studio: Studio) -> list[str]:
     """Those that come with the program, and the user's own."""
-    folder = page.studio.templates_dir()
-    own = sorted(str(path) for path in folder.glob("*.txt")) if folder else []
+    folder = studio.templates_dir()
+    own = sorted(map(str, folder.glob("*.txt"))) if folder else []
+    return ["auto", "captions", *SHIPPED, *own]
+
+
+def _template(page: TrainPage) -> None:
     page.form.put(
         "prompt_template",
         component(
             gr.Dropdown,
-            choices=["auto", "captions", *SHIPPED, *own],
+            choices=templates(page.studio),
             value=page.form.defaults["prompt_template"],
             label="Prompt template",
             info="auto: each caption as it is when all of them name the word; else a template "

@@ -17,6 +17,7 @@ from ti_core.files.reading import read_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.train.config import EmbeddingConfig, OptimizerConfig, OutputConfig, TrainConfig
 from ti_core.train.loop import train
+from ti_core.train.presets import PRESETS
 from ti_core.train.state import latest_state
 
 
@@ -72,6 +73,37 @@ def test_the_node_shows_epoch_prompt_copy_and_each_change_of_the_rate(pictures: 
     assert "\nLast prompt: " in last
     assert "my-cat" in last
     assert "the learning rate is now 0.005 for step 6" in program.shown
+
+
+def test_a_preset_takes_the_place_of_the_settings_that_are_connected(
+    pictures: str, comfy: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PRESETS["style"].settings, "max_train_steps", 4)
+    how = settings(9, learning_rate="0.1", seed=5)
+    _, log = trained(pictures, created(count=2), how=how, preset="style").args
+    train = log_settings(log.folder)
+    assert train["optimizer"]["max_train_steps"] == 4
+    assert train["optimizer"]["learning_rate"] == PRESETS["style"].settings["learning_rate"]
+    assert train["data"]["latent_sampling_method"] == "random"
+    assert train["data"]["prompt_template"] == "style_filewords", "there are captions"
+    assert train["compute"]["seed"] == 5, "what a preset does not set stays"
+    assert train["embedding"]["num_vectors_per_token"] == 2
+    shown = "\n".join(program.shown)
+    assert "preset style: learning_rate" in shown
+    assert "my-cat has 2 vector(s), the preset style 6" in shown
+
+
+def test_without_a_preset_nothing_changes_and_a_resumed_run_takes_none(pictures: str) -> None:
+    plain, none = trained(pictures).args[0], trained(pictures, preset="none").args[0]
+    assert same(plain, none)
+    with pytest.raises(Exception, match="are both set"):
+        trained(pictures, preset="face", resume="latest")
+    with pytest.raises(Exception, match="there is no preset 'fase'"):
+        trained(pictures, preset="fase")
+
+
+def log_settings(folder: Path) -> Any:
+    return json.loads((folder / "settings.json").read_text())["train"]
 
 
 def test_training_does_not_change_the_embedding_that_came_in(pictures: str) -> None:

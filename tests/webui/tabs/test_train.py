@@ -94,6 +94,34 @@ def test_resume_goes_on_with_the_run_of_the_word(page: TrainPage, settings: dict
     assert (progress.first_step, progress.step, progress.error) == (6, 8, "")
 
 
+def test_embeddings_for_another_model_are_listed_with_their_reason(
+    page: TrainPage, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    for name, width in (("zz-fits", 12), ("a-wide", 768)):
+        embedding = Embedding(name, {"emb_params": torch.ones(1, width)})
+        write_embedding(tmp_path / "embeddings" / f"{name}.safetensors", embedding)
+    reason = "does not fit: sd1, 768 wide; the model wants 12"
+    names = page.refresh()[0]["choices"]
+    assert names == [("zz-fits", "zz-fits"), (f"a-wide ({reason})", "a-wide")]
+    told = page.choose_embedding("a-wide", settings["logging_dir"], None)[0]
+    assert f"a-wide {reason}" in told
+    assert "ti-error" in told
+    page.press_train(*typed(page, {**settings, "token_string": "a-wide"}))
+    progress = finished(page.studio.jobs.list()[0]).progress
+    assert progress.state == "failed"
+    assert "768" in progress.error
+
+
+def test_refresh_finds_new_templates(page: TrainPage, tmp_path: Path) -> None:
+    page.studio.templates_dir = lambda: tmp_path / "templates"
+    (tmp_path / "templates").mkdir()
+    before = page.refresh()[1]["choices"]
+    path = tmp_path / "templates" / "mine.txt"
+    path.write_text("a [name]")
+    assert page.refresh()[1]["choices"] == [*before, str(path)]
+    assert before[:2] == ["auto", "captions"]
+
+
 def test_a_word_is_needed(page: TrainPage, settings: dict[str, Any]) -> None:
     for name in ("", "   ", None):
         with pytest.raises(ConfigError, match="name"):
@@ -175,7 +203,9 @@ def test_a_page_that_is_opened_shows_embeddings_that_fit_and_the_schedule(
         write_embedding(path, Embedding(name, {"emb_params": torch.ones(1, width)}))
     _, outlook, run, pictures, *form = renewed(page, True)
     shown = dict(zip(page.form.components, form, strict=True))
-    assert shown["token_string"]["choices"] == ["fits"]
+    (_, first), (label, last) = shown["token_string"]["choices"]
+    assert (first, last) == ("fits", "too-wide")
+    assert label.startswith("too-wide (does not fit: ")
     assert run["visible"] is pictures["visible"] is False
     assert "steps 1 to 100" in outlook["value"]
 

@@ -49,7 +49,36 @@ class Options:
         raise AttributeError(name)
 
 
+class State:
+    """What the pages' bar and `/sdapi/v1/progress` are made of."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.ended = 0
+        self.textinfo: str | None = None
+        self.current_image: Any = None
+        self.job, self.job_no, self.job_count = "", 0, 0
+        self.sampling_step = self.sampling_steps = 0
+        self.interrupted = False
+
+    def begin(self, job: str = "(unknown)") -> None:
+        """A job has the model."""
+        self.begun.append(job)
+        self.job, self.job_no, self.job_count = job, 0, -1
+        self.textinfo, self.current_image, self.interrupted = None, None, False
+
+    def end(self) -> None:
+        """And has it no longer."""
+        self.ended += 1
+        self.job, self.job_count = "", 0
+
+    def assign_current_image(self, image: Any) -> None:
+        """The live preview."""
+        self.current_image = image
+
+
 opts = Options()
+state = State()
 cmd_opts = SimpleNamespace(
     embeddings_dir="embeddings", hypernetwork_dir="hypernetworks", api=True, api_auth=None
 )
