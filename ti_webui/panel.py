@@ -56,6 +56,7 @@ def shared_fields() -> Shared:
 
 
 def _keep_out_of_saved_defaults(panel: gr.Blocks) -> None:
-    """A1111 writes every component's default into ui-config.json; better ones would not arrive."""
+    """A1111 writes every component's default into ui-config.json, and better ones would not
+    arrive; what a user saves as a default is kept there by `form_memory`."""
     for block in panel.blocks.values():
         vars(block).update(do_not_save_to_config=True)

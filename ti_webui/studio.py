@@ -113,6 +113,8 @@ class Studio:
     it adds to that page's prompt and shows it, and of "negative" if it is for the negative one."""
     templates_dir: Callable[[], Path | None] = lambda: None
     """Folder with the user's own prompt templates, if the program has one."""
+    ui_config: Callable[[], Path | None] = lambda: None
+    """The file in which the program keeps defaults that its user has saved."""
     dataset_roots: Callable[[], tuple[Path, ...] | None] = lambda: None
     """Folders that pictures and captions must lie below; None: anywhere. See `places`."""
     widened_by: str = ""

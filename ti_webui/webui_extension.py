@@ -72,6 +72,7 @@ def studio() -> Studio:
         txt2img_parameters=lambda: dict(_seen),
         send_to={page: _SEND.replace("PAGE", page) for page in ("txt2img", "img2img")},
         templates_dir=_templates_dir,
+        ui_config=lambda: Path(shared.cmd_opts.ui_config_file),
         dataset_roots=lambda: _dataset_roots("gradio_auth", "gradio_auth_path"),
         widened_by="start the web UI with --gradio-allowed-path FOLDER",
     )

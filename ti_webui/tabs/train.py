@@ -19,6 +19,7 @@ from ti_core.train.presets import has_captions as all_have_captions
 
 from .. import markup, training
 from ..embeddings import all_names, embedding_choices, embeddings_update, misfit
+from ..form_memory import FormMemory
 from ..forms import Form
 from ..gradio_versions import (
     Component,
@@ -36,6 +37,7 @@ from ..outlook import outlook_of
 from ..studio import Studio
 from ..txt2img import preview_settings
 from ..unfinished import Unfinished
+from .train_form import FormSettings, FormSettingsLayout
 
 _OUTLOOK = (
     "num_vectors_per_token",
@@ -49,6 +51,12 @@ _OUTLOOK = (
 """Settings that change what is told beforehand about schedule, tokens and memory."""
 
 
+_NAMED = {"token_string": "unnamed"}
+"""A word for settings that are looked at without one."""
+_REMEMBERED = (
+    "The form is filled in as at the last training, but for the word; Defaults, below Settings of "
+    "the form, takes that back. "
+)
 _RESUMED = "it goes on with its own settings; when none is chosen, the newest run of the name"
 
 
@@ -60,11 +68,13 @@ class TrainPage:
     form: Form[TrainConfig]
     live: Live | None = None
     unfinished: Unfinished = field(init=False)
+    form_settings: FormSettings = field(init=False)
     txt2img: tuple[str, ...] = ()
     """Names of the txt2img fields whose values follow those of the form."""
 
     def __post_init__(self) -> None:
         self.unfinished = Unfinished(self.studio)
+        self.form_settings = FormSettings(self.studio, self.form, self.settings)
 
     def settings(self, values: Sequence[object]) -> SettingValues:
         """What the form and the txt2img page say."""
@@ -80,8 +90,10 @@ class TrainPage:
     def press_train(self, *values: object) -> Updates:
         """Begin a training, of a new word or of the embedding that is chosen: [what to say, what
         was said of the name before]."""
-        config = self.form.config(self.settings(values))
-        training.start_training(self.studio, training.new_request(self.studio, config))
+        settings = self.settings(values)
+        request = training.new_request(self.studio, self.form.config(settings))
+        training.start_training(self.studio, request)
+        self.form_settings.memory.keep(self.form.settings(values[: len(self.form.inputs)]))
         return ["", ""]
 
     def press_resume(self, label: str | None, *values: object) -> Updates:
@@ -116,8 +128,12 @@ class TrainPage:
         return self.choose_run(labels[place] if place < len(labels) else None)
 
     def refresh(self) -> Updates:
-        """[update of the embeddings, of the prompt templates]: files may have come."""
-        return [embeddings_update(self.studio), gr.update(choices=templates(self.studio))]
+        """[update of the embeddings, of the prompt templates, of the runs]: files may have come."""
+        found = (
+            gr.update(choices=templates(self.studio)),
+            gr.update(choices=self.form_settings.memory.runs()),
+        )
+        return [embeddings_update(self.studio), *found]
 
     def choose_goal(self, goal: str, folder: str) -> Updates:
         """[about it, an update for each component of the form]"""
@@ -178,24 +194,28 @@ class TrainPage:
 
     def renew(self, opened: bool, name: str | None, logging_dir: str) -> Updates:
         """[what there is of the name, the outlook, the list of unfinished runs and their pictures,
-        an update for each component of the form]: a page that was opened gets the settings of the
-        job that is going on. What is written in it already stays."""
+        an update for each component of the form, one of the runs whose settings can be loaded]: a
+        page that was opened gets the settings of the job that is running, else of the last one.
+        What is written in it already stays."""
         name, job = (name or "").strip(), self.studio.jobs.latest_of("train")
         is_going = job is not None and not job.progress.over
         settings = job.settings if job and is_going and opened and not name else {}
+        last = self.form_settings.memory.last() if opened and not is_going and not name else {}
+        said = markup.box("note", _REMEMBERED) if last else ""
         self.unfinished.look()
         own = self.unfinished.at(job.progress.run_folder) if job else self.unfinished.newest()
         if own and name not in ("", self.unfinished.runs[own].name):
             own = self.unfinished.newest(name)
-        shown = {**self.form.defaults, **settings, "token_string": "unnamed"}
+        shown = {**self.form.defaults, **last, **settings, **_NAMED}
         told = gr.update(value=markup.outlook(outlook_of(self.studio, self.form.config(shown))))
-        form = dict(zip(self.form.components, self.form.updates(settings), strict=True))
+        form = dict(zip(self.form.components, self.form.updates({**last, **settings}), strict=True))
         form["token_string"] |= {"choices": labelled(embedding_choices(self.studio))}
         return [
-            "" if is_going else self._about(name, logging_dir, own)[0],
+            "" if is_going else said + self._about(name, logging_dir, own)[0],
             told if opened else gr.update(),
             *self.unfinished.updates(own),
             *form.values(),
+            gr.update(choices=self.form_settings.memory.runs()),
         ]
 
 
@@ -234,6 +254,7 @@ def _pictures(studio: Studio, folder: str) -> list[Path]:
 def build(studio: Studio) -> TrainPage:
     """Fill the tab, and return what its buttons do."""
     defaults = {**PRESETS[FIRST_PRESET].settings_for(None), **training.settings_of_page(studio)}
+    defaults |= FormMemory(studio).saved()
     page = TrainPage(studio, Form(TrainConfig, "ti_train", defaults))
     _Layout(page).bind()
     if studio.shared:
@@ -294,6 +315,7 @@ class _Layout:
             form.add("save_every_n_steps")
         self._preview_prompt()
         _folded(self.page)
+        self.form_settings = FormSettingsLayout()
 
     def _preview_prompt(self) -> None:
         self.form.add("sample_prompts")
@@ -335,8 +357,11 @@ class _Layout:
         steps = [fields["num_vectors_per_token"], fields["max_train_steps"]]
         told, asked = [self.name_about, *steps, self.run], [name, fields["logging_dir"], self.run]
         on(name.change, page.choose_embedding, asked, told, quiet=True)
-        on(self.refresh.click, page.refresh, [], [name, fields["prompt_template"]], quiet=True)
-        self.live.lists = [self.name_about, self.outlook, self.run, self.runs, *form.inputs]
+        self.form_settings.bind(page.form_settings, self.txt2img)
+        refreshed = [name, fields["prompt_template"], self.form_settings.run]
+        on(self.refresh.click, page.refresh, [], refreshed, quiet=True)
+        first = (self.name_about, self.outlook, self.run, self.runs)
+        self.live.lists = [*first, *form.inputs, self.form_settings.run]
         self.live.asked = [name, fields["logging_dir"]]
         self.live.renew = page.renew
         bind_live(self.live, self.message)

@@ -8,6 +8,7 @@ class _CmdOpts:
 
     embeddings_dir: str
     hypernetwork_dir: str
+    ui_config_file: str
     api: bool
     api_auth: str | None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,14 @@ import pytest
 import torch
 from PIL import Image
 
-from ti_core.errors import ConfigError, HostBusyError, HostError, NotFoundError, TrainingError
+from ti_core.errors import (
+    ConfigError,
+    HostBusyError,
+    HostError,
+    NotFoundError,
+    TIError,
+    TrainingError,
+)
 from ti_core.files.embedding import Embedding
 from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
@@ -282,7 +291,70 @@ def test_a_preview_whose_file_is_gone_does_not_spoil_the_page(
 
 def renewed(page: TrainPage, opened: bool, name: str = "") -> list[Any]:
     """What a page gets when it is opened, or when a job begins or ends."""
-    return page.renew(opened, name, page.studio.settings().logging_dir)
+    *shown, _ = page.renew(opened, name, page.studio.settings().logging_dir)
+    return shown
+
+
+def test_a_page_that_is_opened_is_filled_in_as_at_the_last_training(
+    page: TrainPage, settings: dict[str, Any]
+) -> None:
+    page.press_train(*typed(page, {**settings, "seed": 77, "init_word": "a boat"}))
+    finished(page.studio.jobs.list()[0])
+    told, _, _, _, *form = renewed(page, True)
+    shown = dict(zip(page.form.components, form, strict=True))
+    assert (shown["seed"]["value"], shown["init_word"]["value"]) == (77, "a boat")
+    assert "value" not in shown["token_string"], "pressing Train would go on with it"
+    assert "as at the last training" in told
+    assert all("value" not in update for update in renewed(page, False)[4:])
+    said, *form = page.form_settings.press_defaults()
+    shown = dict(zip(page.form.components, form, strict=True))
+    assert (shown["seed"]["value"], shown["init_word"]["value"]) == (0, "*")
+    assert shown["token_string"]["value"] == ""
+    assert "defaults" in said
+
+
+def test_saved_defaults_are_those_of_the_next_page(
+    page: TrainPage, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    page.studio.ui_config = lambda: tmp_path / "ui-config.json"
+    values = typed(page, {"seed": 5, "num_vectors_per_token": 4})[: len(page.form.inputs)]
+    assert "ui-config.json" in page.form_settings.press_save(*values)
+    assert sorted(json.loads((tmp_path / "ui-config.json").read_text())) == [
+        "textual_inversion_studio/Number of vectors per token/value",
+        "textual_inversion_studio/Seed/value",
+    ]
+    with gr.Blocks():
+        fresh = build(replace(page.studio, shared=shared_fields()))
+    components = fresh.form.components
+    assert (components["seed"].value, components["num_vectors_per_token"].value) == (5, 4)
+    assert fresh.form_settings.defaults()["seed"] == 5
+    again = typed(fresh, {"seed": 0})[: len(fresh.form.inputs)]
+    fresh.form_settings.press_save(*again)
+    assert page.form_settings.memory.saved() == {"num_vectors_per_token": 4}
+
+
+def test_the_settings_of_a_run_are_loaded_into_the_form(
+    page: TrainPage, settings: dict[str, Any]
+) -> None:
+    page.press_train(*typed(page, {**settings, "seed": 9}))
+    finished(page.studio.jobs.list()[0])
+    (run,) = page.refresh()[2]["choices"]
+    said, *form = page.form_settings.press_load(run)
+    shown = dict(zip(page.form.components, form, strict=True))
+    assert (shown["seed"]["value"], shown["token_string"]["value"]) == (9, "zz-thing")
+    assert run in said
+    with pytest.raises(TIError):
+        page.form_settings.press_load(None)
+
+
+def test_the_form_can_be_copied_as_a_command_line(
+    page: TrainPage, settings: dict[str, Any]
+) -> None:
+    _, line = page.form_settings.press_command(*typed(page, {**settings, "seed": 9}))
+    words = shlex.split(line["value"])
+    assert words[:4] == ["ti", "train", "--pretrained_model_name_or_path", "fake"]
+    assert words[words.index("--seed") + 1] == "9"
+    assert words[words.index("--output_dir") + 1] == str(page.studio.save_dir())
 
 
 def unfinished(page: TrainPage, settings: dict[str, Any], **changes: Any) -> Job:
@@ -316,7 +388,8 @@ def test_unfinished_runs_are_listed_newest_first_with_picture_and_step(
     preview = pictures["value"][1][0].convert("RGB")
     with Image.open(one.progress.previews[-1].path) as saved:
         assert preview.tobytes() == saved.convert("RGB").tobytes()
-    assert all("value" not in update for update in form)
+    shown = dict(zip(page.form.components, form, strict=True))
+    assert "value" not in shown["token_string"], "what was the last training's stays out"
 
 
 def test_a_run_that_is_chosen_fills_the_form_and_is_resumed(
@@ -396,4 +469,6 @@ def test_a_page_that_is_opened_during_a_run_has_its_settings(
         assert all("value" not in update for update in renewed(page, opened, name)[4:])
     page.studio.jobs.list()[0].control.finish()
     finished(page.studio.jobs.list()[0])
-    assert all("value" not in update for update in renewed(page, True)[4:])
+    form = renewed(page, True)[4:]
+    shown = dict(zip(page.form.components, form, strict=True))
+    assert "value" not in shown["token_string"], "its word is not that of the next training"

@@ -80,7 +80,11 @@ class State:
 opts = Options()
 state = State()
 cmd_opts = SimpleNamespace(
-    embeddings_dir="embeddings", hypernetwork_dir="hypernetworks", api=True, api_auth=None
+    embeddings_dir="embeddings",
+    hypernetwork_dir="hypernetworks",
+    api=True,
+    api_auth=None,
+    ui_config_file="ui-config.json",
 )
 loaded_hypernetworks: list[Any] = []
 hypernetworks: dict[str, str] = {}
