@@ -1,0 +1,65 @@
+"""The form after a training: remembered, loaded, taken back, copied; and the sound at the end."""
+
+from __future__ import annotations
+
+from playwright.sync_api import BrowserContext, Page, expect
+
+from .hands import LONG, fill, open_tab, state
+
+_EAR = """() => {
+    window.heard = [];
+    const place = document.createElement("div");
+    place.id = "audio_notification";
+    const audio = document.createElement("audio");
+    audio.play = () => { window.heard.push(audio.volume); return Promise.resolve(); };
+    place.append(audio);
+    document.body.append(place);
+    window.opts = {notification_volume: 40};
+    window.shown = [];
+    window.Notification = class {
+        constructor(title, options) { window.shown.push(`${title}: ${options.body}`); }
+    };
+    window.Notification.permission = "granted";
+    document.hasFocus = () => false;
+}"""
+"""What a web UI has: the sound of its settings, and leave to notify."""
+
+
+def trained(page: Page, name: str) -> None:
+    open_tab(page, "Train")
+    fill(page, "ti_train_token_string", name)
+    fill(page, "ti_train_init_word", "circle")
+    fill(page, "ti_train_train_data_dir", "pictures")
+    fill(page, "ti_train_max_train_steps", "60")
+    fill(page, "ti_train_sample_every_n_steps", "0")
+    page.get_by_role("button", name="Train Embedding", exact=True).click()
+    state(page, "running")
+
+
+def test_the_end_is_heard_from_another_tab_and_the_form_is_remembered(
+    page: Page, context: BrowserContext, address: str
+) -> None:
+    page.evaluate(_EAR)
+    trained(page, "zz-heard")
+    open_tab(page, "Library")
+    page.wait_for_function("() => window.heard.length > 0", timeout=LONG)
+    assert page.evaluate("() => window.heard") == [0.4]
+    assert page.evaluate("() => window.shown") == ["Textual Inversion: zz-heard: done"]
+    other = context.new_page()
+    other.goto(address)
+    open_tab(other, "Train")
+    steps = other.locator("#ti_train_max_train_steps input").first
+    expect(steps).to_have_value("60", timeout=LONG)
+    expect(other.locator("#ti_train_token_string input").first).to_have_value("")
+    expect(other.locator("body")).to_contain_text("filled in as at the last training")
+    other.locator("#ti_form_settings").get_by_text("Settings of the form").first.click()
+    fill(other, "ti_train_token_string", "zz-other")
+    other.locator("#ti_form_command").click()
+    other.wait_for_function(
+        "() => document.querySelector('#ti_form_line textarea, #ti_form_line input')"
+        "?.value.includes('--max_train_steps 60')",
+        timeout=LONG,
+    )
+    other.locator("#ti_form_defaults").click()
+    expect(steps).to_have_value("1500", timeout=LONG)
+    other.close()
