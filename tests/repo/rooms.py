@@ -109,6 +109,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "pillow_jxl": ("ti_core.files.picture_plugins",),
     "regex": ("ti_core.data.patterns",),
     "tqdm": ("ti_core.cli",),
+    "tensorboard": ("ti_core.train.trackers",),
+    "wandb": ("ti_core.train.trackers",),
     "bitsandbytes": ("ti_core.train.optimizers",),
     "prodigyopt": ("ti_core.train.optimizers",),
     "schedulefree": ("ti_core.train.optimizers",),

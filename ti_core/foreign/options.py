@@ -21,7 +21,10 @@ from .verdict import Entry, Takes, Verdict, needless, refused
 _SPEED = "attention always uses PyTorch's own memory-saving code"
 _ONE_DEVICE = "training runs on one device"
 _UPLOAD = f"nothing is uploaded; the finished file is in {setting('output_dir')}"
-_LOGS = "loss and rate are in loss.png, the csv file and events.jsonl of the run folder"
+_LOGS = (
+    "loss and rate are in loss.png, the csv file and events.jsonl of the run folder; "
+    f"{setting('log_with')} adds TensorBoard and Weights & Biases"
+)
 _LOADERS = "pictures are read before the first step, without loader processes"
 _MEMORY = (
     f"the model's weights need no gradients; if memory runs out, lower "
@@ -74,8 +77,8 @@ _NEEDLESS: tuple[tuple[Takes, str, str], ...] = (
     ("nothing", "zero3_init_flag zero3_save_16bit_model", _ONE_DEVICE),
     ("one", "console_log_level console_log_file", "events.jsonl in the run folder is the log"),
     ("nothing", "console_log_simple", "events.jsonl in the run folder is the log"),
-    ("one", "log_with report_to log_prefix log_tracker_name log_tracker_config", _LOGS),
-    ("one", "wandb_run_name wandb_api_key", _LOGS),
+    ("one", "report_to log_prefix log_tracker_config", _LOGS),
+    ("one", "wandb_api_key", "WANDB_API_KEY in the environment, or wandb login, names the account"),
     ("nothing", "log_config", "settings.json in the run folder has them"),
     ("nothing", "push_to_hub save_state_to_huggingface async_upload", _UPLOAD),
     ("one", "hub_token hub_model_id huggingface_repo_id huggingface_repo_type", _UPLOAD),

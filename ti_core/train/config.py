@@ -14,6 +14,7 @@ from ..options import Checked, group, newer, option, unrecorded
 from ..port.precision import Precision, PrecisionChoice
 from .learning_config import OptimizerConfig as OptimizerConfig
 
+LogWith = Literal["none", "tensorboard", "wandb", "all"]
 FillRule = Literal["stretch", "cycle", "pad"]
 LengthMode = Literal["free", "pull", "mean", "median"]
 SavedFormat = Literal["safetensors", "pt", "bin"]
@@ -223,6 +224,25 @@ class OutputConfig(Checked):
         label="Save a csv containing the loss every N steps",
         unit="steps",
         limits=(0, None),
+        advanced=True,
+    )
+    log_with: LogWith = unrecorded(
+        "none",
+        "also log loss and rate for TensorBoard, into the run folder, or to Weights & Biases; the "
+        "package must be installed",
+        label="Log with",
+        advanced=True,
+    )
+    log_tracker_name: str = unrecorded(
+        "textual_inversion",
+        "project of Weights & Biases",
+        label="Tracker name",
+        advanced=True,
+    )
+    wandb_run_name: str = unrecorded(
+        "",
+        "run of Weights & Biases; the new word if not given",
+        label="W&B run name",
         advanced=True,
     )
 

@@ -28,6 +28,7 @@ from .run_folder import RunFolder
 from .run_lock import locked
 from .state import list_states
 from .surroundings import changed_surroundings, surroundings
+from .trackers import tracked
 from .update import Updater
 
 _SECONDS_OF_SILENCE = 1.0
@@ -63,7 +64,9 @@ def train(
         folder = resume or folder or RunFolder.create(logging_dir, config.file_stem)
         if not resume:
             stack.enter_context(locked(folder.path))
-        run = TrainingRun(plan, session, folder, on_event)
+        step = plan.state.step if plan.state else 0
+        listener = stack.enter_context(tracked(config, folder, step, on_event))
+        run = TrainingRun(plan, session, folder, listener)
         made_with = {"made_with": surroundings(session.device)}
         settings = {"name": config.name, "train": to_dict(config), **made_with}
         run.begin({**settings, **run.noted(), **(extra_settings or {})})

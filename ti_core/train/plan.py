@@ -36,6 +36,7 @@ from .preflight import PICTURES, checkup_input, warnings_of
 from .previews import preview_requests, with_prompt
 from .run_folder import RunFolder
 from .state import TrainState, latest_state
+from .trackers import require_trackers
 from .vectors import EmbeddingKind
 
 Config = TypeVar("Config", bound=BaseTrainConfig)
@@ -119,6 +120,7 @@ def make_plan(
     _check_encoders(config, list(facts.widths))
     kind.check(facts, state.tensors if state else None)
     _check_paths(config, final_path, resume, origin)
+    require_trackers(config)
     dataset, notices = pictures()
     found: tuple[Finding, ...] = ()
     if not (resume or config.data.skip_checkup):
