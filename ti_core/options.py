@@ -137,7 +137,7 @@ def check(config: Config) -> None:
         if "option" in item.metadata:
             if about(item).path not in (None, "text file"):
                 _settle_path(config, item)
-            _check_value(type(config), item, getattr(config, item.name))
+            check_value(type(config), item, getattr(config, item.name))
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,8 @@ def _settle_path(config: Config, item: Field[object]) -> None:
     object.__setattr__(config, item.name, settled)
 
 
-def _check_value(kind: type, item: Field[object], value: object) -> None:
+def check_value(kind: type, item: Field[object], value: object) -> None:
+    """Raise ConfigError for a value out of its type, range or choices."""
     known = about(item)
     wanted, optional = value_type(kind, item)
     if value is None and optional:

@@ -33,6 +33,7 @@ VERBS = {
     "diff": "tell in what two embeddings differ",
     "list": "list the embeddings in folders, with what was passed over and why",
     "restore": "bring back an embedding that was replaced",
+    "import-settings": "settings of A1111, kohya, diffusers or OneTrainer for --config_file",
     "cache": "tell what space is taken by pictures kept ready for training, or free it",
     "demo": "see it work: teach the bundled small model a new word in two minutes",
 }
@@ -88,7 +89,7 @@ def _others() -> dict[str, EntryPoint]:
 
 def _usage() -> str:
     verbs = VERBS | {name: found.load().HELP for name, found in _others().items()}
-    lines = [f"  ti {verb:10} {text}" for verb, text in verbs.items()]
+    lines = [f"  ti {verb:15} {text}" for verb, text in verbs.items()]
     return "\n".join(
         (
             "Textual Inversion Studio: teach Stable Diffusion a new word from a few pictures.",

@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from ..errors import ConfigError
 from ..foreign.arguments import replaced
+from ..foreign.values import read_resolution
 from ..options import SettingValues, about, choices_of, leaves, nearest, owner, title_of, value_type
 from ..paths import given_path
 from .plain import with_flags
@@ -129,16 +130,6 @@ def _readers() -> dict[type, tuple[Callable[[str], object], str]]:
 def path_argument(text: str) -> Path:
     """A file or folder among the words of a command. Raises ConfigError when it is blank."""
     return given_path(text, "a path")
-
-
-def read_resolution(text: str) -> tuple[int, int]:
-    """kohya's `512` or `448,640` (width, height); also `448x640`."""
-    parts = [int(part) for part in re.split(r"[,x]", text)]
-    if len(parts) == 1:
-        return parts[0], parts[0]
-    if len(parts) != 2:
-        raise ValueError(text)
-    return parts[0], parts[1]
 
 
 def _help(item: Field[object]) -> str:

@@ -13,6 +13,7 @@ from ..errors import ConfigError, FileError, setting
 from ..files.library_walk import is_embedding_name
 from ..files.names import composed
 from ..files.text_file import read_json
+from ..foreign.imported import import_settings
 from ..options import Checked, SettingValues, make_config, option, to_dict
 from ..paths import given_path
 from ..train.config import BaseTrainConfig, OutputConfig, TrainConfig
@@ -24,7 +25,7 @@ from .plain import plain
 from .preset import PresetConfig, hypernetwork_config, train_config
 from .resume import ASK, chosen_run
 from .standalone import ModelConfig, open_host
-from .telling import answer, remark_on
+from .telling import answer, remark, remark_on
 
 if TYPE_CHECKING:
     from ..port.session import Host
@@ -81,7 +82,9 @@ class RunConfig(Checked):
     )
     config_file: str = option(
         "",
-        "settings.json of another run, or an embedding that one has made, to start from",
+        "settings.json of another run, or an embedding that one has made, to start from; also "
+        "kohya's TOML, A1111's settings-*.json, OneTrainer's JSON, or a script with a command line "
+        "of a training",
         label="Settings file",
         path="file",
         aliases=("from",),
@@ -193,13 +196,31 @@ def _read_settings(path: str) -> SettingValues:
         return {}
     if is_embedding_name(Path(path).name):
         return {"train": _settings_in(Path(path))}
+    file = _settings_file(path)
     try:
-        settings = read_json(Path(path))
+        settings = read_json(file) if file.suffix.lower() == ".json" else {}
+        if isinstance(settings, dict) and isinstance(settings.get("train"), dict):
+            return settings
+        return _of_another_program(file)
     except FileError as error:
         raise ConfigError(f"cannot read the settings {path}", error.why, error.fix) from error
-    if not isinstance(settings, dict) or not isinstance(settings.get("train"), dict):
-        raise ConfigError(f"{path} is no settings file", "it has no part 'train'")
-    return settings
+
+
+def _settings_file(path: str) -> Path:
+    """kohya's scripts add the ending .toml where it is missing."""
+    file, with_ending = Path(path), Path(f"{path}.toml")
+    return with_ending if not file.exists() and with_ending.exists() else file
+
+
+def _of_another_program(file: Path) -> SettingValues:
+    found = import_settings(file, (TrainConfig, ModelConfig))
+    if found.typed and found.misfits:
+        first = found.misfits[0]
+        raise ConfigError(f"{file}: {first.what}", first.why, first.fix)
+    remark(f"{file} holds {found.program}")
+    for notice in (*found.remarks, *found.misfits):
+        remark_on(notice)
+    return {"train": found.grouped(TrainConfig), "model": found.grouped(ModelConfig)}
 
 
 def _settings_in(path: Path) -> SettingValues:

@@ -24,6 +24,8 @@ class Verdict:
     """(why, what to do) where to leave it out would change what is learned."""
 
 
+Found = tuple[str, Verdict]
+"""A name of theirs, and what becomes of it."""
 Rule = Callable[[str], Verdict]
 """The value that was given ("" for a switch, several joined by spaces) → what becomes of it."""
 
