@@ -99,7 +99,7 @@ class AdvancedSettings(Node):
         return schema(
             "AdvancedSettings",
             "Training Settings (advanced)",
-            "Clipping, clip skip, how often to save, how previews are sampled. Goes between "
+            "Clipping, clip skip, how often to save, previews, optimizer, timesteps. Goes between "
             "Training Settings and Train Embedding.",
             search_aliases=["gradient clipping", "clip skip", "textual inversion", "checkpoints"],
             inputs=[
@@ -119,14 +119,29 @@ class AdvancedSettings(Node):
                 ),
                 widget(OptimizerConfig, "initial_step", most=_MOST_STEPS),
                 *optional(widgets(CacheConfig, "cache_latents", "cache_latents_to_disk")),
+                # behind the others: saved graphs have values by their place
+                *optional(
+                    widgets(
+                        OptimizerConfig,
+                        "optimizer_type",
+                        "optimizer_args",
+                        "ema_decay",
+                        "min_timestep",
+                        "final_min_timestep",
+                        "max_timestep",
+                        "timestep_sampling",
+                    )
+                ),
             ],
             outputs=[_settings_output()],
         )
 
     @classmethod
-    def validate_inputs(cls, sample_cfg_scale: float | None = None) -> bool | str:
+    def validate_inputs(
+        cls, sample_cfg_scale: float | None = None, ema_decay: float | None = None
+    ) -> bool | str:
         """NaN is refused before it comes into ComfyUI's history."""
-        return finite(sample_cfg_scale=sample_cfg_scale)
+        return finite(sample_cfg_scale=sample_cfg_scale, ema_decay=ema_decay)
 
     @classmethod
     def work(cls, settings: SettingsValue, **options: Any) -> io.NodeOutput:

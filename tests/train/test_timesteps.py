@@ -53,6 +53,16 @@ def test_a_range_of_another_kind_of_diffusion() -> None:
     assert 500 <= float(times.min()) < float(times.max()) <= 900
 
 
+def test_a_range_may_widen_as_training_goes() -> None:
+    options = {"min_timestep": 600, "final_min_timestep": 200, "max_train_steps": 400}
+    times = drawn(THOUSAND, 400, 2, **options)
+    for first in (0, 100, 300):
+        part = times[first : first + 100]
+        lowest = 600 - first - 100
+        assert lowest <= int(part.min()) < lowest + 160
+        assert int(part.max()) > 980
+
+
 def test_stratified_draws_take_one_of_each_part() -> None:
     options = {"timestep_sampling": "stratified", "min_timestep": 200, "train_batch_size": 2}
     times = drawn(THOUSAND, 50, 4, gradient_accumulation_steps=2, **options)

@@ -163,6 +163,14 @@ class OptimizerConfig:
         limits=(0, TIMESTEPS - 1),
         advanced=True,
     )
+    final_min_timestep: int = newer(
+        -1,
+        "the lowest timestep at the end of training, to which it moves evenly from where it "
+        "begins: first shapes and colours, then details; -1 leaves it where it is",
+        label="Lowest timestep at the end",
+        limits=(-1, TIMESTEPS - 1),
+        advanced=True,
+    )
     max_timestep: int = newer(
         TIMESTEPS,
         "train at timesteps below this one of 1,000",
@@ -197,6 +205,7 @@ class OptimizerConfig:
         check(self)
         require_one(self, "lr_warmup_steps", "lr_warmup_ratio")
         require_order(self, "min_timestep", "max_timestep")
+        require_order(self, "final_min_timestep", "max_timestep")
         if self.clip_grad_mode != "disabled":
             require_one(self, "clip_grad_mode", "max_grad_norm")
         # they are read once, here
@@ -261,6 +270,13 @@ class OptimizerConfig:
         """Of the optimiser, all of them."""
         name = self.optimizer_type
         return read_arguments(self.optimizer_args, name, OPTIMIZERS[name].arguments)
+
+    def timestep_range(self, step: int) -> tuple[float, float]:
+        """From where to where timesteps are drawn, of 1,000, after `step` finished updates."""
+        low, last = self.min_timestep, self.final_min_timestep
+        if last < 0:
+            return low, self.max_timestep
+        return low + (last - low) * min(step / self.last_step, 1.0), self.max_timestep
 
     @cached_property
     def clip_limit(self) -> tuple[ClipMode, Schedule | None]:

@@ -23,7 +23,7 @@ def draw_timestep(
     "stratified" cuts the range in one part for each picture of the update and takes one of each,
     which scatters less than as many from all of it.
     """
-    low, high = options.min_timestep, options.max_timestep
+    low, high = options.timestep_range(step)
     if options.timestep_sampling == "uniform" and (low, high) == (0, TIMESTEPS):
         return diffusion.draw_timestep(seed, step, slot)
     place = torch.rand((), generator=generator(seed, "timestep", step, slot), dtype=torch.float64)
