@@ -59,13 +59,14 @@ class Recipe:
 
 RECIPES = {
     "ours": Recipe(
-        "DTI from the upper half of the timesteps, with a rate that falls",
+        "DTI with a rate that falls, from coarse timesteps to finer ones",
         {
             "learning_rate": "0.1",
             "lr_scheduler": "cosine",
             "optimizer_type": "DTI",
             "train_batch_size": 4,
-            "min_timestep": 500,
+            "min_timestep": 700,
+            "final_min_timestep": 350,
         },
         falls=True,
     ),
