@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -24,7 +25,9 @@ from ti_core.train import keeping
 from ti_core.train.config import TrainConfig
 from ti_core.train.events import Finished, Saved, Started, StepDone
 from ti_core.train.loop import train
+from ti_core.train.progress import JobProgress, after
 from ti_core.train.run_folder import RunFolder
+from ti_core.train.smoothing import smoothed
 from ti_core.train.state import latest_state, list_states
 
 from ..conftest import Configure
@@ -345,3 +348,22 @@ def test_a_run_of_version_0_1_continues_to_the_same_bytes(
         assert torch.allclose(found.vectors[key], rows, rtol=0, atol=5e-5)
     if all(torch.equal(here.tensors[key], rows) for key, rows in there.tensors.items()):
         assert path.read_bytes() == (V01 / family / "finished.safetensors").read_bytes()
+
+
+def test_the_loss_that_is_shown_continues(configure: Configure, tmp_path: Path) -> None:
+    def shown(log: Log) -> float | None:
+        return functools.reduce(after, log, JobProgress()).loss
+
+    whole, log = Log(), Log()
+    train(configure(output_name="whole"), FakeHost(), whole)
+    folder = stopped(configure(), 4)
+    train(configure(), FakeHost(), log, resume=folder)
+    assert log.steps == [5, 6, 7, 8, 9, 10]
+    assert shown(log) == shown(whole) is not None
+    assert log.of(Started)[0].loss == functools.reduce(
+        smoothed, [event.loss for event in whole.of(StepDone)[:4]], None
+    )
+    again = Log()
+    final = Path(configure().output.output_dir) / "zz-thing.safetensors"
+    train(configure(weights=str(final), max_train_steps=11), FakeHost(), again)
+    assert again.of(Started)[0].loss == shown(whole), "from the file alone, too"

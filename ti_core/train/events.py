@@ -33,6 +33,8 @@ class Started(Event):
     """(first step, step that ends it, rate) of the learning-rate schedule."""
     steps_per_epoch: int = 0
     """Updates in which every picture is seen; 0 in logs of older versions."""
+    loss: float | None = None
+    """Running mean of the updates done; None where there were none, or they are not known."""
 
 
 @dataclass(frozen=True)

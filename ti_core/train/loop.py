@@ -178,6 +178,7 @@ class TrainingRun:
                 measures=self.keeper.measures(),
                 segments=[(s.start, s.until, s.rate) for s in config.optimizer.schedule.segments],
                 steps_per_epoch=plan.order.steps_per_epoch,
+                loss=self.updater.loss,
             )
         )
 

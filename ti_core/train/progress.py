@@ -13,6 +13,7 @@ from ..data.preprocess import events as preprocessing
 from ..events import Event, Notice
 from . import events as training
 from .run_folder import RunFolder
+from .smoothing import smoothed
 from .state import latest_state
 
 Outcome = Literal["done", "stopped", "failed"]
@@ -23,7 +24,7 @@ OUTCOMES: dict[JobState, str] = {"done": "finished", "stopped": "stopped", "fail
 """What every surface calls them."""
 _MOST_POINTS = 1000
 """Of the loss curve; when there are twice as many, every other one is dropped, not the last."""
-_KEPT_OF_LOSS, _KEPT_OF_SECONDS = 0.98, 0.9
+_KEPT_OF_SECONDS = 0.9
 """How much of the old mean a running mean keeps at each step."""
 
 
@@ -141,6 +142,7 @@ def _after_start(progress: JobProgress, event: training.Started) -> JobProgress:
         step=event.step,
         first_step=event.step,
         total=event.max_steps,
+        loss=event.loss,
         segments=tuple(event.segments),
         steps_per_epoch=event.steps_per_epoch,
         run_folder=event.run_folder,
@@ -150,15 +152,13 @@ def _after_start(progress: JobProgress, event: training.Started) -> JobProgress:
 def _after_step(progress: JobProgress, event: training.StepDone) -> JobProgress:
     losses = [*(point for point in progress.losses if point[0] < event.step)]
     losses.append((event.step, event.loss, event.rate))
-    before = event.loss if progress.loss is None else progress.loss
-    loss = _KEPT_OF_LOSS * before + (1 - _KEPT_OF_LOSS) * event.loss
     seconds = progress.seconds_per_step or event.seconds
     return replace(
         progress,
         stage="training",
         step=event.step,
         losses=_thinned(losses),
-        loss=loss if math.isfinite(loss) else None,
+        loss=smoothed(progress.loss, event.loss),
         last_loss=event.loss if math.isfinite(event.loss) else None,
         rate=event.rate,
         epoch=_epoch(event, progress.steps_per_epoch),

@@ -51,6 +51,8 @@ class TrainState:
     pictures: int = 0
     facts: dict[str, str] = field(default_factory=dict)
     """Model name and hash, to notice a resume on another one."""
+    loss: float | None = None
+    """Running mean of the updates; None where there were none, and in states of older versions."""
     averages: dict[str, Tensor] = field(default_factory=dict)
     """Moving averages of the tensors, under the same names; empty where none are kept."""
     rate_changes: list[list[float]] = field(default_factory=list)
@@ -129,6 +131,8 @@ def _require_sane(state: TrainState) -> None:
     factors = (state.loss_scale, state.rate_factor)
     if any(type(n) not in (int, float) or not 0 < n < math.inf for n in factors):
         raise ValueError(f"its factors are {factors}")
+    if state.loss is not None and not (type(state.loss) is float and math.isfinite(state.loss)):
+        raise ValueError(f"its loss is {state.loss!r:.80}")
     if not all(map(_is_rate_change, state.rate_changes)):
         raise ValueError(f"its rates were changed by {state.rate_changes!r:.200}")
     texts = (state.optimizer, *state.facts, *state.facts.values())

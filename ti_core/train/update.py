@@ -20,6 +20,7 @@ from .optimizer_memory import OptimizerMemory
 from .optimizers import require_optimizer, set_rate
 from .plan import Plan
 from .remembered_prompts import RememberedPrompts
+from .smoothing import smoothed
 from .state import TrainState
 
 _MOST_RECOVERIES = 3
@@ -48,6 +49,8 @@ class Updater:
         self._movement = Movement(moving, leaves, options.optimizer.optimizer_type)
         self.step, self.rate_factor, self.recoveries = 0, 1.0, 0
         self.rate_changes: list[list[float]] = []
+        self.loss: float | None = None
+        """Running mean, which continues over a resume; see `smoothed`."""
         self.torn = False
         """An update was interrupted within its last stage: the tensors belong to no step."""
         if plan.state:
@@ -82,6 +85,7 @@ class Updater:
             self._scale.count_good()
             self.step += 1
             self._averages.follow(self.step)
+            self.loss = smoothed(self.loss, loss)
             self.torn = False
             if self._alive:
                 self._movement.count(rate)
@@ -173,7 +177,7 @@ class Updater:
 
     def restore(self, state: TrainState) -> None:
         """Be as after `state.step` updates; recoveries are not undone."""
-        self.step = state.step
+        self.step, self.loss = state.step, state.loss
         restore(self._learnable.tensors, state.tensors)
         self._memory.restore(state.moments)
         self._averages.restore(state.averages)
@@ -188,6 +192,7 @@ class Updater:
         """A copy of everything that `restore` needs, on the CPU."""
         return TrainState(
             step=self.step,
+            loss=self.loss,
             tensors=snapshot(self._learnable.tensors),
             moments=self._memory.save(),
             averages=snapshot(self._averages.values),
