@@ -16,7 +16,6 @@ from ..ti_core.files.atomic import write_bytes
 from ..ti_core.files.embedding import Embedding
 from ..ti_core.files.reading import read_embedding
 from ..ti_core.files.writing import write_embedding
-from ..ti_core.options import from_dict
 from ..ti_core.port.session import Host, PreviewRequest
 from ..ti_core.train.config import EmbeddingConfig, TrainConfig
 from ..ti_core.train.loop import train
@@ -84,7 +83,6 @@ def run(
     folder = last or RunFolder.create(runs_dir(), config.file_stem)
     try:
         config = _with_files(config, folder.path, embedding, settings.preview.sample_prompts)
-        config = _begun_as(config, last) if last else config
         path = train(config, host, on_event, control, last, {"made_by": "ComfyUI"}, folder)
     finally:
         _forget_if_empty(folder)
@@ -127,13 +125,6 @@ def _with_files(config: TrainConfig, folder: Path, start: Embedding, prompts: st
         output=replace(config.output, output_dir=str(folder), overwrite=True),
         preview=replace(config.preview, sample_prompts=str(lines)),
     )
-
-
-def _begun_as(config: TrainConfig, last: RunFolder) -> TrainConfig:
-    """How the embedding of a run that is resumed began is known to the run alone."""
-    saved = from_dict(TrainConfig, last.read_settings().get("train", {})).embedding
-    count = config.embedding.num_vectors_per_token
-    return replace(config, embedding=replace(saved, num_vectors_per_token=count))
 
 
 def _forget_if_empty(folder: RunFolder) -> None:

@@ -70,6 +70,7 @@ def test_a_run_leaves_an_embedding_and_a_folder_that_explains_it(configure: Conf
     folder = run_folder(log)
     assert {p.name for p in folder.path.iterdir()} == {
         *("settings.json", "events.jsonl", CSV_NAME, "loss.png", "results.json", "lock"),
+        "pictures.json",
         *("embeddings", "images", "state"),
     }
     assert {p.name for p in (folder.path / "embeddings").iterdir()} == {

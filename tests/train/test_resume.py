@@ -247,7 +247,7 @@ def test_other_surroundings_are_told(configure: Configure, monkeypatch: pytest.M
     assert noted["torch"] == torch.__version__
     assert noted["device"].startswith("cpu")
     log = Log()
-    train(configure(max_train_steps=7), FakeHost(), log, resume=folder)
+    train(configure(), FakeHost(), log, StopAfter(log, 2), folder)
     assert log.of(Notice) == []
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     monkeypatch.setattr(torch, "__version__", "9.9")
@@ -285,10 +285,12 @@ def test_another_number_of_vectors_is_an_error(configure: Configure) -> None:
 
 def test_changed_pictures_are_told(configure: Configure, pictures: Path) -> None:
     folder = stopped(configure(), 5)
-    next(iter(pictures.glob("*.png"))).unlink()
+    gone = next(iter(pictures.glob("*.png")))
+    gone.unlink()
     log = Log()
     train(configure(), FakeHost(), log, resume=folder)
-    assert [n.what for n in log.of(Notice)] == ["the dataset had 5 pictures and has 4 now"]
+    (told,) = log.of(Notice)
+    assert told.what.endswith(f"not those that it had: 1 removed: {gone.name}")
 
 
 def test_a_run_from_a_weights_file_goes_on_without_that_file(

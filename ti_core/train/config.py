@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import Field, dataclass
-from typing import Any, ClassVar, Literal
+from dataclasses import Field, dataclass, replace
+from typing import Any, ClassVar, Literal, TypeVar
 
 from ..data.config import DataConfig
 from ..data.latent_cache.config import CacheConfig
@@ -308,6 +308,9 @@ class PreviewConfig(Checked):
     )
 
 
+C = TypeVar("C", bound="BaseTrainConfig")
+
+
 class BaseTrainConfig(ABC):
     """Everything about a run but the model, whatever is learned.
 
@@ -341,6 +344,11 @@ class BaseTrainConfig(ABC):
         checked_name(self.name)
         checked_name(self.file_stem)
 
+    def as_begun(self: C, before: C) -> C:
+        """The settings with which a run is resumed that began with those `before`: what a file
+        told of its beginning is not written by anybody."""
+        return self
+
     @property
     def file_stem(self) -> str:
         """Name of the final file, without ending."""
@@ -371,6 +379,23 @@ class TrainConfig(BaseTrainConfig):
     def name(self) -> str:
         """The new word."""
         return self.embedding.token_string
+
+    def as_begun(self, before: TrainConfig) -> TrainConfig:
+        """See `BaseTrainConfig.as_begun`."""
+        now, old = self.embedding, before.embedding
+        if not old.weights:
+            return self
+        count = now.num_vectors_per_token
+        told = replace(
+            now,
+            init_word=old.init_word,
+            init_rule=old.init_rule,
+            num_vectors_per_token=old.num_vectors_per_token if count == 1 else count,
+            metadata_license=now.metadata_license or old.metadata_license,
+            metadata_is_negative_embedding=now.metadata_is_negative_embedding
+            or old.metadata_is_negative_embedding,
+        )
+        return replace(self, embedding=told)
 
     @property
     def vectors(self) -> int:

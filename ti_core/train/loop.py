@@ -17,6 +17,7 @@ from ..options import SettingValues, to_dict
 from ..port.session import Host, Session
 from ..schedule import early_end
 from .batches import Batches, encode_pictures
+from .changes import noted_pictures
 from .commands import obey
 from .config import BaseTrainConfig
 from .control import Control
@@ -106,6 +107,7 @@ class TrainingRun:
             if self.plan.origin:  # whoever goes on with a file may replace it
                 self.folder.add_results([self.plan.origin.digest])
             self.keeper.begin()
+        self.folder.write_pictures(noted_pictures(self.plan.dataset))
         self.folder.write_settings(settings)
 
     def go(self, control: Control) -> Path:

@@ -25,6 +25,7 @@ from ..port.session import Host, ModelFacts, PreviewRequest
 from ..prompts.missed import misspelled
 from ..prompts.words import Known
 from ..schedule import early_end
+from .changes import changed_pictures, changed_settings, noted_pictures, saved_config
 from .config import BaseTrainConfig, TrainConfig
 from .going_on import Origin, require_origin, state_to_go_on
 from .hypernetwork import HypernetworkKind
@@ -106,14 +107,12 @@ def make_plan(
     facts, written = host.describe(), _with_precision(config, host)
     pictures = functools.cache(lambda: _dataset(written, facts.resolution, on_findings))
     config = in_steps(written, lambda: pictures()[0])
+    before = saved_config(resume, type(config)) if resume else None
+    config = config.as_begun(before) if before else config
     kind, origin = _started(config, facts, resume)
     config = origin.config if origin else config
     final_path = Path(config.output.output_dir) / f"{config.file_stem}{kind.suffix}"
-    damaged: list[Notice] = []
-    state = latest_state(resume.state, damaged.append) if resume else None
-    told: tuple[Notice, ...] = ()
-    if origin:
-        state, told = state_to_go_on(origin)
+    state, told = _state(resume, origin)
     _check_schedule(config, state.step if state else 0)
     require_known_snr(facts.diffusion, config.optimizer.min_snr_gamma)
     _check_optimizer(config)
@@ -129,10 +128,14 @@ def make_plan(
     notices += _judged(config, host, dataset, found, on_findings)
     notices += [Notice("warning", text) for text in (hidden_warning(final_path),) if text]
     previews = _previews(config, facts, host)
-    notices += [*_about_previews(config, previews, taken, host), *told, *damaged]
+    notices += [*_about_previews(config, previews, taken, host), *told]
     if state and state.facts:
         _require_same_optimizer(config, state)
-        notices += _changes(state, facts, len(dataset.items))
+        notices += _changes(state, facts)
+    if before:
+        notices += changed_settings(before, config)
+    if resume:
+        notices += _changed_pictures(resume, state, dataset)
     return Plan(
         config,
         kind,
@@ -157,6 +160,19 @@ def _started(
     if not resume:
         require_origin(config)
     return kind, None
+
+
+def _state(
+    resume: RunFolder | None, origin: Origin | None
+) -> tuple[TrainState | None, list[Notice]]:
+    """Where to go on from, and what to tell of it."""
+    told: list[Notice] = []
+    if resume:
+        return latest_state(resume.state, told.append), told
+    if origin is None:
+        return None, told
+    state, notices = state_to_go_on(origin)
+    return state, [*notices]
 
 
 def _with_precision(config: BaseTrainConfig, host: Host) -> BaseTrainConfig:
@@ -347,12 +363,21 @@ def _require_same_optimizer(config: BaseTrainConfig, state: TrainState) -> None:
         )
 
 
-def _changes(state: TrainState, facts: ModelFacts, pictures: int) -> list[Notice]:
-    """What differs from the run that is resumed."""
+def _changed_pictures(
+    resume: RunFolder, state: TrainState | None, dataset: Dataset
+) -> Iterator[Notice]:
+    """Of older versions nothing but the number of pictures is known."""
+    before, count = resume.pictures_noted(), len(dataset.items)
+    if before is not None:
+        yield from changed_pictures(before, noted_pictures(dataset))
+    elif state and state.pictures != count:
+        what = f"the dataset had {state.pictures} pictures and has {count} now"
+        yield Notice("warning", what, "the order of pictures changes with it")
+
+
+def _changes(state: TrainState, facts: ModelFacts) -> list[Notice]:
+    """What differs in the model from the run that is resumed."""
     notices = []
-    if state.pictures != pictures:
-        what = f"the dataset had {state.pictures} pictures and has {pictures} now"
-        notices.append(Notice("warning", what, "the order of pictures changes with it"))
     before = state.facts.get("hash", "")
     if before != facts.checkpoint_hash:
         what = f"the run was started on {state.facts.get('model')} ({before}), another model"

@@ -1,7 +1,8 @@
 """The folder that a run leaves behind: settings, events, loss, copies, previews, state.
 
 <log directory>/<YYYY-MM-DD>/<name>[-2, -3 …]/
-    settings.json  events.jsonl  textual_inversion_loss.csv  loss.png  results.json  lock
+    settings.json  events.jsonl  textual_inversion_loss.csv  loss.png  results.json  pictures.json
+    lock
     embeddings/<name>-000500.safetensors   exactly 500 updates
     images/<name>-000500.png
     image_embeddings/<name>-000500.png     the same picture with the embedding inside
@@ -16,7 +17,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,18 @@ class RunFolder:
         except (FileError, KeyError):
             return None
         return {str(digest) for digest in found} if isinstance(found, list) else None
+
+    def write_pictures(self, noted: Mapping[str, Sequence[str]]) -> None:
+        """Note what the run learns from. Raises StorageError."""
+        write_sealed_json(self.path / "pictures.json", {"pictures": noted})
+
+    def pictures_noted(self) -> dict[str, list[str]] | None:
+        """What `write_pictures` wrote; None where it did not, or the note is damaged."""
+        try:
+            found: Any = read_sealed_json(self.path / "pictures.json")["pictures"]
+            return {str(path): [str(file), str(caption)] for path, (file, caption) in found.items()}
+        except (FileError, KeyError, AttributeError, TypeError, ValueError):
+            return None
 
     def made(self) -> set[str]:
         """SHA-256 of each finished file that this run has made; empty where none was noted."""
