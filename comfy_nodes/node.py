@@ -68,10 +68,13 @@ def plain_text(text: str) -> str:
     return hide_folders(with_names(text, _labels().get))
 
 
+_DROP = '"Tables to leave out" of Load Embedding'
+
+
 @cache
 def _labels() -> dict[str, str]:
     found = setting_names(lambda _, known: f'"{known.label}"', TrainConfig, PreprocessConfig)
-    return {**found, "pretrained_model_name_or_path": "MODEL and CLIP"}
+    return {**found, "pretrained_model_name_or_path": "MODEL and CLIP", "drop": _DROP}
 
 
 def node_text(text: str, **more: object) -> dict[str, object]:

@@ -28,7 +28,12 @@ def labels_of(*kinds: type, **others: str) -> Mapping[str, str]:
     return setting_names(lambda name, known: f"“{others.get(name, known.label)}”", *kinds)
 
 
-_NAMES = labels_of(TrainConfig, PreprocessConfig, **LABELS)
+TABLES_TO_LEAVE_OUT = "Tables to leave out"
+"""The field of Library → Convert that is `ti convert --drop`."""
+_NAMES = {
+    **labels_of(TrainConfig, PreprocessConfig, **LABELS),
+    "drop": f"“{TABLES_TO_LEAVE_OUT}” in Library → Convert",
+}
 _COLOURS = 5
 """Of the schedule's segments, in style.css."""
 _SHOWN = 40

@@ -18,6 +18,7 @@ from ...ti_core.files.reading import read_embedding
 from ...ti_core.files.replaced import replace_embedding
 from ...ti_core.files.twins import hidden_warning, namesakes
 from ...ti_core.files.writing import files_of
+from ...ti_core.tools.making import without_tables
 from ...ti_core.train.config import EmbeddingConfig
 from ...ti_core.train.initialization import starting_rows
 from ...ti_core.train.plan import name_clashes
@@ -125,6 +126,16 @@ class LoadEmbedding(Node):
                     advanced=True,
                     tooltip="Which one, in a file that holds several embeddings.",
                 ),
+                make(
+                    io.String.Input,
+                    "drop",
+                    display_name="Tables to leave out",
+                    default="",
+                    optional=True,
+                    advanced=True,
+                    tooltip="Their keys, such as t5xxl or clip_l_out,t5xxl_out; empty: all are "
+                    "kept.",
+                ),
             ],
             outputs=[
                 EmbeddingSocket.Output(display_name="embedding", tooltip="What the file holds.")
@@ -140,9 +151,9 @@ class LoadEmbedding(Node):
             return ""
 
     @classmethod
-    def work(cls, file: str, term: str = "") -> io.NodeOutput:
+    def work(cls, file: str, term: str = "", drop: str = "") -> io.NodeOutput:
         """See the class."""
-        found = read_embedding(embedding_file(file), term or None)
+        found = without_tables(read_embedding(embedding_file(file), term or None), drop)
         return io.NodeOutput(found, ui=node_text(summary(found)))
 
 

@@ -18,6 +18,7 @@ from ti_core.files.replaced import replace_embedding
 from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.train.loop import train
+from ti_webui import markup
 from ti_webui.panel import build_panel
 from ti_webui.studio import Studio
 from ti_webui.tabs.library import LibraryPage
@@ -162,6 +163,21 @@ def test_an_embedding_is_converted_under_a_new_name(
     assert torch.equal(found.vectors["emb_params"], before.vectors["emb_params"])
     assert found.step == 500
     assert host.saved[-1] == path
+
+
+def test_tables_of_other_encoders_are_left_out(page: LibraryPage, folder: Path) -> None:
+    rows = {"clip_l": torch.ones(2, 12), "t5xxl": torch.ones(3, 4096)}
+    write_embedding(folder / "flux.safetensors", Embedding("flux", rows))
+    page.press_refresh()
+    with pytest.raises(EmbeddingError) as caught:
+        page.press_inspect("flux")
+    assert "leave t5xxl out of it, by “Tables to leave out” in Library" in markup.with_labels(
+        str(caught.value)
+    )
+    page.press_convert("flux", "safetensors", "flux-l", " t5xxl ")
+    assert set(read_embedding(folder / "flux-l.safetensors").vectors) == {"emb_params"}
+    with pytest.raises(EmbeddingError, match="has no table 't5'"):
+        page.press_convert("flux", "safetensors", "flux-2", "t5")
 
 
 def test_a_prompt_is_checked_word_by_word(page: LibraryPage, folder: Path) -> None:

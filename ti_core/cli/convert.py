@@ -109,8 +109,7 @@ def _read(path: Path, config: ConvertConfig, to: str) -> Embedding:
     found = read_pair(path, Path(second)) if second else read_embedding(path, term)
     if to == "diffusers":  # it is called by the word in the file, however that is called
         found = replace(found, metadata={TRIGGER: found.name, **found.metadata})
-    dropped = [key.strip() for key in config.drop.split(",") if key.strip()]
-    return without_tables(found, dropped) if dropped else found
+    return without_tables(found, config.drop)
 
 
 def _place(path: Path, config: ConvertConfig, output: FileConfig) -> Path:

@@ -132,7 +132,7 @@ def _advice(has: Mapping[str, int], wanted: Mapping[str, int]) -> str:
         return "if it is one half of two files, join them with ti convert"
     surplus = [key for key in has if key not in wanted]
     if any(key.endswith(OUTPUT) for key in surplus) or set(wanted) < set(has):
-        return f"ti convert with {setting('drop')} {','.join(surplus)} makes one of the rest"
+        return f"leave {','.join(surplus)} out of it, by {setting('drop')} (ti convert)"
     return "use an embedding made for this family of models"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 
 from ..errors import EmbeddingError
@@ -38,17 +37,20 @@ def convert(embedding: Embedding, name: str) -> Embedding:
     return replace(told, metadata={**told.metadata, **embedding.metadata, **own})
 
 
-def without_tables(embedding: Embedding, keys: Collection[str]) -> Embedding:
-    """The embedding without the tables under these keys, and without what its file told of all of
-    them together.
+def without_tables(embedding: Embedding, keys: str) -> Embedding:
+    """The embedding without the tables under these keys, with commas between them, and without what
+    its file told of all of them together; the embedding itself for no keys.
 
     Raises EmbeddingError for a key that it does not have, and when nothing would be left.
     """
+    dropped = [key.strip() for key in keys.split(",") if key.strip()]
+    if not dropped:
+        return embedding
     has = ", ".join(embedding.vectors)
-    for key in keys:
+    for key in dropped:
         if key not in embedding.vectors:
             raise EmbeddingError(f"{embedding.name} has no table {key!r}", "", f"it has {has}")
-    rows = {key: table for key, table in embedding.vectors.items() if key not in keys}
+    rows = {key: table for key, table in embedding.vectors.items() if key not in dropped}
     if all(key.endswith(OUTPUT) for key in rows):
         raise EmbeddingError(f"nothing would be left of {embedding.name}", f"it has {has}")
     told = {key: text for key, text in embedding.metadata.items() if key not in OF_ALL_TABLES}

@@ -18,7 +18,7 @@ from ti_core.options import SettingValues
 from ti_core.port.session import Host, Session
 from ti_core.prompts.used import known_of, words_of
 from ti_core.prompts.words import PromptWords
-from ti_core.tools.making import convert, merge
+from ti_core.tools.making import convert, merge, without_tables
 from ti_core.tools.nearest import Neighbour, nearest_tokens
 from ti_core.tools.rescaling import rescaled
 from ti_core.tools.sources import Sources
@@ -164,7 +164,7 @@ class LibraryPage:
             told += markup.notices(other_base(self.collection.read(label), facts))
         return told, settings
 
-    def press_convert(self, label: str, format: str, name: str) -> Updates:
+    def press_convert(self, label: str, format: str, name: str, drop: str = "") -> Updates:
         """[what to say, update of Train's dropdown]"""
         entry, embedding = self.collection.find(label), self.collection.read(label)
         kind, picture = _FORMATS.get(format, format), None
@@ -174,7 +174,8 @@ class LibraryPage:
             except DataError:
                 picture = None  # a card without its picture is still a card
         told = A1111_TRAINS if entry.path.suffix == ".pt" and kind == "safetensors" else ""
-        said, names = self._saved(convert(embedding, _name(name)), kind, picture)
+        made = convert(without_tables(embedding, drop or ""), _name(name))
+        said, names = self._saved(made, kind, picture)
         return [f"{said}{markup.box('note', told)}", names]
 
     def press_scale(self, label: str, how: str, amount: float, name: str) -> Updates:
@@ -367,8 +368,10 @@ def _tools(
             label="Format",
             elem_id="ti_library_format",
         )
+        told = "their keys, such as t5xxl or clip_l_out,t5xxl_out; empty: all are kept"
+        drop = text_line(markup.TABLES_TO_LEAVE_OUT, "ti_library_drop", info=told)
         button = gr.Button("Convert", elem_id="ti_library_convert")
-        bind(button, page.press_convert, [chosen, kind, name])
+        bind(button, page.press_convert, [chosen, kind, name, drop])
     with gr.Accordion("Scale", open=False):
         with gr.Row():
             how = gr.Radio(

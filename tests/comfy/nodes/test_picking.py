@@ -221,3 +221,14 @@ def test_cards_cannot_be_chosen(folder: Path) -> None:
     (choice, _) = program.every_node()["TI_Embedding"].define_schema().inputs
     assert "my-cat.safetensors" in choice.options
     assert "card.png" not in choice.options
+
+
+def test_tables_of_other_encoders_are_left_out_when_a_file_is_loaded(folder: Path) -> None:
+    rows = {"clip_l": torch.ones(2, 768), "t5xxl": torch.ones(3, 4096)}
+    write_embedding(folder / "flux.safetensors", Embedding("flux", rows))
+    whole = call("LoadEmbedding", file="flux.safetensors").args[0]
+    assert set(whole.vectors) == {"clip_l", "t5xxl"}
+    with pytest.raises(Exception, match='by "Tables to leave out" of Load Embedding'):
+        call("InspectEmbedding", embedding=whole, model="sd1", clip="clip")
+    part = call("LoadEmbedding", file="flux.safetensors", drop="t5xxl").args[0]
+    assert set(part.vectors) == {"emb_params"}
