@@ -143,7 +143,7 @@ def test_what_is_said_is_short_and_complete(name: str) -> None:
          {"metadata_is_negative_embedding": True, "seed": 1}),
         ("--metadata_is_negative_embedding false", {"metadata_is_negative_embedding": False}),
         ("--loss_type l2 --min_timestep 0 --max_timestep 1000 --adam_beta1 0.90 --seed 1",
-         {"seed": 1}),
+         {"min_timestep": 0, "max_timestep": 1000, "seed": 1}),
         ("--scale_lr --min_snr_gamma 5 --noise_offset 0.05",
          {"scale_lr": True, "min_snr_gamma": 5.0, "noise_offset": 0.05}),
     ],

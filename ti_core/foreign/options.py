@@ -248,8 +248,6 @@ _REFUSED: tuple[tuple[Takes, str, str, str, tuple[str, ...]], ...] = (
         (),
     ),
     ("one", "adaptive_noise_scale", "the offset has one strength", _LEAVE_OUT, ("0",)),
-    ("one", "min_timestep", "every timestep is drawn equally often", _LEAVE_OUT, ("0",)),
-    ("one", "max_timestep", "every timestep is drawn equally often", _LEAVE_OUT, ("1000",)),
     (
         "nothing",
         "use_lion_optimizer",

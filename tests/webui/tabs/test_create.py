@@ -32,7 +32,7 @@ def test_an_embedding_is_made_and_chosen_for_training(
 ) -> None:
     told, dropdown = create(studio, form, False, ["zz-made", "red tree", 4])
     assert "is made" in told
-    assert (dropdown["choices"], dropdown["value"]) == (["zz-made"], "zz-made")
+    assert (dropdown["choices"], dropdown["value"]) == ([("zz-made", "zz-made")], "zz-made")
     path = tmp_path / "embeddings" / "zz-made.safetensors"
     assert read_embedding(path).count == 4
     notes = json.loads(path.with_suffix(".json").read_text("utf-8"))
