@@ -150,12 +150,22 @@ def _key(name: str) -> str:
 def _possible(values: SettingValues) -> Iterator[tuple[str, object]]:
     """Those that are settings, and have values that are possible today and go together."""
     known = [path[-1] for path, _ in leaves(TrainConfig) if path[-1] in values]
-    accepted: SettingValues = {"token_string": "unnamed"}
+    word: SettingValues = {"token_string": "unnamed"}
+    try:  # all at once, which is quick, and what it nearly always is
+        made = flat(make_config(TrainConfig, word | {name: values[name] for name in known}))
+        yield from ((name, made[name]) for name in known)
+    except ConfigError:
+        yield from _one_by_one(word, values, known)
+
+
+def _one_by_one(
+    accepted: SettingValues, values: SettingValues, known: list[str]
+) -> Iterator[tuple[str, object]]:
     for name in known:
         try:
             made = make_config(TrainConfig, {**accepted, name: values[name]})
         except ConfigError as error:
             _log.warning("a remembered setting is left out: %s", error)
         else:
-            accepted[name] = values[name]
+            accepted = {**accepted, name: values[name]}
             yield name, flat(made)[name]

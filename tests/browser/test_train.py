@@ -33,6 +33,8 @@ def test_a_run_is_seen_paused_shown_interrupted_and_resumed(
     page: Page, context: BrowserContext, address: str
 ) -> None:
     open_tab(page, "Train")
+    # the page has answered, and the form is as at the last training
+    expect(page.locator("#ti_outlook")).to_contain_text("Token allowance", timeout=LONG)
     fill(page, "ti_train_token_string", "zz-second")
     fill(page, "ti_train_train_data_dir", "pictures")
     fill(page, "ti_train_max_train_steps", "400")
