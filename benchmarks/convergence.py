@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ti_core.cli.standalone import ModelConfig, open_host
 from ti_core.demo.assets import scorer_file
-from ti_core.demo.job import DemoConfig, scored_requests, training_of
+from ti_core.demo.job import LEARNING, DemoConfig, scored_requests, training_of
 from ti_core.demo.scene import HELD_OUT
 from ti_core.demo.scorer import Scorer
 from ti_core.files.embedding import for_encoders
@@ -59,15 +59,8 @@ class Recipe:
 
 RECIPES = {
     "ours": Recipe(
-        "DTI with a rate that falls, from coarse timesteps to finer ones",
-        {
-            "learning_rate": "0.1",
-            "lr_scheduler": "cosine",
-            "optimizer_type": "DTI",
-            "train_batch_size": 4,
-            "min_timestep": 700,
-            "final_min_timestep": 350,
-        },
+        "that of `ti demo`: DTI with a rate that falls, from coarse timesteps to finer ones",
+        LEARNING,
         falls=True,
     ),
     "a1111": Recipe(
