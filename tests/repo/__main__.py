@@ -1,9 +1,10 @@
-"""Write what is made from the code: the tables of `docs/architecture.md`, and `docs/map.md`."""
+"""Write what is made from the code: tables of `docs/architecture.md` and `docs/surfaces.md`, and
+`docs/map.md`."""
 
 import re
 from pathlib import Path
 
-from . import modules
+from . import modules, surfaces
 from .rooms import markdown
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -14,3 +15,8 @@ tables = f"<!-- rooms -->\n\n{markdown()}\n\n<!-- end of rooms -->"
 text = re.sub("<!-- rooms -->.*<!-- end of rooms -->", lambda _: tables, text, flags=re.DOTALL)
 document.write_text(text, encoding="utf-8")
 (DOCS / "map.md").write_text(modules.markdown(), encoding="utf-8")
+page = DOCS / "surfaces.md"
+table = f"<!-- settings -->\n\n{surfaces.markdown()}\n\n<!-- end of settings -->"
+text = page.read_text(encoding="utf-8")
+text = re.sub("<!-- settings -->.*<!-- end of settings -->", lambda _: table, text, flags=re.DOTALL)
+page.write_text(text, encoding="utf-8")

@@ -1,0 +1,115 @@
+"""`docs/surfaces.md`: which setting of a training is where, made from the settings themselves.
+
+What a surface lacks stands here with its reason; a setting that nobody has spoken of is "not yet"
+on nodes.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.comfy.nodes import program
+from ti_core.options import about, leaves, owner, title_of
+from ti_core.train.config import TrainConfig
+from ti_webui.training import SETTLED
+
+_EPOCHS = "steps say it"
+_SCHEDULE = "*Embedding Learning rate* takes any schedule"
+_FILES = "Save Embedding has *Name*, *Format* and *If it exists*"
+NOT_ON_THE_PAGE: Mapping[str, str] = {
+    "weights": "the embedding that is chosen",
+    "output_dir": "where the program looks for embeddings",
+    "output_name": "the word",
+    "overwrite": "an embedding that is there is trained on, and kept as a copy",
+    "use_object_template": "*Prompt template* has it",
+    "use_style_template": "*Prompt template* has it",
+}
+"""Setting → what is in its place on the page and in the API."""
+NOT_ON_NODES: Mapping[str, str] = {
+    "vector_length": "Scale Embedding, afterwards",
+    "weights": "the embedding on the cable",
+    "train_data_dir": "*Folder*, or the pictures on the cable",
+    "resolution": "*Width* and *Height* of the dataset",
+    "caption_extension": "left out: `.txt` and `.caption` are read, or texts come by cable",
+    "use_object_template": "*Prompt template* has it",
+    "use_style_template": "*Prompt template* has it",
+    "reg_data_dir": "left out: such pictures teach a word nothing ([datasets](datasets.md))",
+    "prior_loss_weight": "left out with it",
+    "dataset_config": "left out: it names folders anywhere on the server; numbered ones are read",
+    "skip_checkup": "left out: only what cannot be learned from ends a run; see Check Dataset",
+    "keep_tokens_separator": "left out: *Keep tokens* counts them",
+    "caption_separator": "left out: captions may come by cable, in any form",
+    "lr_scheduler_num_cycles": _SCHEDULE,
+    "lr_scheduler_power": _SCHEDULE,
+    "lr_warmup_ratio": "*Warm-up steps*",
+    "scale_lr": "left out: write the rate that is meant",
+    "max_train_epochs": _EPOCHS,
+    "save_every_n_epochs": _EPOCHS,
+    "save_last_n_steps": "left out: copies are some kilobytes",
+    "save_last_n_epochs": "left out likewise",
+    "sample_every_n_epochs": _EPOCHS,
+    "max_grad_norm": "*Gradient Clipping* norm",
+    "output_dir": "the embeddings folder, by Save Embedding",
+    "output_name": _FILES,
+    "overwrite": _FILES,
+    "keep_replaced": "left out: ten copies",
+    "save_model_as": _FILES,
+    "save_precision": "left out: fp32",
+    "write_sidecars": "left out: web UIs' galleries show them; the sidebar shows cards",
+    "logging_dir": "`output/textual_inversion`",
+    "loss_csv_every": "left out: every 10 steps; Loss Plot draws all",
+    "latent_cache_dir": "`output/textual_inversion/latents`",
+    "latent_cache_gb": "left out: 20 GB",
+}
+"""Setting → what is in its place on ComfyUI's nodes, or why nothing is."""
+
+
+def markdown() -> str:
+    """The table."""
+    nodes = inputs_of_nodes()
+    lines = ["| setting of `ti train` | page and API | ComfyUI |", "|---|---|---|"]
+    group = ""
+    for path, item in leaves(TrainConfig):
+        title, name = title_of(owner(TrainConfig, path)), path[-1]
+        if title != group:
+            group = title
+            lines.append(f"| **{title}** | | |")
+        page = NOT_ON_THE_PAGE.get(name) or f"*{about(item).label}*"
+        lines.append(
+            f"| `--{name}` | {page} | {nodes.get(name) or NOT_ON_NODES.get(name, 'not yet')} |"
+        )
+    return "\n".join(lines)
+
+
+def inputs_of_nodes() -> dict[str, str]:
+    """Setting → the node that has an input for it."""
+    known = {path[-1] for path, _ in leaves(TrainConfig)} - set(NOT_ON_NODES)
+    found: dict[str, str] = {}
+    for schema in schemas():
+        for each in schema.inputs:
+            if each.id in known:
+                found.setdefault(each.id, schema.display_name)
+    return found
+
+
+def schemas() -> Iterator[Any]:
+    """Of every node."""
+    if not program.folders:
+        base = Path(tempfile.mkdtemp())
+        program.folders.update(dict.fromkeys(("input", "output", "temp", "embeddings"), base))
+    for node in program.every_node().values():
+        yield node.define_schema()
+
+
+def stale(reasons: Mapping[str, str], there: set[str]) -> set[str]:
+    """Reasons for settings that have a place, or that there are not."""
+    every = {path[-1] for path, _ in leaves(TrainConfig)}
+    return {name for name in reasons if name in there or name not in every}
+
+
+def on_the_page() -> set[str]:
+    """Settings that the page and the API ask for."""
+    return {path[-1] for path, _ in leaves(TrainConfig)} - set(SETTLED)
