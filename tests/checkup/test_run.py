@@ -112,6 +112,28 @@ def test_too_little_memory_is_told(check: Check) -> None:
     assert check(max_steps=5)["memory"].severity == "unchecked"
 
 
+@pytest.mark.parametrize(
+    ("half", "otherwise", "told"),
+    [
+        (False, 4_000, ", or `mixed_precision` fp16"),
+        (True, 4_000, ", or `mixed_precision` no"),
+        (False, 6_000, ""),
+    ],
+)
+def test_another_precision_is_a_remedy_only_where_it_takes_less(
+    check: Check, half: bool, otherwise: int, told: str
+) -> None:
+    plan = {"memory": 5_001, "memory_free": 5_000, "memory_otherwise": otherwise, "half": half}
+    assert check(**plan)["memory_short"].fix == f"use a smaller batch or resolution{told}"
+
+
+def test_half_precision_takes_more_of_small_pictures_and_less_of_large_ones() -> None:
+    needs = SD1.memory
+    assert needs is not None
+    assert estimate(needs, 512 * 512, 1, True)[0] > estimate(needs, 512 * 512, 1, False)[0]
+    assert estimate(needs, 512 * 512, 8, True)[0] < estimate(needs, 512 * 512, 8, False)[0]
+
+
 def test_bytes_are_spelled_as_people_read_them() -> None:
     assert [spelled(n) for n in (0, 999, 1500, 2e9, 3.21e15)] == [
         "0 bytes",

@@ -44,6 +44,10 @@ class CheckupInput:
     """(folder, bytes that the run will write into it)"""
     memory: int = 0
     """Bytes of the device that the run will need; 0 is unknown."""
+    memory_otherwise: int = 0
+    """The same at full precision instead of half, or the other way round."""
+    half: bool = False
+    """It is to compute at half precision."""
     memory_formula: str = ""
     """How that was reckoned."""
     memory_free: int | None = None

@@ -47,5 +47,12 @@ def memory(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
             f"about {spelled(inputs.memory)} are needed, "
             f"and {spelled(inputs.memory_free)} are free",
             "training may end with an out-of-memory error; the estimate is rough",
-            f"use a smaller batch or resolution, or {setting('mixed_precision')} fp16",
+            f"use a smaller batch or resolution{_other_precision(inputs)}",
         )
+
+
+def _other_precision(inputs: CheckupInput) -> str:
+    """Half precision makes copies of the weights, so that small batches may take more with it."""
+    if inputs.memory_otherwise >= inputs.memory:
+        return ""
+    return f", or {setting('mixed_precision')} {'no' if inputs.half else 'fp16'}"

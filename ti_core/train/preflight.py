@@ -67,6 +67,8 @@ def checkup_input(
         family=facts.family.label if facts else "",
         writes=_writes(config, facts, size),
         memory=memory,
+        memory_otherwise=_memory(config, facts, size, not half)[0],
+        half=half,
         memory_formula=formula,
         memory_free=memory_free,
         at_most=at_most,
