@@ -14,7 +14,6 @@ from typing import Any
 from tests.comfy.nodes import program
 from ti_core.options import about, leaves, owner, title_of
 from ti_core.train.config import TrainConfig
-from ti_webui.training import SETTLED
 
 _EPOCHS = "steps say it"
 _SCHEDULE = "*Embedding Learning rate* takes any schedule"
@@ -86,7 +85,8 @@ def markdown() -> str:
 
 def inputs_of_nodes() -> dict[str, str]:
     """Setting → the node that has an input for it."""
-    known = {path[-1] for path, _ in leaves(TrainConfig)} - set(NOT_ON_NODES)
+    # Create Embedding's and others' inputs of these names mean another thing
+    known = {path[-1] for path, _ in leaves(TrainConfig)} - {"overwrite", "resolution"}
     found: dict[str, str] = {}
     for schema in schemas():
         for each in schema.inputs:
@@ -102,14 +102,3 @@ def schemas() -> Iterator[Any]:
         program.folders.update(dict.fromkeys(("input", "output", "temp", "embeddings"), base))
     for node in program.every_node().values():
         yield node.define_schema()
-
-
-def stale(reasons: Mapping[str, str], there: set[str]) -> set[str]:
-    """Reasons for settings that have a place, or that there are not."""
-    every = {path[-1] for path, _ in leaves(TrainConfig)}
-    return {name for name in reasons if name in there or name not in every}
-
-
-def on_the_page() -> set[str]:
-    """Settings that the page and the API ask for."""
-    return {path[-1] for path, _ in leaves(TrainConfig)} - set(SETTLED)
