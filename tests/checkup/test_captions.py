@@ -196,11 +196,13 @@ def test_without_a_model_it_is_said_that_tokens_are_not_counted(
 
 def test_a_name_that_is_a_word_is_told(caption: Write, check: Check) -> None:
     def tokenize(text: str) -> list[str]:
-        return [text] if text == "cat" else list(text)
+        return [text] if text in ("cat", "photo", "of") else list(text)
 
     caption("a cat")
     assert check(name="cat", tokenize=tokenize)["trigger_is_word"].severity == "warning"
     assert "trigger_is_word" not in check(name="zz-cat", tokenize=tokenize)
+    phrase = check(name="photo of", tokenize=tokenize)["trigger_is_word"]
+    assert "vanish from every prompt" in phrase.why
     assert "trigger_is_word" not in check(name="cat")
 
 

@@ -200,3 +200,8 @@ def test_the_name_of_a_file_that_is_there_may_be_kept(ti: Ti, tmp_path: Path) ->
     code, _, error = ti("merge", f"<{file}>", "--out", "EasyNegative (2).pt")
     assert code == 2
     assert "call it 'EasyNegative 2'" in error
+
+
+def test_a_result_whose_name_hides_words_is_told(ti: Ti) -> None:
+    _, _, err = ti("from-text", "a tree", "--out", "photo of.safetensors")
+    assert "'photo of' is a phrase of words that the model knows" in err

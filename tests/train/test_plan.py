@@ -20,7 +20,7 @@ from ti_core.files.embedding import Embedding
 from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.train.loop import train
-from ti_core.train.plan import make_plan
+from ti_core.train.plan import make_plan, name_clashes
 
 from ..conftest import Configure
 
@@ -116,3 +116,19 @@ def test_mistyped_names_in_preview_prompts_are_told(configure: Configure) -> Non
     assert any("zz-other is not used: previews know only" in text for text in told)
     right = make_plan(configure(sample_prompts="a [name], a red house"), FakeHost()).notices
     assert not any("is not used" in str(notice) or "mean" in str(notice) for notice in right)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("tree", "'tree' is already a word of the model (tokens: "),
+        ("photo of", "'photo of' is a phrase of words that the model knows: photo, of (tokens: "),
+        ("red circle", "red, circle"),
+        ("red-circle", ""),
+        ("zz-thing", ""),
+        ("unfathomable thing", ""),
+    ],
+)
+def test_a_name_that_hides_words_of_the_model_is_told(name: str, told: str) -> None:
+    found = name_clashes(name, FakeHost())
+    assert [told in notice.what for notice in found] == ([True] if told else [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from ..port.prompt import find_triggers
 from .finding import Finding
@@ -10,16 +10,28 @@ from .inputs import CheckupInput
 from .survey import Survey
 
 
+def hidden_words(name: str, tokenize: Callable[[str], Sequence[object]]) -> list[str]:
+    """The words of the model that a trigger hides in prompts: itself, if it is one token, or all of
+    a phrase such as "photo of". A hyphen makes a name that nobody writes for its words."""
+    words = name.split()
+    return words if all(len(tokenize(word)) == 1 for word in words) else []
+
+
+def about_hidden(name: str, words: Sequence[str]) -> tuple[str, str, str]:
+    """What, why, and what to do."""
+    if len(words) == 1:
+        what = f"{name!r} is already a word of the model"
+        why = "prompts can no longer use that word in its old meaning"
+        return what, why, "choose a name that is not a word, unless you want that"
+    what = f"{name!r} is a phrase of words that the model knows: {', '.join(words)}"
+    why = "they vanish from every prompt that holds them one after the other"
+    return what, why, f"choose a name that nobody writes otherwise, such as {'-'.join(words)!r}"
+
+
 def vocabulary(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """A trigger that the model knows as a word; kohya refuses it, A1111 says nothing."""
-    if inputs.name and inputs.tokenize and len(inputs.tokenize(inputs.name)) == 1:
-        yield Finding(
-            "trigger_is_word",
-            "warning",
-            f"{inputs.name!r} is already a word of the model",
-            "prompts can no longer use that word in its old meaning",
-            "choose a name that is no word, unless you want that",
-        )
+    """A trigger that the model knows as words; kohya refuses one, A1111 says nothing."""
+    if inputs.name and inputs.tokenize and (words := hidden_words(inputs.name, inputs.tokenize)):
+        yield Finding("trigger_is_word", "warning", *about_hidden(inputs.name, words))
 
 
 def other_embeddings(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:

@@ -38,12 +38,15 @@ def run(argv: Sequence[str]) -> int:
     from ..tools.from_text import tree_of_text
     from ..tools.merging import evaluate
     from ..tools.recording import with_recipe
+    from ..train.plan import name_clashes
 
     with host.session() as session:
         sources = open_sources(make_config(CollectionConfig, typed), session)
         for one in misspelled(typed["text"], sources.names(), host.tokenize):
             remark_on(one.notice)
         rows = evaluate(tree_of_text(typed["text"], sources.names()), sources.vectors_of)
+    for notice in name_clashes(made.name, host):
+        remark_on(notice)
     recipe = {"tool": "from-text", "text": typed["text"]}
     write_result(
         made, with_recipe(Embedding(made.name, rows), recipe, sources.used, host.describe())

@@ -14,7 +14,7 @@ from .collection import CollectionConfig, open_sources
 from .options import OptionParser
 from .output import FileConfig, target, write_result
 from .standalone import ModelConfig, open_host
-from .telling import remark
+from .telling import remark, remark_on
 
 _ABOUT = """Make an embedding from words of a model ('in quotes') and embeddings (by name):
 
@@ -59,6 +59,7 @@ def run(argv: Sequence[str]) -> int:
     model = make_config(ModelConfig, typed)
     collection = make_config(CollectionConfig, typed)
     from ..tools.making import merge
+    from ..train.plan import name_clashes
 
     with ExitStack() as stack:
         host = open_host(model) if model.pretrained_model_name_or_path else None
@@ -68,5 +69,7 @@ def run(argv: Sequence[str]) -> int:
         embedding = merge(typed["expression"], made.name, sources, facts)
     expression = json.loads(embedding.metadata["ti.config"])["expression"]
     remark(f"{expression}: {embedding.count} vector(s)")
+    for notice in name_clashes(made.name, host) if host else ():
+        remark_on(notice)
     write_result(made, embedding)
     return 0

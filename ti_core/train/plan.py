@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from ..checkup.clashes import about_hidden, hidden_words
 from ..checkup.finding import Finding
 from ..checkup.run import check_dataset, no_pictures
 from ..data.dataset import Dataset, read_dataset
@@ -339,18 +340,13 @@ def _about_previews(
 
 
 def name_clashes(name: str, host: Host) -> list[Notice]:
-    """A warning for a trigger that is one token of the vocabulary: it hides that word."""
-    tokens = host.tokenize(name)
-    if len(tokens) != 1:
+    """A warning for a trigger that is a word of the model, or a phrase of such: it hides them."""
+    words = hidden_words(name, host.tokenize)
+    if not words:
         return []
-    return [
-        Notice(
-            "warning",
-            f"{name!r} is already a word of the model (token {tokens[0][0]}, {tokens[0][1]!r})",
-            "prompts can no longer use that word in its old meaning",
-            "choose a name that is no word, unless you want that",
-        )
-    ]
+    what, why, fix = about_hidden(name, words)
+    tokens = ", ".join(f"{number} {text!r}" for number, text in host.tokenize(name))
+    return [Notice("warning", f"{what} (tokens: {tokens})", why, fix)]
 
 
 def _require_same_optimizer(config: BaseTrainConfig, state: TrainState) -> None:
