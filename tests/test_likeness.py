@@ -36,7 +36,6 @@ def test_a_slip_is_told(typed: str, meant: str) -> None:
         "--lowram",
         "--xformers",
         "--max_data_loader_n_workers",
-        "--min_timestep",
         "--network_dim",
         "--network_module",
         "--text_encoder_lr",

@@ -8,9 +8,9 @@ from typing import get_args
 import pytest
 import torch
 
-from ti_core.hypernetworks.beginning import WeightInit, beginning
+from ti_core.hypernetworks.beginning import beginning
 from ti_core.hypernetworks.hypernetwork import shapes
-from ti_core.hypernetworks.structure import Structure
+from ti_core.hypernetworks.structure import Structure, WeightInit
 
 WIDE = 256
 """(512, 256): 131,072 numbers, whose deviation is known to half a percent."""

@@ -6,10 +6,12 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
+from typing import get_args
 
 from ..data.config import SHORTEST_SIDE
 from ..files.formats import FORMATS
 from ..files.names import fitting_name
+from ..train.config import SavedFormat
 from .options import OPTIONS
 from .verdict import Found, Verdict
 
@@ -219,7 +221,7 @@ def _rhythm(table: Mapping[str, object]) -> Iterator[Found]:
 def _files(table: Mapping[str, object]) -> Iterator[Found]:
     path = PurePosixPath(str(table["output_model_destination"]).replace("\\", "/"))
     settings = {"output_dir": str(path.parent), "output_name": fitting_name(path.stem)}
-    endings = {kind.endings[0]: name for name, kind in FORMATS.items() if name != "kohya"}
+    endings = {FORMATS[name].endings[0]: name for name in get_args(SavedFormat)}
     if path.suffix in endings:
         settings["save_model_as"] = endings[path.suffix]
     yield "output_model_destination", Verdict(settings)

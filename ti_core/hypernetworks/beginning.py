@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ..randomness import generator
 from .hypernetwork import prefixes
-from .structure import Piece, Structure
+from .structure import Piece, Structure, WeightInit
 
-WeightInit = Literal["Normal", "KaimingUniform", "KaimingNormal", "XavierUniform", "XavierNormal"]
 _DEVIATION = 0.01
 _PRELU = 0.25
 _LEAK = 0.01

@@ -18,6 +18,8 @@ from ..errors import ConfigError, setting
 from .activations import IN_COMFYUI, KNOWN
 
 Kind = Literal["linear", "activation", "norm", "dropout"]
+WeightInit = Literal["Normal", "KaimingUniform", "KaimingNormal", "XavierUniform", "XavierNormal"]
+"""How its weights begin, under A1111's names; here, where settings are read without torch."""
 _MOST_LAYERS = 64
 _WIDEST = 2**16
 """Of a layer; A1111's widest context has 2048, and structures of people go up to 4 times that."""

@@ -13,9 +13,8 @@ from ..errors import ConfigError, setting
 from ..families import by_context
 from ..files.names import checked_name, composed
 from ..hypernetworks.activations import ActivationName
-from ..hypernetworks.beginning import WeightInit
 from ..hypernetworks.hypernetwork import SIDES, Hypernetwork
-from ..hypernetworks.structure import Structure, check_width, read_numbers
+from ..hypernetworks.structure import Structure, WeightInit, check_width, read_numbers
 from ..options import Checked, group, option, unrecorded
 from .config import (
     BaseTrainConfig,
