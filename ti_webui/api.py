@@ -4,6 +4,9 @@
     POST /ti/v1/jobs                    begin a training → 202 and its id
     GET  /ti/v1/embeddings              ?after=N&limit=M: all of them, loaded or skipped, and why
     POST /ti/v1/embeddings              make an embedding from words → 201
+    GET  /ti/v1/hypernetworks           those in the program's folder
+    POST /ti/v1/hypernetworks           make one that is not trained → 201
+    POST /ti/v1/hypernetworks/jobs      begin a training of one → 202 and its id
     GET  /ti/v1/replaced                copies of embeddings that were replaced, newest first
     POST /ti/v1/replaced                {"file": one of them}: bring it back
     GET  /ti/v1/jobs                    running and remembered jobs, newest first
@@ -26,6 +29,7 @@ import logging
 import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, params
@@ -41,6 +45,7 @@ from ti_core.errors import (
     ConfigError,
     DataError,
     EmbeddingError,
+    FileError,
     ForbiddenError,
     HostBusyError,
     HostError,
@@ -54,20 +59,32 @@ from ti_core.errors import (
     codes_of,
     setting,
 )
+from ti_core.hypernetworks.reading import peek_hypernetwork
 from ti_core.train.config import EmbeddingConfig, TrainConfig
+from ti_core.train.hypernetwork_config import HypernetworkConfig, HypernetworkTrainConfig
+from ti_core.train.hypernetwork_presets import HYPERNETWORK_PRESETS, hypernetwork_preset
 from ti_core.train.presets import PRESETS, preset_settings
 from ti_core.web import read_object
 
 from .api_schema import (
     CREATED,
+    HYPERNETWORK_CREATED,
     RESTORED,
     embedding_schema,
+    hypernetwork_job_schema,
+    hypernetwork_schema,
     job_schema,
     library_schema,
     open_settings,
     setting_schema,
 )
 from .creation import start_creation
+from .hypernetworks import (
+    known_hypernetworks,
+    resume_hypernetwork,
+    start_hypernetwork_creation,
+    start_hypernetwork_training,
+)
 from .job import Job
 from .listing import MOST_LISTED, listing
 from .restoring import replaced, restore
@@ -174,6 +191,12 @@ def _ways(api: _Api) -> tuple[_Way, ...]:
         _Way("POST", "/jobs", api.start, starting, 202, job_schema()),
         _Way("GET", "/embeddings", api.library, told=library_schema()),
         _Way("POST", "/embeddings", api.create, making, 201, embedding_schema()),
+        _Way("GET", "/hypernetworks", api.hypernetworks),
+        _Way("POST", "/hypernetworks", api.create_hypernetwork, making, 201, hypernetwork_schema()),
+        _Way(
+            *("POST", "/hypernetworks/jobs", api.train_hypernetwork),
+            *((HostBusyError, NoModelError), 202, hypernetwork_job_schema()),
+        ),
         _Way("GET", "/replaced", api.replaced),
         _Way("POST", "/replaced", api.restore, (NotFoundError, StorageError), 200, RESTORED),
         _Way("GET", "/jobs/{job_id}", api.status, unknown),
@@ -261,6 +284,14 @@ class _Api:
                 }
                 for name, preset in PRESETS.items()
             ],
+            "hypernetwork": [
+                setting_schema(path, item, HypernetworkTrainConfig)
+                for path, item in open_settings(HypernetworkTrainConfig)
+            ],
+            "hypernetwork_presets": [
+                {"name": name, "about": preset.about, "settings": preset.settings}
+                for name, preset in HYPERNETWORK_PRESETS.items()
+            ],
             "model": _model(self.studio),
         }
 
@@ -318,13 +349,37 @@ class _Api:
 
     def create(self, body: options.SettingValues) -> object:
         """EmbeddingConfig's settings, and "overwrite"."""
-        _only(body, (*CREATED, "overwrite"))
-        wanted = dict(body)
-        overwrite = wanted.pop("overwrite", False)
-        if not isinstance(overwrite, bool):
-            raise ConfigError(f"{setting('overwrite')} is {overwrite!r}", "", "give true or false")
+        wanted, overwrite = _with_overwrite(body, CREATED)
         job = start_creation(self.studio, options.from_dict(EmbeddingConfig, wanted), overwrite)
         return {"name": job.name, "path": str(job.outcome())}
+
+    def hypernetworks(self) -> object:
+        """Those in the program's folder, by name; of one that cannot be used, the reason."""
+        return [_told_of(name, path) for name, path in known_hypernetworks(self.studio).items()]
+
+    def create_hypernetwork(self, body: options.SettingValues) -> object:
+        """HypernetworkConfig's settings, and "overwrite"."""
+        wanted, overwrite = _with_overwrite(body, HYPERNETWORK_CREATED)
+        config = options.from_dict(HypernetworkConfig, wanted)
+        job = start_hypernetwork_creation(self.studio, config, overwrite)
+        return {"name": job.name, "path": str(job.outcome())}
+
+    def train_hypernetwork(self, body: options.SettingValues) -> object:
+        """{"settings": {name: value}} begins one, or goes on with the one of that name from its
+        step, with "preset": name below its settings; {"resume": name, "settings": …} goes on with
+        a run exactly where it stopped."""
+        _only(body, ("settings", "preset", "resume"))
+        given = _settings(body.get("settings", {}), HypernetworkTrainConfig)
+        below = settings_of_page(self.studio)
+        del below["sample_prompts"]
+        if body.get("resume"):
+            logs = str({**below, **given}["logging_dir"])
+            steps = _whole(given.get("max_train_steps", 0))
+            return _stands(resume_hypernetwork(self.studio, str(body["resume"]), logs, steps))
+        preset = hypernetwork_preset(str(body["preset"])).settings if body.get("preset") else {}
+        settings = {**below, **preset, **given}
+        config = options.make_config(HypernetworkTrainConfig, settings)
+        return _stands(start_hypernetwork_training(self.studio, config))
 
     def replaced(self) -> object:
         """What can be brought back, newest first."""
@@ -373,12 +428,39 @@ class _Api:
         return job
 
 
-def _settings(given: object) -> options.SettingValues:
+def _told_of(name: str, path: Path) -> dict[str, object]:
+    try:
+        found = peek_hypernetwork(path)
+    except FileError as error:
+        return {"name": name, "file": str(path), "reason": str(error)}
+    return {
+        "name": name,
+        "file": str(path),
+        "widths": found.widths,
+        "step": found.step,
+        "structure": found.structure.spelled,
+        "base_model": found.base_model,
+    }
+
+
+def _with_overwrite(
+    body: options.SettingValues, known: Sequence[str]
+) -> tuple[options.SettingValues, bool]:
+    """The settings, and whether to replace what is there."""
+    _only(body, (*known, "overwrite"))
+    wanted = dict(body)
+    overwrite = wanted.pop("overwrite", False)
+    if not isinstance(overwrite, bool):
+        raise ConfigError(f"{setting('overwrite')} is {overwrite!r}", "", "give true or false")
+    return wanted, overwrite
+
+
+def _settings(given: object, kind: type = TrainConfig) -> options.SettingValues:
     """Settings by their names; those that other programs use are known as well."""
     if not isinstance(given, Mapping):
         raise ConfigError("settings are no object", "", 'write {"settings": {"NAME": VALUE}}')
     names: dict[str, str] = {}
-    for _, item in open_settings():
+    for _, item in open_settings(kind):
         names |= dict.fromkeys((item.name, *options.about(item).aliases), item.name)
     _only(given, tuple(names))
     return {names[name]: value for name, value in given.items()}
@@ -443,4 +525,4 @@ def _worded(text: str) -> str:
     return options.with_names(text, _NAMES.get)
 
 
-_NAMES = options.setting_names(lambda name, _: f'"{name}"', TrainConfig)
+_NAMES = options.setting_names(lambda name, _: f'"{name}"', HypernetworkTrainConfig, TrainConfig)

@@ -7,19 +7,29 @@ from collections.abc import Mapping
 
 from ti_core import options
 from ti_core.train.config import EmbeddingConfig, TrainConfig
+from ti_core.train.hypernetwork_config import HypernetworkConfig, HypernetworkTrainConfig
+from ti_core.train.hypernetwork_presets import HYPERNETWORK_PRESETS
 from ti_core.train.presets import PRESETS
 
+from . import hypernetworks
 from .training import SETTLED
 
+_SETTLED: Mapping[type, tuple[str, ...]] = {
+    TrainConfig: SETTLED,
+    HypernetworkTrainConfig: hypernetworks.SETTLED,
+}
 
-def open_settings() -> list[options.Leaf]:
-    """Those that may be given."""
-    return [(path, item) for path, item in options.leaves(TrainConfig) if item.name not in SETTLED]
+
+def open_settings(kind: type = TrainConfig) -> list[options.Leaf]:
+    """Those that may be given for a training of this kind."""
+    return [leaf for leaf in options.leaves(kind) if leaf[1].name not in _SETTLED[kind]]
 
 
-def setting_schema(path: tuple[str, ...], item: dataclasses.Field[object]) -> dict[str, object]:
+def setting_schema(
+    path: tuple[str, ...], item: dataclasses.Field[object], kind: type = TrainConfig
+) -> dict[str, object]:
     """A setting with its range and help."""
-    holder = options.owner(TrainConfig, path)
+    holder = options.owner(kind, path)
     wanted, optional = options.value_type(holder, item)
     known = dataclasses.asdict(options.about(item))
     low, high = known.pop("limits")
@@ -45,6 +55,24 @@ def job_schema() -> dict[str, object]:
     preset = {"type": "string", "enum": list(PRESETS)}
     name = {"type": "string"}
     return _object({"settings": _object(settings), "preset": preset, "again": name, "resume": name})
+
+
+def hypernetwork_job_schema() -> dict[str, object]:
+    """JSON schema of what begins a training of a hypernetwork."""
+    kind = HypernetworkTrainConfig
+    settings = {path[-1]: _value_schema(path, item, kind) for path, item in open_settings(kind)}
+    preset = {"type": "string", "enum": list(HYPERNETWORK_PRESETS)}
+    return _object({"settings": _object(settings), "preset": preset, "resume": {"type": "string"}})
+
+
+def hypernetwork_schema() -> dict[str, object]:
+    """JSON schema of what makes a hypernetwork."""
+    known = {path[-1]: item for path, item in options.leaves(HypernetworkConfig)}
+    fields = {
+        name: _value_schema((name,), known[name], HypernetworkConfig)
+        for name in HYPERNETWORK_CREATED
+    }
+    return _object({**fields, "overwrite": {"type": "boolean"}})
 
 
 def library_schema() -> dict[str, object]:
@@ -91,3 +119,9 @@ CREATED = tuple(
     item.name for _, item in options.leaves(EmbeddingConfig) if item.name not in SETTLED
 )
 """Settings of an embedding that is made from words."""
+HYPERNETWORK_CREATED = tuple(
+    item.name
+    for _, item in options.leaves(HypernetworkConfig)
+    if item.name not in hypernetworks.SETTLED
+)
+"""Settings of a hypernetwork that is made."""

@@ -5,7 +5,7 @@ As in `live`, the page presses `#ti_poll_<kind>` while `#ti_job_progress_<kind>`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import ClassVar, NamedTuple
 
@@ -128,13 +128,15 @@ def bind_job_view(
     on(view.interrupt.click, press, [], [message], quiet=True)
 
 
-def errors_first(handler: Press, outputs: int) -> Press:
-    """A handler whose first output is HTML, where its errors go; the other outputs stay then."""
+def errors_first(handler: Press, outputs: int, labels: Mapping[str, str] | None = None) -> Press:
+    """A handler whose first output is HTML, where its errors go; the other outputs stay then.
+    `labels` are those of a form that calls its settings otherwise (`markup.labels_of`)."""
 
     def shown(*values: object) -> Updates:
         try:
             return handler(*values)
         except TIError as error:
-            return [markup.error_box(error), *(gr.update() for _ in range(outputs - 1))]
+            told = markup.error_box(error, labels) if labels else markup.error_box(error)
+            return [told, *(gr.update() for _ in range(outputs - 1))]
 
     return shown

@@ -14,6 +14,7 @@ from ti_core.options import setting_names, with_names
 from ti_core.schedule import Segment
 from ti_core.tools.strength import OVERTRAINED, VERDICTS, verdict
 from ti_core.train.config import TrainConfig
+from ti_core.train.hypernetwork_config import HypernetworkTrainConfig
 from ti_core.train.progress import OUTCOMES, JobProgress, JobState, duration_text, last_texts
 
 from .curve import curve
@@ -31,7 +32,7 @@ def labels_of(*kinds: type, **others: str) -> Mapping[str, str]:
 TABLES_TO_LEAVE_OUT = "Tables to leave out"
 """The field of Library → Convert that is `ti convert --drop`."""
 _NAMES = {
-    **labels_of(TrainConfig, PreprocessConfig, **LABELS),
+    **labels_of(HypernetworkTrainConfig, TrainConfig, PreprocessConfig, **LABELS),
     "drop": f"“{TABLES_TO_LEAVE_OUT}” in Library → Convert",
 }
 _COLOURS = 5

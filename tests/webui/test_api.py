@@ -29,7 +29,7 @@ from ti_core.files.writing import write_embedding
 from ti_core.train.config import OptimizerConfig
 from ti_core.train.events import StepDone
 from ti_webui import api as api_module
-from ti_webui import creation, restoring, training
+from ti_webui import creation, hypernetworks, restoring, training
 from ti_webui.api import router
 from ti_webui.job import Job, Jobs
 from ti_webui.studio import Studio
@@ -380,6 +380,21 @@ def test_every_answer_is_declared_and_every_declared_answer_comes(
         for error in (NoModelError("no"), StorageError("full"), HostError("no"), KeyError("bug")):
             with monkeypatched(monkeypatch, creation, "create_embedding", fail(error)):
                 asked.ask("POST", "/ti/v1/embeddings", {}, json={"token_string": "zz-b"})
+        nets = "/ti/v1/hypernetworks"
+        asked.bodies(nets, {"hypernetwork_name": "warm"})
+        for error in (NoModelError("no"), StorageError("full"), HostError("no"), KeyError("bug")):
+            with monkeypatched(monkeypatch, hypernetworks, "create_hypernetwork", fail(error)):
+                asked.ask("POST", nets, {}, json={"hypernetwork_name": "cold"})
+        asked.ask("GET", nets, {})
+        order = {**settings, "hypernetwork_name": "hot"}
+        order = {name: order[name] for name in order if name not in ("token_string", "init_word")}
+        asked.bodies(f"{nets}/jobs", {"settings": order})
+        asked.ask("POST", f"{nets}/jobs", {}, json={"settings": order})
+        finished(studio.jobs.list()[0])
+        with monkeypatched(
+            monkeypatch, hypernetworks, "known_hypernetworks", fail(NoModelError("-"))
+        ):
+            asked.ask("POST", f"{nets}/jobs", {}, json={"settings": order})
         asked.bodies("/ti/v1/replaced", {"file": "none"})
         made = Embedding("zz-made", {"emb_params": torch.ones(1, 12)}, 1)
         replace_embedding(studio.save_dir() / "zz-made.safetensors", made)
@@ -420,10 +435,13 @@ def test_every_answer_is_declared_and_every_declared_answer_comes(
         with monkeypatched(monkeypatch, Studio, "facts", fail(KeyError("bug"))):
             asked.ask("GET", "/ti/v1/schema", {})
             asked.ask("GET", "/ti/v1/embeddings", {})
+        with monkeypatched(monkeypatch, api_module, "known_hypernetworks", fail(KeyError("bug"))):
+            asked.ask("GET", nets, {})
         with monkeypatched(monkeypatch, restoring, "copies_in", fail(KeyError("bug"))):
             asked.ask("GET", "/ti/v1/replaced", {})
         with monkeypatched(monkeypatch, Jobs, "require_free", fail(KeyError("bug"))):
             asked.ask("POST", "/ti/v1/jobs", {}, json={"settings": settings})
+            asked.ask("POST", f"{nets}/jobs", {}, json={"settings": order})
         with monkeypatched(monkeypatch, Jobs, "find", fail(KeyError("bug"))):
             for method, path in ways:
                 asked.ask(method, path, job)
@@ -441,6 +459,38 @@ def test_every_body_is_described(api: TestClient) -> None:
     assert "weights" not in made["schema"]["properties"]
 
 
+def test_a_hypernetwork_is_made_trained_resumed_and_listed(
+    api: TestClient, studio: Studio, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    body = {"hypernetwork_name": "warm", "activation_func": "relu", "enable_sizes": "12"}
+    answer = api.post("/ti/v1/hypernetworks", json={"hypernetwork_name": "new"})
+    path = tmp_path / "hypernetworks" / "new.pt"
+    assert (answer.status_code, answer.json()) == (201, {"name": "new", "path": str(path)})
+    assert api.post("/ti/v1/hypernetworks", json={"hypernetwork_name": "new"}).status_code == 422
+    order = {name: settings[name] for name in settings if name not in ("token_string", "init_word")}
+    wanted = {"preset": "object", "settings": {**order, "name": "warm", "layer_structure": "1, 1"}}
+    answer = api.post("/ti/v1/hypernetworks/jobs", json=wanted)
+    assert answer.status_code == 202, answer.text
+    job = finished(studio.jobs.list()[0])
+    assert (job.kind, job.progress.step) == ("hypernetwork", 6), job.progress.error
+    more = {"resume": "warm", "settings": {"max_train_steps": 8}}
+    assert api.post("/ti/v1/hypernetworks/jobs", json=more).status_code == 202
+    finished(studio.jobs.list()[0])
+    (tmp_path / "hypernetworks" / "bad.pt").write_bytes(b"PK")
+    listed = {each["name"]: each for each in api.get("/ti/v1/hypernetworks").json()}
+    new, warm, bad = listed["new"], listed["warm"], listed["bad"]
+    assert (new["step"], warm["step"], warm["structure"]) == (0, 8, "1, 1 swish")
+    assert "bad.pt" in bad["reason"]
+    wrongs: list[dict[str, Any]] = [
+        {"preset": "none"},
+        {"settings": {"weights": "x"}},
+        {"settings": []},
+    ]
+    for wrong in wrongs:
+        assert api.post("/ti/v1/hypernetworks/jobs", json=wrong).status_code == 422
+    assert api.post("/ti/v1/hypernetworks", json=body).status_code == 422
+
+
 def test_a_hosts_own_authorisation_guards_every_route(studio: Studio) -> None:
     def refuse() -> None:
         raise HTTPException(401)
@@ -448,7 +498,7 @@ def test_a_hosts_own_authorisation_guards_every_route(studio: Studio) -> None:
     app = FastAPI()
     app.include_router(router(studio, [Depends(refuse)]))
     paths = [route.path for route in router(studio).routes]  # type: ignore[attr-defined]
-    assert len(paths) == 11
+    assert len(paths) == 14
     with TestClient(app) as client:
         for path in paths:
             for method in ("GET", "POST"):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from ..errors import ConfigError
+from ..options import nearest
 from .presets import Preset
 
 HypernetworkPresetName = Literal["style", "object", "a1111"]
@@ -48,3 +50,12 @@ HYPERNETWORK_PRESETS: dict[str, Preset] = {
         },
     ),
 }
+
+
+def hypernetwork_preset(name: str) -> Preset:
+    """A preset. Raises ConfigError for an unknown name."""
+    if name not in HYPERNETWORK_PRESETS:
+        known = list(HYPERNETWORK_PRESETS)
+        fix = nearest(name, known) or f"choose one of {', '.join(known)}"
+        raise ConfigError(f"there is no preset {name!r}", "", fix)
+    return HYPERNETWORK_PRESETS[name]

@@ -39,6 +39,7 @@ _UNUSED = (
     "file is for AUTOMATIC1111 and ComfyUI"
 )
 _IDLE = "No hypernetwork is being made or trained."
+_LABELS = markup.labels_of(HypernetworkTrainConfig, hypernetwork_name="Hypernetwork")
 _MODULES = (
     "enable_sizes",
     "layer_structure",
@@ -124,9 +125,10 @@ def build(studio: Studio) -> HypernetworkPage:
             previews = gallery("Previews", 2, "ti_hyper_previews")
             notes = html(elem_id="ti_hyper_notes")
     values = page.form.inputs
-    on(create.click, errors_first(page.press_create, 1), [overwrite, *values], [message])
-    on(train.click, errors_first(page.press_train, 1), values, [message])
-    on(resume.click, errors_first(page.press_resume, 1), values, [message])
+    presses = ((create, page.press_create), (train, page.press_train), (resume, page.press_resume))
+    for button, press in presses:
+        inputs = [overwrite, *values] if button is create else values
+        on(button.click, errors_first(press, 1, _LABELS), inputs, [message])
     on(goal.change, page.choose_goal, [goal], [goal_about, *values])
     view.lists = [use, page.form.components["hypernetwork_name"]]
     view.renew = page.renew
