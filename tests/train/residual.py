@@ -30,6 +30,7 @@ from ti_core.train.config import (
 )
 from ti_core.train.learnable import Content, ExtraNetworks, snapshot
 from ti_core.train.plan import LEARNABLES
+from ti_core.train.state import TrainState
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,10 @@ class ResidualKind:
         down, up = torch.randn(shape, generator=source), torch.randn(shape[::-1], generator=source)
         begin = saved or {"down": down * 0.1, "up": up * 0.1}
         return Residual(begin, session.device), (Notice("info", "a residual begins"),)
+
+    def beside(self, content: bytes, state: TrainState) -> Mapping[str, bytes]:
+        """Nothing."""
+        return {}
 
     def announce(self, host: Host, path: Path) -> None:
         """No host has a list of them."""

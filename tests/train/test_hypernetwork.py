@@ -30,6 +30,7 @@ from ti_core.train.learnable import ExtraNetworks
 from ti_core.train.loop import train
 from ti_core.train.plan import make_plan
 from ti_core.train.run_folder import RunFolder
+from ti_core.train.state import latest_state
 
 from ..hypernetworks.made import hypernetwork
 from .inversion import fixed_loss
@@ -277,6 +278,30 @@ def test_what_a1111_remembers_of_its_optimiser_is_used(build: Build, tmp_path: P
         assert torch.allclose(mean, torch.full_like(mean, 0.1 * (number + 1)))
     torch.save({**content, "hash": "0123456789"}, tmp_path / "old.pt.optim")
     assert not make_plan(build(weights=str(path)), host).state.moments  # type: ignore[union-attr]
+
+
+def test_what_the_optimiser_remembers_is_left_for_a1111(build: Build, tmp_path: Path) -> None:
+    host = FakeHost()
+    assert not train(build(max_train_steps=1), host).with_name("warm.pt.optim").exists()
+    settings = {"save_optimizer_state": True, "max_train_steps": 3, "overwrite": True}
+    path = train(build(**settings), host)
+    content = torch.load(path.with_name("warm.pt.optim"), weights_only=True)
+    assert content["hash"] == hashlib.sha256(path.read_bytes()).hexdigest()[:10]
+    leaves = [each.requires_grad_() for each in read_hypernetwork(path).tensors.values()]
+    theirs = torch.optim.AdamW(leaves, lr=0.01)
+    theirs.load_state_dict(content["optimizer_state_dict"])
+    for leaf in leaves:
+        leaf.grad = torch.zeros_like(leaf)
+    theirs.step()
+    assert theirs.param_groups[0]["weight_decay"] == 0.01
+    logs = str(tmp_path / "other log")
+    plan = make_plan(build(weights=str(path), logging_dir=logs, output_name="on"), host)
+    assert plan.state is not None
+    (folder,) = (tmp_path / "log").glob("*/warm-2")
+    last = latest_state(folder / "state")
+    assert plan.state.moments.keys() == last.moments.keys()
+    for key, value in last.moments.items():
+        assert torch.equal(torch.as_tensor(plan.state.moments[key]), torch.as_tensor(value))
 
 
 @pytest.mark.parametrize("size", ["768, 5", "5"])

@@ -25,8 +25,9 @@ from ..randomness import Draws
 from .events import Measures
 from .going_on import Origin
 from .hypernetwork_config import HypernetworkConfig, HypernetworkTrainConfig
-from .hypernetwork_memory import memory_beside
+from .hypernetwork_memory import MEMORY, memory_beside, memory_file
 from .learnable import DTYPES, Content, ExtraNetworks
+from .state import TrainState
 
 _PROBE = 64
 """Pixels of the picture with which a network shows its widths: one latent on its lowest level."""
@@ -143,6 +144,14 @@ class HypernetworkKind:
         tensors = {name: saved[name] for name in shapes(structure, widths)}
         init = self.config.weight_init
         return Hypernetwork(self.config.hypernetwork_name, structure, tensors, weight_init=init)
+
+    def beside(self, content: bytes, state: TrainState) -> Mapping[str, bytes]:
+        """The optimiser's memory, where the settings want it and it is one that A1111 reads."""
+        if not self._all.output.save_optimizer_state:
+            return {}
+        names = list(shapes(self.config.structure, widths_of(state.tensors)))
+        data = memory_file(content, names, state, self._all.optimizer.arguments)
+        return {MEMORY: data} if data else {}
 
     def announce(self, host: Host, path: Path) -> None:
         """The host may refresh its list of hypernetworks."""

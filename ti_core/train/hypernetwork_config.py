@@ -251,6 +251,13 @@ class HypernetworkOutputConfig(OutputConfig):
         label="File format",
         advanced=True,
     )
+    save_optimizer_state: bool = unrecorded(
+        False,
+        "write what the optimizer remembers beside the finished file, as NAME.pt.optim, with which "
+        "A1111 and this program continue; it has twice the size of the hypernetwork",
+        label="Saves Optimizer state as separate *.optim file",
+        advanced=True,
+    )
     save_precision: SavedPrecision = unrecorded(
         "float",
         "numbers in the files of the hypernetwork and its copies; training itself keeps fp32",

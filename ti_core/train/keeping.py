@@ -148,6 +148,8 @@ class Keeper:
         output = self._plan.config.output
         final, folder = self._plan.final_path, self._folder
         made = put_result(final, self._content, folder, output, self._emit)
+        for ending, data in self._plan.kind.beside(made.content.data, self.good).items():
+            write_bytes(made.path.with_name(made.path.name + ending), data)
         if output.write_sidecars:
             for notice in write_sidecars(made.path, made.content.embedding, self._last_preview()):
                 self._emit(notice)

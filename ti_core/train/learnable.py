@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -20,6 +20,9 @@ from ..port.session import Host, Hypernetwork, ModelFacts, Session, Vectors
 from ..randomness import Draws
 from .events import Measures
 from .going_on import Origin
+
+if TYPE_CHECKING:
+    from .state import TrainState
 
 DTYPES = {"float": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """kohya's `save_precision` → what numbers are in the files of a run."""
@@ -100,6 +103,10 @@ class LearnableKind(Protocol):
         self, facts: ModelFacts, session: Session, saved: Mapping[str, Tensor] | None
     ) -> tuple[Learnable, tuple[Notice, ...]]:
         """The learnable on the session's device, from `saved` tensors where a run is resumed."""
+
+    def beside(self, content: bytes, state: TrainState) -> Mapping[str, bytes]:
+        """What else the last `state` leaves beside the finished file of this content: what is added
+        to its name → bytes."""
 
     def announce(self, host: Host, path: Path) -> None:
         """Tell the host that the finished file was written."""

@@ -26,6 +26,7 @@ from .going_on import Origin
 from .initialization import Start, as_it_began, fitting_file, rows_from_file, starting_rows
 from .learnable import DTYPES, Content, ExtraNetworks
 from .lengths import LengthRule, length_rule
+from .state import TrainState
 
 
 class EmbeddingVectors:
@@ -139,6 +140,10 @@ class EmbeddingKind:
         if not saved and lengths.holds_from_the_start:
             vectors.settle()
         return vectors, begin.notices
+
+    def beside(self, content: bytes, state: TrainState) -> Mapping[str, bytes]:
+        """Nothing: the state in the run folder has it all."""
+        return {}
 
     def announce(self, host: Host, path: Path) -> None:
         """The host may refresh its list of embeddings."""
