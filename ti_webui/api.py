@@ -26,10 +26,8 @@ import dataclasses
 import inspect
 import json
 import logging
-import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, params
@@ -45,7 +43,6 @@ from ti_core.errors import (
     ConfigError,
     DataError,
     EmbeddingError,
-    FileError,
     ForbiddenError,
     HostBusyError,
     HostError,
@@ -57,18 +54,18 @@ from ti_core.errors import (
     StorageError,
     TIError,
     codes_of,
-    setting,
 )
-from ti_core.hypernetworks.reading import peek_hypernetwork
 from ti_core.train.config import EmbeddingConfig, TrainConfig
-from ti_core.train.hypernetwork_config import HypernetworkConfig, HypernetworkTrainConfig
-from ti_core.train.hypernetwork_presets import HYPERNETWORK_PRESETS, hypernetwork_preset
+from ti_core.train.hypernetwork_config import HypernetworkTrainConfig
+from ti_core.train.hypernetwork_presets import HYPERNETWORK_PRESETS
 from ti_core.train.presets import PRESETS, preset_settings
 from ti_core.web import read_object
 
+from .api_answers import plain, stands, worded
+from .api_bodies import only, settings_in, whole, with_overwrite
+from .api_hypernetworks import HypernetworkApi
 from .api_schema import (
     CREATED,
-    HYPERNETWORK_CREATED,
     RESTORED,
     embedding_schema,
     hypernetwork_job_schema,
@@ -79,12 +76,6 @@ from .api_schema import (
     setting_schema,
 )
 from .creation import start_creation
-from .hypernetworks import (
-    known_hypernetworks,
-    resume_hypernetwork,
-    start_hypernetwork_creation,
-    start_hypernetwork_training,
-)
 from .job import Job
 from .listing import MOST_LISTED, listing
 from .restoring import replaced, restore
@@ -167,7 +158,7 @@ class _Way:
 def router(studio: Studio, dependencies: Sequence[params.Depends] = ()) -> APIRouter:
     """The routes. `dependencies` are FastAPI's: a web UI gives its own check of `--api-auth`."""
     made = APIRouter(prefix="/ti/v1", dependencies=list(dependencies), route_class=_Route)
-    for way in _ways(_Api(studio)):
+    for way in _ways(_Api(studio), HypernetworkApi(studio)):
         made.add_api_route(
             way.path,
             way.answer if way.body is None else _with_body(way.answer),
@@ -181,7 +172,7 @@ def router(studio: Studio, dependencies: Sequence[params.Depends] = ()) -> APIRo
     return made
 
 
-def _ways(api: _Api) -> tuple[_Way, ...]:
+def _ways(api: _Api, nets: HypernetworkApi) -> tuple[_Way, ...]:
     unknown = (NotFoundError,)
     starting = (DataError, HostBusyError)
     making = (HostBusyError, NoModelError, StorageError)
@@ -191,10 +182,10 @@ def _ways(api: _Api) -> tuple[_Way, ...]:
         _Way("POST", "/jobs", api.start, starting, 202, job_schema()),
         _Way("GET", "/embeddings", api.library, told=library_schema()),
         _Way("POST", "/embeddings", api.create, making, 201, embedding_schema()),
-        _Way("GET", "/hypernetworks", api.hypernetworks),
-        _Way("POST", "/hypernetworks", api.create_hypernetwork, making, 201, hypernetwork_schema()),
+        _Way("GET", "/hypernetworks", nets.list),
+        _Way("POST", "/hypernetworks", nets.create, making, 201, hypernetwork_schema()),
         _Way(
-            *("POST", "/hypernetworks/jobs", api.train_hypernetwork),
+            *("POST", "/hypernetworks/jobs", nets.train),
             *((HostBusyError, NoModelError), 202, hypernetwork_job_schema()),
         ),
         _Way("GET", "/replaced", api.replaced),
@@ -249,7 +240,7 @@ def _refused(error: TIError) -> Response:
 
 def _told(error: TIError) -> dict[str, str]:
     """The parts of an error; what a request said is quoted in them, at length if it was long."""
-    known = error.reworded(_worded)
+    known = error.reworded(worded)
     parts = {"what": known.what, "why": known.why, "fix": known.fix}
     return {name: text[:_LONGEST] for name, text in parts.items()}
 
@@ -297,26 +288,26 @@ class _Api:
 
     def list(self) -> object:
         """Jobs, newest first."""
-        return [_stands(job) for job in self.studio.jobs.list()]
+        return [stands(job) for job in self.studio.jobs.list()]
 
     def start(self, body: options.SettingValues) -> object:
         """{"settings": {name: value}} begins anew, with "preset": name on top of its settings;
         {"again": name} has the settings that the file of an embedding tells, for another one;
         {"resume": name, "settings": …} goes on."""
-        _only(body, ("settings", *_BEGINNINGS))
+        only(body, ("settings", *_BEGINNINGS))
         if len(chosen := [name for name in _BEGINNINGS if body.get(name)]) > 1:
             what = " and ".join(f'"{name}"' for name in chosen)
             raise ConfigError(f"{what} are both given", "", "choose one")
-        given = _settings(body.get("settings", {}))
+        given = settings_in(body.get("settings", {}))
         below = {**settings_of_page(self.studio), **self._preset(body, given)}
         settings = {**below, **self._again(body), **given}
         if body.get("resume"):
             name = str(body["resume"])
             found = find_resumable(self.studio, name, str(settings["logging_dir"]))
-            order = resume_request(found, name, _whole(settings.get("max_train_steps", 0)))
+            order = resume_request(found, name, whole(settings.get("max_train_steps", 0)))
         else:
             order = new_request(self.studio, options.make_config(TrainConfig, settings))
-        return _stands(start_training(self.studio, order))
+        return stands(start_training(self.studio, order))
 
     def _preset(
         self, body: options.SettingValues, given: options.SettingValues
@@ -349,37 +340,9 @@ class _Api:
 
     def create(self, body: options.SettingValues) -> object:
         """EmbeddingConfig's settings, and "overwrite"."""
-        wanted, overwrite = _with_overwrite(body, CREATED)
+        wanted, overwrite = with_overwrite(body, CREATED)
         job = start_creation(self.studio, options.from_dict(EmbeddingConfig, wanted), overwrite)
         return {"name": job.name, "path": str(job.outcome())}
-
-    def hypernetworks(self) -> object:
-        """Those in the program's folder, by name; of one that cannot be used, the reason."""
-        return [_told_of(name, path) for name, path in known_hypernetworks(self.studio).items()]
-
-    def create_hypernetwork(self, body: options.SettingValues) -> object:
-        """HypernetworkConfig's settings, and "overwrite"."""
-        wanted, overwrite = _with_overwrite(body, HYPERNETWORK_CREATED)
-        config = options.from_dict(HypernetworkConfig, wanted)
-        job = start_hypernetwork_creation(self.studio, config, overwrite)
-        return {"name": job.name, "path": str(job.outcome())}
-
-    def train_hypernetwork(self, body: options.SettingValues) -> object:
-        """{"settings": {name: value}} begins one, or goes on with the one of that name from its
-        step, with "preset": name below its settings; {"resume": name, "settings": …} goes on with
-        a run exactly where it stopped."""
-        _only(body, ("settings", "preset", "resume"))
-        given = _settings(body.get("settings", {}), HypernetworkTrainConfig)
-        below = settings_of_page(self.studio)
-        del below["sample_prompts"]
-        if body.get("resume"):
-            logs = str({**below, **given}["logging_dir"])
-            steps = _whole(given.get("max_train_steps", 0))
-            return _stands(resume_hypernetwork(self.studio, str(body["resume"]), logs, steps))
-        preset = hypernetwork_preset(str(body["preset"])).settings if body.get("preset") else {}
-        settings = {**below, **preset, **given}
-        config = options.make_config(HypernetworkTrainConfig, settings)
-        return _stands(start_hypernetwork_training(self.studio, config))
 
     def replaced(self) -> object:
         """What can be brought back, newest first."""
@@ -391,18 +354,18 @@ class _Api:
 
     def restore(self, body: options.SettingValues) -> object:
         """{"file": a copy}: it becomes the embedding again; what is there becomes a copy."""
-        _only(body, ("file",))
+        only(body, ("file",))
         return {"path": str(restore(self.studio, str(body.get("file", ""))))}
 
     def status(self, job_id: str) -> object:
         """How a job stands."""
-        return _stands(self._job(job_id))
+        return stands(self._job(job_id))
 
     def events(self, job_id: str, after: int = 0) -> object:
         """{"events": […], "next": what to ask `after` with the next time}"""
         events, number = self._job(job_id).events(max(0, after))
         told = [json.loads(event.to_json()) for event in events]
-        return {"events": _plain(told), "next": number}
+        return {"events": plain(told), "next": number}
 
     def preview(self, job_id: str, number: int) -> object:
         """A picture that the job made."""
@@ -419,63 +382,13 @@ class _Api:
         if job.progress.over:
             raise HostError(f"the job is over: {job.progress.state}")
         getattr(job.control, WISHES[wish])()
-        return _stands(job)
+        return stands(job)
 
     def _job(self, job_id: str) -> Job:
         job = self.studio.jobs.find(job_id)
         if job is None:
             raise NotFoundError(f"there is no job {job_id!r}")
         return job
-
-
-def _told_of(name: str, path: Path) -> dict[str, object]:
-    try:
-        found = peek_hypernetwork(path)
-    except FileError as error:
-        return {"name": name, "file": str(path), "reason": str(error)}
-    return {
-        "name": name,
-        "file": str(path),
-        "widths": found.widths,
-        "step": found.step,
-        "structure": found.structure.spelled,
-        "base_model": found.base_model,
-    }
-
-
-def _with_overwrite(
-    body: options.SettingValues, known: Sequence[str]
-) -> tuple[options.SettingValues, bool]:
-    """The settings, and whether to replace what is there."""
-    _only(body, (*known, "overwrite"))
-    wanted = dict(body)
-    overwrite = wanted.pop("overwrite", False)
-    if not isinstance(overwrite, bool):
-        raise ConfigError(f"{setting('overwrite')} is {overwrite!r}", "", "give true or false")
-    return wanted, overwrite
-
-
-def _settings(given: object, kind: type = TrainConfig) -> options.SettingValues:
-    """Settings by their names; those that other programs use are known as well."""
-    if not isinstance(given, Mapping):
-        raise ConfigError("settings are no object", "", 'write {"settings": {"NAME": VALUE}}')
-    names: dict[str, str] = {}
-    for _, item in open_settings(kind):
-        names |= dict.fromkeys((item.name, *options.about(item).aliases), item.name)
-    _only(given, tuple(names))
-    return {names[name]: value for name, value in given.items()}
-
-
-def _only(given: Mapping[str, object], known: Sequence[str]) -> None:
-    for name in given:
-        if name not in known:
-            raise ConfigError(f"unknown setting {name!r}", "", options.nearest(name, known))
-
-
-def _whole(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ConfigError(f"{setting('max_train_steps')} is {value!r}", "", "give a whole number")
-    return value
 
 
 def _model(studio: Studio) -> dict[str, object] | None:
@@ -491,38 +404,3 @@ def _model(studio: Studio) -> dict[str, object] | None:
         "hash": facts.checkpoint_hash,
         "encoders": [dataclasses.asdict(encoder) for encoder in facts.encoders],
     }
-
-
-def _stands(job: Job) -> object:
-    """A job as JSON; the curve of the loss is in its events."""
-    progress = dataclasses.asdict(job.progress)
-    progress.pop("losses")
-    progress["error"] = _worded(job.progress.error)
-    told = {
-        "id": job.id,
-        "kind": job.kind,
-        "name": job.name,
-        **progress,
-        "seconds_left": job.progress.seconds_left,
-    }
-    return _plain(told)
-
-
-def _plain(value: object) -> object:
-    """JSON values, errors and notices in them in an API's words; None for numbers that are none."""
-    if isinstance(value, dict):
-        told = {"what", "why", "fix"} & value.keys()
-        return {k: _worded(v) if k in told else _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
-
-
-def _worded(text: str) -> str:
-    """Settings as somebody writes them who asks: "train_data_dir"."""
-    return options.with_names(text, _NAMES.get)
-
-
-_NAMES = options.setting_names(lambda name, _: f'"{name}"', HypernetworkTrainConfig, TrainConfig)

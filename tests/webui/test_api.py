@@ -29,7 +29,7 @@ from ti_core.files.writing import write_embedding
 from ti_core.train.config import OptimizerConfig
 from ti_core.train.events import StepDone
 from ti_webui import api as api_module
-from ti_webui import creation, hypernetworks, restoring, training
+from ti_webui import api_hypernetworks, creation, hypernetworks, restoring, training
 from ti_webui.api import router
 from ti_webui.job import Job, Jobs
 from ti_webui.studio import Studio
@@ -435,7 +435,9 @@ def test_every_answer_is_declared_and_every_declared_answer_comes(
         with monkeypatched(monkeypatch, Studio, "facts", fail(KeyError("bug"))):
             asked.ask("GET", "/ti/v1/schema", {})
             asked.ask("GET", "/ti/v1/embeddings", {})
-        with monkeypatched(monkeypatch, api_module, "known_hypernetworks", fail(KeyError("bug"))):
+        with monkeypatched(
+            monkeypatch, api_hypernetworks, "known_hypernetworks", fail(KeyError("bug"))
+        ):
             asked.ask("GET", nets, {})
         with monkeypatched(monkeypatch, restoring, "copies_in", fail(KeyError("bug"))):
             asked.ask("GET", "/ti/v1/replaced", {})

@@ -18,6 +18,7 @@ from ti_core.data.preprocess.config import PreprocessConfig
 from ti_core.errors import ConfigError, ForbiddenError, TIError
 from ti_core.options import about, choices_of, leaves, owner, value_type
 from ti_core.train.config import PreviewConfig, TrainConfig
+from ti_core.train.hypernetwork_config import HypernetworkTrainConfig
 from ti_webui.api import router
 from ti_webui.forms import Form
 from ti_webui.places import Places
@@ -41,6 +42,10 @@ NO_PATHS = {
     "optimizer_args",
     "log_tracker_name",
     "wandb_run_name",
+    "hypernetwork_name",
+    "enable_sizes",
+    "layer_structure",
+    "dropout_structure",
     "caption_extension",
     "caption_separator",
     "keep_tokens_separator",
@@ -75,7 +80,7 @@ def restricted(studio: Studio, tmp_path: Path) -> Studio:
     return studio
 
 
-@pytest.mark.parametrize("kind", [TrainConfig, PreprocessConfig])
+@pytest.mark.parametrize("kind", [TrainConfig, HypernetworkTrainConfig, PreprocessConfig])
 def test_every_setting_with_a_text_says_whether_it_names_a_path(kind: type) -> None:
     texts = {
         item.name
