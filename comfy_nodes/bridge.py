@@ -137,5 +137,5 @@ def _interrupted(event: Finished | Failed) -> str:
         return "interrupted before the first step; nothing was learned yet"
     return (
         f"interrupted at step {event.step}; everything is kept in {event.run_folder}. "
-        'To go on, set Resume to "latest" or to this run'
+        'To continue, set Resume to "latest" or to this run'
     )

@@ -25,7 +25,7 @@ def with_preset(
 ) -> tuple[SettingsValue, DatasetValue]:
     """Settings and dataset with the values of a preset in place of their own.
 
-    Raises ConfigError for a name that is not a preset, and for a run that goes on.
+    Raises ConfigError for a name that is not a preset, and for a resumed run.
     """
     if resume != "new":
         why = "a run that is resumed has its settings"

@@ -114,7 +114,7 @@ async def tell_replaced(request: web.Request) -> web.Response:
 
 
 async def restore(request: web.Request) -> web.Response:
-    """Make a copy the embedding again; what is there becomes a copy. 404 for what is no copy."""
+    """Make a copy the embedding again; what is there becomes a copy. 404 for what is not a copy."""
     try:
         _visitors().require(request.headers)
         wish = await read_object(request.headers, request.content.iter_any(), _MOST_BYTES)

@@ -1,7 +1,7 @@
 // What the Textual Inversion tab needs in the page itself; one object, nothing else is global.
 //
 // gradio 3.41 has no timer, so buttons that nobody sees are pressed here: `#ti_poll…` once a second
-// while something goes on and the `#ti_job_progress…` of the same ending is in view, and now and then
+// while something runs and the `#ti_job_progress…` of the same ending is in view, and now and then
 // while it is not: its end is told by the web UI's sound and a notification.
 //
 // gradio reads a dropdown with words of one's own when a key is released in it (3.41) or when it is
@@ -21,7 +21,7 @@ window.tiStudio = window.tiStudio || (() => {
     let clicked = 0;
     let entered = ""; // what stood in the focused field when it was entered
     const looked = new WeakMap();
-    const working = new Set(); // ids of places that show a job that goes on
+    const working = new Set(); // ids of places that show a job that runs
     const unread = new Set();
 
     function page() {
@@ -60,7 +60,7 @@ window.tiStudio = window.tiStudio || (() => {
         }
     }
 
-    // Whether its job goes on; one that has ended since the last look is told.
+    // Whether its job runs; one that has ended since the last look is told.
     function goesOn(progress) {
         const state = progress.querySelector("[data-state]");
         const going = Boolean(state) && GOING_ON.includes(state.dataset.state);

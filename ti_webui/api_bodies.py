@@ -26,7 +26,7 @@ def with_overwrite(
 def settings_in(given: object, kind: type = TrainConfig) -> options.SettingValues:
     """Settings by their names; those that other programs use are known as well."""
     if not isinstance(given, Mapping):
-        raise ConfigError("settings are no object", "", 'write {"settings": {"NAME": VALUE}}')
+        raise ConfigError("settings is not an object", "", 'write {"settings": {"NAME": VALUE}}')
     names: dict[str, str] = {}
     for _, item in open_settings(kind):
         names |= dict.fromkeys((item.name, *options.about(item).aliases), item.name)

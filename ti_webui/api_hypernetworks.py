@@ -41,8 +41,8 @@ class HypernetworkApi:
         return {"name": job.name, "path": str(job.outcome())}
 
     def train(self, body: options.SettingValues) -> object:
-        """{"settings": {name: value}} begins one, or goes on with the one of that name from its
-        step, with "preset": name below its settings; {"resume": name, "settings": …} goes on with
+        """{"settings": {name: value}} begins one, or continues the one of that name from its
+        step, with "preset": name below its settings; {"resume": name, "settings": …} continues
         a run exactly where it stopped."""
         only(body, ("settings", "preset", "resume"))
         given = settings_in(body.get("settings", {}), HypernetworkTrainConfig)

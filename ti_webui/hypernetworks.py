@@ -49,7 +49,7 @@ def known_hypernetworks(studio: Studio) -> dict[str, Path]:
 
 def start_hypernetwork_creation(studio: Studio, config: HypernetworkConfig, overwrite: bool) -> Job:
     """Begin; it takes a moment. Raises ConfigError for a bad name, HostBusyError while another job
-    goes on."""
+    runs."""
     config.require_name()
 
     def work(job: Job) -> Path:
@@ -61,10 +61,10 @@ def start_hypernetwork_creation(studio: Studio, config: HypernetworkConfig, over
 
 
 def start_hypernetwork_training(studio: Studio, config: HypernetworkTrainConfig) -> Job:
-    """Train a new one, or go on with the one of this name that is there, whose file is kept as a
+    """Train a new one, or continue the one of this name that is there, whose file is kept as a
     numbered copy.
 
-    Raises ConfigError when no pictures are named, HostBusyError while another job goes on, and
+    Raises ConfigError when no pictures are named, HostBusyError while another job runs, and
     what `Places.checked` raises.
     """
     studio.jobs.require_free()

@@ -55,8 +55,8 @@ def new_request(studio: Studio, config: TrainConfig) -> TrainRequest:
     """A training of a new word, or of an embedding that is there, from where it is now.
 
     Whatever the config says about it, the file goes where the program looks for embeddings; one
-    that was there goes on from its own vectors, and is replaced in its own folder by a .safetensors
-    file in the end, of whatever format it was; it is kept as a numbered copy.
+    that was there continues from its own vectors, and is replaced in its own folder by a
+    .safetensors file in the end, of whatever format it was; it is kept as a numbered copy.
     Raises ConfigError for an embedding in a card or among others in a file, or when no pictures
     are named.
     """

@@ -1,4 +1,4 @@
-// Trainings that can go on, in "Resume" of the training node: the list is current without a reload, and
+// Trainings that can be resumed, in "Resume" of the training node: the list is current without a reload, and
 // the picture of the run that is chosen is shown. Without it, the list is the server's of key R.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";

@@ -70,7 +70,7 @@ class LoadRun(Node):
                     default=0,
                     min=0,
                     max=_MOST_STEPS,
-                    tooltip="The newest copy with at most so many steps; 0 is the last one.",
+                    tooltip="The newest copy with at most this number of steps; 0 is the last one.",
                 ),
             ],
             outputs=[
@@ -81,7 +81,7 @@ class LoadRun(Node):
 
     @classmethod
     def fingerprint_inputs(cls, run: str | None = None, **others: object) -> str:
-        """A run that goes on has more copies later."""
+        """A run that is resumed has more copies later."""
         found = [each for each in _runs() if _label(each) == run]
         return fingerprint(found[0].folder) if found else ""
 
@@ -108,7 +108,7 @@ def _label(run: PastRun) -> str:
 
 
 def _run(label: str) -> PastRun:
-    """Only what stands in the list: a text of anybody is no path. Raises ConfigError."""
+    """Only what is in the list: free text is not a path. Raises ConfigError."""
     for run in _runs():
         if _label(run) == label:
             return run

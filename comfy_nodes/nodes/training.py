@@ -179,7 +179,7 @@ class TrainEmbedding(Node):
                     options=resume_choices(),
                     display_name="Resume",
                     default="new",
-                    tooltip="new: start from the embedding that is connected; latest: go on with "
+                    tooltip="new: start from the embedding that is connected; latest: continue "
                     "the last run of this name, exactly where it ended; or one of the unfinished "
                     "runs, the newest first (key R looks for them again).",
                 ),
@@ -206,7 +206,7 @@ class TrainEmbedding(Node):
 
     @classmethod
     def validate_inputs(cls, resume: str | None = None) -> bool | str:
-        """A run that goes on has another label than the one that was chosen: `work` finds it."""
+        """A run that is active has another label than the one that was chosen: `work` finds it."""
         return resume is None or isinstance(resume, str) or "Resume is not a text."
 
     @classmethod

@@ -84,7 +84,7 @@ def test_interrupted_and_resumed_is_the_same_as_never_interrupted(
     given, err = finish(process)
     assert given == code
     if sent != signal.SIGKILL:
-        assert "go on with: ti train --resume textual_inversion" in err
+        assert "continue with: ti train --resume textual_inversion" in err
         assert (cut / "embeddings/my-cat.safetensors").is_file()
 
     assert finish(start(cut, "--resume", "latest"))[0] == 0

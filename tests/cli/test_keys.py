@@ -114,7 +114,7 @@ def test_keys_pause_save_change_the_rate_and_finish(tmp_path: Path) -> None:
         assert rates <= {0.005, 0.005 * FASTER}
         assert list(tmp_path.glob("textual_inversion/*/*/embeddings/my-cat-*.safetensors"))
         assert not run.changed()
-        assert "go on with: ti train --resume" in run.said()
+        assert "continue with: ti train --resume" in run.said()
     finally:
         run.close()
 

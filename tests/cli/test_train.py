@@ -320,8 +320,8 @@ def test_a_failed_run_says_how_to_go_on(
         patch.setattr("os.rename", full)
         code, _, err = ti("train", *options(pictures))
     assert code == 1
-    command = next(line for line in err.splitlines() if line.startswith("go on with: "))
-    code, _, err = ti(*command.split()[4:])
+    command = next(line for line in err.splitlines() if line.startswith("continue with: "))
+    code, _, err = ti(*command.split()[3:])
     assert (code, "finished at step 4" in err) == (0, True)
     assert Path("embeddings/my-cat.safetensors").is_file()
 

@@ -14,7 +14,7 @@ SEEN = 0.001
 
 
 def transparent(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """Pictures with transparent parts that are no masks."""
+    """Pictures with transparent parts that are not masks."""
     names = survey.which(lambda picture: picture.unseen > SEEN)
     if names:
         most = max(picture.unseen for picture in survey.pictures)

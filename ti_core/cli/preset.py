@@ -23,7 +23,7 @@ class PresetConfig(Checked):
     preset: PresetName | None = option(
         None,
         "settings for what is to be taught: " + ", ".join(PRESETS) + "; they replace those of a "
-        "settings file, and options typed here replace them; not for a run that goes on",
+        "settings file, and options typed here replace them; not for a resumed run",
         label="Preset",
     )
 
@@ -51,7 +51,7 @@ class HypernetworkPresetConfig(Checked):
     preset: HypernetworkPresetName | None = option(
         None,
         "settings for what is to be taught: " + ", ".join(HYPERNETWORK_PRESETS) + "; they replace "
-        "those of a settings file, and options typed here replace them; not for a run that goes on",
+        "those of a settings file, and options typed here replace them; not for a resumed run",
         label="Preset",
     )
 

@@ -160,7 +160,7 @@ def _train(
             done = progress.finished and progress.finished.reason == "done"
             if progress.progress.run_folder and not done:
                 typed = ["ti", *command, "--resume", str(progress.progress.run_folder)]
-                progress.say(f"go on with: {shlex.join(typed)}")
+                progress.say(f"continue with: {shlex.join(typed)}")
     return 0 if done or stop.signal is None else 128 + stop.signal
 
 

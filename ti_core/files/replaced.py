@@ -122,7 +122,7 @@ def bring_back(path: Path, most: int = KEPT) -> Path:
     which the newest copy is meant.
 
     Embeddings that have its name now become copies themselves. Raises NotFoundError where there
-    is no copy, FileError and StorageError.
+    is not a copy, FileError and StorageError.
     """
     kept = _kept(path) or next(reversed(copies_of(path)), None)
     if kept is None or not kept.path.is_file():

@@ -108,7 +108,7 @@ def _template(path: str) -> Verdict:
 
 
 def of_form(table: Mapping[str, object]) -> Iterator[Found]:
-    """What becomes of the Train tab's fields; the other tabs' are no settings of a training."""
+    """What becomes of the Train tab's fields; the other tabs' are not settings of a training."""
     fields = {key[1]: value for name, value in table.items() if (key := _KEY.fullmatch(name))}
     labels = {about(item).label.rstrip("."): item.name for _, item in leaves(TrainConfig)}
     labels |= {label.rstrip("."): name for label, name in _LABELS.items()}

@@ -16,7 +16,7 @@ from .verdict import Given, Verdict
 Pair = tuple[str, object]
 """An option and its value: a text, or what TOML has; True for a switch."""
 _CONTINUED = re.compile(r"[\\^`][ \t]*\n|\n(?=[ \t]+--\w)")
-"""A line that goes on: in sh, cmd and PowerShell, and where only the indentation says so."""
+"""A line that continues: in sh, cmd and PowerShell, and where only the indentation says so."""
 _SCRIPT = re.compile(
     r"(?:textual_inversion\w{0,40}\.py|\bti(?:\.exe)?[ \t]+train)(?=[ \t\"']|$)", re.MULTILINE
 )

@@ -28,7 +28,7 @@ def read_value(kind: type, item: Field[object], given: object) -> object:
         value = _of_type(wanted, given)
     except (TypeError, ValueError, OverflowError):
         what = f"{setting(item.name)} is {given!r:.100}"
-        raise ConfigError(what, "it cannot be read", "give it anew") from None
+        raise ConfigError(what, "it cannot be read", "give it again") from None
     if isinstance(value, str) and choices_of(kind, item):
         spelled = {choice.lower(): choice for choice in choices_of(kind, item)}
         value = spelled.get(value.lower(), value)

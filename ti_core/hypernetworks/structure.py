@@ -104,8 +104,8 @@ class Structure:
 
     def only_a1111(self) -> str:
         """Why ComfyUI cannot load such a file, or computes something else with it; "" for no
-        reason. Its dropout, which would never be switched off, is no reason: files are written so
-        that ComfyUI builds none."""
+        reason. Its dropout, which would never be switched off, is not a reason: files are
+        written so that ComfyUI builds none."""
         if self.activation not in IN_COMFYUI:
             return f"ComfyUI does not know the activation function {self.activation}"
         if self.layer_norm and self.activation != "linear" and not self.activate_output:

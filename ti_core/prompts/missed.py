@@ -164,7 +164,7 @@ class _Look:
         return None
 
     def _inside(self, word: str, names: Collection[str]) -> str:
-        """The longest name that a word begins or ends with, of those that are no words."""
+        """The longest name that a word begins or ends with, of those that are not words."""
         found = [
             name
             for name in names

@@ -40,7 +40,7 @@ class Origin:
     config: BaseTrainConfig
     """The settings, with what the file tells of its own beginning."""
     notices: tuple[Notice, ...] = ()
-    """What to tell where training goes on with it."""
+    """What to tell where training continues from it."""
     memory: Mapping[str, OptimizerValue] = field(default_factory=dict)
     """What the program that made it left of its optimiser, an AdamW, beside it."""
 
@@ -72,7 +72,7 @@ def require_origin(config: BaseTrainConfig) -> None:
     """Raise ConfigError for a step to begin with where there is no file that has had it."""
     step = config.optimizer.initial_step
     if step > 0:
-        what = f"{setting('initial_step')} is {step}, and no file is given to go on with"
+        what = f"{setting('initial_step')} is {step}, and no file is given to continue from"
         raise ConfigError(what, "", f"give {setting('weights')}, or leave it at -1")
 
 

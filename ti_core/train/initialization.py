@@ -61,7 +61,7 @@ def fitting_file(config: EmbeddingConfig, facts: ModelFacts) -> Embedding:
 
 
 def as_it_began(config: EmbeddingConfig, embedding: Embedding) -> EmbeddingConfig:
-    """The settings of an embedding that training goes on with: those that its file tells of its
+    """The settings of an embedding that training continues: those that its file tells of its
     beginning, its number of vectors, its licence."""
     told, notes = recipe(embedding.metadata), embedding.metadata
     known = told if isinstance(told, dict) else {}

@@ -104,7 +104,7 @@ class TrainingRun:
     def begin(self, settings: SettingValues) -> None:
         """Make the folder one that can be resumed: first the state, then the settings."""
         if not list_states(self.folder.state):
-            if self.plan.origin:  # whoever goes on with a file may replace it
+            if self.plan.origin:  # a run that continues a file may replace it
                 self.folder.add_results([self.plan.origin.digest])
             self.keeper.begin()
         self.folder.write_pictures(noted_pictures(self.plan.dataset))

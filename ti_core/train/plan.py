@@ -64,7 +64,7 @@ class Plan:
     previews: tuple[PreviewRequest, ...]
     notices: tuple[Notice, ...]
     state: TrainState | None
-    """Where to go on from; None where training begins at step 0."""
+    """Where to continue from; None where training begins at step 0."""
     origin: Origin | None = None
     """The file that a new run starts from."""
 
@@ -166,7 +166,7 @@ def _started(
 def _state(
     resume: RunFolder | None, origin: Origin | None
 ) -> tuple[TrainState | None, list[Notice]]:
-    """Where to go on from, and what to tell of it."""
+    """Where to continue from, and what to tell of it."""
     told: list[Notice] = []
     if resume:
         return latest_state(resume.state, told.append), told

@@ -69,7 +69,7 @@ def labelled_run(logging_dir: Path, label: str, name: str) -> RunFolder:
 def _require_name(folder: RunFolder, trained: str, name: str) -> None:
     if trained != name:
         what = f"the run {folder.place} trains {trained}, and not {name}"
-        raise ConfigError(what, "", f"choose a run of {name}, or go on with {trained}")
+        raise ConfigError(what, "", f"choose a run of {name}, or continue {trained}")
 
 
 def _name(settings: SettingValues) -> str:

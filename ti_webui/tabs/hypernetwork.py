@@ -150,7 +150,7 @@ def _settings(page: HypernetworkPage) -> tuple[gr.Radio, gr.HTML]:
         gr.Dropdown,
         choices=[],
         label="Hypernetwork",
-        info="one that is there, to go on with it, or a new name",
+        info="an existing one, to continue it, or a new name",
         allow_custom_value=True,
         elem_id="ti_hyper_hypernetwork_name",
     )

@@ -11,7 +11,7 @@ from ..prompt_cache import is_in_folders
 
 def refresh(path: Path) -> None:
     """The next prompt uses what was written: the list is read again, and one of that name that is
-    loaded is forgotten, since A1111 would go on with the old numbers. A file outside of the folder
+    loaded is forgotten, since A1111 would use the old numbers. A file outside of the folder
     is ignored."""
     if not is_in_folders(path, [shared.cmd_opts.hypernetwork_dir]):
         return
