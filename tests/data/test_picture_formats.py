@@ -18,6 +18,7 @@ from ti_core.data.picture_formats import ENDINGS, FORMATS, known_formats
 from ti_core.data.pictures import list_images, open_picture
 from ti_core.data.preprocess.job import preprocess
 from ti_core.errors import DataError
+from ti_core.files.picture_plugins import look_for_plugin
 
 BUNDLED = [name for name in FORMATS if name in (Image.init(), Image.SAVE)[1] and name != "QOI"]
 
@@ -58,6 +59,7 @@ def test_a_plug_in_that_is_installed_is_asked(monkeypatch: pytest.MonkeyPatch) -
     module.register_heif_opener = lambda: Image.OPEN.update(HEIF=opener)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "pillow_heif", module)
     monkeypatch.setattr(Image, "OPEN", {k: v for k, v in Image.OPEN.items() if k != "HEIF"})
+    look_for_plugin.cache_clear()
     assert "HEIF" in known_formats()
 
 

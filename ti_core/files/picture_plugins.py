@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable
 
 from PIL import Image
@@ -15,9 +16,15 @@ def is_known(name: str) -> bool:
     """Whether Pillow reads a format here, with the plug-ins that are installed."""
     Image.init()
     if name not in Image.OPEN and name in _LOADERS:
-        with contextlib.suppress(ImportError):
-            _LOADERS[name]()
+        look_for_plugin(name)
     return name in Image.OPEN
+
+
+@functools.cache
+def look_for_plugin(name: str) -> None:
+    """Once in a process: a package that is not there costs a search of all folders each time."""
+    with contextlib.suppress(ImportError):
+        _LOADERS[name]()
 
 
 def _load_heif() -> None:

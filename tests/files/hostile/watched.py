@@ -20,6 +20,7 @@ from PIL import Image
 
 from ti_core.errors import TIError
 from ti_core.files.library import Library
+from ti_core.files.picture_plugins import PACKAGES, is_known
 
 from .promises import Peak, forbidden_events
 from .readers import READERS
@@ -37,6 +38,8 @@ def main() -> None:
     for encoding in ("raw_unicode_escape", "utf-32-be", "utf-32-le", "utf-16-be", "utf-16-le"):
         codecs.lookup(encoding)
     Image.init()
+    for plugin in PACKAGES:
+        is_known(plugin)
     for reader, name in order["honest"]:
         READERS[reader](Path(name))
     if sys.platform == "linux":
