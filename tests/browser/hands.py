@@ -22,6 +22,12 @@ def open_tab(page: Page, name: str, among: str = "#ti_tabs") -> None:
     found.locator("visible=true").first.click()
 
 
+def open_form(page: Page) -> None:
+    """Open Train, and wait until a page that is new has filled it in as at the last training."""
+    open_tab(page, "Train")
+    expect(at(page, "ti_outlook")).to_contain_text("Token allowance", timeout=LONG)
+
+
 def at(page: Page, element_id: str) -> Locator:
     """An element; gradio 3.41 gives an HTML's name to two of them, one inside the other."""
     return page.locator(f"#{element_id}").first

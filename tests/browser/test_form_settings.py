@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import BrowserContext, Page, expect
 
-from .hands import LONG, fill, open_tab, state
+from .hands import LONG, fill, open_form, open_tab, state
 
 _EAR = """() => {
     window.heard = [];
@@ -26,7 +26,7 @@ _EAR = """() => {
 
 
 def trained(page: Page, name: str) -> None:
-    open_tab(page, "Train")
+    open_form(page)
     fill(page, "ti_train_token_string", name)
     fill(page, "ti_train_init_word", "circle")
     fill(page, "ti_train_train_data_dir", "pictures")

@@ -8,7 +8,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from ti_core.files.reading import read_embedding
 
-from .hands import LONG, Hands, fill, open_tab, state, step, wait_for_step
+from .hands import LONG, Hands, fill, open_form, open_tab, state, step, wait_for_step
 
 
 def test_a_first_training_takes_at_most_six_clicks_and_fields(page: Page, site: Path) -> None:
@@ -32,9 +32,7 @@ def test_a_first_training_takes_at_most_six_clicks_and_fields(page: Page, site: 
 def test_a_run_is_seen_paused_shown_interrupted_and_resumed(
     page: Page, context: BrowserContext, address: str
 ) -> None:
-    open_tab(page, "Train")
-    # the page has answered, and the form is as at the last training
-    expect(page.locator("#ti_outlook")).to_contain_text("Token allowance", timeout=LONG)
+    open_form(page)
     fill(page, "ti_train_token_string", "zz-second")
     fill(page, "ti_train_train_data_dir", "pictures")
     fill(page, "ti_train_max_train_steps", "400")
@@ -74,7 +72,7 @@ def test_a_run_is_seen_paused_shown_interrupted_and_resumed(
 
 
 def test_what_is_wrong_is_said_where_the_buttons_are(page: Page) -> None:
-    open_tab(page, "Train")
+    open_form(page)
     fill(page, "ti_train_token_string", "zz-third")
     fill(page, "ti_train_learning_rate", "0.005:abc")
     page.get_by_role("button", name="Train Embedding", exact=True).click()
@@ -90,7 +88,7 @@ def test_what_is_wrong_is_said_where_the_buttons_are(page: Page) -> None:
 
 def test_a_name_with_html_in_it_is_text(page: Page) -> None:
     name = "<img src=x onerror=window.hurt=1>"
-    open_tab(page, "Train")
+    open_form(page)
     fill(page, "ti_train_token_string", name)
     fill(page, "ti_train_train_data_dir", f"/tmp/{name}")
     page.get_by_role("button", name="Train Embedding", exact=True).click()

@@ -109,7 +109,7 @@ def test_a_run_is_stopped_and_resumed(
         ({"settings": {"token_string": "word", "max_train_steps": 0}}, "smallest"),
         ({"settings": {"token_string": "../../etc/x"}}, "name"),
         ({"settings": {"token_string": ""}}, "name"),
-        ({"settings": []}, "no object"),
+        ({"settings": []}, "not an object"),
         ({"config": {}}, "unknown setting"),
         ({"settings": {"output_dir": "/etc"}}, "unknown setting"),
         ({"settings": {"weights": "/etc/passwd"}}, "unknown setting"),
