@@ -36,6 +36,19 @@ def wait_for(found: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def in_foreground(terminal: int) -> None:
+    """Be a shell whose job, in a process group of its own, is what runs next: a program without a
+    shell above it cannot be stopped, since nobody could continue it."""
+    os.login_tty(terminal)  # type: ignore[attr-defined, unused-ignore]
+    if job := os.fork():
+        os.closerange(3, 1024)  # Popen waits until they are closed
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(job, 0)[1]) & 0xFF)
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    os.tcsetpgrp(0, os.getpid())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+
+
 class OnTerminal:
     """`ti train` as a shell starts it: in the foreground of a terminal of its own."""
 
@@ -50,7 +63,7 @@ class OnTerminal:
             stdin=self.slave,
             stdout=self.slave,
             stderr=self.slave,
-            preexec_fn=lambda: os.login_tty(self.slave),  # type: ignore[attr-defined, unused-ignore]
+            preexec_fn=lambda: in_foreground(self.slave),
         )
         os.set_blocking(self.master, False)
         self._said = b""
@@ -81,9 +94,12 @@ class OnTerminal:
         self.said()
         return bool(termios.tcgetattr(self.slave) != self.before)
 
+    def send(self, number: signal.Signals) -> None:
+        os.killpg(os.tcgetpgrp(self.master), number)
+
     def close(self) -> None:
         if self.process.poll() is None:
-            self.process.kill()
+            self.send(signal.SIGKILL)
             self.process.wait()
         os.close(self.master)
         os.close(self.slave)
@@ -126,11 +142,11 @@ def test_the_terminal_is_left_as_it_was_found(tmp_path: Path, sent: signal.Signa
     try:
         wait_for_steps(tmp_path, 5)
         wait_for(run.changed)
-        run.process.send_signal(signal.SIGTSTP)
+        run.type("\x1a")  # Ctrl-Z
         wait_for(lambda: not run.changed())
-        run.process.send_signal(signal.SIGCONT)
+        run.send(signal.SIGCONT)
         wait_for(run.changed)
-        run.process.send_signal(sent)
+        run.send(sent)
         run.wait()
         assert not run.changed()
     finally:
