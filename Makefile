@@ -1,5 +1,5 @@
-# make demo · make test · make lint · make bench · make release-check: each sets up .venv by itself, on
-# a machine with Python 3.10 or newer and nothing else. Another Python, in an environment of its own:
+# make demo · make test · make lint · make docs · make bench · make release-check: each sets up .venv by
+# itself, on a machine with Python 3.10 or newer and nothing else. Another Python, in an environment of its own:
 # make test PYTHON=python3.12 VENV=.venv-3.12
 
 PYTHON ?= python3
@@ -10,7 +10,7 @@ JOBS ?= 2
 OUT ?= ti-demo
 BENCH ?= library_scan latent_cache
 
-.PHONY: demo test lint format bench release-check browser clean
+.PHONY: demo test lint docs format bench release-check browser clean
 
 demo: $(VENV)/.ready
 	$(BIN)/ti demo --out $(OUT) $(ARGS)
@@ -23,6 +23,10 @@ lint: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file tests/stand_ins.toml
+
+# Into build/docs; a warning is an error.
+docs: $(VENV)/.ready-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 format: $(VENV)/.ready-dev
 	$(BIN)/ruff format .
@@ -49,6 +53,10 @@ $(VENV)/.ready: pyproject.toml
 
 $(VENV)/.ready-dev: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --editable ".[standalone,cli,ui,dev]"
+	touch $@
+
+$(VENV)/.ready-docs: $(VENV)/.ready-dev
+	$(BIN)/python -m pip install --quiet --editable ".[standalone,cli,ui,dev,docs]"
 	touch $@
 
 clean:

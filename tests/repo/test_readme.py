@@ -59,7 +59,7 @@ def verbs_of_other_packages() -> str:
 def test_commands_and_options_exist() -> None:
     known = {name for action in parser()._actions for name in action.option_strings}
     known |= {"--concept", "--help"}
-    for verb in re.findall(r"\bti ([\w-]+)", README):
+    for verb in re.findall(r"\bti ([a-z][\w-]+)", README):
         assert verb in VERBS or f"\n{verb} = " in verbs_of_other_packages(), verb
     for option in re.findall(r"--[a-z_]+", README):
         assert option in known, option
