@@ -10,6 +10,7 @@ from PIL import Image
 from server import PromptServer
 
 from ..ti_core.events import Event, Notice
+from ..ti_core.train.config import BaseTrainConfig, TrainConfig
 from ..ti_core.train.events import (
     Encoding,
     Failed,
@@ -36,8 +37,9 @@ class Bridge:
     """A listener for `train`. An Interrupt that it notices is passed on as a wish to end: the run
     saves everything first."""
 
-    def __init__(self, going: RunningTraining) -> None:
-        self.going, self.node = going, going.node
+    def __init__(self, going: RunningTraining, trains: type[BaseTrainConfig] = TrainConfig) -> None:
+        """`trains` are the settings of what is trained, whose labels texts have."""
+        self.going, self.node, self._trains = going, going.node, trains
         self.lines: list[str] = []
         """Notices, for the user to read when all is done."""
         self.bar: comfy.utils.ProgressBar | None = None
@@ -67,7 +69,8 @@ class Bridge:
         """Show a text on the node."""
         server = getattr(PromptServer, "instance", None)
         if server is not None:
-            server.send_progress_text(plain_text(text), self.node, server.client_id)
+            shown = plain_text(text, self._trains)
+            server.send_progress_text(shown, self.node, server.client_id)
 
     def _start(self, event: Started) -> None:
         self.bar = comfy.utils.ProgressBar(event.max_steps, node_id=self.node)
@@ -127,7 +130,7 @@ class Bridge:
             shown = ", ".join(f"{n:.2f}" for n in numbers[:_NUMBERS_SHOWN])
             more = "…" if len(numbers) > _NUMBERS_SHOWN else ""
             lines.append(f"norm of {key}: {shown}{more}")
-        return "\n".join([*lines, *self.lines])
+        return plain_text("\n".join([*lines, *self.lines]), self._trains)
 
 
 def _interrupted(event: Finished | Failed) -> str:

@@ -8,6 +8,13 @@ from . import routes
 from .nodes.comparing import LoadRun, RateCopies, SettingsOfEmbedding
 from .nodes.dataset import DatasetFromFolder, DatasetFromImages, DatasetOptions
 from .nodes.embedding import CreateEmbedding, LoadEmbedding, SaveEmbedding
+from .nodes.hypernetwork import (
+    ApplyHypernetwork,
+    CreateHypernetwork,
+    LoadHypernetwork,
+    SaveHypernetwork,
+)
+from .nodes.hypernetwork_training import HypernetworkSettings, TrainHypernetwork
 from .nodes.looking import InspectEmbedding, LossPlot
 from .nodes.mixing import MergeEmbeddings, ScaleEmbedding
 from .nodes.picking import PickEmbedding
@@ -39,6 +46,12 @@ NODES: list[type[io.ComfyNode]] = [
     LossPlot,
     MergeEmbeddings,
     ScaleEmbedding,
+    CreateHypernetwork,
+    LoadHypernetwork,
+    HypernetworkSettings,
+    TrainHypernetwork,
+    ApplyHypernetwork,
+    SaveHypernetwork,
 ]
 
 

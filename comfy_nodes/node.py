@@ -12,11 +12,11 @@ from comfy_api.latest import io
 
 from ..ti_core.data.preprocess.config import PreprocessConfig
 from ..ti_core.errors import TIError
-from ..ti_core.options import setting_names, with_names
-from ..ti_core.train.config import TrainConfig
+from ..ti_core.options import Option, setting_names, with_names
+from ..ti_core.train.config import BaseTrainConfig, TrainConfig
 from .places import hide_folders
 from .sockets import CATEGORY
-from .widgets import make
+from .widgets import SHORT_LABELS, make
 
 
 class Node(io.ComfyNode):
@@ -33,7 +33,15 @@ class Node(io.ComfyNode):
             with torch.inference_mode(False):
                 return cls.work(**inputs)
         except TIError as error:
-            raise error.reworded(plain_text) from None
+            raise error.reworded(cls.plain_text) from None
+
+    @classmethod
+    def plain_text(cls, text: str) -> str:
+        """See `plain_text`."""
+        return plain_text(text, cls.trains)
+
+    trains: ClassVar[type[BaseTrainConfig]] = TrainConfig
+    """Whose labels its texts name settings by."""
 
     work: ClassVar[Callable[..., io.NodeOutput]]
     """What the node does; the inputs are those of its schema. Raises TIError."""
@@ -62,18 +70,21 @@ def _is_finite(value: object) -> bool:
     return isinstance(value, (int, float)) and math.isfinite(value)
 
 
-def plain_text(text: str) -> str:
+def plain_text(text: str, trains: type[BaseTrainConfig] = TrainConfig) -> str:
     """A text for whoever looks at a node: settings by their labels and no paths, since the server
     may be somebody else's machine."""
-    return hide_folders(with_names(text, _labels().get))
+    return hide_folders(with_names(text, _labels(trains).get))
 
 
 _DROP = '"Tables to leave out" of Load Embedding'
 
 
 @cache
-def _labels() -> dict[str, str]:
-    found = setting_names(lambda _, known: f'"{known.label}"', TrainConfig, PreprocessConfig)
+def _labels(trains: type[BaseTrainConfig]) -> dict[str, str]:
+    def spelled(name: str, known: Option) -> str:
+        return f'"{SHORT_LABELS.get(name, known.label)}"'
+
+    found = setting_names(spelled, PreprocessConfig, trains)
     return {**found, "pretrained_model_name_or_path": "MODEL and CLIP", "drop": _DROP}
 
 

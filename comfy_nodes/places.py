@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import folder_paths
@@ -20,6 +20,7 @@ from ..ti_core.files.atomic import write_bytes
 from ..ti_core.files.names import checked_name, composed, prompt_name
 from ..ti_core.files.replaced import Kept, copies_in
 from ..ti_core.files.roots import is_within, ways_out
+from ..ti_core.hypernetworks.writing import ENDINGS
 
 CARD_ENDINGS = (".png", ".webp", ".avif", ".jxl")
 """Of pictures that hold an embedding."""
@@ -134,26 +135,35 @@ def fingerprint(path: Path) -> str:
 
 def embedding_files() -> list[str]:
     """Every file that may hold an embedding, relative to its folder, for a combo box."""
-    found = set()
-    for root in embeddings_dirs():
-        for folder, files in _walk(root):
-            for name in files:
-                if name.lower().endswith(EMBEDDING_ENDINGS) and ".preview." not in name.lower():
-                    found.add((folder / name).relative_to(root).as_posix())
-    return sorted(found)
+    found = _files_in(embeddings_dirs(), EMBEDDING_ENDINGS)
+    return [name for name in found if ".preview." not in name.lower()]
 
 
 def embedding_file(name: str) -> Path:
     """An embedding file. Raises ConfigError when it is outside of the embeddings folders or is not
     there."""
-    found = [inside(root, name, "embeddings") for root in embeddings_dirs()]
+    return _file_in(embeddings_dirs(), name, EMBEDDING_ENDINGS, "embedding")
+
+
+def _files_in(roots: Sequence[Path], endings: tuple[str, ...]) -> list[str]:
+    found = set()
+    for root in roots:
+        for folder, files in _walk(root):
+            for name in files:
+                if name.lower().endswith(endings):
+                    found.add((folder / name).relative_to(root).as_posix())
+    return sorted(found)
+
+
+def _file_in(roots: Sequence[Path], name: str, endings: tuple[str, ...], what: str) -> Path:
+    found = [inside(root, name, f"{what}s") for root in roots]
     for path in found:
-        if path.is_file() and path.suffix.lower() in EMBEDDING_ENDINGS:
+        if path.is_file() and path.suffix.lower() in endings:
             return path
     raise ConfigError(
-        f"there is no embedding file {name[:_MOST_NAME]!r}",
+        f"there is no {what} file {name[:_MOST_NAME]!r}",
         "",
-        "put it into the embeddings folder and refresh the browser (key R)",
+        f"put it into the {what}s folder and refresh the browser (key R)",
     )
 
 
@@ -189,6 +199,35 @@ def checked_for_prompts(name: str) -> str:
     return name
 
 
+# --- hypernetworks ----------------------------------------------------------------------------
+
+
+def hypernetworks_dirs() -> list[Path]:
+    """Where ComfyUI looks for hypernetworks; the first is where new ones go."""
+    return [Path(folder) for folder in folder_paths.get_folder_paths("hypernetworks")]
+
+
+def hypernetwork_files() -> list[str]:
+    """Every file that may hold a hypernetwork, relative to its folder, for a combo box."""
+    return _files_in(hypernetworks_dirs(), ENDINGS)
+
+
+def hypernetwork_file(name: str) -> Path:
+    """A hypernetwork's file. Raises ConfigError when it is outside of the hypernetworks folders or
+    is not there."""
+    return _file_in(hypernetworks_dirs(), name, ENDINGS, "hypernetwork")
+
+
+def new_hypernetwork_file(name: str, ending: str) -> Path:
+    """Where a hypernetwork called `name`, or `folder/name`, is to be written. Raises ConfigError
+    for a name that a file cannot have everywhere."""
+    plain = composed(name.replace("\\", "/"))
+    folder, _, stem = plain.rpartition("/")
+    for part in [folder, stem] if folder else [stem]:
+        checked_name(part)
+    return inside(hypernetworks_dirs()[0], f"{plain}{ending}", "hypernetworks")
+
+
 # --- text -------------------------------------------------------------------------------------
 
 
@@ -205,6 +244,7 @@ def hide_folders(text: str) -> str:
     roots = [("input", input_dir()), ("temp", Path(folder_paths.get_temp_directory()))]
     roots += [("output", Path(folder_paths.get_output_directory()))]
     roots += [("embeddings", folder) for folder in embeddings_dirs()]
+    roots += [("hypernetworks", folder) for folder in hypernetworks_dirs()]
     roots += [("models", Path(folder_paths.models_dir)), ("ComfyUI", Path(folder_paths.base_path))]
     pairs = {str(form): name for name, root in roots for form in (root, root.resolve())}
     for path in sorted(pairs, key=len, reverse=True):

@@ -2,56 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from ..ti_core.errors import ConfigError
 from ..ti_core.events import Notice
 from ..ti_core.files.embedding import Embedding
+from ..ti_core.hypernetworks.hypernetwork import Hypernetwork
 from ..ti_core.options import SettingValues
-from ..ti_core.port.session import Host
-from ..ti_core.train.presets import preset_settings
-from .sockets import DatasetValue, SettingsValue
+from ..ti_core.train.hypernetwork_config import HypernetworkConfig
+from .sockets import DatasetValue, S
 from .widgets import values_of
 
 NO_PRESET = "none"
 _NEGATIVE = "modelspec.is_negative_embedding"
-_OF_THE_EMBEDDING = ("num_vectors_per_token", "init_word", "metadata_is_negative_embedding")
-"""What the node that makes the embedding has decided."""
 
 
 def with_preset(
-    name: str, settings: SettingsValue, dataset: DatasetValue, host: Host, resume: str
-) -> tuple[SettingsValue, DatasetValue]:
+    values: SettingValues, settings: S, dataset: DatasetValue, resume: str
+) -> tuple[S, DatasetValue]:
     """Settings and dataset with the values of a preset in place of their own.
 
-    Raises ConfigError for a name that is not a preset, and for a resumed run.
+    Raises ConfigError for a resumed run.
     """
     if resume != "new":
         why = "a run that is resumed has its settings"
         raise ConfigError("Preset and Resume are both set", why, "choose one")
-    values = _values(name, host, dataset)
     data = replace(dataset.data, **values_of(type(dataset.data), values))
     return settings.changed(values), replace(dataset, data=data)
 
 
-def about_preset(
-    name: str, embedding: Embedding, dataset: DatasetValue, host: Host
-) -> Iterator[Notice]:
-    """What a preset has set, and what the embedding has otherwise."""
-    if name == NO_PRESET:
-        return
-    values = _values(name, host, dataset)
-    told = (f"{key} {value}" for key, value in values.items() if key not in _OF_THE_EMBEDDING)
-    yield Notice("info", f"preset {name}: {', '.join(told)}")
-    wanted = values["num_vectors_per_token"]
-    if wanted != embedding.count:
-        what = f"{embedding.name} has {embedding.count} vector(s), the preset {name} {wanted}"
+def about_preset(name: str, values: SettingValues, of_others: Collection[str]) -> Notice:
+    """What a preset has set; `of_others` is what the node has decided that made what is trained."""
+    told = (f"{key} {value}" for key, value in values.items() if key not in of_others)
+    return Notice("info", f"preset {name}: {', '.join(told)}")
+
+
+def embedding_otherwise(embedding: Embedding, name: str, wanted: SettingValues) -> Iterator[Notice]:
+    """What the preset wants of an embedding, and it has otherwise."""
+    count = wanted["num_vectors_per_token"]
+    if count != embedding.count:
+        what = f"{embedding.name} has {embedding.count} vector(s), the preset {name} {count}"
         yield Notice("info", what, "", "Create Embedding sets their number")
-    if values["metadata_is_negative_embedding"] and _NEGATIVE not in embedding.metadata:
+    if wanted["metadata_is_negative_embedding"] and _NEGATIVE not in embedding.metadata:
         what = f"{embedding.name} is not noted as one for the negative prompt"
         yield Notice("info", what, "", "Create Embedding notes it")
 
 
-def _values(name: str, host: Host, dataset: DatasetValue) -> SettingValues:
-    return preset_settings(name, host.describe().family, dataset.data.train_data_dir)
+def hypernetwork_otherwise(
+    hypernetwork: Hypernetwork, name: str, wanted: SettingValues
+) -> Iterator[Notice]:
+    """What the preset wants of a hypernetwork, and it has otherwise."""
+    config = HypernetworkConfig(**values_of(HypernetworkConfig, wanted))
+    if config.structure != hypernetwork.structure:
+        ours, theirs = hypernetwork.structure.spelled, config.structure.spelled
+        what = f"{hypernetwork.name} is built as {ours}, the preset {name} wants {theirs}"
+        yield Notice("info", what, "", "Create Hypernetwork builds it")

@@ -8,32 +8,44 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any, Generic
 
+from ..ti_core.files.embedding import Embedding
+from .kinds import T
 from .training import Trained
 
 _MOST = 32
+_MOST_NUMBERS = 128 * 2**20
+"""Of all that is kept, 512 MB: five hypernetworks for SD 1.x, or all embeddings."""
 
 
 @dataclass(frozen=True)
-class Remembered:
+class Remembered(Generic[T]):
     """A training that was finished, and what the node said at its end."""
 
-    made: Trained
+    made: Trained[T]
     told: str
 
+    @property
+    def numbers(self) -> int:
+        """How many were learned."""
+        learned = self.made.learned
+        tables = learned.vectors if isinstance(learned, Embedding) else learned.tensors
+        return sum(table.numel() for table in tables.values())
 
-_kept: OrderedDict[str, Remembered] = OrderedDict()
+
+_kept: OrderedDict[str, Remembered[Any]] = OrderedDict()
 """Content of all that a training is made of → the training; the oldest is forgotten first."""
 
 
-def remember(content: str, training: Remembered) -> None:
+def remember(content: str, training: Remembered[T]) -> None:
     """Keep a training."""
     _kept[content] = training
-    while len(_kept) > _MOST:
+    while len(_kept) > _MOST or sum(each.numbers for each in _kept.values()) > _MOST_NUMBERS:
         _kept.popitem(last=False)
 
 
-def recall(content: str) -> Remembered | None:
+def recall(content: str) -> Remembered[Any] | None:
     """The training of this content, if its files are still there."""
     found = _kept.get(content)
     if found is None or not (found.made.log.folder / "settings.json").is_file():

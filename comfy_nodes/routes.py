@@ -31,6 +31,7 @@ from ..ti_core.errors import (
 from ..ti_core.files.replaced import bring_back
 from ..ti_core.train.runs import ResumableRun
 from ..ti_core.web import Visitors, is_loopback, read_object
+from .kinds import KINDS
 from .node import plain_text
 from .pictures import output_images
 from .places import replaced_embeddings
@@ -86,14 +87,20 @@ async def unfinished(request: web.Request) -> web.Response:
     """What "Resume" offers, newest first, each with the picture that ComfyUI's /view gives."""
     try:
         _visitors().require(request.headers)
-        runs = await asyncio.to_thread(unfinished_runs)
+        runs = await asyncio.to_thread(_unfinished)
     except (ForbiddenError, StorageError) as error:
         return _refused(error)
-    return web.json_response({"runs": [_told(run) for run in runs]})
+    return web.json_response({"runs": [_told(kind, run) for kind, run in runs]})
 
 
-def _told(run: ResumableRun) -> dict[str, object]:
+def _unfinished() -> list[tuple[str, ResumableRun]]:
+    found = [(kind.group, run) for kind in KINDS for run in unfinished_runs(kind.group)]
+    return sorted(found, key=lambda one: one[1].saved, reverse=True)
+
+
+def _told(kind: str, run: ResumableRun) -> dict[str, object]:
     return {
+        "kind": kind,
         "label": run.label,
         "name": run.name,
         "step": run.step,

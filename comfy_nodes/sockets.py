@@ -3,10 +3,11 @@
     TI_EMBEDDING   an `Embedding` of the core: vectors under a name, and where they come from
     TI_DATASET     pictures and captions in a folder, and how they are to be read
     TI_SETTINGS    how to train: everything but the embedding and the pictures
+    TI_HYPERNETWORK, TI_HYPERNETWORK_SETTINGS    the same for a hypernetwork
     TI_LOG         what a finished training leaves behind
 
-All values are small, on the CPU and without gradients: ComfyUI keeps them as long as the graph
-stays as it is.
+All values are on the CPU and without gradients, and all but hypernetworks (88 MB and more) are
+small: ComfyUI keeps them as long as the graph stays as it is.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import TypeVar
 
 from comfy_api.latest import io
 
@@ -26,6 +28,11 @@ from ..ti_core.train.config import (
     PreviewConfig,
     TextConfig,
 )
+from ..ti_core.train.hypernetwork_config import (
+    HypernetworkOptimizerConfig,
+    HypernetworkOutputConfig,
+    HypernetworkPreviewConfig,
+)
 from .widgets import values_of
 
 CATEGORY = "Textual Inversion"
@@ -34,6 +41,11 @@ EmbeddingSocket = io.Custom("TI_EMBEDDING")
 DatasetSocket = io.Custom("TI_DATASET")
 SettingsSocket = io.Custom("TI_SETTINGS")
 LogSocket = io.Custom("TI_LOG")
+HypernetworkSocket = io.Custom("TI_HYPERNETWORK")
+HypernetworkSettingsSocket = io.Custom("TI_HYPERNETWORK_SETTINGS")
+
+
+S = TypeVar("S", bound="SettingsValue")
 
 
 @dataclass(frozen=True)
@@ -48,13 +60,23 @@ class SettingsValue:
     preview: PreviewConfig = field(default_factory=PreviewConfig)
     cache: CacheConfig = field(default_factory=CacheConfig)
 
-    def changed(self, options: Mapping[str, object]) -> SettingsValue:
+    def changed(self: S, options: Mapping[str, object]) -> S:
         """The settings with those of these values that belong to them. Raises ConfigError for a
         value out of its range."""
         parts = {part.name: getattr(self, part.name) for part in fields(self)}
-        return SettingsValue(
-            **{key: replace(part, **values_of(type(part), options)) for key, part in parts.items()}
+        return replace(
+            self,
+            **{key: replace(part, **values_of(type(part), options)) for key, part in parts.items()},
         )
+
+
+@dataclass(frozen=True)
+class HypernetworkSettingsValue(SettingsValue):
+    """What TI_HYPERNETWORK_SETTINGS carries: the parts of a `HypernetworkTrainConfig`."""
+
+    optimizer: OptimizerConfig = field(default_factory=HypernetworkOptimizerConfig)
+    output: OutputConfig = field(default_factory=HypernetworkOutputConfig)
+    preview: PreviewConfig = field(default_factory=HypernetworkPreviewConfig)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,15 @@ from ..ti_core.options import Option, about, choices_of, value_type
 T = TypeVar("T")
 MOST_IN_A_FORM = 2**53 - 1
 """Browsers count no further."""
+SHORT_LABELS = {
+    "sample_every_n_steps": "Preview every N steps",
+    "save_every_n_steps": "Save a copy every N steps",
+    "layer_structure": "Layer structure",
+    "activation_func": "Activation function",
+    "weight_init": "Weights initialization",
+    "dropout_structure": "Dropout structure",
+}
+"""Setting → its label on nodes, for which A1111's is too wide."""
 
 
 def widgets(kind: type, *names: str) -> list[io.Input]:
@@ -31,10 +40,11 @@ def widget(
     most: float = MOST_IN_A_FORM,
     **changes: Any,
 ) -> io.Input:
-    """One such input; `changes` replace what the description says (`help`, `label`, `default`),
+    """One such input; `changes` replace what the description says (`help`, `default`, `advanced`),
     `choices` those of the type; `most` is a lower limit than the field's."""
     field = next(field for field in dataclasses.fields(kind) if field.name == name)
     default = changes.pop("default", field.default)
+    changes = {"label": SHORT_LABELS.get(name, about(field).label), **changes}
     known = dataclasses.replace(about(field), **changes)
     wanted, _ = value_type(kind, field)
     told = {

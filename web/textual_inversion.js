@@ -1,11 +1,11 @@
-// Buttons on the training node, and the text that our nodes show. Everything works without them:
+// Buttons on the training nodes, and the text that our nodes show. Everything works without them:
 // the buttons post to /ti/runs, as any program can.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { readWords, word } from "./words.js";
 
 const PREFIX = "TI_";
-const TRAIN = "TI_TrainEmbedding";
+const TRAIN = ["TI_TrainEmbedding", "TI_TrainHypernetwork"];
 const BUTTONS = [
   ["finish", "Finish now and keep"],
   ["preview", "Preview now"],
@@ -63,7 +63,7 @@ app.registerExtension({
   init: readWords,
   nodeCreated(node) {
     if (!node.comfyClass?.startsWith(PREFIX)) return;
-    const isTraining = node.comfyClass === TRAIN;
+    const isTraining = TRAIN.includes(node.comfyClass);
     if (isTraining) {
       addButtons(node);
       node.onExecutionStart = () => removeWidget(node, "ti_text"); // the progress text's place

@@ -1,15 +1,15 @@
-// Trainings that can be resumed, in "Resume" of the training node: the list is current without a reload, and
+// Trainings that can be resumed, in "Resume" of the training nodes: the list is current without a reload, and
 // the picture of the run that is chosen is shown. Without it, the list is the server's of key R.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { onChoice, showPicture } from "./picture.js";
 
-const TRAIN = "TI_TrainEmbedding";
+const KINDS = { TI_TrainEmbedding: "embedding", TI_TrainHypernetwork: "hypernetwork" };
 const ENDS = ["execution_success", "execution_error", "execution_interrupted"];
 
-async function readRuns() {
+async function readRuns(kind) {
   const response = await api.fetchApi("/ti/unfinished");
-  return response.ok ? (await response.json()).runs : null;
+  return response.ok ? (await response.json()).runs.filter((run) => run.kind === kind) : null;
 }
 
 function address(preview) {
@@ -23,7 +23,7 @@ function show(node, label) {
 
 async function renew(node) {
   const widget = node.widgets?.find((each) => each.name === "resume");
-  const runs = widget && (await readRuns());
+  const runs = widget && (await readRuns(KINDS[node.comfyClass]));
   if (!runs) return;
   node.tiRuns = runs;
   const always = widget.options.values.filter((each) => !each.endsWith(")"));
@@ -33,7 +33,7 @@ async function renew(node) {
 
 function trainings(graph) {
   const nodes = graph?.nodes ?? [];
-  return nodes.flatMap((node) => (node.comfyClass === TRAIN ? [node] : trainings(node.subgraph)));
+  return nodes.flatMap((node) => (node.comfyClass in KINDS ? [node] : trainings(node.subgraph)));
 }
 
 app.registerExtension({
@@ -42,7 +42,7 @@ app.registerExtension({
     for (const end of ENDS) api.addEventListener(end, () => trainings(app.graph).forEach(renew));
   },
   nodeCreated(node) {
-    if (node.comfyClass !== TRAIN) return;
+    if (!(node.comfyClass in KINDS)) return;
     if (onChoice(node, "resume", (label) => show(node, label))) renew(node);
   },
 });

@@ -72,6 +72,10 @@ class ComfyHost(BaseHost):
     def embedding_saved(self, path: Path) -> None:
         """Nothing to refresh: ComfyUI looks at the disk each time a text is encoded."""
 
+    def hypernetworks_dir(self) -> Path:
+        """Where ComfyUI looks for hypernetworks."""
+        return Path(folder_paths.get_folder_paths("hypernetworks")[0])
+
     def _encoder(self) -> Encoder:
         return self._encoders[0]
 

@@ -36,7 +36,7 @@ from ..sockets import (
     SettingsValue,
 )
 from .embedding import summary
-from .training import require_modest_steps
+from .training_parts import require_modest_steps
 
 _NO_RUNS = "(no training has left a copy)"
 _MOST_RUNS = 200

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from ...ti_core.files.formats import FORMATS
 from ...ti_core.files.names import prompt_name
 from ...ti_core.files.reading import read_embedding
 from ...ti_core.files.replaced import replace_embedding
-from ...ti_core.files.twins import hidden_warning, namesakes
+from ...ti_core.files.twins import hidden_warning
 from ...ti_core.files.writing import files_of
 from ...ti_core.tools.making import without_tables
 from ...ti_core.train.config import EmbeddingConfig
@@ -36,11 +35,11 @@ from ..places import (
     new_embedding_file,
 )
 from ..prompt_names import IDENTIFIER, heeds_emphasis, name_in_prompts, takes_embeddings
+from ..saving import WHEN_THERE, free_path, require_choice, when_there_input
 from ..sockets import EmbeddingSocket
 from ..widgets import make, widget, widgets
 
 _NO_FILES = "(the embeddings folder is empty)"
-_WHEN_THERE = ("add a number", "stop", "overwrite")
 
 
 class CreateEmbedding(Node):
@@ -187,15 +186,7 @@ class SaveEmbedding(Node):
                     tooltip="; ".join(f"{key}: {kind.description}" for key, kind in FORMATS.items())
                     + ". ComfyUI itself reads all but png.",
                 ),
-                io.Combo.Input(
-                    "when_there",
-                    options=list(_WHEN_THERE),
-                    display_name="If it exists",
-                    default=_WHEN_THERE[0],
-                    tooltip="What to do when there is another embedding of that name: write "
-                    "name-2, name-3…, stop with an error, or replace it and keep the old file as a "
-                    "numbered copy.",
-                ),
+                when_there_input("embedding"),
                 io.Image.Input(
                     "picture",
                     optional=True,
@@ -224,14 +215,15 @@ class SaveEmbedding(Node):
         picture: Tensor | None = None,
     ) -> io.NodeOutput:
         """See the class."""
-        _require_choice("format", format, list(FORMATS))
-        _require_choice("when_there", when_there, _WHEN_THERE)
+        require_choice("format", format, list(FORMATS))
+        require_choice("when_there", when_there, WHEN_THERE)
         wanted, ending = name.strip() or prompt_name(embedding.name), FORMATS[format].endings[0]
-        path = _free(new_embedding_file(wanted, ending), when_there)
+        path = free_path(new_embedding_file(wanted, ending), when_there, "embedding")
         card = from_comfy(picture)[0] if picture is not None else None
         saved = dataclasses.replace(embedding, name=path.stem)
         for other, _ in files_of(path, saved, format)[1:]:
-            _free(other, "overwrite" if when_there == "overwrite" else "stop")
+            taken = "overwrite" if when_there == "overwrite" else "stop"
+            free_path(other, taken, "embedding")
         told = [text for text in (hidden_warning(path),) if text]
         replace_embedding(path, saved, format=format, picture=card)
         prompt = prompt_of(path, embedding)
@@ -258,29 +250,6 @@ def why_uncalled(path: Path, embedding: Embedding) -> str:
     if not takes_embeddings(embedding.vectors):
         return "none, since ComfyUI looks no embeddings up for this text encoder"
     return "none, since ComfyUI may find another file of this name; save it under another name"
-
-
-def _free(path: Path, when_there: str) -> Path:
-    """The path, or the next one that is free. Raises ConfigError when there is none to be had."""
-    taken = [path] if path.exists() else namesakes(path)
-    if when_there == "overwrite" or not taken:
-        return path
-    if when_there == "stop":
-        fix = "choose another name, or what to do if it exists"
-        raise ConfigError(f"there is an embedding {taken[0].name} already", "", fix)
-    for number in range(2, 10_000):
-        other = path.with_name(f"{path.stem}-{number}{path.suffix}")
-        if not (other.exists() or namesakes(other)):
-            return other
-    raise ConfigError(
-        f"there are too many embeddings called {path.stem}", "", "choose another name"
-    )
-
-
-def _require_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    """Combo boxes of the first V3 versions let any text through."""
-    if value not in choices:
-        raise ConfigError(f"{name} is {value!r}", "", f"choose one of {', '.join(choices)}")
 
 
 def summary(embedding: Embedding) -> str:

@@ -17,11 +17,11 @@ from ...ti_core.port.session import Host
 from ...ti_core.train.config import TrainConfig
 from ...ti_core.train.dry_run import first_prompts
 from ...ti_core.train.preflight import checkup_input
+from ..kinds import embedding_config
 from ..loaded_model import Clip, Model, host_of
 from ..node import Node, node_text, plain_text, schema
 from ..places import embedding_files
 from ..sockets import DatasetSocket, DatasetValue, EmbeddingSocket, SettingsSocket, SettingsValue
-from ..training import train_config
 from .dataset import pictures_of
 
 _MOST_SHOWN = 200
@@ -120,7 +120,7 @@ class CheckDataset(Node):
         """See the class."""
         host = host_of(model, clip) if model is not None and clip is not None else None
         name, count = (embedding.name, embedding.count) if embedding else ("unnamed", 1)
-        config = train_config(name, count, dataset.data, settings or SettingsValue())
+        config = embedding_config(name, count, dataset.data, settings or SettingsValue())
         taken = [Path(file).stem for file in embedding_files()]
         inputs = checkup_input(config, host, taken, _free_memory())
         report = check_folder(inputs if embedding else _nameless(inputs))

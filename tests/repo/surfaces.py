@@ -99,6 +99,8 @@ def schemas() -> Iterator[Any]:
     """Of every node."""
     if not program.folders:
         base = Path(tempfile.mkdtemp())
-        program.folders.update(dict.fromkeys(("input", "output", "temp", "embeddings"), base))
+        program.folders.update(
+            dict.fromkeys(("input", "output", "temp", "embeddings", "hypernetworks"), base)
+        )
     for node in program.every_node().values():
         yield node.define_schema()

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, EmbeddingError
-from ..events import Notice
 from ..families import SIDE_STEP
 from ..files.names import alike
 from ..options import check, make_config, option
@@ -21,7 +20,6 @@ from .telling import answer, remark_on
 
 if TYPE_CHECKING:
     from ..files.embedding import Embedding
-    from ..hypernetworks.calls import Call
     from ..port.session import Host, PreviewRequest
 
 _ABOUT = """Make pictures. Embeddings are used by their file's name in the prompt and in the
@@ -104,7 +102,7 @@ def generate(
     from ..files.embedding import for_encoders
     from ..files.infotext import infotext, save_png
     from ..files.library import Library
-    from ..hypernetworks.calls import called, calls_in
+    from ..hypernetworks.calls import called, calls_in, misfit
     from .prompt_words import used_by
 
     require_writable(Path(config.outdir))
@@ -124,7 +122,8 @@ def generate(
     hashes = {name: file_shorthash(path) for name, (_, path) in used.items()}
     with host.session() as session:
         changes, changed = called(calls, known, session.device)
-        _tell_misfit(calls, changed, widths)
+        if told := misfit([call.name for call in calls], changed, sum(widths.values())):
+            remark_on(told)
         images = session.preview(request, embeddings, changes)
     folder = make_folder(Path(config.outdir))
     for number, image in enumerate(images):
@@ -132,16 +131,6 @@ def generate(
         path = folder / f"{_next_number(folder):05d}-{seed}.png"
         save_png(path, image, infotext(asked, seed, host.describe(), hashes))
         yield path
-
-
-def _tell_misfit(calls: Sequence[Call], changed: tuple[int, ...], widths: dict[str, int]) -> None:
-    """A1111 says nothing where a hypernetwork has no module for what a model's prompts are."""
-    context = sum(widths.values())
-    if calls and context not in changed:
-        names = ", ".join(call.name for call in calls)
-        what = f"{names}: made for another kind of model"
-        why = f"there is no module for its prompts, which are {context} wide"
-        remark_on(Notice("warning", what, why))
 
 
 def _request(config: GenerateConfig, host: Host) -> PreviewRequest:

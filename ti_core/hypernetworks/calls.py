@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from ..errors import ConfigError
+from ..events import Notice
 from ..options import nearest
 from ..port.session import Hypernetwork as Changes
 from .applying import Applied, in_turn
+from .hypernetwork import Hypernetwork
 from .reading import read_hypernetwork
 from .writing import ENDINGS
 
@@ -71,13 +74,28 @@ def called(
 
     Raises ConfigError for an unknown name, HypernetworkError for a file that cannot be used.
     """
-    applied, widths = [], set[int]()
-    for call in calls:
-        found = read_hypernetwork(_path_of(call.name, known))
-        tensors = {name: each.to(device) for name, each in found.tensors.items()}
-        applied.append(Applied(found.structure, tensors, call.multiplier))
-        widths |= set(found.widths)
+    names = dict.fromkeys(call.name for call in calls)
+    found = {name: _on(device, read_hypernetwork(_path_of(name, known))) for name in names}
+    applied = [
+        Applied(found[name].structure, found[name].tensors, multiplier)
+        for name, multiplier in calls
+    ]
+    widths = {width for each in found.values() for width in each.widths}
     return (in_turn(applied) if applied else None), tuple(sorted(widths))
+
+
+def misfit(names: Sequence[str], changed: Collection[int], context: int) -> Notice | None:
+    """A warning where these hypernetworks have no module for the prompts of a model, which are
+    `context` wide; A1111 and ComfyUI say nothing. `changed` are the widths of their modules."""
+    if not names or context in changed:
+        return None
+    what = f"{', '.join(names)}: made for another kind of model"
+    why = f"there is no module for its prompts, which are {context} wide"
+    return Notice("warning", what, why)
+
+
+def _on(device: torch.device, one: Hypernetwork) -> Hypernetwork:
+    return replace(one, tensors={name: each.to(device) for name, each in one.tensors.items()})
 
 
 def _path_of(name: str, known: Mapping[str, Path]) -> Path:

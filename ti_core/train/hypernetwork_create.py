@@ -39,7 +39,7 @@ def create_hypernetwork(
         fix = f"choose another name, or use {setting('overwrite')}"
         raise ConfigError(f"{path} exists already", "", fix)
     require_writable(folder)
-    made, notices = _made(config, host, seed)
+    made, notices = untrained(config, host, seed)
     for notice in notices:
         on_notice(notice)
     with replacing(path, keep_replaced):
@@ -49,9 +49,14 @@ def create_hypernetwork(
     return path
 
 
-def _made(
+def untrained(
     config: HypernetworkConfig, host: Host | None, seed: int
 ) -> tuple[Hypernetwork, list[Notice]]:
+    """A new hypernetwork, or that of a file, for the host's model, and what to know about it.
+
+    Without a host the settings name the widths. Raises HypernetworkError for widths that the model
+    does not have.
+    """
     if host is None:
         return new_hypernetwork(config, seed, None)
     with host.session() as session:

@@ -52,13 +52,14 @@ def resumable(
     return sorted((run for run in runs if run), key=lambda run: run.saved, reverse=True)
 
 
-def labelled_run(logging_dir: Path, label: str, name: str) -> RunFolder:
-    """The run that `ResumableRun.label` has told of, however far it has come since.
+def labelled_run(logging_dir: Path, label: str, name: str, group: str = "embedding") -> RunFolder:
+    """The run that `ResumableRun.label` has told of, however far it has come since; `group` is as
+    in `RunFolder.all_of`.
 
     Raises TrainingError when it is not there any more, ConfigError when it trains something else
     than what has this name.
     """
-    for folder, settings in RunFolder.all_of(logging_dir):
+    for folder, settings in RunFolder.all_of(logging_dir, group=group):
         if label.endswith(f"({folder.place})"):
             _require_name(folder, _name(settings), name)
             return folder

@@ -1,14 +1,17 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .model_base import BaseModel
 from .model_sampling import ModelSamplingDiscrete
 
 SharedByClones = tuple[nn.Module, tuple[object, ...]]
 """A network, and what undoes the patches on it."""
+
+AttentionPatch = Callable[[Tensor, Tensor, Tensor, object], tuple[Tensor, Tensor, Tensor]]
+"""Queries, keys and values, and options → what they are made from."""
 
 class ModelPatcher:
     """What goes along a MODEL cable; CLIP and VAE have one each, too."""
@@ -40,3 +43,5 @@ class ModelPatcher:
     def get_model_object(self, name: Literal["model_sampling"]) -> ModelSamplingDiscrete: ...
     def set_model_compute_dtype(self, dtype: torch.dtype) -> None: ...
     def memory_required(self, input_shape: Sequence[int]) -> float: ...
+    def set_model_attn1_patch(self, patch: AttentionPatch) -> None: ...
+    def set_model_attn2_patch(self, patch: AttentionPatch) -> None: ...

@@ -32,7 +32,7 @@ class FakeComfyHost(FakeHost):
 def comfy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Path]]:
     """ComfyUI's folders, empty; nodes run under inference mode as there."""
     program.start()
-    for name in ("input", "output", "temp", "embeddings", "user"):
+    for name in ("input", "output", "temp", "embeddings", "hypernetworks", "user"):
         program.folders[name] = tmp_path / name
         program.folders[name].mkdir()
     program.shown.clear()

@@ -43,6 +43,6 @@ def written(texts: dict[str, Any]) -> str:
 if __name__ == "__main__":
     import tempfile
 
-    for name in ("input", "output", "embeddings"):
+    for name in ("input", "output", "embeddings", "hypernetworks"):
         program.folders[name] = Path(tempfile.mkdtemp())
     (LOCALES / "en" / "nodeDefs.json").write_text(written(english()), encoding="utf-8")

@@ -402,12 +402,12 @@ def test_an_error_names_no_path_and_no_option_of_a_command_line(pictures: str) -
 
 def count_runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A name for each training that is really made."""
-    module, made = program.nodes("nodes.training"), []
+    module, made = program.nodes("teaching"), []
     run = module.run
 
-    def counted(embedding: Any, *others: Any) -> Any:
-        made.append(embedding.name)
-        return run(embedding, *others)
+    def counted(kind: Any, start: Any, *others: Any) -> Any:
+        made.append(start.name)
+        return run(kind, start, *others)
 
     monkeypatch.setattr(module, "run", counted)
     return made

@@ -63,6 +63,23 @@ class ModelPatcher:
         self.patches_uuid = uuid.uuid4()
         return known
 
+    def set_model_attn1_patch(self, patch: Any) -> None:
+        """Called before the keys and values of self-attention are made."""
+        self._set_model_patch(patch, "attn1_patch")
+
+    def set_model_attn2_patch(self, patch: Any) -> None:
+        """Likewise for cross-attention."""
+        self._set_model_patch(patch, "attn2_patch")
+
+    def _set_model_patch(self, patch: Any, name: str) -> None:
+        patches = self.model_options["transformer_options"].setdefault("patches", {})
+        patches[name] = [*patches.get(name, []), patch]
+
+    def model_patches_to(self, place: torch.device | torch.dtype) -> None:
+        """Bring patches to where, or to what precision, is computed."""
+        for patches in self.model_options["transformer_options"].get("patches", {}).values():
+            patches[:] = [each.to(place) if hasattr(each, "to") else each for each in patches]
+
     def set_model_compute_dtype(self, dtype: torch.dtype) -> None:
         """Weights are cast at each call from the next load on."""
         self.object_patches["manual_cast_dtype"] = dtype
@@ -71,6 +88,8 @@ class ModelPatcher:
 
     def load(self) -> None:
         """Patch, and move to the device: here a copy of every weight stands for the move."""
+        self.model_patches_to(self.load_device)
+        self.model_patches_to(next(self.model.parameters()).dtype)
         if self.model.current_weight_patches_uuid == self.patches_uuid:
             return
         self.detach()
@@ -104,6 +123,7 @@ class ModelPatcher:
 
     def detach(self, unpatch_all: bool = True) -> None:
         """Undo; with `unpatch_all` weights, too. Flags of casts stay until the next load."""
+        self.model_patches_to(self.offload_device)
         for name, value in self.object_backup.items():
             setattr(self.model, name, value)
         self.object_backup.clear()

@@ -50,10 +50,20 @@ class CrossAttention(nn.Module):
         self.to_v = ops.Linear(context, width, bias=False)
         self.to_out = ops.Linear(width, width)
 
-    def forward(self, x: Tensor, context: Tensor, options: dict[str, Any]) -> Tensor:
-        """(B, n, width), (B, m, context) → (B, n, width)"""
-        q, k, v = self.to_q(x), self.to_k(context), self.to_v(context)
+    def forward(self, x: Tensor, context: Tensor, value: Tensor, options: dict[str, Any]) -> Tensor:
+        """(B, n, width), (B, m, context) twice → (B, n, width)"""
+        q, k, v = self.to_q(x), self.to_k(context), self.to_v(value)
         return self.to_out(optimized_attention(q, k, v, 2, transformer_options=options))
+
+
+def _patched(
+    place: str, x: Tensor, context: Tensor, options: dict[str, Any]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What queries, keys and values are made from."""
+    value = context
+    for patch in options.get("patches", {}).get(place, []):
+        x, context, value = patch(x, context, value, options)
+    return x, context, value
 
 
 class BasicTransformerBlock(nn.Module):
@@ -72,8 +82,8 @@ class BasicTransformerBlock(nn.Module):
         """(B, n, width) → (B, n, width)"""
         options = transformer_options or {}
         normed = self.norm1(x)
-        x = x + self.attn1(normed, normed, options)
-        x = x + self.attn2(self.norm2(x), context, options)
+        x = x + self.attn1(*_patched("attn1_patch", normed, normed, options), options)
+        x = x + self.attn2(*_patched("attn2_patch", self.norm2(x), context, options), options)
         return x + torch.tanh(self.ff(self.norm3(x)))
 
 

@@ -1,0 +1,162 @@
+"""The kinds of things that nodes train: what a run of each is described, begun and ended by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from ..ti_core.data.config import DataConfig, check_sides
+from ..ti_core.errors import ConfigError
+from ..ti_core.events import Notice
+from ..ti_core.files.embedding import Embedding
+from ..ti_core.files.reading import read_embedding
+from ..ti_core.files.writing import write_embedding
+from ..ti_core.hypernetworks.hypernetwork import Hypernetwork
+from ..ti_core.hypernetworks.reading import read_hypernetwork
+from ..ti_core.hypernetworks.writing import write_hypernetwork
+from ..ti_core.options import SettingValues
+from ..ti_core.port.session import ModelFacts
+from ..ti_core.train.config import BaseTrainConfig, EmbeddingConfig, TrainConfig
+from ..ti_core.train.hypernetwork_config import (
+    HypernetworkConfig,
+    HypernetworkDataConfig,
+    HypernetworkTrainConfig,
+)
+from ..ti_core.train.hypernetwork_presets import HYPERNETWORK_PRESETS, hypernetwork_preset
+from ..ti_core.train.presets import PRESETS, preset_settings
+from ..ti_core.train.previews import preview_requests
+from .places import runs_dir, text_file
+from .preset import embedding_otherwise, hypernetwork_otherwise
+from .sockets import SettingsValue
+
+_MOST_PROMPTS = 16
+_MOST_TEXT = 20_000
+_LARGEST_PREVIEW = 2048
+_MOST_SAMPLING_STEPS = 150
+
+T = TypeVar("T", Embedding, Hypernetwork)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[T]):
+    """A kind of thing that a node trains."""
+
+    group: str
+    """Its own settings within those of a run, by which its runs are found, too."""
+    trains: type[BaseTrainConfig]
+    """The settings of a run."""
+    config: Callable[[T, DataConfig, SettingsValue], BaseTrainConfig]
+    """The settings of a run that starts from this; files are still to be named."""
+    ending: str
+    """Of the file that a run starts from."""
+    write: Callable[[Path, T], None]
+    read: Callable[[Path], T]
+    presets: Collection[str]
+    preset: Callable[[str, ModelFacts, DataConfig], SettingValues]
+    """The values of a preset, for a model and these pictures."""
+    otherwise: Callable[[T, str, SettingValues], Iterator[Notice]]
+    """What a preset wants of it that it does not have."""
+    made_with: Collection[str]
+    """Settings of a preset that were decided before the training."""
+
+
+def embedding_config(
+    name: str, count: int, data: DataConfig, settings: SettingsValue
+) -> TrainConfig:
+    """The core's settings for an embedding of `count` vectors; files are still to be named.
+
+    Raises ConfigError for preview prompts that ask for too much.
+    """
+    config = TrainConfig(
+        EmbeddingConfig(token_string=name, num_vectors_per_token=count),
+        data,
+        **_parts(settings),
+    )
+    _require_modest(settings, config)
+    return config
+
+
+def _of_embedding(start: Embedding, data: DataConfig, settings: SettingsValue) -> TrainConfig:
+    return embedding_config(start.name, start.count, data, settings)
+
+
+def _of_hypernetwork(
+    start: Hypernetwork, data: DataConfig, settings: SettingsValue
+) -> HypernetworkTrainConfig:
+    """Prompts need not name a hypernetwork: what the dataset leaves open is its own template."""
+    values = {field.name: getattr(data, field.name) for field in fields(DataConfig)}
+    if data.prompt_template == "auto":
+        del values["prompt_template"]
+    config = HypernetworkTrainConfig(
+        HypernetworkConfig(hypernetwork_name=start.name).as_built(start),
+        HypernetworkDataConfig(**values),
+        **_parts(settings),
+    )
+    _require_modest(settings, config)
+    return config
+
+
+def _parts(settings: SettingsValue) -> dict[str, Any]:
+    """Group of settings → its values; texts are in files, since a text could name one."""
+    prompts = text_file(settings.preview.sample_prompts)
+    return {
+        "optimizer": settings.optimizer,
+        "compute": settings.compute,
+        "text": settings.text,
+        "output": replace(settings.output, output_dir=str(runs_dir()), logging_dir=str(runs_dir())),
+        "preview": replace(settings.preview, sample_prompts=str(prompts)),
+        "cache": replace(settings.cache, latent_cache_dir=str(runs_dir() / "latents")),
+    }
+
+
+def _require_modest(settings: SettingsValue, config: BaseTrainConfig) -> None:
+    """A prompt of anybody must not make pictures of any size in any number."""
+    prompts, requests = settings.preview.sample_prompts, preview_requests(config, (512, 512), "")
+    if len(prompts) > _MOST_TEXT or len(requests) > _MOST_PROMPTS:
+        raise ConfigError(
+            "there are too many preview prompts", "", f"give {_MOST_PROMPTS} lines at the most"
+        )
+    for request in requests:
+        sides = (request.width, request.height)
+        what = f"a preview of {sides[0]}x{sides[1]} pixels cannot be made"
+        check_sides(what, sides, _LARGEST_PREVIEW)
+        if not 1 <= request.steps <= _MOST_SAMPLING_STEPS:
+            fix = f"choose 1 to {_MOST_SAMPLING_STEPS}"
+            raise ConfigError(f"a preview has {request.steps} sampling steps", "", fix)
+
+
+def _preset_of_embedding(name: str, facts: ModelFacts, data: DataConfig) -> SettingValues:
+    return preset_settings(name, facts.family, data.train_data_dir)
+
+
+def _preset_of_hypernetwork(name: str, facts: ModelFacts, data: DataConfig) -> SettingValues:
+    return hypernetwork_preset(name).settings
+
+
+EMBEDDING = Kind(
+    "embedding",
+    TrainConfig,
+    _of_embedding,
+    ".safetensors",
+    write_embedding,
+    read_embedding,
+    tuple(PRESETS),
+    _preset_of_embedding,
+    embedding_otherwise,
+    ("num_vectors_per_token", "init_word", "metadata_is_negative_embedding"),
+)
+HYPERNETWORK = Kind(
+    "hypernetwork",
+    HypernetworkTrainConfig,
+    _of_hypernetwork,
+    ".pt",
+    write_hypernetwork,
+    read_hypernetwork,
+    tuple(HYPERNETWORK_PRESETS),
+    _preset_of_hypernetwork,
+    hypernetwork_otherwise,
+    ("layer_structure", "activation_func", "weight_init"),
+)
+KINDS: tuple[Kind[Any], ...] = (EMBEDDING, HYPERNETWORK)

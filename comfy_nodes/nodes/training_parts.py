@@ -1,0 +1,109 @@
+"""What the nodes that train embeddings and hypernetworks have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from comfy_api.latest import io
+
+from ...ti_core.errors import ConfigError, setting
+from ...ti_core.schedule import parse_schedule
+from ...ti_core.train.config import OptimizerConfig
+from ..kinds import Kind, T
+from ..node import node_text, plain_text
+from ..pictures import output_images
+from ..preset import NO_PRESET
+from ..remembered import Remembered
+from ..sockets import LogSocket, SettingsValue
+from ..training import resume_choices
+from ..widgets import widget, widgets
+
+MOST_STEPS = 1_000_000
+_LARGEST_BATCH = 64
+_PREVIEWS_SHOWN = 16
+
+
+def usual_inputs(of: SettingsValue, told: Mapping[str, str]) -> list[io.Input]:
+    """What everybody wants to choose; what is `told` takes the place of a setting's own help."""
+    optimizer, compute, preview = type(of.optimizer), type(of.compute), type(of.preview)
+    helps: dict[str, dict[str, Any]] = {name: {"help": text} for name, text in told.items()}
+    return [
+        widget(optimizer, "max_train_steps", most=MOST_STEPS),
+        *widgets(optimizer, "learning_rate", "lr_scheduler", "lr_warmup_steps"),
+        widget(optimizer, "train_batch_size", most=_LARGEST_BATCH),
+        widget(optimizer, "gradient_accumulation_steps", most=_LARGEST_BATCH),
+        *(widget(compute, name, **helps.get(name, {})) for name in ("mixed_precision", "seed")),
+        widget(preview, "sample_every_n_steps"),
+        widget(preview, "sample_prompts", multiline=True, **helps["sample_prompts"]),
+    ]
+
+
+def readable_schedule(learning_rate: str | None) -> bool | str:
+    """What `validate_inputs` answers for a learning rate."""
+    try:
+        return bool(learning_rate is None or parse_schedule(learning_rate, MOST_STEPS))
+    except ConfigError as error:
+        return plain_text(str(error))
+
+
+def lent_inputs() -> list[io.Input]:
+    """What a graph lends to a training node."""
+    return [
+        io.Model.Input("model", tooltip="Trained on, and left as it is."),
+        io.Clip.Input("clip", tooltip="Its text encoder; clip skip counts."),
+        io.Vae.Input("vae", tooltip="Turns the pictures into latents, and shows previews."),
+    ]
+
+
+def start_inputs(kind: Kind[Any]) -> list[io.Input]:
+    """How a training begins."""
+    return [
+        io.Combo.Input(
+            "resume",
+            options=resume_choices(kind.group),
+            display_name="Resume",
+            default="new",
+            tooltip=f"new: start from the {kind.group} that is connected; latest: continue "
+            "the last run of this name, exactly where it ended; or one of the unfinished "
+            "runs, the newest first (key R looks for them again).",
+        ),
+        io.Combo.Input(
+            "preset",
+            options=[NO_PRESET, *kind.presets],
+            display_name="Preset",
+            default=NO_PRESET,
+            optional=True,
+            tooltip="Settings for what is to be taught: learning rate, steps, template and "
+            "the like of the nodes that are connected do not count then. For new runs.",
+        ),
+    ]
+
+
+def log_output() -> io.Output:
+    """The run."""
+    return LogSocket.Output(display_name="log", tooltip="Losses, copies and previews of the run.")
+
+
+def taught_output(found: Remembered[T]) -> io.NodeOutput:
+    """What a training node gives and shows."""
+    pictures = output_images(found.made.previews[-_PREVIEWS_SHOWN:])
+    return io.NodeOutput(
+        found.made.learned, found.made.log, ui=node_text(found.told, images=pictures)
+    )
+
+
+def require_modest_steps(optimizer: OptimizerConfig) -> None:
+    """Raise ConfigError for more work than a graph may ask for."""
+    require_at_most("max_train_steps", optimizer.max_train_steps, MOST_STEPS)
+    require_at_most("train_batch_size", optimizer.train_batch_size, _LARGEST_BATCH)
+    passes = optimizer.gradient_accumulation_steps
+    require_at_most("gradient_accumulation_steps", passes, _LARGEST_BATCH)
+
+
+def require_at_most(name: str, value: int, most: int) -> None:
+    """Raise ConfigError for a number that is too large."""
+    if value > most:
+        raise ConfigError(
+            f"{setting(name)} is {value}", "", f"the largest possible value is {most}"
+        )
