@@ -3,45 +3,62 @@
 Every recipe runs in our own loop, on the demo model, with its own rules: optimiser, rate,
 schedule, weight decay, batch and lengths. All begin with the same vectors (those of `ti demo`) and
 see the same pictures, so that what differs is the rule. A score is the share of 32 pictures, of
-seeds and prompts that no training saw, in which the demo's judge finds the concept.
+seeds and prompts that no training saw, in which the demo's judge finds the concept; `other` is how
+much of what the other words of the prompt say (colour, shape, background) it finds.
 
-    python benchmarks/convergence.py --write results.jsonl             # everything: hours
+    python benchmarks/convergence.py                                   # everything: hours
     python benchmarks/convergence.py --recipes ours dti --concepts brick cat --seeds 0
+    python benchmarks/convergence.py --docs                            # the tables in docs
 
-A result file is continued: what it holds is not measured again. Settings were tuned on seeds 10
-to 12; seeds 0 to 2 are for reports. A recipe with a falling rate is run once for each count, since
-its rate has to reach the end; the others once, and scored on the way.
+Results are added to a file as they come; what it holds is not measured again, and a training that
+was interrupted continues where it was. Concepts are trained at the same time (`together.py`).
+Settings were tuned on seeds 10 to 12; seeds 0 to 2 are for reports. A recipe with a falling rate is
+run once for each count, since its rate has to reach the end; the others once, and scored on the
+way.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.convergence_page import page, table
+from benchmarks.together import AT_ONCE, SharedHost, Together
 from ti_core.cli.standalone import ModelConfig, open_host
 from ti_core.demo.assets import scorer_file
 from ti_core.demo.job import LEARNING, DemoConfig, scored_requests, training_of
-from ti_core.demo.scene import HELD_OUT
+from ti_core.demo.lexicon import COLOURS, NAMED_SHAPES
+from ti_core.demo.scene import HELD_OUT, Concept
 from ti_core.demo.scorer import Scorer
+from ti_core.errors import TrainingError
+from ti_core.files.atomic import write_bytes
 from ti_core.files.embedding import for_encoders
 from ti_core.files.reading import read_embedding
+from ti_core.hosts.common.session import BaseSession
 from ti_core.options import SettingValues
 from ti_core.port.session import Host
 from ti_core.train.config import LengthMode, OptimizerConfig, TrainConfig
 from ti_core.train.loop import train
 from ti_core.train.run_folder import RunFolder
 
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "convergence.jsonl"
+DOCS = ROOT / "docs" / "convergence.md"
 COUNTS = (100, 200, 400, 800, 1600, 4000)
 REPORTED = (0, 1, 2)
 
@@ -55,6 +72,12 @@ class Recipe:
     vector_length: LengthMode = "free"
     falls: bool = False
     """The rate ends at 0, so that each count is a run of its own."""
+
+    @property
+    def digest(self) -> str:
+        """Of all rules: results of others are not theirs."""
+        rules = json.dumps([self.learning, self.vector_length], sort_keys=True)
+        return hashlib.sha256(rules.encode()).hexdigest()[:8]
 
 
 RECIPES = {
@@ -102,16 +125,22 @@ class Case:
     seed: int
     counts: tuple[int, ...]
 
+    @property
+    def folder(self) -> str:
+        """A run that has other rules, or a rate that ends elsewhere, is another one."""
+        end = f"-{self.counts[-1]}" if RECIPES[self.recipe].falls else ""
+        return f"{self.recipe}-{RECIPES[self.recipe].digest}-{self.concept}-{self.seed}{end}"
+
 
 def cases(
     recipes: Sequence[str], concepts: Sequence[str], seeds: Sequence[int], counts: Sequence[int]
-) -> Iterator[Case]:
-    """What is to be measured."""
+) -> Iterator[list[Case]]:
+    """What is to be measured; each list has the same recipe, seed and counts, and is trained at
+    the same time."""
     for seed in seeds:
-        for concept in concepts:
-            for name in recipes:
-                whole = [(n,) for n in counts] if RECIPES[name].falls else [tuple(counts)]
-                yield from (Case(name, concept, seed, part) for part in whole)
+        for name in recipes:
+            for part in [(n,) for n in counts] if RECIPES[name].falls else [tuple(counts)]:
+                yield [Case(name, concept, seed, part) for concept in concepts]
 
 
 def settings_of(case: Case, folder: Path) -> TrainConfig:
@@ -128,70 +157,93 @@ def settings_of(case: Case, folder: Path) -> TrainConfig:
     return replace(base, optimizer=OptimizerConfig(**learning), embedding=embedding, output=output)
 
 
-def measured(case: Case, host: Host, pictures: int) -> Iterator[SettingValues]:
-    """A line for each count: score, seconds of training."""
-    with tempfile.TemporaryDirectory() as made:
-        config = settings_of(case, Path(made))
-        began = time.process_time()
-        train(config, host)
-        seconds = time.process_time() - began
-        run = RunFolder.find("latest", Path(config.output.logging_dir), config.name)
-        for count in case.counts:
-            step = count // config.optimizer.update_size
-            copy = run.copy_path(config.name, step, "embeddings", ".safetensors")
-            yield {
-                "recipe": case.recipe,
-                "concept": case.concept,
-                "seed": case.seed,
-                "count": count,
-                "score": score(copy, case, host, pictures),
-                "seconds": round(seconds * count / max(case.counts), 1),
-            }
+def measured(
+    group: Sequence[Case], host: Host, pictures: int, work: Path
+) -> Iterator[SettingValues]:
+    """A line for each count of each case, as `known` has them."""
+    with host.session() as session:
+        assert isinstance(session, BaseSession)
+        together, shared = Together[Any](session), SharedHost(host, session)
+        together.results([partial(_trained, case, shared, work) for case in group])
+        for count in group[0].counts:
+            for case in group:
+                images = _images(together, _copy(case, count, work), case, host, pictures)
+                yield {
+                    "recipe": case.recipe,
+                    "rules": RECIPES[case.recipe].digest,
+                    "concept": case.concept,
+                    "seed": case.seed,
+                    "count": count,
+                    "pictures": pictures,
+                    **judged(images, HELD_OUT[case.concept]),
+                }
 
 
-def score(copy: Path, case: Case, host: Host, pictures: int) -> float:
-    """The share of pictures that show the concept."""
+def _trained(case: Case, host: Host, work: Path) -> None:
+    """Up to the last of its counts, from where an earlier attempt was."""
+    config = settings_of(case, work / case.folder)
+    train(config, host, resume=_run(config))
+
+
+def _run(config: TrainConfig) -> RunFolder | None:
+    try:
+        return RunFolder.find("latest", Path(config.output.logging_dir), config.name)
+    except TrainingError:
+        return None
+
+
+def _copy(case: Case, count: int, work: Path) -> Path:
+    config = settings_of(case, work / case.folder)
+    run, step = _run(config), count // config.optimizer.update_size
+    assert run
+    return run.copy_path(config.name, step, "embeddings", ".safetensors")
+
+
+def _images(
+    together: Together[Any], copy: Path, case: Case, host: Host, pictures: int
+) -> list[Image.Image]:
+    """What the demo scores."""
     concept = HELD_OUT[case.concept]
     rows = for_encoders(read_embedding(copy), host.describe().widths, str(copy))
     config = DemoConfig(concept=case.concept, seed=case.seed, pictures=pictures)
-    with host.session() as session:
-        made = [
-            session.preview(request, {concept.name: rows})[0]
-            for request in scored_requests(concept, config, host)
-        ]
-    return Scorer.load(scorer_file()).concept_score(made, concept)
+    asked = scored_requests(concept, config, host)
+    jobs = [partial(together.session.preview, request, {concept.name: rows}) for request in asked]
+    parts = [jobs[at : at + AT_ONCE] for at in range(0, len(jobs), AT_ONCE)]
+    return [made[0] for part in parts for made in together.results(part)]
 
 
-def known(path: Path | None) -> list[SettingValues]:
-    """Lines of a result file; none where it is not there yet."""
-    if path is None or not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+def judged(images: Sequence[Image.Image], concept: Concept) -> dict[str, float]:
+    """Shares of pictures that show the concept, and of what the other words ask for."""
+    scorer, shown, right, asked = Scorer.load(scorer_file()), 0, 0, 0
+    for number, image in enumerate(images):
+        read = asdict(scorer.read(image))
+        shown += all(read[field] == value for field, value in concept.wanted.items())
+        others = other_words(concept.prompts[number % len(concept.prompts)])
+        right += sum(read[field] == value for field, value in others.items())
+        asked += len(others)
+    return {"score": shown / len(images), "other": right / asked}
 
 
-def table(lines: Sequence[SettingValues], counts: Sequence[int]) -> str:
-    """Mean scores in percent of each recipe at each count, the weakest concept, and how many."""
-    rows = ["| recipe | " + " | ".join(f"{n:,}" for n in counts) + " |"]
-    rows.append("|---" * (len(counts) + 1) + "|")
-    for name in RECIPES:
-        own = [line for line in lines if line["recipe"] == name]
-        cells = [_cell([line for line in own if line["count"] == n]) for n in counts]
-        if own:
-            rows.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(rows)
+def other_words(prompt: str) -> dict[str, str]:
+    """Fields of a scene that a prompt names: "a red [name] on a white background" has two."""
+    words, found = prompt.split(), {}
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word in COLOURS:
+            found["background" if following == "background" else "colour"] = word
+        elif word in NAMED_SHAPES:
+            found["shape"] = word
+    return found
 
 
-def _cell(lines: Sequence[SettingValues]) -> str:
-    """ "87 (brick 72; 24)": mean, the concept with the lowest mean, runs."""
-    if not lines:
-        return ""
-    by_concept: dict[str, list[float]] = {}
-    for line in lines:
-        by_concept.setdefault(line["concept"], []).append(line["score"])
-    means = {concept: sum(found) / len(found) for concept, found in by_concept.items()}
-    lowest = min(means, key=lambda concept: means[concept])
-    mean = sum(means.values()) / len(means)
-    return f"{100 * mean:.0f} ({lowest} {100 * means[lowest]:.0f}; {len(lines)})"
+def known(path: Path) -> list[SettingValues]:
+    """Lines of a result file that today's recipes made; a line that was cut off is left out."""
+    found = []
+    for text in path.read_text().splitlines() if path.exists() else []:
+        with suppress(json.JSONDecodeError):
+            line = json.loads(text)
+            if line["rules"] == RECIPES[line["recipe"]].digest:
+                found.append(line)
+    return found
 
 
 def main() -> None:
@@ -203,22 +255,46 @@ def main() -> None:
     options.add_argument("--pictures", type=int, default=32, help="scored for each")
     options.add_argument("--model", default="demo", help="diffusers folder; the bundled one")
     options.add_argument("--threads", type=int, default=1)
-    options.add_argument("--write", type=Path, help="JSON lines; continued if it is there")
+    options.add_argument("--write", type=Path, default=RESULTS, help="JSON lines; continued")
+    options.add_argument("--work", type=Path, help="folder of trainings, to continue them")
+    options.add_argument("--docs", action="store_true", help=f"write {DOCS.name}, measure nothing")
     given = options.parse_args()
+    if given.docs:
+        write_bytes(DOCS, page(known(RESULTS), DOCS.read_text(), list(RECIPES)).encode())
+        return
     torch.set_num_threads(given.threads)
-    lines = known(given.write)
-    have = {(line["recipe"], line["concept"], line["seed"], line["count"]) for line in lines}
+    with tempfile.TemporaryDirectory() as made:
+        _measure(given, given.work or Path(made))
+    print(table(known(given.write), list(RECIPES), given.counts, "score"))
+
+
+def _measure(given: argparse.Namespace, work: Path) -> None:
     host = open_host(ModelConfig(given.model))
-    for case in cases(given.recipes, given.concepts, given.seeds, given.counts):
+    unet: Any = host.model.unet
+    unet.to(memory_format=torch.channels_last)  # a fifth faster here
+    have = {_key(line) for line in known(given.write)}
+    for group in cases(given.recipes, given.concepts, given.seeds, given.counts):
+        for part in _left(group, have):
+            for line in measured(part, host, given.pictures, work):
+                print(json.dumps(line), flush=True)
+                given.write.parent.mkdir(parents=True, exist_ok=True)
+                with given.write.open("a") as file:  # at once: a kill costs a line, not the file
+                    file.write(json.dumps(line) + "\n")
+
+
+def _key(line: SettingValues) -> tuple[Any, ...]:
+    return line["recipe"], line["concept"], line["seed"], line["count"]
+
+
+def _left(group: Sequence[Case], have: Collection[tuple[Any, ...]]) -> list[list[Case]]:
+    """What of a group is not measured yet, again in groups with the same counts."""
+    found: dict[tuple[int, ...], list[Case]] = {}
+    for case in group:
         key = case.recipe, case.concept, case.seed
         left = tuple(n for n in case.counts if (*key, n) not in have)
-        for line in measured(replace(case, counts=left), host, given.pictures) if left else ():
-            lines.append(line)
-            print(json.dumps(line), flush=True)
-            if given.write:
-                with given.write.open("a") as file:
-                    file.write(json.dumps(line) + "\n")
-    print(table(lines, given.counts))
+        if left:
+            found.setdefault(left, []).append(replace(case, counts=left))
+    return list(found.values())
 
 
 if __name__ == "__main__":
