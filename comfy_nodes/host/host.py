@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -59,7 +58,7 @@ class ComfyHost(BaseHost):
 
     def features(self) -> Features:
         """What can be asked of this host."""
-        return replace(ComfySession.features, precision=self._usual_precision())
+        return self._with_device(ComfySession.features)
 
     def describe(self) -> ModelFacts:
         """Facts about the model."""

@@ -135,6 +135,9 @@ class ComfySession(BaseSession):
         ):
             return run_ksampler(self._model, self.facts.latent, request, seed, guided)
 
+    def _trained_through(self) -> list[nn.Module]:
+        return [self._model.model.diffusion_model, self._clip.cond_stage_model]
+
     def _release(self, part: Literal["vae", "text_encoder"]) -> None:
         if part == "text_encoder":
             self._loading.release(self._clip.patcher)

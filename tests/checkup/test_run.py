@@ -17,7 +17,7 @@ from ti_core.checkup import run as module
 from ti_core.checkup.disk import spelled
 from ti_core.checkup.finding import Finding
 from ti_core.checkup.inputs import CheckupInput
-from ti_core.checkup.memory import estimate
+from ti_core.checkup.memory import estimate, packed
 from ti_core.checkup.run import RULES, Rule, check_folder
 from ti_core.checkup.survey import Survey
 from ti_core.data.config import DataConfig
@@ -101,6 +101,17 @@ def test_memory_is_a_sum_of_weights_copies_pictures_and_the_rest(
     assert size / 1e9 == pytest.approx(gigabytes, abs=0.01)
     assert f"{batch} picture(s) of {pixels:,} pixels" in words
     assert ("copies" in words) == half
+
+
+def test_packed_weights_are_a_part_of_the_sum() -> None:
+    needs = SD1.memory
+    assert needs is not None
+    assert packed(needs, 256 * 256, half=False) == 2 * 4 * needs.large
+    assert packed(needs, 256 * 256, half=True) == 2 * 2 * needs.large
+    assert packed(needs, 5 * 512 * 512, half=False) == 0, "too many positions"
+    plain, more = estimate(needs, 65536, 1, False), estimate(needs, 65536, 1, False, 5_000_000_000)
+    assert more[0] == plain[0] + 5_000_000_000
+    assert "5 GB of them packed for the processor" in more[1]
 
 
 def test_too_little_memory_is_told(check: Check) -> None:

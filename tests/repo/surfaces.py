@@ -57,6 +57,7 @@ NOT_ON_NODES: Mapping[str, str] = {
     "keep_replaced": "left out: ten copies",
     "save_model_as": _FILES,
     "save_precision": "left out: fp32",
+    "pack_weights": "on, where it pays",
     "write_sidecars": "left out: web UIs' galleries show them; the sidebar shows cards",
     "logging_dir": "`output/textual_inversion`",
     "loss_csv_every": "left out: every 10 steps; Loss Plot draws all",

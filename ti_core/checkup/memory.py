@@ -15,19 +15,35 @@ OTHER = 1_000_000_000
 """The program itself, the device's own libraries, and what is needed for a moment."""
 
 
-def estimate(needs: MemoryNeeds, pixels: int, batch: int, half: bool) -> tuple[int, str]:
+PACKED_PIXELS = 1 << 20
+"""Of a batch, up to which a U-Net has layers with few enough positions for packed weights."""
+
+
+def packed(needs: MemoryNeeds, pixels: int, half: bool) -> int:
+    """Bytes that packed weights of a model take, of which there are two kinds of each; `pixels` of
+    a whole batch. At most: large pictures use a part of them."""
+    if half:
+        return 2 * 2 * needs.large
+    return 2 * 4 * needs.large if pixels <= PACKED_PIXELS else 0
+
+
+def estimate(
+    needs: MemoryNeeds, pixels: int, batch: int, half: bool, packs: int = 0
+) -> tuple[int, str]:
     """(bytes, the sum in words) for training with `batch` pictures of `pixels` each at once.
 
     The standalone host keeps weights in fp32; at half precision it makes copies of the U-Net's.
+    `packs`: bytes of packed weights.
     """
     weights = 4 * (needs.network + needs.rest)
     copies = 2 * needs.network if half else 0
     kept = needs.kept * pixels * batch // (2 if half else 1)
     parts = [f"{spelled(weights)} weights"]
     parts += [f"{spelled(copies)} copies of them at half precision"] if half else []
+    parts += [f"{spelled(packs)} of them packed for the processor"] if packs else []
     parts += [f"{spelled(kept)} for {batch} picture(s) of {pixels:,} pixels"]
     parts += [f"{spelled(OTHER)} for the rest"]
-    return weights + copies + kept + OTHER, " + ".join(parts)
+    return weights + copies + packs + kept + OTHER, " + ".join(parts)
 
 
 def memory(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:

@@ -208,5 +208,8 @@ class FakeSession(BaseSession):
         time = timesteps.float() / self._end
         return self.host.network(noisy, time, context, hypernetwork)
 
+    def _trained_through(self) -> list[nn.Module]:
+        return [self.host.network, *self.host.encoders.values()]
+
     def _release(self, part: Literal["vae", "text_encoder"]) -> None:
         """Nothing is on an accelerator."""

@@ -91,6 +91,10 @@ class Features:
     """Names that `PreviewRequest.sampler` may have; the first is the default."""
     precision: Precision = "no"
     """What it trains in, unless the user says otherwise."""
+    packs: tuple[Precision, ...] = ()
+    """In what `Session.pack_weights` has an effect on full-size models."""
+    room_for_packing: int = 0
+    """Bytes of main memory that packed weights may take; a model whose own take more has none."""
 
     def sampler(self, wanted: str = "") -> str:
         """The sampler to use, A1111's name or kohya's. Raises ConfigError for one that this host
@@ -234,6 +238,18 @@ class Session(Protocol):
 
     def release(self, part: Literal["vae", "text_encoder"]) -> None:
         """Give back the accelerator's memory of this part until it is next needed."""
+
+    def pack_weights(self) -> None:
+        """Compute with weights that are laid out once for this processor, until the session closes.
+
+        Without effect where that cannot be had or does not pay: on other devices, for small models,
+        or where main memory is short. Results differ by rounding; equal calls still give equal
+        results.
+        """
+
+    @property
+    def packs_weights(self) -> bool:
+        """Whether `pack_weights` has an effect."""
 
 
 class Host(Protocol):

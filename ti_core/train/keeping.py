@@ -65,7 +65,7 @@ class Keeper:
         self._facts = {
             "model": plan.facts.checkpoint_name,
             "hash": plan.facts.checkpoint_hash,
-            **surroundings(session.device),
+            **surroundings(session),
         }
         if plan.state and "vae" in plan.state.facts:
             self._facts["vae"] = plan.state.facts["vae"]

@@ -61,6 +61,8 @@ def train(
         plan = plan or make_plan(config, host, resume)
         config = plan.config
         session = stack.enter_context(host.session(config.compute.precision()))
+        if config.compute.pack_weights:
+            session.pack_weights()
         logging_dir = Path(config.output.logging_dir)
         folder = resume or folder or RunFolder.create(logging_dir, config.file_stem)
         if not resume:
@@ -68,7 +70,7 @@ def train(
         step = plan.state.step if plan.state else 0
         listener = stack.enter_context(tracked(config, folder, step, on_event))
         run = TrainingRun(plan, session, folder, listener)
-        made_with = {"made_with": surroundings(session.device)}
+        made_with = {"made_with": surroundings(session)}
         settings = {"name": config.name, "train": to_dict(config), **made_with}
         run.begin({**settings, **run.noted(), **(extra_settings or {})})
         path = run.go(control or Control())
@@ -164,7 +166,7 @@ class TrainingRun:
         self.folder.forget_after(self.updater.step)
         plan, config = self.plan, self.plan.config
         before = plan.state.facts if plan.state else {}
-        elsewhere = changed_surroundings(before, surroundings(self.session.device))
+        elsewhere = changed_surroundings(before, surroundings(self.session))
         for notice in (*plan.notices, *self.notices, *elsewhere):
             self._emit(notice)
         self._emit(

@@ -8,13 +8,13 @@ from typing import Literal
 
 from ..checkup.finding import Finding
 from ..checkup.inputs import CheckupInput
-from ..checkup.memory import estimate
+from ..checkup.memory import estimate, packed
 from ..checkup.plan import REPEATED
 from ..errors import DataError, setting
 from ..events import Notice
 from ..families import SD1
 from ..port.prompt import Tokenize
-from ..port.session import Host, ModelFacts
+from ..port.session import Features, Host, ModelFacts
 from .config import BaseTrainConfig
 from .optimizers import OPTIMIZERS
 from .previews import preview_requests
@@ -49,8 +49,9 @@ def checkup_input(
     facts = facts or (host.describe() if host else None)
     side = facts.resolution if facts else _ASSUMED.release().resolution
     size = config.data.resolution or (side, side)
-    half = config.compute.precision(host.features().precision if host else "no") != "no"
-    memory, formula = _memory(config, facts, size, half)
+    features = host.features() if host else Features()
+    half = config.compute.precision(features.precision) != "no"
+    memory, formula = _memory(config, facts, features, size, half)
     return CheckupInput(
         config.data,
         config.name if config.vectors else "",
@@ -67,7 +68,7 @@ def checkup_input(
         family=facts.family.label if facts else "",
         writes=_writes(config, facts, size),
         memory=memory,
-        memory_otherwise=_memory(config, facts, size, not half)[0],
+        memory_otherwise=_memory(config, facts, features, size, not half)[0],
         half=half,
         memory_formula=formula,
         memory_free=memory_free,
@@ -101,13 +102,24 @@ def _tokenize(host: Host) -> Tokenize:
 
 
 def _memory(
-    config: BaseTrainConfig, facts: ModelFacts | None, size: tuple[int, int], half: bool
+    config: BaseTrainConfig,
+    facts: ModelFacts | None,
+    features: Features,
+    size: tuple[int, int],
+    half: bool,
 ) -> tuple[int, str]:
     """(0, "") where it is not known: for reduced models, which need less than their family."""
     if facts is None or facts.family.memory is None or facts.widths != facts.family.widths:
         return 0, ""
     batch = config.optimizer.train_batch_size
-    return estimate(facts.family.memory, size[0] * size[1], batch, half)
+    needs, pixels = facts.family.memory, size[0] * size[1]
+    packs = _packs(config, features, half) and packed(needs, 1, False) <= features.room_for_packing
+    return estimate(needs, pixels, batch, half, packed(needs, pixels * batch, half) if packs else 0)
+
+
+def _packs(config: BaseTrainConfig, features: Features, half: bool) -> bool:
+    """Whether this run asks for packed weights, and the host has them in this precision."""
+    return config.compute.pack_weights and ("bf16" if half else "no") in features.packs
 
 
 def _writes(

@@ -10,16 +10,19 @@ import torch
 
 from .. import __version__
 from ..events import Notice
+from ..port.session import Session
 
 _PACKAGES = ("torch", "PIL", "diffusers", "transformers")
 """Those that compute something of a run, where they are used."""
 
 
-def surroundings(device: torch.device) -> dict[str, str]:
-    """Name → value of each, as it is now for a run on this device."""
+def surroundings(session: Session) -> dict[str, str]:
+    """Name → value of each, as it is now for a run in this session."""
+    device = session.device
     found = {"version": __version__, "device": _device_name(device)}
     if device.type == "cpu":  # elsewhere nothing that is learned is summed up by threads
         found["threads"] = str(torch.get_num_threads())
+        found["weights"] = "packed" if session.packs_weights else "plain"
     modules = {name: sys.modules[name] for name in _PACKAGES if name in sys.modules}
     return found | {name: str(module.__version__) for name, module in modules.items()}
 

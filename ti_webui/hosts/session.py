@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ti_core.hosts.common.attention import attach_hypernetwork
 from ti_core.hosts.common.precision import autocast
@@ -82,6 +82,10 @@ class WebUISession(BaseSession):
                 **networks.unet_options(),
             )
         return output
+
+    def _trained_through(self) -> list[nn.Module]:
+        networks = self._networks
+        return [networks.unet, *(encoder.network for encoder in networks.encoders)]
 
     def _release(self, part: Literal["vae", "text_encoder"]) -> None:
         self._networks.release(part)

@@ -6,6 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 
 from ...errors import HostBusyError
 from ...port.session import Features, ModelFacts, Precision
+from .packing import packing_on
 from .precision import check_precision, usual_precision
 from .session import BaseSession
 from .text import TextEncoder, check_ids
@@ -27,7 +29,13 @@ class BaseHost(ABC):
 
     def features(self) -> Features:
         """What can be asked of this host."""
-        return Features(precision=self._usual_precision())
+        return self._with_device(Features())
+
+    def _with_device(self, features: Features) -> Features:
+        """And what follows from where the model computes."""
+        packs, room = packing_on(self._device())
+        usual = self._usual_precision()
+        return replace(features, precision=usual, packs=packs, room_for_packing=room)
 
     def tokenize(self, text: str) -> list[tuple[int, str]]:
         """(id, spelling) of every token, read literally, by the first text encoder."""

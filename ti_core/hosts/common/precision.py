@@ -55,3 +55,10 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
         is_mps = device.type == "mps"
         return nullcontext() if is_mps else torch.autocast(device.type, enabled=False)
     return torch.autocast(device.type, dtype=dtype)
+
+
+def cpu_autocast_dtype() -> torch.dtype | None:
+    """What layers on the CPU compute in by `autocast`, while that is open."""
+    if hasattr(torch, "get_autocast_dtype"):  # torch 2.4
+        return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
+    return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else None

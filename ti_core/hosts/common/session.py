@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Literal
 
 import torch
@@ -27,6 +27,7 @@ from ...port.session import (
 )
 from .fitting import check_embeddings, check_pixels, time_ids
 from .guidance import guided_prompts
+from .packing import PackedModel, Packing
 from .sampling import check_request, sample
 from .snapshot import ModelSnapshot
 from .text import EncodedText, TextEncoder, check_ids, encode_text, side_by_side
@@ -39,6 +40,8 @@ class BaseSession(ABC):
     """Fulfils `port.Session` but for the hooks; open it with the host's `session()` only."""
 
     features = Features()
+    packing = Packing()
+    """Which layers are packed by `pack_weights`."""
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class BaseSession(ABC):
         """`networks` are restored in the end; `moves` as for `ModelSnapshot`."""
         self.facts, self.encoders = facts, encoders
         self._device, self._open = device, True
+        self._packed: PackedModel | None = None
         self._snapshot = ModelSnapshot(networks, moves)
 
     @property
@@ -61,7 +65,10 @@ class BaseSession(ABC):
     def close(self) -> None:
         """Leave the model as it was found; any later call is rejected with HostError."""
         self._open = False
-        self._restore()
+        with ExitStack() as stack:
+            stack.callback(self._restore)
+            if self._packed:
+                stack.callback(self._packed.close)
 
     # --- the port -------------------------------------------------------------------------------
 
@@ -143,6 +150,17 @@ class BaseSession(ABC):
         self._check()
         self._release(part)
 
+    def pack_weights(self) -> None:
+        """On a CPU, where it pays; see `Packing`."""
+        self._check()
+        if self._packed is None and self.device.type == "cpu":
+            self._packed = self.packing.of(self._trained_through())
+
+    @property
+    def packs_weights(self) -> bool:
+        """Whether that had an effect."""
+        return self._packed is not None
+
     # --- the same for every host ----------------------------------------------------------------
 
     def _check(self) -> None:
@@ -193,6 +211,10 @@ class BaseSession(ABC):
         hypernetwork: Hypernetwork | None,
     ) -> Tensor:
         """See `predict`; everything is on the device."""
+
+    @abstractmethod
+    def _trained_through(self) -> Sequence[nn.Module]:
+        """What a step computes with: the network and the text encoders."""
 
     @abstractmethod
     def _release(self, part: Literal["vae", "text_encoder"]) -> None:

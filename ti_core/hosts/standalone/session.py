@@ -71,6 +71,10 @@ class DiffusersSession(BaseSession):
             ).sample
         return output
 
+    def _trained_through(self) -> list[nn.Module]:
+        parts = self._model.parts()
+        return [*parts["unet"], *parts["text_encoder"]]
+
     def _release(self, part: Literal["vae", "text_encoder"]) -> None:
         for network in self._model.parts()[part]:
             network.to("cpu")
