@@ -186,7 +186,7 @@ class RateCopies(Node):
             raise DataError("the run has no copies", "", "save some every N steps")
         chosen = best(found.ratings)
         report = "\n".join([*(line_of(one, one is chosen) for one in found.ratings), MEASURED])
-        made = renamed(chosen.copy.embedding, log.name)
+        made = renamed(read_embedding(chosen.copy.path), log.name)
         return io.NodeOutput(made, report, made.step, ui=node_text(report))
 
 

@@ -12,10 +12,12 @@ from PIL import Image
 
 from ti_core.files.reading import read_embedding
 from ti_core.hosts.fake import FakeHost
+from ti_core.hypernetworks.reading import read_hypernetwork
 from ti_core.train.events import Started
 from ti_core.train.loop import train
 
 from ..conftest import Configure
+from ..train.hypernetwork_runs import with_copies
 from ..train.spoiled import Log
 
 Ti = Callable[..., tuple[int, str, str]]
@@ -160,3 +162,29 @@ def test_copies_of_another_base_model_are_warned_of(
     monkeypatch.setattr(host, "describe", lambda: facts)
     monkeypatch.setattr("ti_core.cli.compare.open_host", lambda config: host)
     assert "was made on fake [0000000000], and this model is fake [aaaaaaaaaa]" in ti(*line)[2]
+
+
+@pytest.fixture
+def trained(fake_host: FakeHost, tmp_path: Path, pictures: Path) -> Path:
+    """The folder of a run of a hypernetwork with the copies 10 and 20."""
+    return with_copies(fake_host, tmp_path, pictures)
+
+
+def test_the_command_compares_and_uses_the_best(ti: Ti, trained: Path, tmp_path: Path) -> None:
+    pictures = ("--prompts", "a disc", "--steps", "2", "--outdir", tmp_path / "out")
+    use = ("--use_best", "--overwrite", "--hypernetwork_dir", tmp_path / "used")
+    code, out, err = ti("compare", trained, *pictures, *use, "--json")
+    assert code == 0, err
+    told = json.loads(out.splitlines()[0])
+    assert [one["step"] for one in told["copies"]] == [10, 20]
+    best = read_hypernetwork(Path(told["best"]))
+    assert read_hypernetwork(tmp_path / "used" / "warm.pt").step == best.step
+
+
+def test_files_of_no_run_are_told_apart_by_what_they_are(
+    ti: Ti, trained: Path, pictures: Path
+) -> None:
+    files = sorted((trained / "hypernetworks").iterdir())
+    code, out, _ = ti("compare", *files, "--token_string", "warm", "--train_data_dir", pictures)
+    assert code == 0
+    assert sum("warm-0000" in line for line in out.splitlines()) == 3

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from ti_core.compare.copies import Copy, config_of, copy_files, read_copies
+from ti_core.compare.copies import config_of, copy_files, read_copies
 from ti_core.compare.evaluation import losses_of, questions_of, timesteps
 from ti_core.diffusion import Ddpm, NoisyBatch, Prediction
 from ti_core.errors import DataError
@@ -111,6 +111,6 @@ def test_sdxl_copies_are_rated_as_well(configure, tmp_path: Path) -> None:  # ty
     path = train(configure(max_train_steps=2), host)
     config = configure()
     questions = questions_of(config.data, config.name, host, 4, config)
-    copies: list[Copy] = read_copies([path], host.describe())
+    copies = read_copies([path], host.describe())
     with host.session() as session:
         assert losses_of(copies, questions, session, host.describe()).shape == (1, 20)

@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from ti_core.compare.copies import Copy
+from ti_core.compare.embeddings import EmbeddingCopy
 from ti_core.compare.ranking import Rated, best, rate
+from ti_core.compare.subject import Copy, Measured
 from ti_core.files.embedding import Embedding
-from ti_core.tools.strength import Strength
 
 
 def copies(*steps: int) -> list[Copy]:
     vectors = {"emb_params": torch.ones(1, 4)}
-    return [Copy(Path(f"a-{n}.pt"), Embedding("a", vectors, n), vectors) for n in steps]
+    return [EmbeddingCopy(Path(f"a-{n}.pt"), Embedding("a", vectors, n), vectors) for n in steps]
 
 
 def ratings(losses: list[list[float]]) -> list[Rated]:
     found = copies(*range(100, 100 * len(losses) + 1, 100))
-    strengths = [Strength({"clip_l": [1.0, 3.0]})] * len(losses)
+    strengths = [Measured(3.0, "strong")] * len(losses)
     return rate(found, torch.tensor(losses, dtype=torch.float64), strengths)
 
 

@@ -10,9 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from ti_core.compare.copies import Copy, copy_files, read_copies
+from ti_core.compare.copies import copy_files, read_copies
+from ti_core.compare.embeddings import EmbeddingCopy
 from ti_core.compare.events import Progress, SheetReady
 from ti_core.compare.sheet import LARGEST_CELL, Sheets, draw_sheets, read_weights
+from ti_core.compare.subject import Copy
 from ti_core.errors import ConfigError
 from ti_core.events import Event
 from ti_core.hosts.fake import FakeHost
@@ -61,6 +63,7 @@ def test_a_row_of_the_sheet_is_a_copy_and_shows_its_pictures(
 
 
 def _words(copy: Copy) -> dict[str, Vectors]:
+    assert isinstance(copy, EmbeddingCopy)
     return {"zz-thing": copy.vectors}
 
 

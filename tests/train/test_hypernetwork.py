@@ -20,7 +20,7 @@ from ti_core.hypernetworks.applying import Applied
 from ti_core.hypernetworks.reading import read_hypernetwork
 from ti_core.hypernetworks.structure import Structure
 from ti_core.hypernetworks.writing import write_hypernetwork
-from ti_core.options import from_dict, make_config
+from ti_core.options import from_dict
 from ti_core.port.session import Conditioning, PictureSize, Precision, TextOptions, Vectors
 from ti_core.train.events import Finished, PreviewReady, Saved, Started
 from ti_core.train.hypernetwork import attention_widths, new_hypernetwork
@@ -33,6 +33,7 @@ from ti_core.train.run_folder import RunFolder
 from ti_core.train.state import latest_state
 
 from ..hypernetworks.made import hypernetwork
+from .hypernetwork_runs import config
 from .inversion import fixed_loss
 from .spoiled import Log, SpoiledHost, StopAfter
 
@@ -44,19 +45,7 @@ def build(tmp_path: Path, pictures: Path) -> Build:
     """Settings of a run of ten steps."""
 
     def made(**changes: object) -> HypernetworkTrainConfig:
-        values = {
-            "hypernetwork_name": "warm",
-            "train_data_dir": str(pictures),
-            "output_dir": str(tmp_path / "hypernetworks"),
-            "logging_dir": str(tmp_path / "log"),
-            "max_train_steps": 10,
-            "learning_rate": "0.01",
-            "sample_every_n_steps": 0,
-            "save_every_n_steps": 0,
-            "skip_checkup": True,
-            **changes,
-        }
-        return make_config(HypernetworkTrainConfig, values)
+        return config(tmp_path, pictures, **changes)
 
     return made
 

@@ -11,12 +11,14 @@ from ti_core.errors import ConfigError, DataError, EmbeddingError
 from ti_core.families import SDXL
 from ti_core.files.reading import read_embedding
 from ti_core.hosts.fake import FakeHost
+from ti_core.hypernetworks.reading import read_hypernetwork
 from ti_core.train.loop import train
 from ti_webui.job import Job
 from ti_webui.studio import Studio
 from ti_webui.tabs.compare import ComparePage, ratings
 
 from ..conftest import Configure
+from ..train.hypernetwork_runs import config
 
 FIELDS = {
     "what": ["Sheets of pictures", "Best copy"],
@@ -40,15 +42,14 @@ def page(studio: Studio, host: FakeHost, configure: Configure) -> ComparePage:
     """A page that knows one run with the copies 10 and 20."""
     line = "a picture of [name] --w 64 --s 3"  # kohya's options are no words of the prompt
     known = {"max_train_steps": 20, "save_every_n_steps": 10, "learning_rate": "0.05"}
-    config = configure(**known, sample_prompts=line)
-    train(config, host)
+    train(configure(**known, sample_prompts=line), host)
     made = ComparePage(studio)
     made.runs()
     return made
 
 
 def run_of(page: ComparePage) -> str:
-    (label,) = page.runs()
+    (label,) = (label for label in page.runs() if "hypernetwork" not in label)
     return label
 
 
@@ -193,3 +194,27 @@ def test_the_word_in_the_negative_prompt_and_a_row_without_it(page: ComparePage)
     assert names == [
         "1-without-1-3.png", "1-zz-thing-000010-1-3.png", "1-zz-thing-000020-1-3.png",
     ]  # fmt: skip
+
+
+@pytest.fixture
+def warm(page: ComparePage, host: FakeHost, pictures: Path, tmp_path: Path) -> str:
+    """A run of a hypernetwork with the copies 1 and 2, as the page lists it."""
+    train(config(tmp_path, pictures, max_train_steps=2, save_every_n_steps=1), host)
+    (label,) = (label for label in page.runs() if "hypernetwork" in label)
+    return label
+
+
+def test_copies_of_a_hypernetwork_are_compared_and_used_in_its_folder(
+    page: ComparePage, warm: str, host: FakeHost, tmp_path: Path
+) -> None:
+    names = ["warm-000001", "warm-000002"]
+    assert page.choose(warm)[0]["choices"] == names
+    job = compared(page, run=warm, copies=names, prompts="a disc")
+    assert job.progress.error == ""
+    assert "ti-normal" not in ratings(page.memory.found[job.id].ratings)
+    said, _ = page.press_use(warm, "warm-000001", "warm", True)
+    assert "write &lt;hypernet:warm:1&gt; in a prompt" in said
+    assert read_hypernetwork(tmp_path / "hypernetworks" / "warm.pt").step == 1
+    assert host.hypernetworks_saved[-1] == tmp_path / "hypernetworks" / "warm.pt"
+    with pytest.raises(DataError, match="strength repair is for embeddings"):
+        page.press_repair(warm, "warm-000001", 1.0, "tamed")

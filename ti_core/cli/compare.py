@@ -1,4 +1,4 @@
-"""`ti compare`: the copies of an embedding side by side, and which of them is the best."""
+"""`ti compare`: the copies of a training side by side, and which of them is the best."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from ..compare.evaluation import Questions
     from ..compare.run import Comparison
     from ..compare.sheet import Sheets
+    from ..compare.subject import Subject
     from ..port.session import Host
-    from ..train.config import TrainConfig
+    from ..train.config import BaseTrainConfig
 
 _ABOUT = """Compare the copies that a training left behind: sheets of pictures with the same seeds,
 the loss of each copy on the same pictures, noise and timesteps, and how strong each one is. RUN is
-the folder of a run, or several embedding files. --use_best puts the best copy into
---embeddings_dir."""
+the folder of a run of an embedding or a hypernetwork, or several files of one of them. --use_best
+puts the best copy into --embeddings_dir or --hypernetwork_dir."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,19 @@ class CompareConfig(Checked):
     prompts: tuple[str, ...] = option(
         (),
         "prompts of the sheets, with [name] for the word, or text files of them; none, no sheets; "
-        "a prompt without the word gets one row",
+        "a prompt without the word gets one row. A hypernetwork is at work in every prompt",
         label="Prompts",
         path="text file",
     )
     weights: str = option(
-        "1", "weights of the word in each prompt, such as 0.7,1,1.3", label="Weights"
+        "1",
+        "weights of the word in each prompt, or multipliers of the hypernetwork, such as 0.7,1,1.3",
+        label="Weights",
     )
     baseline: bool = option(
-        False, "begin each sheet with a row without the word", label="Also without the word"
+        False,
+        "begin each sheet with a row without the word or the hypernetwork",
+        label="Also without the word",
     )
     most_copies: int = option(
         12, "at most so many of a run's copies, evenly spread", label="Copies", limits=(1, 1000)
@@ -88,18 +93,20 @@ class PictureConfig(Checked):
 
 @dataclass(frozen=True)
 class UseConfig(Checked):
-    """Which copy becomes the embedding."""
+    """Which copy becomes the finished file."""
 
     title = "The best copy"
-    use_best: bool = option(False, "use the best copy under the word's name", label="Use the best")
+    use_best: bool = option(False, "use the best copy under the name", label="Use the best")
     embeddings_dir: str = option(
-        "embeddings", "where the embedding goes", label="Embeddings directory", path="embeddings"
+        "embeddings", "where an embedding goes", label="Embeddings directory", path="embeddings"
     )
-    overwrite: bool = option(
-        False,
-        "replace an embedding of that name",
-        label="Overwrite",
+    hypernetwork_dir: str = option(
+        "hypernetworks",
+        "where a hypernetwork goes",
+        label="Hypernetworks directory",
+        path="output folder",
     )
+    overwrite: bool = option(False, "replace a file of that name", label="Overwrite")
     keep_replaced: int = kept_option()
 
 
@@ -114,7 +121,7 @@ def parser() -> OptionParser:
         nargs="*",
         type=path_argument,
         metavar="RUN",
-        help="run folder, or embedding files",
+        help="run folder, or files of embeddings or hypernetworks",
     )
     return made
 
@@ -127,29 +134,30 @@ def run(argv: Sequence[str]) -> int:
         raise ConfigError("no run is given", "", "write ti compare RUN, the folder of a run")
     config = make_config(CompareConfig, typed)
     use = make_config(UseConfig, typed)
-    files = _files(sources, config.most_copies)
+    files, subject = _files(sources, config.most_copies), _subject(sources)
     trained = _trained(sources)
     if use.use_best and not config.draws:
         raise ConfigError("the best copy cannot be told", "no losses are asked for", "give --draws")
     _require_question(config, trained)
     host = open_host(make_config(ModelConfig, typed))
     name = config.token_string or (trained.name if trained else "")
-    sheets = _sheets(config, make_config(PictureConfig, typed), name, host)
-    questions = _questions(config, trained, name, host)
+    sheets = _sheets(config, make_config(PictureConfig, typed), name, host, subject)
+    questions = _questions(config, trained, name, host, subject)
     if use.use_best and questions is None:
         raise ConfigError("the best copy cannot be told", "no losses are asked for", "give --draws")
     from ..compare.run import compare
 
     with stop_on_signals() as stop:
         folder = Path(config.outdir)
-        found = compare(files, host, folder, sheets, questions, _tell, stop.requested)
+        asked = (sheets, questions, _tell, stop.requested)
+        found = compare(files, host, folder, *asked, subject=subject)
     answer(json.dumps(_facts(found)) if config.json else "\n".join(_lines(found)))
     if stop.signal is not None:
         return 128 + stop.signal
-    return _use_best(found, name, use) if use.use_best else 0
+    return _use_best(found, name, use, subject) if use.use_best else 0
 
 
-def _require_question(config: CompareConfig, trained: TrainConfig | None) -> None:
+def _require_question(config: CompareConfig, trained: BaseTrainConfig | None) -> None:
     data = trained.data if trained else None
     pictures = config.train_data_dir or (data and (data.train_data_dir or data.dataset_config))
     if not config.prompts and not (config.draws and pictures):
@@ -158,10 +166,17 @@ def _require_question(config: CompareConfig, trained: TrainConfig | None) -> Non
         raise ConfigError(what, "no prompts and no pictures are given", fix)
 
 
-def _trained(sources: Sequence[Path]) -> TrainConfig | None:
-    from ..compare.copies import config_of
+def _trained(sources: Sequence[Path]) -> BaseTrainConfig | None:
+    from ..compare.copies import config_of, is_run
 
-    return config_of(sources[0]) if (sources[0] / "settings.json").is_file() else None
+    return config_of(sources[0]) if is_run(sources[0]) else None
+
+
+def _subject(sources: Sequence[Path]) -> Subject:
+    from ..compare.copies import subject_in
+    from ..compare.subjects import subject_of
+
+    return subject_in(sources[0]) if sources[0].is_dir() else subject_of(sources)
 
 
 def _files(sources: Sequence[Path], most: int) -> list[Path]:
@@ -175,7 +190,9 @@ def _files(sources: Sequence[Path], most: int) -> list[Path]:
     return found
 
 
-def _sheets(config: CompareConfig, pictures: PictureConfig, name: str, host: Host) -> Sheets | None:
+def _sheets(
+    config: CompareConfig, pictures: PictureConfig, name: str, host: Host, subject: Subject
+) -> Sheets | None:
     from ..compare.sheet import Sheets, read_weights
     from ..port.session import PreviewRequest, TextOptions
     from ..train.previews import prompt_lines
@@ -201,22 +218,26 @@ def _sheets(config: CompareConfig, pictures: PictureConfig, name: str, host: Hos
         why = "their lines are empty or comments"
         fix = "write one, such as 'a picture of [name]'"
         raise ConfigError(f"{setting('prompts')} hold no prompt", why, fix)
-    return Sheets(name, prompts, read_weights(config.weights), base, config.baseline)
+    weights = read_weights(config.weights)
+    return Sheets(name, prompts, weights, base, config.baseline, subject.wording)
 
 
 def _questions(
-    config: CompareConfig, trained: TrainConfig | None, name: str, host: Host
+    config: CompareConfig,
+    trained: BaseTrainConfig | None,
+    name: str,
+    host: Host,
+    subject: Subject,
 ) -> Questions | None:
     from ..compare.evaluation import questions_of
-    from ..data.config import DataConfig
 
-    data = trained.data if trained else DataConfig()
+    data = trained.data if trained else subject.data
     if config.train_data_dir:
         data = replace(data, train_data_dir=config.train_data_dir, dataset_config="")
     if not config.draws or not (data.train_data_dir or data.dataset_config):
         return None
     _require_name(name)
-    return questions_of(data, name, host, config.draws, trained)
+    return questions_of(data, name, host, config.draws, trained, subject.wording.by_word)
 
 
 def _require_name(name: str) -> None:
@@ -255,10 +276,11 @@ def _lines(found: Comparison) -> list[str]:
     return [*lines, f"best copy: {chosen.copy.path}", MEASURED]
 
 
-def _use_best(found: Comparison, name: str, use: UseConfig) -> int:
-    from ..compare.adopt import use_copy
+def _use_best(found: Comparison, name: str, use: UseConfig, subject: Subject) -> int:
     from ..compare.ranking import best
+    from ..compare.subjects import EMBEDDINGS
 
     copy = best(found.ratings).copy
-    answer(use_copy(copy.path, Path(use.embeddings_dir), name, use.overwrite, use.keep_replaced))
+    folder = Path(use.embeddings_dir if subject is EMBEDDINGS else use.hypernetwork_dir)
+    answer(subject.use(copy.path, folder, name, use.overwrite, use.keep_replaced))
     return 0

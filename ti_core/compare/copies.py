@@ -1,46 +1,25 @@
-"""Where the copies of an embedding lie: files, and the folders that runs leave behind."""
+"""Where the copies of what was learned are: files, and the folders that runs leave behind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import DataError, FileError, TIError
 from ..events import Listener, Notice
-from ..files.embedding import Embedding, for_encoders
+from ..files.embedding import Embedding
 from ..files.reading import read_embedding
 from ..options import from_dict
-from ..port.session import ModelFacts, Vectors
-from ..train.config import TrainConfig
-from ..train.learnable import ExtraNetworks
+from ..port.session import ModelFacts
+from ..train.config import BaseTrainConfig
 from ..train.run_folder import RunFolder
+from .subject import Copy, Subject
+from .subjects import EMBEDDINGS, SUBJECTS, subject_of
 
+Found = TypeVar("Found")
 _ENDINGS = (".safetensors", ".pt", ".bin")
-
-
-@dataclass(frozen=True)
-class Copy:
-    """An embedding as it was after some steps."""
-
-    path: Path
-    embedding: Embedding
-    vectors: Vectors
-    """The same under the model's encoder keys."""
-
-    @property
-    def label(self) -> str:
-        """What it is called in tables and sheets: the file's stem."""
-        return self.path.stem
-
-    @property
-    def step(self) -> int:
-        """Updates it has had, as its file tells."""
-        return self.embedding.step
-
-    def added(self, name: str) -> ExtraNetworks:
-        """What a session adds to the model, under this name in prompts."""
-        return ExtraNetworks({name: self.vectors})
 
 
 @dataclass(frozen=True)
@@ -49,39 +28,62 @@ class PastRun:
 
     folder: Path
     name: str
-    """The new word that was taught."""
+    """Of what was learned."""
     copies: tuple[Path, ...]
     """By their steps."""
+    subject: Subject = EMBEDDINGS
 
     @property
     def label(self) -> str:
-        """The day, and the folder's name."""
-        return f"{self.folder.parent.name} · {self.folder.name} · {len(self.copies)} copies"
+        """The day, the folder's name, and what it is of, if not of an embedding."""
+        kind = "" if self.subject is EMBEDDINGS else f" · {self.subject.group}"
+        place = f"{self.folder.parent.name} · {self.folder.name}"
+        return f"{place}{kind} · {len(self.copies)} copies"
 
 
-def list_runs(logging_dir: Path) -> list[PastRun]:
-    """The runs in a log directory that have copies, the newest first; wrecks are passed over."""
+def list_runs(logging_dir: Path, subjects: Sequence[Subject] = (EMBEDDINGS,)) -> list[PastRun]:
+    """The runs of these kinds in a log directory that have copies, the newest first; wrecks are
+    passed over."""
     folders = [path.parent for path in logging_dir.glob("*/*/settings.json")]
     folders.sort(key=lambda folder: (folder / "settings.json").stat().st_mtime, reverse=True)
-    found = ((folder, copy_files(folder)) for folder in folders)
-    return [PastRun(folder, _word(folder), files) for folder, files in found if files]
+    found = ((folder, subject_in(folder), copy_files(folder)) for folder in folders)
+    return [
+        PastRun(folder, _name(folder), files, subject)
+        for folder, subject, files in found
+        if files and subject in subjects
+    ]
+
+
+def subject_in(folder: Path) -> Subject:
+    """What the copies in a run folder, or the files in another folder, are."""
+    if is_run(folder):
+        there = (one for one in SUBJECTS if (folder / one.folder).is_dir())
+        return next(there, EMBEDDINGS)
+    return subject_of(copy_files(folder))
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is one of a run."""
+    return (folder / "settings.json").is_file()
 
 
 def copy_files(folder: Path) -> tuple[Path, ...]:
-    """The copies in a run folder, by their steps; in another folder, every embedding by name."""
-    inside = folder / "embeddings"
-    place = inside if (folder / "settings.json").is_file() and inside.is_dir() else folder
+    """The copies in a run folder, by their steps; in another folder, every such file by name."""
+    inside = folder / subject_in(folder).folder if is_run(folder) else folder
+    place = inside if inside.is_dir() else folder
     files = (path for path in place.iterdir() if path.suffix.lower() in _ENDINGS)
     return tuple(sorted(path for path in files if not path.name.startswith(".")))
 
 
-def config_of(folder: Path) -> TrainConfig:
+def config_of(folder: Path) -> BaseTrainConfig:
     """The settings of a run. Raises TrainingError, ConfigError when they cannot be read."""
     found = RunFolder(folder).read_settings().get("train")
-    return from_dict(TrainConfig, found if isinstance(found, dict) else {})
+    values = found if isinstance(found, dict) else {}
+    subject = next((one for one in SUBJECTS if one.group in values), EMBEDDINGS)
+    return from_dict(subject.config, values)
 
 
-def _word(folder: Path) -> str:
+def _name(folder: Path) -> str:
     try:
         return config_of(folder).name
     except TIError:
@@ -89,15 +91,17 @@ def _word(folder: Path) -> str:
 
 
 def read_copies(
-    paths: Iterable[Path], facts: ModelFacts, on_event: Listener = lambda event: None
+    paths: Iterable[Path],
+    facts: ModelFacts,
+    on_event: Listener = lambda event: None,
+    subject: Subject = EMBEDDINGS,
 ) -> list[Copy]:
     """The copies, by their steps; files that cannot be read are told to `on_event`.
 
-    Raises EmbeddingError for one of another family of models, and when none can be read.
+    Raises FileError for one of another family of models, and when none can be read.
     """
-    found, errors = readable(paths)
-    copies = [Copy(p, one, for_encoders(one, facts.widths, p.name)) for p, one in found]
-    if not copies:
+    found, errors = _read(paths, subject.read)
+    if not found:
         raise (
             errors[0]
             if errors
@@ -105,15 +109,21 @@ def read_copies(
         )
     for error in errors:
         on_event(Notice("warning", error.what, error.why, "the others are compared without it"))
-    return sorted(copies, key=lambda copy: (copy.step, copy.label))
+    return sorted((copy.fitted(facts) for _, copy in found), key=lambda one: (one.step, one.label))
 
 
 def readable(paths: Iterable[Path]) -> tuple[list[tuple[Path, Embedding]], list[FileError]]:
     """The embeddings in these files, and why some of them cannot be read."""
+    return _read(paths, read_embedding)
+
+
+def _read(
+    paths: Iterable[Path], reader: Callable[[Path], Found]
+) -> tuple[list[tuple[Path, Found]], list[FileError]]:
     found, errors = [], []
     for path in paths:
         try:
-            found.append((path, read_embedding(path)))
+            found.append((path, reader(path)))
         except FileError as error:
             errors.append(error)
     return found, errors

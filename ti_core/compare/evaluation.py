@@ -25,10 +25,10 @@ from ..errors import DataError
 from ..events import Listener
 from ..port.session import Host, ModelFacts, Session, TextOptions
 from ..randomness import generator
-from ..train.config import TrainConfig
+from ..train.config import BaseTrainConfig
 from ..train.learnable import ExtraNetworks
-from .copies import Copy
 from .events import Progress
+from .subject import Copy
 
 _AT_ONCE = 4
 """Questions in one pass."""
@@ -80,10 +80,11 @@ def losses_of(
     rows: list[list[float]] = []
     for copy in copies:
         row: list[float] = []
+        added = copy.added(questions.name, session.device)
         for question in asked:
             if should_stop():
                 return torch.tensor(rows, dtype=torch.float64)
-            row += _answers(question, questions, copy.added(questions.name), session, facts)
+            row += _answers(question, questions, added, session, facts)
             done = len(rows) * questions.count + len(row)
             on_event(Progress(f"loss of {copy.label}", done, len(copies) * questions.count))
         rows.append(row)
@@ -141,13 +142,19 @@ def _answers(
 
 
 def questions_of(
-    data: DataConfig, name: str, host: Host, draws: int, trained: TrainConfig | None = None
+    data: DataConfig,
+    name: str,
+    host: Host,
+    draws: int,
+    trained: BaseTrainConfig | None = None,
+    by_word: bool = True,
 ) -> Questions:
     """Questions about the pictures of `data`, read as the training `trained` read its own.
 
-    Raises DataError when there are no pictures, or prompts without the word.
+    Raises DataError when there are no pictures, or, where what is compared is called `by_word`,
+    prompts without the word.
     """
-    dataset = load_dataset(data, name, host.describe().resolution)
+    dataset = load_dataset(data, name, host.describe().resolution, needs_trigger=by_word)
     if trained is None:
         return Questions(dataset, name, draws)
     text = TextOptions(trained.text.parse_emphasis, trained.text.clip_skip)

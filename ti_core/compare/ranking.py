@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..tools.strength import Strength
-from .copies import Copy
+from .subject import Copy, Measured
 
 MEASURED = (
     "The loss of each copy on the pictures, with the same noise and timesteps for all: lower means "
@@ -29,17 +28,12 @@ class Rated:
     """How much its loss is above the lowest."""
     error: float
     """Standard error of that difference, question by question."""
-    strength: Strength
+    strength: Measured
 
     @property
     def equal(self) -> bool:
         """It cannot be told from the copy with the lowest loss."""
         return self.behind <= self.error
-
-    @property
-    def loudest(self) -> float:
-        """Length of its longest vector ÷ the usual length of a word."""
-        return max(self.strength.all_ratios())
 
     def to_dict(self) -> dict[str, object]:
         """As JSON values."""
@@ -50,12 +44,12 @@ class Rated:
             "behind": self.behind,
             "standard_error": self.error,
             "equal": self.equal,
-            "strength": self.loudest,
+            "strength": self.strength.value,
             "verdict": self.strength.verdict,
         }
 
 
-def rate(copies: Sequence[Copy], losses: Tensor, strengths: Sequence[Strength]) -> list[Rated]:
+def rate(copies: Sequence[Copy], losses: Tensor, strengths: Sequence[Measured]) -> list[Rated]:
     """Every copy with its figures, in the order given. `losses`: (copies, questions)."""
     means = losses.mean(dim=1)
     differences = losses - losses[int(means.argmin())]
@@ -83,5 +77,5 @@ def line_of(one: Rated, chosen: bool) -> str:
     mark = "best" if chosen else "≈" if one.equal else ""
     return (
         f"{mark:>4} step {one.copy.step:>7}  loss {one.loss:.5f}  +{one.behind:.5f} "
-        f"± {one.error:.5f}  strength {one.loudest:.2f} ({one.strength.verdict})  {one.copy.label}"
+        f"± {one.error:.5f}  strength {one.strength}  {one.copy.label}"
     )

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..events import Listener
-from ..files.base_model import other_base
 from ..port.session import Host, ModelFacts, Precision, Session
-from ..tools.strength import strength_of
 from ..tools.vocabulary import median_lengths
-from .copies import Copy, read_copies
+from .copies import read_copies
 from .evaluation import Questions, losses_of
 from .ranking import Rated, rate
 from .sheet import Sheets, draw_sheets, tell_misspelled
+from .subject import Copy, Subject
+from .subjects import EMBEDDINGS
 
 
 @dataclass(frozen=True)
@@ -35,21 +35,24 @@ def compare(
     on_event: Listener = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
     precision: Precision = "no",
+    subject: Subject = EMBEDDINGS,
 ) -> Comparison:
-    """Compare copies of an embedding: draw `sheets` into `folder`, rate them by `questions`.
+    """Compare copies of what was learned: draw `sheets` into `folder`, rate them by `questions`.
 
     When it is to stop, what is complete until then is returned. A file that cannot be read is told
-    by a notice, and the others are compared. Raises DataError without copies,
-    EmbeddingError for copies of another family of models, HostError, StorageError.
+    by a notice, and the others are compared. Raises DataError without copies, FileError for copies
+    of another family of models, HostError, StorageError.
     """
     facts = host.describe()
-    copies = read_copies(paths, facts, on_event)
+    copies = read_copies(paths, facts, on_event, subject)
     if sheets:
         sheets.count(len(copies))
         tell_misspelled(sheets, host, on_event)
-    for notice in other_base(copies[-1].embedding, facts):
+    for notice in copies[-1].notices(facts):
         on_event(notice)
     with host.session(precision) as session:
+        for copy in copies:
+            copy.require_fit(facts, session)
         ratings: list[Rated] = []
         if questions:
             ratings = _rate(copies, questions, session, facts, on_event, should_stop)
@@ -71,5 +74,5 @@ def _rate(
     answered = copies[: len(losses)]
     if not answered:
         return []
-    medians = median_lengths(facts, session)
-    return rate(answered, losses, [strength_of(copy.vectors, medians) for copy in answered])
+    words = median_lengths(facts, session)
+    return rate(answered, losses, [copy.strength(facts, session, words) for copy in answered])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,15 +13,13 @@ from PIL import Image, ImageDraw
 from ..data.templates import fill
 from ..errors import ConfigError
 from ..events import Listener
-from ..files.checksum import file_shorthash
 from ..files.infotext import infotext, save_png
 from ..files.lettering import default_font, shortened
 from ..port.session import Host, ModelFacts, PreviewRequest, Session
 from ..prompts.missed import misspelled
-from ..train.learnable import ExtraNetworks
 from ..train.previews import request_of
-from .copies import Copy
 from .events import Progress, SheetReady
+from .subject import Copy, Wording
 
 LARGEST_CELL = 384
 """Pixels of a picture's longer side in a sheet; the pictures themselves keep their size."""
@@ -59,16 +57,20 @@ class Row(NamedTuple):
 class Sheets:
     """What shall be drawn. Prompts may hold [name], and end with kohya's options
     (`train.previews`), and so may the negative prompt; a weight w other than 1 is `(name:w)`. Where
-    neither holds it, one row is drawn, as every copy would give the same pictures."""
+    neither holds a word that is needed, one row is drawn, as every copy would give the same
+    pictures."""
 
     name: str
-    """The new word."""
+    """The new word, or the name of what needs none."""
     prompts: tuple[str, ...]
     weights: tuple[float, ...] = (1.0,)
     base: PreviewRequest = PreviewRequest(prompt="")
     """Everything but the prompts."""
     baseline: bool = False
-    """Begin each sheet with a row in which the word is left out."""
+    """Begin each sheet with a row in which what is compared is left out."""
+    wording: Wording = Wording(by_word=True)
+    """How prompts call it: where not by the word, every prompt shows copies, and the weight is that
+    of `Copy.added`."""
 
     def __post_init__(self) -> None:
         if not self.prompts or not self.weights:
@@ -79,7 +81,10 @@ class Sheets:
             raise ConfigError(what, "every copy would look the same", fix)
 
     def shows_copies(self, prompt: str) -> bool:
-        """Whether the word is in it, or in the negative prompt that goes with it."""
+        """Whether copies differ in it: the word is in it, or in the negative prompt that goes with
+        it, or none is needed."""
+        if not self.wording.by_word:
+            return True
         return "[name]" in prompt or (
             "[name]" in self.base.negative_prompt and not _OWN_NEGATIVE.search(prompt)
         )
@@ -89,11 +94,11 @@ class Sheets:
 
         Raises ConfigError for an unknown option behind the prompt.
         """
-        return self._with(prompt, self.name if weight == 1 else f"({self.name}:{weight:g})")
+        return self._with(prompt, self.wording.word(self.name, weight))
 
     def without(self, prompt: str) -> PreviewRequest:
-        """The same with nothing in [name]'s place."""
-        return self._with(prompt, "")
+        """The same for no copy at all."""
+        return self._with(prompt, self.wording.without(self.name))
 
     def _with(self, prompt: str, word: str) -> PreviewRequest:
         base = replace(self.base, negative_prompt=fill(self.base.negative_prompt, word, ""))
@@ -128,6 +133,8 @@ class Sheets:
 
 def tell_misspelled(sheets: Sheets, host: Host, on_event: Listener) -> None:
     """Tell which words of the prompts were probably meant to be the name of the copies."""
+    if not sheets.wording.by_word:
+        return
     requests = [sheets.request(prompt) for prompt in sheets.prompts]
     text = "\n".join(t for one in requests for t in (one.prompt, one.negative_prompt))
     for missed in misspelled(text, [sheets.name], host.tokenize):
@@ -149,22 +156,19 @@ def draw_sheets(
     not complete are left out. Raises ConfigError for too many pictures, StorageError.
     """
     total, done = sheets.count(len(copies)), 0
-    hashes = {copy.path: file_shorthash(copy.path) for copy in copies}
     made: list[Path] = []
     for number, prompt in enumerate(sheets.prompts, 1):
         rows: list[Row] = []
         for cell in sheets.cells(prompt, copies):
             if should_stop():
                 return made
-            added = cell.copy.added(sheets.name) if cell.copy else ExtraNetworks()
-            images = session.preview(cell.request, added.embeddings, added.hypernetwork)
-            digits = {sheets.name: hashes[cell.copy.path]} if cell.copy else {}
-            _keep(folder, number, cell, images, facts, digits)
+            images = _images(cell, sheets.name, session)
+            _keep(folder, number, cell, images, facts, sheets.name)
             if cell.weight == sheets.weights[0]:
                 rows.append(Row(_row_label(cell.copy), []))
             rows[-1].pictures.extend(map(_fitted, images))
             done += len(images)
-            stage = f"pictures of {cell.label}" if cell.copy else "pictures without the word"
+            stage = f"pictures of {cell.label}" if cell.copy else "pictures without it"
             on_event(Progress(stage, done, total))
         path = folder / f"sheet-{number}.png"
         save_png(
@@ -177,18 +181,28 @@ def draw_sheets(
     return made
 
 
+def _images(cell: SheetCell, name: str, session: Session) -> list[Image.Image]:
+    if cell.copy is None:
+        return session.preview(cell.request, {})
+    added = cell.copy.added(name, session.device, cell.weight)
+    return session.preview(cell.request, added.embeddings, added.hypernetwork)
+
+
 def _keep(
     folder: Path,
     number: int,
     cell: SheetCell,
     images: Sequence[Image.Image],
     facts: ModelFacts,
-    hashes: dict[str, str],
+    name: str,
 ) -> None:
+    plain: tuple[PreviewRequest, Mapping[str, str]] = (cell.request, {})
+    copy = cell.copy
+    request, hashes = copy.credited(cell.request, name, cell.weight) if copy else plain
     for index, image in enumerate(images):
         seed = cell.request.seed + index
-        name = f"{number}-{cell.label}-{cell.weight:g}-{seed}.png"
-        save_png(folder / "pictures" / name, image, infotext(cell.request, seed, facts, hashes))
+        path = folder / "pictures" / f"{number}-{cell.label}-{cell.weight:g}-{seed}.png"
+        save_png(path, image, infotext(request, seed, facts, hashes))
 
 
 # --- the drawing ------------------------------------------------------------------------------

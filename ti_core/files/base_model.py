@@ -27,17 +27,26 @@ def other_base(embedding: Embedding, facts: ModelFacts) -> list[Notice]:
 
 
 def other_than(embedding: Embedding, name: str, digest: str = "") -> list[Notice]:
-    """The same for a checkpoint of this name ("" for unknown), with a SHA-256 that begins so.
+    """The same for a checkpoint of this name ("" for unknown), with a SHA-256 that begins so."""
+    told = embedding.metadata
+    made_on = told.get("ti.base_model", ""), told.get("ti.base_model_hash", "")
+    why = "there its vectors may mean something else, or less"
+    return other_model(embedding.name, made_on, (name, digest), why)
+
+
+def other_model(
+    file: str, made_on: tuple[str, str], present: tuple[str, str], why: str
+) -> list[Notice]:
+    """A warning where a file was made on another checkpoint than the present one, each given as
+    (name, start of its SHA-256), "" for unknown.
 
     Hashes decide where both are known, else names. Nothing is said where a file does not tell.
     """
-    told = embedding.metadata
-    own, own_digest = told.get("ti.base_model", ""), told.get("ti.base_model_hash", "")
+    (own, own_digest), (name, digest) = made_on, present
     if not _differs(own_digest, digest, own, name):
         return []
-    made_on, present = _spelled(own, own_digest), _spelled(name, digest)
-    what = f"{embedding.name} was made on {made_on}, and this model is {present}"
-    why = "there its vectors may mean something else, or less"
+    this = _spelled(name, digest)
+    what = f"{file} was made on {_spelled(own, own_digest)}, and this model is {this}"
     return [Notice("warning", what, why, "for what was learned, use the model it was made on")]
 
 

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,6 +80,17 @@ def replacing(path: Path, most: int = KEPT, same_word: bool = False) -> Iterator
         _prune(path, most)
 
 
+def replace_file(
+    path: Path, write: Callable[[], object], most: int = KEPT, same_word: bool = False
+) -> None:
+    """Let `write` write a file as the only one of its name in the folder: others, in any letter
+    case and format, become copies. Raises what it and `replacing` raise."""
+    with replacing(path, most, same_word):
+        write()
+    for other in namesakes(path):
+        put_aside(other, most)
+
+
 def replace_embedding(
     path: Path,
     embedding: Embedding,
@@ -88,12 +99,8 @@ def replace_embedding(
     picture: Image.Image | None = None,
     same_word: bool = False,
 ) -> None:
-    """Write an embedding, as `write_embedding` does, as the only one of its name in the folder:
-    others, in any letter case and format, become copies. Raises as both do."""
-    with replacing(path, most, same_word):
-        write_embedding(path, embedding, format, picture)
-    for other in namesakes(path):
-        put_aside(other, most)
+    """`replace_file` with an embedding, which `write_embedding` writes."""
+    replace_file(path, lambda: write_embedding(path, embedding, format, picture), most, same_word)
 
 
 def put_aside(path: Path, most: int = KEPT) -> None:

@@ -9,13 +9,14 @@ from typing import Any
 
 import gradio as gr
 
-from ti_core.compare.adopt import use_copy
 from ti_core.compare.copies import PastRun, config_of, list_runs, some_of
 from ti_core.compare.evaluation import Questions, questions_of
 from ti_core.compare.events import Progress, SheetReady
 from ti_core.compare.ranking import MEASURED, Rated, best
 from ti_core.compare.run import Comparison, compare
 from ti_core.compare.sheet import Sheets, read_weights
+from ti_core.compare.subject import Subject, Wording
+from ti_core.compare.subjects import EMBEDDINGS, SUBJECTS
 from ti_core.data.config import check_sides
 from ti_core.errors import ConfigError, DataError
 from ti_core.events import Event
@@ -85,7 +86,7 @@ class ComparePage:
     def runs(self) -> list[str]:
         """Every run with copies, the newest first."""
         dirs = self.studio.logging_dirs()
-        found = {run.label: run for logs in dirs for run in list_runs(logs)}
+        found = {run.label: run for logs in dirs for run in list_runs(logs, SUBJECTS)}
         self.memory.runs = found
         return list(found)
 
@@ -124,7 +125,8 @@ class ComparePage:
         if not files or not asked.what:
             raise ConfigError("nothing is chosen", "", "tick some copies, and what to compare")
         host = self.studio.host()
-        sheets = sheets_of(asked, run.name, host) if _SHEETS in asked.what else None
+        wording = run.subject.wording
+        sheets = sheets_of(asked, run.name, host, wording) if _SHEETS in asked.what else None
         questions = self._questions(asked, run, host) if _BEST in asked.what else None
 
         def work(job: Job) -> None:
@@ -140,7 +142,7 @@ class ComparePage:
         if (asked.judged_by or "").strip():
             data = replace(data, train_data_dir=asked.judged_by.strip())
         data = self.studio.places().checked(data)
-        return questions_of(data, run.name, host, 8, trained)
+        return questions_of(data, run.name, host, 8, trained, run.subject.wording.by_word)
 
     def _work(
         self,
@@ -162,9 +164,8 @@ class ComparePage:
 
         folder = _free_folder(run.folder / "compare")
         host, control = self.studio.host(), job.control
-        self.memory.found[job.id] = compare(
-            files, host, folder, sheets, questions, emit, lambda: control.finishing
-        )
+        asked = (sheets, questions, emit, lambda: control.finishing)
+        self.memory.found[job.id] = compare(files, host, folder, *asked, subject=run.subject)
 
     def show(self, job: Job, progress: JobProgress) -> Updates:
         """[ratings, sheets, update of the copy to be used]"""
@@ -183,22 +184,29 @@ class ComparePage:
 
     def press_use(self, label: str, copy: str, name: str, replace_present: bool) -> Updates:
         """[what to say, update of Train's dropdown]"""
-        path = self._copy(label, copy)
+        path, subject = self._copy(label, copy), self._run(label).subject
         keep, name = self.studio.settings().keep_replaced, (name or "").strip()
-        saved = use_copy(path, self.studio.save_dir(), name, bool(replace_present), keep)
-        self.studio.host().embedding_saved(saved)
-        said = f"{path.stem} is {saved.stem} now: write {saved.stem} in a prompt"
+        saved = subject.use(path, self._home(subject), name, bool(replace_present), keep)
+        subject.announce(self.studio.host(), saved)
+        called = subject.wording.called(saved.stem)
+        said = f"{path.stem} is {saved.stem} now: write {called} in a prompt"
         return [markup.box("good", said), embeddings_update(self.studio)]
 
     def press_repair(self, label: str, copy: str, strength: float, name: str) -> Updates:
         """[what to say, update of Train's dropdown]"""
-        found = read_embedding(self._copy(label, copy))
+        path = self._copy(label, copy)
+        _require_embedding(self._run(label))
+        found = read_embedding(path)
         factors = factors_to_strength(self.studio, found, float(strength))
         made = rescaled(found, factors, (name or "").strip())
         saved = save_new(self.studio, made)
         told = ", ".join(f"{key} × {factor:.3g}" for key, factor in factors.items())
         said = f"{saved.name} is written ({told}): write {saved.stem} in a prompt"
         return [markup.box("good", said), embeddings_update(self.studio)]
+
+    def _home(self, subject: Subject) -> Path:
+        """Embeddings go where the user's setting says."""
+        return self.studio.save_dir() if subject is EMBEDDINGS else subject.home(self.studio.host())
 
     def _copy(self, label: str, copy: str) -> Path:
         run = self._run(label)
@@ -208,7 +216,13 @@ class ComparePage:
         return path
 
 
-def sheets_of(asked: ComparisonRequest, name: str, host: Host) -> Sheets:
+def _require_embedding(run: PastRun) -> None:
+    if run.subject is not EMBEDDINGS:
+        fix = f"write a smaller number into {run.subject.wording.called(run.name)}"
+        raise DataError("strength repair is for embeddings", f"{run.name} has a multiplier", fix)
+
+
+def sheets_of(asked: ComparisonRequest, name: str, host: Host, wording: Wording) -> Sheets:
     """Raises ConfigError for prompts, weights or sizes that cannot be drawn."""
     facts, samplers = host.describe(), host.features().samplers
     base = PreviewRequest(
@@ -224,7 +238,8 @@ def sheets_of(asked: ComparisonRequest, name: str, host: Host) -> Sheets:
         text=TextOptions(emphasis=True),
     )
     prompts = tuple(line.strip() for line in (asked.prompts or "").splitlines() if line.strip())
-    return Sheets(name, prompts, read_weights(asked.weights or ""), base, bool(asked.baseline))
+    weights = read_weights(asked.weights or "")
+    return Sheets(name, prompts, weights, base, bool(asked.baseline), wording)
 
 
 def _side(asked: float, usual: int) -> int:
@@ -249,7 +264,7 @@ def ratings(found: Sequence[Rated]) -> str:
             one.copy.step,
             tables.Figure(f"{one.loss:.5f}"),
             tables.Figure(f"+{one.behind:.5f} ± {one.error:.5f}"),
-            tables.strength_tag(one.loudest),
+            _strength(one),
             tables.Tag("best copy", "best") if one is chosen else "as good" if one.equal else "",
         )
         for one in found
@@ -257,6 +272,12 @@ def ratings(found: Sequence[Rated]) -> str:
     head = ("copy", "steps", "loss", "above the lowest", "strength", "")
     place = next(number for number, one in enumerate(found) if one is chosen)
     return tables.table(head, rows, place) + tables.fine(MEASURED)
+
+
+def _strength(one: Rated) -> tables.Tag | tables.Figure:
+    """A word for it only where there is a rule of thumb."""
+    found = one.strength
+    return tables.strength_tag(found.value) if found.verdict else tables.Figure(str(found))
 
 
 # --- the page ---------------------------------------------------------------------------------
@@ -307,7 +328,8 @@ def _fields(page: ComparePage) -> tuple[dict[str, Input], gr.Button]:
     fields["prompts"] = gr.Textbox(
         value=_words(page.studio.settings().sample_prompts),
         label="Prompts",
-        info="one in each line; [name] stands for the word, a line without it gets one row",
+        info="one in each line; [name] stands for the word, a line without it gets one row; a "
+        "hypernetwork needs no word",
         lines=3,
         elem_id="ti_compare_prompts",
     )
@@ -317,7 +339,10 @@ def _fields(page: ComparePage) -> tuple[dict[str, Input], gr.Button]:
         max_lines=2,
         elem_id="ti_compare_negative",
     )
-    info = "of the word, such as 0.7, 1, 1.3: the word is written (word:0.7) then"
+    info = (
+        "of the word, such as 0.7, 1, 1.3: the word is written (word:0.7) then; of a hypernetwork, "
+        "its multipliers"
+    )
     fields["weights"] = text_line("Weights", "ti_compare_weights", value="1", info=info)
     _pictures(fields)
     hint = "the run's own; a folder of pictures that were held back tells more"
@@ -364,7 +389,7 @@ def _use(page: ComparePage, run: Input) -> tuple[gr.Dropdown, gr.Textbox]:
             use = gr.Button("Use this copy", elem_id="ti_compare_use_button")
             over = gr.Checkbox(
                 False,
-                label="Replace the embedding of that name",
+                label="Replace the file of that name",
                 info="the old file is kept as a numbered copy; Library brings it back",
                 elem_id="ti_compare_replace",
             )
