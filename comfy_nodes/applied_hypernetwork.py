@@ -83,7 +83,7 @@ def about_fit(model: ModelPatcher, hypernetwork: Hypernetwork) -> list[Notice]:
 
 def about_applied(model: ModelPatcher | None) -> Iterator[Notice]:
     """A warning where a MODEL that is to be trained on has hypernetworks, ours or ComfyUI's: they
-    are no part of a training."""
+    are not part of a training."""
     if any(_is_hypernetwork(patch) for patch in _patches(model)):
         what = "the hypernetwork that is applied to this MODEL counts in previews only"
         fix = "connect the MODEL from before it"

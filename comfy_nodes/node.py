@@ -63,7 +63,7 @@ def finite(**numbers: float | None) -> bool | str:
     """What `validate_inputs` answers for numbers: NaN passes ComfyUI's own checks, and with one in
     its history no browser can read that any more."""
     wrong = [name for name, value in numbers.items() if value is not None and not _is_finite(value)]
-    return f"{wrong[0]} is no number" if wrong else True
+    return f"{wrong[0]} is not a number" if wrong else True
 
 
 def _is_finite(value: object) -> bool:

@@ -22,7 +22,7 @@ def from_comfy(images: Tensor) -> list[Image.Image]:
     """IMAGE, (B, H, W, C) in 0…1, → RGB pictures. Raises DataError for NaN and odd shapes."""
     if images.dim() != 4 or images.shape[-1] not in (1, 3, 4) or 0 in images.shape:
         shape = " × ".join(map(str, images.shape))
-        raise DataError("the IMAGE input is no picture", f"its shape is {shape}")
+        raise DataError("the IMAGE input is not a picture", f"its shape is {shape}")
     if not torch.isfinite(images).all():
         raise DataError(
             "the IMAGE input holds numbers that are not finite",

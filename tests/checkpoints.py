@@ -173,7 +173,7 @@ def _save_lightning(path: Path, state: dict[str, Tensor], legacy: bool) -> None:
 
 
 def _extras(layout: Layout, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Keys in real files that are no weights of the networks in use."""
+    """Keys in real files that are not weights of the networks in use."""
     extras = {
         "alphas_cumprod": torch.linspace(0.999, 0.005, 1000),
         "betas": torch.linspace(0.00085, 0.012, 1000),

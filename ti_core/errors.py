@@ -22,7 +22,7 @@
     ├── RequestError         the body of a request cannot be read
     │   ├── LargeRequestError  it is larger than any that is meant
     │   ├── SlowRequestError   it does not arrive
-    │   └── MediaTypeError     it says that it is no JSON
+    │   └── MediaTypeError     it says that it is not JSON
     └── TrainingError        the run cannot go on
         ├── NoGradientError  the picture does not depend on the vectors: nothing can be learned
         ├── NotMovingError   they have a gradient, and stay where they are

@@ -16,7 +16,7 @@ class Event:
     """Base of all events."""
 
     def to_json(self) -> str:
-        """One line: {"event": class name, …fields}; names that are no text are spelled out."""
+        """One line: {"event": class name, …fields}; names that are not text are spelled out."""
         fields = {"event": type(self).__name__, **dataclasses.asdict(self)}
         line = json.dumps(fields, default=str, ensure_ascii=False)
         return line.encode("utf-8", "backslashreplace").decode()

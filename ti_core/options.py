@@ -69,7 +69,7 @@ def option(default: Any = MISSING, help: str = "", *, label: str, **about: Any) 
 
 
 unrecorded = functools.partial(option, recorded=False)
-"""An option that is no part of what makes the result, or that names a path."""
+"""An option that is not part of what makes the result, or that names a path."""
 newer = functools.partial(option, quiet=True)
 """An option that the first version did not have: files name it only where it is not the default."""
 
@@ -194,7 +194,7 @@ def check_value(kind: type, item: Field[object], value: object) -> None:
         expected = "text" if wanted is str else "true or false"
         raise ConfigError(f"{setting(item.name)} is {value!r}", "", f"give {expected}")
     elif isinstance(value, str) and not known.path and re.search("[\ud800-\udfff]", value):
-        why = "there is half of a character in it, or a byte that is no UTF-8"
+        why = "there is half of a character in it, or a byte that is not UTF-8"
         raise ConfigError(f"{setting(item.name)} is {value!r}", why, "write it again")
 
 

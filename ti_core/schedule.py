@@ -128,7 +128,9 @@ def _read_part(part: str, text: str, what: str) -> tuple[float, int | None]:
         if until < 1 and until != -1:
             raise ValueError
     except ValueError:
-        raise ScheduleError(f"{setting(what)} {text!r}: {part!r} is no rate", "", EXAMPLE) from None
+        raise ScheduleError(
+            f"{setting(what)} {text!r}: {part!r} is not a rate", "", EXAMPLE
+        ) from None
     return rate, None if until == -1 else until
 
 

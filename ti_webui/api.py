@@ -130,7 +130,7 @@ class _Way:
         every = (*self.errors, *(_OF_BODIES if self.body else ()), ForbiddenError)
         asked = inspect.signature(self.answer).parameters.values()
         if any(each.annotation == "int" for each in asked):
-            every = (*every, ConfigError)  # for what is no number
+            every = (*every, ConfigError)  # for what is not a number
         found: dict[int | str, list[str]] = {}
         for kind in every:
             said = (kind.__doc__ or "").partition("\n")[0]

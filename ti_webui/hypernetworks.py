@@ -35,7 +35,7 @@ SETTLED = (
     "use_object_template",
     "use_style_template",
 )
-"""Settings that nobody is asked for: what is known already, or would point out of the program."""
+"""Settings without a field on the page: known already, or would point out of the program."""
 
 
 def known_hypernetworks(studio: Studio) -> dict[str, Path]:
@@ -80,7 +80,7 @@ def start_hypernetwork_training(studio: Studio, config: HypernetworkTrainConfig)
 
 
 def _output(config: HypernetworkTrainConfig, folder: Path) -> HypernetworkOutputConfig:
-    """With what nobody is asked for."""
+    """With the settings that the page has no fields for."""
     return replace(config.output, output_dir=str(folder), output_name="", overwrite=False)
 
 

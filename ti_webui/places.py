@@ -37,7 +37,7 @@ class Places:
     def within(self, text: str, name: str = "") -> Path:
         """A file or folder that is read or written as `datasets` says, absolute.
 
-        Raises ForbiddenError outside of that, ConfigError for what is no path. `name` is the
+        Raises ForbiddenError outside of that, ConfigError for what is not a path. `name` is the
         setting that names it.
         """
         path = read_path(text, what=setting(name) if name else "")
@@ -62,7 +62,7 @@ class Places:
     def checked(self, config: C) -> C:
         """A config with absolute paths, all of which may be opened.
 
-        Raises ForbiddenError for the first that may not, ConfigError for what is no path, and what
+        Raises ForbiddenError for the first that may not, ConfigError for impossible paths, and what
         a dataset file raises.
         """
         config = self._each(config)

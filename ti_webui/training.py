@@ -38,12 +38,12 @@ SETTLED = (
     "use_object_template",  # Prompt template has them
     "use_style_template",
 )
-"""Settings that nobody is asked for: what is known already, or would point out of the program."""
+"""Settings without a field on the page: known already, or would point out of the program."""
 
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """A training that is asked for."""
+    """A requested training."""
 
     config: TrainConfig
     resume: RunFolder | None = None

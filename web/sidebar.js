@@ -8,7 +8,7 @@ import { readWords, word } from "./words.js";
 
 const ROW = 76; // pixels of a row's height, as in embeddings.css
 const AHEAD = 4; // rows above and below those that are seen
-const SOON = 400; // milliseconds until a folder that is being looked at is asked for again
+const SOON = 400; // milliseconds until a folder that is being looked at is requested again
 
 class Shelf {
   constructor(root) {

@@ -77,7 +77,7 @@ def test_what_is_wrong_is_said_where_the_buttons_are(page: Page) -> None:
     fill(page, "ti_train_learning_rate", "0.005:abc")
     page.get_by_role("button", name="Train Embedding", exact=True).click()
     message = page.locator("#ti_train_message").first
-    expect(message).to_contain_text("is no rate", timeout=LONG)
+    expect(message).to_contain_text("is not a rate", timeout=LONG)
     expect(message).to_contain_text("Embedding Learning rate")
     fill(page, "ti_train_learning_rate", "0.005")
     fill(page, "ti_train_train_data_dir", "no-such-folder")

@@ -15,7 +15,7 @@ Write = Callable[..., None]
 
 @pytest.fixture
 def caption(tmp_path: Path) -> Write:
-    """Pictures with the captions given; None is no caption file."""
+    """Pictures with the captions given; None is not a caption file."""
 
     def write(*texts: str | bytes | None) -> None:
         for i, text in enumerate(texts):

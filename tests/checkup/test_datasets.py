@@ -97,7 +97,7 @@ def test_flips_in_training_are_judged_as_mirrored_copies_are(save: Save, check: 
 
 def test_a_dataset_file_that_is_wrong_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "data.toml").write_text("[datasets]")
-    with pytest.raises(ConfigError, match="datasets is no list"):
+    with pytest.raises(ConfigError, match="datasets is not a list"):
         check_folder(
             CheckupInput(DataConfig(dataset_config=str(tmp_path / "data.toml")), size=SIZE)
         )

@@ -116,7 +116,7 @@ def test_of_many_findings_of_one_rule_only_the_first_are_printed(ti: Ti, tmp_pat
 def test_embeddings_that_are_there_are_seen(ti: Ti, pictures: Path, tmp_path: Path) -> None:
     there = tmp_path / "embeddings" / "ZZ-Cat.safetensors"
     write_embedding(there, Embedding("ZZ-Cat", {"emb_params": torch.ones(1, 8)}))
-    there.with_suffix(".preview.png").write_bytes(b"the picture beside it is no embedding")
+    there.with_suffix(".preview.png").write_bytes(b"the picture beside it is not an embedding")
     assert "[trigger_nested]" not in ti(pictures, "--token_string", "zz-cat")[1]
     assert "[trigger_taken]" in ti(pictures, "--token_string", "zz-cat")[1]
     assert "[trigger_taken]" not in ti(pictures, "--token_string", "zz-cat", "--overwrite")[1]

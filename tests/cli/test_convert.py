@@ -103,7 +103,7 @@ def test_several_files_go_beside_themselves_or_into_a_folder(ti: Ti, file: Path)
         (["FILE"], "no format is given"),
         (["FILE", "FILE", "--out", "x.pt"], "several files are given"),
         (["FILE", "FILE", "--to", "pt"], "two files would become"),
-        (["FILE", "--to", "pt", "--out", "x.png"], "x.png is no name for pt; name it x.pt"),
+        (["FILE", "--to", "pt", "--out", "x.png"], "x.png is not a name for pt; name it x.pt"),
         (["FILE", "--to", "pickle"], "invalid choice"),
         (["FILE", "--out", "a?b.pt"], "other characters than letters"),
     ],

@@ -110,7 +110,7 @@ def test_a_terminal_that_goes_away_does_not_keep_a_run_from_being_saved(tmp_path
     os.set_blocking(master, False)
     wait_for_steps(tmp_path, 12)
     os.close(master)  # the last one: the system sends SIGHUP
-    if not hasattr(os, "login_tty"):  # before Python 3.11 it is no controlling terminal
+    if not hasattr(os, "login_tty"):  # before Python 3.11 it is not a controlling terminal
         process.send_signal(signal.SIGHUP)
     assert process.wait(timeout=120) == 129
     assert (tmp_path / "embeddings/my-cat.safetensors").is_file()

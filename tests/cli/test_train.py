@@ -195,7 +195,7 @@ BAD: dict[str, tuple[dict[str, object], int, str]] = {
     "empty name": ({"token_string": ""}, 2, "the embedding has no name"),
     "name with path parts": ({"token_string": "../cat"}, 2, "has path parts"),
     "name with a backslash": ({"token_string": "a\\b"}, 2, "has path parts"),
-    "schedule that cannot be read": ({"learning_rate": "fast"}, 2, "'fast' is no rate"),
+    "schedule that cannot be read": ({"learning_rate": "fast"}, 2, "'fast' is not a rate"),
     "unknown option": ({"learning_rat": "1"}, 2, "did you mean --learning_rate?"),
     "wrong width": ({"weights": "wide.safetensors"}, 1, "does not fit this model"),
     "missing weights": ({"weights": "no.safetensors"}, 1, "there is no embedding"),

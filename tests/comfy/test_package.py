@@ -24,7 +24,7 @@ def shipped() -> list[Path]:
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if listed.returncode:
-        pytest.skip("this is no git checkout")
+        pytest.skip("this is not a git checkout")
     return [ROOT / name for name in listed.stdout.split("\0") if name and not ignored(name)]
 
 

@@ -238,7 +238,7 @@ BROKEN: dict[str, bytes] = {
     "a picture of 4 billion pixels square": HUGE_PNG,
     "a WebP of 268 million pixels": b"RIFF\x16\0\0\0WEBPVP8L\5\0\0\0\x2f\xfe\xff\xff\x0f\0",
     "text that is not base64": with_text("!!!"),
-    "text that is no JSON": with_json("hello"),
+    "text that is not JSON": with_json("hello"),
     "a list": with_json("[1, 2]"),
     "a number": with_json("1"),
     "bytes of no encoding": with_text(base64.b64encode(b"\xff\xfe\xfd")),

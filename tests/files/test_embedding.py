@@ -163,7 +163,7 @@ BROKEN: dict[str, Any] = {
     "NaN": {"a": torch.full((2, 4), float("nan"))},
     "infinite as fp32": {"a": torch.full((2, 4), 1e300, dtype=torch.float64)},
     "a checkpoint": {"a": torch.zeros(2000, 4)},
-    "half of SDXL is no tensor": {"clip_l": ROWS, "clip_g": 1},
+    "half of SDXL is not a tensor": {"clip_l": ROWS, "clip_g": 1},
     "an empty A1111 file": {"string_to_param": {}},
     "an odd A1111 file": {"string_to_param": 5},
 }

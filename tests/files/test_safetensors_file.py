@@ -59,7 +59,7 @@ def test_the_reference_reads_what_we_write(
 def test_we_read_what_the_reference_writes(
     tmp_path: Path, content: dict[str, Tensor], metadata: dict[str, str]
 ) -> None:
-    """Without metadata it is given none: its header for {} and {} is no JSON."""
+    """Without metadata it is given none: its header for {} and {} is not JSON."""
     path = tmp_path / "a.safetensors"
     path.write_bytes(safetensors.torch.save(content, metadata or None))
     found, noted = read_safetensors(path)

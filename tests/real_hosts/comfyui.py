@@ -245,7 +245,7 @@ def _binary(data: bytes, found: Outcome) -> None:
 
 def _strict(data: bytes | str) -> Any:
     def refuse(text: str) -> Any:
-        raise ValueError(f"{text} is no JSON")
+        raise ValueError(f"{text} is not JSON")
 
     return json.loads(data, parse_constant=refuse)
 

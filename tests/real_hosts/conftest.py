@@ -73,7 +73,7 @@ def _not_theirs(error: Any) -> list[str]:
 
 
 def _ours(message: Any) -> list[str]:
-    """What a web UI's own page does not find, offline, is no business of ours."""
+    """What a web UI's own page does not find, offline, is not our business."""
     where = str(message.location.get("url", ""))
     if message.type != "error" or (
         "Failed to load resource" in message.text and EXTENSION not in where

@@ -274,7 +274,7 @@ def test_nan_that_comfyui_lets_through_never_comes_into_its_history(comfy: Comfy
     del graph["5"], graph["6"]
     status, answer = comfy.post("/prompt", {"prompt": graph | picture("a", ("7", 0))})
     assert status == 400
-    assert "weight is no number" in str(answer)
+    assert "weight is not a number" in str(answer)
     comfy.get("/history")
 
 

@@ -95,5 +95,5 @@ def test_averages_of_another_shape_are_damage(configure: Configure) -> None:
     folder = stopped(configure(**AVERAGED), 3)
     state = latest_state(folder.state)
     save_state(folder.state, replace(state, averages={"clip_l": torch.zeros(1, 3)}))
-    with pytest.raises(FileError, match="is no saved state"):
+    with pytest.raises(FileError, match="is not a saved state"):
         read_state(list_states(folder.state)[-1])

@@ -37,7 +37,7 @@ def bad_weights(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "kind", "text"),
     [
-        ({"learning_rate": "0.005:5:5"}, ScheduleError, "is no rate"),
+        ({"learning_rate": "0.005:5:5"}, ScheduleError, "is not a rate"),
         ({"prompt_template": "captions"}, DataError, "does not hold 'zz-thing'"),
         ({"prompt_template": "no-such"}, DataError, "no-such"),
         ({"train_data_dir": "/nowhere"}, DataError, "no folder /nowhere"),

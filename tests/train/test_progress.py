@@ -151,7 +151,7 @@ def test_a_long_curve_stays_small_and_keeps_its_ends() -> None:
 
 
 def test_steps_that_are_made_again_replace_those_before() -> None:
-    """After a loss that is no number, a run goes back to its last state."""
+    """After a loss that is not a number, a run goes back to its last state."""
     progress = stepped(stepped(after(JobProgress(), STARTED), 1, 10), 6, 7)
     assert [step for step, _, _ in progress.losses] == [1, 2, 3, 4, 5, 6, 7]
 

@@ -40,7 +40,7 @@ FIELDS = {
 @pytest.fixture
 def page(studio: Studio, host: FakeHost, configure: Configure) -> ComparePage:
     """A page that knows one run with the copies 10 and 20."""
-    line = "a picture of [name] --w 64 --s 3"  # kohya's options are no words of the prompt
+    line = "a picture of [name] --w 64 --s 3"  # kohya's options are not words of the prompt
     known = {"max_train_steps": 20, "save_every_n_steps": 10, "learning_rate": "0.05"}
     train(configure(**known, sample_prompts=line), host)
     made = ComparePage(studio)

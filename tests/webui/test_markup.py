@@ -88,7 +88,7 @@ def test_errors_speak_of_labels_not_of_options() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_schedule("0.1:3, x", 10)
     text = read(markup.error_box(caught.value)).text
-    assert "“Embedding Learning rate” '0.1:3, x': 'x' is no rate" in text
+    assert "“Embedding Learning rate” '0.1:3, x': 'x' is not a rate" in text
 
 
 @pytest.mark.parametrize("kind", error_classes())

@@ -87,7 +87,7 @@ def no_files(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "no_files",
             "warning",
-            f"{len(names)} picture(s) or caption(s) are no files ({', '.join(names[:_NAMED])})",
+            f"{len(names)} picture(s) or caption(s) are not files ({', '.join(names[:_NAMED])})",
             "they are links that lead nowhere, pipes or devices, and are left out",
             "put the files there",
             tuple(names),

@@ -16,7 +16,7 @@ FEWEST_SAME = 3
 
 
 def unreadable_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """Caption files that are no text."""
+    """Caption files that are not text."""
     if survey.wordless:
         path, error = survey.wordless[0]
         yield Finding(

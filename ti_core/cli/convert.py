@@ -135,4 +135,4 @@ def _picture(config: ConvertConfig) -> Image.Image | None:
     try:
         return open_image(Path(config.picture))
     except DataError as error:
-        raise ConfigError(f"{config.picture} is no picture for a card", error.why) from error
+        raise ConfigError(f"{config.picture} is not a picture for a card", error.why) from error

@@ -87,7 +87,7 @@ def checked_target(path: Path, config: FileConfig, present: Iterable[str] = ()) 
     elif chosen not in fitting:
         ending = FORMATS[chosen].endings[0]
         raise ConfigError(
-            f"{path.name} is no name for {chosen}", "", f"name it {path.stem}{ending}"
+            f"{path.name} is not a name for {chosen}", "", f"name it {path.stem}{ending}"
         )
     path = path.with_name(composed(path.name))
     if alike(path.stem) not in map(alike, present):

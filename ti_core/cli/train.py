@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _ABOUT = """Teach a model a new word. The model stays as it is; a few vectors are learned and saved
 as a small file, to be used by its name in prompts. Put 3 to 30 pictures of one thing, or in one
-style, into a folder, and choose a name that is no word."""
+style, into a folder, and choose a name that is not a word."""
 
 
 class Settle(Protocol):

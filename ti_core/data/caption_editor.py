@@ -62,7 +62,7 @@ class Change:
 
 @dataclass(frozen=True)
 class _Swap:
-    """What was done to one file, byte for byte; None is no file."""
+    """What was done to one file, byte for byte; None is not a file."""
 
     file: Path
     before: bytes | None
@@ -95,7 +95,7 @@ class CaptionEditor:
         return self._entry(self._image(image))
 
     def _image(self, name: str) -> Path:
-        """Only what stands in the list: a panel's text is no path."""
+        """Only what stands in the list: a panel's text is not a path."""
         for image in list_images(self.folder):
             if image.name == name:
                 return image

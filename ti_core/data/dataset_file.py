@@ -221,11 +221,11 @@ def _at_least(value: Number, low: int, key: str, path: Path) -> Number:
 
 def _table(value: object, what: str, path: Path) -> SettingValues:
     if not isinstance(value, dict):
-        raise ConfigError(f"{path}: {what} is no table of settings")
+        raise ConfigError(f"{path}: {what} is not a table of settings")
     return value
 
 
 def _list(value: object, what: str, path: Path) -> list[object]:
     if not isinstance(value, list):
-        raise ConfigError(f"{path}: {what} is no list", "", f"write [[{what}]]")
+        raise ConfigError(f"{path}: {what} is not a list", "", f"write [[{what}]]")
     return value

@@ -126,7 +126,9 @@ def _parameters(content: object) -> list[Term] | None:
 def _known_keys(content: object) -> list[Term] | None:
     """The keys that name the text encoder, each for one table."""
     found: dict[str, Any] = dict(_tensors(content))
-    if isinstance(content, Mapping):  # what is no tensor under such a name is told when it is read
+    if isinstance(
+        content, Mapping
+    ):  # what is not a tensor under such a name is told when it is read
         found |= {key: content[key] for key in _KEYS if key in content and key not in WORDS}
     if not _names_tables(found):
         return None
@@ -222,7 +224,7 @@ def _are_rows(tables: list[Tensor]) -> bool:
 
 
 def _tensors(content: object) -> Iterator[tuple[str, Tensor]]:
-    """Tensors by name; whatever else is in a dictionary is no table."""
+    """Tensors by name; whatever else is in a dictionary is not a table."""
     if isinstance(content, Mapping):
         for key, value in content.items():
             if isinstance(key, str) and isinstance(value, Tensor):
@@ -252,7 +254,7 @@ def _mistake(content: object) -> tuple[str, str]:
 
 
 def _unusable(tables: list[str]) -> tuple[str, str]:
-    """Why known names of tables are no embedding."""
+    """Why known names of tables are not an embedding."""
     if all(key.endswith(OUTPUT) for key in tables):
         why = f"{', '.join(tables)}: vectors for the output of text encoders, none for the input"
         return why, "train without OneTrainer's 'output embedding'"

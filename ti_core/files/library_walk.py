@@ -138,7 +138,7 @@ def _add_file(folder: Folder, entry: os.DirEntry[str]) -> None:
         if stat.S_ISREG(found.st_mode):
             folder.files[name] = stamp_of(found)
         else:
-            folder.faults[name] = EmbeddingError(f"{name} is no regular file")
+            folder.faults[name] = EmbeddingError(f"{name} is not a regular file")
 
 
 def _drop_previews(folder: Folder) -> None:

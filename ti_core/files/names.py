@@ -82,7 +82,7 @@ def _fault(name: str) -> str:
     if name != name.strip() or name[0] == ".":
         return "begins or ends with a space or a dot"
     if name.endswith(".") or is_device(name):
-        return "is no file name on Windows"
+        return "is not a file name on Windows"
     if ".preview" in name.lower():
         return "would be taken for a preview picture"
     if len(name) > _LETTERS or len(name.encode()) > _BYTES:

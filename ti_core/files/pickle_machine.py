@@ -150,7 +150,7 @@ class PickleMachine(PickleReader):
         if isinstance(target, list):
             target.extend(values)
         elif not isinstance(target, Inert):
-            raise BrokenPickleError("something is appended to what is no list")
+            raise BrokenPickleError("something is appended to what is not a list")
 
     def fill(self, values: list[Any]) -> None:
         """Put keys and values, alternating, into the dictionary below."""
@@ -158,7 +158,7 @@ class PickleMachine(PickleReader):
         if isinstance(target, dict):
             self.put_all(target, zip(values[::2], values[1::2], strict=True))
         elif not isinstance(target, Inert):
-            raise BrokenPickleError("an entry is made in what is no dictionary")
+            raise BrokenPickleError("an entry is made in what is not a dictionary")
 
     def add(self, values: list[Any]) -> None:
         """Put values into the set below."""
@@ -166,7 +166,7 @@ class PickleMachine(PickleReader):
         if isinstance(target, set):
             self.add_all(target, values)
         elif not isinstance(target, Inert):
-            raise BrokenPickleError("something is added to what is no set")
+            raise BrokenPickleError("something is added to what is not a set")
 
     def put_all(self, target: dict[Any, Any], pairs: Iterable[tuple[Any, Any]]) -> None:
         """Make entries under every key that may be one."""
@@ -198,7 +198,7 @@ class PickleMachine(PickleReader):
         """Put the result of a call on the stack."""
         self.spend(_COST_OF_CALL)
         if not isinstance(arguments, tuple):
-            raise BrokenPickleError("the arguments of a call are no tuple")
+            raise BrokenPickleError("the arguments of a call are not a tuple")
         self.spend(_COST_OF_ARGUMENT * len(arguments))
         self.push(self.call(target, arguments))
 
@@ -314,7 +314,7 @@ def _call_named_in_line(machine: PickleMachine) -> None:
 def _name_on_stack(machine: PickleMachine) -> None:
     name, module = machine.pop(), machine.pop()
     if not isinstance(name, str) or not isinstance(module, str):
-        raise BrokenPickleError("a name is no text")
+        raise BrokenPickleError("a name is not text")
     machine.push(machine.look_up(module, name))
 
 

@@ -97,7 +97,9 @@ def read_pair(path: Path, other: Path | None = None) -> Embedding:
     if len(one.vectors) + len(two.vectors) != 2 or len(widths) != 2 or len(words) != 1:
         wide = " and ".join(map(str, SDXL.widths.values()))
         why = f"an SDXL embedding has the same word in both, {wide} wide"
-        raise EmbeddingError(f"{path} and {other} are no two halves", why, "give other files")
+        raise EmbeddingError(
+            f"{path} and {other} are not the two halves of one embedding", why, "give other files"
+        )
     term = joined(Term("", {**one.vectors}), Term("", {**two.vectors}))
     if one.count != two.count:
         what = f"{path} and {other} hold different numbers of vectors"
@@ -203,7 +205,7 @@ def _rows(path: Path, key: str, rows: Any) -> Tensor:
         rows = rows[None]
     count, width = rows.shape
     if not 0 < count <= MOST_VECTORS or width == 0:
-        why = "that is no usable embedding"
+        why = "that is not a usable embedding"
         raise EmbeddingError(f"{path} holds {count} vectors of width {width}", why)
     try:
         order = torch.contiguous_format

@@ -1,6 +1,6 @@
 """What the names in the pickle of a torch file stand for: tensors and plain containers.
 
-No name is ever imported; a name that is asked for is one of
+No name is ever imported; a name in the file is one of
 
 - known (tensors, storages, OrderedDict, numbers…): built by code of ours,
 - unknown, as the settings and callbacks in Lightning checkpoints: an `Inert` object that
@@ -173,7 +173,7 @@ class RestrictedUnpickler(PickleMachine):
         if isinstance(target, Inert):
             return Inert()
         if not isinstance(target, Name):
-            raise self._damaged("it calls something that is no function")
+            raise self._damaged("it calls something that is not a function")
         return target.build(*arguments)
 
     def set_state(self, target: object, state: object) -> None:

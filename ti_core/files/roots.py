@@ -19,7 +19,7 @@ def read_path(text: str, windows: bool = os.name == "nt", what: str = "") -> Pat
     followed, `~` is the user's own folder. `what` names it in errors.
 
     Raises ConfigError for `.`, the folder that the program runs in, which nobody means who is
-    elsewhere, and for what is no path: an address such as file://, a zero byte or another sign
+    elsewhere, and for what is not a path: an address such as file://, a zero byte or another sign
     that no file name has, a device of Windows such as NUL, half of a character.
     """
     text = os.path.expanduser(text.strip(" \"'"))
@@ -29,7 +29,7 @@ def read_path(text: str, windows: bool = os.name == "nt", what: str = "") -> Pat
         raise ConfigError(f"{what} is empty" if what else "no path is given", "", fix)
     if trouble:
         shown = f"{what}: {text[:200]!r}" if what else repr(text[:200])
-        raise ConfigError(f"{shown} is no path", trouble, fix)
+        raise ConfigError(f"{shown} is not a path", trouble, fix)
     return Path(os.path.abspath(text))
 
 

@@ -78,7 +78,7 @@ def _require_few(text: bytes) -> None:
 
 
 def _whole(digits: str) -> float:
-    """-0 is a fraction in the reference; a number that is no size only has to be finite."""
+    """-0 is a fraction in the reference; a number that is not a size only has to be finite."""
     short = len(digits) <= _LONGEST_NUMBER and digits != "-0"
     return int(digits) if short else _fraction(digits)
 

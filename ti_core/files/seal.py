@@ -65,7 +65,7 @@ def write_sealed_json(path: Path, values: Mapping[str, object]) -> None:
     """Write an object as JSON with a seal, atomically. Raises StorageError."""
     told = {SEAL: "", **values} | {SEAL: UNSEALED}  # the first line, whatever was read before
     text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
-    # a name that is no Unicode, in a path, is written as JSON's own escape
+    # a name that is not Unicode, in a path, is written as JSON's own escape
     write_bytes(path, sealed(text.encode("utf-8", "backslashreplace")))
 
 

@@ -58,7 +58,7 @@ def read_json(path: Path, most: int = MOST_BYTES) -> object:
 
 
 def _whole(digits: str) -> int:
-    """Larger numbers are no sizes or counts, and some of Python's functions refuse them."""
+    """Larger numbers are not sizes or counts, and some of Python's functions refuse them."""
     if len(digits) > _MOST_DIGITS:
         raise ValueError(f"a number has {len(digits):,} digits")
     return int(digits)

@@ -38,7 +38,7 @@ checkpoint with its optimiser some 50 million."""
 
 
 def read_torch_file(path: Path, *, map_memory: bool = False) -> object:
-    """What is in a file; see `read_torch`. Raises FileError, too, for what is no regular file."""
+    """What is in a file; see `read_torch`. Raises FileError for all but regular files, too."""
     with open_regular(path) as file:
         return read_torch(file, path, map_memory=map_memory)
 
@@ -217,7 +217,7 @@ def _read_legacy(file: BinaryIO, path: Path, checkpoint: bool) -> object:
     storages = _LegacyStorages(path, _size(file), checkpoint)
     unpickler = _unpickler(file, storages, path, checkpoint)
     if unpickler.load() != _LEGACY_MAGIC or unpickler.load() != _LEGACY_PROTOCOL:
-        raise FileError(f"{path.name} is no torch file", "it is some other pickle")
+        raise FileError(f"{path.name} is not a torch file", "it is some other pickle")
     unpickler.load()
     result = unpickler.load()
     storages.fill(file, storages.starts(file, unpickler.load()).__getitem__)

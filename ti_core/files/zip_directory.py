@@ -65,7 +65,7 @@ def read_directory(file: BinaryIO, path: Path, sought: str = "") -> dict[str, Me
 
 def not_torch(path: Path) -> FileError:
     """The error for another program's zip."""
-    what, why = f"{path.name} is no torch file", "it is another zip archive"
+    what, why = f"{path.name} is not a torch file", "it is another zip archive"
     return FileError(what, why, "unpack it, and give the file that is in it")
 
 

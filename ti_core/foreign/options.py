@@ -332,7 +332,7 @@ def _optimizer_args(value: str) -> Verdict:
 
 def _weight_decay(value: str) -> Verdict:
     """diffusers' default is 0.01, which it applies to the whole vocabulary and then takes back."""
-    kept = "vectors are not pulled towards zero unless that is asked for"
+    kept = "vectors are not pulled towards zero by default"
     if refused("one", "", "", ("0.01",)).rule(value).refusal is None:
         return Verdict(remark=kept)
     fix = f"write it in {setting('optimizer_args')}: weight_decay={value}"

@@ -23,7 +23,7 @@ def byte_letters() -> dict[int, str]:
 def readable(spelling: str) -> str:
     """A token as people read it: 'cat</w>' is "cat", and 'cat' that goes on is "cat…".
 
-    Bytes that are no whole letter, as in tokens for a part of one, become "�".
+    Bytes that are not a whole letter, as in tokens for a part of one, become "�".
     """
     bytes_of = {letter: byte for byte, letter in byte_letters().items()}
     body = spelling.removesuffix(WORD_END)

@@ -59,7 +59,7 @@ class Sources:
                 f"give {setting('pretrained_model_name_or_path')}; names have no quotes",
             )
         if isinstance(leaf, Text) and re.search("[\ud800-\udfff]", leaf.text):
-            why = "there is half of a character in it, or a byte that is no UTF-8"
+            why = "there is half of a character in it, or a byte that is not UTF-8"
             raise EmbeddingError(f"{leaf.text!r} has no tokens", why, "write it again")
         if isinstance(leaf, Text):
             rows = self._session.token_embeddings_of(leaf.text)

@@ -174,7 +174,7 @@ class OutputConfig(Checked):
     )
     save_every_n_steps: int = unrecorded(
         500,
-        "save a copy of the embedding every so many steps; 0 is never",
+        "save a copy of the embedding every N steps; 0 disables",
         label="Save a copy of embedding to log directory every N steps, 0 to disable",
         unit="steps",
         limits=(0, None),
@@ -220,7 +220,7 @@ class OutputConfig(Checked):
     )
     save_state_every_n_steps: int = unrecorded(
         50,
-        "save what is needed to resume exactly every so many steps",
+        "save what is needed to resume exactly every N steps",
         label="Save state every N steps",
         unit="steps",
         limits=(1, None),
@@ -229,7 +229,7 @@ class OutputConfig(Checked):
     )
     loss_csv_every: int = unrecorded(
         10,
-        "write a line of textual_inversion_loss.csv every so many steps; 0 is never",
+        "write a line of textual_inversion_loss.csv every N steps; 0 disables",
         label="Save a csv containing the loss every N steps",
         unit="steps",
         limits=(0, None),
@@ -263,7 +263,7 @@ class PreviewConfig(Checked):
     title = "Previews"
     sample_every_n_steps: int = unrecorded(
         500,
-        "make preview pictures every so many steps; 0 is never",
+        "make preview pictures every N steps; 0 disables",
         label="Save an image to log directory every N steps, 0 to disable",
         unit="steps",
         limits=(0, None),

@@ -135,7 +135,7 @@ class Keeper:
         return self._folder.copy_path(name, step, kind.folder, kind.suffix)
 
     def _remove_old_copies(self) -> None:
-        """Those that were due and are older than is asked for; what was saved by hand stays."""
+        """Those that were due and are older than the settings keep; those saved by hand stay."""
         for step in self._folder.steps_of_copies(self._copy_path()):
             if copy_is_due(self._plan, step) and is_old(self._plan, step, self._updater.step):
                 with contextlib.suppress(OSError):  # it takes some room, and that is all

@@ -336,7 +336,7 @@ def _csv_step(line: str) -> int:
 
 
 def _event_step(line: str) -> int:
-    """Only steps are made again; notices and the like stay. A line that is no event goes."""
+    """Only steps are made again; notices and the like stay. A line that is not an event goes."""
     event = _event_of(line)
     try:
         return int(event["step"]) if event["event"] == "StepDone" else 0

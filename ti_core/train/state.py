@@ -119,7 +119,7 @@ def read_state(path: Path) -> TrainState:
         state = TrainState(tensors=rows, moments=moments, averages=parts["averages"], **values)
         _require_sane(state)
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise FileError(f"{path} is no saved state", str(error)) from error
+        raise FileError(f"{path} is not a saved state", str(error)) from error
     return state
 
 

@@ -23,7 +23,7 @@ class Loading:
 
     It is called in inference mode, as for pictures: to make room it may move any other model, and a
     weight that was made in that mode and is moved outside of it is good for nothing any more. What
-    is ready is fit for gradients all the same.
+    is ready is fit for gradients anyway.
     """
 
     def __init__(self, manager: ModuleType, model: Any) -> None:

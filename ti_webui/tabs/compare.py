@@ -107,7 +107,7 @@ class ComparePage:
         return [gr.update(choices=names, value=chosen), shown, gr.update(value=run.name)]
 
     def _run(self, label: str) -> PastRun:
-        """Only what stands in the list: a page's text is no path."""
+        """Only what stands in the list: a page's text is not a path."""
         if not self.memory.runs:
             self.runs()
         run = self.memory.runs.get(label or "")

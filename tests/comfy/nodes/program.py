@@ -109,7 +109,7 @@ class ComfyNode:
 
 
 class NodeOutput:
-    """What a node gives; a `ui` that is no strict JSON would break browsers."""
+    """What a node gives; a `ui` that is not strict JSON would break browsers."""
 
     def __init__(self, *args: Any, ui: dict[str, Any] | None = None) -> None:
         self.args, self.ui = args, ui

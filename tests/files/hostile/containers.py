@@ -117,7 +117,7 @@ HEADERS: dict[str, bytes] = {
     "its numbers cut off": safetensors(_entry(), NUMBERS[:-1]),
     "no numbers": safetensors(_entry(), b""),
     "something behind the end": safetensors(_entry(), NUMBERS + b"more"),
-    "metadata that is no text": safetensors({**_entry(), "__metadata__": {"a": 1, "b": [2]}}),
+    "metadata that is not text": safetensors({**_entry(), "__metadata__": {"a": 1, "b": [2]}}),
     "half letters": safetensors({**_entry(), "__metadata__": {"name": "\ud800"}}),
     "half a letter as word": safetensors({"\ud800": _ENTRY}),
     "the same key twice": safetensors(b'{"emb_params":1,' + _PLAIN[1:]),

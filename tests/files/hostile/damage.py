@@ -46,7 +46,7 @@ BROKEN = {
     "a state for nothing": b"\x80\x02Nb.",
     "a text cut off": b"\x80\x02X\x09\0\0\0ab.",
     "a text of negative length": b"\x80\x02T\xff\xff\xff\xffab.",
-    "a text that is no UTF-8": b"\x80\x02X\2\0\0\0\xff\xfe.",
+    "a text that is not UTF-8": b"\x80\x02X\2\0\0\0\xff\xfe.",
     "a number of 2 GB": b"\x80\x02\x8b\xff\xff\xff\x7f1.",
     "a number of negative length": b"\x80\x02\x8b\xff\xff\xff\xff1.",
     "a number of 3000 digits": b"L" + b"9" * 3000 + b"L\n.",

@@ -1,4 +1,4 @@
-"""Things on the disk that are no files, or not what a file should be."""
+"""Things on the disk that are not files, or not what a file should be."""
 
 from __future__ import annotations
 

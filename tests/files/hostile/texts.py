@@ -35,7 +35,7 @@ TEXTS: dict[str, bytes] = {
     "lines of megabytes": b"\n" * _MUCH,
     "a line of megabytes": b"a" * _MUCH,
     "megabytes of lists": b"[" + b"[]," * (_MUCH // 3) + b"1]",
-    "a name that is no name": b'{"__class__": "os.system", "": {}, "a": {"a": {"a": {}}}}',
+    "a name that is not a name": b'{"__class__": "os.system", "": {}, "a": {"a": {"a": {}}}}',
     "an array of tables": b"[[datasets]]\n" * 999,
 }
 

@@ -1,6 +1,6 @@
 """Which VAE is this? Told by what it does to a small picture, on this very machine.
 
-No host is asked for a file's hash: a VAE may come from a checkpoint, a file of its own, a node or a
+Hosts need not know a file's hash: a VAE may come from a checkpoint, a file of its own, a node or a
 patch, and compute in another precision. Equal answers to the last bit mean that latents which were
 kept are what would be computed anew.
 """

@@ -45,7 +45,7 @@ Latents = Mapping[str, Tensor]
 """A picture's key → mean and standard deviation of its latent, (2, channels, h, w) fp32, CPU."""
 
 OnProgress = Callable[[int, int], bool]
-"""Told how many pictures are encoded, of how many; False ends the work, and what is asked for later
+"""Told how many pictures are encoded, of how many; False ends the work, and what is requested later
 is encoded then."""
 _MUCH_MEMORY = 10**9
 
@@ -127,7 +127,7 @@ class InMemory(EachTime):
 
 
 class OnDisk(EachTime):
-    """What earlier runs have encoded is found again; only what is asked for is in memory."""
+    """What earlier runs have encoded is found again; only what is requested is in memory."""
 
     def __init__(
         self,

@@ -53,7 +53,7 @@ def write_portion(folder: Path, latents: Mapping[str, Tensor]) -> dict[str, Stor
 def read_portion(path: Path) -> dict[str, StoredLatent]:
     """Key of each picture → where its latent lies; only the header is read.
 
-    Raises FileError for anything that is no whole portion.
+    Raises FileError for anything that is not a whole portion.
     """
     start, header = read_directory(path)
     checksums = text_metadata(header)
@@ -68,7 +68,7 @@ def _place(
     begin, end = entry["data_offsets"]
     shape, checksum = tuple(entry["shape"]), checksums.get(key, "")
     if entry["dtype"] != "F32" or len(shape) != 4 or shape[0] != 2 or end - begin > _MOST_BYTES:
-        raise FileError(f"{path} is damaged", f"{key!r} is no latent")
+        raise FileError(f"{path} is damaged", f"{key!r} is not a latent")
     if not re.fullmatch("[0-9a-f]{8}", checksum):
         raise FileError(f"{path} is damaged", f"{key!r} has no checksum")
     return StoredLatent(path, start + begin, shape, int(checksum, 16))

@@ -100,7 +100,7 @@ class LatentStore:
         self._for_now.clear()
 
     def _look(self) -> None:
-        """Find out what is there; what is no portion is removed if it bears a portion's name."""
+        """Find out what is there; what is not a portion is removed if it bears a portion's name."""
         try:
             names = sorted(name for name in os.listdir(self.folder) if PORTION_NAME.fullmatch(name))
         except OSError:  # not there yet, or writing tells what is wrong with it

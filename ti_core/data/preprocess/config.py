@@ -262,7 +262,7 @@ class PreprocessConfig:
     )
     keep_original_size: bool = option(
         False,
-        "write each picture in its own size, beside what else is asked for",
+        "also write each picture in its own size",
         label="Keep original size",
         aliases=("process_keep_original_size",),
     )

@@ -38,7 +38,7 @@ def open_folder(
     """Open a diffusers folder of SD1, SD2 or SDXL. Raises CheckpointError, UnsafeFileError."""
     if not (folder / "unet").is_dir():
         why = "it has no folder 'unet'"
-        raise CheckpointError(f"{folder} is no diffusers folder", why, "check the path")
+        raise CheckpointError(f"{folder} is not a diffusers folder", why, "check the path")
     unet_config = read_levels(folder / "unet" / _CONFIG, folder_config.UNET)
     vae_config = read_levels(folder / "vae" / _CONFIG, folder_config.VAE)
     texts = _text_configs(folder, unet_config)
@@ -158,7 +158,7 @@ def _weight_files(folder: Path) -> list[Path]:
             _check_shards(folder, chosen)
             return chosen
     raise CheckpointError(
-        f"{folder.parent} is no complete diffusers folder", f"{folder.name} has no weights"
+        f"{folder.parent} is not a complete diffusers folder", f"{folder.name} has no weights"
     )
 
 
@@ -166,4 +166,4 @@ def _check_shards(folder: Path, files: list[Path]) -> None:
     shard = re.search(r"-\d+-of-(\d+)", files[0].name)
     if shard and int(shard[1]) != len(files):
         why = f"{folder.name} has {len(files)} of {int(shard[1])} files"
-        raise CheckpointError(f"{folder.parent} is no complete diffusers folder", why)
+        raise CheckpointError(f"{folder.parent} is not a complete diffusers folder", why)

@@ -236,7 +236,7 @@ def read_config(path: Path, rules: Mapping[str, Rule]) -> SettingValues:
     """
     if not path.exists():
         why = f"{path.parent.name}/{path.name} is missing"
-        raise CheckpointError(f"{path.parent.parent} is no complete diffusers folder", why)
+        raise CheckpointError(f"{path.parent.parent} is not a complete diffusers folder", why)
     try:
         found = read_json(path)
     except FileError as error:

@@ -169,7 +169,7 @@ def build(
     With `strict` weights that the network has no place for are an error, too. Nothing is built
     that the weights cannot fill, and nothing copied that the network does not want.
 
-    Raises CheckpointError when weights are missing or have other shapes, or are no numbers with a
+    Raises CheckpointError when weights are missing or have other shapes, or are not numbers with a
     point; UnsafeFileError when they share their memory.
     """
     blueprint.require_paid(state, name)

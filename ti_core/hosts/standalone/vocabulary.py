@@ -106,7 +106,7 @@ def _load(folder: Path) -> CLIPTokenizer:
     files = [folder / name for name in _TOKENIZER_FILES]
     if not all(path.is_file() for path in files):
         raise CheckpointError(
-            f"{folder} is no tokenizer folder",
+            f"{folder} is not a tokenizer folder",
             f"{' and '.join(_TOKENIZER_FILES)} must lie in it",
             "check the path",
         )
@@ -129,7 +129,7 @@ def _require_ids(path: Path) -> None:
     table = read_json(path, _MOST_BYTES)
     ids = list(table.values()) if isinstance(table, dict) else []
     if not ids or not all(type(number) is int and 0 <= number < _MOST_IDS for number in ids):
-        raise ValueError(f"{path.name} is no table of token numbers")
+        raise ValueError(f"{path.name} is not a table of token numbers")
 
 
 def _with_marks(tokenizer: CLIPTokenizer) -> CLIPTokenizer:
