@@ -237,6 +237,23 @@ def test_a_schedule_that_ends_early_is_told_and_trained_to_its_end(ti: Ti, pictu
     assert read_embedding(Path("embeddings/my-cat.safetensors")).step == 3
 
 
+def test_a_file_to_start_from_is_found_by_its_name(ti: Ti, pictures: Path, tmp_path: Path) -> None:
+    """kohya's and A1111's users say the name of an embedding, not its path."""
+    assert ti("train", *options(pictures))[0] == 0
+    (tmp_path / "embeddings" / "below").mkdir()
+    made = tmp_path / "embeddings" / "my-cat.safetensors"
+    made.rename(made.parent / "below" / "zz-old.safetensors")
+    (tmp_path / "zz-old").mkdir()
+    code, _, err = ti("train", *options(pictures, max_train_steps=6), "--weights", "ZZ-Old")
+    assert code == 0, err
+    assert "continues from step 4 of zz-old.safetensors" in err
+    assert ti("check", pictures, "--weights", "zz-old")[0] == 0
+    code, out, _ = ti("create", "--token_string", "zz-copy", "--weights", "zz-old")
+    assert read_embedding(Path(out.strip())).vectors["emb_params"].shape[0] == 1
+    code, _, err = ti("train", *options(pictures), "--weights", "zz-nothing", "--overwrite")
+    assert (code, "zz-nothing" in err) == (1, True)
+
+
 def test_taken_name_is_refused_unless_overwrite_is_said(ti: Ti, pictures: Path) -> None:
     ti("train", *options(pictures))
     code, _, err = ti("train", *options(pictures))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..files.kept import kept_option
 from ..options import Checked, make_config, option
 from ..train.config import EmbeddingConfig
+from .named_file import file_of
 from .options import OptionParser
 from .standalone import ModelConfig, open_host
 from .telling import answer, remark_on
@@ -42,6 +43,7 @@ def run(argv: Sequence[str]) -> int:
     """Create; returns the exit code."""
     typed = parser().read(argv)
     place, config = make_config(PlaceConfig, typed), make_config(EmbeddingConfig, typed)
+    config = replace(config, weights=file_of(config.weights, place.output_dir))
     host = open_host(make_config(ModelConfig, typed))
     from ..train.create import create_embedding
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..options import Checked, SettingValues, make_config, option
@@ -10,6 +10,7 @@ from ..train.config import TrainConfig
 from ..train.hypernetwork_config import HypernetworkTrainConfig
 from ..train.hypernetwork_presets import HYPERNETWORK_PRESETS, HypernetworkPresetName
 from ..train.presets import PRESETS, PresetName, preset_settings
+from .named_file import file_of
 
 if TYPE_CHECKING:
     from ..port.session import Host
@@ -36,11 +37,12 @@ def train_config(
     Raises ConfigError for what is not possible.
     """
     config, name = make_config(TrainConfig, typed, saved), make_config(PresetConfig, typed).preset
-    if name is None:
-        return config
-    family = host.describe().family if host else None
-    preset = preset_settings(name, family, config.data.train_data_dir)
-    return make_config(TrainConfig, {**preset, **typed}, saved)
+    if name is not None:
+        family = host.describe().family if host else None
+        preset = preset_settings(name, family, config.data.train_data_dir)
+        config = make_config(TrainConfig, {**preset, **typed}, saved)
+    weights = file_of(config.embedding.weights, config.output.output_dir)
+    return replace(config, embedding=replace(config.embedding, weights=weights))
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,9 @@ class EmbeddingConfig(Checked):
     )
     weights: str = unrecorded(
         "",
-        "embedding file of any program to start from instead of words; training continues from "
-        "its step, and at that place of the learning-rate schedule",
+        "embedding file of any program to start from instead of words, or the name of one in the "
+        "embeddings directory; training continues from its step, and at that place of the "
+        "learning-rate schedule",
         label="Start from embedding file",
         path="embeddings",
     )
