@@ -30,6 +30,19 @@ def test_a_replaced_embedding_is_brought_back(ti: Ti) -> None:
     assert path.read_bytes() == second
 
 
+def test_the_user_s_own_notes_of_what_is_replaced_stay_and_are_told_of(ti: Ti) -> None:
+    path = make(ti, "cat")
+    notes = path.with_suffix(".json")
+    notes.write_text('{"description": "my cat"}')
+    _, _, err = ti("create", "--token_string", "zz-made", "--init_word", "dog", "--overwrite")
+    assert "zz-made.json stays as it is: it is your own, and may tell of" in err
+    assert notes.read_text() == '{"description": "my cat"}'
+    _, _, err = ti("scale", path, "--factor", "0.5", "--out", path, "--overwrite")
+    assert "zz-made.json stays as it is" in err
+    path.unlink()
+    assert "stays" not in ti("create", "--token_string", "zz-made", "--init_word", "dog")[2]
+
+
 def test_what_cannot_be_brought_back_is_said(ti: Ti) -> None:
     path = make(ti, "cat")
     code, _, err = ti("restore", path)

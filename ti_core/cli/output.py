@@ -14,7 +14,7 @@ from ..files.kept import kept_option
 from ..files.names import alike, checked_name, composed, printable
 from ..files.twins import hidden_warning, require_free
 from ..options import Checked, option
-from .telling import answer, remark
+from .telling import answer, remark, remark_on
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -110,7 +110,9 @@ def write_result(target: Target, embedding: Embedding) -> None:
     if warning := long_for_prompts(named):
         remark(f"warning: {warning}")
     with _second_kept(target, named) as second:
-        replace_embedding(target.path, named, target.keep, format=target.format)
+        told = replace_embedding(target.path, named, target.keep, format=target.format)
+    for notice in told:
+        remark_on(notice)
     for path in (target.path, *second):
         answer(path)
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from ..errors import FileError, NotFoundError
+from ..events import Notice
 from .atomic import names_in, storage_errors, write_with
 from .checksum import file_sha256
 from .embedding import Embedding
@@ -26,7 +27,7 @@ from .kept import KEPT
 from .library_walk import CARDS, EMBEDDINGS, walk
 from .reading import read_embedding
 from .regular_file import open_regular
-from .sidecars import SIDECARS, our_sidecars
+from .sidecars import SIDECARS, about_own_sidecars, our_sidecars
 from .twins import namesakes
 from .writing import write_embedding
 
@@ -98,9 +99,12 @@ def replace_embedding(
     format: str = "safetensors",
     picture: Image.Image | None = None,
     same_word: bool = False,
-) -> None:
-    """`replace_file` with an embedding, which `write_embedding` writes."""
+) -> list[Notice]:
+    """`replace_file` with an embedding, which `write_embedding` writes. Returns what is to be told
+    of files of the user's own beside it."""
+    is_new = not (path.exists() or namesakes(path))
     replace_file(path, lambda: write_embedding(path, embedding, format, picture), most, same_word)
+    return [] if is_new or same_word else about_own_sidecars(path)
 
 
 def put_aside(path: Path, most: int = KEPT) -> None:

@@ -18,6 +18,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import FileError
+from ..events import Notice
 from ..families import by_architecture
 from .atomic import write_bytes
 from .dictionaries import trigger
@@ -78,6 +79,15 @@ def our_sidecars(path: Path) -> list[Path]:
     checks = dict(zip(SIDECARS, (_is_our_json, _is_our_png), strict=True))
     found = {path.with_suffix(ending): is_ours for ending, is_ours in checks.items()}
     return [beside for beside, is_ours in found.items() if _is_ours(beside, is_ours)]
+
+
+def about_own_sidecars(path: Path) -> list[Notice]:
+    """A notice of each file beside an embedding that is the user's own, where the embedding has
+    taken the place of another one: it stays, and may tell of that."""
+    own = [path.with_suffix(ending) for ending in SIDECARS]
+    found = [each for each in own if each.exists() and each not in our_sidecars(path)]
+    why = "it is your own, and may tell of the embedding that was replaced"
+    return [Notice("info", f"{each.name} stays as it is", why) for each in found]
 
 
 def _write_ours(target: Path, data: bytes, is_ours: Callable[[bytes], bool]) -> bool:

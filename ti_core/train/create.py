@@ -32,8 +32,9 @@ def create_embedding(
     """Write `<folder>/<name>.safetensors` with step 0 and return its path (A1111's "Create").
 
     With `overwrite` it takes the place of every embedding of that name in the folder, of which
-    `keep_replaced` copies are kept. `notes` are written beside it, for a web UI's cards, as by a
-    training. Raises ConfigError for a bad or taken name, StorageError when it cannot be written.
+    `keep_replaced` copies are kept; files of the user's own beside it stay, with a notice. `notes`
+    are written beside it, for a web UI's cards, as by a training. Raises ConfigError for a bad or
+    taken name, StorageError when it cannot be written.
     """
     path = folder / f"{checked_name(config.token_string)}.safetensors"
     if not overwrite:
@@ -50,7 +51,8 @@ def create_embedding(
     made = to_embedding(config.token_string, start.rows, 0, facts, settings, config)
     if warning := long_for_prompts(made):
         on_notice(Notice("warning", warning))
-    replace_embedding(path, made, keep_replaced)
+    for notice in replace_embedding(path, made, keep_replaced):
+        on_notice(notice)
     if notes:
         write_notes(path, made)
     host.embedding_saved(path)

@@ -13,6 +13,7 @@ from ..events import Notice
 from ..files.atomic import storage_errors, write_bytes, write_new
 from ..files.checksum import file_sha256
 from ..files.replaced import put_aside, replacing
+from ..files.sidecars import about_own_sidecars
 from ..files.twins import namesakes
 from .config import OutputConfig
 from .learnable import Content
@@ -46,7 +47,7 @@ def put_result(
     """
     for path in _numbered(wanted):
         made = content(path.stem)
-        written = _put(path, made.data, folder, output)
+        written = _put(path, made.data, folder, output, tell)
         if written is not None:
             break
     for other in namesakes(path):
@@ -68,7 +69,13 @@ def _numbered(path: Path) -> Iterator[Path]:
         number += 1
 
 
-def _put(path: Path, data: bytes, folder: RunFolder, output: OutputConfig) -> bool | None:
+def _put(
+    path: Path,
+    data: bytes,
+    folder: RunFolder,
+    output: OutputConfig,
+    tell: Callable[[Notice], None],
+) -> bool | None:
     """Whether it had to be written; None where another file is to stay."""
     there, digest = _digest_of(path), hashlib.sha256(data).hexdigest()
     if there == digest:
@@ -82,6 +89,8 @@ def _put(path: Path, data: bytes, folder: RunFolder, output: OutputConfig) -> bo
         return write_new(path, data) or None
     with replacing(path, output.keep_replaced, same_word=ours and output.write_sidecars):
         write_bytes(path, data)
+    for notice in [] if ours or output.write_sidecars else about_own_sidecars(path):
+        tell(notice)
     return True
 
 
