@@ -66,6 +66,15 @@ def test_a_preset_is_checked_as_it_would_be_trained(ti: Ti, pictures: Path) -> N
     assert "to 2000" in out
 
 
+def test_epochs_are_checked_as_the_steps_that_they_are(ti: Ti, pictures: Path) -> None:
+    line = ("--max_train_epochs", 20, "--train_batch_size", 2, "--learning_rate")
+    assert "0.005 for steps 1 to 50" in ti(pictures, *line, "0.005")[1]
+    assert "ends at step 30, before step 50" in ti(pictures, *line, "0.005:30")[1]
+    for path in pictures.iterdir():
+        path.unlink()
+    assert "no pictures" in ti(pictures, *line, "0.005")[1]
+
+
 def test_the_line_of_a_training_is_understood(ti: Ti, pictures: Path) -> None:
     line = ("--train_data_dir", pictures, "--token_string", "zz-cat", "--init_word", "cat")
     code, out, _ = ti(*line, "--prompt_template", "captions", "--learning_rate", "0.1:5")

@@ -20,6 +20,7 @@ from ti_core.options import make_config
 from ti_core.train.again import settings_of
 from ti_core.train.config import TrainConfig
 from ti_core.train.loop import train
+from ti_core.train.plan import make_plan
 from ti_core.train.provenance import data_digest, provenance
 
 from ..conftest import Configure
@@ -130,6 +131,20 @@ def test_the_settings_of_a_file_give_its_vectors_once_more(
     second = read_embedding(train(again, FakeHost()))
     assert torch.equal(second.vectors["emb_params"], made.vectors["emb_params"])
     assert second.metadata == made.metadata
+
+
+def test_training_again_with_other_pictures_is_told(configure: Configure, pictures: Path) -> None:
+    settings = settings_of(read_embedding(train(configure(), FakeHost())))
+
+    def warnings() -> list[str]:
+        again = configure(**{**settings, "token_string": "zz-again", "resolution": None})
+        return [notice.what for notice in make_plan(again, FakeHost()).notices]
+
+    assert not any("pictures or captions are not those" in each for each in warnings())
+    next(pictures.glob("*.txt")).write_text("another caption")
+    assert sum("pictures or captions are not those" in each for each in warnings()) == 1
+    settings["expected_data"] = ""
+    assert not any("pictures or captions are not those" in each for each in warnings())
 
 
 def test_no_setting_that_names_a_path_comes_from_a_file(configure: Configure) -> None:

@@ -135,10 +135,22 @@ def _aim(
     model = make_config(ModelConfig, typed)
     free = _free_memory(model.device)
     host = open_host(model) if model.pretrained_model_name_or_path else None
-    plan = train_config(known, host=host)
+    plan = _in_steps(train_config(known, host=host), host)
     taken = () if plan.output.overwrite else _embeddings_in(Path(plan.output.output_dir))
     inputs = checkup_input(plan, host, taken, free, config.mirrored)
     return inputs if named else dataclasses.replace(inputs, name=""), plan, host
+
+
+def _in_steps(plan: TrainConfig, host: Host | None) -> TrainConfig:
+    """A length in epochs as steps; as it is where pictures cannot be read: the report says why."""
+    from ..train.plan import foreseen_in_steps
+    from ..train.preflight import ASSUMED
+
+    side = host.describe().resolution if host else ASSUMED.release().resolution
+    try:
+        return foreseen_in_steps(plan, side)
+    except DataError:
+        return plan
 
 
 def _embeddings_in(folder: Path) -> tuple[str, ...]:

@@ -273,6 +273,13 @@ class DataConfig:
         label="Skip the checkup",
         advanced=True,
     )
+    expected_data: str = unrecorded(
+        "",
+        "the digits that an embedding tells of the pictures and captions it was made of (ti.data): "
+        "others than these are warned of; Train again fills it in",
+        label="Expected pictures",
+        advanced=True,
+    )
     sizes: BucketConfig = group(BucketConfig)
     tags: TagConfig = group(TagConfig)
 

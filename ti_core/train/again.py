@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import EmbeddingError
 from ..files.embedding import Embedding
-from ..files.notes import TEMPLATE, recipe
+from ..files.notes import DATA, TEMPLATE, recipe
 from ..options import SettingValues, about, leaves, make_config
 from .config import TrainConfig
 
@@ -33,6 +33,7 @@ def settings_of(embedding: Embedding) -> SettingValues:
     ):
         found["prompt_template"] = notes[TEMPLATE]
     found["num_vectors_per_token"] = embedding.count
+    found["expected_data"] = notes.get(DATA, "")
     found["metadata_license"] = notes.get("modelspec.license", "")
     found["metadata_is_negative_embedding"] = "modelspec.is_negative_embedding" in notes
     make_config(TrainConfig, found)

@@ -34,8 +34,9 @@ from .hypernetwork_config import HypernetworkTrainConfig
 from .learnable import LearnableKind
 from .min_snr import require_known_snr
 from .optimizers import OPTIMIZERS, require_optimizer
-from .preflight import PICTURES, checkup_input, warnings_of
+from .preflight import PICTURES, checkup_input, not_noticed, warnings_of
 from .previews import preview_requests, with_prompt
+from .provenance import other_data
 from .run_folder import RunFolder
 from .state import TrainState, latest_state
 from .trackers import require_trackers
@@ -48,7 +49,7 @@ LEARNABLES: dict[type[BaseTrainConfig], Callable[[Any], LearnableKind]] = {
 }
 """Settings of a run → the kind of learnable that they describe."""
 OnFindings = Callable[[tuple[Finding, ...]], None]
-"""Gets everything that the checkup found."""
+"""Gets what the checkup found, but for what notices tell."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,8 @@ def make_plan(
     """Check a run against the host and the disk; nothing is written, except into the latent cache,
     if there is one, what was seen of the pictures.
 
-    `taken` are the names of the embeddings that are there. `on_findings` gets everything that the
-    checkup found, before an error among it ends the plan; without it, warnings become notices.
+    `taken` are the names of the embeddings that are there. `on_findings` gets what the checkup
+    found, before an error among it ends the plan; without it, warnings become notices.
     A run that has all its steps is finished, if a kill or a full disk has left something to do.
     Raises ConfigError, DataError, EmbeddingError, StorageError, HostError or TrainingError, each
     before any time is spent.
@@ -191,6 +192,12 @@ def in_steps(config: Config, dataset: Callable[[], Dataset]) -> Config:
     return replace(config, optimizer=replace(options, max_train_steps=steps, max_train_epochs=0))
 
 
+def foreseen_in_steps(config: Config, resolution: int) -> Config:
+    """As `in_steps`, of pictures that are only looked at for it. Raises as it does, and DataError
+    where they cannot be read."""
+    return in_steps(config, lambda: read_dataset(config.data, config.name, resolution))
+
+
 def _order(config: BaseTrainConfig, dataset: Dataset) -> Order:
     options = config.optimizer
     return dataset.order(
@@ -224,9 +231,10 @@ def _judged(
 ) -> list[Notice]:
     """What to know about the dataset. Raises DataError where it cannot be trained on."""
     if on_findings:
-        on_findings(found)
+        on_findings(not_noticed(found))
     dataset.require_trainable(config.name, config.vectors > 0)
-    notices = [*_about(dataset, config), *_early_end(config), *_unusual_rate(config)]
+    notices = [*_about(dataset, config), *other_data(dataset, config.data.expected_data)]
+    notices += [*_early_end(config), *_unusual_rate(config)]
     if config.vectors:
         notices += name_clashes(config.name, host)
     warnings = warnings_of(found)

@@ -21,9 +21,9 @@ from .previews import preview_requests
 
 PICTURES = 200
 """At most this many are looked at, so that it takes about a second."""
-_REPORTED_ELSEWHERE = ("unreadable", "caption_unreadable", "trigger_is_word", "schedule_short")
-"""Training leaves such pictures out, and the plan says so, picture by picture."""
-_ASSUMED = SD1
+_NOTICED = ("unreadable", "caption_unreadable", "trigger_is_word", "schedule_short")
+"""What the plan of a training has notices of, picture by picture."""
+ASSUMED = SD1
 """Where no model is given."""
 _BYTES_PER_PIXEL = 2
 """Of a photograph as PNG."""
@@ -47,7 +47,7 @@ def checkup_input(
     `at_most` are looked at. Raises ConfigError for preview prompts that cannot be read.
     """
     facts = facts or (host.describe() if host else None)
-    side = facts.resolution if facts else _ASSUMED.release().resolution
+    side = facts.resolution if facts else ASSUMED.release().resolution
     size = config.data.resolution or (side, side)
     features = host.features() if host else Features()
     half = config.compute.precision(features.precision) != "no"
@@ -79,7 +79,7 @@ def checkup_input(
 def warnings_of(findings: Sequence[Finding]) -> list[Notice]:
     """The warnings among them, and that pictures repeat in a batch, as in no other program. Raises
     DataError for what would spoil the training."""
-    found = [finding for finding in findings if finding.rule not in _REPORTED_ELSEWHERE]
+    found = not_noticed(findings)
     errors = [finding for finding in found if finding.severity == "error"]
     if errors:
         raise DataError(
@@ -89,6 +89,11 @@ def warnings_of(findings: Sequence[Finding]) -> list[Notice]:
         )
     levels = [(_level(finding), finding) for finding in found]
     return [Notice(level, f.what, f.why, f.fix) for level, f in levels if level]
+
+
+def not_noticed(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Those that no notice of the plan repeats."""
+    return tuple(finding for finding in findings if finding.rule not in _NOTICED)
 
 
 def _level(finding: Finding) -> Literal["info", "warning", ""]:
@@ -127,7 +132,7 @@ def _writes(
 ) -> tuple[tuple[Path, int], ...]:
     """The embedding in its folder; copies, states and previews in the other."""
     output, preview = config.output, config.preview
-    width = sum((facts or _ASSUMED).widths.values())
+    width = sum((facts or ASSUMED).widths.values())
     file = 4 * config.numbers(width) + 4000
     copies = _times(config, output.save_every_n_steps)
     pictures = 0

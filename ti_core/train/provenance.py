@@ -14,7 +14,8 @@ from .. import __version__
 from ..data.dataset import Dataset
 from ..data.picture_facts import digest_of
 from ..data.templates import SHIPPED, as_text
-from ..errors import DataError
+from ..errors import DataError, setting
+from ..events import Notice
 from ..files.notes import DATA, TEMPLATE, VERSION
 from ..options import MOST_LETTERS
 
@@ -37,6 +38,19 @@ def data_digest(dataset: Dataset) -> str:
     except DataError:
         return ""
     return found.hexdigest()
+
+
+def other_data(dataset: Dataset, expected: str) -> Iterator[Notice]:
+    """A warning where the pictures are not those that a file tells it was made of."""
+    found = data_digest(dataset) if expected else ""
+    if found and found != expected.strip():
+        yield Notice(
+            "warning",
+            "the pictures or captions are not those that these settings were used with before",
+            f"their digits are {found}, and {setting('expected_data')} is {expected:.60}",
+            f"choose the same folder for the same result, or leave {setting('expected_data')} "
+            "empty",
+        )
 
 
 def _told(dataset: Dataset) -> Iterator[tuple[object, ...]]:
