@@ -211,7 +211,7 @@ FILES: dict[str, tuple[str, str, dict[str, Any], tuple[str, ...]]] = {
          "ema_decay": 0.99, "optimizer_args": "betas=0.9,0.99 weight_decay=0.01",
          "output_dir": "C:/out", "output_name": "my-cat", "save_precision": "fp16",
          "train_data_dir": "pictures/cat", "sample_every_n_epochs": 10, "save_every_n_steps": 100,
-         "sample_prompts": "a <my-cat> --w 512 --h 512 --d 42", "masked_loss": True},
+         "sample_prompts": "a my-cat --w 512 --h 512 --d 42", "masked_loss": True},
         ("huber_strength", "some_new_thing"),
     ),
 }  # fmt: skip

@@ -23,7 +23,11 @@ PATHS = "write paths with / between their parts, or, in TOML, between single quo
 def read_table(path: Path) -> object:
     """The value in a TOML or JSON file. Raises FileError for what cannot be read, ConfigError for
     TOML where Python has no reader."""
-    text = read_text(path)
+    return table_of(read_text(path), path)
+
+
+def table_of(text: str, path: Path) -> object:
+    """The value in the text of a TOML or JSON file. Raises as `read_table` does."""
     try:
         table = _toml(text) if path.suffix.lower() == ".toml" else json.loads(text)
         _require_short_numbers(table)

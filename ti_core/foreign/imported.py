@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass
 from pathlib import Path
 
 from ..errors import ConfigError, FileError
 from ..events import Notice
-from ..files.tables import read_table
+from ..files.tables import table_of
 from ..files.text_file import read_text
 from ..options import SettingValues, about, leaves, owner
 from . import a1111, onetrainer
@@ -54,10 +54,19 @@ def import_settings(path: Path, kinds: Sequence[type]) -> Imported:
     """The settings that a file holds for these config classes: A1111's `settings-*.json` or
     `ui-config.json`, OneTrainer's JSON, kohya's TOML or JSON, a script or arguments of a training.
 
-    Raises FileError for a file that cannot be read, or is of none of them.
+    Raises FileError for a file that cannot be read, or is of none of them, ConfigError for TOML
+    where Python has no reader.
     """
-    known = _known(kinds)
-    program, typed, found = _found(path, list(known))
+    return import_text(read_text(path), path, kinds)
+
+
+def import_text(
+    text: str, path: Path, kinds: Sequence[type], settled: Mapping[str, str] | None = None
+) -> Imported:
+    """The same of the text of a file that is called `path`, which need not be there. `settled` are
+    settings that are left out because something else decides them, and what does."""
+    known, settled = _known(kinds), settled or {}
+    program, typed, found = _found(text, path, [*known, *settled])
     settings: SettingValues = {}
     remarks: list[Notice] = []
     misfits: list[Notice] = []
@@ -70,6 +79,9 @@ def import_settings(path: Path, kinds: Sequence[type]) -> Imported:
             told = f"{theirs:.100} is {became}", f"{verdict.remark:.300}"
             remarks.append(Notice("info", *told))
         for name, given in verdict.settings.items():
+            if name in settled:
+                remarks.append(Notice("info", f"{theirs:.100} is left out", settled[name]))
+                continue
             try:
                 holder, item = known[name]
                 settings[item.name] = read_value(holder, item, given)
@@ -95,12 +107,11 @@ def _known(kinds: Sequence[type]) -> dict[str, tuple[type, Field[object]]]:
     }
 
 
-def _found(path: Path, known: Sequence[str]) -> tuple[str, bool, Iterable[Found]]:
+def _found(text: str, path: Path, known: Sequence[str]) -> tuple[str, bool, Iterable[Found]]:
     """(whose file it is, whether a person has written it, what becomes of its settings)"""
     if path.suffix.lower() not in (".toml", ".json"):
-        pairs = pairs_of_text(read_text(path))
-        return "a command line of a training", True, _of_pairs(pairs, known)
-    table = read_table(path)
+        return "a command line of a training", True, _of_pairs(pairs_of_text(text), known)
+    table = table_of(text, path)
     if not isinstance(table, dict):
         raise FileError(f"{path} holds no settings", "it is not a table", "choose another file")
     if len(table) > _MOST_SETTINGS:

@@ -61,6 +61,7 @@ _CHOICES: Mapping[str, tuple[str, Mapping[str, str]]] = {
             "COSINE_WITH_HARD_RESTARTS": "cosine_with_restarts",
         },
     ),
+    "preserve_embedding_norm": ("vector_length", {"True": "median", "False": "free"}),
 }
 _OPTIMIZERS = {"ADAMW": "AdamW", "ADAMW_8BIT": "AdamW8bit", "PRODIGY": "Prodigy"}
 _OPTIMIZERS["SCHEDULE_FREE_ADAMW"] = "AdamWScheduleFree"
@@ -82,7 +83,6 @@ _SAME: Mapping[str, object] = {
     "dynamic_timestep_shifting": False,
     "learning_rate_min_factor": 0.0,
     "custom_learning_rate_scheduler": None,
-    "preserve_embedding_norm": False,
     "force_circular_padding": False,
     "custom_conditioning_image": False,
     "masked_prior_preservation_weight": 0.0,
@@ -255,7 +255,8 @@ def _pictures(table: Mapping[str, object]) -> Iterator[Found]:
     else:
         why = f"{len(paths)} folders of pictures are named" if paths else "they are in another file"
         yield "concepts", Verdict(refusal=(why, "name the folder, or a dataset file"))
-    lines = list(_lines(table.get("samples")))
+    word = str(_part(table, "embedding").get("placeholder", ""))
+    lines = [_named(line, word) for line in _lines(table.get("samples"))]
     if lines:
         yield "samples", Verdict({"sample_prompts": "\n".join(lines)})
 
@@ -277,6 +278,11 @@ _LETTERS = {
     "cfg_scale": "l",
     "diffusion_steps": "s",
 }
+
+
+def _named(line: str, word: str) -> str:
+    """A prompt with the word as its file is called."""
+    return line.replace(word, fitting_name(word)) if word else line
 
 
 def _lines(samples: object) -> Iterator[str]:
