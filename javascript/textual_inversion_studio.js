@@ -12,6 +12,7 @@ window.tiStudio = window.tiStudio || (() => {
     const QUICK = 1000; // milliseconds between two looks while a job goes on
     const SLOW = 5000; // … and while none does
     const AFTER_A_CLICK = 6000; // time in which a job may begin
+    const MOST_BYTES = 1000000; // of a settings file; a longer one is said to be too long
     const GOING_ON = ["waiting", "running", "paused"];
 
     const FIELD = ["checkbox", "radio", "range"].reduce(
@@ -115,6 +116,25 @@ window.tiStudio = window.tiStudio || (() => {
         }
     }
 
+    // A file of the visitor's as text: its name, a line end, its bytes as base64; empty for none. The
+    // browser reads it, so that nothing is stored and no path is named.
+    function chosenFile(kinds) {
+        return new Promise((resolve) => {
+            const field = document.createElement("input");
+            field.type = "file";
+            field.accept = kinds;
+            field.addEventListener("cancel", () => resolve(""));
+            field.addEventListener("change", () => {
+                const [file] = field.files;
+                const reader = new FileReader();
+                reader.onload = () => resolve(`${file.name}\n${reader.result.split(",")[1] || ""}`);
+                reader.onerror = () => resolve(`${file.name}\n?`); // which says that it cannot be read
+                reader.readAsDataURL(file.slice(0, MOST_BYTES + 1));
+            });
+            field.click();
+        });
+    }
+
     // Ctrl+Enter saves the caption that is being written, Alt+← and Alt+→ go to the next picture.
     function keys(event) {
         const editor = event.target.closest && event.target.closest("#ti_caption_text");
@@ -149,5 +169,5 @@ window.tiStudio = window.tiStudio || (() => {
         renew();
     }, 250);
 
-    return {look};
+    return {look, chosenFile};
 })();

@@ -3,6 +3,7 @@
     GET  /ti/v1/schema                  settings with range and help, presets, facts of the model
     POST /ti/v1/jobs                    begin a training → 202 and its id
     GET  /ti/v1/embeddings              ?after=N&limit=M: all of them, loaded or skipped, and why
+    POST /ti/v1/import-settings         {"name", "text"} of another program's settings file → ours
     POST /ti/v1/embeddings              make an embedding from words → 201
     GET  /ti/v1/hypernetworks           those in the program's folder
     POST /ti/v1/hypernetworks           make one that is not trained → 201
@@ -13,7 +14,8 @@
     GET  /ti/v1/jobs/{id}               how one stands
     GET  /ti/v1/jobs/{id}/events        ?after=N: its events from number N on
     GET  /ti/v1/jobs/{id}/previews/{n}  its nth picture, a PNG
-    POST /ti/v1/jobs/{id}/{wish}        stop, pause, go_on, save or preview
+    POST /ti/v1/jobs/{id}/{wish}        stop, pause, go_on, save, preview, faster or slower
+    POST /ti/v1/jobs/{id}/rate          {"factor": what the learning rate is multiplied by}
 
 Errors are {"what", "why", "fix"}, with the status that `ti_core.errors.CODES` has for their class.
 Requests and answers are plain JSON: no model class of pydantic is declared, so that any version of
@@ -43,6 +45,7 @@ from ti_core.errors import (
     ConfigError,
     DataError,
     EmbeddingError,
+    FileError,
     ForbiddenError,
     HostBusyError,
     HostError,
@@ -62,10 +65,12 @@ from ti_core.train.presets import PRESETS, preset_settings
 from ti_core.web import read_object
 
 from .api_answers import plain, stands, worded
-from .api_bodies import only, settings_in, whole, with_overwrite
+from .api_bodies import only, settings_in, with_overwrite
 from .api_hypernetworks import HypernetworkApi
 from .api_schema import (
     CREATED,
+    IMPORTED,
+    RATE,
     RESTORED,
     embedding_schema,
     hypernetwork_job_schema,
@@ -76,6 +81,7 @@ from .api_schema import (
     setting_schema,
 )
 from .creation import start_creation
+from .importing import imported
 from .job import Job
 from .listing import MOST_LISTED, listing
 from .restoring import replaced, restore
@@ -93,11 +99,13 @@ from .training import (
 WISHES: dict[str, str] = {
     "stop": "finish",
     "pause": "pause",
-    "go_on": "go_on",
-    "save": "save_now",
-    "preview": "preview_now",
+    "go_on": "continue",
+    "save": "save",
+    "preview": "preview",
+    "faster": "faster",
+    "slower": "slower",
 }
-"""Last part of the address → method of the job's control."""
+"""Last part of the address → what the job's control is asked."""
 _BEGINNINGS = ("preset", "again", "resume")
 """What a training may take its settings from, one of them."""
 _OF_BODIES = (LargeRequestError, SlowRequestError, MediaTypeError, ConfigError)
@@ -180,6 +188,7 @@ def _ways(api: _Api, nets: HypernetworkApi) -> tuple[_Way, ...]:
         _Way("GET", "/schema", api.schema),
         _Way("GET", "/jobs", api.list),
         _Way("POST", "/jobs", api.start, starting, 202, job_schema()),
+        _Way("POST", "/import-settings", api.import_settings, (FileError,), 200, IMPORTED),
         _Way("GET", "/embeddings", api.library, told=library_schema()),
         _Way("POST", "/embeddings", api.create, making, 201, embedding_schema()),
         _Way("GET", "/hypernetworks", nets.list),
@@ -193,6 +202,7 @@ def _ways(api: _Api, nets: HypernetworkApi) -> tuple[_Way, ...]:
         _Way("GET", "/jobs/{job_id}", api.status, unknown),
         _Way("GET", "/jobs/{job_id}/events", api.events, unknown),
         _Way("GET", "/jobs/{job_id}/previews/{number}", api.preview, unknown),
+        _Way("POST", "/jobs/{job_id}/rate", api.rate, (*unknown, HostError), 200, RATE),
         _Way("POST", "/jobs/{job_id}/{wish}", api.wish, (*unknown, HostError)),
     )
 
@@ -245,12 +255,12 @@ def _told(error: TIError) -> dict[str, str]:
     return {name: text[:_LONGEST] for name, text in parts.items()}
 
 
-def _with_body(answer: Callable[[options.SettingValues], object]) -> Callable[..., object]:
-    """A route's function that reads the body itself."""
+def _with_body(answer: Callable[..., object]) -> Callable[..., object]:
+    """A route's function that reads the body itself; parts of the address come behind it."""
 
     async def answered(request: Request) -> object:
         body = await read_object(request.headers, request.stream())
-        return await run_in_threadpool(answer, body)
+        return await run_in_threadpool(answer, body, **request.path_params)
 
     answered.__name__, answered.__doc__ = answer.__name__, answer.__doc__
     return answered
@@ -293,7 +303,7 @@ class _Api:
     def start(self, body: options.SettingValues) -> object:
         """{"settings": {name: value}} begins anew, with "preset": name on top of its settings;
         {"again": name} has the settings that the file of an embedding tells, for another one;
-        {"resume": name, "settings": …} goes on."""
+        {"resume": name, "settings": …} continues a run with its own settings but for these."""
         only(body, ("settings", *_BEGINNINGS))
         if len(chosen := [name for name in _BEGINNINGS if body.get(name)]) > 1:
             what = " and ".join(f'"{name}"' for name in chosen)
@@ -304,7 +314,7 @@ class _Api:
         if body.get("resume"):
             name = str(body["resume"])
             found = find_resumable(self.studio, name, str(settings["logging_dir"]))
-            order = resume_request(found, name, whole(settings.get("max_train_steps", 0)))
+            order = resume_request(found, name, given)
         else:
             order = new_request(self.studio, options.make_config(TrainConfig, settings))
         return stands(start_training(self.studio, order))
@@ -327,6 +337,16 @@ class _Api:
         if found is None:
             raise EmbeddingError(f"there is no embedding {name}", "", "check the name")
         return train_again(self.studio, found)
+
+    def import_settings(self, body: options.SettingValues) -> object:
+        """{"program", "settings": {name: value} for /jobs, "remarks": […], "misfits": […]}"""
+        only(body, ("name", "text"))
+        name, text = (body.get(key) for key in ("name", "text"))
+        if not isinstance(name, str) or not isinstance(text, str):
+            fix = 'write {"name": "settings-2023.json", "text": what it holds}'
+            raise ConfigError("a name and a text are needed", "", fix)
+        found = dataclasses.asdict(imported(name, text))
+        return plain({key: found[key] for key in ("program", "settings", "remarks", "misfits")})
 
     def library(self, after: int = 0, limit: int = MOST_LISTED) -> object:
         """{"embeddings": […], "total": their number, "next": what to ask `after` for more}"""
@@ -376,12 +396,20 @@ class _Api:
 
     def wish(self, job_id: str, wish: str) -> object:
         """Ask something of a job that goes on."""
-        job = self._job(job_id)
         if wish not in WISHES:
             raise NotFoundError(f"no job can {wish!r}", "", options.nearest(wish, list(WISHES)))
+        return self._ask(job_id, WISHES[wish])
+
+    def rate(self, body: options.SettingValues, job_id: str) -> object:
+        """{"factor": what the learning rate is multiplied by, from the next step on}"""
+        only(body, ("factor",))
+        return self._ask(job_id, f"rate {body.get('factor')}")
+
+    def _ask(self, job_id: str, command: str) -> object:
+        job = self._job(job_id)
         if job.progress.over:
             raise HostError(f"the job is over: {job.progress.state}")
-        getattr(job.control, WISHES[wish])()
+        job.control.ask(command)
         return stands(job)
 
     def _job(self, job_id: str) -> Job:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ti_core import options
 from ti_core.train.config import EmbeddingConfig, TrainConfig
@@ -14,7 +14,7 @@ from ti_core.train.presets import PRESETS
 from . import hypernetworks
 from .training import SETTLED
 
-_SETTLED: Mapping[type, tuple[str, ...]] = {
+_SETTLED: Mapping[type, Collection[str]] = {
     TrainConfig: SETTLED,
     HypernetworkTrainConfig: hypernetworks.SETTLED,
 }
@@ -97,6 +97,10 @@ def _object(properties: Mapping[str, object]) -> dict[str, object]:
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
+IMPORTED = _object({"name": {"type": "string"}, "text": {"type": "string"}})
+"""JSON schema of another program's settings file."""
+RATE = _object({"factor": {"type": "number"}})
+"""JSON schema of a change of the learning rate."""
 RESTORED = _object({"file": {"type": "string"}})
 """JSON schema of what brings a copy back."""
 

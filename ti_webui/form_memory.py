@@ -27,7 +27,10 @@ LAST = "last_form.json"
 """In the log directory."""
 PAGE = "textual_inversion_studio"
 """The page's name in `ui-config.json`."""
-_NOT_KEPT = ("token_string", "weights", "output_dir", "output_name", "overwrite", "logging_dir")
+_NOT_KEPT = (
+    *("token_string", "weights", "output_dir", "output_name", "overwrite", "logging_dir"),
+    "expected_data",
+)
 """Settings of one training, and the log directory, which the settings of the program have."""
 _MOST_BYTES = 8 * 2**20
 _MOST_RUNS = 50

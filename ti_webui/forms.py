@@ -6,7 +6,7 @@ and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import Field
 from typing import Any, Generic, TypeVar, get_origin
 
@@ -62,7 +62,7 @@ class Form(Generic[T]):
         """A component of the caller's own is the setting's."""
         self.components[name] = component
 
-    def add_group(self, group: type, leave_out: Sequence[str] = ()) -> list[str]:
+    def add_group(self, group: type, leave_out: Collection[str] = ()) -> list[str]:
         """Make everything of a group of settings that is not on the page yet."""
         holders = {name: holder for name, (holder, _) in self._fields.items()}
         names = [n for some in self.rest(leave_out).values() for n in some if holders[n] is group]
@@ -70,7 +70,7 @@ class Form(Generic[T]):
             self.add(name)
         return names
 
-    def rest(self, leave_out: Sequence[str] = ()) -> dict[str, list[str]]:
+    def rest(self, leave_out: Collection[str] = ()) -> dict[str, list[str]]:
         """Title of a group → its settings that are not on the page yet, for `add`."""
         found: dict[str, list[str]] = {}
         for name, (holder, item) in self._fields.items():

@@ -10,6 +10,7 @@ from pathlib import Path
 import gradio as gr
 from PIL import Image
 
+from ti_core.train.control import FASTER, SLOWER
 from ti_core.train.progress import Preview
 
 from . import markup
@@ -38,6 +39,8 @@ class Live(JobView):
     go_on: gr.Button
     save: gr.Button
     preview: gr.Button
+    slower: gr.Button
+    faster: gr.Button
     prompt: gr.Textbox
     """What is to be written to use the embedding."""
     send: gr.Button
@@ -47,7 +50,8 @@ class Live(JobView):
     @property
     def parts(self) -> list[Component]:
         """The components that show the job."""
-        buttons = [self.pause, self.go_on, self.save, self.preview, self.interrupt]
+        rates = (self.slower, self.faster)
+        buttons = [self.pause, self.go_on, self.save, self.preview, *rates, self.interrupt]
         return [self.progress, self.gallery, self.notes, *buttons, self.prompt, self.send]
 
     def signature(self, job: Job) -> Signature:
@@ -74,8 +78,7 @@ class Live(JobView):
         return [
             gr.update(visible=not paused, interactive=training),
             gr.update(visible=paused),
-            gr.update(interactive=training),
-            gr.update(interactive=training),
+            *(gr.update(interactive=training) for _ in range(4)),
             gr.update(interactive=going),
             gr.update(value=progress.result.stem if progress.result else "", visible=usable),
             gr.update(visible=usable and "txt2img" in self.studio.send_to),
@@ -102,6 +105,18 @@ class Live(JobView):
         """Make the previews before the next step."""
         self.running().control.preview_now()
         return markup.box("note", "previews come before the next step")
+
+    def press_slower(self) -> str:
+        """A lower learning rate."""
+        return self._multiply(SLOWER)
+
+    def press_faster(self) -> str:
+        """A higher one."""
+        return self._multiply(FASTER)
+
+    def _multiply(self, factor: float) -> str:
+        self.running().control.change_rate(factor)
+        return markup.box("note", f"the learning rate is multiplied by {factor:g}")
 
 
 def pictures(previews: Sequence[Preview]) -> list[tuple[Image.Image, str]]:
@@ -132,6 +147,8 @@ def build_live(studio: Studio) -> Live:
         go_on = gr.Button("Go on", visible=False, min_width=60, elem_id="ti_go_on")
         save = small("Save now", elem_id="ti_save_now")
         preview = small("Preview now", elem_id="ti_preview_now")
+        slower = small(f"Rate ×{SLOWER:g}", elem_id="ti_slower")
+        faster = small(f"Rate ×{FASTER:g}", elem_id="ti_faster")
         interrupt = small("Interrupt", variant="stop", elem_id="ti_interrupt")
     progress = gr.HTML(_IDLE, elem_id="ti_job_progress")
     with gr.Row(elem_id="ti_use"):
@@ -147,7 +164,7 @@ def build_live(studio: Studio) -> Live:
         send = gr.Button("Send to txt2img", visible=False, elem_id="ti_send_to_txt2img")
     previews = gallery("Previews", 3, "ti_previews")
     notes = html(elem_id="ti_notes")
-    buttons = (pause, go_on, save, preview)
+    buttons = (pause, go_on, save, preview, slower, faster)
     return Live(studio, "train", progress, interrupt, previews, notes, *buttons, prompt, send)
 
 
@@ -161,6 +178,8 @@ def bind_live(live: Live, message: gr.HTML) -> None:
         (live.go_on, live.press_go_on),
         (live.save, live.press_save),
         (live.preview, live.press_preview),
+        (live.slower, live.press_slower),
+        (live.faster, live.press_faster),
         (live.interrupt, live.press_interrupt),
     )
     for button, press in presses:

@@ -10,6 +10,7 @@ from ti_core.checkup.finding import Finding
 from ti_core.data.preprocess.config import PreprocessConfig
 from ti_core.errors import TIError
 from ti_core.events import Notice
+from ti_core.foreign.imported import Imported
 from ti_core.options import setting_names, with_names
 from ti_core.schedule import Segment
 from ti_core.tools.strength import OVERTRAINED, VERDICTS, verdict
@@ -74,6 +75,25 @@ def notices(found: Sequence[Notice]) -> str:
     return "".join(shown) + _more(len(found))
 
 
+def import_report(found: Imported) -> str:
+    """How much of another program's settings was taken, and what was not."""
+    parts = [box("good", f"{found.program}: {len(found.settings)} settings are filled in")]
+    if found.misfits:
+        lines = "".join(_line(each) for each in found.misfits[:_SHOWN])
+        more = _more(len(found.misfits))
+        text = f"<b>Without a counterpart here</b><ul>{lines}</ul>{more}"
+        parts.append(f'<div class="ti-box ti-warning">{text}</div>')
+    if found.remarks:
+        lines = "".join(_line(each) for each in found.remarks[:_SHOWN])
+        summary = f"<summary>{len(found.remarks)} more notes</summary>"
+        parts.append(f"<details>{summary}<ul>{lines}</ul>{_more(len(found.remarks))}</details>")
+    return "".join(parts)
+
+
+def _line(notice: Notice) -> str:
+    return f"<li>{escape(with_labels(str(notice)))}</li>"
+
+
 def findings(found: Sequence[Finding]) -> str:
     """What the checkup said, the worst first; facts and what could not be checked are folded."""
     loud = [f for f in found if f.severity in ("error", "warning", "hint")]
@@ -98,6 +118,8 @@ def _more(count: int) -> str:
 def outlook(known: Outlook) -> str:
     """Schedule, token allowance and memory of a run that has not begun."""
     parts = [_schedule(known.segments, known.max_steps)]
+    if known.epochs and known.max_steps:
+        parts.append(f"<p>{known.epochs:,} epoch(s) are <b>{known.max_steps:,}</b> steps</p>")
     parts.append(box("warning", with_labels(known.early_end)))
     left = known.capacity - known.vectors
     places = f"the word takes <b>{known.vectors}</b> of {known.capacity} places in a prompt"

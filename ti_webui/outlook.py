@@ -10,7 +10,8 @@ from ti_core.port.prompt import TOKENS_PER_CHUNK
 from ti_core.port.session import Host, ModelFacts
 from ti_core.schedule import Segment, early_end
 from ti_core.train.config import TrainConfig
-from ti_core.train.preflight import checkup_input
+from ti_core.train.plan import foreseen_in_steps
+from ti_core.train.preflight import ASSUMED, checkup_input
 
 from .studio import Studio
 
@@ -22,6 +23,8 @@ class Outlook:
     segments: tuple[Segment, ...] = ()
     max_steps: int = 0
     """At which training ends."""
+    epochs: int = 0
+    """That the steps were reckoned from; 0 where Max steps counts."""
     early_end: str = ""
     """Said where that is before Max steps."""
     vectors: int = 0
@@ -36,16 +39,19 @@ class Outlook:
 
 
 def outlook_of(studio: Studio, config: TrainConfig) -> Outlook:
-    """What can be told without looking at a picture. Raises nothing: trouble is part of it."""
+    """What can be told without looking at a picture, but for a length in epochs. Raises nothing:
+    trouble is part of it."""
     host, facts, trouble = _model(studio)
-    vectors = config.embedding.num_vectors_per_token
+    vectors, epochs = config.embedding.num_vectors_per_token, config.optimizer.max_train_epochs
     try:
+        config = _in_steps(studio, config, facts)
         plan = checkup_input(config, host, facts=facts)
     except TIError as error:
-        return Outlook(vectors=vectors, trouble=str(error))
+        return Outlook(epochs=epochs, vectors=vectors, trouble=str(error))
     return Outlook(
         config.optimizer.schedule.segments,
         plan.last_step,
+        epochs,
         _early_end(plan),
         vectors,
         memory=plan.memory,
@@ -53,6 +59,14 @@ def outlook_of(studio: Studio, config: TrainConfig) -> Outlook:
         model=facts.checkpoint_name if facts else "",
         trouble=trouble,
     )
+
+
+def _in_steps(studio: Studio, config: TrainConfig, facts: ModelFacts | None) -> TrainConfig:
+    """A length in epochs as steps, once pictures are named."""
+    if not config.optimizer.max_train_epochs:
+        return config
+    checked = studio.places().checked(config)
+    return foreseen_in_steps(checked, facts.resolution if facts else ASSUMED.release().resolution)
 
 
 def _early_end(plan: CheckupInput) -> str:

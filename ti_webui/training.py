@@ -17,6 +17,7 @@ from ti_core.options import SettingValues, flat, from_dict
 from ti_core.paths import given_path
 from ti_core.port.session import Host
 from ti_core.train.again import settings_of
+from ti_core.train.changes import resumed_with
 from ti_core.train.config import TrainConfig
 from ti_core.train.events import Finished, Measures, Saved, Started
 from ti_core.train.loop import train
@@ -30,15 +31,17 @@ from .embeddings import all_names
 from .job import Job
 from .studio import Studio
 
-SETTLED = (
-    "weights",  # the chosen embedding
-    "output_dir",  # where the program looks for embeddings
-    "output_name",  # the word
-    "overwrite",  # choosing an embedding that is there says so
-    "use_object_template",  # Prompt template has them
-    "use_style_template",
-)
-"""Settings without a field on the page: known already, or would point out of the program."""
+_TEMPLATE = f"{setting('prompt_template')} has it"
+SETTLED: Mapping[str, str] = {
+    "weights": "the embedding that is chosen",
+    "output_dir": "where the program looks for embeddings",
+    "output_name": "the word",
+    "overwrite": "an embedding that is there is trained on, and kept as a copy",
+    "use_object_template": _TEMPLATE,
+    "use_style_template": _TEMPLATE,
+}
+"""Settings without a field on the page, which are known already or would point out of the program,
+and what is in their place."""
 
 
 @dataclass(frozen=True)
@@ -133,19 +136,25 @@ def opened_run(folder: RunFolder) -> Resumable:
     return Resumable(folder, config, latest_state(folder.state).step)
 
 
-def resume_request(found: Resumable | None, name: str, max_steps: int = 0) -> TrainRequest:
-    """Go on with a run, exactly where it stopped and with its own settings.
+def resume_request(
+    found: Resumable | None, name: str, changes: SettingValues | None = None
+) -> TrainRequest:
+    """Go on with a run, exactly where it stopped, with its own settings but for the `changes`.
 
-    `max_steps` counts if it is more than the run's own. Raises TrainingError when there is no run.
+    Raises TrainingError when there is no run, or for a setting that cannot change any more,
+    ConfigError for a value that is not possible.
     """
     if found is None:
         fix = "begin one, or check the name and the log directory"
         raise TrainingError(f"there is no run of {name or 'this name'} to go on with", "", fix)
-    steps = max(max_steps, found.config.optimizer.max_train_steps)
-    optimizer = replace(found.config.optimizer, max_train_steps=steps)
-    return TrainRequest(
-        replace(found.config, optimizer=optimizer), found.folder, notices=found.notices
-    )
+    config = resumed_with(found.config, changes or {})
+    return TrainRequest(config, found.folder, notices=found.notices)
+
+
+def more_steps(found: Resumable | None, steps: int) -> SettingValues:
+    """Max steps as a change, where they are more than the run's own."""
+    own = found.config.optimizer.max_train_steps if found else steps
+    return {"max_train_steps": steps} if steps > own else {}
 
 
 def start_training(studio: Studio, request: TrainRequest) -> Job:

@@ -12,19 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from tests.comfy.nodes import program
-from ti_core.options import about, leaves, owner, title_of
+from ti_core.options import about, leaves, owner, setting_names, title_of, with_names
 from ti_core.train.config import TrainConfig
+from ti_webui.training import SETTLED
 
 _EPOCHS = "steps say it"
 _SCHEDULE = "*Embedding Learning rate* takes any schedule"
 _FILES = "Save Embedding has *Name*, *Format* and *If it exists*"
+_LABELS = setting_names(lambda _, known: f"*{known.label}*", TrainConfig)
 NOT_ON_THE_PAGE: Mapping[str, str] = {
-    "weights": "the embedding that is chosen",
-    "output_dir": "where the program looks for embeddings",
-    "output_name": "the word",
-    "overwrite": "an embedding that is there is trained on, and kept as a copy",
-    "use_object_template": "*Prompt template* has it",
-    "use_style_template": "*Prompt template* has it",
+    name: with_names(why, _LABELS.get) for name, why in SETTLED.items()
 }
 """Setting → what is in its place on the page and in the API."""
 NOT_ON_NODES: Mapping[str, str] = {
@@ -38,6 +35,7 @@ NOT_ON_NODES: Mapping[str, str] = {
     "reg_data_dir": "left out: such pictures teach a word nothing ([datasets](datasets.md))",
     "prior_loss_weight": "left out with it",
     "dataset_config": "left out: it names folders anywhere on the server; numbered ones are read",
+    "expected_data": "left out: Settings of Embedding shows the digits",
     "skip_checkup": "left out: only what cannot be learned from ends a run; see Check Dataset",
     "keep_tokens_separator": "left out: *Keep tokens* counts them",
     "caption_separator": "left out: captions may come by cable, in any form",

@@ -6,15 +6,14 @@ from pathlib import Path
 
 from ti_core.options import leaves
 from ti_core.train.config import TrainConfig
-from ti_webui.training import SETTLED
 
 from . import surfaces
 
 PAGE = Path(__file__).parents[2] / "docs" / "surfaces.md"
 
 
-def test_what_the_page_leaves_out_is_what_is_argued() -> None:
-    assert surfaces.NOT_ON_THE_PAGE.keys() == set(SETTLED)
+def test_reasons_name_settings_as_the_page_does() -> None:
+    assert surfaces.NOT_ON_THE_PAGE["use_style_template"] == "*Prompt template* has it"
 
 
 def test_reasons_are_about_settings() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,11 @@ def settings(tmp_path: Path, pictures: Path) -> dict[str, Any]:
         "save_every_n_steps": 0,
         "skip_checkup": True,  # drawn pictures are not what people train on
     }
+
+
+def held(over: threading.Event) -> None:
+    """The work of a job that ends when it is told so."""
+    assert over.wait(300)
 
 
 def finished(job: Job) -> Job:

@@ -101,6 +101,45 @@ def test_a_run_is_stopped_and_resumed(
     assert finished(studio.jobs.list()[0]).progress.first_step == stopped.step
 
 
+def test_a_resumed_run_takes_the_settings_that_are_given(
+    api: TestClient, studio: Studio, settings: dict[str, Any]
+) -> None:
+    api.post("/ti/v1/jobs", json={"settings": {**settings, "max_train_steps": 3}})
+    assert finished(studio.jobs.list()[0]).progress.step == 3
+    changes = {"max_train_steps": 5, "learning_rate": "0.25", "sample_every_n_steps": 0}
+    answer = api.post("/ti/v1/jobs", json={"resume": "zz-thing", "settings": changes})
+    assert answer.status_code == 202, answer.text
+    progress = finished(studio.jobs.list()[0]).progress
+    assert (progress.first_step, progress.step, progress.rate) == (3, 5, 0.25)
+    told = " ".join(notice.what for notice in progress.notices)
+    assert "settings of the run have changed: " in told
+    assert "`learning_rate` 0.005 → 0.25" in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"init_word": "dog"}, '"init_word" cannot change when a run is resumed'),
+        ({"max_train_steps": "9"}, "whole number"),
+        ({"learning_rate": "fast"}, '"learning_rate"'),
+        ({"no_such": 1}, "unknown setting"),
+    ],
+)
+def test_what_cannot_change_when_a_run_is_resumed_is_said_at_once(
+    api: TestClient,
+    studio: Studio,
+    settings: dict[str, Any],
+    changes: dict[str, Any],
+    said: str,
+) -> None:
+    api.post("/ti/v1/jobs", json={"settings": {**settings, "max_train_steps": 3}})
+    finished(studio.jobs.list()[0])
+    answer = api.post("/ti/v1/jobs", json={"resume": "zz-thing", "settings": changes})
+    assert answer.status_code == 422
+    assert said in json.dumps(answer.json(), ensure_ascii=False).replace('\\"', '"')
+    assert len(studio.jobs.list()) == 1
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -114,7 +153,6 @@ def test_a_run_is_stopped_and_resumed(
         ({"settings": {"output_dir": "/etc"}}, "unknown setting"),
         ({"settings": {"weights": "/etc/passwd"}}, "unknown setting"),
         ({"resume": "nobody"}, "no run of nobody"),
-        ({"resume": "nobody", "settings": {"max_train_steps": "9"}}, "whole number"),
     ],
 )
 def test_what_is_not_possible_is_said_with_422(
@@ -335,18 +373,18 @@ class Provoked:
         bare = path.partition("?")[0]
         self.seen.setdefault((method, bare), set()).add(status)
 
-    def bodies(self, path: str, good: dict[str, Any]) -> None:
-        json_kind = {"content-type": "application/json"}
-        self.ask("POST", path, {}, json=good)
-        self.ask("POST", path, {}, json={"no such": 1})
-        self.ask("POST", path, {}, content="x=1", headers={"content-type": "text/plain"})
-        self.ask("POST", path, {}, content=b" " * 2_000_000, headers=json_kind)
+    def bodies(self, path: str, good: dict[str, Any], fill: dict[str, str] | None = None) -> None:
+        json_kind, fill = {"content-type": "application/json"}, fill or {}
+        self.ask("POST", path, fill, json=good)
+        self.ask("POST", path, fill, json={"no such": 1})
+        self.ask("POST", path, fill, content="x=1", headers={"content-type": "text/plain"})
+        self.ask("POST", path, fill, content=b" " * 2_000_000, headers=json_kind)
 
         async def slow(*some: object) -> None:
             raise SlowRequestError("slow")
 
         with monkeypatched(self.patch, api_module, "read_object", slow):
-            self.ask("POST", path, {}, json=good)
+            self.ask("POST", path, fill, json=good)
 
 
 @contextmanager
@@ -395,6 +433,10 @@ def test_every_answer_is_declared_and_every_declared_answer_comes(
             monkeypatch, hypernetworks, "known_hypernetworks", fail(NoModelError("-"))
         ):
             asked.ask("POST", f"{nets}/jobs", {}, json={"settings": order})
+        text = {"name": "settings.txt", "text": "--seed 3"}
+        asked.bodies("/ti/v1/import-settings", text)
+        with monkeypatched(monkeypatch, api_module, "imported", fail(KeyError("bug"))):
+            asked.ask("POST", "/ti/v1/import-settings", {}, json=text)
         asked.bodies("/ti/v1/replaced", {"file": "none"})
         made = Embedding("zz-made", {"emb_params": torch.ones(1, 12)}, 1)
         replace_embedding(studio.save_dir() / "zz-made.safetensors", made)
@@ -419,7 +461,9 @@ def test_every_answer_is_declared_and_every_declared_answer_comes(
             end.wait(60)
 
         going = studio.jobs.start("other", "word", wait)
-        asked.ask("POST", "/ti/v1/jobs/{job_id}/{wish}", {**job, "job_id": going.id})
+        there = {**job, "job_id": going.id}
+        asked.ask("POST", "/ti/v1/jobs/{job_id}/{wish}", there)
+        asked.bodies("/ti/v1/jobs/{job_id}/rate", {"factor": 0.5}, there)
         end.set()
         finished(going)
         asked.ask("GET", "/ti/v1/schema", {})

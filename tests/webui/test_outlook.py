@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from ti_core.errors import HostError
 from ti_core.hosts.fake import FakeHost
@@ -37,6 +38,27 @@ def test_a_schedule_that_ends_early_is_told(studio: Studio, configure: Configure
     shown = outlook(told)
     assert "training ends at step 30, before step 40: “Embedding Learning rate” ends there" in shown
     assert "ti-warning" not in outlook(outlook_of(studio, configure(max_train_steps=40)))
+
+
+def test_epochs_are_told_in_steps_before_the_run_begins(
+    studio: Studio, configure: Configure, pictures: Path
+) -> None:
+    config = configure(max_train_epochs=4, train_batch_size=2, max_train_steps=900)
+    told = outlook_of(studio, config)
+    assert (told.max_steps, told.segments[-1].until, told.epochs) == (10, 10, 4)
+    assert "4 epoch(s) are <b>10</b> steps" in outlook(told)
+    assert "epoch" not in outlook(outlook_of(studio, configure(max_train_steps=40)))
+    for path in pictures.iterdir():
+        path.unlink()
+    assert "no pictures" in outlook_of(studio, config).trouble
+
+
+def test_pictures_outside_of_the_places_are_not_counted(
+    studio: Studio, configure: Configure, tmp_path: Path
+) -> None:
+    studio.dataset_roots = lambda: (tmp_path / "elsewhere",)
+    told = outlook_of(studio, configure(max_train_epochs=4))
+    assert (told.max_steps, "may not be opened" in told.trouble) == (0, True)
 
 
 def test_memory_grows_with_the_pictures_of_a_pass(studio: Studio, configure: Configure) -> None:

@@ -22,6 +22,7 @@ from ti_webui.studio import Studio
 from ti_webui.training import (
     find_embedding,
     find_resumable,
+    more_steps,
     new_request,
     resume_request,
     start_training,
@@ -147,8 +148,8 @@ def test_resuming_takes_the_runs_settings_and_more_steps_if_asked(
 ) -> None:
     run(studio, settings)
     found = find_resumable(studio, "zz-thing", str(tmp_path / "log"))
-    assert resume_request(found, "zz-thing", 4).config.optimizer.max_train_steps == 6
-    order = resume_request(found, "zz-thing", 9)
+    assert more_steps(found, 4) == {}
+    order = resume_request(found, "zz-thing", more_steps(found, 9))
     assert order.config.optimizer.max_train_steps == 9
     assert finished(start_training(studio, order)).progress.step == 9
 
@@ -161,7 +162,9 @@ def test_a_newer_run_that_is_damaged_is_told(
     wreck.mkdir()
     (wreck / "settings.json").write_text("{")
     found = find_resumable(studio, "zz-thing", str(tmp_path / "log"))
-    job = finished(start_training(studio, resume_request(found, "zz-thing", 9)))
+    job = finished(
+        start_training(studio, resume_request(found, "zz-thing", {"max_train_steps": 9}))
+    )
     assert any("zz-thing-2 is passed over" in notice.what for notice in job.progress.notices)
 
 
@@ -211,3 +214,15 @@ def test_findings_that_are_no_errors_are_shown_once_and_training_begins(
     assert {finding.severity for finding in progress.findings} >= {"hint", "note"}
     told = {notice.what for notice in progress.notices}
     assert not told & {finding.what for finding in progress.findings}
+
+
+def test_what_notices_tell_is_not_among_the_findings(
+    studio: Studio, settings: dict[str, Any]
+) -> None:
+    (Path(settings["train_data_dir"]) / "broken.png").touch()
+    changes = {"skip_checkup": False, "learning_rate": "0.1:2, 0.01:4", "max_train_steps": 9}
+    progress = run(studio, settings, **changes).progress
+    told = " ".join(notice.what for notice in progress.notices)
+    assert told.count("training ends at step 4, before step 9") == 1
+    assert told.count("broken.png is skipped") == 1
+    assert not {"schedule_short", "unreadable"} & {each.rule for each in progress.findings}

@@ -12,7 +12,7 @@ from typing import TypeVar
 from ..data.dataset import Dataset
 from ..errors import TIError, TrainingError, setting
 from ..events import Notice
-from ..options import about, flat, from_dict, leaves
+from ..options import SettingValues, about, flat, from_dict, leaves, make_config, to_dict
 from .config import BaseTrainConfig
 from .run_folder import RunFolder
 
@@ -33,6 +33,16 @@ def saved_config(resume: RunFolder, kind: type[C]) -> C | None:
         return from_dict(kind, resume.read_settings().get("train", {}))
     except TIError:
         return None
+
+
+def resumed_with(before: C, changes: SettingValues) -> C:
+    """The settings of a run with some of them changed, by name.
+
+    Raises ConfigError for what is not possible, TrainingError as `changed_settings` does.
+    """
+    config = make_config(type(before), changes, to_dict(before))
+    list(changed_settings(before, config.as_begun(before)))
+    return config
 
 
 def changed_settings(before: BaseTrainConfig, config: BaseTrainConfig) -> Iterator[Notice]:

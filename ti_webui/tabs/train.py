@@ -43,7 +43,10 @@ _OUTLOOK = (
     "num_vectors_per_token",
     "learning_rate",
     "max_train_steps",
+    "max_train_epochs",
+    "train_data_dir",
     "train_batch_size",
+    "gradient_accumulation_steps",
     "mixed_precision",
     "width",
     "height",
@@ -108,8 +111,8 @@ class TrainPage:
             found: training.Resumable | None = training.opened_run(self.unfinished.folder(label))
         else:
             found = training.find_resumable(self.studio, name, settings["logging_dir"])
-        steps = int(settings["max_train_steps"] or 0)
-        training.start_training(self.studio, training.resume_request(found, name, steps))
+        more = training.more_steps(found, int(settings["max_train_steps"] or 0))
+        training.start_training(self.studio, training.resume_request(found, name, more))
         return ["", ""]
 
     def choose_run(self, label: str | None) -> Updates:
@@ -142,10 +145,13 @@ class TrainPage:
         settings["prompt_template"] = template_for(goal, has_captions(self.studio, folder))
         return [markup.box("note", PRESETS[goal].about), *self.form.updates(settings)]
 
-    def choose_folder(self, goal: str, folder: str) -> Updates:
-        """[what lies there, an update of the prompt template]"""
-        template = gr.update(value=template_for(goal, has_captions(self.studio, folder)))
-        return [markup.box("note", folder_summary(self.studio, folder)), template]
+    def choose_folder(self, goal: str, folder: str, template: str) -> Updates:
+        """[what is in it, an update of the prompt template]: one that the goal has not chosen
+        stays."""
+        chosen = template_for(goal, has_captions(self.studio, folder))
+        is_goals = template in (template_for(goal, True), template_for(goal, False))
+        shown = gr.update(value=chosen) if is_goals else gr.update()
+        return [markup.box("note", folder_summary(self.studio, folder)), shown]
 
     def choose_embedding(self, name: str, logging_dir: str, label: str | None) -> Updates:
         """[what there is of this name, an update of the number of vectors, one of Max steps, one of
@@ -353,7 +359,8 @@ class _Layout:
         goal, name, folder = self.goal, self.name, self.folder
         on(goal.change, page.choose_goal, [goal, folder], [self.goal_about, *form.inputs])
         told = [self.folder_about, fields["prompt_template"]]
-        on(folder.change, page.choose_folder, [goal, folder], told, quiet=True)
+        asked = [goal, folder, fields["prompt_template"]]
+        on(folder.change, page.choose_folder, asked, told, quiet=True)
         steps = [fields["num_vectors_per_token"], fields["max_train_steps"]]
         told, asked = [self.name_about, *steps, self.run], [name, fields["logging_dir"], self.run]
         on(name.change, page.choose_embedding, asked, told, quiet=True)

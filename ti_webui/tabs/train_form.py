@@ -8,6 +8,7 @@ from functools import partial
 
 import gradio as gr
 
+from ti_core.errors import ConfigError
 from ti_core.options import SettingValues, flat, leaves
 from ti_core.train.command_line import command_line
 from ti_core.train.config import TrainConfig
@@ -17,11 +18,15 @@ from .. import markup, training
 from ..form_memory import FormMemory
 from ..forms import Form
 from ..gradio_versions import Component, Updates, component, html, on
+from ..importing import imported, sent_file
 from ..job_view import errors_first
 from ..studio import Studio
 
 _NAMED = {"token_string": "unnamed"}
 """A word for settings that are looked at without one."""
+_TYPED = ("token_string", "train_data_dir", "logging_dir")
+"""Settings that stay as they are typed where an imported file does not have them."""
+_CHOSEN_FILE = "() => tiStudio.chosenFile('.json,.toml,.txt,.sh,.bat,.ps1')"
 
 
 def usual_settings(studio: Studio) -> SettingValues:
@@ -62,6 +67,21 @@ class FormSettings:
         said = f"these are the settings of {run}"
         return [markup.box("note", said), *self.form.updates(settings)]
 
+    def press_import(self, sent: str | None) -> Updates:
+        """[what to say, an update for each component of the form]: the settings in a file of
+        another program that the page has sent, as far as they have a counterpart, over the
+        defaults."""
+        if not sent:
+            return [gr.update() for _ in range(1 + len(self.form.inputs))]
+        found = imported(*sent_file(sent))
+        told, usual = markup.import_report(found), self.defaults()
+        settings = {n: each for n, each in usual.items() if n not in _TYPED} | found.settings
+        try:
+            self.form.config({**_NAMED, **settings})
+        except ConfigError as error:
+            told += markup.error_box(error)
+        return [told, *self.form.updates(settings)]
+
     def press_command(self, *values: object) -> Updates:
         """[what to say, an update of the text]: the line that trains with this form."""
         settings = self.settings(values)
@@ -91,6 +111,8 @@ class FormSettingsLayout:
                 self.defaults = button("Defaults", elem_id="ti_form_defaults")
                 self.save = button("Save as defaults", elem_id="ti_form_save")
                 self.command = button("Command line", elem_id="ti_form_command")
+                self.choose = button("Import settings", elem_id="ti_form_import")
+            self.sent = gr.Textbox(visible=False)
             self.said = html()
             looks = {"show_copy_button": True, "buttons": ["copy"], "visible": False}
             self.line = component(
@@ -105,5 +127,7 @@ class FormSettingsLayout:
         on(self.load.click, errors_first(does.press_load, len(said)), [self.run], said, quiet=True)
         save = markup.with_error_box(does.press_save)
         on(self.save.click, save, inputs, [self.said], quiet=True)
+        sent = errors_first(does.press_import, len(said))
+        on(self.choose.click, sent, [self.sent], said, _CHOSEN_FILE, quiet=True)
         command = errors_first(does.press_command, 2)
         on(self.command.click, command, [*inputs, *more], [self.said, self.line], quiet=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shlex
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from PIL import Image
 
 from ti_core.errors import (
     ConfigError,
+    FileError,
     HostBusyError,
     HostError,
     NotFoundError,
@@ -32,7 +35,7 @@ from ti_webui.panel import shared_fields
 from ti_webui.studio import TXT2IMG_FIELDS, Settings, Studio
 from ti_webui.tabs.train import TrainPage, build, folder_summary, has_captions
 
-from ..conftest import finished
+from ..conftest import finished, held
 
 
 def txt2img_page() -> Mapping[str, Any]:
@@ -162,12 +165,14 @@ def test_a_goal_fills_the_form_and_leaves_what_was_typed(page: TrainPage) -> Non
 def test_a_folder_is_looked_at_when_it_is_named(
     page: TrainPage, pictures: Path, bare_pictures: Path
 ) -> None:
-    told, template = page.choose_folder("style", str(pictures))
+    told, template = page.choose_folder("style", str(pictures), "style")
     assert "5 picture(s), 5 with a caption" in told
     assert template["value"] == "style_filewords"
-    told, template = page.choose_folder("style", str(bare_pictures))
+    told, template = page.choose_folder("style", str(bare_pictures), "style_filewords")
     assert "5 picture(s), 0 with a caption" in told
     assert template["value"] == "style"
+    _, template = page.choose_folder("style", str(pictures), "captions")
+    assert template == gr.update(), "the user's own choice, or that of settings that were loaded"
     assert "there is no folder" in folder_summary(page.studio, "/nowhere/<b>")
     assert folder_summary(page.studio, "") == ""
     assert not has_captions(page.studio, "")
@@ -263,6 +268,8 @@ def test_buttons_reach_the_running_job_and_are_refused_without_one(
         live.press_go_on,
         live.press_save,
         live.press_preview,
+        live.press_slower,
+        live.press_faster,
         live.press_interrupt,
     ):
         with pytest.raises(HostError, match="no training is running"):
@@ -275,6 +282,18 @@ def test_buttons_reach_the_running_job_and_are_refused_without_one(
     assert not job.control.paused
     live.press_interrupt()
     assert finished(job).progress.state == "stopped"
+
+
+def test_the_rate_of_the_running_job_is_changed_by_buttons(page: TrainPage) -> None:
+    live, over = page.live, threading.Event()
+    assert live is not None
+    job = page.studio.jobs.start("train", "word", lambda job: held(over))
+    assert "multiplied by 0.8" in live.press_slower()
+    assert "multiplied by 1.25" in live.press_faster()
+    live.press_slower()
+    assert job.control.rate_change() == pytest.approx(0.8)
+    over.set()
+    finished(job)
 
 
 def test_a_preview_whose_file_is_gone_does_not_spoil_the_page(
@@ -345,6 +364,20 @@ def test_the_settings_of_a_run_are_loaded_into_the_form(
     assert run in said
     with pytest.raises(TIError):
         page.form_settings.press_load(None)
+
+
+def test_settings_of_another_program_are_laid_over_the_defaults(page: TrainPage) -> None:
+    inputs, press = page.form.components, page.form_settings.press_import
+    text = "--token_string zz-new --learning_rate 0.25 --network_module x --max_grad_norm 1"
+    sent = f"args.txt\n{base64.b64encode(text.encode()).decode()}"
+    told, *updates = press(sent)
+    shown = {name: one.get("value") for name, one in zip(inputs, updates, strict=True)}
+    assert "network_module is left out" in told
+    assert (shown["token_string"], shown["learning_rate"]) == ("zz-new", "0.25")
+    assert (shown["train_batch_size"], shown["train_data_dir"]) == (1, None), "defaults; as typed"
+    assert press("")[0] == gr.update(), "nothing was chosen"
+    with pytest.raises(FileError, match="holds no command line"):
+        press(f"x.txt\n{base64.b64encode(b'words').decode()}")
 
 
 def test_the_form_can_be_copied_as_a_command_line(
