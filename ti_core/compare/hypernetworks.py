@@ -67,7 +67,7 @@ class HypernetworkCopy:
         return self
 
     def require_fit(self, facts: ModelFacts, session: Session) -> None:
-        """The model is asked for its widths, as before a training."""
+        """The model tells its widths, as before a training."""
         there = attention_widths(facts, session)
         if not set(self.widths) & set(there):
             raise HypernetworkError(
