@@ -22,6 +22,7 @@ NOT_OF_STRANGERS = {
     "ti_core.cli.interrupt": {"os.open"},
     "ti_core.train.run_lock": {"os.open"},
     "ti_core.cli.check": {"Path('/proc/meminfo').read_text"},
+    "ti_core.hosts.common.machine": {"path.read_text"},
     "ti_core.train.cards": {"Image.open"},
     "ti_core.train.sidecars": {"Image.open"},
     "ti_webui.live": {"Image.open"},
