@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Literal
 
 import torch
@@ -28,7 +28,7 @@ from ...ti_core.port.session import (
     PreviewRequest,
     Vectors,
 )
-from .autograd import attention_with_backward, learnable
+from .autograd import BLOCKS, attention_with_backward, weights_are_temporary
 from .dynamic import clip_over
 from .interrupt import interrupt_kept
 from .latents import encode
@@ -46,6 +46,7 @@ class ComfySession(BaseSession):
     """
 
     features = Features(samplers=tuple(KSAMPLERS))
+    blocks = BLOCKS
 
     def __init__(
         self,
@@ -75,9 +76,8 @@ class ComfySession(BaseSession):
             elif part == "text_encoder":
                 patcher, network = self._clip.patcher, self._clip.cond_stage_model
                 self._loading.ready(patcher)
-                stack.enter_context(
-                    learnable(network, patcher.load_device, torch.float32, keep_inputs)
-                )
+                temporary = weights_are_temporary(network, patcher.load_device, torch.float32)
+                stack.enter_context(self._learnable(network, _kept, temporary))
             yield
 
     def _encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,13 +97,16 @@ class ComfySession(BaseSession):
         conditioning: Conditioning,
         hypernetwork: Hypernetwork | None,
     ) -> Tensor:
-        def attached(part: nn.Module) -> AbstractContextManager[None]:
-            return attach_hypernetwork(part, hypernetwork)
+        @contextmanager
+        def inside(part: nn.Module) -> Iterator[None]:
+            with interrupt_kept(), attach_hypernetwork(part, hypernetwork):
+                yield
 
         needed = self._model.memory_required(noisy.shape)
         self._loading.ready(self._model, sampling_bytes=needed)
         unet = self._model.model.diffusion_model
-        with learnable(unet, self.device, self._dtype, attached):
+        temporary = weights_are_temporary(unet, self.device, self._dtype)
+        with self._learnable(unet, inside, temporary):
             output: Tensor = unet(
                 self._input(noisy).to(self._dtype),
                 timesteps.float(),
@@ -165,3 +168,10 @@ class ComfySession(BaseSession):
             return None
         embedded = network.embedder(sizes.flatten())
         return torch.cat([pooled, embedded.reshape(len(sizes), -1)], dim=1).to(self._dtype)
+
+
+@contextmanager
+def _kept(part: nn.Module) -> Iterator[None]:
+    """What holds while a part of a text encoder computes, which adds to its input in place."""
+    with interrupt_kept(), keep_inputs(part):
+        yield

@@ -8,7 +8,13 @@ from comfy_api.latest import io
 
 from ...ti_core.data.latent_cache.config import CacheConfig
 from ...ti_core.files.embedding import Embedding
-from ...ti_core.train.config import OptimizerConfig, OutputConfig, PreviewConfig, TextConfig
+from ...ti_core.train.config import (
+    ComputeConfig,
+    OptimizerConfig,
+    OutputConfig,
+    PreviewConfig,
+    TextConfig,
+)
 from ..kinds import EMBEDDING
 from ..loaded_model import Clip, Model, Vae, checkpoint_name
 from ..node import Node, finite, schema
@@ -79,8 +85,8 @@ class AdvancedSettings(Node):
         return schema(
             "AdvancedSettings",
             "Training Settings (advanced)",
-            "Clipping, clip skip, how often to save, previews, optimizer, timesteps. Goes between "
-            "Training Settings and Train Embedding.",
+            "Clipping, clip skip, how often to save, previews, optimizer, timesteps, memory. Goes "
+            "between Training Settings and Train Embedding.",
             search_aliases=["gradient clipping", "clip skip", "textual inversion", "checkpoints"],
             inputs=[
                 SettingsSocket.Input("settings", tooltip="The settings to be completed."),
@@ -112,6 +118,7 @@ class AdvancedSettings(Node):
                         "timestep_sampling",
                     )
                 ),
+                *optional(widgets(ComputeConfig, "gradient_checkpointing")),
             ],
             outputs=[_settings_output()],
         )

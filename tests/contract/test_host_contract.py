@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ti_core.diffusion import Prediction
 from ti_core.errors import ConfigError, HostBusyError, HostMemoryError
+from ti_core.events import Event
 from ti_core.files.reading import read_embedding
 from ti_core.port.session import (
     SAMPLERS,
@@ -29,6 +30,7 @@ from ti_core.port.session import (
     Session,
     TextOptions,
 )
+from ti_core.train.events import StepDone
 from ti_core.train.loop import train
 
 from ..conftest import Configure
@@ -577,6 +579,62 @@ def test_everything_works_in_bf16(host: Host) -> None:
         assert len(session.preview(request(host, f"a {NAME}"), {NAME: rows})) == 1
 
 
+# --- memory -----------------------------------------------------------------------------------
+
+
+def passes(host: Host, checkpointing: bool) -> tuple[list[Tensor], int]:
+    """Outputs and gradients with a word and with a hypernetwork; bytes kept for the backward."""
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    factor = torch.tensor(1.5, requires_grad=True)
+    with host.session() as session:
+        if checkpointing:
+            assert session.save_memory("checkpointing")
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            rows, conditioning = learnable(host, session, 2)
+            given = latents(host, 2), torch.tensor([5, 50]), conditioning
+            outputs = [
+                session.predict(*given),
+                session.predict(*given, lambda context: (context * factor, context)),
+            ]
+            size = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+            sum(output.square().mean() for output in outputs).backward()  # type: ignore[union-attr]
+    found = [*outputs, *(value.grad for value in rows.values()), factor.grad]
+    return [each.detach() for each in found if each is not None], size
+
+
+def test_blocks_computed_anew_give_the_same_bits_and_keep_less(host: Host) -> None:
+    plain, much = passes(host, False)
+    anew, little = passes(host, True)
+    assert len(plain) == len(anew) > 3
+    assert all(torch.equal(one, two) for one, two in zip(plain, anew, strict=True))
+    assert little < much
+
+
+def test_a_training_that_saves_memory_makes_the_same_file(
+    host: Host, configure: Configure, tmp_path: Path
+) -> None:
+    made = []
+    for name in ("plain", "anew"):
+        config = configure(
+            max_train_steps=2,
+            train_batch_size=2,
+            resolution=(64, 64),
+            gradient_checkpointing=name == "anew",
+            output_dir=str(tmp_path / name),
+            logging_dir=str(tmp_path / name),
+        )
+        events: list[Event] = []
+        path = train(config, host, events.append)
+        losses = [event.loss for event in events if isinstance(event, StepDone)]
+        made.append((path.read_bytes(), losses))
+    assert made[0] == made[1]
+
+
 # --- nothing leaks ----------------------------------------------------------------------------
 
 
@@ -612,6 +670,8 @@ def use_all(host: Host, session: Session) -> None:
     session.token_embeddings_at(range(100))
     session.release("vae")
     session.release("text_encoder")
+    session.save_memory("checkpointing")
+    use_predict(host, session)
 
 
 @pytest.mark.parametrize("precision", ["no", "bf16"])

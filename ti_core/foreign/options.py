@@ -63,7 +63,7 @@ _NEEDLESS: tuple[tuple[Takes, str, str], ...] = (
         "cache_text_encoder_outputs cache_text_encoder_outputs_to_disk",
         "the word is learned through the text encoders, whose output changes with it",
     ),
-    ("nothing", "gradient_checkpointing fused_backward_pass fp8_base", _MEMORY),
+    ("nothing", "fused_backward_pass fp8_base", _MEMORY),
     (
         "nothing",
         "full_fp16 full_bf16 fp16_master_weights_and_gradients",

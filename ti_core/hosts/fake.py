@@ -174,6 +174,8 @@ class FakeHost(BaseHost):
 class FakeSession(BaseSession):
     """Implements `Session`."""
 
+    blocks = frozenset({"FakeNetwork", "FakeEncoder"})
+
     def __init__(self, host: FakeHost, precision: Precision) -> None:
         device = torch.device("cpu")
         super().__init__(host.describe(), host.text_encoders, device, [host.model])
@@ -182,7 +184,10 @@ class FakeSession(BaseSession):
 
     @contextmanager
     def _computing(self, part: Part) -> Iterator[None]:
-        with autocast(self.device, "no" if part == "vae" else self._precision):
+        with ExitStack() as stack:
+            stack.enter_context(autocast(self.device, "no" if part == "vae" else self._precision))
+            for encoder in self.encoders if part == "text_encoder" else ():
+                stack.enter_context(self._learnable(encoder.network))
             yield
 
     def _encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -206,7 +211,8 @@ class FakeSession(BaseSession):
             more = conditioning.pooled.mean(dim=1) + conditioning.time_ids.mean(dim=1) / 1e4
             context = context + more[:, None, None]
         time = timesteps.float() / self._end
-        return self.host.network(noisy, time, context, hypernetwork)
+        with self._learnable(self.host.network):
+            return self.host.network(noisy, time, context, hypernetwork)
 
     def _trained_through(self) -> list[nn.Module]:
         return [self.host.network, *self.host.encoders.values()]

@@ -35,6 +35,9 @@ from .samplers import sampler_named
 Vectors = Mapping[str, Tensor]
 """One embedding: encoder key → (k, width) fp32, k rows that stand for one word."""
 
+Saving = Literal["checkpointing"]
+"""A way to need less memory; see `Session.save_memory`."""
+
 Hypernetwork = Callable[[Tensor], tuple[Tensor, Tensor]]
 """(B, n, width) input of an attention layer → what its keys and what its values are made from."""
 
@@ -250,6 +253,13 @@ class Session(Protocol):
     @property
     def packs_weights(self) -> bool:
         """Whether `pack_weights` has an effect."""
+
+    def save_memory(self, means: Saving) -> bool:
+        """Need less memory until the session closes; False where the host has no such means.
+
+        "checkpointing": blocks of the networks are computed anew for the backward pass. Outputs and
+        gradients are the same bits; a step takes about a third more time.
+        """
 
 
 class Host(Protocol):

@@ -83,6 +83,8 @@ class TrainingRun:
 
     def __init__(self, plan: Plan, session: Session, folder: RunFolder, listener: Listener) -> None:
         self.plan, self.session, self.folder, self.listener = plan, session, folder, listener
+        if plan.config.compute.gradient_checkpointing:
+            session.save_memory("checkpointing")
         saved = plan.state.tensors if plan.state else None
         self.learnable, self.notices = plan.kind.start(plan.facts, session, saved)
         self.updater = Updater(plan, session, self.learnable)

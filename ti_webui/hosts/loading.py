@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from ti_core.hosts.common.autograd import Inside, renew_inference_tensors
+from ti_core.hosts.common.autograd import Inside, as_it_is, renew_inference_tensors
 from ti_core.hosts.common.clip import ClipEncoder
 from ti_core.hosts.common.session import Part
 from ti_core.port.session import ModelFacts
 
-from .networks import HostNetworks, as_they_are
+from .networks import HostNetworks
 
 _ROOM = 3 * 1024**3
 """Bytes of the accelerator that are kept free of weights, for a step with its backward pass."""
@@ -44,7 +44,7 @@ class Loading:
         self._renew()
 
     def networks(
-        self, facts: ModelFacts, encoders: tuple[ClipEncoder, ...], inside: Inside = as_they_are
+        self, facts: ModelFacts, encoders: tuple[ClipEncoder, ...], inside: Inside = as_it_is
     ) -> HostNetworks:
         """What a session needs; for `inside` see `HostNetworks`."""
         unet = self._patchers["unet"]

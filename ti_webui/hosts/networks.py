@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ti_core.hosts.common.autograd import Inside
+from ti_core.hosts.common.autograd import Inside, as_it_is
 from ti_core.hosts.common.clip import ClipEncoder
 from ti_core.hosts.common.session import Part
 from ti_core.port.session import ModelFacts
-
-
-def as_they_are(network: nn.Module) -> AbstractContextManager[None]:
-    """Nothing must hold while a network computes."""
-    return nullcontext()
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,7 @@ class HostNetworks:
     """Brings a part to the device."""
     release: Callable[[Part], None]
     """Sends a part to main memory."""
-    inside: Inside = as_they_are
+    inside: Inside = as_it_is
     """What must hold while the UNet or a text encoder computes."""
     unet_options: Callable[[], dict[str, object]] = field(default=dict)
 

@@ -27,6 +27,11 @@ class WebUISession(BaseSession):
     full precision the other networks are widened to fp32 for the time, too, which is exact.
     """
 
+    blocks = frozenset(
+        {"BasicTransformerBlock", "ResBlock"}  # of the UNet
+        | {"CLIPEncoderLayer", "ResidualAttentionBlock", "CLIPLayer"}  # of text encoders
+    )
+
     def __init__(self, networks: HostNetworks, precision: Precision, moves: bool = True) -> None:
         """`moves`: networks go back to where they were; off where the program sees to that."""
         super().__init__(networks.facts, networks.encoders, networks.device, networks.all(), moves)
@@ -48,7 +53,7 @@ class WebUISession(BaseSession):
         with ExitStack() as stack:
             stack.enter_context(autocast(self.device, "no" if part == "vae" else self._precision))
             for encoder in self._networks.encoders if part == "text_encoder" else ():
-                stack.enter_context(self._networks.inside(encoder.network))
+                stack.enter_context(self._learnable(encoder.network, self._networks.inside))
             yield
 
     def _encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,9 +76,15 @@ class WebUISession(BaseSession):
         hypernetwork: Hypernetwork | None,
     ) -> Tensor:
         networks = self._networks
+
+        @contextmanager
+        def inside(part: nn.Module) -> Iterator[None]:
+            with networks.inside(part), attach_hypernetwork(part, hypernetwork):
+                yield
+
         if networks.inpaints:
             noisy = torch.cat([noisy, self._nothing(noisy)], dim=1)
-        with networks.inside(networks.unet), attach_hypernetwork(networks.unet, hypernetwork):
+        with self._learnable(networks.unet, inside):
             output: Tensor = networks.unet(
                 noisy,
                 timesteps,

@@ -7,7 +7,7 @@ and "do not track version counter" for those moved out of it since. Layers that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -15,6 +15,11 @@ from torch import Tensor, nn
 
 Inside = Callable[[nn.Module], AbstractContextManager[None]]
 """What must hold while a module computes."""
+
+
+def as_it_is(network: nn.Module) -> AbstractContextManager[None]:
+    """Nothing must hold while a network computes."""
+    return nullcontext()
 
 
 def renew_inference_tensors(network: nn.Module, freeze: bool = False) -> None:

@@ -22,9 +22,12 @@ from ...port.session import (
     ModelFacts,
     PictureSize,
     PreviewRequest,
+    Saving,
     TextOptions,
     Vectors,
 )
+from .autograd import Inside, as_it_is
+from .checkpointing import BlockKinds, checkpointed
 from .fitting import check_embeddings, check_pixels, time_ids
 from .guidance import guided_prompts
 from .packing import PackedModel, Packing
@@ -42,6 +45,8 @@ class BaseSession(ABC):
     features = Features()
     packing = Packing()
     """Which layers are packed by `pack_weights`."""
+    blocks: BlockKinds = frozenset()
+    """Of the host's networks, which are computed anew where memory is to be saved."""
 
     def __init__(
         self,
@@ -55,6 +60,7 @@ class BaseSession(ABC):
         self.facts, self.encoders = facts, encoders
         self._device, self._open = device, True
         self._packed: PackedModel | None = None
+        self._checkpoints = False
         self._snapshot = ModelSnapshot(networks, moves)
 
     @property
@@ -161,6 +167,12 @@ class BaseSession(ABC):
         """Whether that had an effect."""
         return self._packed is not None
 
+    def save_memory(self, means: Saving) -> bool:
+        """From now on. Every host can compute blocks anew."""
+        self._check()
+        self._checkpoints = self._checkpoints or means == "checkpointing"
+        return means == "checkpointing"
+
     # --- the same for every host ----------------------------------------------------------------
 
     def _check(self) -> None:
@@ -172,6 +184,17 @@ class BaseSession(ABC):
     def _using(self, part: Part) -> Iterator[None]:
         with memory_errors(), self._computing(part):
             yield
+
+    def _learnable(
+        self, network: nn.Module, inside: Inside = as_it_is, checkpoints: bool = False
+    ) -> AbstractContextManager[None]:
+        """While open, `network` can be called; `inside` holds whenever a block of it computes.
+
+        `checkpoints`: whether blocks are computed anew in any case.
+        """
+        if torch.is_grad_enabled() and (checkpoints or self._checkpoints):
+            return checkpointed(network, self.blocks, inside)
+        return inside(network)
 
     def _rows(self, ids: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
         self._check()

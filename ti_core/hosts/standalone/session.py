@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Literal
 
 import torch
@@ -23,6 +23,8 @@ class DiffusersSession(BaseSession):
     The VAE always computes in fp32: SDXL's overflows in half precision.
     """
 
+    blocks = frozenset({"BasicTransformerBlock", "ResnetBlock2D", "CLIPEncoderLayer"})
+
     def __init__(
         self,
         model: Model,
@@ -39,7 +41,10 @@ class DiffusersSession(BaseSession):
         for network in self._model.parts()[part]:
             if _device_of(network) != self.device:
                 network.to(self.device)
-        with autocast(self.device, "no" if part == "vae" else self._precision):
+        with ExitStack() as stack:
+            stack.enter_context(autocast(self.device, "no" if part == "vae" else self._precision))
+            for encoder in self.encoders if part == "text_encoder" else ():
+                stack.enter_context(self._learnable(encoder.network))
             yield
 
     def _encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -59,10 +64,13 @@ class DiffusersSession(BaseSession):
         conditioning: Conditioning,
         hypernetwork: Hypernetwork | None,
     ) -> Tensor:
+        def attached(part: nn.Module) -> AbstractContextManager[None]:
+            return attach_hypernetwork(part, hypernetwork)
+
         unet, added = self._model.unet, None
         if conditioning.pooled is not None:
             added = {"text_embeds": conditioning.pooled, "time_ids": conditioning.time_ids}
-        with attach_hypernetwork(unet, hypernetwork):
+        with self._learnable(unet, attached):
             output: Tensor = unet(
                 noisy,
                 timesteps,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from modules import devices, extra_networks, lowvram, processing, sd_hijack, sd_unet, shared
+from torch import nn
 
 from ..base import set_attribute, set_options
 
@@ -32,6 +33,7 @@ def prepare_for_training(model: WebuiSdModel, half: torch.dtype | None) -> Itera
         _set(stack, devices, "dtype_unet", dtype)
         _set(stack, devices, "unet_needs_upcast", False)
         _set(stack, model.model.diffusion_model, "dtype", dtype)
+        _without_own_checkpointing(stack, model.model.diffusion_model)
         yield
 
 
@@ -39,6 +41,17 @@ def _set(stack: ExitStack, thing: object, name: str, value: object) -> None:
     """Versions of the web UI differ in what they have."""
     if hasattr(thing, name):
         stack.enter_context(set_attribute(thing, name, value))
+
+
+def _without_own_checkpointing(stack: ExitStack, unet: nn.Module) -> None:
+    """CompVis' code asks for gradients of all weights of a block, and fails where they are frozen.
+
+    Before 1.10 the web UI leaves it switched on.
+    """
+    for module in unet.modules():
+        for name in ("checkpoint", "use_checkpoint"):
+            if getattr(module, name, False) is True:
+                stack.enter_context(set_attribute(module, name, False))
 
 
 @contextmanager
