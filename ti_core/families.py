@@ -92,6 +92,8 @@ class MemoryNeeds:
     large: int = 0
     """Parameters of the U-Net and of text encoders that are in weights of 2²¹ numbers or more:
     those that may be packed."""
+    anew: int = 0
+    """As `kept`, with gradient checkpointing: the inputs of all blocks, and the largest block."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ SD1 = Family(
     (Release("stable-diffusion-v1", 512),),
     heads=8,
     clip_skip=True,
-    memory=MemoryNeeds(859_520_964, 206_714_343, 5_600, 737_890_304),
+    memory=MemoryNeeds(859_520_964, 206_714_343, 5_600, 737_890_304, 1_900),
 )
 SD2 = Family(
     "sd2",
@@ -154,7 +156,7 @@ SD2 = Family(
         Release("stable-diffusion-v2-512", 512),
         Release("stable-diffusion-v2-768-v", 768, "v_prediction"),
     ),
-    memory=MemoryNeeds(865_910_724, 424_041_703, 5_300, 874_205_184),
+    memory=MemoryNeeds(865_910_724, 424_041_703, 5_300, 874_205_184, 1_600),
 )
 SDXL = Family(
     "sdxl",
@@ -167,10 +169,11 @@ SDXL = Family(
     (Release("stable-diffusion-xl-v1-base", 1024),),
     attention=(640, 1280),
     sized=True,
-    memory=MemoryNeeds(2_567_463_684, 901_374_183, 9_900, 2_322_550_784),
+    memory=MemoryNeeds(2_567_463_684, 901_374_183, 9_900, 2_322_550_784, 1_700),
 )
-"""`kept` was counted with torch's saved_tensors_hooks on diffusers' U-Nets, 512 to 1024 pixels,
-with an attention that keeps no matrix of weights. It grows with the pixels: within 4 %."""
+"""`kept` and `anew` were counted with torch's saved_tensors_hooks on diffusers' U-Nets, 512 to 1024
+pixels, with an attention that keeps no matrix of weights. They grow with the pixels: `kept` within
+4 %; `anew` is that at 512, and less for larger pictures, whose largest block is smaller."""
 
 
 @dataclass(frozen=True)

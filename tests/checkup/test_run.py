@@ -17,7 +17,7 @@ from ti_core.checkup import run as module
 from ti_core.checkup.disk import spelled
 from ti_core.checkup.finding import Finding
 from ti_core.checkup.inputs import CheckupInput
-from ti_core.checkup.memory import estimate, packed
+from ti_core.checkup.memory import estimate, ladder, packed
 from ti_core.checkup.run import RULES, Rule, check_folder
 from ti_core.checkup.survey import Survey
 from ti_core.data.config import DataConfig
@@ -269,3 +269,20 @@ def test_a_closed_folder_is_a_finding(tmp_path: Path, check: Check) -> None:
         assert list(check()) == ["no_pictures"]
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_what_a_run_does_when_memory_runs_out_is_told_with_what_it_needs_then(
+    check: Check,
+) -> None:
+    needs = SD1.memory
+    assert needs is not None
+    pixels = 512 * 512
+    rows = ladder(needs, pixels, 4, half=False, anew=False)
+    sizes = [estimate(needs, pixels, 4, False)[0], *(size for _, size in rows)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(rows) == 2
+    assert [size for _, size in ladder(needs, pixels, 4, False, anew=True)] == sizes[2:]
+    assert ladder(needs, pixels, 1, False, anew=True) == ()
+    told = check(memory=5_000, memory_free=4_000, memory_ladder=(("a", 3_000), ("b", 2_000)))
+    assert told["memory"].why == "with a about 3 kB; with b about 2 kB"
+    assert "training continues with a, and needs about 2 kB" in told["memory_short"].why

@@ -137,15 +137,17 @@ class Bomb:
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         self.calls, self.at = 0, 0
         self.error: BaseException = KeyboardInterrupt()
+        self.lasts = False
         self._handles = [
             module.register_forward_pre_hook(self._tick)
             for root in modules
             for module in root.modules()
         ]
 
-    def arm(self, at: int, error: BaseException) -> None:
-        """Go off in the call number `at`, counted from 1; 0 is never."""
-        self.calls, self.at, self.error = 0, at, error
+    def arm(self, at: int, error: BaseException, lasts: bool = False) -> None:
+        """Go off in the call number `at`, counted from 1, and with `lasts` in all
+        after it; 0 is never."""
+        self.calls, self.at, self.error, self.lasts = 0, at, error, lasts
 
     def remove(self) -> None:
         """Take all hooks away."""
@@ -154,5 +156,5 @@ class Bomb:
 
     def _tick(self, module: nn.Module, inputs: Any) -> None:
         self.calls += 1
-        if self.calls == self.at:
+        if self.calls == self.at or (self.lasts and 0 < self.at < self.calls):
             raise self.error

@@ -671,6 +671,7 @@ def use_all(host: Host, session: Session) -> None:
     session.release("vae")
     session.release("text_encoder")
     session.save_memory("checkpointing")
+    session.save_memory("text_encoder")
     use_predict(host, session)
 
 
@@ -772,7 +773,7 @@ def test_a_training_that_fails_leaves_no_trace(
         for _ in pictures.glob("*.png"):
             use_images(subject.host, session)
     encoded = bomb.calls
-    bomb.arm(encoded + 5, torch.cuda.OutOfMemoryError("CUDA out of memory."))
+    bomb.arm(encoded + 5, torch.cuda.OutOfMemoryError("CUDA out of memory."), lasts=True)
     with contextlib.suppress(HostMemoryError):
         train(config, subject.host)
         pytest.fail("the model was never used")

@@ -50,6 +50,8 @@ class CheckupInput:
     """It is to compute at half precision."""
     memory_formula: str = ""
     """How that was reckoned."""
+    memory_ladder: tuple[tuple[str, int], ...] = ()
+    """What a run does when memory runs out, and the bytes that it needs then."""
     memory_free: int | None = None
     """Bytes of the device that are free; None is unknown."""
     at_most: int = 0

@@ -28,22 +28,34 @@ def packed(needs: MemoryNeeds, pixels: int, half: bool) -> int:
 
 
 def estimate(
-    needs: MemoryNeeds, pixels: int, batch: int, half: bool, packs: int = 0
+    needs: MemoryNeeds, pixels: int, batch: int, half: bool, packs: int = 0, anew: bool = False
 ) -> tuple[int, str]:
     """(bytes, the sum in words) for training with `batch` pictures of `pixels` each at once.
 
     The standalone host keeps weights in fp32; at half precision it makes copies of the U-Net's.
-    `packs`: bytes of packed weights.
+    `packs`: bytes of packed weights; `anew`: with gradient checkpointing.
     """
     weights = 4 * (needs.network + needs.rest)
     copies = 2 * needs.network if half else 0
-    kept = needs.kept * pixels * batch // (2 if half else 1)
+    kept = (needs.anew if anew else needs.kept) * pixels * batch // (2 if half else 1)
     parts = [f"{spelled(weights)} weights"]
     parts += [f"{spelled(copies)} copies of them at half precision"] if half else []
     parts += [f"{spelled(packs)} of them packed for the processor"] if packs else []
     parts += [f"{spelled(kept)} for {batch} picture(s) of {pixels:,} pixels"]
     parts += [f"{spelled(OTHER)} for the rest"]
     return weights + copies + packs + kept + OTHER, " + ".join(parts)
+
+
+def ladder(
+    needs: MemoryNeeds, pixels: int, batch: int, half: bool, anew: bool, packs: int = 0
+) -> tuple[tuple[str, int], ...]:
+    """(what is done in place of what the settings say, bytes that the run needs then), in the order
+    in which a run does it when memory runs out."""
+    rows = [] if anew else [(setting("gradient_checkpointing"), batch)]
+    rows += [("that and one picture of a batch at once", 1)] if batch > 1 else []
+    return tuple(
+        (what, estimate(needs, pixels, count, half, packs, True)[0]) for what, count in rows
+    )
 
 
 def memory(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
@@ -54,7 +66,10 @@ def memory(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
             yield unchecked("memory", "memory; that can be told of full-size models only", fix)
         return
     yield Finding(
-        "memory", "note", f"needs about {spelled(inputs.memory)}: {inputs.memory_formula}"
+        "memory",
+        "note",
+        f"needs about {spelled(inputs.memory)}: {inputs.memory_formula}",
+        "; ".join(f"with {what} about {spelled(size)}" for what, size in inputs.memory_ladder),
     )
     if inputs.memory_free is not None and inputs.memory > inputs.memory_free:
         yield Finding(
@@ -62,9 +77,19 @@ def memory(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
             "warning",
             f"about {spelled(inputs.memory)} are needed, "
             f"and {spelled(inputs.memory_free)} are free",
-            "training may end with an out-of-memory error; the estimate is rough",
+            _when_short(inputs),
             f"use a smaller batch or resolution{_other_precision(inputs)}",
         )
+
+
+def _when_short(inputs: CheckupInput) -> str:
+    if not inputs.memory_ladder:
+        return "training may end with an out-of-memory error; the estimate is rough"
+    _, size = inputs.memory_ladder[-1]
+    return (
+        "the estimate is rough; when memory runs out, training continues with "
+        f"{inputs.memory_ladder[0][0]}, and needs about {spelled(size)} at the least"
+    )
 
 
 def _other_precision(inputs: CheckupInput) -> str:

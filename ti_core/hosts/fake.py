@@ -186,7 +186,7 @@ class FakeSession(BaseSession):
     def _computing(self, part: Part) -> Iterator[None]:
         with ExitStack() as stack:
             stack.enter_context(autocast(self.device, "no" if part == "vae" else self._precision))
-            for encoder in self.encoders if part == "text_encoder" else ():
+            for encoder in self.host.text_encoders if part == "text_encoder" else ():
                 stack.enter_context(self._learnable(encoder.network))
             yield
 
@@ -216,6 +216,9 @@ class FakeSession(BaseSession):
 
     def _trained_through(self) -> list[nn.Module]:
         return [self.host.network, *self.host.encoders.values()]
+
+    def _keep_text_on_cpu(self) -> bool:
+        return True  # where it is already
 
     def _release(self, part: Literal["vae", "text_encoder"]) -> None:
         """Nothing is on an accelerator."""

@@ -35,7 +35,7 @@ from .samplers import sampler_named
 Vectors = Mapping[str, Tensor]
 """One embedding: encoder key → (k, width) fp32, k rows that stand for one word."""
 
-Saving = Literal["checkpointing"]
+Saving = Literal["checkpointing", "text_encoder"]
 """A way to need less memory; see `Session.save_memory`."""
 
 Hypernetwork = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -142,13 +142,14 @@ class Conditioning:
 
     def rows(self, index: Tensor) -> Conditioning:
         """Rows picked by a (N,) index tensor; a row may be picked several times."""
-        return self._mapped(lambda part: part[index])
+        return self.mapped(lambda part: part[index])
 
     def to(self, device: torch.device) -> Conditioning:
         """The same on another device."""
-        return self._mapped(lambda part: part.to(device))
+        return self.mapped(lambda part: part.to(device))
 
-    def _mapped(self, change: Callable[[Tensor], Tensor]) -> Conditioning:
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Conditioning:
+        """Each of its tensors changed."""
         pooled, time_ids = (p if p is None else change(p) for p in (self.pooled, self.time_ids))
         return Conditioning(change(self.context), pooled, time_ids)
 
@@ -259,6 +260,7 @@ class Session(Protocol):
 
         "checkpointing": blocks of the networks are computed anew for the backward pass. Outputs and
         gradients are the same bits; a step takes about a third more time.
+        "text_encoder": it stays in main memory, and computes on the CPU.
         """
 
 

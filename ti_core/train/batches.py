@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from ..data.masks import weights_of
 from ..data.templates import names_trigger
 from ..diffusion import NoisyBatch
 from ..events import Notice
-from ..port.session import PictureSize, Session, TextOptions
+from ..port.session import Conditioning, PictureSize, Session, TextOptions
 from .learnable import ExtraNetworks
 from .min_snr import min_snr_weights
 from .noise import draw_latent, noise_like
@@ -37,6 +37,17 @@ class Batch:
     """What the loss is multiplied by, (B, 1, h, w) or (B, 1, 1, 1) fp32; None is 1 everywhere."""
     teaches: bool = True
     """A gradient can come of it: some prompt names the trigger, if there is one."""
+
+    def rows(self, index: Tensor) -> Batch:
+        """Some of the pictures, by their (N,) places."""
+        noisy, places = self.noisy, index.tolist()
+        return replace(
+            self,
+            noisy=NoisyBatch(noisy.noisy[index], noisy.timesteps[index], noisy.target[index]),
+            prompts=[self.prompts[place] for place in places],
+            sizes=[self.sizes[place] for place in places],
+            weights=None if self.weights is None else self.weights[index],
+        )
 
 
 def encode_pictures(
@@ -145,15 +156,30 @@ def batch_loss(
     plan: Plan,
     remembered: RememberedPrompts | None = None,
 ) -> Tensor:
-    """Mean squared error of the network's output, a scalar with a graph back to what is added.
+    """Mean squared error of the network's output, a scalar with a graph back to what is added."""
+    encoded = encoded_prompts(batch, session, added, plan, remembered)
+    return prediction_loss(batch, encoded, session, added)
 
-    Prompts that no trained word changes are encoded once, if there is something to remember them.
-    """
+
+def encoded_prompts(
+    batch: Batch,
+    session: Session,
+    added: ExtraNetworks,
+    plan: Plan,
+    remembered: RememberedPrompts | None = None,
+) -> Conditioning:
+    """Those of a batch. Ones that no trained word changes are encoded once, if there is something
+    to remember them."""
     text = TextOptions(plan.config.text.parse_emphasis, plan.config.text.clip_skip)
     if remembered and not added.embeddings:
-        encoded = remembered.encode(batch.prompts, batch.sizes, text)
-    else:
-        encoded = session.encode_prompts(batch.prompts, added.embeddings, batch.sizes, text)
+        return remembered.encode(batch.prompts, batch.sizes, text)
+    return session.encode_prompts(batch.prompts, added.embeddings, batch.sizes, text)
+
+
+def prediction_loss(
+    batch: Batch, encoded: Conditioning, session: Session, added: ExtraNetworks
+) -> Tensor:
+    """See `batch_loss`."""
     noisy, times, target = batch.noisy.noisy, batch.noisy.timesteps, batch.noisy.target
     output = session.predict(noisy, times, encoded, added.hypernetwork).float()
     if batch.weights is None:

@@ -98,18 +98,18 @@ class ComputeConfig(Checked):
         "that, else fp16, in a web UI what it computes in itself; the vectors stay fp32",
         label="Precision",
     )
+    seed: int = option(
+        0,
+        "same seed, same embedding, on the same device with the same number of threads",
+        label="Seed",
+        limits=(0, 2**63 - 1),
+    )
     gradient_checkpointing: bool = unrecorded(
         False,
         "compute parts of the model anew for the backward pass: far less memory, a third more "
         "time, and the same embedding",
         label="Gradient checkpointing",
         advanced=True,
-    )
-    seed: int = option(
-        0,
-        "same seed, same embedding, on the same device with the same number of threads",
-        label="Seed",
-        limits=(0, 2**63 - 1),
     )
 
     pack_weights: bool = newer(

@@ -229,6 +229,8 @@ class Keeper:
         settings, facts = recorded(self._plan.config), self._plan.facts
         if self._updater.rate_changes:
             settings["rate_changes"] = self._updater.rate_changes
+        if pictures := self._updater.ladder.savings.pictures:
+            settings["pictures_at_once"] = pictures
         vae = self._facts.get("vae")
         origin = {**self._origin, VAE: vae} if vae else self._origin
         with self._updater.results():

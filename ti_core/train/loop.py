@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..data.latent_cache.fingerprint import vae_facts
 from ..data.latent_cache.latents import Latents
-from ..errors import TIError, setting
+from ..errors import HostMemoryError, TIError, setting
 from ..events import Event, Listener, Notice
 from ..options import SettingValues, to_dict
 from ..port.session import Host, Session
@@ -83,8 +83,6 @@ class TrainingRun:
 
     def __init__(self, plan: Plan, session: Session, folder: RunFolder, listener: Listener) -> None:
         self.plan, self.session, self.folder, self.listener = plan, session, folder, listener
-        if plan.config.compute.gradient_checkpointing:
-            session.save_memory("checkpointing")
         saved = plan.state.tensors if plan.state else None
         self.learnable, self.notices = plan.kind.start(plan.facts, session, saved)
         self.updater = Updater(plan, session, self.learnable)
@@ -148,16 +146,31 @@ class TrainingRun:
                 self._tell_rate()
             # update: passes and a step of the optimiser → a loss
             started = time.perf_counter()
-            made = self.updater.update(batches)
+            made = self._updated(batches)
             # recover: from NaN, by the last good state and half the rate
             while made is None:
                 self._recover()
-                made = self.updater.update(batches)
+                made = self._updated(batches)
             self._report(*made, time.perf_counter() - started)
             # alive: what has a gradient must move
             self.updater.require_moving()
             # milestones: state, copy and plot, previews
             self.keeper.milestones()
+
+    def _updated(self, batches: Batches) -> tuple[float, float] | None:
+        """As `Updater.update`, a rung further down each time that memory runs out."""
+        while True:
+            try:
+                return self.updater.update(batches)
+            except HostMemoryError:
+                rung = self.updater.go_down()
+                if rung is None:
+                    raise
+            # here, where the error holds nothing of the failed step any more
+            self.updater.make_room()
+            self.keeper.save_state()  # first: a resumed run makes its steps in the same way
+            what = f"memory ran out at step {self.updater.step + 1}, which is made again"
+            self._emit(Notice("warning", f"{what}: {rung.what}", rung.price))
 
     @property
     def _done(self) -> bool:

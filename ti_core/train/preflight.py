@@ -8,11 +8,11 @@ from typing import Literal
 
 from ..checkup.finding import Finding
 from ..checkup.inputs import CheckupInput
-from ..checkup.memory import estimate, packed
+from ..checkup.memory import estimate, ladder, packed
 from ..checkup.plan import REPEATED
 from ..errors import DataError, setting
 from ..events import Notice
-from ..families import SD1
+from ..families import SD1, MemoryNeeds
 from ..port.prompt import Tokenize
 from ..port.session import Features, Host, ModelFacts
 from .config import BaseTrainConfig
@@ -71,6 +71,7 @@ def checkup_input(
         memory_otherwise=_memory(config, facts, features, size, not half)[0],
         half=half,
         memory_formula=formula,
+        memory_ladder=_ladder(config, facts, features, size, half),
         memory_free=memory_free,
         at_most=at_most,
     )
@@ -114,17 +115,47 @@ def _memory(
     half: bool,
 ) -> tuple[int, str]:
     """(0, "") where it is not known: for reduced models, which need less than their family."""
-    if facts is None or facts.family.memory is None or facts.widths != facts.family.widths:
+    needs = _needs(facts)
+    if needs is None:
         return 0, ""
-    batch = config.optimizer.train_batch_size
-    needs, pixels = facts.family.memory, size[0] * size[1]
-    packs = _packs(config, features, half) and packed(needs, 1, False) <= features.room_for_packing
-    return estimate(needs, pixels, batch, half, packed(needs, pixels * batch, half) if packs else 0)
+    batch, anew = config.optimizer.train_batch_size, config.compute.gradient_checkpointing
+    pixels, packs = size[0] * size[1], _packed(config, needs, features, size, half)
+    return estimate(needs, pixels, batch, half, packs, anew)
 
 
-def _packs(config: BaseTrainConfig, features: Features, half: bool) -> bool:
-    """Whether this run asks for packed weights, and the host has them in this precision."""
-    return config.compute.pack_weights and ("bf16" if half else "no") in features.packs
+def _packed(
+    config: BaseTrainConfig,
+    needs: MemoryNeeds,
+    features: Features,
+    size: tuple[int, int],
+    half: bool,
+) -> int:
+    """Bytes of packed weights, where this run asks for them and the host has them."""
+    asked = config.compute.pack_weights and ("bf16" if half else "no") in features.packs
+    if not asked or packed(needs, 1, False) > features.room_for_packing:
+        return 0
+    return packed(needs, size[0] * size[1] * config.optimizer.train_batch_size, half)
+
+
+def _ladder(
+    config: BaseTrainConfig,
+    facts: ModelFacts | None,
+    features: Features,
+    size: tuple[int, int],
+    half: bool,
+) -> tuple[tuple[str, int], ...]:
+    needs = _needs(facts)
+    if needs is None:
+        return ()
+    batch = config.optimizer.train_batch_size if config.vectors else 1
+    anew = config.compute.gradient_checkpointing
+    packs = _packed(config, needs, features, size, half)
+    return ladder(needs, size[0] * size[1], batch, half, anew, packs)
+
+
+def _needs(facts: ModelFacts | None) -> MemoryNeeds | None:
+    full = facts is not None and facts.widths == facts.family.widths
+    return facts.family.memory if facts and full else None
 
 
 def _writes(

@@ -25,6 +25,7 @@ from ..files.atomic import names_in, unfinished, write_bytes
 from ..files.regular_file import open_regular
 from ..files.safetensors_file import safetensors_in, to_bytes
 from ..files.seal import SEAL, UNSEALED, require_whole, sealed
+from .ladder import Savings
 from .optimizer_memory import OptimizerValue, require_fitting
 
 _NAME = re.compile(r"state-[0-9]{1,15}\.safetensors")
@@ -57,6 +58,8 @@ class TrainState:
     """Moving averages of the tensors, under the same names; empty where none are kept."""
     rate_changes: list[list[float]] = field(default_factory=list)
     """(step, factor) of each time that the user multiplied the rate; all are in `rate_factor`."""
+    savings: dict[str, object] = field(default_factory=dict)
+    """Those of `Savings` that the run has begun, when memory ran out."""
 
 
 def save_state(folder: Path, state: TrainState) -> Path:
@@ -135,6 +138,7 @@ def _require_sane(state: TrainState) -> None:
         raise ValueError(f"its loss is {state.loss!r:.80}")
     if not all(map(_is_rate_change, state.rate_changes)):
         raise ValueError(f"its rates were changed by {state.rate_changes!r:.200}")
+    Savings.read(state.savings)
     texts = (state.optimizer, *state.facts, *state.facts.values())
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("it holds numbers for words")

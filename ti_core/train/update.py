@@ -7,17 +7,19 @@ import math
 from collections.abc import Iterable, Iterator
 
 from ..errors import NotFiniteError, setting
-from ..port.memory import memory_errors
+from ..port.memory import free_memory, memory_errors
 from ..port.session import Session
 from ..randomness import Draws
 from .averages import Averages
-from .batches import Batch, Batches, batch_loss
+from .batches import Batch, Batches
 from .control import LARGEST_CHANGE, SMALLEST_CHANGE
 from .gradients import LossScale, all_finite, clip, require_alive, unscale
+from .ladder import Ladder, Rung, Savings
 from .learnable import Learnable, restore, snapshot
 from .movement import Movement
 from .optimizer_memory import OptimizerMemory
 from .optimizers import require_optimizer, set_rate
+from .passes import Pass
 from .plan import Plan
 from .remembered_prompts import RememberedPrompts
 from .smoothing import smoothed
@@ -43,6 +45,7 @@ class Updater:
         self._averages = Averages(learnable.tensors, options.optimizer.ema_decay)
         self._scale = LossScale.for_precision(options.compute.precision())
         self._prompts = RememberedPrompts(session)
+        self.ladder = _ladder(plan, session)
         self._alive = False
         moving = [name for name in self._names if self._is_trained(name)]
         leaves = [learnable.tensors[name] for name in moving]
@@ -96,15 +99,14 @@ class Updater:
         passes = self._plan.config.optimizer.gradient_accumulation_steps
         seed, total, teaches = self._plan.config.compute.seed, 0.0, False
         for number, batch in enumerate(batches):
-            # pass: B prompts, (B, c, h, w) noisy latents and targets → a loss, a scalar
+            # pass: B prompts, (B, c, h, w) noisy latents and targets → a loss, a scalar, and
+            # gradients of the scaled loss, which are added up in the leaves
             added = self._learnable.extra_networks(Draws(seed, self.step, number))
-            loss = batch_loss(batch, self._session, added, self._plan, self._prompts) / passes
-            # backward: gradients of the scaled loss are added up in the leaves
-            if loss.requires_grad:
-                (loss * self._scale.value).backward()
-            elif batch.teaches:
+            one = Pass(batch, self._session, added, self._plan, self._prompts)
+            loss, learns = one.backward(passes, self._scale.value, self.ladder.savings.pictures)
+            if batch.teaches and not learns:
                 require_alive(self._names, self._leaves)
-            total, teaches = total + loss.item(), teaches or batch.teaches
+            total, teaches = total + loss, teaches or batch.teaches
         # unscale, and check before anything depends on it
         unscale(self._leaves, self._scale.value)
         if not math.isfinite(total) or not all_finite(leaf.grad for leaf in self._leaves):
@@ -113,6 +115,16 @@ class Updater:
             require_alive(self._names, self._leaves)
             self._alive = True
         return total
+
+    def go_down(self) -> Rung | None:
+        """After memory ran out: what the step is tried again with; None where nothing is left, or
+        an update was half made."""
+        return None if self.torn else self.ladder.down()
+
+    def make_room(self) -> None:
+        """Let go of what an update that ran out of memory has left."""
+        self._optimizer.zero_grad(set_to_none=True)
+        free_memory()
 
     @contextlib.contextmanager
     def results(self) -> Iterator[None]:
@@ -202,4 +214,13 @@ class Updater:
             rate_factor=self.rate_factor,
             recoveries=self.recoveries,
             rate_changes=list(self.rate_changes),
+            savings=self.ladder.savings.values(),
         )
+
+
+def _ladder(plan: Plan, session: Session) -> Ladder:
+    """Of a hypernetwork batches stay whole: what it drops at random is drawn for a whole one."""
+    options = plan.config
+    batch = options.optimizer.train_batch_size if options.vectors else 1
+    saved = Savings.read(plan.state.savings) if plan.state else Savings()
+    return Ladder(session, batch, options.compute.gradient_checkpointing, saved)

@@ -170,8 +170,10 @@ class BaseSession(ABC):
     def save_memory(self, means: Saving) -> bool:
         """From now on. Every host can compute blocks anew."""
         self._check()
-        self._checkpoints = self._checkpoints or means == "checkpointing"
-        return means == "checkpointing"
+        if means == "text_encoder":
+            return self._keep_text_on_cpu()
+        self._checkpoints = True
+        return True
 
     # --- the same for every host ----------------------------------------------------------------
 
@@ -242,6 +244,10 @@ class BaseSession(ABC):
     @abstractmethod
     def _release(self, part: Literal["vae", "text_encoder"]) -> None:
         """See `release`."""
+
+    def _keep_text_on_cpu(self) -> bool:
+        """See `save_memory`; most programs place their text encoder themselves."""
+        return False
 
     def _restore(self) -> None:
         """See `close`."""

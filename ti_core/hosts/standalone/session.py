@@ -35,16 +35,19 @@ class DiffusersSession(BaseSession):
     ) -> None:
         super().__init__(facts, encoders, device, model.networks())
         self._model, self._precision = model, precision
+        self._text_device = device
 
     @contextmanager
     def _computing(self, part: Part) -> Iterator[None]:
+        device = self._text_device if part == "text_encoder" else self.device
         for network in self._model.parts()[part]:
-            if _device_of(network) != self.device:
-                network.to(self.device)
+            if _device_of(network) != device:
+                network.to(device)
+        whole = part == "vae" or device != self.device
         with ExitStack() as stack:
-            stack.enter_context(autocast(self.device, "no" if part == "vae" else self._precision))
-            for encoder in self.encoders if part == "text_encoder" else ():
-                stack.enter_context(self._learnable(encoder.network))
+            stack.enter_context(autocast(device, "no" if whole else self._precision))
+            for encoder in self._model.encoders if part == "text_encoder" else ():
+                stack.enter_context(self._learnable(encoder.model))
             yield
 
     def _encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
@@ -82,6 +85,12 @@ class DiffusersSession(BaseSession):
     def _trained_through(self) -> list[nn.Module]:
         parts = self._model.parts()
         return [*parts["unet"], *parts["text_encoder"]]
+
+    def _keep_text_on_cpu(self) -> bool:
+        """In fp32, as fast as anything there."""
+        self._text_device = torch.device("cpu")
+        self._release("text_encoder")
+        return True
 
     def _release(self, part: Literal["vae", "text_encoder"]) -> None:
         for network in self._model.parts()[part]:

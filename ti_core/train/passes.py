@@ -1,0 +1,75 @@
+"""A pass of an update: its loss, and the gradients that it adds to what is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..port.session import Conditioning, Session
+from .batches import Batch, encoded_prompts, prediction_loss
+from .learnable import ExtraNetworks
+from .plan import Plan
+from .remembered_prompts import RememberedPrompts
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One batch before the model, whole or in parts."""
+
+    batch: Batch
+    session: Session
+    added: ExtraNetworks
+    plan: Plan
+    prompts: RememberedPrompts
+
+    def backward(self, passes: int, scale: float, at_once: int = 0) -> tuple[float, bool]:
+        """Add the gradients of a `passes`-th of the batch's loss, times `scale`, to the leaves.
+
+        At most `at_once` pictures pass the network together; 0 is all. Returns the loss, unscaled,
+        and whether anything depends on what is trained.
+        """
+        encoded = encoded_prompts(self.batch, self.session, self.added, self.plan, self.prompts)
+        if not 0 < at_once < len(self.batch.prompts):
+            loss = prediction_loss(self.batch, encoded, self.session, self.added) / passes
+            if loss.requires_grad:
+                (loss * scale).backward()
+            return loss.item(), loss.requires_grad
+        return self._in_parts(encoded, passes, scale, at_once)
+
+    def _in_parts(
+        self, encoded: Conditioning, passes: int, scale: float, at_once: int
+    ) -> tuple[float, bool]:
+        """All prompts pass the text encoder at once, as in the whole: they are padded alike."""
+        held, total, learns = _held(encoded), 0.0, False
+        count = len(self.batch.prompts)
+        for rows in torch.arange(count).split(at_once):
+            part, given = self.batch.rows(rows), held.rows(rows.to(held.context.device))
+            loss = prediction_loss(part, given, self.session, self.added)
+            loss = loss * (len(rows) / count) / passes
+            if loss.requires_grad:
+                (loss * scale).backward()
+            total, learns = total + loss.item(), learns or loss.requires_grad
+        _pass_on(encoded, held)
+        return total, learns
+
+
+def _held(encoded: Conditioning) -> Conditioning:
+    """The same numbers as leaves, in which the gradients of the parts are added up."""
+    return encoded.mapped(lambda part: part.detach().requires_grad_(part.requires_grad))
+
+
+def _pass_on(encoded: Conditioning, held: Conditioning) -> None:
+    """From the leaves to what the prompts were encoded with."""
+    pairs = [(encoded.context, held.context), (encoded.pooled, held.pooled)]
+    ends = [
+        (whole, leaf.grad)
+        for whole, leaf in pairs
+        if whole is not None and leaf is not None and leaf.grad is not None
+    ]
+    if ends:
+        wholes: tuple[Tensor, ...]
+        gradients: tuple[Tensor, ...]
+        wholes, gradients = zip(*ends, strict=True)
+        torch.autograd.backward(wholes, gradients)
