@@ -236,14 +236,15 @@ def other_words(prompt: str) -> dict[str, str]:
 
 
 def known(path: Path) -> list[SettingValues]:
-    """Lines of a result file that today's recipes made; a line that was cut off is left out."""
-    found = []
+    """Lines of a result file that today's recipes made, of each run and count the last; a line
+    that was cut off is left out."""
+    found: dict[tuple[Any, ...], SettingValues] = {}
     for text in path.read_text().splitlines() if path.exists() else []:
         with suppress(json.JSONDecodeError):
             line = json.loads(text)
             if line["rules"] == RECIPES[line["recipe"]].digest:
-                found.append(line)
-    return found
+                found[_key(line)] = line
+    return list(found.values())
 
 
 def main() -> None:
@@ -272,7 +273,8 @@ def _measure(given: argparse.Namespace, work: Path) -> None:
     host = open_host(ModelConfig(given.model))
     unet: Any = host.model.unet
     unet.to(memory_format=torch.channels_last)  # a fifth faster here
-    have = {_key(line) for line in known(given.write)}
+    enough = [line for line in known(given.write) if line["pictures"] >= given.pictures]
+    have = set(map(_key, enough))
     for group in cases(given.recipes, given.concepts, given.seeds, given.counts):
         for part in _left(group, have):
             for line in measured(part, host, given.pictures, work):

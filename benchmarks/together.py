@@ -64,40 +64,48 @@ class Together(Generic[T]):
     """Runs jobs in threads of which one works at a time; `session.predict` is theirs meanwhile."""
 
     session: BaseSession
+    alone: Callable[..., Tensor] = field(init=False)
     turn: threading.Condition = field(default_factory=threading.Condition)
     working: int = 0
     asks: list[Ask] = field(default_factory=list)
     errors: list[BaseException] = field(default_factory=list)
 
     def results(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
-        """What the jobs return, in their order. Raises what the first of them raised."""
-        found: list[Any] = [None] * len(jobs)
-
-        def work(number: int) -> None:
-            with self.turn:
-                try:
-                    found[number] = jobs[number]()
-                except BaseException as error:
-                    self.errors.append(error)
-                finally:
-                    self.working -= 1
-                    self._answer_if_all_wait()
-
+        """What the jobs return, in their order. Raises what the first that failed has raised."""
+        found: dict[int, T] = {}
         self.working = len(jobs)
-        threads = [threading.Thread(target=work, args=(n,)) for n in range(len(jobs))]
-        alone = self.session.predict
-        self.session.predict = self._predict  # type: ignore[method-assign]
-        self._alone = alone
-        try:
+        threads = [
+            threading.Thread(target=self._work, args=(number, job, found), daemon=True)
+            for number, job in enumerate(jobs)
+        ]
+        with self._lent():
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
-        finally:
-            self.session.predict = alone  # type: ignore[method-assign]
         if self.errors:
             raise self.errors[0]
-        return found
+        return [found[number] for number in range(len(jobs))]
+
+    def _work(self, number: int, job: Callable[[], T], found: dict[int, T]) -> None:
+        with self.turn:
+            try:
+                found[number] = job()
+            except BaseException as error:
+                self.errors.append(error)
+            finally:
+                self.working -= 1
+                self._answer_if_all_wait()
+
+    @contextmanager
+    def _lent(self) -> Iterator[None]:
+        """While open, whoever asks the session's network asks here."""
+        self.alone = self.session.predict
+        self.session.predict = self._predict  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            self.session.predict = self.alone  # type: ignore[method-assign]
 
     def _predict(
         self,
@@ -149,7 +157,7 @@ class Together(Generic[T]):
         noisy = torch.cat([ask.noisy for ask in members])
         times = torch.cat([ask.times for ask in members])
         with torch.set_grad_enabled(wanted):
-            output = self._alone(noisy, times, Conditioning(context))
+            output = self.alone(noisy, times, Conditioning(context))
         group = Group(members, context, output)
         for ask, part in zip(members, _parts(output.detach(), members), strict=True):
             ask.group, ask.answer = group, part

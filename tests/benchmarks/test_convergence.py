@@ -96,6 +96,8 @@ def test_results_of_other_rules_and_lines_cut_off_are_left_out(tmp_path: Path) -
     whole = [json.dumps(good), json.dumps({**good, "rules": "00000000"}), json.dumps(good)[:-9]]
     file.write_text("\n".join(whole))
     assert known(file) == [good]
+    file.write_text("\n".join([*whole[:1], json.dumps({**good, "pictures": 64})]))
+    assert known(file) == [{**good, "pictures": 64}]
 
 
 class KilledError(Exception):
