@@ -8,7 +8,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 OUT ?= ti-demo
-BENCH ?= library_scan latent_cache
+BENCH ?= step library_scan latent_cache
 
 .PHONY: demo test lint docs format bench release-check browser clean
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ti_core.hosts.common import machine, onednn, packing
 from ti_core.hosts.common.onednn import FrozenConvolution, Steps, works
@@ -141,6 +142,22 @@ def test_a_weight_that_changes_is_packed_anew() -> None:
     net.weight = nn.Parameter(net.weight * 2, requires_grad=False)
     assert torch.allclose(net(x) - net.bias, 8 * (first - net.bias))
     model.close()
+
+
+@needs_onednn
+def test_blocks_that_are_computed_anew_are_packed_then_as_well() -> None:
+    net, x = nn.Sequential(nn.Linear(4, 4), nn.SiLU(), nn.Linear(4, 4)), torch.ones(2, 4)
+    model = ALL.of([net.requires_grad_(False)])
+    assert model
+    found = []
+    for way in (net, lambda x: checkpoint(net, x, use_reentrant=False)):
+        leaf = x.clone().requires_grad_()
+        output = way(leaf)
+        output.square().sum().backward()
+        assert leaf.grad is not None
+        found.append((output.detach(), leaf.grad))
+    model.close()
+    assert all(map(torch.equal, *found))
 
 
 @needs_onednn
