@@ -1,8 +1,9 @@
-"""A run's events as ComfyUI shows them: bar, text on the node, previews."""
+"""A run's events as ComfyUI shows them: bar, text and curve on the node, previews."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import comfy.utils
 from comfy.model_management import InterruptProcessingException
@@ -24,6 +25,7 @@ from ..ti_core.train.events import (
 from ..ti_core.train.progress import OUTCOMES, after, duration_text, last_texts, step_text
 from ..ti_core.train.run_folder import RunFolder
 from ..ti_core.train.state import list_states
+from .curve import curve_of, keep_curve
 from .node import plain_text
 from .runs import RunningTraining
 
@@ -72,7 +74,21 @@ class Bridge:
             shown = plain_text(text, self._trains)
             server.send_progress_text(shown, self.node, server.client_id)
 
+    def draw(self) -> None:
+        """Show the loss so far on the node."""
+        curve = curve_of(self.going.progress.losses)
+        if curve is None:
+            return
+        keep_curve(self.going.workflow, self.node, curve)
+        server = getattr(PromptServer, "instance", None)
+        if server is not None:
+            server.send_sync("ti.curve", {"node": self.node, **curve}, server.client_id)
+
     def _start(self, event: Started) -> None:
+        if event.step:
+            before = RunFolder(event.run_folder).losses()
+            losses = tuple(point for point in before if point[0] <= event.step)
+            self.going.progress = replace(self.going.progress, losses=losses)
         self.bar = comfy.utils.ProgressBar(event.max_steps, node_id=self.node)
         self.say(f"{event.pictures} picture(s), {event.size}, template {event.template}")
 
@@ -81,6 +97,7 @@ class Bridge:
         if now - self._last >= _SECONDS_BETWEEN or done.step == done.total:
             self._last = now
             self._advance()
+            self.draw()
             lines = [f"{label}: {text}" for label, text in last_texts(done)]
             self.say("\n".join([step_text(done), *lines]))
 

@@ -12,6 +12,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.sd import CLIP, VAE
 from torch import Tensor, nn
 
+from ..ti_core.data.folders import holds_pictures
 from ..ti_core.errors import FileError
 from ..ti_core.files.regular_file import read_bytes
 from .applied import taught_words
@@ -26,7 +27,8 @@ _LARGE = 64 * 2**20
 
 def content_of(*values: object) -> str:
     """A hexadecimal digest. A model counts with its weights as they were loaded, its patches (LoRAs
-    and the like) and its options; functions count by their names, a folder with all its files."""
+    and the like) and its options; functions count by their names, a folder with the files that a
+    dataset has there."""
     digest, seen = hashlib.sha256(), set[int]()
     for part in _parts(values, seen):
         digest.update(repr(part).encode(errors="replace") + b"\0")
@@ -105,7 +107,9 @@ def _whole(flat: Tensor, kind: torch.dtype) -> Tensor:
 
 
 def _files(path: Path) -> Iterator[tuple[str, object]]:
-    for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
+    """A dataset that has pictures beside folders is trained on without those."""
+    below = path.iterdir() if path.is_dir() and holds_pictures(path) else path.rglob("*")
+    for each in sorted(below) if path.is_dir() else [path]:
         if each.is_file():
             yield each.relative_to(path).as_posix(), _file(each)
 

@@ -19,7 +19,7 @@ from .nodes.looking import InspectEmbedding, LossPlot
 from .nodes.mixing import MergeEmbeddings, ScaleEmbedding
 from .nodes.picking import PickEmbedding
 from .nodes.preprocess import Preprocess
-from .nodes.training import AdvancedSettings, TrainEmbedding, TrainingSettings
+from .nodes.training import AdvancedSettings, TrainEmbedding, TrainingOptions, TrainingSettings
 from .nodes.using import ApplyEmbedding, PreviewGrid
 from .nodes.words import CaptionList, CheckDataset
 
@@ -36,6 +36,7 @@ NODES: list[type[io.ComfyNode]] = [
     CheckDataset,
     TrainingSettings,
     AdvancedSettings,
+    TrainingOptions,
     TrainEmbedding,
     ApplyEmbedding,
     PreviewGrid,

@@ -18,7 +18,7 @@ from ..ti_core.hypernetworks.reading import read_hypernetwork
 from ..ti_core.hypernetworks.writing import write_hypernetwork
 from ..ti_core.options import SettingValues
 from ..ti_core.port.session import ModelFacts
-from ..ti_core.train.config import BaseTrainConfig, EmbeddingConfig, TrainConfig
+from ..ti_core.train.config import BaseTrainConfig, TrainConfig
 from ..ti_core.train.hypernetwork_config import (
     HypernetworkConfig,
     HypernetworkDataConfig,
@@ -70,7 +70,7 @@ def embedding_config(
     Raises ConfigError for preview prompts that ask for too much.
     """
     config = TrainConfig(
-        EmbeddingConfig(token_string=name, num_vectors_per_token=count),
+        replace(settings.embedding, token_string=name, num_vectors_per_token=count),
         data,
         **_parts(settings),
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import folder_paths
 
+from ..ti_core.data.folders import holds_pictures
 from ..ti_core.data.picture_formats import is_picture_name
 from ..ti_core.errors import ConfigError
 from ..ti_core.files.atomic import write_bytes
@@ -26,6 +27,8 @@ CARD_ENDINGS = (".png", ".webp", ".avif", ".jxl")
 """Of pictures that hold an embedding."""
 EMBEDDING_ENDINGS = (".safetensors", ".pt", ".bin", *CARD_ENDINGS)
 """Endings of files that can hold an embedding."""
+HERE = "(directly in input)"
+"""In lists of folders: the pictures of the input folder itself, without the folders in it."""
 _NUMBERED = re.compile(r"\d+_")
 """kohya's folders, `10_cat`: the folder above them is the dataset."""
 _MOST_FOLDERS = 2000
@@ -90,17 +93,21 @@ def _plain(name: str) -> bool:
 
 
 def picture_folders() -> list[str]:
-    """Folders below the input folder that hold pictures, for a combo box; "/" on every system."""
+    """Folders below the input folder that hold pictures, for a combo box; "/" on every system.
+    The last one is HERE, if there are pictures that are in none."""
     root, found = input_dir(), set[Path]()
     for folder, files in _walk(root):
         if any(is_picture_name(Path(name)) for name in files):
             found |= {folder, folder.parent} if _NUMBERED.match(folder.name) else {folder}
-    return sorted(folder.relative_to(root).as_posix() for folder in found - {root})
+    below = sorted(folder.relative_to(root).as_posix() for folder in found - {root})
+    return [*below, HERE] if root.is_dir() and holds_pictures(root) else below
 
 
 def picture_folder(name: str) -> Path:
     """A folder with pictures. Raises ConfigError when it is outside of the input folder, that
-    folder itself, or not there."""
+    folder itself under another name than HERE, or not there."""
+    if name == HERE:
+        return _pictures_here()
     folder = inside(input_dir(), name, "input")
     if folder == input_dir().resolve():
         raise ConfigError(
@@ -115,9 +122,22 @@ def picture_folder(name: str) -> Path:
     return folder
 
 
+def _pictures_here() -> Path:
+    folder = input_dir().resolve()
+    if not holds_pictures(folder):
+        fix = "put some there, or name a folder in it"
+        raise ConfigError("there are no pictures directly in the input folder", "", fix)
+    for entry in folder.iterdir():
+        if entry.is_symlink() and not entry.is_dir() and not is_within(entry, [folder]):
+            raise outside(entry.name, "input")
+    return folder
+
+
 def fingerprint(path: Path) -> str:
-    """Changes when a file changes, or anything in a folder or the folders in it."""
-    entries = sorted((*path.iterdir(), *path.glob("*/*"))) if path.is_dir() else [path]
+    """Changes when a file changes, or anything in a folder or the folders in it; of the input
+    folder only what is directly in it counts."""
+    deeper = () if path == input_dir().resolve() else path.glob("*/*")
+    entries = sorted((*path.iterdir(), *deeper)) if path.is_dir() else [path]
     digest = hashlib.sha256()
     for entry in entries[:_MOST_ENTRIES]:
         try:

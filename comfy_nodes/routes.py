@@ -2,6 +2,7 @@
 
     GET  /ti/runs                                        what is going on
     POST /ti/runs  {"action": "finish", "node": "7"}     finish, preview, save, pause or go_on
+    GET  /ti/curve?node=7&workflow=ID                    the loss that a node has drawn last
     GET  /ti/unfinished                                  which trainings can be resumed
     GET  /ti/embeddings, /ti/embeddings/picture          see `shelf_routes`
     GET  /ti/replaced                                    embeddings that were replaced, newest first
@@ -31,6 +32,7 @@ from ..ti_core.errors import (
 from ..ti_core.files.replaced import bring_back
 from ..ti_core.train.runs import ResumableRun
 from ..ti_core.web import Visitors, is_loopback, read_object
+from .curve import kept_curve
 from .kinds import KINDS
 from .node import plain_text
 from .pictures import output_images
@@ -49,6 +51,7 @@ def register() -> None:
         return
     server.routes.get("/ti/runs")(tell)
     server.routes.post("/ti/runs")(ask)
+    server.routes.get("/ti/curve")(curve)
     server.routes.get("/ti/unfinished")(unfinished)
     server.routes.get("/ti/embeddings")(embeddings)
     server.routes.get("/ti/embeddings/picture")(embedding_picture)
@@ -81,6 +84,16 @@ async def ask(request: web.Request) -> web.Response:
     for run in runs:
         run.control.ask(wish["action"])
     return web.json_response({"runs": [run.to_dict() for run in runs]})
+
+
+async def curve(request: web.Request) -> web.Response:
+    """The curve of a node of a graph; null where it has not trained since ComfyUI started."""
+    try:
+        _visitors().require(request.headers)
+    except ForbiddenError as error:
+        return _refused(error)
+    asked = request.query.get("workflow", ""), request.query.get("node", "")
+    return web.json_response({"curve": kept_curve(*asked)})
 
 
 async def unfinished(request: web.Request) -> web.Response:

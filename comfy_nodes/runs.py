@@ -60,6 +60,8 @@ class RunningTraining:
     node: str
     name: str
     control: RunControl
+    workflow: str = ""
+    """Of the graph in the browser."""
     progress: JobProgress = field(default_factory=JobProgress)
 
     def to_dict(self) -> dict[str, object]:
@@ -80,9 +82,9 @@ _going: dict[str, RunningTraining] = {}
 
 
 @contextlib.contextmanager
-def track_training(node: str, name: str) -> Iterator[RunningTraining]:
+def track_training(node: str, name: str, workflow: str = "") -> Iterator[RunningTraining]:
     """Announce a training as long as the block runs."""
-    _going[node] = RunningTraining(node, name, RunControl())
+    _going[node] = RunningTraining(node, name, RunControl(), workflow)
     try:
         yield _going[node]
     finally:

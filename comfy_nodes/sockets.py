@@ -5,6 +5,7 @@
     TI_SETTINGS    how to train: everything but the embedding and the pictures
     TI_HYPERNETWORK, TI_HYPERNETWORK_SETTINGS    the same for a hypernetwork
     TI_LOG         what a finished training leaves behind
+    LOSS_MAP       ComfyUI's own: the losses of all updates, for its Plot Loss Graph
 
 All values are on the CPU and without gradients, and all but hypernetworks (88 MB and more) are
 small: ComfyUI keeps them as long as the graph stays as it is.
@@ -23,6 +24,7 @@ from ..ti_core.data.config import DataConfig
 from ..ti_core.data.latent_cache.config import CacheConfig
 from ..ti_core.train.config import (
     ComputeConfig,
+    EmbeddingConfig,
     OptimizerConfig,
     OutputConfig,
     PreviewConfig,
@@ -41,6 +43,7 @@ EmbeddingSocket = io.Custom("TI_EMBEDDING")
 DatasetSocket = io.Custom("TI_DATASET")
 SettingsSocket = io.Custom("TI_SETTINGS")
 LogSocket = io.Custom("TI_LOG")
+LossMapSocket = io.Custom("LOSS_MAP")
 HypernetworkSocket = io.Custom("TI_HYPERNETWORK")
 HypernetworkSettingsSocket = io.Custom("TI_HYPERNETWORK_SETTINGS")
 
@@ -51,7 +54,8 @@ S = TypeVar("S", bound="SettingsValue")
 @dataclass(frozen=True)
 class SettingsValue:
     """What TI_SETTINGS carries: the parts of a `TrainConfig` that concern neither the embedding
-    nor the pictures. `preview.sample_prompts` holds the prompts themselves, one a line."""
+    nor the pictures. `preview.sample_prompts` holds the prompts themselves, one a line; of
+    `embedding` only `vector_length` counts."""
 
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
@@ -59,6 +63,7 @@ class SettingsValue:
     output: OutputConfig = field(default_factory=OutputConfig)
     preview: PreviewConfig = field(default_factory=PreviewConfig)
     cache: CacheConfig = field(default_factory=CacheConfig)
+    embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
 
     def changed(self: S, options: Mapping[str, object]) -> S:
         """The settings with those of these values that belong to them. Raises ConfigError for a
@@ -97,3 +102,8 @@ class RunLog:
     """The run folder, inside ComfyUI's output folder."""
     losses: tuple[tuple[int, float, float], ...]
     """(step, loss, learning rate) of every update."""
+
+    @property
+    def loss_map(self) -> dict[str, list[float]]:
+        """What LOSS_MAP carries in every version of ComfyUI."""
+        return {"loss": [loss for _, loss, _ in self.losses]}

@@ -28,6 +28,8 @@ class Lent:
     vae: Vae
     name: str
     """Of the checkpoint, if known."""
+    workflow: str = ""
+    """Of the graph in the browser."""
 
 
 def teach(
@@ -51,7 +53,7 @@ def teach(
     found: Remembered[T] | None = recall(content) if resume == "new" else None
     if found is not None:
         return found
-    with track_training(lent.node, start.name) as going:
+    with track_training(lent.node, start.name, lent.workflow) as going:
         bridge = Bridge(going, kind.trains)
         for notice in notices:
             bridge(notice)

@@ -70,6 +70,13 @@ def widget(
     return make(io.Int.Input, name, step=1, control_after_generate=False, **told)
 
 
+def optional(inputs: list[io.Input]) -> list[io.Input]:
+    """Prompts sent to the API may leave them out."""
+    for each in inputs:
+        each.optional = True
+    return inputs
+
+
 def _tooltip(known: Option) -> str:
     unit = f" ({known.unit})" if known.unit else ""
     return f"{known.help[:1].upper()}{known.help[1:]}{unit}."

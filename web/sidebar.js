@@ -4,6 +4,8 @@ import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import { DRAGGED, watchFields, write } from "./prompt_field.js";
 import { PAGE, readPage, tile } from "./shelf.js";
+import { Replaced } from "./replaced.js";
+import { addStyle } from "./style.js";
 import { readWords, word } from "./words.js";
 
 const ROW = 76; // pixels of a row's height, as in embeddings.css
@@ -34,10 +36,14 @@ class Shelf {
     this.room = document.createElement("div"); // as high as all rows together
     this.list.append(this.room);
     this.skipped = document.createElement("details");
-    root.replaceChildren(this.field, this.told, this.list, this.skipped);
+    this.replaced = new Replaced(() => this.renew());
+    root.replaceChildren(this.field, this.told, this.list, this.skipped, this.replaced.root);
     this.watch = new ResizeObserver(() => this.paint());
     this.watch.observe(this.list);
-    this.onEnd = () => this.renew();
+    this.onEnd = () => {
+      this.renew();
+      this.replaced.renew();
+    };
     api.addEventListener("execution_success", this.onEnd);
   }
 
@@ -163,18 +169,12 @@ async function use(text) {
   app.extensionManager?.toast?.add({ severity: "info", summary: text, detail, life: 4000 });
 }
 
-function addStyle() {
-  const link = document.createElement("link");
-  Object.assign(link, { rel: "stylesheet", href: new URL("./embeddings.css", import.meta.url).href });
-  document.head.append(link);
-}
-
 let shelf = null;
 
 app.registerExtension({
   name: "TextualInversionStudio.Sidebar",
   async setup() {
-    addStyle();
+    addStyle("embeddings");
     watchFields();
     await readWords();
     const title = word("embeddings", "Embeddings");

@@ -2,6 +2,7 @@
 // the buttons post to /ti/runs, as any program can.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
+import { numberOf } from "./graph.js";
 import { readWords, word } from "./words.js";
 
 const PREFIX = "TI_";
@@ -16,7 +17,7 @@ async function ask(node, action) {
   const response = await api.fetchApi("/ti/runs", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ action, node: String(node.id) }),
+    body: JSON.stringify({ action, node: numberOf(node) }),
   });
   if (!response.ok) {
     const detail = (await response.json()).error;

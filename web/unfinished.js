@@ -2,6 +2,7 @@
 // the picture of the run that is chosen is shown. Without it, the list is the server's of key R.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
+import { nodesOf } from "./graph.js";
 import { onChoice, showPicture } from "./picture.js";
 
 const KINDS = { TI_TrainEmbedding: "embedding", TI_TrainHypernetwork: "hypernetwork" };
@@ -31,15 +32,10 @@ async function renew(node) {
   show(node, widget.value);
 }
 
-function trainings(graph) {
-  const nodes = graph?.nodes ?? [];
-  return nodes.flatMap((node) => (node.comfyClass in KINDS ? [node] : trainings(node.subgraph)));
-}
-
 app.registerExtension({
   name: "TextualInversionStudio.Unfinished",
   setup() {
-    for (const end of ENDS) api.addEventListener(end, () => trainings(app.graph).forEach(renew));
+    for (const end of ENDS) api.addEventListener(end, () => nodesOf(...Object.keys(KINDS)).forEach(([, node]) => renew(node)));
   },
   nodeCreated(node) {
     if (!(node.comfyClass in KINDS)) return;

@@ -21,7 +21,7 @@ from ...ti_core.files.notes import TEMPLATE
 from ...ti_core.files.reading import read_embedding
 from ...ti_core.options import make_config
 from ...ti_core.train.again import settings_of
-from ...ti_core.train.config import TrainConfig
+from ...ti_core.train.config import EmbeddingConfig, TrainConfig
 from ...ti_core.train.run_folder import RunFolder
 from ..loaded_model import Clip, Model, Vae, checkpoint_name, host_of
 from ..node import Node, node_text, schema
@@ -236,6 +236,7 @@ class SettingsOfEmbedding(Node):
             optimizer=config.optimizer,
             compute=config.compute,
             text=config.text,
+            embedding=EmbeddingConfig(vector_length=config.embedding.vector_length),
         )
         lines = template if "[name]" in template or "\n" in template else ""
         data = embedding.metadata.get("ti.data", "not told")

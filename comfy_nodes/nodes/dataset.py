@@ -22,7 +22,7 @@ from ..node import Node, finite, node_text, schema
 from ..pictures import from_comfy, png
 from ..places import fingerprint, inside, picture_folder, picture_folders, temp_dir, text_file
 from ..sockets import DatasetSocket, DatasetValue
-from ..widgets import make, values_of, widget, widgets
+from ..widgets import make, optional, values_of, widget, widgets
 
 MOST_TRAINING_PICTURES = 2000
 """More than any textual inversion needs; a folder with more is somebody's archive."""
@@ -61,13 +61,6 @@ def _reading_inputs() -> list[io.Input]:
         ),
         *optional(widgets(DataConfig, "template_choice", "latent_sampling_method")),
     ]
-
-
-def optional(inputs: list[io.Input]) -> list[io.Input]:
-    """Prompts sent to the API may leave them out."""
-    for each in inputs:
-        each.optional = True
-    return inputs
 
 
 def _dataset(folder: Path, options: dict[str, Any]) -> DatasetValue:
@@ -130,8 +123,9 @@ class DatasetFromFolder(Node):
                     "folder",
                     options=picture_folders() or [_NO_FOLDERS],
                     display_name="Folder",
-                    tooltip="A folder with pictures inside of ComfyUI's input folder. New folders "
-                    "appear after a refresh (key R).",
+                    tooltip="A folder with pictures inside of ComfyUI's input folder, or the "
+                    "pictures directly in that. New folders appear after a refresh (key R); the "
+                    "button below makes one from files of yours.",
                 ),
                 *_reading_inputs(),
             ],

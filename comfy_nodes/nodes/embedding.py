@@ -12,13 +12,14 @@ from torch import Tensor
 from ...ti_core.errors import ConfigError
 from ...ti_core.files.embedding import Embedding, long_for_prompts
 from ...ti_core.files.formats import FORMATS
+from ...ti_core.files.kept import KEPT
 from ...ti_core.files.names import prompt_name
 from ...ti_core.files.reading import read_embedding
 from ...ti_core.files.replaced import replace_embedding
 from ...ti_core.files.twins import hidden_warning
 from ...ti_core.files.writing import files_of
 from ...ti_core.tools.making import without_tables
-from ...ti_core.train.config import EmbeddingConfig
+from ...ti_core.train.config import EmbeddingConfig, OutputConfig
 from ...ti_core.train.initialization import starting_rows
 from ...ti_core.train.plan import name_clashes
 from ...ti_core.train.vectors import to_embedding
@@ -37,7 +38,7 @@ from ..places import (
 from ..prompt_names import IDENTIFIER, heeds_emphasis, name_in_prompts, takes_embeddings
 from ..saving import WHEN_THERE, free_path, require_choice, when_there_input
 from ..sockets import EmbeddingSocket
-from ..widgets import make, widget, widgets
+from ..widgets import make, optional, widget, widgets
 
 _NO_FILES = "(the embeddings folder is empty)"
 
@@ -192,6 +193,7 @@ class SaveEmbedding(Node):
                     optional=True,
                     tooltip="What a PNG card shows; without it the card is plain.",
                 ),
+                *optional(widgets(OutputConfig, "keep_replaced")),
             ],
             outputs=[
                 EmbeddingSocket.Output(
@@ -213,19 +215,21 @@ class SaveEmbedding(Node):
         format: str,
         when_there: str,
         picture: Tensor | None = None,
+        keep_replaced: int = KEPT,
     ) -> io.NodeOutput:
         """See the class."""
         require_choice("format", format, list(FORMATS))
         require_choice("when_there", when_there, WHEN_THERE)
         wanted, ending = name.strip() or prompt_name(embedding.name), FORMATS[format].endings[0]
         path = free_path(new_embedding_file(wanted, ending), when_there, "embedding")
+        most = OutputConfig(keep_replaced=keep_replaced).keep_replaced
         card = from_comfy(picture)[0] if picture is not None else None
         saved = dataclasses.replace(embedding, name=path.stem)
         for other, _ in files_of(path, saved, format)[1:]:
             taken = "overwrite" if when_there == "overwrite" else "stop"
             free_path(other, taken, "embedding")
         told = [text for text in (hidden_warning(path),) if text]
-        replace_embedding(path, saved, format=format, picture=card)
+        replace_embedding(path, saved, most, format, card)
         prompt = prompt_of(path, embedding)
         told += [f"saved as {path.name}", f"in prompts: {prompt or why_uncalled(path, embedding)}"]
         if prompt and not heeds_emphasis(embedding.vectors):

@@ -15,6 +15,7 @@ from ...ti_core.train.hypernetwork_config import (
     HypernetworkPreviewConfig,
     HypernetworkTrainConfig,
 )
+from ..curve import workflow_of
 from ..kinds import HYPERNETWORK
 from ..loaded_model import Clip, Model, Vae, checkpoint_name
 from ..node import Node, finite, schema
@@ -27,12 +28,11 @@ from ..sockets import (
     HypernetworkSocket,
 )
 from ..teaching import Lent, teach
-from ..widgets import widget, widgets
-from .dataset import optional
+from ..widgets import optional, widget, widgets
 from .training_parts import (
     MOST_STEPS,
     lent_inputs,
-    log_output,
+    log_outputs,
     readable_schedule,
     require_at_most,
     require_modest_steps,
@@ -159,7 +159,7 @@ class TrainHypernetwork(Node):
                     display_name="hypernetwork",
                     tooltip="What was learned; save it, or apply it to the MODEL.",
                 ),
-                log_output(),
+                *log_outputs(),
             ],
             hidden=[io.Hidden.unique_id],
         )
@@ -183,6 +183,8 @@ class TrainHypernetwork(Node):
     ) -> io.NodeOutput:
         """See the class."""
         node = str(cls.hidden.unique_id)
-        lent = Lent(node, model, clip, vae, checkpoint_name(cls.hidden.prompt, node))
+        name = checkpoint_name(cls.hidden.prompt, node)
+        workflow = workflow_of(cls.hidden.extra_pnginfo)
+        lent = Lent(node, model, clip, vae, name, workflow)
         found = teach(HYPERNETWORK, lent, hypernetwork, dataset, settings, resume, preset)
-        return taught_output(found)
+        return taught_output(found, lent)

@@ -10,11 +10,13 @@ from ...ti_core.data.latent_cache.config import CacheConfig
 from ...ti_core.files.embedding import Embedding
 from ...ti_core.train.config import (
     ComputeConfig,
+    EmbeddingConfig,
     OptimizerConfig,
     OutputConfig,
     PreviewConfig,
     TextConfig,
 )
+from ..curve import workflow_of
 from ..kinds import EMBEDDING
 from ..loaded_model import Clip, Model, Vae, checkpoint_name
 from ..node import Node, finite, schema
@@ -27,12 +29,11 @@ from ..sockets import (
     SettingsValue,
 )
 from ..teaching import Lent, teach
-from ..widgets import widget, widgets
-from .dataset import optional
+from ..widgets import optional, widget, widgets
 from .training_parts import (
     MOST_STEPS,
     lent_inputs,
-    log_output,
+    log_outputs,
     readable_schedule,
     require_at_most,
     require_modest_steps,
@@ -46,6 +47,8 @@ _TOLD = {
     "the training prompt of the step; a line may end with kohya's --n negative --w width "
     "--h height --d seed --l scale --s steps"
 }
+_NO_RATE = ("", "0")
+"""Of a text encoder: that of the others, or none."""
 
 
 class TrainingSettings(Node):
@@ -137,6 +140,66 @@ class AdvancedSettings(Node):
         return io.NodeOutput(settings.changed(options))
 
 
+class TrainingOptions(Node):
+    """What one training in ten needs."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """See `io.ComfyNode`."""
+        return schema(
+            "TrainingOptions",
+            "Training Options",
+            "Loss weighting (min-SNR), noise offset, a rate for each text encoder, the length of "
+            "the vectors, TensorBoard and W&B. Goes between Training Settings and Train Embedding.",
+            search_aliases=["min-snr", "noise offset", "tensorboard", "wandb", "loss weighting"],
+            inputs=[
+                SettingsSocket.Input("settings", tooltip="The settings to be completed."),
+                *optional(
+                    [
+                        *widgets(
+                            OptimizerConfig,
+                            "min_snr_gamma",
+                            "noise_offset",
+                            "learning_rate_te1",
+                            "learning_rate_te2",
+                            "lr_scheduler_num_cycles",
+                            "lr_scheduler_power",
+                        ),
+                        widget(EmbeddingConfig, "vector_length"),
+                        widget(PreviewConfig, "sample_beside"),
+                        *widgets(OutputConfig, "log_with", "log_tracker_name", "wandb_run_name"),
+                    ]
+                ),
+            ],
+            outputs=[_settings_output()],
+        )
+
+    @classmethod
+    def validate_inputs(
+        cls,
+        min_snr_gamma: float | None = None,
+        noise_offset: float | None = None,
+        lr_scheduler_power: float | None = None,
+        learning_rate_te1: str | None = None,
+        learning_rate_te2: str | None = None,
+    ) -> bool | str:
+        """NaN, and a schedule that cannot be read, are refused before anything is loaded."""
+        numbers = finite(
+            min_snr_gamma=min_snr_gamma,
+            noise_offset=noise_offset,
+            lr_scheduler_power=lr_scheduler_power,
+        )
+        rates = {"learning_rate_te1": learning_rate_te1, "learning_rate_te2": learning_rate_te2}
+        given = {name: text for name, text in rates.items() if (text or "").strip() not in _NO_RATE}
+        answers = [numbers, *(readable_schedule(text, name) for name, text in given.items())]
+        return next((answer for answer in answers if answer is not True), True)
+
+    @classmethod
+    def work(cls, settings: SettingsValue, **options: Any) -> io.NodeOutput:
+        """See the class."""
+        return io.NodeOutput(settings.changed(options))
+
+
 class TrainEmbedding(Node):
     """The vectors of an embedding are taught what the pictures show."""
 
@@ -165,7 +228,7 @@ class TrainEmbedding(Node):
                 EmbeddingSocket.Output(
                     display_name="embedding", tooltip="What was learned; save it, or apply it."
                 ),
-                log_output(),
+                *log_outputs(),
             ],
             hidden=[io.Hidden.unique_id],
         )
@@ -189,9 +252,11 @@ class TrainEmbedding(Node):
     ) -> io.NodeOutput:
         """See the class."""
         node = str(cls.hidden.unique_id)
-        lent = Lent(node, model, clip, vae, checkpoint_name(cls.hidden.prompt, node))
+        name = checkpoint_name(cls.hidden.prompt, node)
+        workflow = workflow_of(cls.hidden.extra_pnginfo)
+        lent = Lent(node, model, clip, vae, name, workflow)
         found = teach(EMBEDDING, lent, embedding, dataset, settings, resume, preset)
-        return taught_output(found)
+        return taught_output(found, lent)
 
 
 def _settings_output() -> io.Output:

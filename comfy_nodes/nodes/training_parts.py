@@ -10,12 +10,14 @@ from comfy_api.latest import io
 from ...ti_core.errors import ConfigError, setting
 from ...ti_core.schedule import parse_schedule
 from ...ti_core.train.config import OptimizerConfig
+from ..curve import curve_of, keep_curve
 from ..kinds import Kind, T
 from ..node import node_text, plain_text
 from ..pictures import output_images
 from ..preset import NO_PRESET
 from ..remembered import Remembered
-from ..sockets import LogSocket, SettingsValue
+from ..sockets import LogSocket, LossMapSocket, SettingsValue
+from ..teaching import Lent
 from ..training import resume_choices
 from ..widgets import widget, widgets
 
@@ -39,10 +41,10 @@ def usual_inputs(of: SettingsValue, told: Mapping[str, str]) -> list[io.Input]:
     ]
 
 
-def readable_schedule(learning_rate: str | None) -> bool | str:
+def readable_schedule(text: str | None, name: str = "learning_rate") -> bool | str:
     """What `validate_inputs` answers for a learning rate."""
     try:
-        return bool(learning_rate is None or parse_schedule(learning_rate, MOST_STEPS))
+        return bool(text is None or parse_schedule(text, MOST_STEPS, name))
     except ConfigError as error:
         return plain_text(str(error))
 
@@ -80,17 +82,23 @@ def start_inputs(kind: Kind[Any]) -> list[io.Input]:
     ]
 
 
-def log_output() -> io.Output:
-    """The run."""
-    return LogSocket.Output(display_name="log", tooltip="Losses, copies and previews of the run.")
+def log_outputs() -> list[io.Output]:
+    """The run, and its losses alone."""
+    told = "For ComfyUI's own node Plot Loss Graph."
+    return [
+        LogSocket.Output(display_name="log", tooltip="Losses, copies and previews of the run."),
+        LossMapSocket.Output(display_name="loss_map", tooltip=told),
+    ]
 
 
-def taught_output(found: Remembered[T]) -> io.NodeOutput:
+def taught_output(found: Remembered[T], lent: Lent) -> io.NodeOutput:
     """What a training node gives and shows."""
-    pictures = output_images(found.made.previews[-_PREVIEWS_SHOWN:])
-    return io.NodeOutput(
-        found.made.learned, found.made.log, ui=node_text(found.told, images=pictures)
-    )
+    pictures, log = output_images(found.made.previews[-_PREVIEWS_SHOWN:]), found.made.log
+    curve = curve_of(log.losses)
+    if curve:
+        keep_curve(lent.workflow, lent.node, curve)
+    ui = node_text(found.told, images=pictures, ti_curve=[curve] if curve else [])
+    return io.NodeOutput(found.made.learned, log, log.loss_map, ui=ui)
 
 
 def require_modest_steps(optimizer: OptimizerConfig) -> None:

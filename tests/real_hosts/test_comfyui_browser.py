@@ -29,6 +29,9 @@ _OPEN, _RUN = 120_000, 1_200_000
 _SMALL: dict[str, dict[str, Any]] = {
     "CheckpointLoaderSimple": {"ckpt_name": "sd1-0.safetensors"},
     "TI_DatasetFromFolder": {"folder": "cats", "width": 64, "height": 64},
+    "TI_DatasetFromImages": {"width": 64, "height": 64},
+    "LoadImageTextDataSetFromFolder": {"folder": "cats"},
+    "LoadImageSetFromFolderNode": {"folder": "cats"},
     "TI_TrainingSettings": {
         "max_train_steps": 12,
         "sample_every_n_steps": 4,
@@ -173,6 +176,7 @@ def watch_training(page: Page, name: str) -> None:
     page.wait_for_function("() => window.seen.includes('progress')", timeout=_RUN)
     expect(page.get_by_text(re.compile(r"step \d+ of \d+, loss \d"))).to_be_visible(timeout=_RUN)
     page.wait_for_function(f"() => {training_node}.imgs?.length", timeout=_RUN)
+    expect(page.locator(".ti-curve-last")).to_have_text(re.compile(r"loss \d"), timeout=_RUN)
     picture(page, f"{name}-while")
     assert "execution_success" not in page.evaluate("() => window.seen")
     assert any(kind.startswith("b_preview") for kind in page.evaluate("() => window.seen"))
@@ -214,6 +218,43 @@ def test_a_folder_becomes_a_word(page: Page, comfy: ComfyUI) -> None:
     expect_pictures(page, "TI_TrainEmbedding", *[(64, 64)] * 4)  # before, and after 4, 8, 12
     picture(page, "train-an-sd15-embedding")
     assert read_embedding(comfy.embeddings / "my-cat.safetensors").step == 12
+    see_the_curve_again(page)
+
+
+def see_the_curve_again(page: Page) -> None:
+    """After a reload, as nodes are drawn in either way."""
+    expect(page.locator(".ti-curve-end")).to_have_text("12")
+    points = page.locator(".ti-curve-means").get_attribute("points")
+    page.reload()
+    page.wait_for_function(
+        "() => window.app?.graph?._nodes?.some((n) => n.type === 'TI_TrainEmbedding')",
+        timeout=_OPEN,
+    )
+    expect(page.locator(".ti-curve-end")).to_have_text("12", timeout=_OPEN)
+    assert page.locator(".ti-curve-means").get_attribute("points") == points
+    picture(page, "curve-after-reload")
+    if new_nodes(page):
+        script = "(on) => app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on)"
+        page.evaluate(script, True)
+        page.wait_for_timeout(2000)
+        expect(page.locator(".ti-curve-end")).to_have_text("12")
+        picture(page, "curve-nodes-2")
+        page.evaluate(script, False)
+
+
+def new_nodes(page: Page) -> bool:
+    """Whether this front end has Nodes 2.0 for sure."""
+    version = page.evaluate("() => window.__COMFYUI_FRONTEND_VERSION__ ?? '0.0'").split(".")
+    return (int(version[0]), int(version[1])) >= (1, 40)
+
+
+def test_comfyuis_own_nodes_give_the_pictures_and_plot_the_loss(page: Page) -> None:
+    newer = page.evaluate(
+        "() => 'LoadImageTextDataSetFromFolder' in LiteGraph.registered_node_types"
+    )
+    run_training(page, f"train-from-{'core' if newer else 'older'}-dataset-nodes")
+    expect_pictures(page, "LossGraphNode", (840, 520))
+    picture(page, "dataset-nodes")
 
 
 def test_both_text_encoders_of_sdxl_are_taught(page: Page, comfy: ComfyUI) -> None:

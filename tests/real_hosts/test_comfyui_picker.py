@@ -22,6 +22,7 @@ from tests.chromium import chromium
 from tests.real_hosts.comfyui import ComfyUI, serving
 from ti_core.data.config import DataConfig
 from ti_core.files.embedding import Embedding
+from ti_core.files.replaced import replace_embedding
 from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.train.config import (
@@ -62,6 +63,8 @@ def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
         if number % 2:
             Image.new("RGB", (300, 200), "teal").save(folder / f"{name}.preview.png")
     (base / "embeddings" / "torn.pt").write_bytes(b"")
+    replaced = Embedding("cat-0000", {"emb_params": torch.full((3, 768), 0.02)}, 7)
+    replace_embedding(base / "embeddings" / "cat-0000.safetensors", replaced)
     with serving(base, ()) as server:
         interrupted(base)
         yield server
@@ -181,7 +184,51 @@ def test_the_tab_paints_at_once_and_writes_into_the_prompt(page: Page) -> None:
     expect(field).to_have_value(re.compile("(embedding:styles/dog-0001.*){2}"))
     assert value(page, node, "text").count("embedding:styles/dog-0001") == 2
     page.get_by_text("Skipped files: 1").click()
-    expect(page.locator(".ti-shelf details p")).to_contain_text("torn.pt")
+    expect(page.locator(".ti-shelf details:not(.ti-replaced) p")).to_contain_text("torn.pt")
+
+
+def test_a_replaced_embedding_is_brought_back(page: Page, comfy: ComfyUI) -> None:
+    file = comfy.embeddings / "cat-0000.safetensors"
+    copy = file.with_name(f"{file.name}.before-1")
+    before, kept = file.read_bytes(), copy.read_bytes()
+    page.evaluate(f"() => app.extensionManager.command.execute('{TAB}')")
+    page.get_by_text("Replaced embeddings: 1").click()
+    expect(page.locator(".ti-replaced p")).to_contain_text("cat-0000.safetensors.before-1 step")
+    see(page, "replaced")
+    page.get_by_role("button", name="Bring back").click()
+    expect(page.get_by_text("cat-0000.safetensors: is back")).to_be_visible()
+    expect(page.get_by_text("Replaced embeddings: 1")).to_be_visible()
+    assert file.read_bytes() == kept
+    assert [each.read_bytes() for each in comfy.embeddings.glob("*.before-*")] == [before]
+
+
+def test_pictures_are_uploaded_from_the_node(page: Page, comfy: ComfyUI, tmp_path: Path) -> None:
+    node = add(page, "TI_DatasetFromFolder", 600, 100)
+    files = [tmp_path / f"{number}.png" for number in range(3)]
+    for path in files:
+        Image.new("RGB", (64, 64), (70 * int(path.stem), 0, 0)).save(path)
+    files += [tmp_path / "1.txt"]
+    files[-1].write_text("a [name]")
+    press = """(id) => {
+        const button = app.graph.getNodeById(id).widgets.find((w) => w.name === "Upload pictures");
+        window.setTimeout(() => button.callback(button.value, app.canvas, button), 0);
+    }"""
+    with page.expect_file_chooser() as chooser:
+        page.evaluate(press, node)
+    chooser.value.set_files(files)
+    folder = f"sent/{tmp_path.name}"
+    field = page.get_by_role("dialog").locator("input")
+    field.fill(folder)
+    see(page, "upload")
+    field.press("Enter")
+    page.wait_for_function(
+        """([id, folder]) => app.graph.getNodeById(id).widgets[0].value === folder""",
+        arg=[node, folder],
+    )
+    sent = comfy.folder / "input" / folder
+    assert {path.name: path.read_bytes() for path in sent.iterdir()} == {
+        path.name: path.read_bytes() for path in files
+    }
 
 
 def test_names_are_completed(page: Page) -> None:

@@ -17,7 +17,6 @@ from ti_core.train.config import TrainConfig
 from ti_webui.training import SETTLED
 
 _EPOCHS = "steps say it"
-_SCHEDULE = "*Embedding Learning rate* takes any schedule"
 _FILES = "Save Embedding has *Name*, *Format* and *If it exists*"
 _LABELS = setting_names(lambda _, known: f"*{known.label}*", TrainConfig)
 NOT_ON_THE_PAGE: Mapping[str, str] = {
@@ -25,7 +24,6 @@ NOT_ON_THE_PAGE: Mapping[str, str] = {
 }
 """Setting → what is in its place on the page and in the API."""
 NOT_ON_NODES: Mapping[str, str] = {
-    "vector_length": "Scale Embedding, afterwards",
     "weights": "the embedding on the cable",
     "train_data_dir": "*Folder*, or the pictures on the cable",
     "resolution": "*Width* and *Height* of the dataset",
@@ -39,8 +37,6 @@ NOT_ON_NODES: Mapping[str, str] = {
     "skip_checkup": "left out: only what cannot be learned from ends a run; see Check Dataset",
     "keep_tokens_separator": "left out: *Keep tokens* counts them",
     "caption_separator": "left out: captions may come by cable, in any form",
-    "lr_scheduler_num_cycles": _SCHEDULE,
-    "lr_scheduler_power": _SCHEDULE,
     "lr_warmup_ratio": "*Warm-up steps*",
     "scale_lr": "left out: write the rate that is meant",
     "max_train_epochs": _EPOCHS,
@@ -52,7 +48,6 @@ NOT_ON_NODES: Mapping[str, str] = {
     "output_dir": "the embeddings folder, by Save Embedding",
     "output_name": _FILES,
     "overwrite": _FILES,
-    "keep_replaced": "left out: ten copies",
     "save_model_as": _FILES,
     "save_precision": "left out: fp32",
     "pack_weights": "on, where it pays",

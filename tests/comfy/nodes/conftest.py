@@ -36,6 +36,7 @@ def comfy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
         program.folders[name] = tmp_path / name
         program.folders[name].mkdir()
     program.shown.clear()
+    program.sent.clear()
     program.bars.clear()
     program.Flag.pressed = False
     host = ModuleType(program.HOST_MODULE)

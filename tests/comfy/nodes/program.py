@@ -25,6 +25,8 @@ folders: dict[str, Path] = {}
 """input, output, temp, embeddings: set by the fixture `comfy`."""
 shown: list[str] = []
 """Texts that nodes sent to the browser."""
+sent: list[tuple[str, Any]] = []
+"""(kind, data) of other messages to the browser."""
 bars: list[tuple[int, int, bool]] = []
 """(value, total, with a picture) of every advance of a bar."""
 
@@ -183,6 +185,7 @@ def start() -> None:
         client_id="me",
         routes=SimpleNamespace(get=lambda path: lambda f: f, post=lambda path: lambda f: f),
         send_progress_text=lambda text, node, sid: shown.append(text),
+        send_sync=lambda event, data, sid: sent.append((event, json.loads(json.dumps(data)))),
     )
     _module("server", PromptServer=SimpleNamespace(instance=server))
     web = SimpleNamespace(json_response=lambda value, status=200: (status, value))

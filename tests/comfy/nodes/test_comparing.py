@@ -30,7 +30,7 @@ def test_a_run_of_another_day_is_listed_and_its_copies_are_loaded(
     pictures: str, comfy: dict[str, Path]
 ) -> None:
     assert runs() == ["(no training has left a copy)"]
-    made, log = with_copies(pictures).args
+    made, log, _ = with_copies(pictures).args
     (label,) = runs()
     assert comfy["output"] / "textual_inversion" / label == log.folder
     last, told = call("LoadRun", run=label, step=0).args

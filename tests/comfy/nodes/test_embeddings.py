@@ -203,6 +203,16 @@ def test_a_file_that_changes_is_another_value(comfy: dict[str, Path]) -> None:
     assert node.fingerprint_inputs(file="../x") == ""
 
 
+@pytest.mark.parametrize("most", [0, 2])
+def test_only_so_many_copies_of_what_is_replaced_are_kept(
+    comfy: dict[str, Path], most: int
+) -> None:
+    for count in range(1, 5):
+        how = {"when_there": "overwrite", "keep_replaced": most}
+        call("SaveEmbedding", embedding=created(count=count), **how)
+    assert len(list(comfy["embeddings"].glob("my-cat.safetensors.before-*"))) == most
+
+
 # --- mixing and looking -----------------------------------------------------------------------
 
 
@@ -284,7 +294,7 @@ def test_without_a_model_only_lengths_are_told() -> None:
 
 
 def test_the_plot_of_a_run_is_a_picture_and_its_loss_a_number(pictures: str) -> None:
-    _, log = trained(pictures).args
+    _, log, _ = trained(pictures).args
     picture, loss = call("LossPlot", log=log).args
     assert picture.shape == (1, 480, 960, 3)
     assert loss > 0
@@ -310,7 +320,7 @@ def test_the_grid_has_a_column_for_each_copy_and_for_the_result_once(
 
     monkeypatch.setattr(using, "labelled_grid", remembered)
     how = call("AdvancedSettings", settings=_settings(), save_every_n_steps=every).args[0]
-    made, log = trained(pictures, how=how).args
+    made, log, _ = trained(pictures, how=how).args
     usual = {"model": "sd1", "clip": "c", "vae": "v", "width": 64, "height": 64}
     grid, images = call(
         "PreviewGrid", embedding=made, log=log, prompts="[name]\na [name]", most_copies=2, **usual

@@ -79,6 +79,42 @@ def test_the_list_of_folders_names_those_with_pictures(
     assert program.nodes("places").picture_folders() == ["a/b", "cats"]
 
 
+HERE = "(directly in input)"
+
+
+def test_pictures_directly_in_the_input_folder_are_a_choice_of_their_own(
+    pictures: str, comfy: dict[str, Path]
+) -> None:
+    node = program.every_node()["TI_DatasetFromFolder"]
+    with pytest.raises(ConfigError, match="no pictures directly"):
+        dataset(HERE)
+    Image.new("RGB", (64, 64)).save(comfy["input"] / "x.png")
+    (comfy["input"] / "x.txt").write_text("a grey [name]")
+    assert program.nodes("places").picture_folders() == ["cats", HERE]
+    assert dataset(HERE).pictures == 1
+    captions, _ = call("CaptionList", dataset=dataset(HERE)).args
+    assert captions == ["a grey [name]"]
+    content = program.nodes("content").content_of
+    before = node.fingerprint_inputs(folder=HERE), content(comfy["input"])
+    (comfy["input"] / pictures / "0.txt").write_text("of another dataset")
+    assert (node.fingerprint_inputs(folder=HERE), content(comfy["input"])) == before
+    (comfy["input"] / "x.txt").write_text("a black [name], in the dark")
+    assert node.fingerprint_inputs(folder=HERE) != before[0]
+    assert content(comfy["input"]) != before[1]
+
+
+def test_a_link_beside_them_that_leads_elsewhere_is_refused(
+    comfy: dict[str, Path], tmp_path: Path
+) -> None:
+    Image.new("RGB", (64, 64)).save(comfy["input"] / "x.png")
+    Image.new("RGB", (64, 64)).save(tmp_path / "outside.png")
+    (comfy["input"] / "folder").symlink_to(tmp_path)
+    assert dataset(HERE).pictures == 1
+    (comfy["input"] / "link.png").symlink_to(tmp_path / "outside.png")
+    with pytest.raises(ConfigError, match=r"link\.png"):
+        dataset(HERE)
+
+
 def test_another_caption_makes_another_dataset(pictures: str, comfy: dict[str, Path]) -> None:
     node = program.every_node()["TI_DatasetFromFolder"]
     before = node.fingerprint_inputs(folder=pictures, width=0)

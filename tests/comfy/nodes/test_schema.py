@@ -103,7 +103,7 @@ def test_widgets_say_what_the_settings_say() -> None:
     )
     fields = {field.name: field for kind in kinds for field in dataclasses.fields(kind)}
     seen = 0
-    for name in ("TI_TrainingSettings", "TI_AdvancedSettings"):
+    for name in ("TI_TrainingSettings", "TI_AdvancedSettings", "TI_TrainingOptions"):
         for each in schemas()[name].inputs:
             if each.id in fields:
                 known = about(fields[each.id])
@@ -114,7 +114,7 @@ def test_widgets_say_what_the_settings_say() -> None:
                 assert each.min is None or each.min == low
                 assert each.max is None or each.max <= (high or each.max)
                 seen += 1
-    assert seen > 20
+    assert seen > 30
 
 
 def test_nan_is_refused_before_a_run_for_every_number_with_a_point() -> None:

@@ -29,7 +29,7 @@ def same(one: Any, two: Any) -> bool:
 def test_what_comes_out_is_what_the_core_makes_of_the_same_settings(
     pictures: str, comfy: dict[str, Path], tmp_path: Path
 ) -> None:
-    made, log = trained(pictures).args
+    made, log, _ = trained(pictures).args
     with torch.inference_mode(False):
         config = TrainConfig(
             EmbeddingConfig("my-cat", "cat", 2),
@@ -45,7 +45,7 @@ def test_what_comes_out_is_what_the_core_makes_of_the_same_settings(
 def test_all_that_a_run_leaves_lies_below_the_output_folder(
     pictures: str, comfy: dict[str, Path]
 ) -> None:
-    _, log = trained(pictures).args
+    _, log, _ = trained(pictures).args
     assert log.folder.is_relative_to(comfy["output"] / "textual_inversion")
     names = {path.name for path in log.folder.iterdir()}
     assert {"my-cat.safetensors", "settings.json", "events.jsonl", "loss.png"} <= names
@@ -80,7 +80,7 @@ def test_a_preset_takes_the_place_of_the_settings_that_are_connected(
 ) -> None:
     monkeypatch.setitem(PRESETS["style"].settings, "max_train_steps", 4)
     how = settings(9, learning_rate="0.1", seed=5)
-    _, log = trained(pictures, created(count=2), how=how, preset="style").args
+    _, log, _ = trained(pictures, created(count=2), how=how, preset="style").args
     train = log_settings(log.folder)
     assert train["optimizer"]["max_train_steps"] == 4
     assert train["optimizer"]["learning_rate"] == PRESETS["style"].settings["learning_rate"]
@@ -375,7 +375,7 @@ def test_previews_that_ask_for_too_much_are_refused(pictures: str, prompts: str)
 def test_a_preview_prompt_is_never_a_file(pictures: str, tmp_path: Path) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text("--w 64 --h 64 the secret")
-    _, log = trained(pictures, how=settings(sample_prompts=f"{secret}")).args
+    _, log, _ = trained(pictures, how=settings(sample_prompts=f"{secret}")).args
     lines = (log.folder / "events.jsonl").read_text().splitlines()
     events = [json.loads(line) for line in lines]
     prompts = {event["prompt"] for event in events if event["event"] == "PreviewReady"}
@@ -388,6 +388,39 @@ def test_advanced_settings_change_only_what_they_name() -> None:
     assert changed.compute.seed == 5
     assert changed.text.clip_skip == 2
     assert changed.preview.sample_prompts == plain.preview.sample_prompts
+
+
+def test_training_options_reach_the_core_and_change_only_what_they_name(pictures: str) -> None:
+    plain = settings(3, seed=5)
+    options = {"min_snr_gamma": 5.0, "noise_offset": 0.1, "vector_length": "median"}
+    how = call("TrainingOptions", settings=plain, **options).args[0]
+    _, log, _ = trained(pictures, how=how).args
+    train = log_settings(log.folder)
+    assert {**train["optimizer"], **train["embedding"]}.items() >= options.items()
+    assert train["compute"]["seed"] == 5
+    assert train["embedding"]["num_vectors_per_token"] == 2
+    assert call("TrainingOptions", settings=plain).args[0] == plain
+
+
+def test_a_rate_of_one_text_encoder_is_its_own(pictures: str) -> None:
+    still = call("TrainingOptions", settings=settings(3), learning_rate_te1="0").args[0]
+    start = created(model="sdxl")
+    made = trained(pictures, start, how=still, model="sdxl").args[0]
+    assert torch.equal(made.vectors["clip_l"], start.vectors["clip_l"])
+    assert not torch.equal(made.vectors["clip_g"], start.vectors["clip_g"])
+
+
+@pytest.mark.parametrize(("rate", "told"), [("", True), ("0", True), ("1e-3:5, 1e-4", True)])
+def test_the_rate_of_a_text_encoder_may_be_empty(rate: str, told: bool) -> None:
+    node = program.every_node()["TI_TrainingOptions"]
+    assert node.validate_inputs(learning_rate_te1=rate) is told
+    assert "quick" in node.validate_inputs(learning_rate_te2="quick")
+
+
+def test_the_loss_map_is_what_plot_loss_graph_takes(pictures: str) -> None:
+    _, log, losses = trained(pictures).args
+    assert losses == {"loss": [loss for _, loss, _ in log.losses]}
+    assert len(losses["loss"]) == 6
 
 
 def test_an_error_names_no_path_and_no_option_of_a_command_line(pictures: str) -> None:
