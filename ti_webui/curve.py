@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ti_core.train.plot import loss_range, moving_average
+from ti_core.train.plot import loss_range, moving_average, validation_range
+from ti_core.train.validations import Found, best_of
 
 _WIDTH, _HEIGHT = 640, 200
 _LEFT, _BOTTOM, _TOP = 52, 22, 8
@@ -13,9 +14,12 @@ _LEFT, _BOTTOM, _TOP = 52, 22, 8
 
 
 def curve(
-    points: Sequence[tuple[int, float, float]], segments: Sequence[tuple[int, int, float]] = ()
+    points: Sequence[tuple[int, float, float]],
+    segments: Sequence[tuple[int, int, float]] = (),
+    validations: Sequence[Found] = (),
 ) -> str:
-    """An SVG of (step, loss, rate) points; a line marks where a segment of the schedule ends.
+    """An SVG of (step, loss, rate) points and of validations; a line marks where a segment of the
+    schedule ends.
 
     Empty with fewer than two points.
     """
@@ -31,8 +35,34 @@ def curve(
         f'<svg class="ti-curve" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="loss {mean[-1]:.4f}">{_axes(place)}{marks}'
         f'<polyline class="ti-raw" points="{place.all(steps, losses)}"/>'
-        f'<polyline class="ti-mean" points="{place.all(steps, mean)}"/></svg>'
+        f'<polyline class="ti-mean" points="{place.all(steps, mean)}"/>'
+        f"{_validated(place, validations)}</svg>"
     )
+
+
+def _validated(place: _Place, found: Sequence[Found]) -> str:
+    """On a scale of their own, for they differ little beside the losses of single steps; a dot at
+    the best."""
+    shown = [one for one in found if place.first - 1 <= one.step <= place.last]
+    if len(shown) < 2:
+        return ""
+    own = _Place(place.first, place.last, *validation_range(shown))
+    steps = [max(one.step, own.first) for one in shown]
+    lines = [_line("ti-validation", own.all(steps, [one.loss for one in shown]), "validation loss")]
+    held_out = [one.held_out for one in shown if one.held_out is not None]
+    if len(held_out) == len(shown):
+        lines.append(_line("ti-held-out", own.all(steps, held_out), "loss of held-out pictures"))
+    if best := best_of(shown):
+        x, y, said = own.x(best.step), own.y(best.judged_by), f"best at step {best.step:,}"
+        lines.append(
+            f'<circle class="ti-best-dot" cx="{x:.1f}" cy="{y:.1f}" r="4">'
+            f"<title>{said}: {best.judged_by:.4f}</title></circle>"
+        )
+    return "".join(lines)
+
+
+def _line(kind: str, points: str, title: str) -> str:
+    return f'<polyline class="{kind}" points="{points}"><title>{title}</title></polyline>'
 
 
 class _Place:

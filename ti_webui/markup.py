@@ -16,7 +16,14 @@ from ti_core.schedule import Segment
 from ti_core.tools.strength import OVERTRAINED, VERDICTS, verdict
 from ti_core.train.config import TrainConfig
 from ti_core.train.hypernetwork_config import HypernetworkTrainConfig
-from ti_core.train.progress import OUTCOMES, JobProgress, JobState, duration_text, last_texts
+from ti_core.train.progress import (
+    OUTCOMES,
+    JobProgress,
+    JobState,
+    duration_text,
+    last_texts,
+    validation_text,
+)
 
 from .curve import curve
 from .outlook import Outlook
@@ -156,7 +163,7 @@ def progress_html(progress: JobProgress, name: str) -> str:
         _figures(progress),
         _last(progress),
         error_box(progress.error),
-        curve(progress.losses, progress.segments),
+        curve(progress.losses, progress.segments, progress.validations),
         _meter(progress),
         _result(progress),
     ]
@@ -172,6 +179,8 @@ def _figures(progress: JobProgress) -> str:
         if progress.last_loss is not None:
             found.append(("last loss", f"{progress.last_loss:.4f}"))
         found.append(("rate", f"{progress.rate:g}"))
+    if validated := validation_text(progress):
+        found.append(("validation loss", validated))
     if progress.epoch:
         found.append(("epoch", progress.epoch.removeprefix("Epoch ")))
     if progress.seconds_per_step and not progress.over:

@@ -30,7 +30,7 @@ from ti_core.port.session import (
     Session,
     TextOptions,
 )
-from ti_core.train.events import StepDone
+from ti_core.train.events import StepDone, Validated
 from ti_core.train.loop import train
 
 from ..conftest import Configure
@@ -759,6 +759,19 @@ def test_a_whole_training_leaves_no_trace(subject: Subject, configure: Configure
         subject.host.describe().widths.values()
     )
     assert (found.step, found.count) == (2, 2)
+
+
+def test_validation_changes_nothing_of_what_is_trained(
+    subject: Subject, configure: Configure
+) -> None:
+    log: list[Event] = []
+    same = {"max_train_steps": 2, "resolution": (64, 64), "overwrite": True}
+    plain = train(configure(**same), subject.host).read_bytes()
+    validated = train(configure(**same, validate_every_n_steps=1), subject.host, log.append)
+    assert validated.read_bytes() == plain
+    losses = [event.loss for event in log if isinstance(event, Validated)]
+    assert len(losses) == 3
+    assert len(set(losses)) > 1
 
 
 @pytest.mark.usefixtures("odd_flags")

@@ -26,6 +26,7 @@ from .faults import Faults, Mode
 from .spoiled import Log
 
 NAME = "zz-thing"
+LOGS = ("textual_inversion_loss.csv", "validation_loss.csv")
 
 
 class Place:
@@ -43,6 +44,7 @@ class Place:
             sample_at_first=False,
             sample_steps=1,
             loss_csv_every=1,
+            validate_every_n_steps=1,
             cache_latents_to_disk=True,
             latent_cache_dir=str(root / "cache"),
         )
@@ -69,8 +71,9 @@ class Place:
         paths = [
             *self.folders[1].glob("[!.]*"),
             *folder.path.glob("embeddings/*2.safetensors"),
+            *folder.path.glob("embeddings/*-best.safetensors"),
             *folder.path.glob("images/[!.]*"),
-            *(folder.path / name for name in ("textual_inversion_loss.csv", "loss.png")),
+            *(folder.path / name for name in (*LOGS, "loss.png")),
             *list_states(folder.state)[-1:],
         ]
         left = [path for path in folder.path.rglob(".*") if path.is_file()]
@@ -103,7 +106,7 @@ def whole(place: Place) -> dict[str, bytes | list[int]]:
     """What a run makes in one go."""
     place.run()
     found = place.made()
-    assert len(found) == 3 + 1 + 1 + 2 + 1 + 1, sorted(found)
+    assert len(found) == 3 + 1 + 1 + 1 + 3 + 1 + 1, sorted(found)
     place.clear()
     return found
 
@@ -134,8 +137,9 @@ def test_every_kind_of_file_is_among_what_is_tried(place: Place) -> None:
     seen = operations(place)
     names = {path.rsplit("/", 1)[-1].lstrip(".") for _, path, _ in seen}
     for kind in (
-        *("settings.json", "events.jsonl", "textual_inversion_loss.csv", "loss.png", "lock"),
+        *("settings.json", "events.jsonl", *LOGS, "loss.png", "lock"),
         *("results.json", "state-000002.safetensors", "zz-thing-000002.safetensors"),
+        "zz-thing-best.safetensors",
         *("zz-thing-000002.png", "zz-thing.safetensors", "zz-thing.json", "zz-thing.preview.png"),
     ):
         assert any(name.startswith(kind) for name in names), kind

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFont
 
 from ti_core.train.plot import draw_loss, moving_average, save_loss_plot
+from ti_core.train.validations import Found
 
 
 def test_the_average_starts_at_the_first_value_not_at_zero() -> None:
@@ -49,6 +50,27 @@ def test_every_curve_can_be_drawn(losses: list[float]) -> None:
 def test_a_curve_leaves_ink(losses: list[float]) -> None:
     image = draw_loss([(i, loss, 0.1) for i, loss in enumerate(losses)], "zz")
     assert len(image.getcolors(10**6) or []) > 5
+
+
+HELD = [Found(0, 0.5, 0.6), Found(10, 0.2, 0.3), Found(20, 0.1, 0.4)]
+
+
+@pytest.mark.parametrize(
+    ("found", "green", "purple"),
+    [
+        ([], False, False),
+        ([Found(0, 0.5)], False, False),
+        ([Found(0, 0.5), Found(10, 0.2), Found(20, 0.2)], True, False),
+        ([Found(0, 0.5), Found(0, 0.5)], True, False),
+        (HELD, True, True),
+        ([*HELD, Found(90, 0.0, 0.0)], True, True),
+        ([Found(0, 0.5), *HELD[1:]], True, False),  # pictures were held out from some step on
+    ],
+)
+def test_validations_have_lines_of_their_own(found: list[Found], green: bool, purple: bool) -> None:
+    points = [(step, 0.3, 0.1) for step in range(1, 31)]
+    colours = {colour for _, colour in draw_loss(points, "zz", found).getcolors(10**6) or []}
+    assert ((22, 135, 62) in colours, (147, 51, 190) in colours) == (green, purple)
 
 
 def test_the_plot_is_a_png(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from ti_core.train.events import (
     Saved,
     Started,
     StepDone,
+    Validated,
 )
 from ti_core.train.progress import (
     OUTCOMES,
@@ -30,7 +31,9 @@ from ti_core.train.progress import (
     duration_text,
     last_texts,
     step_text,
+    validation_text,
 )
+from ti_core.train.validations import Found
 
 STARTED = Started("word", Path("run"), 0, 100, 5, "subject", "model", "2", {}, [(0, 100, 0.005)])
 
@@ -59,6 +62,17 @@ def test_the_loss_is_a_running_mean_and_none_where_it_is_no_number() -> None:
     broken = after(progress, StepDone(3, 0, 3, math.nan, 0.005, 0.1))
     assert broken.loss is None
     assert after(broken, StepDone(4, 0, 4, 3.0, 0.005, 0.1)).loss == 3.0
+
+
+def test_validations_are_kept_and_made_again_ones_replaced() -> None:
+    progress = after(JobProgress(), STARTED)
+    assert validation_text(progress) == ""
+    for event in (Validated(0, 0.5), Validated(10, 0.3), Validated(20, 0.4), Validated(10, 0.2)):
+        progress = after(progress, event)
+    assert progress.validations == (Found(0, 0.5), Found(10, 0.2))
+    assert validation_text(progress) == "0.2000 (best 0.2000 at step 10)"
+    held_out = after(progress, Validated(20, 0.1, 0.9, is_best=False))
+    assert validation_text(held_out).startswith("0.9000 (best ")
 
 
 def test_every_surface_says_it_in_the_same_words() -> None:

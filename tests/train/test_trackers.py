@@ -16,7 +16,7 @@ from ti_core.files.reading import read_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.train import trackers
 from ti_core.train.config import BaseTrainConfig
-from ti_core.train.events import Finished, Started, StepDone
+from ti_core.train.events import Finished, Started, StepDone, Validated
 from ti_core.train.loop import train
 from ti_core.train.run_folder import RunFolder
 
@@ -75,6 +75,22 @@ def test_loss_and_rate_of_every_step_and_the_mean_of_each_epoch(
         means = {step: each["loss/epoch"] for step, each in writer.logged if len(each) > 2}
         assert means == {6: pytest.approx(sum(event.loss for event in steps[:5]) / 5)}
         assert writer.closed
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_validations_have_kohya_s_name(installed: None, configure: Configure, share: float) -> None:
+    log = Log()
+    settings = {"validate_every_n_steps": 5, "validation_split": share}
+    train(configure(log_with="wandb", **settings), FakeHost(), log)
+    logged = [(step, each) for step, each in WRITERS[0].logged if "loss" not in each]
+    expected = [
+        (one.step, {"loss/validation/step_average": one.held_out_loss,
+                    "loss/validation/trained_pictures": one.loss} if share else
+                   {"loss/validation/step_average": one.loss})
+        for one in log.of(Validated)
+    ]  # fmt: skip
+    assert logged == expected
+    assert len(logged) == 3
 
 
 def test_nothing_is_opened_unless_it_is_chosen(configure: Configure) -> None:

@@ -16,6 +16,7 @@ from ti_core.errors import ConfigError, TIError
 from ti_core.events import Notice
 from ti_core.schedule import Segment, parse_schedule
 from ti_core.train.progress import JobProgress
+from ti_core.train.validations import Found
 from ti_webui import markup
 from ti_webui.curve import curve
 from ti_webui.outlook import Outlook
@@ -151,6 +152,24 @@ def test_a_curve_needs_two_points_and_has_no_loss_below_nothing() -> None:
     drawn = curve([(i, 0.001 if i % 2 else 1.0, 0.1) for i in range(1, 50)])
     assert 'text-anchor="end">-' not in drawn
     assert drawn.count("<polyline") == 2
+
+
+def test_the_curve_shows_validations_and_the_best_of_them() -> None:
+    points = [(i, 0.5, 0.1) for i in range(1, 101)]
+    found = [Found(0, 0.4), Found(50, 0.1), Found(100, 0.2)]
+    drawn = curve(points, (), found)
+    assert (drawn.count("<polyline"), drawn.count("ti-best-dot")) == (3, 1)
+    assert "<title>best at step 50: 0.1000</title>" in drawn
+    held_out = curve(points, (), [one._replace(held_out=1 - one.loss) for one in found])
+    assert (held_out.count("<polyline"), held_out.count("ti-held-out")) == (4, 1)
+    assert "<title>best at step 100: 0.8000</title>" in held_out
+    assert curve(points, (), found[:1]) == curve(points)
+
+
+def test_the_validation_loss_is_among_the_figures() -> None:
+    progress = JobProgress(state="running", validations=(Found(0, 0.4), Found(50, 0.125)))
+    text = " ".join(read(markup.progress_html(progress, "word")).text.split())
+    assert "validation loss 0.1250 (best 0.1250 at step 50)" in text
 
 
 def test_the_curve_marks_where_the_schedule_changes() -> None:

@@ -17,8 +17,17 @@ from ..train.events import (
     Saved,
     Started,
     StepDone,
+    Validated,
 )
-from ..train.progress import OUTCOMES, JobProgress, after, duration_text, figures_text, step_text
+from ..train.progress import (
+    OUTCOMES,
+    JobProgress,
+    after,
+    duration_text,
+    figures_text,
+    step_text,
+    validation_text,
+)
 from .bar import Bar
 from .plain import with_flags
 
@@ -52,7 +61,11 @@ class TrainingBar(Bar):
             self.say(f"step {event.step}: {self.progress.stage}")
         elif isinstance(event, RateChanged):
             self.say(f"step {event.step}: the learning rate is {event.rate:g} from now on")
-        elif isinstance(event, (PreviewReady, Saved)) and getattr(event, "kind", "") != "state":
+        elif isinstance(event, Validated):
+            self.say(f"step {event.step}: validation loss {validation_text(self.progress)}")
+        elif isinstance(event, PreviewReady) or (
+            isinstance(event, Saved) and event.kind in ("copy", "card")
+        ):
             self.say(f"step {event.step}: {event.path}")
 
     def _start(self, event: Started) -> None:
@@ -87,4 +100,6 @@ class TrainingBar(Bar):
             before = ", ".join(f"{n:.2f}" for n in self.before.get(key, []))
             now = ", ".join(f"{n:.2f}" for n in numbers)
             self.say(f"norm of {key}: {before} at the start, {now} now")
+        if event.best_path:
+            self.say(f"lowest validation loss at step {event.best_step}: {event.best_path}")
         self.say(f"logs, copies and previews: {event.run_folder}")

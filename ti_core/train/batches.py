@@ -56,8 +56,10 @@ def encode_pictures(
     progress: OnProgress = lambda done, total: True,
     tell: Callable[[Notice], None] = lambda notice: None,
 ) -> Latents:
-    """The latents of every picture as it may be seen in training; see `latents_of`."""
-    return latents_of(plan.dataset.views(), session, plan.config.cache, progress, tell)
+    """The latents of every picture as it may be seen in training, and of those that are held out;
+    see `latents_of`."""
+    seen = [*plan.dataset.views(), *(plan.held_out.items if plan.held_out else ())]
+    return latents_of(seen, session, plan.config.cache, progress, tell)
 
 
 class Batches:
@@ -89,12 +91,20 @@ class Batches:
             [draw_timestep(options, diffusion, seed, step, slot) for slot, _ in places]
         )
         prompts = [dataset.prompt(item, config.name, seed, step, slot) for slot, item in places]
+        noisy = diffusion.noised(latents, noise, timesteps)
+        return self.batch_of(views, [index for _, index in places], noisy, prompts)
+
+    def batch_of(
+        self, views: list[Item], pictures: list[int], noisy: NoisyBatch, prompts: list[str]
+    ) -> Batch:
+        """A pass over pictures (their numbers, and how they are seen) that have got their noise."""
+        name, needed = self.plan.config.name, bool(self.plan.config.vectors)
         return Batch(
-            diffusion.noised(latents, noise, timesteps),
+            noisy,
             prompts,
             [view.size for view in views],
-            self._weights(views, [index for _, index in places], timesteps),
-            not config.vectors or any(names_trigger(p, config.name) for p in prompts),
+            self._weights(views, pictures, noisy.timesteps),
+            not needed or any(names_trigger(prompt, name) for prompt in prompts),
         )
 
     def _latent(self, view: Item, index: int, step: int, slot: int) -> Tensor:

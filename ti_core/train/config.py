@@ -13,6 +13,7 @@ from ..files.names import checked_name, composed
 from ..options import Checked, group, newer, option, unrecorded
 from ..port.precision import Precision, PrecisionChoice
 from .learning_config import OptimizerConfig as OptimizerConfig
+from .validation_config import ValidationConfig
 
 LogWith = Literal["none", "tensorboard", "wandb", "all"]
 FillRule = Literal["stretch", "cycle", "pad"]
@@ -342,6 +343,7 @@ class BaseTrainConfig(ABC):
     output: OutputConfig
     preview: PreviewConfig
     cache: CacheConfig
+    validation: ValidationConfig
 
     @property
     @abstractmethod
@@ -391,6 +393,7 @@ class TrainConfig(BaseTrainConfig):
     output: OutputConfig = group(OutputConfig)
     preview: PreviewConfig = group(PreviewConfig)
     cache: CacheConfig = group(CacheConfig)
+    validation: ValidationConfig = group(ValidationConfig)
 
     @property
     def name(self) -> str:

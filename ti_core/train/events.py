@@ -8,6 +8,7 @@ from typing import Literal
 
 from ..events import Event
 
+SavedKind = Literal["copy", "best", "state", "card"]
 Measures = dict[str, list[float]]
 """Name of a trained tensor → numbers that show how training changes it; for an embedding, the
 lengths of its vectors for each text encoder."""
@@ -62,6 +63,19 @@ class StepDone(Event):
 
 
 @dataclass(frozen=True)
+class Validated(Event):
+    """What is learned was asked the same questions as before: fixed pictures, noise, timesteps."""
+
+    step: int
+    loss: float
+    """On pictures that are trained on."""
+    held_out_loss: float | None = None
+    """On pictures that are not; None where there are none."""
+    is_best: bool = False
+    """The lowest so far: of the held-out losses where there are such."""
+
+
+@dataclass(frozen=True)
 class Previewing(Event):
     """A preview picture is being drawn, which may take longer than many steps."""
 
@@ -82,11 +96,12 @@ class PreviewReady(Event):
 
 @dataclass(frozen=True)
 class Saved(Event):
-    """A file was written: a copy of the embedding, what is needed to resume, or a card."""
+    """A file was written: a copy of the embedding, the copy that is the best so far, what is needed
+    to resume, or a card."""
 
     step: int
     path: Path
-    kind: Literal["copy", "state", "card"]
+    kind: SavedKind
     measures: Measures = field(default_factory=dict)
     """Of what was written."""
 
@@ -125,6 +140,10 @@ class Finished(Event):
     reason: Literal["done", "stopped"]
     seconds: float
     measures: Measures
+    best_step: int | None = None
+    """The step with the lowest validation loss; None where nothing was validated."""
+    best_path: Path | None = None
+    """The copy of that step."""
 
 
 @dataclass(frozen=True)

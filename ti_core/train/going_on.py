@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -81,7 +81,8 @@ def _remembered(origin: Origin, step: int) -> tuple[TrainState, str]:
     run, state = next(_states_of(origin, step), (None, None))
     wanted = origin.config.optimizer.optimizer_type
     if state and state.optimizer == wanted:
-        return state, f"with the optimiser's memory of {run}"
+        # a run of its own judges its own copies
+        return replace(state, validations=[]), f"with the optimiser's memory of {run}"
     tensors = {name: tensor.clone() for name, tensor in origin.tensors.items()}
     if origin.memory and step == origin.step and wanted == OPTIMIZER:
         why = f"with the optimiser's memory in {origin.path.name}.optim"

@@ -27,6 +27,7 @@ from .config import (
 )
 from .optimizer_arguments import Argument, read_arguments
 from .optimizers import OPTIMIZERS
+from .validation_config import ValidationConfig
 
 HypernetworkFormat = Literal["pt", "safetensors"]
 HypernetworkOptimizer = Literal["AdamW", "AdamW8bit", "Prodigy", "AdamWScheduleFree"]
@@ -315,6 +316,7 @@ class HypernetworkTrainConfig(BaseTrainConfig):
     output: HypernetworkOutputConfig = group(HypernetworkOutputConfig)
     preview: HypernetworkPreviewConfig = group(HypernetworkPreviewConfig)
     cache: CacheConfig = group(CacheConfig)
+    validation: ValidationConfig = group(ValidationConfig)
 
     vectors = 0
 

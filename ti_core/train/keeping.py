@@ -8,7 +8,6 @@ import logging
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from PIL import Image
 
@@ -24,7 +23,7 @@ from ..files.twins import twin_warning
 from ..options import recorded
 from ..port.session import PreviewRequest, Session
 from .cards import save_card
-from .events import Measures, Previewing, PreviewReady, Saved
+from .events import Measures, Previewing, PreviewReady, Saved, SavedKind
 from .learnable import Content, Learnable
 from .milestones import copy_is_due, is_old, previews_are_due
 from .plan import Plan
@@ -36,6 +35,7 @@ from .sidecars import write_sidecars
 from .state import TrainState, list_states, save_state
 from .surroundings import surroundings
 from .update import Updater
+from .validations import Validations
 
 _SECONDS_BETWEEN_STATES = 120.0
 """What a kill costs at the most, and an update that takes longer."""
@@ -58,10 +58,12 @@ class Keeper:
         folder: RunFolder,
         learnable: Learnable,
         updater: Updater,
+        validations: Validations,
         emit: Listener,
     ) -> None:
         self._plan, self._session, self._folder = plan, session, folder
         self._learnable, self._updater, self._emit = learnable, updater, emit
+        self._validations = validations
         self._facts = {
             "model": plan.facts.checkpoint_name,
             "hash": plan.facts.checkpoint_hash,
@@ -88,12 +90,15 @@ class Keeper:
         if (
             self._updater.step % output.save_state_every_n_steps == 0
             or self._copy_is_due()
+            or self._is_best()
             or waited >= _SECONDS_BETWEEN_STATES
         ):
             self.save_state()
         if self._copy_is_due():
             self.save_copy()
             self._plot()
+        if self._is_best():
+            self._save_best()
         if self._previews_are_due():
             self.make_previews()
 
@@ -102,11 +107,16 @@ class Keeper:
         if self._copy_is_due() and not self._copy_path().exists():
             self.save_copy()
             self._plot()
+        if self._is_best():
+            self._save_best()
         if self._previews_are_due():
             self.make_previews(missing_only=True)
 
     def _copy_is_due(self) -> bool:
         return copy_is_due(self._plan, self._updater.step)
+
+    def _is_best(self) -> bool:
+        return self._validations.is_best(self._updater.step)
 
     def _previews_are_due(self) -> bool:
         return previews_are_due(self._plan, self._updater.step)
@@ -119,8 +129,9 @@ class Keeper:
         self._saved(path, "state")
 
     def _state(self) -> TrainState:
-        pictures = len(self._plan.dataset.items)
-        return replace(self._updater.state(), pictures=pictures, facts=self._facts)
+        pictures, validations = len(self._plan.dataset.items), self._validations.values()
+        state = self._updater.state()
+        return replace(state, pictures=pictures, facts=self._facts, validations=validations)
 
     def save_copy(self) -> None:
         """Write a numbered copy of the learnable."""
@@ -128,6 +139,18 @@ class Keeper:
         write_bytes(path, self._content(path.stem).data)
         self._saved(path, "copy")
         self._remove_old_copies()
+
+    def _save_best(self) -> None:
+        """One file, which each better copy replaces; no pruning touches it."""
+        path = self.best_path
+        write_bytes(path, self._content(path.stem).data)
+        self._saved(path, "best")
+
+    @property
+    def best_path(self) -> Path:
+        """The copy with the lowest validation loss so far."""
+        kind, name = self._plan.kind, self._plan.config.name
+        return self._folder.best_path(name, kind.folder, kind.suffix)
 
     def _copy_path(self, step: int | None = None) -> Path:
         kind, name = self._plan.kind, self._plan.config.name
@@ -240,7 +263,7 @@ class Keeper:
     def _origin(self) -> dict[str, str]:
         return provenance(self._plan.dataset)
 
-    def _saved(self, path: Path, what: Literal["copy", "state", "card"]) -> None:
+    def _saved(self, path: Path, what: SavedKind) -> None:
         self._emit(Saved(self._updater.step, path, what, self.measures()))
 
     def measures(self) -> Measures:
@@ -252,6 +275,7 @@ class Keeper:
         """Nothing depends on it, so that a failure is a warning only."""
         name, path = self._plan.config.name, self._folder.path / "loss.png"
         try:
-            save_loss_plot(path, self._folder.losses(), name)
+            found = self._folder.validations()
+            save_loss_plot(path, self._folder.losses(), name, found)
         except (FileError, StorageError) as error:
             self._emit(notice_of(error))

@@ -21,8 +21,19 @@ from .changes import noted_pictures
 from .commands import obey
 from .config import BaseTrainConfig
 from .control import Control
-from .events import Encoding, Failed, Finished, Paused, RateChanged, Resumed, Started, StepDone
+from .events import (
+    Encoding,
+    Failed,
+    Finished,
+    Paused,
+    RateChanged,
+    Resumed,
+    Started,
+    StepDone,
+    Validated,
+)
 from .keeping import Keeper
+from .milestones import validation_is_due
 from .plan import Plan, make_plan
 from .result import Result
 from .run_folder import RunFolder
@@ -31,6 +42,8 @@ from .state import list_states
 from .surroundings import changed_surroundings, surroundings
 from .trackers import tracked
 from .update import Updater
+from .validation import Validation
+from .validations import Validations
 
 _SECONDS_OF_SILENCE = 1.0
 _PROMPT_SHOWN = 300
@@ -86,7 +99,10 @@ class TrainingRun:
         saved = plan.state.tensors if plan.state else None
         self.learnable, self.notices = plan.kind.start(plan.facts, session, saved)
         self.updater = Updater(plan, session, self.learnable)
-        self.keeper = Keeper(plan, session, folder, self.learnable, self.updater, self._emit)
+        self.validations = Validations(plan.state.validations if plan.state else ())
+        self.keeper = Keeper(
+            plan, session, folder, self.learnable, self.updater, self.validations, self._emit
+        )
         self._unlogged: StepDone | None = None
         """An update that is not in the log yet."""
 
@@ -137,8 +153,11 @@ class TrainingRun:
         """All that are left to do. How one is made: `Updater.update`."""
         self.keeper.note_vae(vae_facts(self.session).fingerprint)
         # encode: (B, 3, H, W) pixels → (2, c, h, w), mean and deviation, of every picture
-        batches = Batches(self.plan, self._encode(control), self.session)
+        latents = self._encode(control)
+        batches = Batches(self.plan, latents, self.session)
+        validation = Validation(self.plan, latents, self.session)
         self.session.release("vae")
+        self._validate(validation)
         self.keeper.catch_up()
         began = self.updater.step
         while not self._done and self._continues(control):
@@ -154,6 +173,8 @@ class TrainingRun:
             self._report(*made, time.perf_counter() - started)
             # alive: what has a gradient must move
             self.updater.require_moving()
+            # validate: the same questions each time → a loss to compare copies by
+            self._validate(validation)
             # milestones: state, copy and plot, previews
             self.keeper.milestones()
 
@@ -171,6 +192,21 @@ class TrainingRun:
             self.keeper.save_state()  # first: a resumed run makes its steps in the same way
             what = f"memory ran out at step {self.updater.step + 1}, which is made again"
             self._emit(Notice("warning", f"{what}: {rung.what}", rung.price))
+
+    def _validate(self, validation: Validation) -> None:
+        """Where it is due, and a run that ended here has not done it."""
+        step = self.updater.step
+        if not validation_is_due(self.plan, step) or self.validations.done_at(step):
+            return
+        with self.updater.results():
+            found = validation.found(step, self.learnable.extra_networks())
+        if not found.is_finite:
+            what = f"the validation loss is not a finite number at step {step}"
+            self._emit(Notice("warning", what, "", "training continues"))
+            return
+        self.validations.add(found)
+        is_best = self.validations.is_best(step)
+        self._emit(Validated(step, found.loss, found.held_out, is_best))
 
     @property
     def _done(self) -> bool:
@@ -253,6 +289,7 @@ class TrainingRun:
     def _recover(self) -> None:
         at = self.updater.step
         self.updater.recover(self.keeper.good)
+        self.validations.restore(self.keeper.good.validations)
         step, factor = self.updater.step, self.updater.rate_factor
         self.folder.forget_after(step)
         self._emit(
@@ -292,8 +329,14 @@ class TrainingRun:
                 "done" if self._done else "stopped",
                 seconds,
                 self.keeper.measures(),
+                *self._best(),
             )
         )
+
+    def _best(self) -> tuple[int | None, Path | None]:
+        """Step and file of the best copy, where there is one."""
+        best, path = self.validations.best, self.keeper.best_path
+        return (best.step, path) if best and path.is_file() else (None, None)
 
     def _rescue(self, error: BaseException) -> None:
         """Keep what was learned, whatever went wrong; never hide what went wrong."""

@@ -26,6 +26,11 @@ def previews_are_due(plan: Plan, step: int) -> bool:
     return _every(step, preview.sample_every_n_steps)
 
 
+def validation_is_due(plan: Plan, step: int) -> bool:
+    """Whether what is learned is validated after `step` updates; also before the first."""
+    return _every(step, plan.config.validation.validate_every_n_steps)
+
+
 def is_old(plan: Plan, copy: int, step: int) -> bool:
     """Whether the copy of step `copy` is not kept any longer after `step` updates (kohya's
     `save_last_n_steps` and `save_last_n_epochs`)."""

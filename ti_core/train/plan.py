@@ -14,9 +14,10 @@ from ..checkup.clashes import about_hidden, hidden_words
 from ..checkup.finding import Finding
 from ..checkup.run import check_dataset, no_pictures
 from ..data.dataset import Dataset, read_dataset
+from ..data.held_out import Parts, held_out_folder, parted
 from ..data.latent_cache.remembered import RememberedPictures
 from ..data.order import Order
-from ..data.picture_facts import read_facts
+from ..data.picture_facts import Look, read_facts
 from ..data.tags import holds_trigger
 from ..errors import ConfigError, DataError, TrainingError, setting
 from ..events import Notice, notice_of
@@ -68,6 +69,8 @@ class Plan:
     """Where to continue from; None where training begins at step 0."""
     origin: Origin | None = None
     """The file that a new run starts from."""
+    held_out: Dataset | None = None
+    """Pictures that are validated with, and not trained on."""
 
     @functools.cached_property
     def order(self) -> Order:
@@ -108,7 +111,7 @@ def make_plan(
     """
     facts, written = host.describe(), _with_precision(config, host)
     pictures = functools.cache(lambda: _dataset(written, facts.resolution, on_findings))
-    config = in_steps(written, lambda: pictures()[0])
+    config = in_steps(written, lambda: pictures()[0].trained)
     before = saved_config(resume, type(config)) if resume else None
     config = config.as_begun(before) if before else config
     kind, origin = _started(config, facts, resume)
@@ -122,7 +125,8 @@ def make_plan(
     kind.check(facts, state.tensors if state else None)
     _check_paths(config, final_path, resume, origin)
     require_trackers(config)
-    dataset, notices = pictures()
+    parts, notices = pictures()
+    dataset = parts.trained
     found: tuple[Finding, ...] = ()
     if not (resume or config.data.skip_checkup):
         inputs = checkup_input(config, host, taken, at_most=PICTURES, facts=facts)
@@ -148,6 +152,7 @@ def make_plan(
         tuple(notices),
         state,
         origin,
+        parts.held_out,
     )
 
 
@@ -207,8 +212,8 @@ def _order(config: BaseTrainConfig, dataset: Dataset) -> Order:
 
 def _dataset(
     config: BaseTrainConfig, resolution: int, on_findings: OnFindings | None
-) -> tuple[Dataset, list[Notice]]:
-    """The dataset, and what went wrong with single pictures."""
+) -> tuple[Parts, list[Notice]]:
+    """What is trained on and validated with, and what went wrong with single pictures."""
     remembered = RememberedPictures(config.cache.folder)
     look = remembered if config.cache.cache_latents_to_disk else read_facts
     try:
@@ -217,9 +222,24 @@ def _dataset(
         if on_findings:
             on_findings((no_pictures(config.data, error),))
         raise
+    parts = _parts(config, dataset, resolution, look)
     remembered.save()
     notices = dataset.about_skipped()
-    return dataset, [*notices, notice_of(remembered.error)] if remembered.error else notices
+    return parts, [*notices, notice_of(remembered.error)] if remembered.error else notices
+
+
+def _parts(config: BaseTrainConfig, dataset: Dataset, resolution: int, look: Look) -> Parts:
+    """Raises DataError where the pictures that are held out cannot be validated with."""
+    wanted, seed = config.validation, config.compute.seed
+    parts = parted(dataset, wanted.validation_split, seed)
+    if wanted.validation_data_dir:
+        folder = wanted.validation_data_dir
+        parts = replace(
+            parts, held_out=held_out_folder(folder, config.data, config.name, resolution, look)
+        )
+    if parts.held_out:
+        parts.held_out.require_trainable(config.name, config.vectors > 0)
+    return parts
 
 
 def _judged(

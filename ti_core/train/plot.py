@@ -11,11 +11,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..files.atomic import write_bytes
 from ..files.lettering import Font, default_font
+from .validations import Found, best_of
 
 _SIZE = (960, 480)
 _BOX = (80, 40, 920, 410)
 """Left, top, right, bottom of the plot area, in pixels."""
 _RAW, _SMOOTH, _RATE = (200, 212, 228), (37, 99, 175), (217, 119, 6)
+_VALIDATED, _HELD_OUT = (22, 135, 62), (147, 51, 190)
 _GREY, _GRID = (90, 90, 90), (232, 232, 232)
 
 
@@ -29,8 +31,11 @@ def moving_average(values: Sequence[float], weight: float = 0.97) -> list[float]
     return result
 
 
-def draw_loss(points: Sequence[tuple[int, float, float]], title: str) -> Image.Image:
-    """Loss of each step, its moving average, and the learning rate below it.
+def draw_loss(
+    points: Sequence[tuple[int, float, float]], title: str, validations: Sequence[Found] = ()
+) -> Image.Image:
+    """Loss of each step, its moving average, the validations with a dot at the best of them, and
+    the learning rate below.
 
     points: (step, loss, rate), steps rising.
     """
@@ -49,13 +54,54 @@ def draw_loss(points: Sequence[tuple[int, float, float]], title: str) -> Image.I
     _line(draw, steps, rates, (0.0, max(rates) * 4), _RATE, 1)
     _line(draw, steps, moving_average(losses), (low, high), _SMOOTH, 3)
     _legend(draw, font, max(rates))
+    shown = [one for one in validations if steps[0] - 1 <= one.step <= steps[-1]]
+    if len(shown) > 1:
+        _draw_validations(draw, font, (steps[0], steps[-1]), shown)
     return image
 
 
-def save_loss_plot(path: Path, points: Sequence[tuple[int, float, float]], title: str) -> None:
+def _draw_validations(
+    draw: ImageDraw.ImageDraw, font: Font, steps: tuple[int, int], found: Sequence[Found]
+) -> None:
+    """On a scale of their own, which is written at the right: they differ little beside the losses
+    of single steps."""
+    limits = validation_range(found)
+    at = [max(one.step, steps[0]) for one in found]
+    lines = [(_VALIDATED, [one.loss for one in found], "validation")]
+    held_out = [one.held_out for one in found if one.held_out is not None]
+    if len(held_out) == len(found):
+        lines.append((_HELD_OUT, held_out, "held out"))
+    for number, (colour, losses, text) in enumerate(lines):
+        _line(draw, at, losses, limits, colour, 2, steps)
+        place = _BOX[2] - 160 * (len(lines) - number) + 30
+        draw.line((place - 38, 20, place - 8, 20), fill=colour, width=4)
+        _write(draw, font, (place, 20), text, (0, 0.5))
+    for value, y in zip(limits, (_BOX[3] - 4, _BOX[1] + 20), strict=True):
+        _write(draw, font, (_BOX[2] - 4, y), f"{value:.3g}", (1, 1), lines[-1][0])
+    if best := best_of(found):
+        _dot(draw, steps, best, limits, lines[-1][0])
+
+
+def _dot(
+    draw: ImageDraw.ImageDraw,
+    steps: tuple[int, int],
+    best: Found,
+    limits: tuple[float, float],
+    colour: tuple[int, int, int],
+) -> None:
+    x, y = _place(steps, limits, best.step, best.judged_by)
+    draw.ellipse((x - 6, y - 6, x + 6, y + 6), fill=colour, outline="white", width=2)
+
+
+def save_loss_plot(
+    path: Path,
+    points: Sequence[tuple[int, float, float]],
+    title: str,
+    validations: Sequence[Found] = (),
+) -> None:
     """Draw and write the plot. Raises StorageError."""
     data = io.BytesIO()
-    draw_loss(points, title).save(data, "PNG")
+    draw_loss(points, title, validations).save(data, "PNG")
     write_bytes(path, data.getvalue())
 
 
@@ -81,6 +127,16 @@ def loss_range(losses: Sequence[float]) -> tuple[float, float]:
     ordered = sorted(losses)
     cut = len(ordered) // 100
     low, high = ordered[cut], ordered[-1 - cut]
+    return _with_margin(low, high)
+
+
+def validation_range(found: Sequence[Found]) -> tuple[float, float]:
+    """All of them."""
+    losses = [loss for one in found for loss in (one.loss, one.held_out) if loss is not None]
+    return _with_margin(min(losses), max(losses))
+
+
+def _with_margin(low: float, high: float) -> tuple[float, float]:
     margin = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
     return low - margin, high + margin
 
@@ -107,17 +163,22 @@ def _line(
     limits: tuple[float, float],
     colour: tuple[int, int, int],
     width: int,
+    ends: tuple[int, int] | None = None,
 ) -> None:
-    left, top, right, bottom = _BOX
-    span, height = max(1, steps[-1] - steps[0]), limits[1] - limits[0]
-    points = [
-        (
-            left + (right - left) * (step - steps[0]) / span,
-            min(bottom, max(top, bottom - (bottom - top) * (value - limits[0]) / height)),
-        )
-        for step, value in zip(steps, values, strict=True)
-    ]
+    """`ends`: the steps at the plot's left and right, where those of the line are not."""
+    ends = ends or (steps[0], steps[-1])
+    pairs = zip(steps, values, strict=True)
+    points = [_place(ends, limits, step, value) for step, value in pairs]
     draw.line(points, fill=colour, width=width, joint="curve")
+
+
+def _place(
+    ends: tuple[int, int], limits: tuple[float, float], step: int, value: float
+) -> tuple[float, float]:
+    left, top, right, bottom = _BOX
+    x = left + (right - left) * (step - ends[0]) / max(1, ends[1] - ends[0])
+    y = bottom - (bottom - top) * (value - limits[0]) / (limits[1] - limits[0])
+    return x, min(bottom, max(top, y))
 
 
 def _legend(draw: ImageDraw.ImageDraw, font: Font, highest_rate: float) -> None:

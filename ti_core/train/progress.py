@@ -15,6 +15,7 @@ from . import events as training
 from .run_folder import RunFolder
 from .smoothing import smoothed
 from .state import latest_state
+from .validations import Found, best_of
 
 Outcome = Literal["done", "stopped", "failed"]
 """stopped: by the user; what was made is kept"""
@@ -51,6 +52,8 @@ class JobProgress:
     """Where this run of it began; not 0 after a resume."""
     losses: tuple[tuple[int, float, float], ...] = ()
     """(step, loss, rate): all steps, or some of them, the older the fewer."""
+    validations: tuple[Found, ...] = ()
+    """The loss of the same questions, step by step."""
     loss: float | None = None
     """Running mean; None before the first update, and when it is not a number."""
     last_loss: float | None = None
@@ -104,6 +107,7 @@ def so_far(folder: RunFolder) -> dict[str, Any]:
     step = latest_state(folder.state).step
     return {
         "losses": _thinned([point for point in folder.losses() if point[0] <= step]),
+        "validations": tuple(one for one in folder.validations() if one.step <= step),
         "previews": tuple(Preview(*told) for told in folder.pictures() if told[1] <= step),
         "run_folder": folder.path,
     }
@@ -117,6 +121,8 @@ def after(progress: JobProgress, event: Event) -> JobProgress:
         return replace(progress, notices=(*progress.notices, event))
     if isinstance(event, training.Started):
         return _after_start(progress, event)
+    if isinstance(event, training.Validated):
+        return _after_validation(progress, event)
     if isinstance(event, training.Encoding):
         return replace(progress, stage=f"encoding pictures: {event.done} of {event.total}")
     if isinstance(event, training.Previewing):
@@ -167,6 +173,12 @@ def _after_step(progress: JobProgress, event: training.StepDone) -> JobProgress:
     )
 
 
+def _after_validation(progress: JobProgress, event: training.Validated) -> JobProgress:
+    before = [one for one in progress.validations if one.step < event.step]
+    found = Found(event.step, event.loss, event.held_out_loss)
+    return replace(progress, validations=(*before, found))
+
+
 def _epoch(event: training.StepDone, steps: int) -> str:
     of_all = f"/{steps}" if steps else ""
     return f"Epoch {event.epoch}: {event.epoch_step + 1}{of_all}"
@@ -212,6 +224,15 @@ def step_text(progress: JobProgress) -> str:
     """step 3 of 20, loss 0.1234, rate 0.005, Epoch 0: 3/5, about 12 s left"""
     left = duration_text(progress.seconds_left or 0.0)
     return f"step {progress.step} of {progress.total}, {figures_text(progress)}, about {left} left"
+
+
+def validation_text(progress: JobProgress) -> str:
+    """0.1234 (best 0.1201 at step 300); empty before the first."""
+    if not progress.validations:
+        return ""
+    now, best = progress.validations[-1], best_of(progress.validations)
+    told = f"{now.judged_by:.4f}"
+    return f"{told} (best {best.judged_by:.4f} at step {best.step})" if best else told
 
 
 def last_texts(progress: JobProgress) -> list[tuple[str, str]]:

@@ -2,8 +2,9 @@
 
 <log directory>/<YYYY-MM-DD>/<name>[-2, -3 …]/
     settings.json  events.jsonl  textual_inversion_loss.csv  loss.png  results.json  pictures.json
-    lock
+    validation_loss.csv  lock
     embeddings/<name>-000500.safetensors   exactly 500 updates
+    embeddings/<name>-best.safetensors     the lowest validation loss so far
     images/<name>-000500.png
     image_embeddings/<name>-000500.png     the same picture with the embedding inside
     state/state-000500.safetensors
@@ -27,15 +28,19 @@ from ..files.atomic import make_folder, names_in, storage_errors, unfinished, wr
 from ..files.regular_file import open_regular
 from ..files.seal import SEAL, read_sealed_json, write_sealed_json
 from ..options import SettingValues
-from .events import StepDone
+from .events import StepDone, Validated
+from .validations import Found
 
 CSV_NAME = "textual_inversion_loss.csv"
 CSV_COLUMNS = ("step", "epoch", "epoch_step", "loss", "learn_rate")
+VALIDATION_CSV = "validation_loss.csv"
+VALIDATION_COLUMNS = ("step", "loss", "held_out_loss")
 _MOST_LOG_BYTES = 2**30
 """Some five million steps."""
 _LONGEST_LINE = 2**20
 _TAIL_BYTES = 2**16
 """The last event is not longer."""
+_MADE_AGAIN = ("StepDone", "Validated")
 OnNotice = Callable[[Notice], None]
 _NONE_TO_RESUME = f"check {setting('logging_dir')}, or begin a new run"
 _PREVIEW = re.compile(r".+-([0-9]{6,15})\.png", re.DOTALL)
@@ -151,6 +156,10 @@ class RunFolder:
         """A copy of what is learned after exactly `step` updates."""
         return self.path / folder / f"{name}-{step:06d}{suffix}"
 
+    def best_path(self, name: str, folder: str, suffix: str) -> Path:
+        """The copy whose validation loss is the lowest so far."""
+        return self.path / folder / f"{name}-best{suffix}"
+
     def steps_of_copies(self, like: Path) -> list[int]:
         """The steps of which there is a copy beside this one, of its name and kind."""
         name = re.escape(like.stem.rpartition("-")[0])
@@ -232,6 +241,9 @@ class RunFolder:
         self._append("events.jsonl", event.to_json() + "\n")
         if isinstance(event, StepDone) and csv_every and event.step % csv_every == 0:
             self._append(CSV_NAME, _csv_line(_csv_row(event)), head=_csv_line(CSV_COLUMNS))
+        if isinstance(event, Validated):
+            line, head = _csv_line(_validation_row(event)), _csv_line(VALIDATION_COLUMNS)
+            self._append(VALIDATION_CSV, line, head)
 
     def _append(self, name: str, text: str, head: str = "") -> None:
         path = self.path / name
@@ -249,7 +261,8 @@ class RunFolder:
     def forget_after(self, step: int) -> None:
         """Drop logged steps that a resume or a fall-back will make again."""
         self._filter("events.jsonl", lambda line: _event_step(line) <= step)
-        self._filter(CSV_NAME, lambda line: _csv_step(line) <= step)
+        for name in (CSV_NAME, VALIDATION_CSV):
+            self._filter(name, lambda line: _csv_step(line) <= step)
 
     def _filter(self, name: str, keep: Callable[[str], bool]) -> None:
         path = self.path / name
@@ -275,6 +288,20 @@ class RunFolder:
             with contextlib.suppress(KeyError, TypeError, ValueError):  # a line was damaged
                 steps[int(event["step"])] = float(event["loss"]), float(event["rate"])
         return [(step, *values) for step, values in sorted(steps.items())]
+
+    def validations(self) -> list[Found]:
+        """Every validation so far."""
+        found = {}
+        for event in self.events("Validated"):
+            with contextlib.suppress(KeyError, TypeError, ValueError):  # a line was damaged
+                held_out = event["held_out_loss"]
+                one = Found(
+                    int(event["step"]),
+                    float(event["loss"]),
+                    None if held_out is None else float(held_out),
+                )
+                found[one.step] = one
+        return [found[step] for step in sorted(found)]
 
     def pictures(self) -> list[tuple[Path, int, str]]:
         """(file, step, prompt) of every preview that is still there, oldest first."""
@@ -326,6 +353,11 @@ def _csv_row(event: StepDone) -> tuple[object, ...]:
     return (event.step, event.epoch, event.epoch_step, f"{event.loss:.7f}", event.rate)
 
 
+def _validation_row(event: Validated) -> tuple[object, ...]:
+    held_out = "" if event.held_out_loss is None else f"{event.held_out_loss:.7f}"
+    return (event.step, f"{event.loss:.7f}", held_out)
+
+
 def _csv_line(row: tuple[object, ...]) -> str:
     return ",".join(map(str, row)) + "\n"
 
@@ -336,10 +368,11 @@ def _csv_step(line: str) -> int:
 
 
 def _event_step(line: str) -> int:
-    """Only steps are made again; notices and the like stay. A line that is not an event goes."""
+    """Only steps and validations are made again; notices and the like stay. A line that is not an
+    event goes."""
     event = _event_of(line)
     try:
-        return int(event["step"]) if event["event"] == "StepDone" else 0
+        return int(event["step"]) if event["event"] in _MADE_AGAIN else 0
     except (ValueError, KeyError, TypeError):
         return sys.maxsize
 

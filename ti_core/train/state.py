@@ -27,6 +27,7 @@ from ..files.safetensors_file import safetensors_in, to_bytes
 from ..files.seal import SEAL, UNSEALED, require_whole, sealed
 from .ladder import Savings
 from .optimizer_memory import OptimizerValue, require_fitting
+from .validations import is_validation
 
 _NAME = re.compile(r"state-[0-9]{1,15}\.safetensors")
 _MOST_STATES = 2
@@ -60,6 +61,8 @@ class TrainState:
     """(step, factor) of each time that the user multiplied the rate; all are in `rate_factor`."""
     savings: dict[str, object] = field(default_factory=dict)
     """Those of `Savings` that the run has begun, when memory ran out."""
+    validations: list[list[float | None]] = field(default_factory=list)
+    """(step, loss, held-out loss) of each validation."""
 
 
 def save_state(folder: Path, state: TrainState) -> Path:
@@ -139,6 +142,8 @@ def _require_sane(state: TrainState) -> None:
     if not all(map(_is_rate_change, state.rate_changes)):
         raise ValueError(f"its rates were changed by {state.rate_changes!r:.200}")
     Savings.read(state.savings)
+    if not all(map(is_validation, state.validations)):
+        raise ValueError(f"its validations are {state.validations!r:.200}")
     texts = (state.optimizer, *state.facts, *state.facts.values())
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("it holds numbers for words")

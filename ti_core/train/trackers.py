@@ -16,7 +16,7 @@ from ..errors import ConfigError, setting
 from ..events import Event, Listener, Notice
 from ..options import recorded
 from .config import BaseTrainConfig
-from .events import StepDone
+from .events import StepDone, Validated
 from .run_folder import RunFolder
 
 FOLDER = "tensorboard"
@@ -109,6 +109,10 @@ class Tracked:
             for name in list(self._trackers):
                 self._try(name, lambda tracker: tracker.log(self._values(event), event.step))
             self._count(event)
+        elif isinstance(event, Validated):
+            values = _of_validation(event)
+            for name in list(self._trackers):
+                self._try(name, lambda tracker: tracker.log(values, event.step))
 
     def close(self) -> None:
         """Nothing more comes."""
@@ -134,6 +138,16 @@ class Tracked:
             del self._trackers[name]
             what = f"{name} gets nothing more of this run"
             self._listener(Notice("warning", what, str(error), "training continues"))
+
+
+def _of_validation(event: Validated) -> dict[str, float]:
+    """kohya's name for what decides, and one of ours for the other where there are two."""
+    if event.held_out_loss is None:
+        return {"loss/validation/step_average": event.loss}
+    return {
+        "loss/validation/step_average": event.held_out_loss,
+        "loss/validation/trained_pictures": event.loss,
+    }
 
 
 @contextlib.contextmanager
