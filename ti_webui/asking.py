@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from ti_core.errors import HostError
 from ti_core.files.embedding import Embedding
-from ti_core.port.session import Host, Session
+from ti_core.port.session import Host, ModelFacts, Session
 from ti_core.tools.rescaling import factors_for
 from ti_core.tools.vocabulary import median_lengths
 
@@ -52,14 +52,22 @@ def factors_to_strength(studio: Studio, found: Embedding, strength: float) -> di
 def usual_lengths(studio: Studio, host: Host, session: Session) -> Mapping[str, float]:
     """Encoder key → median length of the model's words; reckoned once for each model."""
     facts = host.describe()
-    key = facts.checkpoint_name, facts.checkpoint_hash
+    key = _model(facts)
     if key not in studio.usual_lengths:
         studio.usual_lengths[key] = median_lengths(facts, session)
     return studio.usual_lengths[key]
 
 
+def remember_lengths(studio: Studio, facts: ModelFacts, found: Mapping[str, float]) -> None:
+    """The same, where a training has reckoned them."""
+    studio.usual_lengths[_model(facts)] = found
+
+
+def _model(facts: ModelFacts) -> tuple[str, str]:
+    return facts.checkpoint_name, facts.checkpoint_hash
+
+
 def known_lengths(studio: Studio) -> Mapping[str, float]:
     """The same, if they are known without asking the model; else nothing."""
     facts = studio.facts()
-    key = facts and (facts.checkpoint_name, facts.checkpoint_hash)
-    return studio.usual_lengths.get(key, {}) if key else {}
+    return studio.usual_lengths.get(_model(facts), {}) if facts else {}

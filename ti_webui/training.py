@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,18 +14,17 @@ from ti_core.files.names import composed
 from ti_core.files.reading import read_embedding
 from ti_core.options import SettingValues, flat, from_dict
 from ti_core.paths import given_path
-from ti_core.port.session import Host
 from ti_core.train.again import settings_of
 from ti_core.train.changes import resumed_with
 from ti_core.train.config import TrainConfig
-from ti_core.train.events import Finished, Measures, Saved, Started
+from ti_core.train.events import Started
 from ti_core.train.loop import train
 from ti_core.train.plan import make_plan
 from ti_core.train.progress import so_far
 from ti_core.train.run_folder import RunFolder
 from ti_core.train.state import latest_state
 
-from .asking import known_lengths, usual_lengths
+from .asking import remember_lengths
 from .embeddings import all_names
 from .job import Job
 from .studio import Studio
@@ -185,33 +183,14 @@ def _work(studio: Studio, request: TrainRequest, job: Job) -> Path:
         lambda found: job.change(findings=found),
     )
     job.change(stage="getting ready")
-    listener = _Listener(job, _lengths(studio, host))
+
+    def listen(event: Event) -> None:
+        job.emit(event)
+        if isinstance(event, Started):
+            remember_lengths(studio, plan.facts, event.usual_lengths)
+
     made_in: dict[str, object] = {"host": host.name}
-    return train(config, host, listener, job.control, request.resume, made_in, plan=plan)
-
-
-def _lengths(studio: Studio, host: Host) -> Mapping[str, float]:
-    if known := known_lengths(studio):
-        return known
-    with host.session() as session:
-        return usual_lengths(studio, host, session)
-
-
-class _Listener:
-    """Passes events on, and says how loud the embedding is whenever it was written."""
-
-    def __init__(self, job: Job, usual: Mapping[str, float]) -> None:
-        self.job, self.usual = job, usual
-
-    def __call__(self, event: Event) -> None:
-        self.job.emit(event)
-        if isinstance(event, (Started, Saved, Finished)):
-            self._measured(event.step, event.measures)
-
-    def _measured(self, step: int, lengths: Measures) -> None:
-        ratios = [n / self.usual[key] for key, some in lengths.items() for n in some]
-        before = [pair for pair in self.job.progress.strengths if pair[0] < step]
-        self.job.change(strengths=(*before, (step, max(ratios))))
+    return train(config, host, listen, job.control, request.resume, made_in, plan=plan)
 
 
 def train_again(studio: Studio, found: Entry) -> SettingValues:

@@ -47,7 +47,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "ti_core.train": (
         "ti_core",
         *GROUND,
-        *_core("port", "files", "prompts", "hypernetworks", "data", "checkup"),
+        *_core("port", "files", "prompts", "hypernetworks", "data", "checkup", "tools"),
     ),
     "ti_core.foreign": (*GROUND, *_core("port", "files", "data", "train")),
     "ti_core.tools": (*GROUND, *_core("port", "files")),

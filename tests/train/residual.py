@@ -97,6 +97,11 @@ class Residual:
         """Norm of each matrix."""
         return {key: [tensor.detach().norm().item()] for key, tensor in self.tensors.items()}
 
+    @property
+    def usual_lengths(self) -> dict[str, float]:
+        """None: it is no word."""
+        return {}
+
     def content(
         self,
         name: str,

@@ -88,7 +88,8 @@ def test_a_run_that_stops_anywhere_tells_the_same_once(configure: Configure, ste
     folder = folder_of(first)
     assert train(config, FakeHost(), second, resume=folder).read_bytes() == expected
     assert told(first) + told(second) == told(whole)
-    assert folder.validations() == best.validations()
+    kept = (latest_state(each.state).validations for each in (folder, best))
+    assert len({repr(each) for each in kept}) == 1
     assert (folder.path / VALIDATION_CSV).read_text() == (best.path / VALIDATION_CSV).read_text()
     copies = (path / "embeddings/zz-thing-best.safetensors" for path in (folder.path, best.path))
     assert len({copy.read_bytes() for copy in copies}) == 1
@@ -123,7 +124,8 @@ def test_a_fall_back_forgets_what_it_makes_again(configure: Configure) -> None:
     train(configure(**EVERY_TWO, save_state_every_n_steps=3), SpoiledHost(broken), log)
     folder = folder_of(log)
     assert len(log.of(Notice)) == 1
-    assert [one.step for one in folder.validations()] == [0, 2, 4, 6, 8, 10]
+    assert [step for step, _, _ in latest_state(folder.state).validations] == [0, 2, 4, 6, 8, 10]
+    assert [event["step"] for event in folder.events("Validated")] == [0, 2, 4, 6, 8, 10]
     assert len((folder.path / VALIDATION_CSV).read_text().splitlines()) == 1 + 6
 
 
@@ -164,7 +166,11 @@ def test_a_run_from_a_file_judges_its_own_copies(configure: Configure) -> None:
     path = train(configure(**EVERY_TWO), FakeHost(), first)
     train(configure(**EVERY_TWO, weights=str(path), max_train_steps=14), FakeHost(), second)
     assert [step for step, _, _ in told(second)] == [10, 12, 14]
-    assert [one.step for one in folder_of(second).validations()] == [10, 12, 14]
+    assert [step for step, _, _ in latest_state(folder_of(second).state).validations] == [
+        10,
+        12,
+        14,
+    ]
     assert (folder_of(second).path / "embeddings/zz-thing-best.safetensors").is_file()
 
 

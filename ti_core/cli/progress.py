@@ -6,6 +6,7 @@ import time
 
 from ..events import Event, Notice
 from ..schedule import Segment
+from ..tools.strength import VERDICTS, strength_text
 from ..train.events import (
     Encoding,
     Failed,
@@ -96,6 +97,11 @@ class TrainingBar(Bar):
         self.close()
         word, time_taken = OUTCOMES[event.reason], duration_text(event.seconds)
         self.say(f"{word} at step {event.step} after {time_taken}: {event.path}")
+        if event.verdict:
+            self.say(
+                f"strength {strength_text(self.progress.strengths[-1][1])}: "
+                f"{VERDICTS[event.verdict]}"
+            )
         for key, numbers in event.measures.items():
             before = ", ".join(f"{n:.2f}" for n in self.before.get(key, []))
             now = ", ".join(f"{n:.2f}" for n in numbers)

@@ -42,13 +42,28 @@ class Strength:
     """Encoder key → for each vector, its length ÷ the median length of the vocabulary's."""
 
     @property
+    def loudest(self) -> float:
+        """It decides: it is what drowns others, or proves that there is something."""
+        return max(self.all_ratios())
+
+    @property
     def verdict(self) -> str:
-        """The loudest vector decides: it is what drowns others, or proves there is something."""
-        return verdict(max(self.all_ratios()))
+        """Of the loudest vector."""
+        return verdict(self.loudest)
 
     def all_ratios(self) -> Iterable[float]:
         """Of every vector of every encoder."""
         return (ratio for ratios in self.ratios.values() for ratio in ratios)
+
+
+def strength_by_lengths(
+    lengths: Mapping[str, Iterable[float]], medians: Mapping[str, float]
+) -> Strength | None:
+    """Strength of vectors of these lengths; None where no vocabulary has usual lengths for them, as
+    for a hypernetwork."""
+    if not medians:
+        return None
+    return Strength({key: [n / medians[key] for n in found] for key, found in lengths.items()})
 
 
 def strength_of(vectors: Mapping[str, Tensor], medians: Mapping[str, float]) -> Strength:
@@ -64,6 +79,11 @@ def verdict(ratio: float) -> str:
     if ratio < STRONG:
         return "normal"
     return "strong" if ratio < OVERTRAINED else "overtrained"
+
+
+def strength_text(ratio: float) -> str:
+    """2.31 (strong)"""
+    return f"{ratio:.2f} ({verdict(ratio)})"
 
 
 def scaled(embedding: Embedding, factors: Mapping[str, float]) -> Embedding:

@@ -27,10 +27,15 @@ def pieces(facts: ModelFacts, session: Session) -> Iterator[tuple[int, dict[str,
         yield start, {key: value.cpu() for key, value in rows.items()}
 
 
-def median_lengths(facts: ModelFacts, session: Session) -> dict[str, float]:
-    """Encoder key → the usual length of a vocabulary row; about 0.4 for SD1's clip_l."""
-    lengths: dict[str, list[Tensor]] = {key: [] for key in facts.widths}
+def lengths(facts: ModelFacts, session: Session) -> dict[str, Tensor]:
+    """Encoder key → (n,) Euclidean length of each row, fp32 on the CPU."""
+    found: dict[str, list[Tensor]] = {key: [] for key in facts.widths}
     for _, tables in pieces(facts, session):
         for key, rows in tables.items():
-            lengths[key].append(rows.norm(dim=1))
-    return {key: float(torch.cat(parts).median()) for key, parts in lengths.items()}
+            found[key].append(rows.norm(dim=1))
+    return {key: torch.cat(parts) for key, parts in found.items()}
+
+
+def median_lengths(facts: ModelFacts, session: Session) -> dict[str, float]:
+    """Encoder key → the usual length of a vocabulary row; about 0.4 for SD1's clip_l."""
+    return {key: float(found.median()) for key, found in lengths(facts, session).items()}

@@ -36,6 +36,11 @@ class Started(Event):
     """Updates in which every picture is seen; 0 in logs of older versions."""
     loss: float | None = None
     """Running mean of the updates done; None where there were none, or they are not known."""
+    strength: Measures = field(default_factory=dict)
+    """At the start: see `Saved`."""
+    verdict: str = ""
+    usual_lengths: dict[str, float] = field(default_factory=dict)
+    """Text encoder → the usual (median) length of a word; empty where no word is trained."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,12 @@ class Saved(Event):
     kind: SavedKind
     measures: Measures = field(default_factory=dict)
     """Of what was written."""
+    strength: Measures = field(default_factory=dict)
+    """Text encoder → each vector's length ÷ the usual length of a word; empty where no word is
+    trained."""
+    verdict: str = ""
+    """What the strongest of them means, a key of `tools.strength.VERDICTS`: weak, normal, strong or
+    overtrained."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +151,9 @@ class Finished(Event):
     reason: Literal["done", "stopped"]
     seconds: float
     measures: Measures
+    strength: Measures = field(default_factory=dict)
+    """At the end: see `Saved`."""
+    verdict: str = ""
     best_step: int | None = None
     """The step with the lowest validation loss; None where nothing was validated."""
     best_path: Path | None = None

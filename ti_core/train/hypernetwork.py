@@ -64,6 +64,11 @@ class HypernetworkModules:
             for prefix in prefixes(width)
         }
 
+    @property
+    def usual_lengths(self) -> Mapping[str, float]:
+        """None: nothing of it is a word."""
+        return {}
+
     def settle(self) -> None:
         """Nothing must hold of the numbers."""
 

@@ -22,6 +22,7 @@ from ..files.notes import VAE
 from ..files.twins import twin_warning
 from ..options import recorded
 from ..port.session import PreviewRequest, Session
+from ..tools.strength import strength_by_lengths
 from .cards import save_card
 from .events import Measures, Previewing, PreviewReady, Saved, SavedKind
 from .learnable import Content, Learnable
@@ -177,8 +178,14 @@ class Keeper:
             for notice in write_sidecars(made.path, made.content.embedding, self._last_preview()):
                 self._emit(notice)
         self._tell_twins(made.path)
+        self.write_validations()
         self._plot()
         return made
+
+    def write_validations(self) -> None:
+        """The table of them, where there are any."""
+        if self._validations.all:
+            self._folder.write_validations(self._validations.all)
 
     def _tell_twins(self, path: Path) -> None:
         """A folder that cannot be listed tells nothing: the run's own file is in it."""
@@ -264,18 +271,19 @@ class Keeper:
         return provenance(self._plan.dataset)
 
     def _saved(self, path: Path, what: SavedKind) -> None:
-        self._emit(Saved(self._updater.step, path, what, self.measures()))
+        self._emit(Saved(self._updater.step, path, what, *self.measured()))
 
-    def measures(self) -> Measures:
-        """Those of what a file would hold now."""
+    def measured(self) -> tuple[Measures, Measures, str]:
+        """Measures, strength and verdict of what a file would hold now; see `Saved`."""
         with self._updater.results():
-            return self._learnable.measures()
+            measures = self._learnable.measures()
+        found = strength_by_lengths(measures, self._learnable.usual_lengths)
+        return measures, found.ratios if found else {}, found.verdict if found else ""
 
     def _plot(self) -> None:
         """Nothing depends on it, so that a failure is a warning only."""
         name, path = self._plan.config.name, self._folder.path / "loss.png"
         try:
-            found = self._folder.validations()
-            save_loss_plot(path, self._folder.losses(), name, found)
+            save_loss_plot(path, self._folder.losses(), name, self._validations.all)
         except (FileError, StorageError) as error:
             self._emit(notice_of(error))

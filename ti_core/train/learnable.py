@@ -67,6 +67,11 @@ class Learnable(Protocol):
     def measures(self) -> Measures:
         """Numbers that show how training changes it, such as lengths of vectors."""
 
+    @property
+    def usual_lengths(self) -> Mapping[str, float]:
+        """Text encoder → the usual length of a word, where `measures` are lengths of vectors; empty
+        for others."""
+
     def content(
         self,
         name: str,

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from ..port.session import ModelFacts, Session
+from ..tools.vocabulary import lengths
 from .config import LengthMode
 
 _PULL = 0.1
 """As in diffusers' advanced scripts: each update multiplies by (wanted ÷ length) to this power."""
-_ROWS_AT_ONCE = 4096
 
 
 class LengthRule:
@@ -48,17 +48,6 @@ def length_rule(mode: LengthMode, facts: ModelFacts, session: Session) -> Length
     """The rule for the vocabulary of a model, of which every row is looked at."""
     if mode == "free":
         return LengthRule(mode, {})
-    lengths = _vocabulary_lengths(facts, session)
     usual = torch.median if mode == "median" else torch.mean
-    return LengthRule(mode, {key: float(usual(found)) for key, found in lengths.items()})
-
-
-def _vocabulary_lengths(facts: ModelFacts, session: Session) -> dict[str, Tensor]:
-    """Encoder key → (vocabulary,) lengths; tokens that one encoder lacks are left out."""
-    count = min(encoder.vocabulary for encoder in facts.encoders)
-    parts: dict[str, list[Tensor]] = {key: [] for key in facts.widths}
-    for start in range(0, count, _ROWS_AT_ONCE):
-        piece = session.token_embeddings_at(range(start, min(start + _ROWS_AT_ONCE, count)))
-        for key, rows in piece.items():
-            parts[key].append(rows.norm(dim=-1).cpu())
-    return {key: torch.cat(found) for key, found in parts.items()}
+    found = lengths(facts, session)
+    return LengthRule(mode, {key: float(usual(rows)) for key, rows in found.items()})

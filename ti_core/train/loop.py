@@ -135,7 +135,7 @@ class TrainingRun:
             # start: logs end at the step where this run continues
             self._start()
             had_all = self._done
-            if had_all:
+            if had_all and not self._must_validate:
                 self.keeper.catch_up()
             else:
                 self._updates(control)
@@ -193,11 +193,17 @@ class TrainingRun:
             what = f"memory ran out at step {self.updater.step + 1}, which is made again"
             self._emit(Notice("warning", f"{what}: {rung.what}", rung.price))
 
-    def _validate(self, validation: Validation) -> None:
-        """Where it is due, and a run that ended here has not done it."""
+    @property
+    def _must_validate(self) -> bool:
+        """It is due, and a run that ended here has not done it."""
         step = self.updater.step
-        if not validation_is_due(self.plan, step) or self.validations.done_at(step):
+        return validation_is_due(self.plan, step) and not self.validations.done_at(step)
+
+    def _validate(self, validation: Validation) -> None:
+        """Where it is due."""
+        if not self._must_validate:
             return
+        step = self.updater.step
         with self.updater.results():
             found = validation.found(step, self.learnable.extra_networks())
         if not found.is_finite:
@@ -207,6 +213,7 @@ class TrainingRun:
         self.validations.add(found)
         is_best = self.validations.is_best(step)
         self._emit(Validated(step, found.loss, found.held_out, is_best))
+        self.keeper.write_validations()
 
     @property
     def _done(self) -> bool:
@@ -220,6 +227,7 @@ class TrainingRun:
         elsewhere = changed_surroundings(before, surroundings(self.session))
         for notice in (*plan.notices, *self.notices, *elsewhere):
             self._emit(notice)
+        measures, strength, verdict = self.keeper.measured()
         self._emit(
             Started(
                 name=config.name,
@@ -230,7 +238,10 @@ class TrainingRun:
                 template=plan.dataset.template_name,
                 model=plan.facts.checkpoint_name,
                 size=self.learnable.size,
-                measures=self.keeper.measures(),
+                measures=measures,
+                strength=strength,
+                verdict=verdict,
+                usual_lengths=dict(self.learnable.usual_lengths),
                 segments=[(s.start, s.until, s.rate) for s in config.optimizer.schedule.segments],
                 steps_per_epoch=plan.order.steps_per_epoch,
                 loss=self.updater.loss,
@@ -328,7 +339,7 @@ class TrainingRun:
                 self.folder.path,
                 "done" if self._done else "stopped",
                 seconds,
-                self.keeper.measures(),
+                *self.keeper.measured(),
                 *self._best(),
             )
         )

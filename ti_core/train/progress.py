@@ -11,11 +11,12 @@ from typing import Any, Literal, get_args
 from ..checkup.finding import Finding
 from ..data.preprocess import events as preprocessing
 from ..events import Event, Notice
+from ..tools.strength import Strength, strength_text
 from . import events as training
 from .run_folder import RunFolder
 from .smoothing import smoothed
 from .state import latest_state
-from .validations import Found, best_of
+from .validations import Found, Validations, best_of
 
 Outcome = Literal["done", "stopped", "failed"]
 """stopped: by the user; what was made is kept"""
@@ -104,10 +105,11 @@ class JobProgress:
 
 def so_far(folder: RunFolder) -> dict[str, Any]:
     """Fields of the progress of a run that is resumed, from what it told up to its state."""
-    step = latest_state(folder.state).step
+    state = latest_state(folder.state)
+    step = state.step
     return {
         "losses": _thinned([point for point in folder.losses() if point[0] <= step]),
-        "validations": tuple(one for one in folder.validations() if one.step <= step),
+        "validations": tuple(Validations(state.validations).all),
         "previews": tuple(Preview(*told) for told in folder.pictures() if told[1] <= step),
         "run_folder": folder.path,
     }
@@ -115,6 +117,8 @@ def so_far(folder: RunFolder) -> dict[str, Any]:
 
 def after(progress: JobProgress, event: Event) -> JobProgress:
     """How the job stands after one more event."""
+    if isinstance(event, (training.Started, training.Saved, training.Finished)):
+        progress = _with_strength(progress, event)
     if isinstance(event, training.StepDone):
         return _after_step(progress, event)
     if isinstance(event, Notice):
@@ -153,6 +157,16 @@ def _after_start(progress: JobProgress, event: training.Started) -> JobProgress:
         steps_per_epoch=event.steps_per_epoch,
         run_folder=event.run_folder,
     )
+
+
+def _with_strength(
+    progress: JobProgress, event: training.Started | training.Saved | training.Finished
+) -> JobProgress:
+    if not event.strength:
+        return progress
+    before = [pair for pair in progress.strengths if pair[0] < event.step]
+    loudest = Strength(event.strength).loudest
+    return replace(progress, strengths=(*before, (event.step, loudest)))
 
 
 def _after_step(progress: JobProgress, event: training.StepDone) -> JobProgress:
@@ -215,9 +229,11 @@ def duration_text(seconds: float) -> str:
 
 
 def figures_text(progress: JobProgress) -> str:
-    """loss 0.1234, rate 0.005, Epoch 0: 3/5"""
+    """loss 0.1234, rate 0.005, Epoch 0: 3/5, strength 1.31 (normal)"""
     loss = "?" if progress.loss is None else f"{progress.loss:.4f}"
-    return ", ".join(filter(None, (f"loss {loss}, rate {progress.rate:g}", progress.epoch)))
+    strength = f"strength {strength_text(progress.strengths[-1][1])}" if progress.strengths else ""
+    told = (f"loss {loss}, rate {progress.rate:g}", progress.epoch, strength)
+    return ", ".join(filter(None, told))
 
 
 def step_text(progress: JobProgress) -> str:

@@ -28,7 +28,7 @@ from ..files.atomic import make_folder, names_in, storage_errors, unfinished, wr
 from ..files.regular_file import open_regular
 from ..files.seal import SEAL, read_sealed_json, write_sealed_json
 from ..options import SettingValues
-from .events import StepDone, Validated
+from .events import StepDone
 from .validations import Found
 
 CSV_NAME = "textual_inversion_loss.csv"
@@ -241,9 +241,12 @@ class RunFolder:
         self._append("events.jsonl", event.to_json() + "\n")
         if isinstance(event, StepDone) and csv_every and event.step % csv_every == 0:
             self._append(CSV_NAME, _csv_line(_csv_row(event)), head=_csv_line(CSV_COLUMNS))
-        if isinstance(event, Validated):
-            line, head = _csv_line(_validation_row(event)), _csv_line(VALIDATION_COLUMNS)
-            self._append(VALIDATION_CSV, line, head)
+
+    def write_validations(self, found: Iterable[Found]) -> None:
+        """Every validation so far, for spreadsheets; as a whole, since a run that was killed may
+        have written less, or more. Raises StorageError."""
+        lines = map(_csv_line, (VALIDATION_COLUMNS, *map(_validation_row, found)))
+        write_bytes(self.path / VALIDATION_CSV, "".join(lines).encode())
 
     def _append(self, name: str, text: str, head: str = "") -> None:
         path = self.path / name
@@ -261,8 +264,7 @@ class RunFolder:
     def forget_after(self, step: int) -> None:
         """Drop logged steps that a resume or a fall-back will make again."""
         self._filter("events.jsonl", lambda line: _event_step(line) <= step)
-        for name in (CSV_NAME, VALIDATION_CSV):
-            self._filter(name, lambda line: _csv_step(line) <= step)
+        self._filter(CSV_NAME, lambda line: _csv_step(line) <= step)
 
     def _filter(self, name: str, keep: Callable[[str], bool]) -> None:
         path = self.path / name
@@ -288,20 +290,6 @@ class RunFolder:
             with contextlib.suppress(KeyError, TypeError, ValueError):  # a line was damaged
                 steps[int(event["step"])] = float(event["loss"]), float(event["rate"])
         return [(step, *values) for step, values in sorted(steps.items())]
-
-    def validations(self) -> list[Found]:
-        """Every validation so far."""
-        found = {}
-        for event in self.events("Validated"):
-            with contextlib.suppress(KeyError, TypeError, ValueError):  # a line was damaged
-                held_out = event["held_out_loss"]
-                one = Found(
-                    int(event["step"]),
-                    float(event["loss"]),
-                    None if held_out is None else float(held_out),
-                )
-                found[one.step] = one
-        return [found[step] for step in sorted(found)]
 
     def pictures(self) -> list[tuple[Path, int, str]]:
         """(file, step, prompt) of every preview that is still there, oldest first."""
@@ -353,9 +341,9 @@ def _csv_row(event: StepDone) -> tuple[object, ...]:
     return (event.step, event.epoch, event.epoch_step, f"{event.loss:.7f}", event.rate)
 
 
-def _validation_row(event: Validated) -> tuple[object, ...]:
-    held_out = "" if event.held_out_loss is None else f"{event.held_out_loss:.7f}"
-    return (event.step, f"{event.loss:.7f}", held_out)
+def _validation_row(found: Found) -> tuple[object, ...]:
+    held_out = "" if found.held_out is None else f"{found.held_out:.7f}"
+    return (found.step, f"{found.loss:.7f}", held_out)
 
 
 def _csv_line(row: tuple[object, ...]) -> str:

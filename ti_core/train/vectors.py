@@ -19,6 +19,7 @@ from ..files.formats import FORMATS
 from ..files.writing import embedding_bytes
 from ..port.session import Host, ModelFacts, Session
 from ..randomness import Draws
+from ..tools.vocabulary import median_lengths
 from .a1111_memory import memory_beside
 from .config import EmbeddingConfig, OutputConfig, TrainConfig
 from .events import Measures
@@ -39,9 +40,12 @@ class EmbeddingVectors:
         device: torch.device,
         output: OutputConfig | None = None,
         lengths: LengthRule | None = None,
+        usual_lengths: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
+        """`usual_lengths`: see `Learnable.usual_lengths`."""
         self.config, self.output = config, output or OutputConfig()
         self._lengths = lengths or LengthRule("free", {})
+        self.usual_lengths = usual_lengths
         self.tensors = {
             key: value.detach().to(device, torch.float32, copy=True).requires_grad_()
             for key, value in rows.items()
@@ -136,7 +140,10 @@ class EmbeddingKind:
         """See `LearnableKind.start`."""
         begin = Start(dict(saved)) if saved else starting_rows(self.config, facts, session)
         lengths = length_rule(self.config.vector_length, facts, session)
-        vectors = EmbeddingVectors(self.config, begin.rows, session.device, self.output, lengths)
+        usual = median_lengths(facts, session)
+        vectors = EmbeddingVectors(
+            self.config, begin.rows, session.device, self.output, lengths, usual
+        )
         if not saved and lengths.holds_from_the_start:
             vectors.settle()
         return vectors, begin.notices
