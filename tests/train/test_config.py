@@ -63,7 +63,9 @@ def test_settings_of_version_0_1_are_read_from_where_they_were(configure: Config
     del old["compute"]["pack_weights"]  # which came later
     del old["compute"]["gradient_checkpointing"]  # which came later
     old["optimizer"] |= {**old.pop("compute"), **old.pop("text")}
-    assert list(old) == ["embedding", "data", "optimizer", "output", "preview", "cache"]
+    assert list(old) == [
+        *("embedding", "data", "optimizer", "output", "preview", "cache", "validation")
+    ]
     assert from_dict(TrainConfig, old) == config
     assert make_config(TrainConfig, {"seed": 8}, old) == replace(
         config, compute=replace(config.compute, seed=8)

@@ -21,6 +21,7 @@ from .changes import noted_pictures
 from .commands import obey
 from .config import BaseTrainConfig
 from .control import Control
+from .early_stopping import Settled, settled
 from .events import (
     Encoding,
     Failed,
@@ -217,7 +218,14 @@ class TrainingRun:
 
     @property
     def _done(self) -> bool:
-        return self.updater.step >= self.plan.config.optimizer.last_step
+        return self.updater.step >= self.plan.config.optimizer.last_step or bool(self._settled)
+
+    @property
+    def _settled(self) -> Settled | None:
+        """Why the run ends here, before its last step."""
+        if not self.validations.done_at(self.updater.step):
+            return None
+        return settled(self.validations.all, self.plan.config.validation)
 
     def _start(self) -> None:
         self.folder.sweep()
@@ -323,15 +331,26 @@ class TrainingRun:
 
     def _was_done(self, result: Result) -> Notice:
         """What a run that had all of its steps is told when it is resumed."""
-        what = f"{self.plan.config.name} has all of its {self.updater.step} steps"
+        step, name = self.updater.step, self.plan.config.name
+        ended_early = step < self.plan.config.optimizer.last_step
+        what = (
+            f"{name} {f'ended at step {step}' if ended_early else f'has all of its {step} steps'}"
+        )
         found = "was missing and is written" if result.written else "is there"
         why = f"{result.path} {found}"
         options = self.plan.config.optimizer
         ended = early_end(options.schedule, options.max_train_steps)
         fix = ended[-1] if ended else f"to train on, give more {setting('max_train_steps')}"
+        if ended_early:
+            fix = ""  # the end of the run tells it
         return Notice("info", what, why, fix)
 
     def _end(self, path: Path, seconds: float) -> None:
+        last, rest = self.plan.config.optimizer.last_step, self._settled
+        if rest and rest.step < last:
+            what = f"training ended at step {rest.step} of {last}"
+            fix = f"turn {setting('early_stopping')} off to train on"
+            self._emit(Notice("info", what, str(rest), fix))
         self._emit(
             Finished(
                 self.updater.step,

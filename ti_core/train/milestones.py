@@ -28,7 +28,7 @@ def previews_are_due(plan: Plan, step: int) -> bool:
 
 def validation_is_due(plan: Plan, step: int) -> bool:
     """Whether what is learned is validated after `step` updates; also before the first."""
-    return _every(step, plan.config.validation.validate_every_n_steps)
+    return _every(step, plan.config.validation.every)
 
 
 def is_old(plan: Plan, copy: int, step: int) -> bool:

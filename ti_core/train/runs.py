@@ -104,4 +104,8 @@ def _last_step(options: SettingValues) -> int:
 
 def _has_more(folder: RunFolder, step: int, most: int) -> bool:
     """Steps to make; or after all of them the file to write, before which a kill may come."""
-    return step < most or (step == most and folder.last_event().get("event") != "Finished")
+    last = folder.last_event()
+    is_over = last.get("event") == "Finished"
+    if is_over and last.get("reason") == "done":
+        return False
+    return step < most or (step == most and not is_over)

@@ -41,7 +41,7 @@ _MOST = 64
 def pictures_of(config: BaseTrainConfig) -> int:
     """How many pictures (each with a noise of its own) one validation looks at: what its share of
     the time allows, and one at least."""
-    every = config.validation.validate_every_n_steps
+    every = config.validation.every
     affordable = int(SHARE * _PASSES * every * config.optimizer.update_size)
     batches = config.validation.max_validation_steps
     most = min(_MOST, batches * config.optimizer.train_batch_size) if batches else _MOST

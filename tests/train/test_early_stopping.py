@@ -1,0 +1,160 @@
+"""A run ends by itself when its validation loss has come to rest, and tells why."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from ti_core.events import Notice
+from ti_core.files.reading import read_embedding
+from ti_core.port.session import Conditioning
+from ti_core.train.early_stopping import settled
+from ti_core.train.events import Finished, Started, StepDone, Validated
+from ti_core.train.loop import train
+from ti_core.train.run_folder import RunFolder
+from ti_core.train.runs import resumable
+from ti_core.train.validation_config import ValidationConfig
+from ti_core.train.validations import Found
+
+from ..conftest import Configure
+from .spoiled import Log, SpoiledHost, StopAfter
+
+
+def first_stop(losses: list[float], every: int = 1, **changes: Any) -> int | None:
+    """The step at which a run with these validations ends."""
+    options = ValidationConfig(validate_every_n_steps=every, early_stopping=True, **changes)
+    found = [Found(number * every, loss) for number, loss in enumerate(losses)]
+    for count in range(1, len(found) + 1):
+        if at := settled(found[:count], options):
+            return at.step
+    return None
+
+
+def falling(count: int, rest: float = 60.0, noise: float = 0.01) -> list[float]:
+    """Losses that fall to a plateau."""
+    luck = np.random.default_rng(0).normal(size=count)
+    return [0.2 + 0.3 * math.exp(-n / rest) + noise * luck[n] for n in range(count)]
+
+
+def test_it_is_the_test_of_dvar() -> None:
+    """Its rule, written as it is there: the last 200 of at least 200 values, numpy's variance."""
+    losses = falling(1000)
+    expected = next(
+        n - 1 for n in range(200, 1001) if np.var(losses[:n][-200:]) / np.var(losses[:n]) < 0.15
+    )
+    assert first_stop(losses) == expected
+
+
+@pytest.mark.parametrize("every", [2, 5, 10])
+def test_the_window_counts_steps_whatever_the_interval(every: int) -> None:
+    losses = falling(1000, noise=0.0)
+    whole = first_stop(losses)
+    assert whole is not None
+    assert first_stop(losses[::every], every) == pytest.approx(whole, abs=3 * every)
+
+
+@pytest.mark.parametrize(
+    ("losses", "why"),
+    [
+        (falling(150), "it is too short"),
+        ([0.5] * 300, "nothing was learned, or it began at rest"),
+        ([0.5 - n / 1000 for n in range(400)], "it still falls"),
+        ([0.5 + (-1) ** n / 10 for n in range(400)], "it is as restless as at the start"),
+        ([], "there are none"),
+    ],
+)
+def test_it_waits_while(losses: list[float], why: str) -> None:
+    assert first_stop(losses) is None, why
+
+
+def test_few_validations_in_a_window_are_not_believed() -> None:
+    losses = [0.5, 0.2, *[0.1] * 20]
+    assert first_stop(losses, every=100) == 800, "not after two of them, but after eight"
+
+
+def test_held_out_pictures_decide_where_there_are_some() -> None:
+    options = ValidationConfig(validate_every_n_steps=1, early_stopping=True)
+    trained = falling(1000, noise=0.0)
+    found = [Found(n, loss, 0.5 - n / 2000) for n, loss in enumerate(trained)]
+    assert not any(settled(found[:n], options) for n in range(200, 500, 50))
+
+
+def test_without_an_interval_it_validates_twenty_times_in_its_window() -> None:
+    assert ValidationConfig(early_stopping=True).every == 10
+    assert ValidationConfig(early_stopping=True, early_stopping_patience=7).every == 1
+    assert ValidationConfig().every == 0
+
+
+# --- in a run -----------------------------------------------------------------------------------
+
+SHORT = {
+    "max_train_steps": 60,
+    "validate_every_n_steps": 1,
+    "early_stopping": True,
+    "early_stopping_patience": 8,
+    "overwrite": True,
+}
+
+
+def rests_after(steps: int) -> SpoiledHost:
+    """A host on which the validation loss falls for so many steps, and then stays."""
+    seen: list[int] = []
+
+    def change(number: int, output: Tensor, _: Conditioning) -> Tensor:
+        if torch.is_grad_enabled():
+            return output
+        seen.append(number)
+        return torch.full_like(output, 100.0 * max(0, steps + 1 - len(seen)))
+
+    return SpoiledHost(change)
+
+
+def test_a_run_ends_early_as_one_that_is_finished(configure: Configure, tmp_path: Path) -> None:
+    log = Log()
+    path = train(configure(**SHORT), rests_after(10), log)
+    finished, notices = log.of(Finished)[0], log.of(Notice)
+    assert 10 < finished.step < 30
+    assert (finished.reason, read_embedding(path).step) == ("done", finished.step)
+    assert notices[-1].what == f"training ended at step {finished.step} of 60"
+    assert "the validation loss varied by" in notices[-1].why
+    assert "`early_stopping`" in notices[-1].fix
+    assert list(resumable(tmp_path / "log")) == []
+
+
+def test_its_file_is_that_of_a_run_of_so_many_steps(configure: Configure) -> None:
+    path = train(configure(**SHORT), rests_after(10))
+    early = read_embedding(path)
+    plain = read_embedding(
+        train(configure(overwrite=True, max_train_steps=early.step), rests_after(10))
+    )
+    assert torch.equal(early.vectors["emb_params"], plain.vectors["emb_params"])
+    assert early.metadata["ti.config"] != plain.metadata["ti.config"], "the file tells"
+
+
+def test_a_run_that_ended_stays_ended_until_it_is_told_to_train_on(configure: Configure) -> None:
+    log, again, further = Log(), Log(), Log()
+    path = train(configure(**SHORT), rests_after(10), log)
+    folder, content = RunFolder(log.of(Started)[0].run_folder), path.read_bytes()
+    path.unlink()
+    assert train(configure(**SHORT), rests_after(10), again, resume=folder).read_bytes() == content
+    assert again.of(StepDone) == again.of(Validated) == []
+    assert any("ended at step" in notice.what for notice in again.of(Notice))
+    train(configure(**{**SHORT, "early_stopping": False}), rests_after(0), further, resume=folder)
+    assert further.steps[-1] == 60
+
+
+@pytest.mark.parametrize("steps", [3, 9])
+def test_a_resumed_run_ends_where_the_whole_one_does(configure: Configure, steps: int) -> None:
+    whole, first, second = Log(), Log(), Log()
+    expected = train(configure(**SHORT), rests_after(10), whole).read_bytes()
+    host = rests_after(10)
+    train(configure(**SHORT), host, first, StopAfter(first, steps))
+    folder = RunFolder(first.of(Started)[0].run_folder)
+    assert train(configure(**SHORT), host, second, resume=folder).read_bytes() == expected
+    assert second.steps[-1] == whole.steps[-1]
