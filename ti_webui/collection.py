@@ -70,7 +70,7 @@ class Collection:
         for label, entry in self.entries.items():
             vectors = self._vectors(entry, usual)
             if vectors:
-                found[label] = max(strength_of(vectors, usual).all_ratios())
+                found[label] = strength_of(vectors, usual).loudest
         return found
 
     def _vectors(self, entry: Entry, usual: Mapping[str, float]) -> Mapping[str, Tensor]:

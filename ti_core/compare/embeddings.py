@@ -72,7 +72,7 @@ class EmbeddingCopy:
     def strength(self, facts: ModelFacts, session: Session, words: Mapping[str, float]) -> Measured:
         """Length of the longest vector ÷ the usual length of a word."""
         found = strength_of(self.vectors, words)
-        return Measured(max(found.all_ratios()), found.verdict)
+        return Measured(found.loudest, found.verdict)
 
 
 class Embeddings:

@@ -273,7 +273,7 @@ def strength_html(found: Strength, near: Mapping[str, list[list[Neighbour]]]) ->
         for key, ratios in found.ratios.items()
         for number, ratio in enumerate(ratios)
     ]
-    text = f"Strength: {max(found.all_ratios()):.2f}, {found.verdict}"
+    text = f"Strength: {found.loudest:.2f}, {found.verdict}"
     return markup.box("note", text) + tables.table(("vector", "strength", "near to"), rows)
 
 
