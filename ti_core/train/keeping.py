@@ -167,7 +167,9 @@ class Keeper:
 
     def finish(self) -> Result:
         """Write the last state, the finished file, what is beside it, and the plot."""
-        if self.good.step != self._updater.step or not list_states(self._folder.state):
+        kept = (self.good.step, self.good.validations)
+        now = (self._updater.step, self._validations.values())
+        if kept != now or not list_states(self._folder.state):
             self.save_state()
         output = self._plan.config.output
         final, folder = self._plan.final_path, self._folder
