@@ -20,6 +20,7 @@ from ti_core.diffusion import Prediction
 from ti_core.errors import ConfigError, HostBusyError, HostMemoryError
 from ti_core.events import Event
 from ti_core.files.reading import read_embedding
+from ti_core.hypernetworks.reading import read_hypernetwork
 from ti_core.port.session import (
     SAMPLERS,
     Conditioning,
@@ -34,6 +35,7 @@ from ti_core.train.events import StepDone, Validated
 from ti_core.train.loop import train
 
 from ..conftest import Configure
+from ..train import hypernetwork_runs
 from .fingerprint import Bomb, differences, fingerprint
 from .hosts import Subject
 
@@ -772,6 +774,24 @@ def test_validation_changes_nothing_of_what_is_trained(
     losses = [event.loss for event in log if isinstance(event, Validated)]
     assert len(losses) == 3
     assert len(set(losses)) > 1
+
+
+@pytest.mark.usefixtures("odd_flags")
+def test_a_hypernetwork_s_training_leaves_no_trace(
+    subject: Subject, tmp_path: Path, pictures: Path
+) -> None:
+    """One that is trained and shown, and one that fails while the model is open."""
+    settings = {"max_train_steps": 2, "resolution": (64, 64), "sample_steps": 1}
+    config = hypernetwork_runs.config(tmp_path, pictures, sample_every_n_steps=2, **settings)
+    before = fingerprint(subject.modules(), subject.keeps_objects)
+    found = read_hypernetwork(train(config, subject.host))
+    assert (found.step, sum(subject.host.describe().widths.values()) in found.widths) == (2, True)
+    narrow = hypernetwork_runs.config(
+        tmp_path, pictures, layer_structure="1, 0.001, 1", overwrite=True, **settings
+    )
+    with pytest.raises(ConfigError, match="has layers 0"):
+        train(narrow, subject.host)
+    assert differences(before, fingerprint(subject.modules(), subject.keeps_objects)) == {}
 
 
 @pytest.mark.usefixtures("odd_flags")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from .contract import keeps_contract
-from .curve import STEPS, by_command_line, in_program
+from .curve import STEPS, Learnable, by_command_line, in_program
 
 PYTHON = os.environ.get("A1111_PYTHON", sys.executable)
 pytestmark = pytest.mark.skipif("A1111_PATH" not in os.environ, reason="needs A1111_PATH")
@@ -24,9 +24,17 @@ def test_the_host_keeps_the_contract_on_the_real_program(kind: str) -> None:
     keeps_contract("a1111", PYTHON, kind)
 
 
-@pytest.mark.parametrize("kind", ["sd1", "sd2", "sd2-v", "sdxl"])
-def test_the_same_seed_gives_the_same_losses_as_the_command_line(kind: str, tmp_path: Path) -> None:
-    here = in_program("a1111", PYTHON, kind, tmp_path / kind)
-    there = by_command_line(tmp_path / kind)
+@pytest.mark.parametrize(
+    ("kind", "learnable"),
+    [
+        *((kind, "embedding") for kind in ("sd1", "sd2", "sd2-v", "sdxl")),
+        *((kind, "hypernetwork") for kind in ("sd1", "sdxl")),
+    ],
+)
+def test_the_same_seed_gives_the_same_losses_as_the_command_line(
+    kind: str, learnable: Learnable, tmp_path: Path
+) -> None:
+    here = in_program("a1111", PYTHON, kind, tmp_path / kind, learnable)
+    there = by_command_line(tmp_path / kind, learnable)
     assert len(here) == len(there) == STEPS
     assert here == pytest.approx(there, rel=1e-4)

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.hands import (
@@ -37,7 +38,7 @@ from .conftest import visit
 from .webui import EXTENSION, Picture, WebUI
 
 PROMPT = "a photo of a tree on a hill"
-WORD = "zz-real"
+WORD, HYPERNETWORK = "zz-real", "zz-style"
 Shoot = Callable[[Page, str], None]
 
 
@@ -344,6 +345,49 @@ def test_a_copy_is_compared_and_used(page: Page, webui: WebUI, shoot: Shoot) -> 
         key: rows.tolist() for key, rows in copy.vectors.items()
     }
     assert webui.picture(WORD).pixels != now.pixels
+
+
+def test_a_hypernetwork_is_trained_compared_and_used(
+    page: Page, webui: WebUI, pictures: Path, before: Picture, shoot: Shoot
+) -> None:
+    """Compare shows it at 0.7, as A1111's next prompt does; the others say that they do not."""
+    open_tab(page, "Hypernetwork")
+    fill(page, "ti_hyper_hypernetwork_name", HYPERNETWORK)
+    fill(page, "ti_hyper_train_data_dir", str(pictures))
+    small = {"width": 64, "height": 64, "max_train_steps": 20, "learning_rate": "0.02"}
+    for name, value in {**small, "sample_every_n_steps": 10, "save_every_n_steps": 10}.items():
+        fill(page, f"ti_hyper_{name}", str(value))
+    page.locator("#ti_hyper_train").click()
+    state(page, "done", "hypernetwork")
+    expect(page.locator("#ti_hyper_previews img").first).to_be_visible(timeout=LONG)
+    shoot(page, "hypernetwork")
+    uses = webui.program.name == "a1111"
+    expect(at(page, "ti_hyper_use")).to_contain_text("" if uses else "does not use hypernetworks")
+
+    open_tab(page, "Compare")
+    page.locator("#ti_compare_refresh").click()
+    choose(page, "ti_compare_run", HYPERNETWORK)
+    expect(at(page, "ti_compare_copies")).to_contain_text(f"{HYPERNETWORK}-000010")
+    fill(page, "ti_compare_prompts", PROMPT)
+    fill(page, "ti_compare_weights", "0.7")
+    fill(page, "ti_compare_seed", "5")
+    unfold(page, "More: Pictures")
+    sizes = {"steps": 3, "scale": 5, "sampler": "Euler", "width": 64, "height": 64}
+    for name, value in sizes.items():
+        fill(page, f"ti_compare_{name}", str(value))
+    page.locator("#ti_compare_button").click()
+    state(page, "done", "compare")
+    expect(at(page, "ti_compare_ratings")).to_contain_text("best copy")
+    shoot(page, "compare-hypernetwork")
+    assert seen(webui.picture(PROMPT)) == seen(before)
+    if uses:
+        called = webui.picture(f"{PROMPT} <hypernet:{HYPERNETWORK}:0.7>", sampler_name="Euler")
+        shown = run_of(webui, HYPERNETWORK) / "compare" / "1" / "pictures"
+        with Image.open(shown / f"1-{HYPERNETWORK}-000020-0.7-5.png") as preview:
+            pairs = zip(called.pixels, preview.convert("RGB").tobytes(), strict=True)
+            # its attention adds up in another order; random weights make more of that
+            assert max(abs(one - other) for one, other in pairs) <= 3
+        assert called.pixels != before.pixels
 
 
 def test_the_library_shows_strength_and_nearest_words(

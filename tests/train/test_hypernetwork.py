@@ -32,6 +32,7 @@ from ti_core.train.plan import make_plan
 from ti_core.train.run_folder import RunFolder
 from ti_core.train.state import latest_state
 
+from ..contract.fingerprint import differences, fingerprint
 from ..hypernetworks.made import hypernetwork
 from .hypernetwork_runs import config
 from .inversion import fixed_loss
@@ -96,19 +97,25 @@ def test_one_step_is_adamw_with_a_decay_of_a_hundredth(build: Build) -> None:
     assert moved.abs().max().item() < rate * 1.001
 
 
+def files(path: Path) -> tuple[bytes, bytes]:
+    """The hypernetwork's, and that of the optimiser's memory."""
+    return path.read_bytes(), path.with_name(f"{path.name}.optim").read_bytes()
+
+
 @pytest.mark.parametrize(
     "built", [{}, {"activation_func": "rrelu", "use_dropout": True, "dropout_structure": "0,.3,0"}]
 )
 def test_a_resumed_run_gives_the_same_bytes(build: Build, built: dict[str, object]) -> None:
-    settings = {"max_train_steps": 9, "train_batch_size": 2, **built}
+    memory = {"save_optimizer_state": True}
+    settings = {"max_train_steps": 9, "train_batch_size": 2, **memory, **built}
     log = Log()
     train(build(**settings), FakeHost(), log, StopAfter(log, 4))
     folder = RunFolder(log.of(Started)[0].run_folder)
-    resumed = train(build(**settings), FakeHost(), resume=folder).read_bytes()
-    again = train(build(**settings, overwrite=True), FakeHost()).read_bytes()
+    resumed = files(train(build(**settings), FakeHost(), resume=folder))
+    again = files(train(build(**settings, overwrite=True), FakeHost()))
     assert resumed == again
     other = train(build(**settings, overwrite=True, seed=1), FakeHost()).read_bytes()
-    assert resumed != other
+    assert resumed[0] != other
 
 
 def test_dropout_is_for_training_only(build: Build) -> None:
@@ -298,6 +305,22 @@ def test_widths_that_the_model_has_not_are_an_error(build: Build, size: str) -> 
     host = FakeHost()
     with pytest.raises(HypernetworkError, match=f"it has {context_width(host)}"):
         train(build(enable_sizes=size), host)
+
+
+@pytest.mark.parametrize(("layers", "says"), [("1, 0.01, 1", "0 to"), ("1, 60000, 1", "to 720000")])
+def test_a_model_that_is_too_small_or_too_wide_for_the_structure_is_an_error(
+    build: Build, layers: str, says: str
+) -> None:
+    """Without named widths that is seen when the model shows its own."""
+    host = FakeHost()
+    before = fingerprint([host.model])
+    with pytest.raises(
+        ConfigError, match=f"for the width {context_width(host)} has layers.*{says}"
+    ):
+        train(build(layer_structure=layers), host)
+    assert differences(before, fingerprint([host.model])) == {}
+    with host.session():
+        pass  # it was closed
 
 
 def test_a_file_for_another_model_is_an_error(build: Build, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import shutil
 import signal
@@ -22,7 +23,7 @@ from ti_core.files.reading import read_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.options import make_config, to_dict
 from ti_core.train import keeping
-from ti_core.train.config import TrainConfig
+from ti_core.train.config import BaseTrainConfig, TrainConfig
 from ti_core.train.events import Finished, Saved, Started, StepDone
 from ti_core.train.loop import train
 from ti_core.train.progress import JobProgress, after
@@ -31,18 +32,21 @@ from ti_core.train.smoothing import smoothed
 from ti_core.train.state import latest_state, list_states
 
 from ..conftest import Configure
+from . import hypernetwork_runs
 from .spoiled import Log, StopAfter
 
 ROOT = Path(__file__).parents[2]
 KILLED_RUN = """
 import json, os, signal, sys
+from pathlib import Path
 import torch
 from ti_core.families import FAMILIES
 from ti_core.hosts.fake import FakeHost
 from ti_core.options import from_dict
-from ti_core.train.config import TrainConfig
 from ti_core.train.events import StepDone
 from ti_core.train.loop import train
+from ti_core.train.plan import LEARNABLES
+from ti_core.train.run_folder import RunFolder
 
 torch.set_num_threads(1)
 
@@ -51,7 +55,9 @@ def listen(event):
         os.kill(os.getpid(), signal.SIGKILL)
 
 host = FakeHost(family=FAMILIES[sys.argv[3]])
-train(from_dict(TrainConfig, json.loads(sys.argv[1])), host, listen)
+config = next(each for each in LEARNABLES if each.__name__ == sys.argv[4])
+resume = RunFolder(Path(sys.argv[5])) if sys.argv[5] else None
+train(from_dict(config, json.loads(sys.argv[1])), host, listen, resume=resume)
 """
 
 
@@ -66,14 +72,14 @@ def in_one_go(configure: Configure, **changes: Any) -> bytes:
     return train(configure(overwrite=True, **changes), FakeHost()).read_bytes()
 
 
-def killed(config: TrainConfig, step: int, family: str) -> RunFolder:
+def killed(
+    config: BaseTrainConfig, step: int, family: str = "sd1", resume: RunFolder | None = None
+) -> None:
     """A run in a process of its own, killed right after a step."""
-    import json
-
-    arguments = [json.dumps(to_dict(config)), str(step), family]
+    learnable, place = type(config).__name__, str(resume.path) if resume else ""
+    arguments = [json.dumps(to_dict(config)), str(step), family, learnable, place]
     run = subprocess.run([sys.executable, "-c", KILLED_RUN, *arguments], cwd=ROOT, check=False)
     assert run.returncode == -signal.SIGKILL
-    return RunFolder.find("latest", Path(config.output.logging_dir), config.name)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
@@ -88,7 +94,8 @@ def test_a_killed_run_goes_on_bit_for_bit(configure: Configure, family: Any) -> 
         "lr_scheduler": "cosine",
     }
     config = configure(**settings)
-    folder = killed(config, 47, family)
+    killed(config, 47, family)
+    folder = RunFolder.find("latest", Path(config.output.logging_dir), config.name)
     assert [path.name for path in list_states(folder.state)][-1] == "state-000040.safetensors"
     log = Log()
     resumed = train(config, FakeHost(family=FAMILIES[family]), log, resume=folder).read_bytes()
@@ -97,6 +104,30 @@ def test_a_killed_run_goes_on_bit_for_bit(configure: Configure, family: Any) -> 
         configure(**settings, overwrite=True), FakeHost(family=FAMILIES[family])
     ).read_bytes()
     assert resumed == whole
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
+def test_a_hypernetwork_is_killed_again_and_again_and_goes_on_bit_for_bit(
+    tmp_path: Path, pictures: Path
+) -> None:
+    """With dropout, whose draws are a function of the step."""
+    settings = {
+        "max_train_steps": 40,
+        "save_state_every_n_steps": 6,
+        "activation_func": "swish",
+        "use_dropout": True,
+        "dropout_structure": "0, 0.3, 0",
+        "learning_rate": "0.01:30, 0.002",
+    }
+    config = hypernetwork_runs.config(tmp_path, pictures, **settings)
+    killed(config, 5)  # before the second state
+    folder = RunFolder.find("latest", tmp_path / "log", "warm", "hypernetwork")
+    for step in (13, 24, 40):
+        assert latest_state(folder.state).step < step
+        killed(config, step, resume=folder)
+    resumed = train(config, FakeHost(), resume=folder).read_bytes()
+    whole = hypernetwork_runs.config(tmp_path, pictures, **settings, overwrite=True)
+    assert resumed == train(whole, FakeHost()).read_bytes()
 
 
 @pytest.mark.parametrize("steps", [0, 1, 5, 9])

@@ -149,7 +149,7 @@ def _check_layers(layers: Sequence[float]) -> None:
     if layers[0] != 1 or layers[-1] != 1:
         raise ConfigError(what, "it must begin and end with 1", fix)
     if not all(0 < each <= _WIDEST for each in layers):  # NaN is not, either
-        raise ConfigError(what, "each number must be larger than 0", fix)
+        raise ConfigError(what, f"each number must be larger than 0 and at most {_WIDEST:g}", fix)
 
 
 def _check_dropout(dropout: Sequence[float], layers: int) -> None:

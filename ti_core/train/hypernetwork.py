@@ -18,7 +18,7 @@ from ..hypernetworks.applying import Applied
 from ..hypernetworks.beginning import beginning
 from ..hypernetworks.hypernetwork import Hypernetwork, prefixes, shapes, width_of, widths_of
 from ..hypernetworks.reading import read_hypernetwork
-from ..hypernetworks.structure import Structure
+from ..hypernetworks.structure import Structure, check_width
 from ..hypernetworks.writing import hypernetwork_bytes
 from ..port.session import Host, ModelFacts, Session
 from ..randomness import Draws
@@ -184,13 +184,16 @@ def new_hypernetwork(
     """A file's, or a new one, for a model with attention of the widths `there`; None for any model
     that has those of the settings.
 
-    Raises HypernetworkError for widths that the model does not have.
+    Raises HypernetworkError for widths that the model does not have, ConfigError where a layer of
+    the structure would be too wide or too narrow for one of them.
     """
     if config.weights:
         begin, notices = _from_file(config, there)
     else:
         widths, structure = config.sizes or there or (), config.structure
         _require_there(widths, there)
+        for width in widths:
+            check_width(structure, width)
         tensors = beginning(structure, widths, config.weight_init, seed)
         name, init = config.hypernetwork_name, config.weight_init
         begin, notices = Hypernetwork(name, structure, tensors, weight_init=init), []

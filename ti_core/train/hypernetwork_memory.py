@@ -74,7 +74,7 @@ def memory_file(
         start = f"{ours[name]}."
         values[number] = {
             key.removeprefix(start): value
-            for key, value in state.moments.items()
+            for key, value in sorted(state.moments.items())  # a resumed run has another order
             if key.startswith(start)
         }
     group = {"lr": 0.0, **arguments, **_SWITCHES, "params": list(range(len(names)))}
