@@ -76,6 +76,16 @@ def test_they_give_the_same_results_but_for_rounding(
         assert (one - other).norm() <= 1e-5 * one.norm()
 
 
+def test_blocks_that_are_computed_anew_are_packed_as_well(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with packed(subject.host, monkeypatch) as session:
+        kept = learned(subject.host, session)
+        session.save_memory("checkpointing")
+        anew = learned(subject.host, session)
+    assert all(map(torch.equal, kept, anew))
+
+
 @pytest.mark.usefixtures("odd_flags")
 def test_they_leave_no_trace(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     before = fingerprint(subject.modules(), subject.keeps_objects)
