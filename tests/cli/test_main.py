@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +57,19 @@ def test_every_command_has_a_module_with_run() -> None:
 
     for verb in VERBS:
         assert callable(importlib.import_module(f"ti_core.cli.{verb.replace('-', '_')}").run)
+
+
+def test_a_list_of_embeddings_in_safetensors_does_not_load_torch(tmp_path: Path) -> None:
+    """Their headers tell all that it shows; other formats are read as a whole."""
+    header = {"emb_params": {"dtype": "F32", "shape": [1, 768], "data_offsets": [0, 3072]}}
+    text = json.dumps(header).encode()
+    content = len(text).to_bytes(8, "little") + text + bytes(3072)
+    (tmp_path / "cat.safetensors").write_bytes(content)
+    code = (
+        "import sys\nfrom ti_core.cli.main import main\n"
+        f"assert main(['list', {str(tmp_path)!r}]) == 0\n"
+        "assert not {'torch', 'numpy'} & set(sys.modules)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    assert "cat" in done.stdout

@@ -107,7 +107,7 @@ def test_what_reading_refuses_is_refused_in_the_same_words(tmp_path: Path, name:
 def test_the_numbers_of_a_plain_file_are_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ti_core.files.peek.read_embeddings", None)
+    monkeypatch.setattr("ti_core.files.reading.read_embeddings", None)
     path = put(tmp_path / "cat.safetensors", FILES["ours.safetensors"])
     assert peek(path) == (Facts("", {"emb_params": (3, 4)}, 500, "x", "model"),)
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ti_core.errors import FileError
-from ti_core.files.safetensors_file import read_header, read_safetensors, to_bytes
+from ti_core.files.safetensors_directory import read_header
+from ti_core.files.safetensors_file import read_safetensors, to_bytes
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.uint8)
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

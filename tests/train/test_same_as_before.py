@@ -9,7 +9,7 @@ import pytest
 
 from ti_core.families import FAMILIES
 from ti_core.files.reading import read_embedding
-from ti_core.files.safetensors_file import read_directory
+from ti_core.files.safetensors_directory import read_directory
 from ti_core.hosts.fake import FakeHost
 from ti_core.train.loop import train
 

@@ -7,16 +7,14 @@ from pathlib import Path
 
 from ..errors import EmbeddingError, FileError
 from ..families import ENCODER_KEYS, OTHER_KEYS, WORDS
-from .card import KEYWORD
 from .embedding import MOST_VECTORS, ONE_ENCODER
 from .library_index import Facts
 from .library_walk import CARDS
 from .notes import TRIGGER, noted_step, translated
 from .picture_chunks import other_format
 from .picture_plugins import is_known
-from .reading import read_embeddings
 from .regular_file import open_regular
-from .safetensors_file import read_header, text_metadata
+from .safetensors_directory import read_header, text_metadata
 from .safetensors_header import TensorEntry
 
 _PLAIN = frozenset((*ENCODER_KEYS, *OTHER_KEYS)) - frozenset(WORDS)
@@ -36,6 +34,8 @@ def peek(path: Path) -> tuple[Facts, ...]:
     found = _from_header(path)
     if found is not None:
         return (found,)
+    from .reading import read_embeddings  # loads torch, which takes a second
+
     try:
         embeddings = read_embeddings(path)
     except EmbeddingError:
@@ -100,5 +100,7 @@ def _is_plain_picture(path: Path) -> bool:
     when that has been stripped and the margins are spoiled, nobody can tell any more."""
     if path.suffix[1:].lower() not in CARDS:
         return False
+    from .card import KEYWORD
+
     with open_regular(path) as file:
         return KEYWORD.encode() not in file.read(_MOST_PICTURE_BYTES)

@@ -8,7 +8,6 @@ Format: 8 bytes little-endian header length, JSON header, tensor data.
 from __future__ import annotations
 
 import json
-import os
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -17,10 +16,10 @@ from typing import BinaryIO
 import torch
 from torch import Tensor
 
-from ..errors import FileError
 from .atomic import write_bytes
 from .regular_file import open_regular
-from .safetensors_header import METADATA, Header, TensorEntry, header_of
+from .safetensors_directory import damaged, directory_in, text_metadata
+from .safetensors_header import Header, TensorEntry
 
 _DTYPES = {
     "F64": torch.float64,
@@ -48,9 +47,6 @@ _NEWER = {
 }
 _DTYPES |= {name: getattr(torch, kind) for name, kind in _NEWER.items() if hasattr(torch, kind)}
 """Newer versions of torch have all of these; nothing of ours is written in them."""
-_MOST_HEADER_BYTES = 16 * 2**20
-"""Checkpoints have some hundred kB, LoRA with the tags of their pictures a few MB. The reference
-implementation allows 100 MB, which can take gigabytes when it is read."""
 
 
 def write_safetensors(
@@ -84,38 +80,6 @@ def _tensor_bytes(tensor: Tensor) -> bytes:
     return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
 
 
-def read_header(path: Path) -> Header:
-    """The JSON header: tensor name → dtype, shape, data_offsets; and "__metadata__".
-
-    Raises FileError unless its tensors, one behind the other, are all that follows it.
-    """
-    return read_directory(path)[1]
-
-
-def read_directory(path: Path) -> tuple[int, Header]:
-    """(byte of the file from which the offsets count, the header); see `read_header`."""
-    try:
-        with open_regular(path) as file:
-            return _read_header(file, path)
-    except OSError as error:
-        raise _damaged(path, str(error)) from error
-
-
-def _read_header(file: BinaryIO, path: Path) -> tuple[int, Header]:
-    """(where the tensors begin, the header)"""
-    size = os.fstat(file.fileno()).st_size
-    start = file.read(8)
-    length = struct.unpack("<Q", start)[0] if len(start) == 8 else -1
-    if not 0 < length <= size - 8:
-        raise _damaged(path, "its header is cut off or not a safetensors header")
-    if length > _MOST_HEADER_BYTES:
-        raise _damaged(path, f"its header has {length} bytes, more than any model needs")
-    try:
-        return 8 + length, header_of(file.read(length), size - 8 - length)
-    except ValueError as error:
-        raise _damaged(path, str(error)) from error
-
-
 def read_safetensors(
     path: Path, wanted: Callable[[Header], Iterable[str]] = list
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -135,31 +99,22 @@ def safetensors_in(
     """
     try:
         file.seek(0)
-        start, header = _read_header(file, path)
+        start, header = directory_in(file, path)
         metadata = text_metadata(header)
         tensors = {k: _read_tensor(file, path, start, k, header[k]) for k in wanted(header)}
     except OSError as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
     return tensors, metadata
-
-
-def text_metadata(header: Header) -> dict[str, str]:
-    """Take the metadata out of a header: text by name."""
-    return header.pop(METADATA, {})
 
 
 def _read_tensor(file: BinaryIO, path: Path, start: int, key: str, entry: TensorEntry) -> Tensor:
     dtype = _DTYPES.get(entry["dtype"])
     if dtype is None:
-        raise _damaged(path, f"tensor {key[:80]!r} has the unknown type {entry['dtype']}")
+        raise damaged(path, f"tensor {key[:80]!r} has the unknown type {entry['dtype']}")
     begin, end = entry["data_offsets"]
     file.seek(start + begin)
     data = bytearray(file.read(end - begin))
     if len(data) != end - begin:
-        raise _damaged(path, f"tensor {key[:80]!r} is cut off")
+        raise damaged(path, f"tensor {key[:80]!r} is cut off")
     flat = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
     return flat.reshape(entry["shape"])
-
-
-def _damaged(path: Path, why: str) -> FileError:
-    return FileError(f"cannot read {path}", why, "copy or download the file again")

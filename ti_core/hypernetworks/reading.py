@@ -22,7 +22,8 @@ from ..files.mistaken import AGAIN, START, mistaken, unreadable
 from ..files.names import composed, printable
 from ..files.notes import from_comment, texts
 from ..files.regular_file import open_regular
-from ..files.safetensors_file import read_header, read_safetensors, text_metadata
+from ..files.safetensors_directory import read_header, text_metadata
+from ..files.safetensors_file import read_safetensors
 from ..files.safetensors_header import TensorEntry
 from ..files.torch_pickle import read_torch
 from ..files.zip_directory import ZIP_START, read_comment

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from ...errors import FileError, StorageError
 from ...files.regular_file import open_regular
-from ...files.safetensors_file import read_directory, text_metadata, write_safetensors
+from ...files.safetensors_directory import read_directory, text_metadata
+from ...files.safetensors_file import write_safetensors
 
 PORTION_NAME = re.compile(r"[0-9a-f]{16}\.safetensors")
 """File names of portions; two runs never choose the same."""

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ....errors import CheckpointError, FileError, UnsafeFileError
-from ....files.safetensors_file import read_header
+from ....files.safetensors_directory import read_header
 from ....files.torch_pickle import read_torch_file
 
 _PICKLES = (".ckpt", ".pt", ".pth", ".bin")
