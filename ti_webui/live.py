@@ -147,9 +147,10 @@ def build_live(studio: Studio) -> Live:
         go_on = gr.Button("Go on", visible=False, min_width=60, elem_id="ti_go_on")
         save = small("Save now", elem_id="ti_save_now")
         preview = small("Preview now", elem_id="ti_preview_now")
-        slower = small(f"Rate ×{SLOWER:g}", elem_id="ti_slower")
-        faster = small(f"Rate ×{FASTER:g}", elem_id="ti_faster")
         interrupt = small("Interrupt", variant="stop", elem_id="ti_interrupt")
+    with gr.Row():
+        slower = small(f"Rate ×{SLOWER:g}", size="sm", elem_id="ti_slower")
+        faster = small(f"Rate ×{FASTER:g}", size="sm", elem_id="ti_faster")
     progress = gr.HTML(_IDLE, elem_id="ti_job_progress")
     with gr.Row(elem_id="ti_use"):
         looks = {"show_copy_button": True, "buttons": ["copy"]}
