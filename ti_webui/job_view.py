@@ -79,7 +79,7 @@ class JobView:
         before = seen.job if seen else None
         if job is None or now.job == before:
             return [now, *(gr.update() for _ in self.parts), *lists]
-        progress = gr.update(value=markup.progress_html(job.progress, job.name))
+        progress = gr.update(value=markup.progress_html(job.progress, job.name, job.kind))
         return [now, progress, *self.updates(job, before), *lists]
 
     def signature(self, job: Job) -> Signature:

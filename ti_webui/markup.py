@@ -153,8 +153,8 @@ def _schedule(segments: Iterable[Segment], last: int) -> str:
     return f'<div class="ti-schedule">{"".join(bars)}</div><ul class="ti-key">{"".join(rows)}</ul>'
 
 
-def progress_html(progress: JobProgress, name: str) -> str:
-    """A job as it stands: bar, figures, curve, strength, and what went wrong."""
+def progress_html(progress: JobProgress, name: str, kind: str = "train") -> str:
+    """A job of this kind as it stands: bar, figures, curve, strength, and what went wrong."""
     stage = _STATES.get(progress.state) or progress.stage or "at work"
     state = f'<span class="ti-state ti-is-{progress.state}">{escape(stage)}</span>'
     parts = [
@@ -165,7 +165,7 @@ def progress_html(progress: JobProgress, name: str) -> str:
         error_box(progress.error),
         curve(progress.losses, progress.segments, progress.validations),
         _meter(progress),
-        _result(progress),
+        _result(progress, kind),
     ]
     return f'<div class="ti-progress" data-state="{progress.state}">{"".join(parts)}</div>'
 
@@ -213,12 +213,14 @@ def _meter(progress: JobProgress) -> str:
     )
 
 
-def _result(progress: JobProgress) -> str:
+def _result(progress: JobProgress, kind: str) -> str:
     if not progress.result:
         return ""
     name = progress.result.stem
-    done = f"Write {name} in a prompt (ComfyUI: embedding:{name}). The file is {progress.result}"
-    return box("good", done)
+    called = f"{name} in a prompt (ComfyUI: embedding:{name})"
+    if kind == "hypernetwork":
+        called = f"<hypernet:{name}:1> in a prompt"
+    return box("good", f"Write {called}. The file is {progress.result}")
 
 
 def with_error_box(handler: Callable[..., str]) -> Callable[..., str]:

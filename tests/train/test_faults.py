@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,38 +16,34 @@ from ti_core.errors import TIError
 from ti_core.events import Event, Notice
 from ti_core.hosts.fake import FakeHost
 from ti_core.options import from_dict
-from ti_core.train.config import TrainConfig
+from ti_core.train.config import BaseTrainConfig
 from ti_core.train.loop import train
 from ti_core.train.run_folder import RunFolder
 from ti_core.train.state import list_states
 
 from ..conftest import Configure
+from . import hypernetwork_runs
 from .faults import Faults, Mode
 from .spoiled import Log
 
-NAME = "zz-thing"
+_COPIES = ("embeddings/*2.safetensors", "embeddings/*-best.safetensors")
 LOGS = ("textual_inversion_loss.csv", "validation_loss.csv")
 
 
 class Place:
-    """A run of three steps with everything that a run writes, in folders that can be emptied."""
+    """A short run with everything that a run of its kind writes, in folders that can be emptied."""
 
-    def __init__(self, configure: Configure, root: Path) -> None:
-        self.folders = tuple(root / name for name in ("log", "embeddings", "cache"))
-        for path in sorted((root / "pictures").iterdir())[2:]:
-            path.unlink()  # two are enough
-        self.config = configure(
-            max_train_steps=3,
-            save_state_every_n_steps=1,
-            save_every_n_steps=2,
-            sample_every_n_steps=2,
-            sample_at_first=False,
-            sample_steps=1,
-            loss_csv_every=1,
-            validate_every_n_steps=1,
-            cache_latents_to_disk=True,
-            latent_cache_dir=str(root / "cache"),
-        )
+    def __init__(
+        self,
+        config: BaseTrainConfig,
+        folders: tuple[Path, ...],
+        group: str,
+        copies: tuple[str, ...],
+    ) -> None:
+        """`folders` are those of logs, of finished files, and others that it writes into; `copies`
+        are where copies are in a run folder; `group` is that of the settings."""
+        self.config, self.folders, self.group, self.copies = config, folders, group, copies
+        self.expected = 0
 
     def clear(self) -> None:
         """As before the run."""
@@ -57,23 +53,25 @@ class Place:
     def run(self, listener: Callable[[Event], None] = lambda event: None) -> None:
         """The command, again with `--resume latest` where there is a run."""
         log = Path(self.config.output.logging_dir)
-        found = [folder for folder, _ in RunFolder.all_of(log, NAME)]
-        if not found:
+        if not list(self._runs()):
             train(self.config, FakeHost(), listener)
             return
-        folder = RunFolder.find("latest", log, NAME)
-        config = from_dict(TrainConfig, folder.read_settings()["train"])
+        folder = RunFolder.find("latest", log, self.config.name, self.group)
+        config = from_dict(type(self.config), folder.read_settings()["train"])
         train(config, FakeHost(), listener, resume=folder)
+
+    def _runs(self) -> Iterator[RunFolder]:
+        found = RunFolder.all_of(self.folders[0], self.config.name, self.group)
+        return (folder for folder, _ in found)
 
     def made(self) -> dict[str, bytes | list[int]]:
         """All that counts of what lies there now."""
-        (folder,) = (found for found, _ in RunFolder.all_of(self.folders[0], NAME))
+        (folder,) = self._runs()
         paths = [
             *self.folders[1].glob("[!.]*"),
-            *folder.path.glob("embeddings/*2.safetensors"),
-            *folder.path.glob("embeddings/*-best.safetensors"),
+            *(path for pattern in self.copies for path in folder.path.glob(pattern)),
             *folder.path.glob("images/[!.]*"),
-            *(folder.path / name for name in (*LOGS, "loss.png")),
+            *filter(Path.is_file, (folder.path / name for name in (*LOGS, "loss.png"))),
             *list_states(folder.state)[-1:],
         ]
         left = [path for path in folder.path.rglob(".*") if path.is_file()]
@@ -95,10 +93,50 @@ class Place:
         return told.hexdigest()
 
 
-@pytest.fixture
-def place(configure: Configure, tmp_path: Path) -> Place:
-    """Where nothing was made yet."""
-    return Place(configure, tmp_path)
+def of_embedding(configure: Configure, root: Path) -> Place:
+    """Three steps with previews, and latents that are kept on the disk."""
+    config = configure(
+        max_train_steps=3,
+        save_state_every_n_steps=1,
+        save_every_n_steps=2,
+        sample_every_n_steps=2,
+        sample_at_first=False,
+        sample_steps=1,
+        loss_csv_every=1,
+        validate_every_n_steps=1,
+        cache_latents_to_disk=True,
+        latent_cache_dir=str(root / "cache"),
+    )
+    folders = tuple(root / name for name in ("log", "embeddings", "cache"))
+    return Place(config, folders, "embedding", _COPIES)
+
+
+def of_hypernetwork(configure: Configure, root: Path) -> Place:
+    """Two steps, and the optimiser's memory for A1111; the rest is as for embeddings."""
+    settings = {
+        "max_train_steps": 2,
+        "save_state_every_n_steps": 1,
+        "save_every_n_steps": 2,
+        "loss_csv_every": 1,
+        "save_optimizer_state": True,
+    }
+    config = hypernetwork_runs.config(root, root / "pictures", **settings)
+    folders = (root / "log", root / "hypernetworks")
+    return Place(config, folders, "hypernetwork", ("hypernetworks/*2.pt",))
+
+
+PLACES = {of_embedding: 3 + 1 + 1 + 1 + 3 + 1 + 1, of_hypernetwork: 2 + 1 + 2 + 1 + 1}
+"""How a run is made → how many things are left by it that count."""
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest, configure: Configure, tmp_path: Path) -> Place:
+    """Where nothing was made yet; two pictures are enough."""
+    for path in sorted((tmp_path / "pictures").iterdir())[2:]:
+        path.unlink()
+    made: Place = request.param(configure, tmp_path)
+    made.expected = PLACES[request.param]
+    return made
 
 
 @pytest.fixture
@@ -106,7 +144,7 @@ def whole(place: Place) -> dict[str, bytes | list[int]]:
     """What a run makes in one go."""
     place.run()
     found = place.made()
-    assert len(found) == 3 + 1 + 1 + 1 + 3 + 1 + 1, sorted(found)
+    assert len(found) == place.expected, sorted(found)
     place.clear()
     return found
 
@@ -132,6 +170,7 @@ def operations(place: Place) -> list[tuple[str, str, bool]]:
     ]
 
 
+@pytest.mark.parametrize("place", [of_embedding], indirect=True)
 def test_every_kind_of_file_is_among_what_is_tried(place: Place) -> None:
     """And the system's own audit knows of no more than we count."""
     seen = operations(place)
@@ -147,6 +186,13 @@ def test_every_kind_of_file_is_among_what_is_tried(place: Place) -> None:
         *("open", "read", "write", "close", "fsync", "mkdir", "replace", "link", "unlink"),
         *("listdir", "scandir", "chmod", "utime"),
     }
+
+
+@pytest.mark.parametrize("place", [of_hypernetwork], indirect=True)
+def test_every_kind_of_file_of_a_hypernetwork_is_among_what_is_tried(place: Place) -> None:
+    names = {path.rsplit("/", 1)[-1].lstrip(".") for _, path, _ in operations(place)}
+    for kind in ("settings.json", "state-000002", "warm-000002.pt", "warm.pt", "warm.pt.optim"):
+        assert any(name.startswith(kind) for name in names), kind
 
 
 def fails(place: Place, at: int, mode: Mode) -> tuple[bool, list[str]]:

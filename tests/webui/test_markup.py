@@ -146,6 +146,16 @@ def test_many_notices_do_not_flood_the_page() -> None:
     assert "and 60 more" in html
 
 
+def test_a_finished_file_is_called_as_prompts_call_its_kind() -> None:
+    copy = Path("run") / "hypernetworks" / "w-000005.pt"
+    progress = JobProgress(state="done", copy=copy, result=Path("w.pt"))
+    told = markup.progress_html(progress, "w", "hypernetwork")
+    assert "Write &lt;hypernet:w:1&gt; in a prompt" in told
+    assert "Last saved hypernetwork:</i> w-000005.pt" in told
+    assert "embedding" not in told
+    assert "(ComfyUI: embedding:w)" in markup.progress_html(progress, "w")
+
+
 def test_a_curve_needs_two_points_and_has_no_loss_below_nothing() -> None:
     assert curve([(1, 0.5, 0.1)]) == ""
     assert curve([(1, float("nan"), 0.1), (2, 0.5, 0.1)]) == ""

@@ -253,10 +253,11 @@ def validation_text(progress: JobProgress) -> str:
 
 def last_texts(progress: JobProgress) -> list[tuple[str, str]]:
     """What A1111 shows below the figures: label, and the last prompt, copy and picture."""
-    picture = progress.previews[-1].path if progress.previews else None
+    picture, copy = progress.previews[-1].path if progress.previews else None, progress.copy
+    kind = "hypernetwork" if copy and copy.parent.name == "hypernetworks" else "embedding"
     found = (
         ("Last prompt", progress.prompt),
-        ("Last saved embedding", progress.copy and progress.copy.name),
+        (f"Last saved {kind}", copy and copy.name),
         ("Last saved image", picture and picture.name),
     )
     return [(label, text) for label, text in found if text]

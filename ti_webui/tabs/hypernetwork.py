@@ -185,7 +185,4 @@ def _settings(page: HypernetworkPage) -> tuple[gr.Radio, gr.HTML]:
 
 def _shown(job: Job, progress: JobProgress) -> Updates:
     told = markup.notices(progress.notices)
-    if progress.result:
-        used = f"{progress.result} is made; write <hypernet:{progress.result.stem}:1> in a prompt"
-        told = markup.box("good", used) + told
     return [gr.update(value=pictures(progress.previews)), gr.update(value=told)]
