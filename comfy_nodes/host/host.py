@@ -72,8 +72,12 @@ class ComfyHost(BaseHost):
         """Nothing to refresh: ComfyUI looks at the disk each time a text is encoded."""
 
     def hypernetworks_dir(self) -> Path:
-        """Where ComfyUI looks for hypernetworks."""
-        return Path(folder_paths.get_folder_paths("hypernetworks")[0])
+        """The first folder where ComfyUI looks for hypernetworks."""
+        return self.hypernetworks_dirs()[0]
+
+    def hypernetworks_dirs(self) -> list[Path]:
+        """All of them."""
+        return [Path(folder) for folder in folder_paths.get_folder_paths("hypernetworks")]
 
     def _encoder(self) -> Encoder:
         return self._encoders[0]

@@ -43,8 +43,8 @@ from .training_parts import (
 
 _TOLD = {
     "sample_prompts": "prompts of the previews, one a line; without one the training prompt of the "
-    "step; a line may end with kohya's --n negative --w width --h height --d seed --l scale "
-    "--s steps",
+    "step; <hypernet:NAME:0.7> sets the strength of this hypernetwork, or adds another one; a line "
+    "may end with kohya's --n negative --w width --h height --d seed --l scale --s steps",
     "mixed_precision": "what the model computes in; auto: fp32 on a CPU, on a graphics card bf16 "
     "where it has that, else fp16; the hypernetwork stays fp32",
     "seed": "same seed, same hypernetwork, on the same device with the same number of threads",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -81,13 +82,13 @@ class Residual:
         """Their number."""
         return f"{sum(tensor.numel() for tensor in self.tensors.values())} number(s)"
 
-    def extra_networks(self, draws: Draws | None = None) -> ExtraNetworks:
+    def extra_networks(self, draws: Draws | None = None, strength: float = 1.0) -> ExtraNetworks:
         """As a hypernetwork."""
-        return ExtraNetworks(hypernetwork=self.changed)
+        return ExtraNetworks(hypernetwork=partial(self.changed, strength=strength))
 
-    def changed(self, context: Tensor) -> tuple[Tensor, Tensor]:
+    def changed(self, context: Tensor, strength: float = 1.0) -> tuple[Tensor, Tensor]:
         """(B, n, width) → what keys and what values are made from."""
-        both = context + context @ self.tensors["down"] @ self.tensors["up"]
+        both = context + context @ self.tensors["down"] @ self.tensors["up"] * strength
         return both, both
 
     def settle(self) -> None:

@@ -96,16 +96,19 @@ class Applied:
         return torch.rand(x.shape, generator=source, device=x.device)
 
 
-def in_turn(applied: Sequence[Applied]) -> Changes:
+def in_turn(several: Sequence[Changes]) -> Changes:
     """Several at once: each changes what the one before it has made, as in A1111."""
 
     def changes(context: Tensor) -> tuple[Tensor, Tensor]:
         keys, values = context, context
-        for each in applied:
-            keys, values = each.changed(keys, values)
+        for each in several:
+            if isinstance(each, Applied):
+                keys, values = each.changed(keys, values)
+            else:
+                keys, values = each(keys)[0], each(values)[1]
         return keys, values
 
-    return changes
+    return changes if len(several) != 1 else several[0]
 
 
 def _activations() -> Iterator[tuple[str, nn.Module]]:

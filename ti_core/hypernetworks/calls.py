@@ -67,6 +67,12 @@ def hypernetworks_in(files: Iterable[Path], folders: Iterable[Path] = ()) -> dic
     return found | {path.stem: path for path in files}
 
 
+def require_known(calls: Iterable[Call], known: Mapping[str, Path]) -> None:
+    """Raise ConfigError for a name that none of these files has."""
+    for call in calls:
+        _path_of(call.name, known)
+
+
 def called(
     calls: Sequence[Call], known: Mapping[str, Path], device: torch.device
 ) -> tuple[Changes | None, tuple[int, ...]]:
@@ -74,14 +80,21 @@ def called(
 
     Raises ConfigError for an unknown name, HypernetworkError for a file that cannot be used.
     """
-    names = dict.fromkeys(call.name for call in calls)
-    found = {name: _on(device, read_hypernetwork(_path_of(name, known))) for name in names}
+    found = loaded(calls, known, device)
     applied = [
         Applied(found[name].structure, found[name].tensors, multiplier)
         for name, multiplier in calls
     ]
     widths = {width for each in found.values() for width in each.widths}
     return (in_turn(applied) if applied else None), tuple(sorted(widths))
+
+
+def loaded(
+    calls: Iterable[Call], known: Mapping[str, Path], device: torch.device
+) -> dict[str, Hypernetwork]:
+    """Name → what its file holds, each read once, on this device. Raises as `called` does."""
+    names = dict.fromkeys(call.name for call in calls)
+    return {name: _on(device, read_hypernetwork(_path_of(name, known))) for name in names}
 
 
 def misfit(names: Sequence[str], changed: Collection[int], context: int) -> Notice | None:

@@ -302,5 +302,8 @@ class Host(Protocol):
     def hypernetworks_dir(self) -> Path:
         """Where the host looks for hypernetworks, or where those of a host that has none go."""
 
+    def hypernetworks_dirs(self) -> Sequence[Path]:
+        """Every folder where prompts of the host find hypernetworks."""
+
     def hypernetwork_saved(self, path: Path) -> None:
         """A hypernetwork was written to `path`: the host may refresh its list."""

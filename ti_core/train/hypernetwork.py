@@ -52,9 +52,10 @@ class HypernetworkModules:
         widths = ", ".join(map(str, self._begin.widths))
         return f"{self._begin.numbers:,} numbers in modules for {widths}"
 
-    def extra_networks(self, draws: Draws | None = None) -> ExtraNetworks:
-        """The modules at work, at a multiplier of 1."""
-        return ExtraNetworks(hypernetwork=Applied(self._begin.structure, self.tensors, draws=draws))
+    def extra_networks(self, draws: Draws | None = None, strength: float = 1.0) -> ExtraNetworks:
+        """The modules at work, at this multiplier."""
+        applied = Applied(self._begin.structure, self.tensors, strength, draws)
+        return ExtraNetworks(hypernetwork=applied)
 
     def measures(self) -> Measures:
         """The Euclidean length of all numbers of each module."""

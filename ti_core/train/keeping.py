@@ -6,6 +6,7 @@ import contextlib
 import functools
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,11 +22,11 @@ from ..files.infotext import infotext, save_png
 from ..files.notes import VAE
 from ..files.twins import twin_warning
 from ..options import recorded
-from ..port.session import PreviewRequest, Session
+from ..port.session import Hypernetwork, PreviewRequest, Session
 from ..tools.strength import strength_by_lengths
 from .cards import save_card
 from .events import Measures, Previewing, PreviewReady, Saved, SavedKind
-from .learnable import Content, Learnable
+from .learnable import Content, ExtraNetworks, Learnable
 from .milestones import copy_is_due, is_old, previews_are_due
 from .plan import Plan
 from .plot import save_loss_plot
@@ -232,8 +233,7 @@ class Keeper:
     def _preview(self, number: int, request: PreviewRequest) -> None:
         one = replace(request, count=1)
         with self._updater.results():
-            added = self._learnable.extra_networks()
-            image = self._session.preview(one, added.embeddings, added.hypernetwork)[0]
+            image = self._drawn(one, self._learnable.extra_networks)
         if self._plan.config.preview.sample_beside:
             image = side_by_side(self._without(one), image)
         step = self._updater.step
@@ -242,11 +242,20 @@ class Keeper:
         save_png(path, image, text)
         self._emit(PreviewReady(step, path, request.prompt))
 
+    def _drawn(self, request: PreviewRequest, add: Callable[..., ExtraNetworks]) -> Image.Image:
+        """The picture with what is added, and with the hypernetworks that its prompt calls."""
+
+        def trained(strength: float) -> Hypernetwork | None:
+            return add(strength=strength).hypernetwork
+
+        asked, changes = self._plan.calls.read(request, trained, self._session.device)
+        return self._session.preview(asked, add().embeddings, changes)[0]
+
     def _without(self, request: PreviewRequest) -> Image.Image:
         """The same picture without what is trained."""
         if request not in self._plain:
             kept = list(self._plain.items())[1 - _MOST_PLAIN :]
-            self._plain = dict(kept) | {request: self._session.preview(request, {})[0]}
+            self._plain = dict(kept) | {request: self._drawn(request, _nothing)}
         return self._plain[request]
 
     def _hashes(self, request: PreviewRequest) -> dict[str, str]:
@@ -289,3 +298,7 @@ class Keeper:
             save_loss_plot(path, self._folder.losses(), name, self._validations.all)
         except (FileError, StorageError) as error:
             self._emit(notice_of(error))
+
+
+def _nothing(strength: float = 1.0) -> ExtraNetworks:
+    return ExtraNetworks()

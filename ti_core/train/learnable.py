@@ -56,9 +56,10 @@ class Learnable(Protocol):
     def size(self) -> str:
         """How much is trained, in words, such as "3 vector(s)"."""
 
-    def extra_networks(self, draws: Draws | None = None) -> ExtraNetworks:
+    def extra_networks(self, draws: Draws | None = None, strength: float = 1.0) -> ExtraNetworks:
         """What the session adds to the model; differentiable in the tensors. What is random in
-        training (dropout) follows `draws`; without them nothing is."""
+        training (dropout) follows `draws`; without them nothing is. The effect of a hypernetwork is
+        multiplied by `strength`."""
 
     def settle(self) -> None:
         """Bring the tensors, in place, to what must hold after an update, such as their lengths;

@@ -23,6 +23,7 @@ from ..errors import ConfigError, DataError, TrainingError, setting
 from ..events import Notice, notice_of
 from ..files.atomic import require_writable
 from ..files.twins import hidden_warning, require_free
+from ..hypernetworks.calls import calls_in
 from ..port.session import Host, ModelFacts, PreviewRequest
 from ..prompts.missed import misspelled
 from ..prompts.words import Known
@@ -36,6 +37,7 @@ from .learnable import LearnableKind
 from .min_snr import require_known_snr
 from .optimizers import OPTIMIZERS, require_optimizer
 from .preflight import PICTURES, checkup_input, not_noticed, warnings_of
+from .preview_calls import PreviewCalls, preview_calls
 from .previews import preview_requests, with_prompt
 from .provenance import other_data
 from .run_folder import RunFolder
@@ -64,6 +66,8 @@ class Plan:
     dataset: Dataset
     final_path: Path
     previews: tuple[PreviewRequest, ...]
+    calls: PreviewCalls
+    """The hypernetworks that the previews call."""
     notices: tuple[Notice, ...]
     state: TrainState | None
     """Where to continue from; None where training begins at step 0."""
@@ -134,6 +138,7 @@ def make_plan(
     notices += _judged(config, host, dataset, found, on_findings)
     notices += [Notice("warning", text) for text in (hidden_warning(final_path),) if text]
     previews = _previews(config, facts, host)
+    calls = preview_calls(previews, "" if config.vectors else config.name, host)
     notices += [*_about_previews(config, previews, taken, host), *told]
     if state and state.facts:
         _require_same_optimizer(config, state)
@@ -149,6 +154,7 @@ def make_plan(
         dataset,
         final_path,
         tuple(previews),
+        calls,
         tuple(notices),
         state,
         origin,
@@ -363,7 +369,8 @@ def _about_previews(
         return []
     why = "previews know only the word that is trained"
     others = [Known(name, trouble=why) for name in taken if name != config.name]
-    text = "\n".join(t for one in previews for t in (one.prompt, one.negative_prompt))
+    shown = [(calls_in(one.prompt)[0], one.negative_prompt) for one in previews]
+    text = "\n".join(part for both in shown for part in both)
     return [one.notice for one in misspelled(text, [config.name], host.tokenize, others)]
 
 

@@ -83,6 +83,10 @@ class BaseHost(ABC):
         """Beside the folder of embeddings, unless the program has one of its own."""
         return self.embeddings_dir().parent / "hypernetworks"
 
+    def hypernetworks_dirs(self) -> Sequence[Path]:
+        """That folder, unless the program looks into more."""
+        return [self.hypernetworks_dir()]
+
     def hypernetwork_saved(self, path: Path) -> None:
         """Refresh the program's list of hypernetworks; most keep none."""
         return
