@@ -105,7 +105,7 @@ def test_a_name_that_a_file_cannot_have_is_refused_before_anything_is_loaded() -
 def test_what_comes_out_is_what_the_core_makes_of_the_same_settings(
     pictures: str, comfy: dict[str, Path], tmp_path: Path
 ) -> None:
-    found, log = taught(pictures).args
+    found, log, _ = taught(pictures).args
     with torch.inference_mode(False):
         data = dataset(pictures).data
         config = HypernetworkTrainConfig(
@@ -160,7 +160,7 @@ def test_its_settings_are_not_those_of_embeddings() -> None:
 
 def test_the_open_template_is_that_of_hypernetworks_and_others_count(pictures: str) -> None:
     for chosen, told in (("auto", "hypernetwork"), ("captions", "captions")):
-        _, log = taught(pictures, dataset=dataset(pictures, prompt_template=chosen)).args
+        _, log, _ = taught(pictures, dataset=dataset(pictures, prompt_template=chosen)).args
         train = json.loads((log.folder / "settings.json").read_text())["train"]
         assert train["data"]["prompt_template"] == told
 
@@ -211,7 +211,7 @@ def test_a_preset_takes_the_place_of_the_settings_and_tells_what_is_built_otherw
     pictures: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(HYPERNETWORK_PRESETS["object"].settings, "max_train_steps", 4)
-    found, log = taught(pictures, settings=how(9, seed=5), preset="object").args
+    found, log, _ = taught(pictures, settings=how(9, seed=5), preset="object").args
     train = json.loads((log.folder / "settings.json").read_text())["train"]
     wanted = HYPERNETWORK_PRESETS["object"].settings
     assert found.step == 4
