@@ -85,7 +85,10 @@ def _resumable(folder: RunFolder, settings: SettingValues) -> ResumableRun | Non
         name = _name(settings)
     except (KeyError, TypeError, ValueError, ConfigError):
         return None
-    if not states or not _has_more(folder, step_of(states[-1]), most) or is_locked(folder.path):
+    ends_early = bool(train.get("validation", {}).get("early_stopping"))
+    if not states or is_locked(folder.path):
+        return None
+    if not _has_more(folder, step_of(states[-1]), most, ends_early):
         return None
     try:
         saved = states[-1].stat().st_mtime
@@ -102,10 +105,10 @@ def _last_step(options: SettingValues) -> int:
     return min(most, parse_schedule(str(options["learning_rate"]), most).end)
 
 
-def _has_more(folder: RunFolder, step: int, most: int) -> bool:
+def _has_more(folder: RunFolder, step: int, most: int, ends_early: bool) -> bool:
     """Steps to make; or after all of them the file to write, before which a kill may come."""
     last = folder.last_event()
     is_over = last.get("event") == "Finished"
-    if is_over and last.get("reason") == "done":
-        return False
+    if is_over and ends_early and last.get("reason") == "done":
+        return False  # its validation loss has come to rest
     return step < most or (step == most and not is_over)
