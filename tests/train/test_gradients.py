@@ -114,3 +114,10 @@ def test_a_dead_tensor_is_named_with_a_cause_and_a_remedy(dead: Tensor) -> None:
     assert "clip_g" in caught.value.what
     assert "attention optimisation" in caught.value.why
     assert caught.value.fix
+
+
+def test_a_bias_that_softmax_does_not_see_is_no_reason_to_stop() -> None:
+    module = ["640.k.linear.0.bias", "640.k.linear.0.weight"]
+    require_alive(module, [with_gradient(0.0), with_gradient(1.0)])
+    with pytest.raises(NoGradientError, match=r"640\.v gets no gradient"):
+        require_alive([*module, "640.v.linear.0.bias"], [*map(with_gradient, (0.0, 1.0, 0.0))])

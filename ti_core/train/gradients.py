@@ -64,15 +64,21 @@ def clip(parameters: Sequence[Tensor], config: OptimizerConfig, step: int) -> No
 
 
 def require_alive(names: Sequence[str], parameters: Sequence[Tensor]) -> None:
-    """After the first backward pass: every trained tensor has a finite, non-zero gradient.
+    """After the first backward pass: every encoder's vectors, and every module of a hypernetwork,
+    have a gradient that is not zero. A single tensor of a module may have none: softmax takes no
+    notice of a bias that is the same for all keys.
 
     Raises NoGradientError with the likely cause. A1111 trains on for hours instead.
     """
+    alive: dict[str, bool] = {}
     for name, parameter in zip(names, parameters, strict=True):
-        if parameter.grad is None or not bool(parameter.grad.any()):
-            raise NoGradientError(
-                f"{name} gets no gradient",
-                "the picture does not depend on it: an attention optimisation that cannot be "
-                "trained through, or a model whose output layers are zero",
-                "switch such optimisations off, or use another model",
-            )
+        part = ".".join(name.split(".")[:2])  # "640.k" of "640.k.linear.0.bias"
+        moves = parameter.grad is not None and bool(parameter.grad.any())
+        alive[part] = alive.get(part, False) or moves
+    for part in (part for part, moves in alive.items() if not moves):
+        raise NoGradientError(
+            f"{part} gets no gradient",
+            "the picture does not depend on it: an attention optimisation that cannot be "
+            "trained through, or a model whose output layers are zero",
+            "switch such optimisations off, or use another model",
+        )
