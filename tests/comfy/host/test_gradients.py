@@ -174,7 +174,8 @@ def test_blocks_computed_anew_give_the_same_gradients(
     host = host_of(load("sd1"))
     found = []
     for anew in (False, True):
-        monkeypatch.setattr(autograd(), "_weights_are_temporary", lambda *a, anew=anew: anew)
+        session = pack_module("comfy_nodes.host.session")
+        monkeypatch.setattr(session, "weights_are_temporary", lambda *a, anew=anew: anew)
         found.append(gradients(host, hypernetwork=extra))
     assert close(*found)
 
@@ -184,13 +185,14 @@ def test_a_text_encoder_in_half_precision_is_computed_anew(
 ) -> None:
     """Autograd would keep every weight that is cast for a call."""
     seen: list[str] = []
-    real = autograd()._checkpoint_block
+    checkpointing = pack_module("ti_core.hosts.common.checkpointing")
+    real = checkpointing._wrap
 
     def watch(block: nn.Module, inside: Any) -> Any:
         seen.append(type(block).__name__)
         return real(block, inside)
 
-    monkeypatch.setattr(autograd(), "_checkpoint_block", watch)
+    monkeypatch.setattr(checkpointing, "_wrap", watch)
     host = host_of(load("sd1"))
     gradients(host)
     assert set(seen) == {"CLIPLayer"}
