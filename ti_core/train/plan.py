@@ -122,13 +122,9 @@ def make_plan(
     config = origin.config if origin else config
     final_path = Path(config.output.output_dir) / f"{config.file_stem}{kind.suffix}"
     state, told = _state(resume, origin)
-    _check_schedule(config, state.step if state else 0)
-    require_known_snr(facts.diffusion, config.optimizer.min_snr_gamma)
-    _check_optimizer(config)
-    _check_encoders(config, list(facts.widths))
+    _check_learning(config, facts, state.step if state else 0)
     kind.check(facts, state.tensors if state else None)
     _check_paths(config, final_path, resume, origin)
-    require_trackers(config)
     parts, notices = pictures()
     dataset = parts.trained
     found: tuple[Finding, ...] = ()
@@ -160,6 +156,14 @@ def make_plan(
         origin,
         parts.held_out,
     )
+
+
+def _check_learning(config: BaseTrainConfig, facts: ModelFacts, step: int) -> None:
+    _check_schedule(config, step)
+    require_known_snr(facts.diffusion, config.optimizer.min_snr_gamma)
+    _check_optimizer(config)
+    _check_encoders(config, list(facts.widths))
+    require_trackers(config)
 
 
 def _started(
