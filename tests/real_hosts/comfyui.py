@@ -64,6 +64,7 @@ class ComfyUI:
             "embeddings",
             "custom_nodes",
             "models/loras",
+            "models/hypernetworks",
         ):
             (folder / name).mkdir(parents=True, exist_ok=True)
         for place in (self.embeddings, self.loras):
@@ -82,6 +83,11 @@ class ComfyUI:
     def embeddings(self) -> Path:
         """Where embeddings go."""
         return self.folder / "embeddings"
+
+    @property
+    def hypernetworks(self) -> Path:
+        """Where hypernetworks go."""
+        return self.folder / "models" / "hypernetworks"
 
     @property
     def loras(self) -> Path:

@@ -48,10 +48,43 @@ def training(family: str = "sd1", name: str = "my-cat", steps: int = 20, **more:
         "6": node("TI_SaveEmbedding", embedding=("5", 0), name="", format="safetensors"),
     }
     graph["6"]["inputs"]["when_there"] = "overwrite"
+    return _changed(graph, more)
+
+
+def _changed(graph: Graph, more: dict[str, Any]) -> Graph:
+    """With other values of the inputs of these names."""
     for key, value in more.items():
         number = next(n for n in graph if key in graph[n]["inputs"])
         graph[number]["inputs"][key] = value
     return graph
+
+
+def teaching(family: str = "sd1", name: str = "style", steps: int = 4, **more: Any) -> Graph:
+    """Nodes 1 to 6: loader, hypernetwork, pictures, settings, training, file."""
+    graph = training(family, name, steps)
+    lent = {"model": ("1", 0), "clip": ("1", 1)}
+    made: dict[str, Any] = {
+        "layer_structure": "1, 2, 1",
+        "activation_func": "swish",
+        "weight_init": "Normal",
+    }
+    made |= dict.fromkeys(("add_layer_norm", "activate_output", "use_dropout"), False)
+    made |= {"dropout_structure": "0, 0, 0", "enable_sizes": "", "seed": 0}
+    graph["2"] = node("TI_CreateHypernetwork", **lent, hypernetwork_name=name, **made)
+    graph["4"]["class_type"] = "TI_HypernetworkSettings"
+    graph["4"]["inputs"] |= {"learning_rate": "1e-3", "sample_prompts": ""}
+    train = {**graph["5"]["inputs"], "hypernetwork": ["2", 0]}
+    del train["embedding"]
+    graph["5"] = node("TI_TrainHypernetwork", **train)
+    saved = {"name": "", "format": "pt", "when_there": "overwrite"}
+    graph["6"] = node("TI_SaveHypernetwork", hypernetwork=("5", 0), **saved)
+    return _changed(graph, more)
+
+
+def strengthened(hypernetwork: tuple[str, int], strength: float, at: str = "7") -> Graph:
+    """A node that applies what comes from there to the MODEL of node 1."""
+    inputs = {"model": ("1", 0), "hypernetwork": hypernetwork, "strength": strength}
+    return {at: node("TI_ApplyHypernetwork", **inputs)}
 
 
 def loaded(family: str) -> Graph:
@@ -66,7 +99,9 @@ def applying(embedding: str, text: str) -> Graph:
     return {"7": apply, **picture(text, ("7", 0))}
 
 
-def picture(text: str, clip: tuple[str, int] = ("1", 1), at: int = 20) -> Graph:
+def picture(
+    text: str, clip: tuple[str, int] = ("1", 1), at: int = 20, model: tuple[str, int] = ("1", 0)
+) -> Graph:
     """A picture of a prompt, shown by node `at` + 4."""
     cfg = {"seed": 1, "steps": 2, "cfg": 5.0, "denoise": 1.0}
     names = [str(at + i) for i in range(6)]
@@ -79,7 +114,7 @@ def picture(text: str, clip: tuple[str, int] = ("1", 1), at: int = 20) -> Graph:
             **cfg,
             sampler_name="euler",
             scheduler="normal",
-            model=("1", 0),
+            model=model,
             positive=(names[0], 0),
             negative=(names[1], 0),
             latent_image=(names[2], 0),

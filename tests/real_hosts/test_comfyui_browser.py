@@ -20,6 +20,7 @@ from tests.chromium import chromium
 from tests.real_hosts.comfyui import PACK, ROOT, ComfyUI, serving
 from tests.real_hosts.graphs import training
 from ti_core.files.reading import read_embedding
+from ti_core.hypernetworks.reading import read_hypernetwork
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("COMFYUI_PATH"), reason="COMFYUI_PATH names no checkout of ComfyUI"
@@ -36,6 +37,12 @@ _SMALL: dict[str, dict[str, Any]] = {
         "max_train_steps": 12,
         "sample_every_n_steps": 4,
         "sample_prompts": "a picture of [name] --w 64 --h 64 --s 2",
+    },
+    "TI_HypernetworkSettings": {
+        "max_train_steps": 8,
+        "learning_rate": "1e-3",
+        "sample_every_n_steps": 4,
+        "sample_prompts": "a cat --w 64 --h 64 --s 2",
     },
     "TI_PreviewGrid": {"width": 64, "height": 64, "sample_steps": 2},
     "EmptyLatentImage": {"width": 64, "height": 64},
@@ -170,9 +177,9 @@ def picture(page: Page, name: str) -> None:
         page.screenshot(path=str(Path(folder) / f"{name}.png"))
 
 
-def watch_training(page: Page, name: str) -> None:
+def watch_training(page: Page, name: str, kind: str) -> None:
     """Progress, its text and a preview, while it goes on."""
-    training_node = "app.graph._nodes.find((node) => node.type === 'TI_TrainEmbedding')"
+    training_node = f"app.graph._nodes.find((node) => node.type === '{kind}')"
     page.wait_for_function("() => window.seen.includes('progress')", timeout=_RUN)
     expect(page.get_by_text(re.compile(r"step \d+ of \d+, loss \d"))).to_be_visible(timeout=_RUN)
     page.wait_for_function(f"() => {training_node}.imgs?.length", timeout=_RUN)
@@ -188,15 +195,20 @@ def train_once(comfy: ComfyUI) -> None:
         assert comfy.run(training(steps=8, num_vectors_per_token=4)).status == "success"
 
 
-def run_training(page: Page, name: str, changes: dict[str, dict[str, Any]] | None = None) -> None:
+def run_training(
+    page: Page,
+    name: str,
+    changes: dict[str, dict[str, Any]] | None = None,
+    kind: str = "TI_TrainEmbedding",
+) -> None:
     """A workflow that trains, from the template browser to its end."""
     load(page, name)
     choose(page, _SMALL)
     choose(page, changes or {})
     queue(page)
-    watch_training(page, name)
+    watch_training(page, name, kind)
     finish(page)
-    assert "finished at step" in text(page, "TI_TrainEmbedding")
+    assert "finished at step" in text(page, kind)
 
 
 def test_the_template_browser_shows_all_our_workflows_with_pictures(page: Page) -> None:
@@ -271,6 +283,19 @@ def test_a_negative_embedding_is_trained_and_used(page: Page, comfy: ComfyUI) ->
     expect_pictures(page, "SaveImage", (64, 64))
     picture(page, "train-a-negative-embedding")
     assert (comfy.embeddings / "my-negative.safetensors").is_file()
+
+
+def test_a_hypernetwork_is_trained_and_used_in_one_graph(page: Page, comfy: ComfyUI) -> None:
+    run_training(page, "train-a-hypernetwork", kind="TI_TrainHypernetwork")
+    assert "saved as my-style.pt" in text(page, "TI_SaveHypernetwork")
+    assert "step 8" in text(page, "TI_ApplyHypernetwork")
+    expect_pictures(page, "TI_LossPlot", (960, 480))
+    expect_pictures(page, "SaveImage", (64, 64), (64, 64))
+    picture(page, "train-a-hypernetwork")
+    names = ("with-style", "without-style")
+    with_, without = (comfy.folder / "output" / f"{name}_00001_.png" for name in names)
+    assert with_.read_bytes() != without.read_bytes()
+    assert read_hypernetwork(comfy.hypernetworks / "my-style.pt").step == 8
 
 
 def test_a_training_goes_on_where_it_ended(page: Page, comfy: ComfyUI) -> None:

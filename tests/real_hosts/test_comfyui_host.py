@@ -20,6 +20,7 @@ RUNS = {
     "gradients": ["tests/comfy/host/test_gradients.py"],
     "text": ["tests/comfy/host/test_text.py"],
     "pictures": ["tests/comfy/host/test_pictures.py"],
+    "hypernetworks": ["tests/comfy/host/test_hypernetworks.py"],
     "dynamic": ["tests/comfy/host/test_dynamic.py"],
     "content": ["tests/comfy/host/test_content.py"],
     "names": ["tests/comfy/test_prompt_names.py"],

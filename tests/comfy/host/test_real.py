@@ -17,7 +17,17 @@ from tests.comfy import program
 from tests.comfy.host.learning import gradients, loss, noise, some_rows
 from tests.comfy.host.test_pictures import sampled, train_a_little
 from ti_core.files.reading import read_embedding
+from ti_core.hypernetworks.reading import read_hypernetwork
+from ti_core.train.config import BaseTrainConfig
 from ti_core.train.events import StepDone
+from ti_core.train.hypernetwork_config import (
+    HypernetworkConfig,
+    HypernetworkDataConfig,
+    HypernetworkOptimizerConfig,
+    HypernetworkOutputConfig,
+    HypernetworkPreviewConfig,
+    HypernetworkTrainConfig,
+)
 from ti_core.train.loop import train
 
 from ...conftest import Configure
@@ -134,38 +144,88 @@ def test_the_same_seed_gives_the_same_curve_as_the_standalone_host(
     load: Any, host_of: Any, models: Path, configure: Configure, tmp_path: Path, kind: str
 ) -> None:
     """One file, one config, two programs: twenty losses, and the vectors."""
+
+    def config(folder: Path) -> BaseTrainConfig:
+        return configure(
+            max_train_steps=20,
+            resolution=(64, 64),
+            num_vectors_per_token=2,
+            train_batch_size=_batch(kind),
+            output_dir=str(folder),
+        )
+
+    paths = _same_curves(_hosts(load, host_of, models, kind), load, config, tmp_path)
+    ours, theirs = (read_embedding(path).vectors for path in paths)
+    _require_near(ours, theirs)
+
+
+@pytest.mark.parametrize("kind", ["sd1", *LARGE_TWICE])
+def test_a_hypernetwork_is_taught_by_the_same_curve_as_by_the_standalone_host(
+    load: Any, host_of: Any, models: Path, pictures: Path, tmp_path: Path, kind: str
+) -> None:
+    """Twenty losses, and every number of the file."""
+
+    def config(folder: Path) -> BaseTrainConfig:
+        return HypernetworkTrainConfig(
+            HypernetworkConfig("style", activation_func="swish"),
+            HypernetworkDataConfig(str(pictures), resolution=(64, 64), skip_checkup=True),
+            HypernetworkOptimizerConfig(
+                learning_rate="1e-4", max_train_steps=20, train_batch_size=_batch(kind)
+            ),
+            output=HypernetworkOutputConfig(str(folder), logging_dir=str(folder / "log")),
+            preview=HypernetworkPreviewConfig(sample_every_n_steps=0),
+        )
+
+    paths = _same_curves(_hosts(load, host_of, models, kind), load, config, tmp_path)
+    ours, theirs = (read_hypernetwork(path).tensors for path in paths)
+    _require_near(ours, theirs)
+
+
+def _batch(kind: str) -> int:
+    return 1 if kind.startswith("sdxl") else 2
+
+
+def _hosts(load: Any, host_of: Any, models: Path, kind: Any) -> list[Callable[[], Any]]:
+    """What opens one checkpoint in ComfyUI, and without it."""
     pytest.importorskip("diffusers")
     from tests.comfy.checkpoints import write
     from ti_core.hosts.standalone.host import DiffusersHost
 
-    settings = {
-        "max_train_steps": 20,
-        "resolution": (64, 64),
-        "num_vectors_per_token": 2,
-        "train_batch_size": 1 if kind.startswith("sdxl") else 2,
-    }
     path = write(kind, models)
     prediction: Any = "v_prediction" if kind.endswith("-v") else None
-    opened: list[Callable[[], Any]] = [
+    return [
         lambda: host_of(load(kind)),
         lambda: DiffusersHost.open(path, device="cpu", prediction=prediction),
     ]
-    curves, vectors = [], []
-    for number, open_ in enumerate(opened):
+
+
+def _same_curves(
+    hosts: list[Callable[[], Any]],
+    load: Any,
+    config: Callable[[Path], BaseTrainConfig],
+    folder: Path,
+) -> list[Path]:
+    """Train in each, and assert that twenty losses are the same; what was made."""
+    curves, made = [], []
+    for number, open_ in enumerate(hosts):
         losses: list[float] = []
 
         def keep(event: Any, losses: list[float] = losses) -> None:
             if isinstance(event, StepDone):
                 losses.append(event.loss)
 
-        config = configure(**settings, output_dir=str(tmp_path / str(number)))
-        vectors.append(read_embedding(train(config, open_(), keep)).vectors)
+        made.append(train(config(folder / str(number)), open_(), keep))
         curves.append(losses)
         forget(load)
     assert len(curves[0]) == 20
     assert curves[0] == pytest.approx(curves[1], rel=1e-4)
-    for key, ours in vectors[0].items():
-        distance = (ours - vectors[1][key]).norm() / ours.norm()
+    return made
+
+
+def _require_near(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
+    assert ours.keys() == theirs.keys()
+    for key, value in ours.items():
+        distance = (value - theirs[key]).norm() / value.norm()
         assert float(distance) < 1e-4, key
 
 

@@ -220,8 +220,9 @@ def check_value(widget: Any, value: Any) -> None:
 
 def test_there_is_a_workflow_for_each_way_of_use_with_a_picture_of_it() -> None:
     names = {path.stem for path in WORKFLOWS}
-    assert len(names) == 7
-    for word in ("sd15", "sdxl", "negative", "resume", "compare", "core", "older"):
+    assert len(names) == 8
+    words = ("sd15", "sdxl", "negative", "resume", "compare", "core", "older", "hypernetwork")
+    for word in words:
         assert any(word in name for name in names), word
     for path in WORKFLOWS:
         assert 0 < path.with_suffix(".jpg").stat().st_size < 60_000
