@@ -5,6 +5,7 @@ python -m tests.real_hosts.a1111_hypernetworks FOLDER     # in its own interpret
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,11 @@ from ti_core.train.hypernetwork import attention_widths
 
 _NEEDED = ("shared", "sd_hijack", "checkpoint")
 PROMPT, SEED, SIZE, STEPS, SCALE = "a tree", 5, 64, 4, 5.0
+
+
+def _gradient(weight: Tensor) -> Tensor:
+    assert weight.grad is not None
+    return weight.grad.clone()
 
 
 class Step:
@@ -54,7 +60,7 @@ class Step:
             context = shared.sd_model.cond_stage_model([PROMPT])
         loss = shared.sd_model.p_losses(self.latent, context, self.time, noise=self.noise)[0]
         loss.backward()
-        found = {name: each.grad.clone() for name, each in self._named()}
+        found = {name: _gradient(each) for name, each in self._named()}
         shared.sd_model.zero_grad(set_to_none=True)
         self.theirs.eval()
         shared.loaded_hypernetworks = []
@@ -95,11 +101,10 @@ class Program:
     """A1111's modules, and its pictures."""
 
     def __init__(self) -> None:
-        from modules import processing, sd_hijack, sd_hijack_checkpoint, shared
-        from modules.hypernetworks import hypernetwork
-
-        self.processing, self.sd_hijack, self.shared = processing, sd_hijack, shared
-        self.checkpoint, self.hypernetwork = sd_hijack_checkpoint, hypernetwork
+        names = ("processing", "sd_hijack", "shared", "sd_hijack_checkpoint")
+        found: list[Any] = [importlib.import_module(f"modules.{name}") for name in names]
+        self.processing, self.sd_hijack, self.shared, self.checkpoint = found
+        self.hypernetwork: Any = importlib.import_module("modules.hypernetworks.hypernetwork")
 
     def picture(self, prompt: str) -> Image.Image:
         """As its txt2img page makes it."""
@@ -137,7 +142,8 @@ def preview(host: Host, file: Path, multiplier: float) -> Image.Image:
 
 def difference(one: Image.Image, other: Image.Image) -> int:
     """The largest of any pixel, of 255."""
-    return max(high for _, high in ImageChops.difference(one, other).getextrema())
+    extrema: Any = ImageChops.difference(one, other).getextrema()  # of each channel
+    return max(high for _, high in extrema)
 
 
 def trained(host: Host, folder: Path, **changes: object) -> Path:

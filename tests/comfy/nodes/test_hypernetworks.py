@@ -143,7 +143,7 @@ def test_settings_are_named_as_on_its_own_node(pictures: str) -> None:
     with pytest.raises(TrainingError) as caught:
         taught(pictures, taught(pictures).args[0], steps=3)
     assert '"Max steps"' in str(caught.value)
-    shown = taught(pictures, made("quick"), settings=how(learning_rate="5")).ui["text"][0]
+    shown = taught(pictures, made("quick"), settings=how(learning_rate="1e-5:3")).ui["text"][0]
     assert '"Hypernetwork Learning rate"' in shown
 
 

@@ -125,6 +125,7 @@ class Hidden(Enum):
 class HiddenHolder:
     unique_id: str | None
     prompt: Mapping[str, Mapping[str, object]] | None
+    extra_pnginfo: Mapping[str, object] | None
 
 class Schema:
     def __init__(
