@@ -110,7 +110,7 @@ def test_every_file_that_is_no_embedding_is_named_with_the_reason(tmp_path: Path
     found = reasons(library)
     assert found["empty.pt"].startswith("empty.pt is empty")
     assert "leads nowhere" in found["lost.pt"]
-    assert "no regular file" in found["pipe.pt"]
+    assert "not a regular file" in found["pipe.pt"]
     assert set(found) == {
         "empty.pt", "page.bin", "half.safetensors", "evil.pt", "lost.pt", "circle.pt", "pipe.pt",
     }  # fmt: skip

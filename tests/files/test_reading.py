@@ -407,7 +407,7 @@ def test_files_that_are_no_two_halves_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EmbeddingError, match="no second half"):
         read_pair(one)
     for first, second in ((one, two), (one, one)):
-        with pytest.raises(EmbeddingError, match="no two halves"):
+        with pytest.raises(EmbeddingError, match="not the two halves"):
             read_pair(first, second)
 
 

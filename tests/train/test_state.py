@@ -209,7 +209,7 @@ def test_where_no_state_is_left_the_newest_copy_is_named(tmp_path: Path) -> None
 def test_another_safetensors_file_is_no_state(tmp_path: Path, metadata: dict[str, str]) -> None:
     path = tmp_path / "state-000001.safetensors"
     write_safetensors(path, {"vectors.clip_l": torch.ones(1)}, metadata)
-    with pytest.raises(FileError, match="no saved state"):
+    with pytest.raises(FileError, match="not a saved state"):
         read_state(path)
 
 
@@ -329,7 +329,7 @@ def test_values_that_no_run_has_saved_are_damage(tmp_path: Path, changes: dict[s
     del values["moments"]
     path = tmp_path / "state-000005.safetensors"
     write_safetensors(path, tensors, {"state": json.dumps(values)})
-    with pytest.raises(FileError, match="no saved state"):
+    with pytest.raises(FileError, match="not a saved state"):
         read_state(path)
 
 

@@ -62,7 +62,7 @@ def test_a_tensor_that_is_no_latent_is_refused(tmp_path: Path, wrong: torch.Tens
     path = tmp_path / "x.safetensors"
     told = {"format": "textual-inversion-latents/1", "a": "00000000"}
     write_safetensors(path, {"a": wrong}, told)
-    with pytest.raises(FileError, match="no latent"):
+    with pytest.raises(FileError, match="not a latent"):
         read_portion(path)
 
 

@@ -74,7 +74,7 @@ def test_a_local_folder_may_replace_the_package(tmp_path: Path) -> None:
 
 
 def test_broken_folders_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="no tokenizer folder"):
+    with pytest.raises(CheckpointError, match="not a tokenizer folder"):
         open_vocabulary(tmp_path)
     folder = write_tokenizer(tmp_path / "t", "missing-word")
     with pytest.raises(CheckpointError, match="missing-word"):

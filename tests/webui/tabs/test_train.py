@@ -205,7 +205,7 @@ def test_the_outlook_follows_the_settings(page: TrainPage) -> None:
     html = page.show_outlook(*typed(page, {"learning_rate": "0.1:10, 0.01", "max_train_steps": 40}))
     assert "steps 1 to 10" in html
     assert "steps 11 to 40" in html
-    with pytest.raises(ConfigError, match="no rate"):
+    with pytest.raises(ConfigError, match="not a rate"):
         page.show_outlook(*typed(page, {"learning_rate": "fast"}))
 
 
