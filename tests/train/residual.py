@@ -32,6 +32,7 @@ from ti_core.train.config import (
 from ti_core.train.learnable import Content, ExtraNetworks, snapshot
 from ti_core.train.plan import LEARNABLES
 from ti_core.train.state import TrainState
+from ti_core.train.validation_config import ValidationConfig
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class ResidualTrainConfig(BaseTrainConfig):
     output: OutputConfig = group(OutputConfig)
     preview: PreviewConfig = group(PreviewConfig)
     cache: CacheConfig = group(CacheConfig)
+    validation: ValidationConfig = group(ValidationConfig)
 
     vectors = 0
 
