@@ -163,7 +163,8 @@ def test_the_same_seed_gives_the_same_curve_as_the_standalone_host(
 def test_a_hypernetwork_is_taught_by_the_same_curve_as_by_the_standalone_host(
     load: Any, host_of: Any, models: Path, pictures: Path, tmp_path: Path, kind: str
 ) -> None:
-    """Twenty losses, and every number of the file."""
+    """Twenty losses, and the modules of the file. What is added to all keys alike changes no
+    attention: the gradient of those biases is rounding alone."""
 
     def config(folder: Path) -> BaseTrainConfig:
         return HypernetworkTrainConfig(
@@ -177,8 +178,15 @@ def test_a_hypernetwork_is_taught_by_the_same_curve_as_by_the_standalone_host(
         )
 
     paths = _same_curves(_hosts(load, host_of, models, kind), load, config, tmp_path)
-    ours, theirs = (read_hypernetwork(path).tensors for path in paths)
+    ours, theirs = (
+        {name: each for name, each in read_hypernetwork(path).tensors.items() if _counts(name)}
+        for path in paths
+    )
     _require_near(ours, theirs)
+
+
+def _counts(name: str) -> bool:
+    return not name.endswith(".k.linear.2.bias")
 
 
 def _batch(kind: str) -> int:
@@ -224,9 +232,8 @@ def _same_curves(
 
 def _require_near(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
     assert ours.keys() == theirs.keys()
-    for key, value in ours.items():
-        distance = (value - theirs[key]).norm() / value.norm()
-        assert float(distance) < 1e-4, key
+    apart = {key: float((each - theirs[key]).norm() / each.norm()) for key, each in ours.items()}
+    assert max(apart.values()) < 1e-4, apart
 
 
 def forget(load: Any) -> None:
