@@ -544,7 +544,7 @@ def test_a_hosts_own_authorisation_guards_every_route(studio: Studio) -> None:
     app = FastAPI()
     app.include_router(router(studio, [Depends(refuse)]))
     paths = [route.path for route in router(studio).routes]  # type: ignore[attr-defined]
-    assert len(paths) == 14
+    assert len(paths) == 16
     with TestClient(app) as client:
         for path in paths:
             for method in ("GET", "POST"):

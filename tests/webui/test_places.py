@@ -42,6 +42,7 @@ NO_PATHS = {
     "optimizer_args",
     "log_tracker_name",
     "wandb_run_name",
+    "expected_data",
     "hypernetwork_name",
     "enable_sizes",
     "layer_structure",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -82,14 +83,14 @@ def test_a_graph_in_the_browser_has_curves_of_its_own(
 def test_a_run_that_is_resumed_shows_the_steps_before(
     pictures: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    control = program.nodes("runs").RunControl
+    control, asked = program.nodes("runs").RunControl, itertools.count()
     with monkeypatch.context() as patch:
-        patch.setattr(control, "finishing", property(lambda self: len(drawn()) > 0))
-        trained(pictures, how=settings(12))
+        patch.setattr(control, "finishing", property(lambda self: next(asked) > 30))
+        trained(pictures, how=settings(60))
     ended = drawn()[-1]["steps"][-1]
     program.sent.clear()
-    trained(pictures, how=settings(12), resume="latest")
-    assert 1 < ended < 12
+    trained(pictures, how=settings(60), resume="latest")
+    assert 1 < ended < 60
     assert drawn()[0]["steps"][0] == 1
     assert drawn()[0]["steps"][-1] > ended
 
