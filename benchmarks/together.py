@@ -99,7 +99,7 @@ class Together(Generic[T]):
 
     @contextmanager
     def _lent(self) -> Iterator[None]:
-        """While open, whoever asks the session's network asks here."""
+        """While open, calls of the session's network come here."""
         self.alone = self.session.predict
         self.session.predict = self._predict  # type: ignore[method-assign]
         try:
