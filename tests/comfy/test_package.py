@@ -94,7 +94,7 @@ def test_loading_the_nodes_of_the_package_loads_no_model_library(tmp_path: Path)
     """From a copy of what is shipped, under a name with a dot in its path, as ComfyUI does."""
     pack = tmp_path / "custom.nodes" / "textual-inversion-studio"
     for path in shipped():
-        if path.suffix == ".py":
+        if path.suffix in (".py", ".json"):
             target = pack / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)

@@ -10,7 +10,7 @@ import pytest
 
 from ti_core.foreign.options import OPTIONS
 
-from . import reference
+from . import preset_tables, reference
 
 ROOT = Path(__file__).parents[2]
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
@@ -53,3 +53,9 @@ def test_the_reference_has_every_option_of_the_help() -> None:
         section = page.split(f"## {parser.prog}\n")[1].split("\n## ")[0]
         helped = set(re.findall(r"(?m)^  (?:-\w, )?(--\w+)", parser.format_help())) - {"--help"}
         assert helped - set(re.findall(r"`(--\w+)`", section)) == set(), parser.prog
+
+
+def test_the_page_of_presets_is_that_of_the_files() -> None:
+    """`python -m tests.repo` writes it."""
+    page = (ROOT / "docs" / "presets.md").read_text(encoding="utf-8")
+    assert page == preset_tables.markdown()
