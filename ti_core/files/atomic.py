@@ -49,7 +49,8 @@ def write_with(path: Path, write: Callable[[BinaryIO], object], replace: bool = 
             os.chmod(temporary, 0o666 & ~_umask())
             if replace:
                 os.replace(temporary, path)
-            elif not _linked(temporary, path):
+            elif not move_new(Path(temporary), path):
+                _remove(temporary)
                 return False
         except BaseException:
             _remove(temporary)
@@ -58,27 +59,30 @@ def write_with(path: Path, write: Callable[[BinaryIO], object], replace: bool = 
     return True
 
 
-def _linked(temporary: str, path: Path) -> bool:
-    """Rename to a name that is free; False, and the temporary file is gone, if it is taken."""
+def move_new(source: Path, target: Path) -> bool:
+    """Rename a file to a name that is free; False, and it stays where it is, if that is taken. Of a
+    link the link itself is renamed. Raises OSError."""
     try:
-        os.link(temporary, path)
+        os.link(source, target, follow_symlinks=os.link not in os.supports_follow_symlinks)
     except FileExistsError:
-        _remove(temporary)
         return False
     except OSError:  # no hard links there: Windows' rename never replaces, others' nearly never so
-        if os.path.lexists(path):
-            _remove(temporary)
+        if os.path.lexists(target):
             return False
-        os.rename(temporary, path)
+        os.rename(source, target)
         return True
-    _remove(temporary)
+    try:
+        os.unlink(source)
+    except OSError:
+        _remove(str(target))
+        raise
     return True
 
 
-def _remove(temporary: str) -> None:
+def _remove(path: str) -> None:
     """What cannot be removed is never read, and must not hide why it was to go."""
     with contextlib.suppress(OSError):
-        os.unlink(temporary)
+        os.unlink(path)
 
 
 def unfinished(name: str) -> str:

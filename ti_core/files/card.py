@@ -38,7 +38,8 @@ from .picture_chunks import PNG_SIGNATURE, bare_picture, is_png, other_format, p
 from .picture_plugins import PACKAGES, is_known
 
 KEYWORD = "sd-ti-embedding"
-_TENSOR = "TORCHTENSOR"
+TENSOR = "TORCHTENSOR"
+"""The key of a table's numbers."""
 _MOST_FILE_BYTES = 64 * 2**20
 _MOST_PIXELS = 8_000_000
 """Some 200 MB of memory; a card of 75 SDXL vectors around a picture of 1024 pixels has 3."""
@@ -83,15 +84,21 @@ def read_card(file: BinaryIO, path: Path) -> dict[str, object]:
 def _json(file: BinaryIO) -> bytes:
     if file.seek(0, os.SEEK_END) > _MOST_FILE_BYTES:
         raise ValueError(f"a card of more than {_MOST_FILE_BYTES >> 20} MB is none of ours")
-    file.seek(0)
-    png = is_png(file.read(len(PNG_SIGNATURE)))
-    text = png_text(file, KEYWORD, _MOST_JSON_BYTES * 4 // 3 + 4) if png else None
+    text = card_text(file)
     if text is not None:
-        return base64.b64decode(text)
+        return text
     payload = hidden_in(_pixels(file))
     if payload is None or payload[:1] != b"\x78":
         raise ValueError("there is no embedding in this picture")
     return inflated(payload, _MOST_JSON_BYTES)
+
+
+def card_text(file: BinaryIO) -> bytes | None:
+    """The JSON in a card's text; None where it has only the margins. Raises ValueError."""
+    file.seek(0)
+    png = is_png(file.read(len(PNG_SIGNATURE)))
+    text = png_text(file, KEYWORD, _MOST_JSON_BYTES * 4 // 3 + 4) if png else None
+    return None if text is None else base64.b64decode(text)
 
 
 def _pixels(file: BinaryIO) -> NDArray[np.uint8]:
@@ -125,9 +132,9 @@ def _dictionary(text: bytes) -> dict[str, object]:
     beside: dict[str, object] = {}
 
     def tensors(found: dict[str, object]) -> object:
-        if _TENSOR not in found:
+        if TENSOR not in found:
             return found
-        numbers = np.array(found.pop(_TENSOR), dtype=np.float64)
+        numbers = np.array(found.pop(TENSOR), dtype=np.float64)
         beside.update(found)
         return _Table(torch.from_numpy(numbers).float())
 
@@ -187,7 +194,7 @@ def _content(embedding: Embedding) -> dict[str, object]:
 
 
 def _nested(table: Any) -> dict[str, object]:
-    return {_TENSOR: table.tolist()}
+    return {TENSOR: table.tolist()}
 
 
 def _captions(embedding: Embedding) -> tuple[str, str, str, str]:

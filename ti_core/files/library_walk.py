@@ -25,7 +25,8 @@ CARDS = frozenset(("png", "webp", "jxl", "avif"))
 PREVIEWS = ("png", "jpg", "jpeg", "webp", "gif")
 """Endings of the pictures that A1111 shows for an embedding."""
 
-_PICTURES = CARDS | frozenset(PREVIEWS)
+PICTURES = CARDS | frozenset(PREVIEWS)
+"""Endings of all pictures that may be beside an embedding."""
 
 
 def is_embedding_name(name: str) -> bool:
@@ -118,7 +119,7 @@ def _add(folder: Folder, entry: os.DirEntry[str]) -> None:
     ending = ending.lower()
     if not stem:
         return
-    if ending in _PICTURES:
+    if ending in PICTURES:
         folder.pictures.add(entry.name)
     if is_embedding_name(entry.name):
         _add_file(folder, entry)

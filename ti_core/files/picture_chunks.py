@@ -64,6 +64,25 @@ def png_text(file: BinaryIO, keyword: str, most: int) -> bytes | None:
     return None
 
 
+def with_png_text(file: BinaryIO, keyword: str, text: bytes) -> bytes:
+    """A PNG with another text (Latin-1) under a keyword, in a tEXt chunk at the place of the first
+    one; all other chunks are as they were. Raises ValueError for a damaged file."""
+    wanted, parts, is_new = keyword.encode("latin-1") + b"\0", [PNG_SIGNATURE], True
+    for kind, length in _png_chunks(file):
+        body = _body(file, kind, length)
+        if kind in (b"tEXt", b"zTXt", b"iTXt") and body.startswith(wanted):
+            parts += [_chunk(b"tEXt", wanted + text)] if is_new else []
+            is_new = False
+        else:
+            parts.append(_chunk(kind, body))
+    return b"".join(parts)
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    crc = zlib.crc32(body, zlib.crc32(kind))
+    return struct.pack(">I4s", len(body), kind) + body + struct.pack(">I", crc)
+
+
 def _unpacked_text(kind: bytes, text: bytes, most: int) -> bytes:
     if kind == b"tEXt":
         return text
@@ -132,8 +151,7 @@ def _bare_png(file: BinaryIO, most: int) -> io.BytesIO:
             if is_header:
                 width, height = struct.unpack_from(">II", body)
                 _require_few(width, height, most)
-            crc = zlib.crc32(body, zlib.crc32(kind))
-            bare.write(struct.pack(">I4s", length, kind) + body + struct.pack(">I", crc))
+            bare.write(_chunk(kind, body))
     bare.seek(0)
     return bare
 

@@ -21,16 +21,18 @@ from ..errors import FileError
 from ..events import Notice
 from ..families import by_architecture
 from .atomic import write_bytes
+from .belongings import DESCRIPTIONS
 from .dictionaries import trigger
 from .embedding import Embedding
+from .label import TRIGGER
 from .regular_file import read_bytes
 
 _MARK = "ti.mark"
 _END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
 _MOST_BYTES = 64 * 2**20
 """What is larger was not written here."""
-_DESCRIPTIONS = (".txt", ".description.txt")
-"""Where A1111 and its forks look for a description that the notes do not give."""
+MOST_NOTES = 1_000_000
+"""Bytes of notes that are read."""
 SIDECARS = (".json", ".preview.png")
 """Endings of what is written beside an embedding."""
 
@@ -46,13 +48,27 @@ def write_notes(path: Path, embedding: Embedding, description: str = "") -> bool
     told: dict[str, object] = {
         "description": description or _described(embedding),
         "sd version": _sd_version(embedding),
-        "activation text": trigger(embedding),
+        TRIGGER: trigger(embedding),
         "preferred weight": 0,
         "notes": _spelled(embedding),
     }
-    if any(path.with_suffix(ending).exists() for ending in _DESCRIPTIONS):
+    if any(path.with_suffix(ending).exists() for ending in DESCRIPTIONS):
         del told["description"]
     return _write_ours(target, _marked_json(told), _is_our_json)
+
+
+def unmarked(told: dict[str, object]) -> dict[str, object]:
+    """Notes that are the user's own from now on."""
+    return {key: value for key, value in told.items() if key != _MARK}
+
+
+def preview_bytes(picture: Image.Image, parameters: str = "") -> bytes:
+    """A preview PNG, with generation parameters in it as A1111 has them."""
+    out, text = io.BytesIO(), PngInfo()
+    if parameters:
+        text.add_text("parameters", parameters)
+    picture.convert("RGB").save(out, "PNG", pnginfo=text)
+    return out.getvalue()
 
 
 def write_preview(path: Path, picture: Image.Image, parameters: str = "") -> bool:
@@ -61,11 +77,7 @@ def write_preview(path: Path, picture: Image.Image, parameters: str = "") -> boo
     False when a picture of the user's is there, which is kept. Raises StorageError.
     """
     target = path.with_suffix(".preview.png")
-    out, text = io.BytesIO(), PngInfo()
-    if parameters:
-        text.add_text("parameters", parameters)
-    picture.convert("RGB").save(out, "PNG", pnginfo=text)
-    return _write_ours(target, _marked_png(out.getvalue()), _is_our_png)
+    return _write_ours(target, _marked_png(preview_bytes(picture, parameters)), _is_our_png)
 
 
 def kept_notice(path: Path) -> tuple[str, str, str]:
@@ -79,6 +91,21 @@ def our_sidecars(path: Path) -> list[Path]:
     checks = dict(zip(SIDECARS, (_is_our_json, _is_our_png), strict=True))
     found = {path.with_suffix(ending): is_ours for ending, is_ours in checks.items()}
     return [beside for beside, is_ours in found.items() if _is_ours(beside, is_ours)]
+
+
+def with_trigger(path: Path, old: str, new: str) -> bytes | None:
+    """Notes where the activation text is `new`, if it is `old` in the file; else None. What was
+    written here stays marked as such."""
+    try:
+        data = read_bytes(path, MOST_NOTES)
+        told = json.loads(data)
+    except (FileError, ValueError, RecursionError):  # somebody's work, whatever it is
+        return None
+    if not isinstance(told, dict) or told.get(TRIGGER) != old:
+        return None
+    marked, changed = _is_our_json(data), {k: v for k, v in told.items() if k != _MARK}
+    changed[TRIGGER] = new
+    return _marked_json(changed) if marked else json_bytes({**told, TRIGGER: new})
 
 
 def about_own_sidecars(path: Path) -> list[Notice]:
@@ -137,9 +164,16 @@ def _spelled(embedding: Embedding) -> str:
     return "\n".join(f"{key}: {value}" for key, value in lines.items() if value)
 
 
+def json_bytes(told: dict[str, object]) -> bytes:
+    """Notes as A1111 writes them. Halves of letters, which some program left, stay as they are."""
+    try:
+        return json.dumps(told, indent=4, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(told, indent=4).encode()
+
+
 def _marked_json(told: dict[str, object]) -> bytes:
-    marked = {**told, _MARK: _digest(told)}
-    return json.dumps(marked, indent=4, ensure_ascii=False).encode()
+    return json_bytes({**told, _MARK: _digest(told)})
 
 
 def _is_our_json(data: bytes) -> bool:
