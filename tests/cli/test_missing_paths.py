@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ti_core.cli import cache, collection, compare, convert, output, standalone
+from ti_core.cli import cache, collection, compare, convert, label, named_file, output, standalone
 from ti_core.cli import train as train_command
 from ti_core.cli.main import VERBS
 from ti_core.cli.options import OptionParser
@@ -35,6 +35,9 @@ DONE = {
     "from-text": ("a tree", "--out", "t.pt"),
     "preprocess": ("pictures", "made"),
     "cache": (),
+    "rename": ("a.safetensors", "b"),
+    "delete": ("a.safetensors",),
+    "label": ("a.safetensors", "--notes", "x"),
 }
 """Verb → a command line that works."""
 MADE = {"output_dir", "outdir", "out", "logging_dir", "latent_cache_dir"}
@@ -45,6 +48,11 @@ NOT_READ = {
 }
 CLASH = ("check", "train_data_dir", "pictures")
 """The folder is given in one way only."""
+FILES = (
+    *("inspect", "convert", "scale", "compare", "check", "preprocess"),
+    *("rename", "delete", "label"),
+)
+"""Verbs that work on a file or folder among their words."""
 UNTYPED = {"resume", "config_file", "picture"}
 """Paths without a kind, as no page has them."""
 KINDS = (
@@ -55,6 +63,8 @@ KINDS = (
     compare.CompareConfig,
     compare.UseConfig,
     convert.ConvertConfig,
+    label.LabelConfig,
+    named_file.NamedFileConfig,
     output.FileConfig,
     train_command.RunConfig,
 )
@@ -103,7 +113,7 @@ def test_a_path_that_is_not_there_is_an_error(
     assert files_in(tmp_path) == before
 
 
-@pytest.mark.parametrize("verb", ["inspect", "convert", "scale", "compare", "check", "preprocess"])
+@pytest.mark.parametrize("verb", FILES)
 def test_a_file_or_folder_to_work_on_that_is_not_there_is_an_error(world: Ti, verb: str) -> None:
     arguments = [
         "no-such" if word in ("a.safetensors", "pictures") else word for word in DONE[verb]

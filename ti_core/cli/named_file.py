@@ -2,7 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+
+from ..files.roots import present_folder
+from ..options import Checked, option
+
+_FOLDER = "embeddings"
+
+
+@dataclass(frozen=True)
+class NamedFileConfig(Checked):
+    """Where an embedding is found by its name."""
+
+    title = "Where"
+    embeddings_dir: str | None = option(
+        None,
+        f"folder in which an embedding is found by its name; {_FOLDER} if none is given",
+        label="Embeddings directory",
+        path="embeddings",
+    )
+
+    @property
+    def folder(self) -> Path:
+        """The folder. Raises ConfigError where one is given that is empty or not there."""
+        given = self.embeddings_dir
+        return (
+            Path(_FOLDER).absolute() if given is None else present_folder(given, "embeddings_dir")
+        )
+
+    def file_of(self, name: str) -> Path:
+        """As `file_of`, in this folder."""
+        return Path(file_of(name, str(self.folder)))
 
 
 def file_of(given: str, folder: str) -> str:

@@ -43,6 +43,14 @@ def present_folder(text: str, name: str) -> Path:
     raise ConfigError(f"there is no folder {text}", why, f"check {setting(name)}")
 
 
+def present_file(text: str, name: str) -> Path:
+    """The same for a file."""
+    path = given_path(text, setting(name))
+    if path.is_file():
+        return path
+    raise ConfigError(f"there is no file {text}", "", f"check {setting(name)}")
+
+
 def _trouble(text: str, windows: bool) -> str:
     if len(text) > _MOST_CHARACTERS:
         return "it is too long"
