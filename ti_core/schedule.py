@@ -95,7 +95,7 @@ def parse_schedule(text: str, max_steps: int, what: str = "learning_rate") -> Sc
             continue
         if segments and segments[-1].until < 0:
             raise ScheduleError(
-                f"{setting(what)} {text!r} goes on after an open-ended rate",
+                f"{setting(what)} {text!r} continues after an open-ended rate",
                 f"{part!r} would never apply",
                 EXAMPLE,
             )

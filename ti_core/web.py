@@ -61,8 +61,8 @@ class Visitors:
             fix = "use the IP address, or allow the name where the program is started"
             raise ForbiddenError(what, why, fix)
         if is_foreign(headers):
-            why = "it could give orders in the name of whoever looks at it"
-            raise ForbiddenError("asked for by the page of another site", why)
+            why = "it could send requests in the name of the user who has it open"
+            raise ForbiddenError("requested by a page of another site", why)
 
     def knows(self, host: str) -> bool:
         """Whether a `Host` header means this machine."""

@@ -143,7 +143,7 @@ class _Way:
         for kind in every:
             said = (kind.__doc__ or "").partition("\n")[0]
             found.setdefault(codes_of(kind).http, []).append(said)
-        found["default"] = ["500: a defect of the program; its console tells where."]
+        found["default"] = ["500: an internal error; the traceback is in the program's console."]
         content = {"application/json": {"schema": _ERROR}}
         answers: dict[int | str, dict[str, Any]] = {
             status: {"description": " ".join(dict.fromkeys(said)), "content": content}

@@ -40,7 +40,7 @@ class Gate:
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
         elif _foreign(scope):
-            await _answer(send, 403, "this page was asked for by another site")
+            await _answer(send, 403, "this page was requested by another site")
         elif not self.token:
             await self._local(scope, receive, send)
         elif self._knows_token(scope):

@@ -120,7 +120,7 @@ class Job:
 
 def _spelled(error: Exception) -> str:
     """An error that nobody foresaw: its name belongs to it."""
-    return f"{type(error).__name__}: {error}; the program's console tells where it happened"
+    return f"{type(error).__name__}: {error}; the traceback is in the program's console"
 
 
 def call(work: Callable[[], None]) -> None:

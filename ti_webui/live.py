@@ -24,8 +24,7 @@ POLL = "ti_poll"
 _SHOWN = 12
 """Previews; all of them lie in the run folder."""
 _IDLE = (
-    '<div class="ti-idle">Nothing is running. '
-    "What you start goes on when you close this page.</div>"
+    '<div class="ti-idle">Nothing is running. A training continues when you close this page.</div>'
 )
 
 

@@ -47,7 +47,7 @@ def shared_fields() -> Shared:
     embedding = gr.Dropdown(
         choices=[],
         label=LABELS["token_string"],
-        info="one that is there, to go on with it, or a new word",
+        info="an existing one, to train it further, or a new word",
         allow_custom_value=True,
         elem_id="ti_train_token_string",
         render=False,

@@ -80,11 +80,11 @@ class PageConfig:
         check(self)
         if self.token and not re.fullmatch(r"[\w.~-]{8,200}", self.token, re.ASCII):
             fix = "choose 8 or more letters, digits and . _ ~ -"
-            raise ConfigError("the token is too short or has odd signs in it", "", fix)
+            raise ConfigError("the token is too short or contains unsupported characters", "", fix)
         if not is_loopback(self.listen) and not self.token:
             raise ConfigError(
                 f"{self.listen} can be reached by others",
-                "whoever opens the page can read and write files of this machine",
+                "anyone who opens the page can read and write files of this machine",
                 "add --token SECRET, or leave --listen out",
             )
 

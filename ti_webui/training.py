@@ -98,7 +98,7 @@ def _own_file(found: Entry) -> Path:
     path = found.path
     if found.term or composed(path.stem) != found.name or path.suffix[1:].lower() in CARDS:
         raise ConfigError(
-            f"{found.name} lies in {path.name}",
+            f"{found.name} is stored in {path.name}",
             "training writes a .safetensors file, and two files of one name would be there",
             "convert it to safetensors in Library first, or choose another name",
         )
@@ -126,7 +126,7 @@ def find_resumable(studio: Studio, name: str, logging_dir: str) -> Resumable | N
         folder = RunFolder.find("latest", logs, name, on_notice=notices.append)
         return replace(opened_run(folder), notices=tuple(notices))
     except (TIError, OSError):
-        return None  # a wreck, or none: either way there is nothing to go on with
+        return None  # a wreck, or none: either way there is nothing to resume
 
 
 def opened_run(folder: RunFolder) -> Resumable:
@@ -144,8 +144,8 @@ def resume_request(
     ConfigError for a value that is not possible.
     """
     if found is None:
-        fix = "begin one, or check the name and the log directory"
-        raise TrainingError(f"there is no run of {name or 'this name'} to go on with", "", fix)
+        fix = "start one, or check the name and the log directory"
+        raise TrainingError(f"there is no run of {name or 'this name'} to resume", "", fix)
     config = resumed_with(found.config, changes or {})
     return TrainRequest(config, found.folder, notices=found.notices)
 

@@ -124,8 +124,8 @@ class RateCopies(Node):
         return schema(
             "RateCopies",
             "Rate Copies",
-            "The loss of each copy of a run on the same pictures, noise and timesteps, and how "
-            "strong it is. The best one comes out: the earliest that cannot be told from the "
+            "The loss of each copy of a run on the same pictures, noise and timesteps, and its "
+            "strength. The output is the best one: the earliest within one standard error of the "
             "lowest loss.",
             is_output_node=True,
             search_aliases=["best copy", "overfitting", "validation loss", "textual inversion"],
@@ -136,8 +136,8 @@ class RateCopies(Node):
                 LogSocket.Input("log", tooltip="The run, from Train Embedding or Load Run."),
                 DatasetSocket.Input(
                     "dataset",
-                    tooltip="Pictures to judge by. Those that were held back from the training "
-                    "tell more than its own.",
+                    tooltip="Pictures to measure the loss on. Those that were not trained on "
+                    "say more than its own.",
                 ),
                 io.Int.Input(
                     "draws",
@@ -153,7 +153,7 @@ class RateCopies(Node):
                     default=12,
                     min=1,
                     max=_MOST_COPIES,
-                    tooltip="At most so many of the run's copies, evenly spread.",
+                    tooltip="At most N of the run's copies, evenly spaced.",
                 ),
             ],
             outputs=[
@@ -210,8 +210,8 @@ class SettingsOfEmbedding(Node):
         return schema(
             "SettingsOfEmbedding",
             "Settings of Embedding",
-            "The settings that the file of an embedding tells, for another training: rate, steps, "
-            "batch, seed, precision. Files that trainings of this pack or program wrote have them.",
+            "The settings stored in the file of an embedding, for another training: rate, steps, "
+            "batch, seed, precision. Files written by this program contain them.",
             search_aliases=["train again", "provenance", "textual inversion", "recipe"],
             inputs=[EmbeddingSocket.Input("embedding", tooltip="One that was trained.")],
             outputs=[
@@ -239,13 +239,13 @@ class SettingsOfEmbedding(Node):
             embedding=EmbeddingConfig(vector_length=config.embedding.vector_length),
         )
         lines = template if "[name]" in template or "\n" in template else ""
-        data = embedding.metadata.get("ti.data", "not told")
+        data = embedding.metadata.get("ti.data", "not recorded")
         learning = config.optimizer
         shown = [
             f"steps {learning.max_train_steps}, rate {learning.learning_rate}",
             f"batch {learning.train_batch_size}, seed {config.compute.seed}",
             f"vectors {embedding.count} from {config.embedding.init_word!r}",
-            f"template: {embedding.metadata.get(TEMPLATE, 'not told')}",
+            f"template: {embedding.metadata.get(TEMPLATE, 'not recorded')}",
             f"pictures and captions: {data}",
         ]
         return io.NodeOutput(made, lines, ui=node_text("\n".join(shown)))

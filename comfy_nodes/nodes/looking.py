@@ -40,8 +40,8 @@ class InspectEmbedding(Node):
         return schema(
             "InspectEmbedding",
             "Inspect Embedding",
-            "Tells what is in an embedding: its vectors' lengths, where it comes from, and, with "
-            "MODEL and CLIP, how strong it is beside an ordinary word and which words are near.",
+            "Shows what is in an embedding: its vectors' lengths, where it comes from, and, with "
+            "MODEL and CLIP, its strength compared with an ordinary word and its nearest words.",
             is_output_node=True,
             search_aliases=["nearest words", "embedding info", "textual inversion", "norm"],
             inputs=[
@@ -63,8 +63,8 @@ class InspectEmbedding(Node):
                     placeholder="Prompt to check",
                     default="",
                     optional=True,
-                    tooltip="Which of its words are embeddings, where, in which chunk, and why "
-                    "others are not, is told; [name] is this embedding. Needs CLIP.",
+                    tooltip="Reports which of its words are embeddings, where, in which chunk, "
+                    "and why others are not; [name] is this embedding. Needs CLIP.",
                 ),
             ],
             outputs=[

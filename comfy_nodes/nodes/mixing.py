@@ -110,7 +110,8 @@ class ScaleEmbedding(Node):
         return schema(
             "ScaleEmbedding",
             "Scale Embedding",
-            "Makes an embedding weaker or stronger for good. The direction of its vectors stays.",
+            "Makes an embedding permanently weaker or stronger. The direction of its vectors stays "
+            "the same.",
             search_aliases=["embedding strength", "tame embedding", "weaken", "textual inversion"],
             inputs=[
                 EmbeddingSocket.Input("embedding", tooltip="What to scale."),
@@ -119,9 +120,9 @@ class ScaleEmbedding(Node):
                     options=list(_HOW),
                     display_name="How",
                     default=_HOW[0],
-                    tooltip="factor: multiply by the amount; brackets: as so many pairs of square "
-                    "brackets, each divides by 1.1; strength: make the loudest vector this many "
-                    "times as long as an ordinary word, which needs MODEL and CLIP.",
+                    tooltip="factor: multiply by the amount; brackets: as N pairs of square "
+                    "brackets, each divides by 1.1; strength: the length of the longest vector in "
+                    "lengths of an ordinary word, which needs MODEL and CLIP.",
                 ),
                 io.Float.Input(
                     "amount",

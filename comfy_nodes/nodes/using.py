@@ -52,7 +52,7 @@ class ApplyEmbedding(Node):
             "as embedding:name. Pictures follow as soon as it is trained further.",
             search_aliases=["use embedding", "textual inversion", "embedding weight", "TI"],
             inputs=[
-                io.Clip.Input("clip", tooltip="The text encoder that shall know the embedding."),
+                io.Clip.Input("clip", tooltip="The text encoder that should know the embedding."),
                 EmbeddingSocket.Input("embedding", tooltip="Any embedding for this model."),
                 io.Float.Input(
                     "weight",
@@ -148,7 +148,7 @@ class PreviewGrid(Node):
                     default=4,
                     min=0,
                     max=_MOST_COPIES,
-                    tooltip="So many of the run's copies, evenly spaced, the newest last.",
+                    tooltip="At most N of the run's copies, evenly spaced, the newest last.",
                 ),
                 LogSocket.Input(
                     "log", optional=True, tooltip="The run whose copies are compared, if any."

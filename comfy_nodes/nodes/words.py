@@ -78,8 +78,8 @@ class CheckDataset(Node):
         return schema(
             "CheckDataset",
             "Check Dataset",
-            "Looks at every picture and caption and tells what would spoil the training: blurred, "
-            "small and double pictures, captions without the new word, too many tokens.",
+            "Checks every picture and caption for what would spoil the training: blurred, small "
+            "and duplicate pictures, captions without the new word, too many tokens.",
             is_output_node=True,
             search_aliases=["validate dataset", "textual inversion", "lint", "checkup"],
             inputs=[

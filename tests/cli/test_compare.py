@@ -94,7 +94,7 @@ def test_files_of_no_run_need_a_name_and_pictures(ti: Ti, run_folder: Path, pict
         (("RUN", "--prompts", "a cat"), "does not hold [name]"),
         (("RUN", "--prompts", "a [name]", "--weights", "x"), "the weights are 'x'"),
         (("RUN", "--prompts", "a [name]", "--sampler", "x"), "there is no sampler 'x'"),
-        (("RUN", "--use_best", "--draws", "0"), "the best copy cannot be told"),
+        (("RUN", "--use_best", "--draws", "0"), "the best copy cannot be determined"),
     ],
 )
 def test_mistakes_are_told_before_any_work(

@@ -316,7 +316,7 @@ def test_resume_without_a_run_lists_several_and_asks(
         run = interrupted(ti, pictures, name)
         os.utime(max((run / "state").iterdir()), (time.time() - age,) * 2)
     code, _, err = ti("train", "--resume")
-    assert (code, "2 runs can go on" in err) == (2, True)
+    assert (code, "2 runs can be resumed" in err) == (2, True)
     assert [line.split("  ")[1] for line in err.splitlines()[:2]] == ["my-dog", "my-cat"]
     answers = io.StringIO("7\n2\n")
     monkeypatch.setattr("sys.stdin", answers)

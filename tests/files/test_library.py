@@ -91,7 +91,7 @@ def test_embeddings_are_in_the_order_of_their_names_whatever_the_case(tmp_path: 
     assert names(scanned(tmp_path)) == ["a", "b", "C", "D"]
 
 
-# --- what is passed over ----------------------------------------------------------------------
+# --- what is skipped ----------------------------------------------------------------------
 
 
 def test_every_file_that_is_no_embedding_is_named_with_the_reason(tmp_path: Path) -> None:

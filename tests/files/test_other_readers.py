@@ -43,7 +43,7 @@ def written(folder: Path, family: str, format: str, ending: str, count: int = 3)
 
 
 def sd_next(path: Path, widths: Sequence[int]) -> dict[int, Tensor] | None:
-    """Width of a text encoder → rows that it gets; None if the file is passed over."""
+    """Width of a text encoder → rows that it gets; None if the file is skipped."""
     if path.suffix not in (".safetensors", ".pt"):
         return None  # those that its walk through the folder lists
     try:

@@ -122,7 +122,7 @@ REFUSED = {
     "'a',00": (4, "a mark of Embedding Merge"),
     "'a',-1": (4, "not '-'"),
     "'a', 4k": (5, "neither a number nor a name; write a name that begins with a digit as <4k>"),
-    "'a' + 2": (7, "a number stands alone"),
+    "'a' + 2": (7, "a number is on its own"),
     "'a' =+ 'b'": (5, "*, / or : after ="),
     "x[]": (2, "a place, as in [0] or [0:2]"),
     "x[0": (3, "a closing ]"),

@@ -164,7 +164,7 @@ def test_no_setting_that_names_a_path_comes_from_a_file(configure: Configure) ->
 )
 def test_files_that_do_not_tell_are_named(config: str) -> None:
     one = Embedding("x", {"emb_params": torch.zeros(1, 12)}, metadata={"ti.config": config})
-    with pytest.raises(EmbeddingError, match="x does not tell how it was trained"):
+    with pytest.raises(EmbeddingError, match="x does not record how it was trained"):
         settings_of(one)
 
 

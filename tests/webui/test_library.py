@@ -289,7 +289,7 @@ def test_train_again_gives_the_settings_of_a_file_under_another_name(
 
 
 def test_what_no_training_here_has_made_is_told(studio: Studio, folder: Path) -> None:
-    with pytest.raises(EmbeddingError, match="calm does not tell how it was trained"):
+    with pytest.raises(EmbeddingError, match="calm does not record how it was trained"):
         LibraryPage(studio).press_again("calm")
 
 

@@ -165,7 +165,7 @@ def test_a_newer_run_that_is_damaged_is_told(
     job = finished(
         start_training(studio, resume_request(found, "zz-thing", {"max_train_steps": 9}))
     )
-    assert any("zz-thing-2 is passed over" in notice.what for notice in job.progress.notices)
+    assert any("zz-thing-2 is skipped" in notice.what for notice in job.progress.notices)
 
 
 def test_nothing_to_resume_is_said(studio: Studio, tmp_path: Path) -> None:

@@ -25,7 +25,11 @@ def about_hidden(name: str, words: Sequence[str]) -> tuple[str, str, str]:
         return what, why, "choose a name that is not a word, unless you want that"
     what = f"{name!r} is a phrase of words that the model knows: {', '.join(words)}"
     why = "they vanish from every prompt that holds them one after the other"
-    return what, why, f"choose a name that nobody writes otherwise, such as {'-'.join(words)!r}"
+    return (
+        what,
+        why,
+        f"choose a name that is not used for anything else, such as {'-'.join(words)!r}",
+    )
 
 
 def vocabulary(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:

@@ -33,7 +33,7 @@ def unreadable(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
             "unreadable",
             "error",
             f"{len(survey.unreadable)} picture(s) cannot be read ({reasons})",
-            "training goes on without them",
+            "the training continues without them",
             "; ".join(dict.fromkeys(fixes)),
             tuple(path.name for path, _ in survey.unreadable),
         )
@@ -118,7 +118,7 @@ def stray_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
             "stray_caption",
             "hint",
             f"{len(stray)} caption file(s) belong to no picture ({stray[0]})",
-            "nobody will read them",
+            "they have no effect",
             "name each like its picture",
             tuple(stray),
         )

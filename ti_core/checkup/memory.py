@@ -63,7 +63,7 @@ def memory(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     if not inputs.memory:
         if inputs.max_steps:
             fix = "" if inputs.tokenize else f"give {setting('pretrained_model_name_or_path')}"
-            yield unchecked("memory", "memory; that can be told of full-size models only", fix)
+            yield unchecked("memory", "memory; it can be estimated for full-size models only", fix)
         return
     yield Finding(
         "memory",

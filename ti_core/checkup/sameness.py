@@ -72,7 +72,7 @@ def one_layout(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "one_layout",
             "hint",
-            f"light and dark lie in the same places (correlation {likeness:.2f})",
+            f"light and dark are in the same places (correlation {likeness:.2f})",
             "one pose or one point of view is hard to leave again in prompts",
             "add pictures from other sides and in other poses",
         )

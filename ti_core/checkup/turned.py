@@ -16,8 +16,8 @@ def rotated(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "rotated",
             "hint",
-            f"{len(names)} picture(s) lie on their side and are turned by an EXIF tag",
+            f"{len(names)} picture(s) are stored sideways and rotated by an EXIF tag",
             "this program turns them upright, A1111's and other trainers do not",
-            "nothing here; save them anew if other programs shall use them",
+            "nothing here; save them again if other programs should use them",
             names,
         )

@@ -23,7 +23,7 @@ def unreadable_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Findin
             "caption_unreadable",
             "error",
             f"{len(survey.wordless)} caption(s) cannot be read ({path.name}: {error.why})",
-            "training goes on without these pictures",
+            "the training continues without these pictures",
             "save them as UTF-8 text",
             tuple(path.name for path, _ in survey.wordless),
         )
@@ -93,11 +93,11 @@ def brackets(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     names = survey.which(lambda picture: _is_special(picture, inputs))
     if not names or not survey.uses_captions:
         return
-    what = f"{len(names)} caption(s) hold brackets or other signs of emphasis ({names[0]})"
+    what = f"{len(names)} caption(s) contain brackets or other emphasis syntax ({names[0]})"
     if inputs.emphasis:
         why, fix = "they change weights while training", "write \\( for a bracket that is meant"
     else:
-        why = "here they are learned as signs; web UIs take the same text for emphasis"
+        why = "here they are learned as characters; web UIs read the same text as emphasis"
         fix = "take them out, backslashes too"
     severity: Severity = "warning" if inputs.emphasis else "hint"
     yield Finding("emphasis", severity, what, why, fix, names)

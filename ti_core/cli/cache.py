@@ -11,8 +11,8 @@ from ..options import Checked, make_config, option
 from .options import OptionParser
 from .telling import answer
 
-_ABOUT = """Tell how much space the latents take that --cache_latents_to_disk keeps for later runs.
-The folder may be deleted at any time; runs that need what was in it encode their pictures anew."""
+_ABOUT = """Show the size of the latents that --cache_latents_to_disk keeps for later runs. The
+folder can be deleted at any time; runs that need its content encode their pictures again."""
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from ..port.session import Host
     from ..train.dry_run import TrainingPrompt
 
-_ABOUT = """Look at every picture and caption of a folder and tell what would spoil the training: it
-takes seconds and writes nothing. All options of ti train are understood, so that the same line can
-be checked and run. When a model is given, tokens are counted, and those of the first three prompts
+_ABOUT = """Check every picture and caption of a folder for what would spoil the training. This
+takes seconds and writes nothing. It accepts all options of ti train, so that the same command line
+can be checked and then run. With a model, tokens are counted, and those of the first three prompts
 are printed. Exit code 1 means errors."""
 _NAMES_SHOWN = 5
 _FINDINGS_SHOWN = 3
@@ -44,7 +44,7 @@ class CheckConfig(Checked):
     json: bool = option(False, "print one JSON object", label="JSON")
     mirrored: bool = option(
         False,
-        "mirrored copies of the pictures are to be made: tell whether that does harm",
+        "check whether mirrored copies of the pictures would do harm",
         label="Mirrored copies",
     )
 
@@ -183,7 +183,7 @@ def _spelled(report: Report) -> str:
         for finding in (first, *others[: _FINDINGS_SHOWN - 1]):
             lines += ["", *_lines(finding)]
         more = len(others) + 1 - _FINDINGS_SHOWN
-        lines += ["", f"… and {more} more of that kind; --json tells all"] if more > 0 else []
+        lines += ["", f"… and {more} more of this kind; --json lists all"] if more > 0 else []
     return "\n".join(with_flags(line) for line in lines)
 
 

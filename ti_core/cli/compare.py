@@ -55,15 +55,15 @@ class CompareConfig(Checked):
         label="Also without the word",
     )
     most_copies: int = option(
-        12, "at most so many of a run's copies, evenly spread", label="Copies", limits=(1, 1000)
+        12, "at most N of a run's copies, evenly spaced", label="Copies", limits=(1, 1000)
     )
     token_string: str = option(
         "", "the word, where it is not the run's", label="Name", aliases=("placeholder_token",)
     )
     train_data_dir: str = option(
         "",
-        "pictures to judge by; those that were held back from the training tell more than the "
-        "run's own, which are taken if not given",
+        "pictures to measure the loss on; those that were not trained on say more than the run's "
+        "own, which are the default",
         label="Dataset directory",
         path="input folder",
     )
@@ -82,7 +82,7 @@ class PictureConfig(Checked):
 
     title = "Pictures"
     negative_prompt: str = option(
-        "", "what shall not be seen; [name] is the word here, too", label="Negative prompt"
+        "", "negative prompt; [name] is the word here as well", label="Negative prompt"
     )
     seed: int = option(0, "the first seed", label="Seed", limits=(0, None))
     images_per_prompt: int = option(1, "seeds in each place", label="Pictures", limits=(1, 16))
@@ -137,14 +137,18 @@ def run(argv: Sequence[str]) -> int:
     files, subject = _files(sources, config.most_copies), _subject(sources)
     trained = _trained(sources)
     if use.use_best and not config.draws:
-        raise ConfigError("the best copy cannot be told", "no losses are asked for", "give --draws")
+        raise ConfigError(
+            "the best copy cannot be determined", "losses are turned off", "give --draws"
+        )
     _require_question(config, trained)
     host = open_host(make_config(ModelConfig, typed))
     name = config.token_string or (trained.name if trained else "")
     sheets = _sheets(config, make_config(PictureConfig, typed), name, host, subject)
     questions = _questions(config, trained, name, host, subject)
     if use.use_best and questions is None:
-        raise ConfigError("the best copy cannot be told", "no losses are asked for", "give --draws")
+        raise ConfigError(
+            "the best copy cannot be determined", "losses are turned off", "give --draws"
+        )
     from ..compare.run import compare
 
     with stop_on_signals() as stop:
@@ -242,7 +246,7 @@ def _questions(
 
 def _require_name(name: str) -> None:
     if not name:
-        what = "the files do not tell the word that stands for them"
+        what = "the files do not contain the word for prompts"
         raise ConfigError(what, "", "give it with --token_string")
 
 

@@ -28,7 +28,7 @@ is. The file is for AUTOMATIC1111 and ComfyUI; other programs do not use hyperne
 _USAGE = """usage: ti hypernetwork create --name NAME [options]
        ti hypernetwork train --name NAME --train_data_dir FOLDER [options]
 
-ti hypernetwork create --help and ti hypernetwork train --help tell about their options."""
+ti hypernetwork create --help and ti hypernetwork train --help list their options."""
 
 
 @dataclass(frozen=True)

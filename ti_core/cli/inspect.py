@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 _Facts = dict[str, Any]
 """About an embedding, as JSON values."""
-_ABOUT = """Tell what is in files of embeddings and hypernetworks, whichever program wrote them.
-Nothing in them is run. With a model: how strong each vector of an embedding is beside an ordinary
-word, and which words it is near to."""
+_ABOUT = """Show what is in files of embeddings and hypernetworks, whichever program wrote them.
+Nothing in them is executed. With a model: the strength of each vector compared with an ordinary
+word, and its nearest words."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def _asked(count: int) -> int:
     """A number from 1 to `count`."""
     if not _can_be_asked():
         fix = "give its folder: --resume FOLDER, or --resume latest for the one begun last"
-        raise ConfigError(f"{count} runs can go on", "", fix)
+        raise ConfigError(f"{count} runs can be resumed", "", fix)
     answer = asked(f"which one? 1 to {count}, Enter for 1: ") or "1"
     if not answer.isdecimal() or not 1 <= int(answer) <= count:
         raise ConfigError(f"there is no run {answer!r} in the list", "", f"answer 1 to {count}")

@@ -31,7 +31,7 @@ class ScaleConfig:
     )
     brackets: int | None = option(
         None,
-        "as so many pairs of square brackets: each divides by 1.1; negative: round ones",
+        "as N pairs of square brackets: each divides by 1.1; negative: round ones",
         label="Brackets",
         limits=(-50, 50),
     )

@@ -73,8 +73,8 @@ class RunConfig(Checked):
     title = "Run"
     resume: str = option(
         "",
-        "go on with a run: its folder, or 'latest'; without either, those that can go on are "
-        "listed. Settings are taken from the run, and options typed here replace them",
+        "continue a run: its folder, or 'latest'; without a value, unfinished runs are listed. "
+        "The settings are those of the run; options on the command line replace them",
         label="Resume",
         bare=ASK,
         aliases=("resume_from_checkpoint",),

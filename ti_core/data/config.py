@@ -75,7 +75,7 @@ class BucketConfig:
         if self.bucket_reso_steps % SIDE_STEP:
             raise ConfigError(
                 f"{setting('bucket_reso_steps')} is {self.bucket_reso_steps}",
-                f"one value of a latent stands for {SIDE_STEP} pixels",
+                f"one value of a latent covers {SIDE_STEP} pixels",
                 f"give a multiple of {SIDE_STEP}",
             )
         if self.min_bucket_reso > self.max_bucket_reso:
@@ -95,7 +95,7 @@ class TagConfig:
     )
     keep_tokens: int = newer(
         0,
-        "so many tags at the start stay where they are, and in",
+        "this many tags at the start keep their place and are never dropped",
         label="Keep tokens",
         limits=(0, None),
     )
@@ -108,7 +108,7 @@ class TagConfig:
         advanced=True,
     )
     caption_separator: str = newer(
-        ",", "what stands between tags", label="Caption separator", advanced=True
+        ",", "separator between tags", label="Caption separator", advanced=True
     )
     caption_tag_dropout_rate: float = newer(
         0.0,
@@ -143,7 +143,7 @@ class DataConfig:
     title = "Dataset"
     train_data_dir: str = unrecorded(
         "",
-        "folder with the pictures; captions lie beside them as .txt files",
+        "folder with the pictures; captions are .txt files beside them",
         label="Dataset directory",
         path="input folder",
         aliases=("data_root",),
@@ -187,7 +187,7 @@ class DataConfig:
     )
     template_choice: TemplateChoice = option(
         "step",
-        "draw a template line anew at each step, or once for each picture (as A1111 does)",
+        "draw a template line again at each step, or once for each picture (as A1111 does)",
         label="Template line drawn",
         advanced=True,
     )
@@ -203,7 +203,7 @@ class DataConfig:
     latent_sampling_method: LatentSampling = option(
         "once",
         "once draws each picture's latent at the start, deterministic takes the mean, "
-        "random draws it anew at each step",
+        "random draws it again at each step",
         label="Latent sampling method",
         advanced=True,
     )
@@ -275,8 +275,8 @@ class DataConfig:
     )
     expected_data: str = unrecorded(
         "",
-        "the digits that an embedding tells of the pictures and captions it was made of (ti.data): "
-        "others than these are warned of; Train again fills it in",
+        "the hash of the pictures and captions that an embedding was trained on (ti.data); "
+        "different ones give a warning. Train again fills it in",
         label="Expected pictures",
         advanced=True,
     )

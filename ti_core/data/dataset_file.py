@@ -193,7 +193,7 @@ def _require_known(table: SettingValues, known: Sequence[str], path: Path) -> No
         if key not in known:
             what, why = f"{path}: unknown setting {key!r:.100}", ""
             if key in _known():
-                why = "it stands outside of [general], [[datasets]] and [[datasets.subsets]]"
+                why = "it is outside of [general], [[datasets]] and [[datasets.subsets]]"
             fix = "move it below one of them" if why else nearest(key, known)
             raise ConfigError(what, why, fix)
 

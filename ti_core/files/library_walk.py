@@ -51,7 +51,7 @@ class Folder:
     pictures: set[str] = field(default_factory=set)
     """Names of all pictures, previews and cards alike."""
     faults: dict[str, FileError] = field(default_factory=dict)
-    """Name → why it is passed over; the name is "" when it is the folder itself."""
+    """Name → why it is skipped; the name is "" when it is the folder itself."""
 
 
 def walk(roots: Sequence[str]) -> Iterator[Folder]:

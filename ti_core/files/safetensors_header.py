@@ -117,7 +117,7 @@ def _require_whole(header: Header, room: int) -> None:
         if end > room or 8 * (end - begin) != _bits(entry):
             raise ValueError(f"tensor {key[:80]!r} does not fit into the file")
         if begin != place:
-            lie = "lies over another one" if begin < place else "does not follow the one before"
+            lie = "overlaps another one" if begin < place else "does not follow the one before"
             raise ValueError(f"tensor {key[:80]!r} {lie}")
         place = end
     if place != room:

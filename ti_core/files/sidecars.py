@@ -113,7 +113,7 @@ def about_own_sidecars(path: Path) -> list[Notice]:
     taken the place of another one: it stays, and may tell of that."""
     own = [path.with_suffix(ending) for ending in SIDECARS]
     found = [each for each in own if each.exists() and each not in our_sidecars(path)]
-    why = "it is your own, and may tell of the embedding that was replaced"
+    why = "it is your own, and may describe the embedding that was replaced"
     return [Notice("info", f"{each.name} stays as it is", why) for each in found]
 
 

@@ -35,7 +35,7 @@ _TOGETHER = (
 )
 """Read with others, or in a way of their own."""
 _FACTS = {
-    "datetime": "it tells when that training began",
+    "datetime": "it records when that training started",
     "model_name": "choose this model before training",
     "model_hash": "it belongs to that model",
     "num_of_dataset_images": "the pictures are counted again",

@@ -99,7 +99,7 @@ _NEEDLESS: tuple[tuple[Takes, str, str], ...] = (
     ("one", "repeats dataset_repeats", _BY_STEPS),
     ("one", "num_train_epochs", _EPOCHS),
     ("one", "num_validation_images", _ONE_PICTURE),
-    ("nothing", "v2", "the checkpoint itself tells its family"),
+    ("nothing", "v2", "the family is read from the checkpoint"),
     ("one", "tokenizer_cache_dir", "the vocabulary comes with the program"),
     ("one", "max_token_length", "a long prompt takes as many pieces of 75 tokens as it needs"),
     ("one", "metadata_title metadata_author metadata_description metadata_tags", _NOTES),

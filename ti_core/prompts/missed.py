@@ -144,7 +144,7 @@ class _Look:
         if rest and rest[0].strip(",") not in ("", ".safetensors", ".pt", ".bin"):
             strength = f"({self.prefix}{meant.name}:1.2)"
             return _LEFT_OUT, f"write a space behind {meant.name}; strength is {strength}"
-        fix = f"write {self.prefix}{place}{meant.name}, as its file is called and where it lies"
+        fix = f"write {self.prefix}{place}{meant.name}, with the name and folder of its file"
         return _LEFT_OUT, fix
 
     def word(self, match: re.Match[str]) -> Missed | None:

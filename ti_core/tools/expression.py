@@ -210,7 +210,7 @@ class _Reader:
         if self.word.kind == "number":
             factors.append(self.number())
             if not self.takes("*"):
-                why = "a number stands alone"
+                why = "a number is on its own"
                 raise self.fail(why, fix="multiply it with something: 0.5 * 'cat'")
         tree = self.atom()
         if factors:

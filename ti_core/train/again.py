@@ -22,7 +22,7 @@ def settings_of(embedding: Embedding) -> SettingValues:
     told, notes = recipe(embedding.metadata), embedding.metadata
     if not isinstance(told, dict) or not all(name in told for name in _OF_A_TRAINING):
         raise EmbeddingError(
-            f"{embedding.name} does not tell how it was trained",
+            f"{embedding.name} does not record how it was trained",
             "the settings are in the files that trainings of this program have written",
             "give the settings.json of a run folder",
         )

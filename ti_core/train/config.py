@@ -50,7 +50,7 @@ class EmbeddingConfig(Checked):
     )
     init_rule: FillRule = option(
         "stretch",
-        "when the words give more or fewer vectors than asked for: stretch them evenly as A1111 "
+        "when the words give more or fewer vectors than requested: stretch them evenly as A1111 "
         "does, cycle through them as kohya does, or pad with '*'",
         label="Filling rule",
         advanced=True,
@@ -107,7 +107,7 @@ class ComputeConfig(Checked):
     )
     gradient_checkpointing: bool = unrecorded(
         False,
-        "compute parts of the model anew for the backward pass: far less memory, a third more "
+        "compute parts of the model again in the backward pass: much less memory, a third more "
         "time, and the same embedding",
         label="Gradient checkpointing",
         advanced=True,

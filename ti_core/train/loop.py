@@ -315,7 +315,7 @@ class TrainingRun:
             Notice(
                 "warning",
                 f"the loss was not a finite number at step {at + 1}",
-                f"training returned to step {step} and goes on with {factor:g} of the rate",
+                f"training returned to step {step} and continues with {factor:g} of the rate",
             )
         )
 

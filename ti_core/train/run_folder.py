@@ -99,7 +99,7 @@ class RunFolder:
             what = f"no run of {name or 'any name'} in {logging_dir} to resume"
             raise TrainingError(what, why, newer[0][1].fix if newer else _NONE_TO_RESUME)
         for folder, error in newer:
-            what = f"the newer run {folder.path} is passed over"
+            what = f"the newer run {folder.path} is skipped"
             on_notice(Notice("warning", what, error.why, error.fix))
         return newest
 

@@ -36,7 +36,7 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         if not any(_take(handle, attempt) for attempt in range(_ATTEMPTS)):
             raise HostBusyError(
-                f"the run {folder} goes on already",
+                f"the run {folder} is already running",
                 _holder(handle),
                 "wait for it, or stop it first",
             )

@@ -182,7 +182,7 @@ def latest_state(folder: Path, tell: Callable[[Notice], None] = lambda notice: N
         except FileError as error:
             damaged.append(error)  # the one before it was kept for this
             continue
-        fix = f"the run goes on from step {state.step}, from which the same is learned again"
+        fix = f"the run continues from step {state.step}, from which the same is learned again"
         for each in damaged:
             tell(Notice("warning", each.what, each.why, fix))
         return state

@@ -45,7 +45,7 @@ def changed_surroundings(before: Mapping[str, str], now: Mapping[str, str]) -> l
     ]
     if not changes:
         return []
-    what = f"the run goes on in other surroundings: {', '.join(changes)}"
+    what = f"the run continues in another environment: {', '.join(changes)}"
     why = "other ones round sums otherwise, and the last digits of the result may differ"
     fix = "for the same bytes as in one go, resume it as it was (OMP_NUM_THREADS sets the threads)"
     return [Notice("warning", what, why, fix)]

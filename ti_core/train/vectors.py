@@ -121,7 +121,7 @@ class EmbeddingKind:
         widths = {key: rows.shape[-1] for key, rows in saved.items() if rows.ndim == 2}
         if widths != facts.widths:
             raise TrainingError(
-                "the run cannot go on with this model",
+                "the run cannot continue with this model",
                 f"its vectors are {widths} wide, the model wants {facts.widths}",
                 "give the model that the run was started with",
             )
@@ -129,9 +129,9 @@ class EmbeddingKind:
         count = min(counts)
         if len(counts) > 1 or (wanted != count and not (self.config.weights and wanted == 1)):
             raise TrainingError(
-                "the run cannot go on with another number of vectors",
+                "the run cannot continue with another number of vectors",
                 f"it has {count}, and {setting('num_vectors_per_token')} is {wanted}",
-                "leave that setting as it was, or train anew",
+                "leave that setting as it was, or start a new run",
             )
 
     def start(

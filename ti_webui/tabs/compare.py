@@ -328,14 +328,14 @@ def _fields(page: ComparePage) -> tuple[dict[str, Input], gr.Button]:
     fields["prompts"] = gr.Textbox(
         value=_words(page.studio.settings().sample_prompts),
         label="Prompts",
-        info="one in each line; [name] stands for the word, a line without it gets one row; a "
-        "hypernetwork needs no word",
+        info="one per line; [name] stands for the word, a line without it gets one row; a "
+        "hypernetwork does not need it",
         lines=3,
         elem_id="ti_compare_prompts",
     )
     fields["negative"] = gr.Textbox(
         label="Negative prompt",
-        info="[name] stands for the word here, too",
+        info="[name] stands for the word here as well",
         max_lines=2,
         elem_id="ti_compare_negative",
     )
@@ -345,7 +345,7 @@ def _fields(page: ComparePage) -> tuple[dict[str, Input], gr.Button]:
     )
     fields["weights"] = text_line("Weights", "ti_compare_weights", value="1", info=info)
     _pictures(fields)
-    hint = "the run's own; a folder of pictures that were held back tells more"
+    hint = "the run's own; pictures that were not trained on say more"
     fields["judged_by"] = text_line(
         "Pictures to judge by", "ti_compare_judged_by", placeholder=hint
     )

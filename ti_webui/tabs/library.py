@@ -242,7 +242,7 @@ def file_html(entry: Entry, embedding: Embedding) -> str:
     cut = [(key, value if len(value) < 600 else f"{value[:600]} …") for key, value in told]
     head = f'<div class="ti-head"><b>{escape(entry.name)}</b></div>'
     notes = tables.folded(f"{len(cut)} notes in the file", tables.table(("note", ""), cut))
-    return head + tables.table(("what its file tells", ""), rows) + notes
+    return head + tables.table(("the value in its file", ""), rows) + notes
 
 
 def words_html(words: PromptWords) -> str:

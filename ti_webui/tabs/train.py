@@ -60,7 +60,7 @@ _REMEMBERED = (
     "The form is filled in as at the last training, but for the word; Defaults, below Settings of "
     "the form, takes that back. "
 )
-_RESUMED = "it goes on with its own settings; when none is chosen, the newest run of the name"
+_RESUMED = "it continues with its own settings; if none is chosen, the newest run of the name"
 
 
 @dataclass
@@ -228,8 +228,8 @@ class TrainPage:
 def _stands(step: int, config: TrainConfig) -> str:
     last = config.optimizer.last_step
     return (
-        f"Its run stands at step {step} of {last}; Resume goes on exactly where it stopped, to Max "
-        "steps if that is more."
+        f"Its run is at step {step} of {last}; Resume continues exactly where it stopped, "
+        "up to Max steps if that is more."
     )
 
 

@@ -234,7 +234,7 @@ def test_a_newer_run_that_is_damaged_is_told(
     (wreck,) = (program.folders["output"] / "textual_inversion").glob("*/my-cat-2/settings.json")
     wreck.write_text("{")
     shown = trained(pictures, resume="latest").ui
-    assert "my-cat-2 is passed over" in shown["text"][0]
+    assert "my-cat-2 is skipped" in shown["text"][0]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ class SplitConfig(Checked):
     )
     overlap_ratio: float = option(
         0.2,
-        "tiles: how much of a tile lies in the next one too, at least",
+        "tiles: minimum overlap of neighbouring tiles",
         label="Split image overlap ratio",
         limits=(0, 0.9),
     )
@@ -256,7 +256,7 @@ class PreprocessConfig:
     )
     resize_mode: ResizeMode = option(
         "cover",
-        "where nothing else was asked for: cover fills the size and crops what sticks out, "
+        "if nothing else is requested: cover fills the size and crops what sticks out, "
         "stretch distorts, pad adds a border",
         label="Resize mode",
     )

@@ -55,7 +55,7 @@ def require_apart(source: Path, folder: Path) -> None:
         raise ConfigError(f"cannot use the folder {folder}", str(error)) from error
     if inside:
         raise ConfigError(
-            f"{folder} lies in the source folder {source}",
+            f"{folder} is inside the source folder {source}",
             "the source is never written to",
             "choose a destination outside of it",
         )

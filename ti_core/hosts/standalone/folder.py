@@ -105,7 +105,7 @@ def _require_fit(unet: SettingValues, vae: SettingValues, texts: list[SettingVal
         (channels != (vae.get("latent_channels", 4),) * 2, "the VAE"),
     ):
         if broken:
-            why = "their configurations tell different widths"
+            why = "their configurations have different widths"
             raise CheckpointError(f"the UNet does not fit {what}", why)
 
 

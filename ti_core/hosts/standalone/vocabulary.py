@@ -107,7 +107,7 @@ def _load(folder: Path) -> CLIPTokenizer:
     if not all(path.is_file() for path in files):
         raise CheckpointError(
             f"{folder} is not a tokenizer folder",
-            f"{' and '.join(_TOKENIZER_FILES)} must lie in it",
+            f"{' and '.join(_TOKENIZER_FILES)} must be in it",
             "check the path",
         )
     try:
