@@ -304,7 +304,7 @@ def test_no_saved_state_is_an_error(configure: Configure, tmp_path: Path) -> Non
 
 def test_another_kind_of_model_is_an_error(configure: Configure) -> None:
     folder = stopped(configure(), 5)
-    with pytest.raises(TrainingError, match="cannot go on with this model"):
+    with pytest.raises(TrainingError, match="cannot continue with this model"):
         train(configure(), FakeHost(family=SDXL), resume=folder)
 
 

@@ -76,7 +76,7 @@ def test_two_runs_of_one_process_are_kept_apart(configure: Configure) -> None:
 
     train(configure(), FakeHost(), listen)
     assert len(refused) == 1
-    assert "goes on already" in refused[0]
+    assert "is already running" in refused[0]
 
 
 def test_a_lock_file_without_a_process_does_not_matter(tmp_path: Path) -> None:
