@@ -39,38 +39,38 @@ class PageConfig:
     title = "Page"
     listen: str = option(
         "127.0.0.1",
-        "address to listen at; anything but this machine's own needs a token",
+        "address to listen on; any address other than this machine's own needs a token",
         label="Address",
     )
-    port: int = option(7863, "port to listen at", label="Port", limits=(1, 65535))
+    port: int = option(7863, "port to listen on", label="Port", limits=(1, 65535))
     token: str = option(
         "",
-        "a secret that visitors give once, as http://ADDRESS:PORT/?token=SECRET, and programs as "
-        "'Authorization: Bearer SECRET'",
+        "a secret that visitors send once, as http://ADDRESS:PORT/?token=SECRET, and programs "
+        "as 'Authorization: Bearer SECRET'",
         label="Token",
     )
     embeddings_dir: str = option(
         "embeddings",
-        "where embeddings are looked for and written",
+        "folder to read embeddings from and save them in",
         label="Embeddings directory",
         path="embeddings",
     )
     logging_dir: str = option(
         "textual_inversion",
-        "where runs keep copies, previews, logs and what is needed to resume",
+        "folder for runs: copies, previews, logs, and the state to resume from",
         label="Log directory",
         path="output folder",
     )
     templates_dir: str = option(
         "",
-        "folder with your own prompt templates and lists of preview prompts; the page opens no "
-        "such text files elsewhere",
+        "folder with your own prompt templates and preview prompts; the page does not open "
+        "such files elsewhere",
         label="Templates directory",
         path="input folder",
     )
     dataset_dirs: tuple[str, ...] = option(
         (),
-        "folders with datasets: the page opens pictures and captions nowhere else; without it, "
+        "folders with datasets: the page opens pictures and captions only there; without it, "
         "in any folder that its user names",
         label="Dataset directories",
         path="input folder",

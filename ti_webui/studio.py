@@ -50,7 +50,7 @@ class Settings(Checked):
     title = "Textual Inversion Studio"
     logging_dir: str = option(
         "textual_inversion",
-        "where runs keep copies, previews, logs and what is needed to resume",
+        "folder for runs: copies, previews, logs, and the state to resume from",
         label="Log directory",
         path="output folder",
     )

@@ -45,11 +45,11 @@ _TOLD = {
     "sample_prompts": "prompts of the previews, one a line; without one the training prompt of the "
     "step; <hypernet:NAME:0.7> sets the strength of this hypernetwork, or adds another one; a line "
     "may end with kohya's --n negative --w width --h height --d seed --l scale --s steps",
-    "mixed_precision": "what the model computes in; auto: fp32 on a CPU, on a graphics card bf16 "
-    "where it has that, else fp16; the hypernetwork stays fp32",
+    "mixed_precision": "precision of the model; auto: fp32 on a CPU, bf16 on a graphics card that "
+    "supports it and otherwise fp16; the hypernetwork stays fp32",
     "seed": "same seed, same hypernetwork, on the same device with the same number of threads",
-    "ema_decay": "files and previews hold a moving average of the hypernetwork that forgets so "
-    "slowly (0.99: over 100 steps); 0 disables",
+    "ema_decay": "decay of the moving average of the hypernetwork that files and previews contain "
+    "(0.99: over about 100 steps); 0 disables",
 }
 """Where a setting's own help speaks of embeddings."""
 

@@ -26,7 +26,7 @@ class CacheOptions(Checked):
         label="Latent cache directory",
         path="output folder",
     )
-    clear: bool = option(False, "remove everything that is kept there", label="Clear")
+    clear: bool = option(False, "remove all cached latents", label="Clear")
 
 
 def parser() -> OptionParser:

@@ -52,13 +52,13 @@ class HypernetworkCollectionConfig(Checked):
     title = "Hypernetworks"
     hypernetworks: tuple[str, ...] = option(
         (),
-        "hypernetwork files, each called by the name of its file: <hypernet:NAME:0.7>",
+        "hypernetwork files, each used by the name of its file: <hypernet:NAME:0.7>",
         label="Hypernetworks",
         path="file",
     )
     hypernetwork_dir: str | None = option(
         None,
-        "folder whose hypernetworks can be called as well",
+        "folder whose hypernetworks can be used as well",
         label="Hypernetworks directory",
         path="input folder",
     )

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from ..port.session import Host
     from ..train.config import BaseTrainConfig
 
-_ABOUT = """Compare the copies that a training left behind: sheets of pictures with the same seeds,
-the loss of each copy on the same pictures, noise and timesteps, and how strong each one is. RUN is
-the folder of a run of an embedding or a hypernetwork, or several files of one of them. --use_best
-puts the best copy into --embeddings_dir or --hypernetwork_dir."""
+_ABOUT = """Compare the copies of a training: sheets of pictures from the same seeds, the loss of
+each copy on the same pictures, noise and timesteps, and its strength. RUN is the run folder of an
+embedding or a hypernetwork, or several files of one of them. --use_best saves the best copy in
+--embeddings_dir or --hypernetwork_dir."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,9 @@ class CompareConfig(Checked):
     title = "What is compared"
     prompts: tuple[str, ...] = option(
         (),
-        "prompts of the sheets, with [name] for the word, or text files of them; none, no sheets; "
-        "a prompt without the word gets one row. A hypernetwork is at work in every prompt",
+        "prompts of the sheets, with [name] for the word, or text files of prompts; without "
+        "any, no sheets are made; a prompt without the word gets one row; a hypernetwork is "
+        "applied to every prompt",
         label="Prompts",
         path="text file",
     )
@@ -51,14 +52,14 @@ class CompareConfig(Checked):
     )
     baseline: bool = option(
         False,
-        "begin each sheet with a row without the word or the hypernetwork",
+        "start each sheet with a row without the word or the hypernetwork",
         label="Also without the word",
     )
     most_copies: int = option(
         12, "at most N of a run's copies, evenly spaced", label="Copies", limits=(1, 1000)
     )
     token_string: str = option(
-        "", "the word, where it is not the run's", label="Name", aliases=("placeholder_token",)
+        "", "the word; the default is that of the run", label="Name", aliases=("placeholder_token",)
     )
     train_data_dir: str = option(
         "",
@@ -68,7 +69,7 @@ class CompareConfig(Checked):
         path="input folder",
     )
     draws: int = option(
-        8, "how often each picture is noised; 0: no losses", label="Draws", limits=(0, 1000)
+        8, "noise samples per picture; 0 disables the losses", label="Draws", limits=(0, 1000)
     )
     outdir: str = option(
         "compare", "folder for the sheets", label="Output directory", path="output folder"
@@ -85,10 +86,10 @@ class PictureConfig(Checked):
         "", "negative prompt; [name] is the word here as well", label="Negative prompt"
     )
     seed: int = option(0, "the first seed", label="Seed", limits=(0, None))
-    images_per_prompt: int = option(1, "seeds in each place", label="Pictures", limits=(1, 16))
+    images_per_prompt: int = option(1, "number of seeds per cell", label="Pictures", limits=(1, 16))
     steps: int = option(20, "sampling steps", label="Sampling steps", limits=(1, 150))
     scale: float = option(7.0, "CFG scale", label="CFG Scale", limits=(1, 30))
-    sampler: str = option("", "the host's first if not given", label="Sampler")
+    sampler: str = option("", "sampler; the default is the first of the host", label="Sampler")
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,15 @@ class UseConfig(Checked):
     """Which copy becomes the finished file."""
 
     title = "The best copy"
-    use_best: bool = option(False, "use the best copy under the name", label="Use the best")
+    use_best: bool = option(
+        False, "save the best copy as the embedding or hypernetwork", label="Use the best"
+    )
     embeddings_dir: str = option(
-        "embeddings", "where an embedding goes", label="Embeddings directory", path="embeddings"
+        "embeddings", "folder for an embedding", label="Embeddings directory", path="embeddings"
     )
     hypernetwork_dir: str = option(
         "hypernetworks",
-        "where a hypernetwork goes",
+        "folder for a hypernetwork",
         label="Hypernetworks directory",
         path="output folder",
     )

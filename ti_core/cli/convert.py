@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from ..files.embedding import Embedding
 
-_ABOUT = """Write embeddings and hypernetworks in the format of another program, beside the files
-they come from or to --out. Nothing in the files is run, and no file is overwritten without
+_ABOUT = """Convert embeddings and hypernetworks to the format of another program, beside the
+original files or to --out. Nothing in the files is executed, and no file is replaced without
 --overwrite."""
 
 
@@ -31,10 +31,10 @@ class ConvertConfig(Checked):
     """Which embedding of a file is converted, and its new metadata."""
 
     title = "What"
-    term: str = option("", "which one, in a file of several", label="Term")
+    term: str = option("", "which embedding, if the file contains several", label="Term")
     second: str = option(
         "",
-        "the other half of an SDXL embedding that diffusers' script wrote",
+        "the second file of an SDXL embedding written by diffusers' script",
         label="Second file",
         path="embeddings",
     )

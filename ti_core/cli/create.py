@@ -14,9 +14,9 @@ from .options import OptionParser
 from .standalone import ModelConfig, open_host
 from .telling import answer, remark_on
 
-_ABOUT = """Make an embedding that means what the initialization text means. With one vector and
-one word, pictures made with it are the word's, bit for bit, until it is trained. A1111's own
-trainer continues a .pt only: for that, `ti convert NAME.safetensors --to pt`."""
+_ABOUT = """Create an embedding from an initialization text. With one vector and one word, it gives
+the same pictures as that word, bit for bit, until it is trained. A1111's own trainer continues only
+a .pt; convert it with `ti convert NAME.safetensors --to pt`."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class PlaceConfig(Checked):
 
     title = "File"
     output_dir: str = option(
-        "embeddings", "where it goes", label="Embeddings directory", path="embeddings"
+        "embeddings", "folder for the embedding", label="Embeddings directory", path="embeddings"
     )
     overwrite: bool = option(
         False, "replace an embedding of that name", label="Overwrite Old Embedding"

@@ -10,8 +10,8 @@ from .options import OptionParser
 from .standalone import ModelConfig, open_host
 from .telling import answer, remark
 
-_ABOUT = """See textual inversion work, without a graphics card or a download: a small model that
-comes with the program learns one of the things it has no word for, from five pictures."""
+_ABOUT = """Try textual inversion without a graphics card or a download: a small bundled model
+learns a concept that it has no word for, from five pictures."""
 
 
 def run(argv: Sequence[str]) -> int:

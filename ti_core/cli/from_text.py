@@ -12,8 +12,8 @@ from .output import FileConfig, target, write_result
 from .standalone import ModelConfig, open_host
 from .telling import remark_on
 
-_ABOUT = """Save a prompt as an embedding: one vector for every token. Names of embeddings in the
-text stand for their vectors. Every character is taken literally; (emphasis) cannot be kept."""
+_ABOUT = """Save a prompt as an embedding: one vector per token. Names of embeddings in the text are
+replaced by their vectors. Every character is literal; (emphasis) cannot be kept."""
 
 
 def parser() -> OptionParser:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from ..files.embedding import Embedding
     from ..port.session import Host, PreviewRequest
 
-_ABOUT = """Make pictures. Embeddings are used by their file's name in the prompt and in the
-negative prompt, as many as you like. (x) strengthens, [x] weakens, (x:1.2) sets a weight.
-<hypernet:NAME:0.7> in the prompt switches a hypernetwork on."""
+_ABOUT = """Generate pictures. Embeddings are used by the names of their files in the prompt and in
+the negative prompt; any number of them. (x) strengthens, [x] weakens, (x:1.2) sets a weight.
+<hypernet:NAME:0.7> in the prompt applies a hypernetwork."""
 
 
 @dataclass(frozen=True)
@@ -32,31 +32,31 @@ class GenerateConfig:
     """The pictures to make."""
 
     title = "Pictures"
-    prompt: str = option("", "what to show", label="Prompt")
-    negative_prompt: str = option("", "what not to show", label="Negative prompt")
+    prompt: str = option("", "prompt", label="Prompt")
+    negative_prompt: str = option("", "negative prompt", label="Negative prompt")
     outdir: str = option(
-        "outputs", "where the pictures go", label="Output directory", path="output folder"
+        "outputs", "folder for the pictures", label="Output directory", path="output folder"
     )
     images_per_prompt: int = option(
         1, "number of pictures; each has the next seed", label="Batch count", limits=(1, 1000)
     )
     W: int | None = option(
-        None, "width; the model's own if not given", label="Width", limits=(SIDE_STEP, 4096),
+        None, "width; the default is the model's own", label="Width", limits=(SIDE_STEP, 4096),
         unit="px", aliases=("width",),
     )  # fmt: skip
     H: int | None = option(
-        None, "height; the model's own if not given", label="Height", limits=(SIDE_STEP, 4096),
+        None, "height; the default is the model's own", label="Height", limits=(SIDE_STEP, 4096),
         unit="px", aliases=("height",),
     )  # fmt: skip
     steps: int = option(20, "sampling steps", label="Sampling steps", limits=(1, 1000))
     scale: float = option(
         7.0,
-        "how strictly the prompt is followed",
+        "CFG scale: how strictly the prompt is followed",
         label="CFG Scale",
         limits=(1, 30),
         aliases=("cfg_scale", "guidance_scale"),
     )
-    sampler: str = option("", "sampler; the first of the host's if not given", label="Sampler")
+    sampler: str = option("", "sampler; the default is the first of the host", label="Sampler")
     seed: int | None = option(None, "random if not given", label="Seed", limits=(0, 2**32 - 1))
     clip_skip: int = option(1, "1 = none skipped, as in A1111", label="Clip skip", limits=(1, 12))
 

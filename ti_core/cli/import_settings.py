@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from ..options import SettingValues
 
 _ABOUT = """Read the settings of another program: A1111's settings-*.json and ui-config.json,
-kohya's TOML, a script with a command line of kohya's or diffusers', OneTrainer's JSON. What was
-taken is written for ti train --config_file, what has no counterpart is listed. Nothing in the file
-is run."""
+kohya's TOML, a script with a command line for kohya's or diffusers' scripts, OneTrainer's JSON.
+Writes a settings file for ti train --config_file, and lists what has no counterpart. Nothing in the
+file is executed."""
 
 
 @dataclass(frozen=True)

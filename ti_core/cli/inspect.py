@@ -37,7 +37,7 @@ class InspectConfig(Checked):
     title = "Output"
     json: bool = option(False, "print JSON, one object for each embedding", label="JSON")
     nearest: int = option(
-        5, "how many words to name for each vector", label="Nearest words", limits=(0, 100)
+        5, "number of nearest words per vector", label="Nearest words", limits=(0, 100)
     )
 
 

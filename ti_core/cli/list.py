@@ -35,10 +35,11 @@ class ListConfig(Checked):
     json: bool = option(False, "print one JSON object", label="JSON")
     hashes: bool = option(
         False,
-        "also A1111's checksum of the vectors and the short hash of the file; every file is read",
+        "print A1111's checksum of the vectors and the short hash of the file as well; reads "
+        "every file",
         label="Hashes",
     )
-    cache: bool = option(True, "remember what was seen, for the next time", label="Cache")
+    cache: bool = option(True, "store the index for the next time", label="Cache")
 
 
 def run(argv: Sequence[str]) -> int:

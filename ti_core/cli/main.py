@@ -18,15 +18,15 @@ from ..options import nearest
 from .telling import answer, drop_output, open_streams, remark, tell
 
 VERBS = {
-    "create": "make an embedding from words, ready to be trained or used",
-    "preprocess": "crop, split, flip and caption photographs, to train on them",
+    "create": "create an embedding from words",
+    "preprocess": "crop, split, flip and caption photographs for training",
     "check": "check pictures, captions and settings before a training",
-    "train": "teach a model a new word from a folder of pictures",
+    "train": "train an embedding on a folder of pictures",
     "hypernetwork": "create and train hypernetworks: modules in a model's attention",
-    "compare": "copies of an embedding side by side, and which of them is the best",
-    "generate": "make pictures, with embeddings used by name in the prompt",
+    "compare": "compare the copies of a run, and find the best",
+    "generate": "generate pictures with embeddings in the prompt",
     "inspect": "show what is in an embedding file, and its nearest words",
-    "convert": "write an embedding in the format of another program",
+    "convert": "convert an embedding to the format of another program",
     "merge": "mix words and embeddings: \"'cat' * 0.7 + my-style\"",
     "scale": "make an embedding permanently weaker or stronger",
     "from-text": "save a prompt as an embedding",
@@ -35,10 +35,10 @@ VERBS = {
     "rename": "give an embedding another name, with all files that belong to it",
     "delete": "move embeddings to a bin, or bring them back from it",
     "label": "notes, description, licence and preview of an embedding",
-    "restore": "bring back an embedding that was replaced",
-    "import-settings": "settings of A1111, kohya, diffusers or OneTrainer for --config_file",
+    "restore": "restore an embedding that was replaced",
+    "import-settings": "convert settings of A1111, kohya, diffusers or OneTrainer",
     "cache": "show the size of the latent cache, or empty it",
-    "demo": "see it work: teach the bundled small model a new word in two minutes",
+    "demo": "try it: teach the bundled small model a word in a minute",
 }
 """Verb → what it does; the module of the same name, `_` for `-`, has `run(argv) -> exit code`."""
 VERBS_GROUP = "ti.verbs"

@@ -16,11 +16,11 @@ from .output import FileConfig, target, write_result
 from .standalone import ModelConfig, open_host
 from .telling import remark, remark_on
 
-_ABOUT = """Make an embedding from words of a model ('in quotes') and embeddings (by name):
+_ABOUT = """Create an embedding from words of a model ('in quotes') and embeddings (by name):
 
-  'cat' * 0.7 + my-style     sum; the shorter part is filled up with zeros
+  'cat' * 0.7 + my-style     sum; the shorter part is padded with zeros
   my-style - 'cat'           difference, with spaces around the sign
-  'a red', my-cat            one behind the other
+  'a red', my-cat            one after the other
   (my-cat + 'dog') / 2       brackets
   my-cat[0], my-cat[2:4]     some of the vectors, counted from 0
   <my style>                 a name with spaces; also <folder/file.pt>

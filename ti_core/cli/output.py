@@ -29,7 +29,7 @@ class FileConfig(Checked):
     title = "Result"
     out: str = option(
         "",
-        "the file to write; its name, without the ending, is the embedding's",
+        "the file to write; its name without the extension is the embedding's",
         label="Output file",
         path="embeddings",
     )

@@ -16,9 +16,9 @@ from .options import OptionParser, path_argument
 from .plain import with_flags
 from .telling import answer
 
-_ABOUT = """Make pictures of one size of the photographs in SOURCE, upright and cropped to their
-centre, and write them to DESTINATION. SOURCE is never written to. The names, settings and defaults
-are those of A1111's "Preprocess images"."""
+_ABOUT = """Resize the photographs in SOURCE to training pictures, upright and cropped to their
+centre, and save them in DESTINATION. SOURCE is not changed. Names, settings and defaults are those
+of A1111's "Preprocess images"."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class PrintConfig(Checked):
     """How the outcome is printed."""
 
     title = "Output"
-    json: bool = option(False, "print every event as a line of JSON", label="JSON")
+    json: bool = option(False, "print each event as a line of JSON", label="JSON")
 
 
 def parser() -> OptionParser:

@@ -13,9 +13,9 @@ from .options import OptionParser, path_argument
 from .plain import plain
 from .telling import answer
 
-_ABOUT = """Bring back an embedding that was replaced. FILE is the embedding, of which the newest
-copy is meant, or one of its copies, NAME.safetensors.before-2. What has the name now becomes a copy
-itself. For a folder, --list shows the copies of all embeddings in it."""
+_ABOUT = """Restore an embedding that was replaced. FILE is the embedding, which restores its newest
+copy, or one of its copies, NAME.safetensors.before-2. The file that has the name now becomes a copy
+itself. For a folder, --list lists the copies of all embeddings in it."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class RestoreConfig(Checked):
     """What is done."""
 
     title = "What"
-    list: bool = option(False, "only show the copies that there are", label="List")
+    list: bool = option(False, "list the copies only", label="List")
     keep_replaced: int = kept_option()
 
 

@@ -17,8 +17,8 @@ from .telling import remark
 if TYPE_CHECKING:
     from ..files.embedding import Embedding
 
-_ABOUT = """Make an embedding weaker or stronger: the lasting form of [[[[name]]]]. The direction
-of its vectors stays."""
+_ABOUT = """Make an embedding permanently weaker or stronger, like [[[[name]]]]. The direction of
+its vectors stays the same."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ScaleConfig:
 
     title = "How much (one of these)"
     factor: float | None = option(
-        None, "multiply every vector by this", label="Factor", limits=(-1000, 1000)
+        None, "factor for every vector", label="Factor", limits=(-1000, 1000)
     )
     brackets: int | None = option(
         None,
@@ -37,12 +37,12 @@ class ScaleConfig:
     )
     strength: float | None = option(
         None,
-        "make the loudest vector this many times as long as an ordinary word (see ti inspect); "
-        "needs a model",
+        "length of the longest vector, in lengths of an ordinary word (see ti inspect); needs "
+        "a model",
         label="Strength",
         limits=(0, 1000),
     )
-    term: str = option("", "which one, in a file of several", label="Term")
+    term: str = option("", "which embedding, if the file contains several", label="Term")
 
     def __post_init__(self) -> None:
         check(self)

@@ -82,9 +82,9 @@ class RunConfig(Checked):
     )
     config_file: str = option(
         "",
-        "settings.json of another run, or an embedding that one has made, to start from; also "
-        "kohya's TOML, A1111's settings-*.json, OneTrainer's JSON, or a script with a command line "
-        "of a training",
+        "settings.json of another run, or an embedding with its settings, to start from; also "
+        "kohya's TOML, A1111's settings-*.json, OneTrainer's JSON, or a script with a training"
+        " command line",
         label="Settings file",
         path="file",
         aliases=("from",),

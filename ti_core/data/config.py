@@ -27,8 +27,8 @@ class BucketConfig:
     title = "Sizes"
     enable_bucket: bool = newer(
         False,
-        "keep each picture's shape: it goes into the bucket of sizes that fits it best, with about "
-        "as many pixels as the resolution has",
+        "keep the shape of each picture: it is resized to the bucket that fits it best, with "
+        "about as many pixels as the resolution",
         label="Aspect-ratio buckets",
     )
     min_bucket_reso: int = newer(
@@ -49,7 +49,7 @@ class BucketConfig:
     )
     bucket_reso_steps: int = newer(
         64,
-        f"sides of buckets are multiples of this, and it is one of {SIDE_STEP}",
+        f"sides of buckets are multiples of this, which is itself a multiple of {SIDE_STEP}",
         label="Bucket side steps",
         unit="px",
         limits=(SIDE_STEP, 512),
@@ -57,15 +57,15 @@ class BucketConfig:
     )
     bucket_no_upscale: bool = newer(
         False,
-        "no picture is enlarged: a small one makes a bucket of its own size; smallest and largest "
-        "side do not count then",
+        "do not enlarge pictures: a small one has a bucket of its own size; the limits of the "
+        "sides do not apply",
         label="Never enlarge for a bucket",
         advanced=True,
     )
     varsize: bool = newer(
         False,
-        f"train each picture at its own size, cut to multiples of {SIDE_STEP}; one batch holds one "
-        "size",
+        f"train each picture at its own size, cropped to multiples of {SIDE_STEP}; a batch has "
+        "one size",
         label="Do not resize images",
     )
 
@@ -90,7 +90,7 @@ class TagConfig:
     title = "Caption variation"
     shuffle_caption: bool = newer(
         False,
-        "put the comma-separated parts of captions in a new order at each step",
+        "shuffle the comma-separated tags of captions at each step",
         label="Shuffle tags by ',' when creating prompts",
     )
     keep_tokens: int = newer(
@@ -101,9 +101,9 @@ class TagConfig:
     )
     keep_tokens_separator: str = newer(
         "",
-        "what divides tags that stay from those that move, such as '|||'; a second one begins "
-        "tags that stay at the end; where a caption has it, "
-        f"{setting('keep_tokens')} does not count",
+        "separator between tags that keep their place and those that are shuffled, such as "
+        "'|||'; a second one starts tags that stay at the end; in a caption that contains it, "
+        "--keep_tokens has no effect",
         label="Keep tokens separator",
         advanced=True,
     )
@@ -112,13 +112,13 @@ class TagConfig:
     )
     caption_tag_dropout_rate: float = newer(
         0.0,
-        "probability of each tag to be left out at a step; never the one with the new word",
+        "probability of leaving out each tag at a step; the tag with the new word always stays",
         label="Drop out tags when creating prompts",
         limits=(0, 1),
     )
     caption_dropout_rate: float = newer(
         0.0,
-        "probability of the whole caption to be left out at a step, but for the new word",
+        "probability of leaving out the whole caption at a step, except the new word",
         label="Caption dropout rate",
         limits=(0, 1),
     )
@@ -150,8 +150,8 @@ class DataConfig:
     )
     resolution: tuple[int, int] | None = option(
         None,
-        f"size to train at: one number, or width,height; multiples of {SIDE_STEP}; "
-        "without it, the size that the model was made for",
+        f"training size: one number, or width,height; multiples of {SIDE_STEP}; the default is the "
+        "model's own size",
         label="Width, Height",
         unit="px",
     )
@@ -163,24 +163,26 @@ class DataConfig:
     )
     caption_extension: str = option(
         ".txt",
-        "ending of the caption files; a picture without one is described by its file name",
+        "extension of the caption files; the caption of a picture without one is its file name",
         label="Caption extension",
         aliases=("caption_extention",),
         advanced=True,
     )
     prompt_template: str = unrecorded(
         "auto",
-        "text file with one prompt a line, [name] and [filewords] in it, or such lines themselves, "
-        "or one that comes with the program: style, style_filewords, subject, subject_filewords, "
-        "hypernetwork, none; 'captions' uses each caption as it is; 'auto' does so when every "
-        "caption names the embedding, and else uses subject_filewords, or subject where there are "
-        "no captions",
+        "text file with one prompt per line, which can contain [name] and [filewords]; or such"
+        " lines; or a built-in template: style, style_filewords, subject, subject_filewords, "
+        "hypernetwork, none; 'captions' uses each caption as it is; 'auto' does so if every "
+        "caption contains the name, and otherwise uses subject_filewords, or subject if there "
+        "are no captions",
         label="Prompt template",
         path="text file",
         aliases=("template_file",),
     )
     use_object_template: bool = option(
-        False, "learn a thing: the subject template, captions ignored", label="Use object template"
+        False,
+        "learn an object: the subject template, captions ignored",
+        label="Use object template",
     )
     use_style_template: bool = option(
         False, "learn a style: the style template, captions ignored", label="Use style template"
@@ -198,7 +200,7 @@ class DataConfig:
         advanced=True,
     )
     filename_join_string: str = option(
-        " ", "what joins those parts", label="Filename join string", advanced=True
+        " ", "text between those parts", label="Filename join string", advanced=True
     )
     latent_sampling_method: LatentSampling = option(
         "once",
@@ -210,66 +212,65 @@ class DataConfig:
 
     reg_data_dir: str = unrecorded(
         "",
-        "folder with regularisation pictures, in sub-folders called <repeats>_<words>; they are "
-        "trained on with these words in place of the new one",
+        "folder with regularization pictures, in subfolders named <repeats>_<words>; these "
+        "words replace the new one in their prompts",
         label="Regularisation directory",
         path="input folder",
         advanced=True,
     )
     prior_loss_weight: float = newer(
         1.0,
-        "how much the loss of a regularisation picture counts",
+        "weight of the loss of regularization pictures",
         label="Prior loss weight",
         limits=(0, 100),
         advanced=True,
     )
     dataset_config: str = unrecorded(
         "",
-        "kohya's dataset file (.toml or .json): several folders, each with settings of its own, "
-        f"which replace those given here; {setting('train_data_dir')} and "
-        f"{setting('reg_data_dir')} are not read then",
+        "kohya's dataset file (.toml or .json): several folders, each with its own settings, "
+        "which override those given here; --train_data_dir and --reg_data_dir are not read",
         label="Dataset file",
         path="dataset file",
         advanced=True,
     )
     caption_lines: CaptionLines = newer(
         "auto",
-        "what is read of a caption file with several lines: all of it, as in A1111, or the first "
-        "line, as in kohya's scripts; 'auto' is 'first' for kohya's numbered folders and dataset "
-        "files, and else 'all'",
+        "lines to read from a caption file: all, as in A1111, or the first, as in kohya's "
+        "scripts; 'auto' is 'first' for kohya's numbered folders and dataset files, and "
+        "otherwise 'all'",
         label="Lines of a caption file",
         advanced=True,
     )
     flip_aug: bool = newer(
         False,
-        "show each picture mirrored half of the time; not for faces, lettering, anything one-sided",
+        "mirror each picture in half of the steps; not for faces, lettering, anything one-sided",
         label="Flip augmentation",
     )
     color_aug: bool = newer(
         False,
-        "now and then change a picture's hue or brightness a little; those pictures go through the "
-        "VAE again, which takes time and memory",
+        "sometimes change the hue or brightness of a picture slightly; these pictures go "
+        "through the VAE again, which takes time and memory",
         label="Colour augmentation",
         advanced=True,
     )
     masked_loss: bool = newer(
         False,
-        "learn only what a mask shows, white counting most: the file NAME_mask.png beside "
-        "NAME.png, else the picture's alpha channel; a picture without either counts alike "
-        "everywhere",
+        "weight the loss with a mask, white counting most: the file NAME_mask.png beside "
+        "NAME.png, otherwise the alpha channel of the picture; a picture without either has "
+        "the same weight everywhere",
         label="Use PNG alpha channel as loss weight",
         aliases=("alpha_mask", "use_weight"),
     )
     mask_scale: MaskScale = newer(
         "mean",
-        "mean stretches each mask so that its darkest part counts nothing and the mean is 1, as in "
-        "A1111; none takes black as 0 and white as 1, as in kohya's scripts",
+        "mean scales each mask so that its darkest part is 0 and the mean is 1, as in A1111; "
+        "none uses black as 0 and white as 1, as in kohya's scripts",
         label="Scale of masks",
         advanced=True,
     )
     skip_checkup: bool = unrecorded(
         False,
-        "train without looking at the pictures and captions for what would spoil it",
+        "skip the check of pictures and captions before the training",
         label="Skip the checkup",
         advanced=True,
     )

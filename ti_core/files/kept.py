@@ -14,8 +14,8 @@ def kept_option() -> Any:
     """The setting of everything that can replace an embedding; see `replaced`."""
     return unrecorded(
         KEPT,
-        "how many copies of a replaced embedding are kept beside it, as NAME.safetensors.before-1, "
-        "-2 and so on; the oldest are removed. 0 keeps none",
+        "number of copies of a replaced embedding to keep beside it, as "
+        "NAME.safetensors.before-1, -2 and so on; the oldest are removed; 0 keeps none",
         label="Copies of replaced embeddings",
         limits=(0, 1000),
         advanced=True,

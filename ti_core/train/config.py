@@ -31,19 +31,19 @@ class EmbeddingConfig(Checked):
     title = "Embedding"
     token_string: str = option(
         "",
-        "the new word: name of the embedding, of its file, and its trigger in prompts",
+        "the new word: name of the embedding and of its file, and its trigger in prompts",
         label="Name",
         aliases=("placeholder_token",),
     )
     init_word: str = option(
         "*",
-        "words whose meaning the vectors start from; several are spread over the vectors",
+        "initial words for the vectors; several are spread over the vectors",
         label="Initialization text",
         aliases=("initializer_token", "init_text"),
     )
     num_vectors_per_token: int = option(
         1,
-        "how many vectors stand for the word; each takes one of the 75 places in a prompt",
+        "number of vectors for the word; each takes one of the 75 tokens of a prompt chunk",
         label="Number of vectors per token",
         limits=(1, 75),
         aliases=("num_vectors",),
@@ -57,22 +57,22 @@ class EmbeddingConfig(Checked):
     )
     vector_length: LengthMode = newer(
         "free",
-        "lengths of the vectors: free to grow as they are trained, pulled to that of the model's "
-        "words (a tenth of the way in each update), or held to the words' mean or median",
+        "length of the vectors: not limited (free), pulled towards that of the model's words "
+        "(a tenth of the way in each update), or fixed to the words' mean or median",
         label="Length of the vectors",
         advanced=True,
     )
     weights: str = unrecorded(
         "",
-        "embedding file of any program to start from instead of words, or the name of one in the "
-        "embeddings directory; training continues from its step, and at that place of the "
-        "learning-rate schedule",
+        "embedding file of any program to start from instead of words, or the name of one in "
+        "the embeddings directory; training continues from its step, and from that place in "
+        "the learning rate schedule",
         label="Start from embedding file",
         path="embeddings",
     )
     metadata_license: str = unrecorded(
         "",
-        "licence under which others may use the embedding, such as CC0-1.0; noted in the file",
+        "licence of the embedding, such as CC0-1.0; stored in the file",
         label="Licence",
         advanced=True,
     )
@@ -95,8 +95,8 @@ class ComputeConfig(Checked):
     title = "Precision and seed"
     mixed_precision: PrecisionChoice = option(
         "auto",
-        "what the model computes in; auto: fp32 on a CPU, on a graphics card bf16 where it has "
-        "that, else fp16, in a web UI what it computes in itself; the vectors stay fp32",
+        "precision of the model; auto: fp32 on a CPU, bf16 on a graphics card that supports it"
+        " and otherwise fp16, in a web UI its own precision; the vectors stay fp32",
         label="Precision",
     )
     seed: int = option(
@@ -115,9 +115,10 @@ class ComputeConfig(Checked):
 
     pack_weights: bool = newer(
         True,
-        "on a CPU, also keep the large weights of a full-size model as the processor wants them: "
-        "faster steps, above all at 256 pixels or less, for up to twice the memory of the U-Net; "
-        "graphics cards and small models compute as before; the loss may differ in its 7th digit",
+        "on a CPU, keep a copy of the large weights of a full-size model in the processor's "
+        "own layout: faster steps, above all at 256 pixels or less, for up to twice the memory"
+        " of the U-Net; no effect on graphics cards and small models; the loss may differ in "
+        "its 7th digit",
         label="Pack weights on a CPU",
         advanced=True,
     )
@@ -154,13 +155,13 @@ class OutputConfig(Checked):
     title = "Files"
     output_dir: str = unrecorded(
         "embeddings",
-        "where the embedding goes",
+        "folder for the embedding",
         label="Embeddings directory",
         path="embeddings",
     )
     output_name: str = unrecorded(
         "",
-        "file name of the embedding, without ending; the new word itself if not given",
+        "file name of the embedding, without extension; the default is the new word",
         label="Output name",
         advanced=True,
     )
@@ -177,7 +178,7 @@ class OutputConfig(Checked):
     )
     logging_dir: str = unrecorded(
         "textual_inversion",
-        "where runs keep copies, previews, logs and what is needed to resume",
+        "folder for runs: copies, previews, logs, and the state to resume from",
         label="Log directory",
         path="output folder",
     )
@@ -223,13 +224,13 @@ class OutputConfig(Checked):
     )
     save_precision: SavedPrecision = unrecorded(
         "float",
-        "numbers in the files of the embedding and its copies; training itself keeps fp32",
+        "number format in the files of the embedding and its copies; training itself uses fp32",
         label="Precision of files",
         advanced=True,
     )
     save_state_every_n_steps: int = unrecorded(
         50,
-        "save what is needed to resume exactly every N steps",
+        "save the state to resume from every N steps",
         label="Save state every N steps",
         unit="steps",
         limits=(1, None),
@@ -289,26 +290,29 @@ class PreviewConfig(Checked):
         advanced=True,
     )
     sample_at_first: bool = unrecorded(
-        True, "also before the first step, to compare with", label="Preview before training"
+        True,
+        "make previews before the first step as well, for comparison",
+        label="Preview before training",
     )
     sample_prompts: str = unrecorded(
         "a picture of [name]",
-        "prompts of the previews, one a line, or a file with them (.txt, or kohya's .toml and "
-        ".json); without one the training prompt of the step, as in A1111; a line may end with "
-        "kohya's --n negative --w width --h height --d seed --l scale --s steps --ss sampler",
+        "prompts of the previews, one per line, or a file with them (.txt, or kohya's .toml "
+        "and .json); if empty, the training prompt of the step is used, as in A1111; a line "
+        "can end with kohya's --n negative --w width --h height --d seed --l scale --s steps "
+        "--ss sampler",
         label="Preview prompt",
         path="text file",
         aliases=("validation_prompt",),
     )
     save_image_with_stored_embedding: bool = unrecorded(
         False,
-        "also keep the first preview after each new copy as a card, a picture that is an embedding "
-        "file, in the folder image_embeddings",
+        "save the first preview after each new copy as a card, a picture that contains the "
+        "embedding, in the folder image_embeddings",
         label="Save images with embedding in PNG chunks",
     )
     sample_beside: bool = unrecorded(
         False,
-        "show beside each preview, at its left, the same picture without what is trained",
+        "show the same picture without the embedding on the left of each preview",
         label="Preview with and without",
         advanced=True,
     )
@@ -322,7 +326,7 @@ class PreviewConfig(Checked):
         0, "seed of the previews", label="Preview seed", limits=(0, None), advanced=True
     )
     sample_sampler: str = unrecorded(
-        "", "sampler; the host's first if not given", label="Sampler", advanced=True
+        "", "sampler; the default is the first of the host", label="Sampler", advanced=True
     )
 
 

@@ -267,7 +267,7 @@ class HypernetworkOutputConfig(OutputConfig):
     )
     save_state_every_n_steps: int = unrecorded(
         500,
-        "save what is needed to resume exactly every N steps; it has three times the size of the "
+        "save the state to resume from every N steps; it is three times the size of the "
         "hypernetwork",
         label="Save state every N steps",
         unit="steps",
@@ -292,7 +292,7 @@ class HypernetworkPreviewConfig(PreviewConfig):
     )
     sample_beside: bool = unrecorded(
         True,
-        "show beside each preview, at its left, the same picture without the hypernetwork",
+        "show the same picture without the hypernetwork on the left of each preview",
         label="Preview with and without",
         advanced=True,
     )

@@ -30,26 +30,25 @@ class OptimizerConfig:
     )
     learning_rate_te1: str = newer(
         "",
-        "the rate of the first text encoder's vectors, where it is another; 0 leaves them as they "
-        "start",
+        "learning rate of the first text encoder's vectors, if different; 0 leaves them unchanged",
         label="Learning rate of text encoder 1",
         advanced=True,
     )
     learning_rate_te2: str = newer(
         "",
-        "the rate of the second text encoder's vectors (SDXL), where it is another; 0 leaves them "
-        "as they start",
+        "learning rate of the second text encoder's vectors (SDXL), if different; 0 leaves "
+        "them unchanged",
         label="Learning rate of text encoder 2",
         advanced=True,
     )
     lr_scheduler: Decay = option(
         "constant",
-        "what the rate is multiplied by: nothing, or a fall to 0 at the last step",
+        "decay of the learning rate: none, or to 0 at the last step",
         label="Learning rate decay",
     )
     lr_scheduler_num_cycles: int = newer(
         1,
-        "how often cosine_with_restarts falls from the full rate",
+        "number of cycles of cosine_with_restarts",
         label="Restarts of the decay",
         limits=(1, 10_000),
         aliases=("lr_num_cycles",),
@@ -71,16 +70,16 @@ class OptimizerConfig:
     )
     lr_warmup_ratio: float = newer(
         0.0,
-        "part of all steps over which the rate rises, in place of a number of steps: "
-        "kohya's way to write warm-up steps below 1",
+        "fraction of all steps over which the rate rises from 0, instead of a number of steps:"
+        " kohya's warm-up steps below 1",
         label="Warm-up ratio",
         limits=(0, 1),
         advanced=True,
     )
     scale_lr: bool = newer(
         False,
-        "multiply the rate by the pictures of an update: batch size times gradient accumulation "
-        "steps, as diffusers' script does",
+        "multiply the rate by the number of pictures per update, batch size times gradient "
+        "accumulation steps, as in diffusers' script",
         label="Scale the rate by the batch",
         advanced=True,
     )
@@ -94,8 +93,8 @@ class OptimizerConfig:
     )
     initial_step: int = newer(
         -1,
-        "the step that training continues from; -1: that of the file which it starts from, 0: "
-        "steps and learning-rate schedule start again",
+        "step to continue from; -1: that of the file that training starts from, 0: restart "
+        "steps and learning rate schedule",
         label="Initial step",
         unit="steps",
         limits=(-1, 10_000_000),
@@ -103,20 +102,21 @@ class OptimizerConfig:
     )
     max_train_epochs: int = unrecorded(
         0,
-        "how often every picture is seen; takes the place of the number of steps, and 0 leaves "
-        "it to that",
+        "number of passes over all pictures, instead of a number of steps; 0 uses the steps",
         label="Max epochs",
         unit="epochs",
         limits=(0, 1_000_000),
         advanced=True,
     )
-    train_batch_size: int = option(1, "pictures in one pass", label="Batch size", limits=(1, 1024))
+    train_batch_size: int = option(
+        1, "pictures per forward pass", label="Batch size", limits=(1, 1024)
+    )
     gradient_accumulation_steps: int = option(
-        1, "passes that make one update", label="Gradient accumulation steps", limits=(1, 1024)
+        1, "forward passes per update", label="Gradient accumulation steps", limits=(1, 1024)
     )
     optimizer_type: OptimizerName = option(
         "AdamW",
-        "the rule by which gradients change the vectors",
+        "optimizer",
         label="Optimizer",
         advanced=True,
         quiet=True,
@@ -130,72 +130,73 @@ class OptimizerConfig:
     )
     ema_decay: float = newer(
         0.0,
-        "files and previews hold a moving average of the vectors that forgets so slowly (0.99: "
-        "over 100 steps); 0 disables",
+        "decay of the moving average of the vectors that files and previews contain (0.99: "
+        "over about 100 steps); 0 disables",
         label="Decay of the average",
         limits=(0, 0.99999),
         advanced=True,
     )
     clip_grad_mode: ClipMode = option(
         "disabled",
-        "limit each number of the gradient (value) or its length (norm)",
+        "limit each element of the gradient (value) or its length (norm)",
         label="Gradient Clipping",
         advanced=True,
     )
     clip_grad_value: str = option(
         "0.1",
-        "the limit; may be a schedule like the learning rate",
+        "the limit; can be a schedule like the learning rate",
         label="Gradient clip value",
         advanced=True,
     )
     max_grad_norm: float = option(
         0.0,
-        "kohya's way to write gradient clipping by norm; 0 is off",
+        "gradient clipping by norm, kohya's option; 0 disables",
         label="Max gradient norm",
         limits=(0, None),
         advanced=True,
     )
     min_timestep: int = newer(
         0,
-        "train at timesteps from this one of 1,000 on; little noise (low numbers) shows what only "
-        "one picture has, much noise (high numbers) shows shapes and colours",
+        "lowest timestep to train at, of 1,000; low timesteps have little noise and show the "
+        "details of single pictures, high ones show shapes and colours",
         label="Lowest timestep",
         limits=(0, TIMESTEPS - 1),
         advanced=True,
     )
     final_min_timestep: int = newer(
         -1,
-        "the lowest timestep at the end of training, to which it moves evenly from where it "
-        "begins: first shapes and colours, then details; -1 leaves it where it is",
+        "lowest timestep at the end of training; it changes evenly from its first value: "
+        "shapes and colours first, then details; -1 does not change it",
         label="Lowest timestep at the end",
         limits=(-1, TIMESTEPS - 1),
         advanced=True,
     )
     max_timestep: int = newer(
         TIMESTEPS,
-        "train at timesteps below this one of 1,000",
+        "train at timesteps below this one, of 1,000",
         label="Highest timestep",
         limits=(1, TIMESTEPS),
         advanced=True,
     )
     timestep_sampling: TimestepSampling = newer(
         "uniform",
-        "draw each timestep from the whole range, or (stratified) one from each part of it, with "
-        "as many parts as an update has pictures",
+        "draw each timestep from the whole range (uniform), or one from each of as many equal "
+        "parts of it as an update has pictures (stratified)",
         label="Timestep sampling",
         advanced=True,
     )
     min_snr_gamma: float = newer(
         0.0,
-        "let steps with little noise count less (min-SNR-γ, Hang et al. 2023, who use 5); 0 is off",
+        "reduce the weight of timesteps with little noise (min-SNR-γ, Hang et al. 2023, who "
+        "use 5); 0 disables",
         label="Min-SNR gamma",
         limits=(0, 1000),
         advanced=True,
     )
     noise_offset: float = newer(
         0.0,
-        "add a little of one random number for each picture and channel to the noise, which "
-        "teaches very dark and very bright pictures; 0.05 to 0.1 is usual, 0 is off",
+        "add a small random offset per picture and channel to the noise, for very dark and "
+        "very bright pictures; 0.05 to 0.1 is usual, 0 disables",
         label="Noise offset",
         limits=(0, 1),
         advanced=True,

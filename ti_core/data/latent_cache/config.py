@@ -16,28 +16,28 @@ class CacheConfig(Checked):
     title = "Latents"
     cache_latents: bool = unrecorded(
         True,
-        "encode every picture once, before the first step; otherwise at each step, which is slower "
-        "and needs the VAE all the time",
+        "encode every picture once, before the first step; otherwise at each step, which is "
+        "slower and keeps the VAE in memory",
         label="Encode pictures once",
         advanced=True,
     )
     cache_latents_to_disk: bool = unrecorded(
         False,
-        "keep latents on the disk instead of in memory: later runs on the same pictures start at "
-        "once, and ten thousand pictures take no more memory than ten",
+        "store latents on disk instead of in memory: later runs on the same pictures start at "
+        "once, and the memory does not grow with the number of pictures",
         label="Keep latents on disk",
     )
     latent_cache_dir: str = unrecorded(
         "",
-        "folder for these latents, shared by all runs and models; may be deleted at any time; "
-        "the system's folder for such things if not given",
+        "folder for these latents, shared by all runs and models; can be deleted at any time; "
+        "the default is the system's cache folder",
         label="Latent cache directory",
         path="output folder",
         advanced=True,
     )
     latent_cache_gb: float = unrecorded(
         20.0,
-        "how large that folder may grow: what was not used for the longest time is removed",
+        "size limit of that folder; least recently used latents are removed first",
         label="Most space for latents",
         unit="GB",
         limits=(0.1, 100_000),

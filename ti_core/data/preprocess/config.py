@@ -25,7 +25,7 @@ class SplitConfig(Checked):
     title = "Split oversized images"
     split: bool = option(
         False,
-        "cut long pictures into several that overlap",
+        "split long pictures into several that overlap",
         label="Split oversized images",
         aliases=("process_split",),
     )
@@ -38,8 +38,8 @@ class SplitConfig(Checked):
     )
     split_threshold: float = option(
         0.5,
-        "tiles: split when the short side, in the shape of the target, is at most this part of "
-        "the long one",
+        "tiles: split if the short side, in the shape of the target, is at most this fraction "
+        "of the long one",
         label="Split image threshold",
         limits=(0, 1),
     )
@@ -58,34 +58,34 @@ class FocalConfig(Checked):
     title = "Auto focal point crop"
     focal_crop: bool = option(
         False,
-        "crop around what is interesting, not around the centre; for pictures that are not square",
+        "crop around the focal point instead of the centre; for pictures that are not square",
         label="Auto focal point crop",
         aliases=("process_focal_crop",),
     )
     focal_crop_face_weight: float = option(
         0.9,
-        "how much faces count; they are found by OpenCV where it is installed",
+        "weight of faces, which are found by OpenCV if it is installed",
         label="Focal point face weight",
         limits=(0, 1),
         aliases=("process_focal_crop_face_weight",),
     )
     focal_crop_entropy_weight: float = option(
         0.15,
-        "how much the part with the most different tones counts",
+        "weight of the area with the most tones",
         label="Focal point entropy weight",
         limits=(0, 1),
         aliases=("process_focal_crop_entropy_weight",),
     )
     focal_crop_edges_weight: float = option(
         0.5,
-        "how much corners and edges count",
+        "weight of corners and edges",
         label="Focal point edges weight",
         limits=(0, 1),
         aliases=("process_focal_crop_edges_weight",),
     )
     focal_crop_debug: bool = option(
         False,
-        "draw what was found, in a folder of its own inside the destination",
+        "save drawings of what was found, in a subfolder of the destination",
         label="Create debug image",
         aliases=("process_focal_crop_debug",),
     )
@@ -98,7 +98,7 @@ class AutosizeConfig:
     title = "Auto-sized crop"
     multicrop: bool = option(
         False,
-        "crop each picture to a size that is near to its own shape, sides multiples of 64",
+        "crop each picture to a size close to its own shape, with sides that are multiples of 64",
         label="Auto-sized crop",
         aliases=("process_multicrop",),
     )
@@ -136,13 +136,13 @@ class AutosizeConfig:
     )
     multicrop_objective: Objective = option(
         "Maximize area",
-        "what is best among the sizes that are near enough",
+        "which of the sizes within the threshold to use",
         label="Resizing objective",
         aliases=("process_multicrop_objective",),
     )
     multicrop_threshold: float = option(
         0.1,
-        "how far the shape may be off: 0.1 crops at most a tenth away",
+        "maximum change of the shape: 0.1 crops at most a tenth",
         label="Error threshold",
         limits=(0, 1),
         aliases=("process_multicrop_threshold",),
@@ -161,63 +161,61 @@ class CaptionConfig:
     title = "Captions"
     existing_caption: ExistingCaption = option(
         "auto",
-        "a caption file beside the source picture: ignore it, copy it in place of a new caption, "
-        "or put it before or after the new one; auto copies it unless new captions are made, and "
-        "else ignores it",
+        "what to do with a caption file beside the source picture: ignore it, copy it instead "
+        "of making a new caption, or put it before or after the new one; auto copies it unless"
+        " new captions are made, and otherwise ignores it",
         label="Existing Caption txt Action",
         aliases=("preprocess_txt_action",),
     )
     blip_model: str = option(
         "",
-        "describe the pictures with this BLIP model: a folder, or the name of one that was "
+        "caption the pictures with this BLIP model: a folder, or the name of one that was "
         "downloaded before; needs transformers; nothing is downloaded",
         label="BLIP model",
         path="model",
     )
     blip_min_length: int = option(
         24,
-        "shortest description by BLIP",
+        "minimum length of BLIP's captions",
         label="BLIP: minimum description length",
         unit="tokens",
         limits=(1, 128),
     )
     blip_max_length: int = option(
         48,
-        "longest description by BLIP",
+        "maximum length of BLIP's captions",
         label="BLIP: maximum description length",
         unit="tokens",
         limits=(1, 256),
     )
     blip_num_beams: int = option(
         1,
-        "how many wordings BLIP follows at once; more is slower",
+        "number of beams in BLIP's search; more is slower",
         label="BLIP: num_beams",
         limits=(1, 16),
         advanced=True,
     )
     tags_dir: str = option(
         "",
-        "folder where a tagger has put a .txt file for each picture; its tags come after BLIP's "
-        "description",
+        "folder with a tagger's .txt file for each picture; its tags come after BLIP's caption",
         label="Tagger's folder",
         path="input folder",
     )
     tags_use_spaces: bool = option(
-        True, "in tags, spaces for underscores", label="deepbooru: use spaces in tags"
+        True, "replace underscores in tags by spaces", label="deepbooru: use spaces in tags"
     )
-    tags_sort: bool = option(
-        False, "tags by alphabet, not as the tagger left them", label="deepbooru: sort tags"
-    )
+    tags_sort: bool = option(False, "sort tags alphabetically", label="deepbooru: sort tags")
     tags_escape: bool = option(
         False,
-        "a backslash before brackets, for programs that would read them as emphasis; here "
-        "captions are taken literally",
+        "put a backslash before brackets, for programs that would read them as emphasis; here "
+        "captions are literal",
         label="deepbooru: escape () brackets",
         advanced=True,
     )
     caption_in_name: bool = option(
         False,
-        "put the caption into the name of the picture, as A1111 did in 2022, not into a .txt file",
+        "put the caption into the file name of the picture, as A1111 did in 2022, instead of a"
+        " .txt file",
         label="Caption in the file name",
         advanced=True,
     )
@@ -262,7 +260,7 @@ class PreprocessConfig:
     )
     keep_original_size: bool = option(
         False,
-        "also write each picture in its own size",
+        "write each picture in its own size as well",
         label="Keep original size",
         aliases=("process_keep_original_size",),
     )
