@@ -62,7 +62,7 @@ def test_a_run_is_seen_paused_shown_interrupted_and_resumed(
     assert 2 <= reached < 400
 
     fill(other, "ti_train_token_string", "zz-second")
-    expect(other.locator("body")).to_contain_text(f"stands at step {reached} of 400", timeout=LONG)
+    expect(other.locator("body")).to_contain_text(f"is at step {reached} of 400", timeout=LONG)
     other.get_by_role("button", name="Resume", exact=True).click()
     state(other, "running")
     assert wait_for_step(other, reached + 1) > reached

@@ -374,4 +374,4 @@ def test_a_file_that_does_not_tell_its_settings_is_no_beginning(ti: Ti, pictures
     code, _, err = ti(
         "train", "--train_data_dir", pictures, "--from", "embeddings/bare.safetensors"
     )
-    assert (code, "does not tell how it was trained" in err) == (1, True)
+    assert (code, "does not record how it was trained" in err) == (1, True)

@@ -169,7 +169,7 @@ def test_a_run_is_interrupted_and_resumed_whatever_becomes_of_the_page(
     state(other, "stopped")
     reached = step(other)
     fill(other, "ti_train_token_string", "zz-long")
-    expect(other.locator("body")).to_contain_text(f"stands at step {reached} of", timeout=LONG)
+    expect(other.locator("body")).to_contain_text(f"is at step {reached} of", timeout=LONG)
     other.locator("#ti_resume").click()
     state(other, "running")
     assert wait_for_step(other, reached + 1) > reached

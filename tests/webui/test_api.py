@@ -635,7 +635,7 @@ def test_a_training_again_has_the_settings_of_a_file_and_another_name(
         ({"again": "nothing"}, "there is no embedding nothing"),
         ({"again": "zz-thing", "preset": "style"}, "both given"),
         ({"again": "zz-thing", "resume": "zz-thing"}, "both given"),
-        ({"again": "stranger"}, "does not tell how it was trained"),
+        ({"again": "stranger"}, "does not record how it was trained"),
     ],
 )
 def test_what_cannot_be_trained_again_is_told(

@@ -103,7 +103,7 @@ def test_settings_that_a_graph_may_not_ask_for_are_refused(pictures: str) -> Non
     evil = replace(one, metadata={**one.metadata, "ti.config": json.dumps(told)})
     with pytest.raises(ConfigError, match="largest possible value is 1000000"):
         call("SettingsOfEmbedding", embedding=evil)
-    with pytest.raises(EmbeddingError, match="does not tell"):
+    with pytest.raises(EmbeddingError, match="does not record"):
         call("SettingsOfEmbedding", embedding=replace(one, metadata={}))
 
 

@@ -195,7 +195,7 @@ def test_an_embedding_that_is_chosen_tells_what_would_happen(
     page.press_train(*typed(page, {**settings, "max_train_steps": 42}))
     assert finished(page.studio.jobs.list()[0]).progress.first_step == 40
     told, _, steps, _ = page.choose_embedding("zz-thing", logs, None)
-    assert "stands at step 42 of 42" in told
+    assert "is at step 42 of 42" in told
     assert steps["value"] == 42
     assert page.choose_embedding("zz-new", logs, None)[0] == ""
     assert page.choose_embedding(None, logs, None)[0] == ""  # type: ignore[arg-type]
@@ -435,7 +435,7 @@ def test_a_run_that_is_chosen_fills_the_form_and_is_resumed(
     label = run["choices"][1]
     _, told, *form = page.choose_run(label)
     shown = dict(zip(page.form.components, form, strict=True))
-    assert f"stands at step {old.progress.step} of 100000" in told
+    assert f"is at step {old.progress.step} of 100000" in told
     assert shown["token_string"]["value"] == "zz-thing"
     assert shown["train_batch_size"]["value"] == 2
     assert shown["train_data_dir"]["value"] == settings["train_data_dir"]
@@ -483,7 +483,7 @@ def test_after_resume_curve_and_previews_go_on_and_the_note_goes(
     assert [point[0] for point in progress.losses] == list(range(1, progress.step + 1))
     assert progress.previews[: len(left.previews)] == left.previews
     told = renewed(page, False, "zz-thing")[0]
-    assert f"stands at step {progress.step} of 100000" in told
+    assert f"is at step {progress.step} of 100000" in told
     assert renewed(page, False)[2]["value"] == renewed(page, False)[2]["choices"][0]
 
 
