@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,18 @@ def test_training_writes_the_embedding_and_a_run_folder(ti: Ti, pictures: Path) 
     run = next(Path("textual_inversion").glob("*/my-cat"))
     assert {"settings.json", "events.jsonl", "loss.png"} <= {p.name for p in run.iterdir()}
     assert "finished at step 4" in err
+
+
+def test_the_last_lines_say_where_the_file_is_and_how_prompts_call_it(
+    ti: Ti, pictures: Path
+) -> None:
+    _, _, err = ti("train", *options(pictures))
+    lines = err[err.index("finished at step") :].splitlines()[1:]
+    rows = dict(re.split(r" {2,}", line.strip(), maxsplit=1) for line in lines)
+    assert len({line.index(rows[label]) for line, label in zip(lines, rows, strict=True)}) == 1
+    assert rows["saved as"] == str(Path("embeddings/my-cat.safetensors"))
+    assert rows["in prompts"] == "my-cat (ComfyUI: embedding:my-cat)"
+    assert Path(rows["run folder"].split(" (")[0]).is_dir()
 
 
 def test_resume_needs_nothing_but_the_run(ti: Ti, pictures: Path) -> None:

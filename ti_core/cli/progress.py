@@ -38,7 +38,9 @@ _SECONDS_BETWEEN_LINES = 10.0
 class TrainingBar(Bar):
     """A listener for `train`: a bar on a terminal, a line now and then in a file."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_prompts: str = "{name}") -> None:
+        """`in_prompts`: how prompts call the result, with `{name}` for its name."""
+        self.in_prompts = in_prompts
         self.progress = JobProgress()
         self.finished: Finished | None = None
         self._last_line = 0.0
@@ -96,16 +98,26 @@ class TrainingBar(Bar):
         self.finished = event
         self.close()
         word, time_taken = OUTCOMES[event.reason], duration_text(event.seconds)
-        self.say(f"{word} at step {event.step} after {time_taken}: {event.path}")
+        self.say(f"{word} at step {event.step} after {time_taken}")
+        rows = self._result(event)
+        width = max(len(label) for label, _ in rows)
+        for label, text in rows:
+            self.say(f"  {label:<{width}}  {text}")
+
+    def _result(self, event: Finished) -> list[tuple[str, str]]:
+        """What there is now, and where: label and text of each line."""
+        rows = [("saved as", str(event.path))]
+        rows.append(("in prompts", self.in_prompts.format(name=event.path.stem)))
         if event.verdict:
-            self.say(
-                f"strength {strength_text(self.progress.strengths[-1][1])}: "
-                f"{VERDICTS[event.verdict]}"
-            )
+            strength = strength_text(self.progress.strengths[-1][1])
+            rows.append(("strength", f"{strength}: {VERDICTS[event.verdict]}"))
         for key, numbers in event.measures.items():
-            before = ", ".join(f"{n:.2f}" for n in self.before.get(key, []))
-            now = ", ".join(f"{n:.2f}" for n in numbers)
-            self.say(f"norm of {key}: {before} at the start, {now} now")
+            before, now = _numbers(self.before.get(key, [])), _numbers(numbers)
+            rows.append((f"norm of {key}", f"{before} at the start, {now} now"))
         if event.best_path:
-            self.say(f"lowest validation loss at step {event.best_step}: {event.best_path}")
-        self.say(f"logs, copies and previews: {event.run_folder}")
+            rows.append(("best copy", f"step {event.best_step}: {event.best_path}"))
+        return [*rows, ("run folder", f"{event.run_folder} (losses, copies, previews)")]
+
+
+def _numbers(values: list[float]) -> str:
+    return ", ".join(f"{value:.2f}" for value in values)

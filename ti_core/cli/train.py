@@ -57,11 +57,23 @@ class Trained:
     group: str
     """Of its own settings, in a run's settings.json."""
     settle: Settle
+    in_prompts: str
+    """How each program's prompts call the file, with `{name}` for its name."""
 
 
-EMBEDDING = Trained(("train",), "token_string", "embedding", train_config)
+EMBEDDING = Trained(
+    ("train",),
+    "token_string",
+    "embedding",
+    train_config,
+    "{name} (ComfyUI: embedding:{name})",
+)
 HYPERNETWORK = Trained(
-    ("hypernetwork", "train"), "hypernetwork_name", "hypernetwork", hypernetwork_config
+    ("hypernetwork", "train"),
+    "hypernetwork_name",
+    "hypernetwork",
+    hypernetwork_config,
+    "<hypernet:{name}:1> (ComfyUI: the node Load Hypernetwork)",
 )
 TRAINED = (EMBEDDING, HYPERNETWORK)
 
@@ -135,7 +147,7 @@ def _run(typed: SettingValues, trained: Trained, control: Control) -> int:
         _tell_other_base(Path(options.config_file), host)
     if options.debug_dataset:
         return _show_dataset(config, host)
-    return _train(config, host, folder, model, control, trained.command)
+    return _train(config, host, folder, model, control, trained)
 
 
 def _train(
@@ -144,14 +156,14 @@ def _train(
     folder: RunFolder | None,
     model: ModelConfig,
     control: Control,
-    command: tuple[str, ...],
+    trained: Trained,
 ) -> int:
     from ..train.loop import train
     from .progress import TrainingBar
 
     with (
         stop_on_signals(control.finish) as stop,
-        TrainingBar() as progress,
+        TrainingBar(trained.in_prompts) as progress,
         Keys(control, progress.say),
     ):
         try:
@@ -159,7 +171,7 @@ def _train(
         finally:
             done = progress.finished and progress.finished.reason == "done"
             if progress.progress.run_folder and not done:
-                typed = ["ti", *command, "--resume", str(progress.progress.run_folder)]
+                typed = ["ti", *trained.command, "--resume", str(progress.progress.run_folder)]
                 progress.say(f"continue with: {shlex.join(typed)}")
     return 0 if done or stop.signal is None else 128 + stop.signal
 

@@ -173,8 +173,8 @@ class DataConfig:
         "text file with one prompt per line, which can contain [name] and [filewords]; or such"
         " lines; or a built-in template: style, style_filewords, subject, subject_filewords, "
         "hypernetwork, none; 'captions' uses each caption as it is; 'auto' does so if every "
-        "caption contains the name, and otherwise uses subject_filewords, or subject if there "
-        "are no captions",
+        "caption contains the name, and otherwise uses subject_filewords, or subject without "
+        "captions",
         label="Prompt template",
         path="text file",
         aliases=("template_file",),
