@@ -103,7 +103,7 @@ class TagConfig:
         "",
         "separator between tags that keep their place and those that are shuffled, such as "
         "'|||'; a second one starts tags that stay at the end; in a caption that contains it, "
-        "--keep_tokens has no effect",
+        f"{setting('keep_tokens')} has no effect",
         label="Keep tokens separator",
         advanced=True,
     )
@@ -228,7 +228,8 @@ class DataConfig:
     dataset_config: str = unrecorded(
         "",
         "kohya's dataset file (.toml or .json): several folders, each with its own settings, "
-        "which override those given here; --train_data_dir and --reg_data_dir are not read",
+        f"which override those given here; {setting('train_data_dir')} and "
+        f"{setting('reg_data_dir')} are not read",
         label="Dataset file",
         path="dataset file",
         advanced=True,
