@@ -5,6 +5,11 @@
     GET  /ti/v1/embeddings              ?after=N&limit=M: all of them, loaded or skipped, and why
     POST /ti/v1/import-settings         {"name", "text"} of another program's settings file → ours
     POST /ti/v1/embeddings              make an embedding from words → 201
+    POST /ti/v1/embeddings/rename       {"name", "new_name"}: rename it with all its files
+    POST /ti/v1/embeddings/delete       {"name"}: move it into the bin
+    GET  /ti/v1/embeddings/deleted      what is in the bin, newest first
+    POST /ti/v1/embeddings/undo         {"file": one of them}: bring it back
+    POST /ti/v1/embeddings/notes        {"name", "notes", …}: read or write what is noted of it
     GET  /ti/v1/hypernetworks           those in the program's folder
     POST /ti/v1/hypernetworks           make one that is not trained → 201
     POST /ti/v1/hypernetworks/jobs      begin a training of one → 202 and its id
@@ -67,10 +72,14 @@ from ti_core.web import read_object
 from .api_answers import plain, stands, worded
 from .api_bodies import only, settings_in, with_overwrite
 from .api_hypernetworks import HypernetworkApi
+from .api_library import LibraryApi
 from .api_schema import (
     CREATED,
+    DELETED,
     IMPORTED,
+    NOTED,
     RATE,
+    RENAMED,
     RESTORED,
     embedding_schema,
     hypernetwork_job_schema,
@@ -166,7 +175,7 @@ class _Way:
 def router(studio: Studio, dependencies: Sequence[params.Depends] = ()) -> APIRouter:
     """The routes. `dependencies` are FastAPI's: a web UI gives its own check of `--api-auth`."""
     made = APIRouter(prefix="/ti/v1", dependencies=list(dependencies), route_class=_Route)
-    for way in _ways(_Api(studio), HypernetworkApi(studio)):
+    for way in _ways(_Api(studio), HypernetworkApi(studio), LibraryApi(studio)):
         made.add_api_route(
             way.path,
             way.answer if way.body is None else _with_body(way.answer),
@@ -180,9 +189,10 @@ def router(studio: Studio, dependencies: Sequence[params.Depends] = ()) -> APIRo
     return made
 
 
-def _ways(api: _Api, nets: HypernetworkApi) -> tuple[_Way, ...]:
+def _ways(api: _Api, nets: HypernetworkApi, kept: LibraryApi) -> tuple[_Way, ...]:
     unknown = (NotFoundError,)
     starting = (DataError, HostBusyError)
+    changing = (NotFoundError, HostBusyError, StorageError)
     making = (HostBusyError, NoModelError, StorageError)
     return (
         _Way("GET", "/schema", api.schema),
@@ -191,6 +201,11 @@ def _ways(api: _Api, nets: HypernetworkApi) -> tuple[_Way, ...]:
         _Way("POST", "/import-settings", api.import_settings, (FileError,), 200, IMPORTED),
         _Way("GET", "/embeddings", api.library, told=library_schema()),
         _Way("POST", "/embeddings", api.create, making, 201, embedding_schema()),
+        _Way("POST", "/embeddings/rename", kept.rename, changing, 200, RENAMED),
+        _Way("POST", "/embeddings/delete", kept.delete, changing, 200, DELETED),
+        _Way("GET", "/embeddings/deleted", kept.deleted),
+        _Way("POST", "/embeddings/undo", kept.undo, (NotFoundError, StorageError), 200, RESTORED),
+        _Way("POST", "/embeddings/notes", kept.notes, (NotFoundError, StorageError), 200, NOTED),
         _Way("GET", "/hypernetworks", nets.list),
         _Way("POST", "/hypernetworks", nets.create, making, 201, hypernetwork_schema()),
         _Way(

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Collection, Mapping
 
 from ti_core import options
+from ti_core.files.label import Label
 from ti_core.train.config import EmbeddingConfig, TrainConfig
 from ti_core.train.hypernetwork_config import HypernetworkConfig, HypernetworkTrainConfig
 from ti_core.train.hypernetwork_presets import HYPERNETWORK_PRESETS
@@ -103,6 +104,16 @@ RATE = _object({"factor": {"type": "number"}})
 """JSON schema of a change of the learning rate."""
 RESTORED = _object({"file": {"type": "string"}})
 """JSON schema of what brings a copy back."""
+
+_TEXT = {"type": "string"}
+_WHICH = {"name": _TEXT, "file": _TEXT}
+"""An embedding by its name, or by its file as the list has it."""
+RENAMED = _object({**_WHICH, "new_name": _TEXT})
+"""JSON schema of another name for an embedding."""
+DELETED = _object(_WHICH)
+"""JSON schema of what deletes an embedding."""
+NOTED = _object({**_WHICH, **{item.name: _TEXT for item in dataclasses.fields(Label)}})
+"""JSON schema of notes of an embedding."""
 
 
 def _value_schema(

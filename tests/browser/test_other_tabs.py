@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import torch
 from playwright.sync_api import Page, expect
+
+from ti_core.files.embedding import Embedding
+from ti_core.files.writing import write_embedding
 
 from .hands import fill, open_tab
 
@@ -69,3 +74,43 @@ def test_the_library_fills_itself_and_believes_no_file(page: Page, site: Path) -
     expect(page.get_by_role("cell", name=f"{EVIL}.pt", exact=True)).to_be_visible()
     assert page.evaluate("window.taken") is None
     assert not (site / "taken").exists()
+
+
+def make(site: Path, name: str) -> Path:
+    path = site / "embeddings" / f"{name}.safetensors"
+    write_embedding(path, Embedding(name, {"clip_l": torch.ones(1, 32)}, 7))
+    return path
+
+
+def test_an_embedding_is_renamed_noted_deleted_and_brought_back(page: Page, site: Path) -> None:
+    path = make(site, "zz-old")
+    open_tab(page, "Library")
+    page.locator("#ti_library_cards").get_by_text("zz-old").click()
+    answer = page.locator("#ti_library_files_answer")
+    page.get_by_role("button", name="Rename and delete").click()
+    expect(
+        page.locator("#ti_library_rename_to textarea, #ti_library_rename_to input")
+    ).to_have_value("zz-old")
+    fill(page, "ti_library_rename_to", "zz-new")
+    page.locator("#ti_library_rename").click()
+    expect(answer).to_contain_text("zz-old is called zz-new now")
+    new = path.with_name("zz-new.safetensors")
+    assert (path.exists(), new.exists()) == (False, True)
+    page.get_by_role("button", name="Notes", exact=True).click()
+    fill(page, "ti_library_notes", "best at 0.7")
+    page.locator("#ti_library_note").click()
+    expect(answer).to_contain_text("noted in zz-new.json")
+    assert json.loads(new.with_suffix(".json").read_text())["notes"] == "best at 0.7"
+    page.locator("#ti_library_delete").click()
+    page.locator("#ti_library_keep").click()
+    expect(page.locator("#ti_library_bin")).to_be_hidden()
+    page.locator("#ti_library_delete").click()
+    page.locator("#ti_library_bin").click()
+    expect(answer).to_contain_text("is in the bin")
+    expect(page.locator("#ti_library_bin")).to_be_hidden()
+    expect(page.locator("#ti_library_cards").get_by_text("zz-new")).to_have_count(0)
+    assert not new.exists()
+    page.locator("#ti_library_undo").click()
+    expect(answer).to_contain_text("zz-new.safetensors is back")
+    assert json.loads(new.with_suffix(".json").read_text())["notes"] == "best at 0.7"
+    expect(page.locator("#ti_library_cards").get_by_text("zz-new")).to_be_visible()

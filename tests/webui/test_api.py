@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 
 from ti_core.errors import (
     ForbiddenError,
+    HostBusyError,
     HostError,
     NoModelError,
     SlowRequestError,
@@ -29,7 +30,7 @@ from ti_core.files.writing import write_embedding
 from ti_core.train.config import OptimizerConfig
 from ti_core.train.events import StepDone
 from ti_webui import api as api_module
-from ti_webui import api_hypernetworks, creation, hypernetworks, restoring, training
+from ti_webui import api_hypernetworks, creation, hypernetworks, library_files, restoring, training
 from ti_webui.api import router
 from ti_webui.job import Job, Jobs
 from ti_webui.studio import Studio
@@ -347,6 +348,65 @@ def test_a_long_answer_to_long_nonsense_is_cut(api: TestClient) -> None:
     assert len(answer.content) < 10_000
 
 
+def test_an_embedding_is_renamed_noted_deleted_and_brought_back(
+    api: TestClient, studio: Studio
+) -> None:
+    made = Embedding("zz-made", {"emb_params": torch.ones(1, 12)}, 1)
+    path = studio.save_dir() / "zz-made.safetensors"
+    replace_embedding(path, made)
+    at = "/ti/v1/embeddings"
+    new = path.with_name("zz-new.safetensors")
+    answer = api.post(f"{at}/rename", json={"name": "zz-made", "new_name": "zz-new"})
+    assert answer.json() == {"path": str(new), "notices": []}
+    answer = api.post(f"{at}/notes", json={"file": new.name, "notes": "best", "license": "CC0"})
+    noted = {"description": "", "notes": "best", "trigger": "", "license": "CC0"}
+    assert answer.json() == noted
+    (gone,) = [api.post(f"{at}/delete", json={"name": "zz-new"}).json()["file"]]
+    assert not new.exists()
+    (listed,) = api.get(f"{at}/deleted").json()
+    assert (listed["file"], listed["original"]) == (gone, str(new))
+    assert api.post(f"{at}/undo", json={}).json() == {"path": str(new)}
+    assert api.post(f"{at}/notes", json={"name": "zz-new"}).json() == noted
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 422),
+        ({"name": "zz-made", "file": "zz-made.safetensors"}, 422),
+        ({"name": 5}, 422),
+        ({"name": "zz-no"}, 404),
+        ({"file": "/etc/passwd"}, 404),
+        ({"file": "../zz-made.safetensors"}, 404),
+    ],
+)
+def test_only_embeddings_of_the_list_are_touched(
+    api: TestClient, studio: Studio, body: dict[str, Any], status: int
+) -> None:
+    path = studio.save_dir() / "zz-made.safetensors"
+    replace_embedding(path, Embedding("zz-made", {"emb_params": torch.ones(1, 12)}, 1))
+    for route, more in (("rename", {"new_name": "x"}), ("delete", {}), ("notes", {"notes": "x"})):
+        answer = api.post(f"/ti/v1/embeddings/{route}", json={**body, **more})
+        assert answer.status_code == status, answer.text
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_what_is_trained_now_keeps_its_file(api: TestClient, studio: Studio) -> None:
+    path = studio.save_dir() / "zz-made.safetensors"
+    replace_embedding(path, Embedding("zz-made", {"emb_params": torch.ones(1, 12)}, 1))
+    end = threading.Event()
+
+    def wait(job: Job) -> None:
+        end.wait(60)
+
+    job = studio.jobs.start("train", "zz-made", wait)
+    answer = api.post("/ti/v1/embeddings/delete", json={"name": "zz-made"})
+    assert answer.status_code == 409
+    end.set()
+    finished(job)
+    assert api.post("/ti/v1/embeddings/delete", json={"name": "zz-made"}).status_code == 200
+
+
 # --- every answer is declared -----------------------------------------------------------------
 
 
@@ -446,6 +506,7 @@ def test_every_answer_is_declared_and_every_declared_answer_comes(
                 asked.ask("POST", "/ti/v1/replaced", {}, json={"file": file})
         asked.ask("POST", "/ti/v1/replaced", {}, json={"file": file})
         asked.ask("GET", "/ti/v1/replaced", {})
+        library_routes(asked, monkeypatch)
         asked.bodies("/ti/v1/jobs", {"settings": settings})
         asked.ask("POST", "/ti/v1/jobs", {}, json={"settings": settings})
         finished(studio.jobs.list()[0])
@@ -492,6 +553,32 @@ def test_every_answer_is_declared_and_every_declared_answer_comes(
             for method, path in ways:
                 asked.ask(method, path, job)
         assert asked.seen == declared(api)
+
+
+def library_routes(asked: Provoked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each status of what is done to the files of an embedding."""
+    at = "/ti/v1/embeddings"
+    bodies = {
+        "rename": ("rename", {"name": "zz-made", "new_name": "zz-new"}),
+        "delete": ("delete", {"name": "zz-new"}),
+        "undo": ("bring_back_deleted", {"file": ""}),
+        "notes": ("write_label", {"name": "zz-new", "notes": "mine"}),
+    }
+    for name, (work, body) in bodies.items():  # in this order
+        with monkeypatched(monkeypatch, library_files, work, fail(StorageError("full"))):
+            asked.ask("POST", f"{at}/{name}", {}, json=body)
+        with monkeypatched(monkeypatch, library_files, work, fail(KeyError("bug"))):
+            asked.ask("POST", f"{at}/{name}", {}, json=body)
+        asked.ask("POST", f"{at}/{name}", {}, json={**body, "wrong": 1})
+        missing = "file" if name == "undo" else "name"
+        asked.ask("POST", f"{at}/{name}", {}, json={**body, missing: "none"})
+        with monkeypatched(monkeypatch, library_files, "require_no_run", fail(HostBusyError("-"))):
+            if name in ("rename", "delete"):
+                asked.ask("POST", f"{at}/{name}", {}, json=body)
+        asked.bodies(f"{at}/{name}", body)
+    asked.ask("GET", f"{at}/deleted", {})
+    with monkeypatched(monkeypatch, library_files, "deleted_in", fail(KeyError("bug"))):
+        asked.ask("GET", f"{at}/deleted", {})
 
 
 def test_every_body_is_described(api: TestClient) -> None:

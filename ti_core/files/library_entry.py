@@ -32,6 +32,8 @@ class Entry:
     base_model: str
     picture: str
     """The file that shows it, "" for none; `preview` is the same. A card shows itself."""
+    changed: float = 0.0
+    """When its file was changed last, in seconds since 1970."""
 
     @property
     def path(self) -> Path:
@@ -108,10 +110,10 @@ def entries_of(index: Index, pictures: Mapping[str, set[str]]) -> Iterator[Entry
     for folder, files in index.items():
         for name, record in files.items():
             for facts in record.found:
-                yield _entry(folder, name, facts, pictures.get(folder, set()))
+                yield _entry(folder, name, record, facts, pictures.get(folder, set()))
 
 
-def _entry(folder: str, name: str, facts: Facts, pictures: set[str]) -> Entry:
+def _entry(folder: str, name: str, record: Record, facts: Facts, pictures: set[str]) -> Entry:
     """Strings all the way: ten thousand paths take a tenth of a second."""
     stem, _, ending = name.rpartition(".")
     shown = name if ending.lower() in CARDS else preview_of(stem, pictures) if pictures else None
@@ -124,6 +126,7 @@ def _entry(folder: str, name: str, facts: Facts, pictures: set[str]) -> Entry:
         facts.trigger,
         facts.base_model,
         os.path.join(folder, shown) if shown else "",
+        record.time / 1e9,
     )
 
 

@@ -13,7 +13,7 @@ from ti_core.files.base_model import other_base
 from ti_core.files.embedding import Embedding, for_encoders, long_for_prompts
 from ti_core.files.formats import A1111_TRAINS, FORMATS
 from ti_core.files.library_entry import Entry
-from ti_core.files.names import fitting_name
+from ti_core.files.names import alike, fitting_name
 from ti_core.options import SettingValues
 from ti_core.port.session import Host, Session
 from ti_core.prompts.used import known_of, words_of
@@ -25,11 +25,13 @@ from ti_core.tools.sources import Sources
 from ti_core.tools.strength import Strength, factor_of_brackets, strength_of
 
 from .. import markup, tables
+from ..about_file import in_words
 from ..asking import ask, factors_to_strength, usual_lengths
 from ..collection import Collection
-from ..embeddings import embeddings_update
+from ..embeddings import embeddings_update, misfit
 from ..gradio_versions import Component, Updates, component, gallery, on, text_line
 from ..job_view import Press, errors_first
+from ..library_files import deleted, undelete
 from ..markup import escape
 from ..restoring import replaced, restore
 from ..saving import save_new
@@ -37,10 +39,14 @@ from ..sending import build_sending, word_to_send
 from ..studio import Studio
 from ..thumbnails import thumbnails
 from ..training import train_again
+from . import library_files
 
 _MOST_SHOWN = 120
 _BY_STRENGTH, _BY_FACTOR, _BY_BRACKETS = "Target strength", "Factor", "Number of [ ]"
 
+_NAME, _DATE, _STEPS, _STRENGTH, _FAMILY = "Name", "Date", "Steps", "Strength", "Family"
+_ORDERS = [_NAME, _DATE, _STEPS, _STRENGTH, _FAMILY]
+_ALL, _FITTING, _OTHERS = "All", "For this model", "For other models"
 _FORMATS = {f"{key}: {about.description}": key for key, about in FORMATS.items()}
 """What is shown → format: in gradio 3.41 a dropdown has no values behind its entries."""
 _HEAD = ("name", "for", "vectors", "steps", "strength", "made on", "file")
@@ -56,18 +62,20 @@ class LibraryPage:
     def __init__(self, studio: Studio) -> None:
         self.studio, self.collection = studio, Collection(studio)
 
-    def look(self, seen: tuple[int, int] | None, wanted: str) -> Updates:
+    def look(
+        self, seen: tuple[int, int] | None, wanted: str, order: str = _NAME, show: str = _ALL
+    ) -> Updates:
         """[what was seen now, then as `press_refresh`], when there is news in the folders."""
         self.collection.refresh()
         now = self.collection.version, len(self.studio.usual_lengths)
         if now == seen:
             return [seen, *(gr.update() for _ in range(5))]
-        return [now, *self.press_refresh(wanted)]
+        return [now, *self.press_refresh(wanted, order, show)]
 
-    def press_refresh(self, wanted: str = "") -> Updates:
+    def press_refresh(self, wanted: str = "", order: str = _NAME, show: str = _ALL) -> Updates:
         """[gallery, table, update of the dropdown, the skipped, update of the replaced]"""
         self.collection.refresh()
-        labels = self._matching(wanted)
+        labels = self._matching(wanted, order, show)
         entries = self.collection.entries
         some = [(entries[label].preview, label) for label in labels[:_MOST_SHOWN]]
         return [
@@ -75,16 +83,19 @@ class LibraryPage:
             gr.update(value=self._table(labels)),
             gr.update(choices=list(entries)),
             gr.update(value=self._skipped()),
-            gr.update(choices=list(self._replaced())),
+            gr.update(choices=[*self._deleted(), *self._replaced()]),
         ]
 
-    def _matching(self, wanted: str) -> list[str]:
-        words = (wanted or "").lower().split()
-        return [
-            label
+    def _matching(self, wanted: str, order: str = _NAME, show: str = _ALL) -> list[str]:
+        words, facts = (wanted or "").lower().split(), self.studio.facts()
+        found = [
+            (label, entry)
             for label, entry in self.collection.entries.items()
             if all(word in f"{label} {entry.family} {entry.base_model}".lower() for word in words)
+            and (show == _ALL or (show == _FITTING) == (misfit(entry, facts) == ""))
         ]
+        strengths = self.collection.strengths() if order == _STRENGTH else {}
+        return [label for label, _ in sorted(found, key=lambda each: _key(order, strengths, *each))]
 
     def _table(self, labels: Sequence[str]) -> str:
         strengths = self.collection.strengths()
@@ -107,19 +118,21 @@ class LibraryPage:
         clashes = tables.table(("name", "means", "and hides"), hidden)
         return text + tables.folded(f"{len(hidden)} name(s) used twice", clashes)
 
-    def press_measure(self, wanted: str) -> Updates:
+    def press_measure(self, wanted: str, order: str = _NAME, show: str = _ALL) -> Updates:
         """[what to say, then as `press_refresh`]: learn how long the model's words are."""
         ask(
             self.studio,
             "strengths",
             lambda host, session: usual_lengths(self.studio, host, session),
         )
-        return ["", *self.press_refresh(wanted)]
+        return ["", *self.press_refresh(wanted, order, show)]
 
-    def press_select(self, wanted: str, event: gr.SelectData) -> dict[str, object]:
+    def press_select(
+        self, wanted: str, order: str, show: str, event: gr.SelectData
+    ) -> dict[str, object]:
         """A picture of the gallery was clicked: an update of the dropdown."""
         place = event.index if isinstance(event.index, int) else event.index[0]
-        labels = self._matching(wanted)
+        labels = self._matching(wanted, order, show)
         return gr.update(value=labels[place]) if place < len(labels) else gr.update()
 
     def press_check(self, prompt: str) -> str:
@@ -199,15 +212,24 @@ class LibraryPage:
         return self._saved(ask(self.studio, "merge", question))
 
     def press_restore(self, label: str) -> Updates:
-        """[what to say, update of Train's dropdown]: bring a replaced embedding back."""
-        path = restore(self.studio, self._replaced().get(label or "", ""))
-        said = f"{path.name} is as it was; what had its name is kept as a copy"
+        """[what to say, update of Train's dropdown]: bring a replaced or deleted embedding back."""
+        gone = self._deleted().get(label or "")
+        if gone:
+            said = f"{undelete(self.studio, gone).name} is back, with all its files"
+        else:
+            path = restore(self.studio, self._replaced().get(label or "", ""))
+            said = f"{path.name} is as it was; what had its name is kept as a copy"
         return [markup.box("good", said), embeddings_update(self.studio)]
 
     def _replaced(self) -> dict[str, str]:
         """What is shown of a copy → its path."""
         found = replaced(self.studio)
         return {f"{kept.path.name}: {kept.told}": file for file, kept in found.items()}
+
+    def _deleted(self) -> dict[str, str]:
+        """What is shown of an embedding in the bin → its folder there."""
+        found = deleted(self.studio)
+        return {f"{each.told} ({each.folder.name})": file for file, each in found.items()}
 
     def _saved(
         self, made: Embedding, format: str = "safetensors", picture: Image.Image | None = None
@@ -227,6 +249,15 @@ def _name(name: str) -> str:
     return (name or "").strip()
 
 
+def _key(
+    order: str, strengths: Mapping[str, float], label: str, entry: Entry
+) -> tuple[float, str, str]:
+    """The largest, newest and loudest come first; equal ones are in the order of their names."""
+    numbers = {_DATE: entry.changed, _STEPS: entry.step, _STRENGTH: strengths.get(label, -1.0)}
+    family = entry.family if order == _FAMILY else ""
+    return -numbers.get(order, 0.0), family, alike(label)
+
+
 def _row(label: str, entry: Entry, strengths: Mapping[str, float]) -> tuple[tables.Cell, ...]:
     loud = tables.strength_tag(strengths.get(label))
     return label, entry.model, entry.vectors, entry.step, loud, entry.base_model, entry.path.name
@@ -237,7 +268,7 @@ def file_html(entry: Entry, embedding: Embedding) -> str:
     rows = [("file", entry.file)]
     rows += [("preview", entry.picture)] if entry.picture else []
     rows += [(f"{key}: vectors × width", f"{n} × {w}") for key, (n, w) in entry.shapes.items()]
-    rows += [("steps", str(embedding.step))]
+    rows += [("steps", str(embedding.step)), *in_words(embedding)]
     told = sorted(embedding.metadata.items())
     cut = [(key, value if len(value) < 600 else f"{value[:600]} …") for key, value in told]
     head = f'<div class="ti-head"><b>{escape(entry.name)}</b></div>'
@@ -285,6 +316,16 @@ def build(studio: Studio) -> None:
     page = LibraryPage(studio)
     with gr.Row():
         wanted = gr.Textbox(label="Search", max_lines=1, elem_id="ti_library_search")
+        order = gr.Dropdown(
+            _ORDERS, value=_NAME, label="Sort by", elem_id="ti_library_order", min_width=110
+        )
+        show = gr.Dropdown(
+            [_ALL, _FITTING, _OTHERS],
+            value=_ALL,
+            label="Show",
+            elem_id="ti_library_show",
+            min_width=150,
+        )
         refresh = gr.Button("Refresh", elem_id="ti_library_refresh", scale=0, min_width=90)
         measure = gr.Button(
             "Measure strengths", elem_id="ti_library_measure", scale=0, min_width=160
@@ -301,12 +342,13 @@ def build(studio: Studio) -> None:
     shown = [cards, table, chosen, skipped, copy]
     seen = gr.State(None)
     poll = gr.Button("Refresh", elem_id="ti_poll_library", elem_classes=["ti-hidden"])
-    on(poll.click, page.look, [seen, wanted], [seen, *shown], quiet=True)
-    on(refresh.click, page.press_refresh, [wanted], shown)
-    on(wanted.submit, page.press_refresh, [wanted], shown)
+    asked = [wanted, order, show]
+    on(poll.click, page.look, [seen, *asked], [seen, *shown], quiet=True)
+    for event in (refresh.click, wanted.submit, order.change, show.change):
+        on(event, page.press_refresh, asked, shown)
     press = errors_first(page.press_measure, 1 + len(shown))
-    on(measure.click, press, [wanted], [message, *shown])
-    on(cards.select, page.press_select, [wanted], [chosen], quiet=True)
+    on(measure.click, press, asked, [message, *shown])
+    on(cards.select, page.press_select, asked, [chosen], quiet=True)
 
 
 def _check(page: LibraryPage) -> None:
@@ -334,6 +376,7 @@ def _one(page: LibraryPage) -> tuple[gr.Dropdown, gr.Dropdown]:
     if page.studio.shared:
         page.studio.shared.later.append(lambda: _bind_again(page, again, chosen, answer))
     on(inspect.click, markup.with_error_box(page.press_inspect), [chosen], [explained])
+    library_files.build(page.studio, page.collection, chosen)
     return chosen, _tools(page, chosen, name, answer)
 
 
@@ -389,8 +432,8 @@ def _tools(
     with gr.Accordion("Bring back", open=False):
         copy = gr.Dropdown(
             [],
-            label="Replaced embedding",
-            info="copies that were kept, newest first; what has the name now becomes a copy",
+            label="Replaced or deleted embedding",
+            info="the bin, then kept copies, newest first; what has the name now becomes a copy",
             elem_id="ti_library_replaced",
         )
         button = gr.Button("Bring back", elem_id="ti_library_restore")
