@@ -53,6 +53,16 @@ class Step:
     def _loss(self, encoded: Conditioning) -> Tensor:
         return self._session.predict(self._noisy, self._times, encoded).square().mean()
 
+    def warm_up(self) -> None:
+        """The network forwards, for one picture of the least size: it is loaded from then on."""
+        few = self._encoded.rows(torch.tensor([0], device=self._session.device))
+        with torch.no_grad():
+            self._session.predict(self._noisy[:1, :, :8, :8], self._times[:1], few)
+
+    def train(self) -> None:
+        """The step alone."""
+        self._loss(self._encode()).backward()
+
     def measured(self, clock: Callable[[], float]) -> Stages:
         """Seconds of each stage. The floor is measured after the step."""
         began = clock()

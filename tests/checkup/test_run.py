@@ -89,18 +89,17 @@ def test_a_disk_that_gives_no_answer_is_left_unchecked(
     ("family", "pixels", "batch", "half", "gigabytes"),
     [
         (SD1, 512 * 512, 1, False, 4.265 + 1.468 + 1),
-        (SD1, 512 * 512, 4, True, 4.265 + 1.719 + 2.936 + 1),
-        (SDXL, 1024 * 1024, 1, True, 13.875 + 5.135 + 5.190 + 1),
+        (SD1, 512 * 512, 4, True, 2.132 + 2.936 + 1),
+        (SDXL, 1024 * 1024, 1, True, 6.938 + 5.190 + 1),
     ],
 )
-def test_memory_is_a_sum_of_weights_copies_pictures_and_the_rest(
+def test_memory_is_a_sum_of_weights_pictures_and_the_rest(
     family: Family, pixels: int, batch: int, half: bool, gigabytes: float
 ) -> None:
     assert family.memory is not None
     size, words = estimate(family.memory, pixels, batch, half)
     assert size / 1e9 == pytest.approx(gigabytes, abs=0.01)
     assert f"{batch} picture(s) of {pixels:,} pixels" in words
-    assert ("copies" in words) == half
 
 
 def test_packed_weights_are_a_part_of_the_sum() -> None:
@@ -138,11 +137,11 @@ def test_another_precision_is_a_remedy_only_where_it_takes_less(
     assert check(**plan)["memory_short"].fix == f"use a smaller batch or resolution{told}"
 
 
-def test_half_precision_takes_more_of_small_pictures_and_less_of_large_ones() -> None:
-    needs = SD1.memory
-    assert needs is not None
-    assert estimate(needs, 512 * 512, 1, True)[0] > estimate(needs, 512 * 512, 1, False)[0]
-    assert estimate(needs, 512 * 512, 8, True)[0] < estimate(needs, 512 * 512, 8, False)[0]
+def test_cards_that_people_have_are_large_enough_at_half_precision() -> None:
+    assert SD1.memory is not None
+    assert SDXL.memory is not None
+    assert estimate(SD1.memory, 512 * 512, 1, True)[0] < 4e9
+    assert estimate(SDXL.memory, 1024 * 1024, 1, True, anew=True)[0] < 10e9
 
 
 def test_bytes_are_spelled_as_people_read_them() -> None:

@@ -28,7 +28,7 @@ from ti_core.data.latent_cache.remembered import _FORMAT as PICTURES
 from ti_core.data.latent_cache.remembered import _read as read_remembered
 from ti_core.files import library_index
 from ti_core.files.reading import read_embeddings
-from ti_core.hosts.standalone.checkpoint.reading import read_state_dict
+from ti_core.hosts.standalone.checkpoint.reading import CheckpointFile
 from ti_core.train.run_folder import RunFolder
 from ti_core.train.state import TrainState, read_state, save_state
 
@@ -206,7 +206,7 @@ TARGETS = {
         _SNIPPETS, pays=True,
     ),
     "checkpoint": Target(
-        read_state_dict, _pickles, ".ckpt", _PICKLES, lambda data: raw_zip(data, _STORAGE),
+        CheckpointFile, _pickles, ".ckpt", _PICKLES, lambda data: raw_zip(data, _STORAGE),
         _SNIPPETS, pays=True,
     ),
     "legacy": Target(
@@ -221,7 +221,7 @@ TARGETS = {
         read_embeddings, _headers, ".safetensors", _SAFETENSORS, _with_header, _JSON_WORDS
     ),
     "weights": Target(
-        read_state_dict, _headers, ".safetensors", _SAFETENSORS, _with_header, _JSON_WORDS
+        CheckpointFile, _headers, ".safetensors", _SAFETENSORS, _with_header, _JSON_WORDS
     ),
     "card": Target(
         read_embeddings, _cards, ".png",

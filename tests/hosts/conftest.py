@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.checkpoints import Family, tiny, write_folder, write_single_file
 from ti_core.hosts.standalone.host import DiffusersHost
+from ti_core.hosts.standalone.weights import Storage
 
 OpenHost = Callable[[str], DiffusersHost]
+
+
+@contextmanager
+def in_fp32(host: DiffusersHost) -> Iterator[None]:
+    """While open, the host's networks can be called as they are."""
+    for weights in host.model.weights.values():
+        weights.place(Storage(torch.device("cpu")))
+    try:
+        yield
+    finally:
+        for weights in host.model.weights.values():
+            weights.put_back()
 
 
 @pytest.fixture(scope="session")

@@ -32,18 +32,17 @@ def estimate(
 ) -> tuple[int, str]:
     """(bytes, the sum in words) for training with `batch` pictures of `pixels` each at once.
 
-    The standalone host keeps weights in fp32; at half precision it makes copies of the U-Net's.
+    Weights are stored in what they are computed in, as by the standalone host. Of a text encoder
+    some stay fp32 at half precision; the VAE, which does as well, is released by then.
     `packs`: bytes of packed weights; `anew`: with gradient checkpointing.
     """
-    weights = 4 * (needs.network + needs.rest)
-    copies = 2 * needs.network if half else 0
+    weights = (2 if half else 4) * (needs.network + needs.rest)
     kept = (needs.anew if anew else needs.kept) * pixels * batch // (2 if half else 1)
     parts = [f"{spelled(weights)} weights"]
-    parts += [f"{spelled(copies)} copies of them at half precision"] if half else []
     parts += [f"{spelled(packs)} of them packed for the processor"] if packs else []
     parts += [f"{spelled(kept)} for {batch} picture(s) of {pixels:,} pixels"]
     parts += [f"{spelled(OTHER)} for the rest"]
-    return weights + copies + packs + kept + OTHER, " + ".join(parts)
+    return weights + packs + kept + OTHER, " + ".join(parts)
 
 
 def ladder(
@@ -93,7 +92,7 @@ def _when_short(inputs: CheckupInput) -> str:
 
 
 def _other_precision(inputs: CheckupInput) -> str:
-    """Half precision makes copies of the weights, so that small batches may take more with it."""
+    """Only where it takes less: packed weights, which half precision has more of, count as well."""
     if inputs.memory_otherwise >= inputs.memory:
         return ""
     return f", or {setting('mixed_precision')} {'no' if inputs.half else 'fp16'}"

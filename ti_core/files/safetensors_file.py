@@ -8,6 +8,7 @@ Format: 8 bytes little-endian header length, JSON header, tensor data.
 from __future__ import annotations
 
 import json
+import mmap
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -107,10 +108,44 @@ def safetensors_in(
     return tensors, metadata
 
 
-def _read_tensor(file: BinaryIO, path: Path, start: int, key: str, entry: TensorEntry) -> Tensor:
+def map_safetensors(path: Path) -> tuple[dict[str, Tensor], mmap.mmap]:
+    """(tensors that are read when they are first used, the map that they are in).
+
+    The map is private: what is written to a tensor stays in this process. It reads the file until
+    the last tensor is gone; one that is cut off in the meantime ends the process. Raises FileError.
+    """
+    try:
+        with open_regular(path) as file:
+            start, header = directory_in(file, path)
+            text_metadata(header)
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    except (OSError, ValueError) as error:
+        raise damaged(path, str(error)) from error
+    tensors = {k: _mapped_tensor(content, path, start, k, entry) for k, entry in header.items()}
+    return tensors, content
+
+
+def _mapped_tensor(
+    content: mmap.mmap, path: Path, start: int, key: str, entry: TensorEntry
+) -> Tensor:
+    dtype = _dtype(path, key, entry)
+    begin, end = entry["data_offsets"]
+    if begin == end:
+        return torch.empty(entry["shape"], dtype=dtype)
+    count = (end - begin) // dtype.itemsize
+    flat = torch.frombuffer(content, dtype=dtype, count=count, offset=start + begin)
+    return flat.reshape(entry["shape"])
+
+
+def _dtype(path: Path, key: str, entry: TensorEntry) -> torch.dtype:
     dtype = _DTYPES.get(entry["dtype"])
     if dtype is None:
         raise damaged(path, f"tensor {key[:80]!r} has the unknown type {entry['dtype']}")
+    return dtype
+
+
+def _read_tensor(file: BinaryIO, path: Path, start: int, key: str, entry: TensorEntry) -> Tensor:
+    dtype = _dtype(path, key, entry)
     begin, end = entry["data_offsets"]
     file.seek(start + begin)
     data = bytearray(file.read(end - begin))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.checkpoints import tiny, write_single_file
-from tests.hosts.conftest import OpenHost
+from tests.hosts.conftest import OpenHost, in_fp32
 from ti_core.diffusion import Ddpm
 from ti_core.errors import ConfigError, DataError, HostBusyError, HostError, HostMemoryError
 from ti_core.hosts.standalone.host import DiffusersHost
@@ -34,7 +34,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 def test_images_become_the_autoencoders_scaled_posterior(open_host: OpenHost, name: str) -> None:
     host, pixels = open_host(name), noise(2, 3, 64, 32).clamp(-1, 1)
     vae: Any = host.model.vae
-    with torch.no_grad():
+    with torch.no_grad(), in_fp32(host):
         posterior = vae.encode(pixels).latent_dist
     with host.session() as session:
         latent = session.encode_images(pixels)
@@ -171,15 +171,16 @@ def test_previews_are_what_diffusers_pipeline_makes(open_host: OpenHost) -> None
     with host.session() as session:
         ours = session.preview(replace(REQUEST, sampler="DDIM", steps=4), {})[0]
     generator = torch.Generator().manual_seed(REQUEST.seed)
-    theirs = pipeline(
-        "a cat",
-        negative_prompt="ugly",
-        width=64,
-        height=32,
-        num_inference_steps=4,
-        guidance_scale=REQUEST.cfg_scale,
-        generator=generator,
-    ).images[0]
+    with in_fp32(host):
+        theirs = pipeline(
+            "a cat",
+            negative_prompt="ugly",
+            width=64,
+            height=32,
+            num_inference_steps=4,
+            guidance_scale=REQUEST.cfg_scale,
+            generator=generator,
+        ).images[0]
     difference = np.abs(np.asarray(ours, dtype=int) - np.asarray(theirs, dtype=int))
     assert difference.max() <= 1
 

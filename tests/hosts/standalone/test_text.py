@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.hosts.conftest import OpenHost
+from tests.hosts.conftest import OpenHost, in_fp32
 from ti_core.errors import ConfigError, EmbeddingError
 from ti_core.families import SD2, SDXL
 from ti_core.hosts.standalone.checkpoint.architecture import TextShape
@@ -81,7 +81,7 @@ def test_sd2_is_the_state_before_the_last_layer(open_host: OpenHost) -> None:
     layers = encoder.core.get_submodule("encoder.layers")
     assert len(list(layers.children())) == 2  # of three in the file
     ids = torch.tensor([[49406, 2368, 49407] + [0] * 74])
-    with torch.no_grad():
+    with torch.no_grad(), in_fp32(open_host("sd2")):
         expected = encoder.model(ids).last_hidden_state
     assert torch.equal(encode(open_host, "sd2", "cat").context, expected)
 

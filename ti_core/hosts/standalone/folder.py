@@ -14,7 +14,7 @@ from ...options import SettingValues
 from . import folder_config, models
 from .checkpoint.keys_text import PROJECTION, convert_clip
 from .checkpoint.noise_schedule import alphas_from_config
-from .checkpoint.reading import read_state_dict
+from .checkpoint.reading import CheckpointFile
 from .folder_config import read_config, read_levels
 from .models import Model, TextModel
 from .single_file import refuse_inpainting
@@ -48,20 +48,24 @@ def open_folder(
     scheduler = read_config(folder / "scheduler" / _SCHEDULER, folder_config.SCHEDULER)
     kind = prediction or scheduler.get("prediction_type", "epsilon")
     words = [open_vocabulary(tokenizer or folder / name) for name in _TOKENIZERS[: len(texts)]]
-    unet = models.build(models.unet_from_config(unet_config), _weights(folder / "unet"), "UNet")
-    vae = models.build(models.vae_from_config(vae_config), _vae_weights(folder / "vae"), "VAE")
+    files: list[CheckpointFile] = []
+    weights = _weights(folder / "unet", files)
+    unet = models.build(models.unet_from_config(unet_config), weights, "UNet")
+    weights = _vae_weights(folder / "vae", files)
+    vae = models.build(models.vae_from_config(vae_config), weights, "VAE")
     return Model(
         family=family,
         diffusion=Ddpm(tuple(alphas_from_config(scheduler).tolist()), kind),
         unet=unet,
         vae=vae,
         encoders=tuple(
-            _encoder(folder, *parts)
+            _encoder(folder, files, *parts)
             for parts in zip(_TEXT_ENCODERS, family.encoders, texts, words, strict=False)
         ),
         resolution=_resolution(unet_config, vae_config) or family.release(kind).resolution,
         name=folder.resolve().name,
         weights_file=_weight_files(folder / "unet")[0],
+        files=files,
     )
 
 
@@ -116,9 +120,14 @@ def _resolution(unet: SettingValues, vae: SettingValues) -> int:
 
 
 def _encoder(
-    folder: Path, name: str, spec: EncoderSpec, config: SettingValues, vocabulary: Vocabulary
+    folder: Path,
+    files: list[CheckpointFile],
+    name: str,
+    spec: EncoderSpec,
+    config: SettingValues,
+    vocabulary: Vocabulary,
 ) -> TextModel:
-    weights = convert_clip(_weights(folder / name))
+    weights = convert_clip(_weights(folder / name, files))
     projection = weights.pop(PROJECTION, None)
     model = models.build_text_model(models.text_from_config(config), weights)
     if spec.pooled and projection is None:
@@ -128,9 +137,9 @@ def _encoder(
     return TextModel(spec.key, model, vocabulary, spec.layer, last, projection=pooled)
 
 
-def _vae_weights(folder: Path) -> dict[str, Tensor]:
+def _vae_weights(folder: Path, files: list[CheckpointFile]) -> dict[str, Tensor]:
     weights = {}
-    for key, tensor in _weights(folder).items():
+    for key, tensor in _weights(folder, files).items():
         parts = key.split(".")
         if "attentions" in parts:
             parts = [_OLD_ATTENTION.get(part, part) for part in parts]
@@ -138,10 +147,12 @@ def _vae_weights(folder: Path) -> dict[str, Tensor]:
     return weights
 
 
-def _weights(folder: Path) -> dict[str, Tensor]:
+def _weights(folder: Path, files: list[CheckpointFile]) -> dict[str, Tensor]:
+    """By name; the files that they are in join the list."""
     weights: dict[str, Tensor] = {}
     for path in _weight_files(folder):
-        weights.update(read_state_dict(path))
+        files.append(CheckpointFile(path))
+        weights.update(files[-1].tensors)
     return weights
 
 

@@ -19,7 +19,6 @@ import torch
 
 from ...diffusion import Prediction
 from ...errors import CheckpointError, ConfigError, setting
-from ...port.memory import memory_errors
 from ...port.session import ModelFacts, Precision
 from ..common.clip import ClipEncoder
 from ..common.host import BaseHost
@@ -54,7 +53,7 @@ class DiffusersHost(BaseHost):
         prediction: Prediction | None = None,
         embeddings_dir: Path = Path("embeddings"),
     ) -> DiffusersHost:
-        """Load a checkpoint.
+        """Open a checkpoint, whose weights are read when a session needs them.
 
         Args:
             model: a checkpoint file, a diffusers folder, or "hub:owner/name".
@@ -68,15 +67,10 @@ class DiffusersHost(BaseHost):
             UnsafeFileError: a pickle asks for more than tensors.
             ConfigError: the device is not there.
             HostError: the vocabulary is not there, or the hub is out of reach.
-            HostMemoryError: the device has too little memory.
         """
         target = choose_device(device)
         words = Path(tokenizer) if tokenizer is not None else None
-        loaded = _load(model, words, prediction)
-        with memory_errors():
-            for network in loaded.networks():
-                network.to(target)
-        return cls(loaded, target, embeddings_dir)
+        return cls(_load(model, words, prediction), target, embeddings_dir)
 
     def describe(self) -> ModelFacts:
         """Facts about the model; the first call reads the whole file for its hash."""

@@ -1,13 +1,14 @@
 """Networks built from our own configurations and filled with a checkpoint's tensors.
 
 Built on the "meta" device, so nothing is initialised only to be overwritten, and no random
-number is drawn. All weights are fp32.
+number is drawn. The weights are the file's own tensors; see `weights`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,9 @@ from ...families import Family, LatentFormat
 from ...options import SettingValues
 from ..common.session import Part
 from .checkpoint.architecture import TextShape, UNetShape, VAEShape
+from .checkpoint.reading import CheckpointFile
 from .vocabulary import Vocabulary
+from .weights import Weights
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -141,6 +144,8 @@ class Model:
     name: str
     weights_file: Path
     """What the hash is taken of."""
+    files: Sequence[CheckpointFile] = ()
+    """Where the weights are."""
 
     def parts(self) -> dict[Part, list[nn.Module]]:
         """Networks with weights, by what is needed together."""
@@ -151,6 +156,11 @@ class Model:
     def networks(self) -> tuple[nn.Module, ...]:
         """Every network with weights."""
         return tuple(network for part in self.parts().values() for network in part)
+
+    @cached_property
+    def weights(self) -> dict[Part, Weights]:
+        """Those of each part, at rest until they are placed."""
+        return {part: Weights(networks, self.files) for part, networks in self.parts().items()}
 
     @property
     def latent(self) -> LatentFormat:
@@ -167,7 +177,7 @@ def build(
     """A network with the given weights, in eval mode and frozen.
 
     With `strict` weights that the network has no place for are an error, too. Nothing is built
-    that the weights cannot fill, and nothing copied that the network does not want.
+    that the weights cannot fill, and nothing is copied or converted.
 
     Raises CheckpointError when weights are missing or have other shapes, or are not numbers with a
     point; UnsafeFileError when they share their memory.
@@ -180,8 +190,7 @@ def build(
     _check_complete(own, state, name, strict)
     wanted = {key: state[key] for key in own}
     _require_memory_of_their_own(wanted.values(), name)
-    weights = {key: value.to(torch.float32, copy=True) for key, value in wanted.items()}
-    network.load_state_dict({**weights, **positions}, strict=True, assign=True)
+    network.load_state_dict({**wanted, **positions}, strict=True, assign=True)
     _materialise_buffers(network)
     return network.eval().requires_grad_(False)
 

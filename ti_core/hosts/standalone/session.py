@@ -12,14 +12,18 @@ from torch import Tensor, nn
 from ...port.session import Conditioning, Hypernetwork, ModelFacts, Precision
 from ..common.attention import attach_hypernetwork
 from ..common.clip import ClipEncoder
-from ..common.precision import autocast
+from ..common.precision import HALF_DTYPES, autocast
 from ..common.session import BaseSession, Part
 from .models import Model
+from .weights import Storage
 
 
 class DiffusersSession(BaseSession):
     """Fulfils `port.Session`. Open it with `DiffusersHost.session()` only.
 
+    At half precision the U-Net is stored and computes in it as a whole, and torch adds up norms
+    and softmax in fp32. Of a text encoder only the linear layers do: vectors, norms and what is
+    passed from layer to layer stay fp32, since half precision would round away what a step changes.
     The VAE always computes in fp32: SDXL's overflows in half precision.
     """
 
@@ -35,20 +39,26 @@ class DiffusersSession(BaseSession):
     ) -> None:
         super().__init__(facts, encoders, device, model.networks())
         self._model, self._precision = model, precision
+        self._dtype = HALF_DTYPES.get(precision, torch.float32)
         self._text_device = device
 
     @contextmanager
     def _computing(self, part: Part) -> Iterator[None]:
-        device = self._text_device if part == "text_encoder" else self.device
-        for network in self._model.parts()[part]:
-            if _device_of(network) != device:
-                network.to(device)
-        whole = part == "vae" or device != self.device
+        storage = self._storage(part)
+        self._model.weights[part].place(storage)
+        casts = storage.only_linear
         with ExitStack() as stack:
-            stack.enter_context(autocast(device, "no" if whole else self._precision))
+            stack.enter_context(autocast(storage.device, self._precision if casts else "no"))
             for encoder in self._model.encoders if part == "text_encoder" else ():
                 stack.enter_context(self._learnable(encoder.model))
             yield
+
+    def _storage(self, part: Part) -> Storage:
+        if part == "unet":
+            return Storage(self.device, self._dtype)
+        if part == "vae" or self._text_device != self.device:
+            return Storage(self._text_device if part == "text_encoder" else self.device)
+        return Storage(self.device, self._dtype, only_linear=self._dtype != torch.float32)
 
     def _encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         vae: Any = self._model.vae
@@ -67,17 +77,24 @@ class DiffusersSession(BaseSession):
         conditioning: Conditioning,
         hypernetwork: Hypernetwork | None,
     ) -> Tensor:
+        def changed(context: Tensor) -> tuple[Tensor, Tensor]:
+            """It is trained in fp32, and computes like a layer of the network."""
+            assert hypernetwork is not None
+            with autocast(self.device, self._precision):
+                return hypernetwork(context)
+
         def attached(part: nn.Module) -> AbstractContextManager[None]:
-            return attach_hypernetwork(part, hypernetwork)
+            return attach_hypernetwork(part, hypernetwork and changed)
 
         unet, added = self._model.unet, None
         if conditioning.pooled is not None:
-            added = {"text_embeds": conditioning.pooled, "time_ids": conditioning.time_ids}
+            pooled = conditioning.pooled.to(self._dtype)
+            added = {"text_embeds": pooled, "time_ids": conditioning.time_ids}
         with self._learnable(unet, attached):
             output: Tensor = unet(
-                noisy,
+                noisy.to(self._dtype),
                 timesteps,
-                encoder_hidden_states=conditioning.context,
+                encoder_hidden_states=conditioning.context.to(self._dtype),
                 added_cond_kwargs=added,
             ).sample
         return output
@@ -93,11 +110,13 @@ class DiffusersSession(BaseSession):
         return True
 
     def _release(self, part: Literal["vae", "text_encoder"]) -> None:
-        for network in self._model.parts()[part]:
-            network.to("cpu")
+        self._model.weights[part].put_back()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-
-def _device_of(network: nn.Module) -> torch.device:
-    return next(network.parameters()).device
+    def _restore(self) -> None:
+        for weights in self._model.weights.values():
+            weights.put_back()
+        super()._restore()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()

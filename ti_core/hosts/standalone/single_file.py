@@ -18,10 +18,11 @@ from .checkpoint.keys_text import PROJECTION, convert_clip, convert_open_clip
 from .checkpoint.keys_unet import convert_unet
 from .checkpoint.keys_vae import convert_vae
 from .checkpoint.noise_schedule import stable_diffusion_alphas
-from .checkpoint.reading import read_state_dict
+from .checkpoint.reading import CheckpointFile
 from .checkpoint.recognition import TEXT_PREFIXES, UNET, VAE, prediction_marker, recognise
 from .models import Model, TextModel
 from .vocabulary import standard_vocabulary
+from .weights import Storage, Weights
 
 _NOT_WEIGHTS = ("loss.", "model_ema.")
 """Left over from training, inside the VAE of some files."""
@@ -34,14 +35,15 @@ def open_single_file(
 
     `prediction` overrules what the file says of itself. Raises CheckpointError, UnsafeFileError.
     """
-    state = read_state_dict(path)
+    file = CheckpointFile(path)
+    state = file.tensors
     family = recognise(state, path)
     encoders = tuple(
         _text_encoder(spec, _under(state, prefix), tokenizer)
         for spec, prefix in zip(family.encoders, TEXT_PREFIXES[family], strict=True)
     )
     unet, shape = _unet(_under(state, UNET), family, encoders)
-    kind = prediction or prediction_marker(state, path) or _probe(unet, shape, family)
+    kind = prediction or prediction_marker(state, path) or _probe(unet, file, shape, family)
     alphas = stable_diffusion_alphas(zero_terminal_snr="ztsnr" in state)
     return Model(
         family=family,
@@ -52,6 +54,7 @@ def open_single_file(
         resolution=family.release(kind).resolution,
         name=path.stem,
         weights_file=path,
+        files=[file],
     )
 
 
@@ -144,7 +147,7 @@ def layers_in_use(shape: TextShape, spec: EncoderSpec) -> int:
     return shape.layers if spec.pooled or already_cut else shape.layers - 1
 
 
-def _probe(unet: nn.Module, shape: UNetShape, family: Family) -> Prediction:
+def _probe(unet: nn.Module, file: CheckpointFile, shape: UNetShape, family: Family) -> Prediction:
     """Tell SD2's two kinds apart by asking the UNet, as A1111 does; others predict noise.
 
     At the last timestep an epsilon network returns about its input, since that is nearly all
@@ -154,6 +157,11 @@ def _probe(unet: nn.Module, shape: UNetShape, family: Family) -> Prediction:
         return "epsilon"
     constant = torch.full((1, shape.in_channels, 8, 8), 0.5)
     context = torch.full((1, 2, shape.context_width), 0.5)
-    with torch.no_grad():
-        output = unet(constant, torch.tensor([999]), encoder_hidden_states=context).sample
+    weights = Weights([unet], [file])
+    weights.place(Storage(constant.device))
+    try:
+        with torch.no_grad():
+            output = unet(constant, torch.tensor([999]), encoder_hidden_states=context).sample
+    finally:
+        weights.put_back()
     return "v_prediction" if (output - constant).mean() < -1 else "epsilon"
