@@ -13,7 +13,6 @@ from ..ti_core.events import Listener
 from ..ti_core.files.atomic import write_bytes
 from ..ti_core.port.session import Host
 from ..ti_core.train.config import BaseTrainConfig
-from ..ti_core.train.loop import train
 from ..ti_core.train.run_folder import OnNotice, RunFolder
 from ..ti_core.train.runs import ResumableRun, labelled_run, resumable
 from .kinds import Kind, T
@@ -50,6 +49,8 @@ def run(
     Raises TIError, and ComfyUI's own exception after an interrupt; what was learned is on the disk
     by then.
     """
+    from ..ti_core.train.loop import train  # ComfyUI starts sooner without it
+
     config = kind.config(start, dataset.data, settings)
     last = _run_to_resume(kind, config.name, resume, on_event)
     folder = last or RunFolder.create(runs_dir(), config.file_stem)

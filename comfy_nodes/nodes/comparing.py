@@ -10,10 +10,7 @@ from comfy_api.latest import io
 
 from ...ti_core.compare.adopt import renamed
 from ...ti_core.compare.copies import PastRun, config_of, copy_files, list_runs, some_of
-from ...ti_core.compare.evaluation import questions_of
 from ...ti_core.compare.events import Progress
-from ...ti_core.compare.ranking import MEASURED, best, line_of
-from ...ti_core.compare.run import compare
 from ...ti_core.errors import ConfigError, DataError
 from ...ti_core.events import Event, Listener
 from ...ti_core.files.embedding import Embedding
@@ -176,6 +173,10 @@ class RateCopies(Node):
         most_copies: int,
     ) -> io.NodeOutput:
         """See the class."""
+        from ...ti_core.compare.evaluation import questions_of  # ComfyUI starts sooner without it
+        from ...ti_core.compare.ranking import MEASURED, best, line_of
+        from ...ti_core.compare.run import compare
+
         node = str(cls.hidden.unique_id)
         host = host_of(model, clip, vae, checkpoint_name(cls.hidden.prompt, node))
         files = some_of(copy_files(log.folder), max(1, min(_MOST_COPIES, most_copies)))

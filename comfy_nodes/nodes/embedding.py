@@ -21,7 +21,6 @@ from ...ti_core.files.writing import files_of
 from ...ti_core.tools.making import without_tables
 from ...ti_core.train.config import EmbeddingConfig, OutputConfig
 from ...ti_core.train.initialization import starting_rows
-from ...ti_core.train.plan import name_clashes
 from ...ti_core.train.vectors import to_embedding
 from ..loaded_model import Clip, Model, checkpoint_name, host_of
 from ..node import Node, node_text, plain_text, schema
@@ -82,6 +81,8 @@ class CreateEmbedding(Node):
     @classmethod
     def work(cls, model: Model, clip: Clip, **options: Any) -> io.NodeOutput:
         """See the class."""
+        from ...ti_core.train.plan import name_clashes  # ComfyUI starts sooner without it
+
         config = EmbeddingConfig(**options)
         checked_for_prompts(config.token_string)
         host = host_of(model, clip, None, checkpoint_name(cls.hidden.prompt, cls.hidden.unique_id))

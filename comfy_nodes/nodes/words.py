@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import comfy.model_management
 from comfy_api.latest import io
 
-from ...ti_core.checkup.inputs import CheckupInput
-from ...ti_core.checkup.run import Report, check_folder
 from ...ti_core.data.captions import read_caption
 from ...ti_core.errors import DataError, EmbeddingError
 from ...ti_core.files.embedding import Embedding
 from ...ti_core.port.session import Host
 from ...ti_core.train.config import TrainConfig
-from ...ti_core.train.dry_run import first_prompts
-from ...ti_core.train.preflight import checkup_input
 from ..kinds import embedding_config
 from ..loaded_model import Clip, Model, host_of
 from ..node import Node, node_text, plain_text, schema
 from ..places import embedding_files
 from ..sockets import DatasetSocket, DatasetValue, EmbeddingSocket, SettingsSocket, SettingsValue
 from .dataset import pictures_of
+
+if TYPE_CHECKING:
+    from ...ti_core.checkup.inputs import CheckupInput
+    from ...ti_core.checkup.run import Report
 
 _MOST_SHOWN = 200
 
@@ -118,6 +119,9 @@ class CheckDataset(Node):
         clip: Clip = None,
     ) -> io.NodeOutput:
         """See the class."""
+        from ...ti_core.checkup.run import check_folder  # ComfyUI starts sooner without it
+        from ...ti_core.train.preflight import checkup_input
+
         host = host_of(model, clip) if model is not None and clip is not None else None
         name, count = (embedding.name, embedding.count) if embedding else ("unnamed", 1)
         config = embedding_config(name, count, dataset.data, settings or SettingsValue())
@@ -143,6 +147,8 @@ def report_text(report: Report) -> str:
 
 def _prompts_text(config: TrainConfig, host: Host) -> str:
     """The first prompts and their tokens; nothing where there is nothing to train on."""
+    from ...ti_core.train.dry_run import first_prompts
+
     try:
         shown = first_prompts(config, host)
     except (DataError, EmbeddingError):

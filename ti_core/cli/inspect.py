@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, EmbeddingError
 from ..families import OUTPUT, label_of
+from ..files.notes import TRIGGER
 from ..options import Checked, make_config, option
 from .options import OptionParser, path_argument
 from .plain import plain
@@ -20,6 +21,7 @@ from .telling import answer, for_each
 
 if TYPE_CHECKING:
     from ..files.embedding import Embedding
+    from ..files.plain_embedding import PlainEmbedding
     from ..hypernetworks.hypernetwork import Hypernetwork
     from ..port.session import Host, Session
 
@@ -68,6 +70,17 @@ def _opened(model: ModelConfig, nearest: int, stack: ExitStack) -> _ModelFacts |
 
 
 def _show(path: Path, about: _ModelFacts | None, config: InspectConfig) -> None:
+    from ..files.plain_embedding import read_plain
+
+    plain_one = None if about else read_plain(path)
+    if plain_one:
+        _tell(plain_facts(plain_one, path), config)
+    else:
+        _look_closer(path, about, config)
+
+
+def _look_closer(path: Path, about: _ModelFacts | None, config: InspectConfig) -> None:
+    """With torch, which takes a second to load."""
     from ..files.reading import read_embeddings
     from ..hypernetworks.reading import is_hypernetwork, read_hypernetwork
 
@@ -76,11 +89,26 @@ def _show(path: Path, about: _ModelFacts | None, config: InspectConfig) -> None:
         answer(json.dumps(network) if config.json else "\n".join(map(plain, _told(network))))
         return
     for embedding in read_embeddings(path):
-        found = embedding_facts(embedding, path) | (about.of(embedding) if about else {})
-        if config.json:
-            answer(json.dumps(found))
-        else:
-            answer("\n".join(map(plain, _spelled(found))))
+        _tell(embedding_facts(embedding, path) | (about.of(embedding) if about else {}), config)
+
+
+def _tell(found: _Facts, config: InspectConfig) -> None:
+    answer(json.dumps(found) if config.json else "\n".join(map(plain, _spelled(found))))
+
+
+def plain_facts(embedding: PlainEmbedding, path: Path) -> _Facts:
+    """As `embedding_facts`."""
+    return {
+        "name": embedding.name,
+        "file": str(path),
+        "vectors": max(map(len, embedding.norms.values())),
+        "widths": embedding.widths,
+        "family": label_of(embedding.widths) or "unknown",
+        "step": embedding.step,
+        "norms": embedding.norms,
+        "trigger": embedding.metadata.get(TRIGGER, ""),
+        "metadata": embedding.metadata,
+    }
 
 
 def embedding_facts(embedding: Embedding, path: Path) -> _Facts:
@@ -97,7 +125,7 @@ def embedding_facts(embedding: Embedding, path: Path) -> _Facts:
         "family": label_of(widths) or "unknown",
         "step": embedding.step,
         "norms": norms(embedding.vectors),
-        "trigger": embedding.metadata.get("modelspec.trigger_phrase", ""),
+        "trigger": embedding.metadata.get(TRIGGER, ""),
         "metadata": embedding.metadata,
     }
 

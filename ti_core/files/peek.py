@@ -63,20 +63,23 @@ def _from_header(path: Path) -> Facts | None:
     except FileError:
         return None
     metadata = text_metadata(header)
-    if not _is_plain(set(header)) or not all(map(_is_table, header.values())):
+    if not is_plain(set(header)) or not all(map(is_table, header.values())):
         return None
     shapes = {key: (entry["shape"][0], entry["shape"][1]) for key, entry in header.items()}
     step = noted_step(metadata, path.stem)
     return _facts("", shapes, step, {**metadata, **translated(metadata)})
 
 
-def _is_plain(names: set[str]) -> bool:
-    """Not one table of CLIP's under a name that reading replaces."""
+def is_plain(names: set[str]) -> bool:
+    """Whether tensors of these names are an embedding as they are.
+
+    Not one table of CLIP's under a name that reading replaces."""
     alone = len(names) == 1 and names <= set(ENCODER_KEYS)
     return names == {ONE_ENCODER} or (bool(names) and names <= _PLAIN and not alone)
 
 
-def _is_table(entry: TensorEntry) -> bool:
+def is_table(entry: TensorEntry) -> bool:
+    """Whether it is one of vectors, of a sane size."""
     shape = entry["shape"]
     sane = len(shape) == 2 and 0 < shape[0] <= MOST_VECTORS and shape[1] > 0
     return sane and entry["dtype"] in _FLOATS
