@@ -109,6 +109,22 @@ def test_a_layout_made_for_one_size_gives_the_same_bits_for_any_other() -> None:
 
 
 @needs_onednn
+def test_what_is_forgotten_is_made_again_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, other = network(), network()
+    with counted(monkeypatch) as made:
+        model = ALL.of([net, other])
+        assert model
+        before = learned(net)
+        learned(other)
+        count = len(made)
+        model.forget([net])
+        assert all(map(torch.equal, before, learned(net)))
+        learned(other)
+        model.close()
+    assert len(made) == count * 3 // 2
+
+
+@needs_onednn
 def test_small_weights_many_positions_and_trained_weights_are_left_to_torch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -31,6 +31,10 @@ class PackedWeight(TorchFunctionMode):
         self._state: tuple[object, ...] = ()
         """Of the weight, when the layer was made."""
 
+    def forget(self) -> None:
+        """Drop the packed weight, and the weight that it was made of."""
+        self._layer, self._weight, self._state = None, None, ()
+
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:

@@ -67,8 +67,15 @@ class PackedModel:
 
     def __init__(self, layers: Sequence[nn.Module], few: int) -> None:
         self._undo = ExitStack()
-        for layer in dict.fromkeys(layers):
-            self._undo.callback(_wrap(layer, PackedWeight(few)))
+        self._packed = {layer: PackedWeight(few) for layer in layers}
+        for layer, packed in self._packed.items():
+            self._undo.callback(_wrap(layer, packed))
+
+    def forget(self, networks: Iterable[nn.Module]) -> None:
+        """Drop what was made for layers of these networks; it is made again when it is needed."""
+        for layer in (layer for network in networks for layer in network.modules()):
+            if layer in self._packed:
+                self._packed[layer].forget()
 
     def close(self) -> None:
         """Every layer as it was found; the packed weights are dropped."""

@@ -110,6 +110,8 @@ class DiffusersSession(BaseSession):
         return True
 
     def _release(self, part: Literal["vae", "text_encoder"]) -> None:
+        if self._packed:
+            self._packed.forget(self._model.parts()[part])
         self._model.weights[part].put_back()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
