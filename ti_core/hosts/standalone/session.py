@@ -22,8 +22,9 @@ class DiffusersSession(BaseSession):
     """Fulfils `port.Session`. Open it with `DiffusersHost.session()` only.
 
     At half precision the U-Net is stored and computes in it as a whole, and torch adds up norms
-    and softmax in fp32. Of a text encoder only the linear layers do: vectors, norms and what is
-    passed from layer to layer stay fp32, since half precision would round away what a step changes.
+    and softmax in fp32. Of a text encoder only the linear layers do, with the same bits as autocast
+    over fp32 weights: vectors, norms and what is passed from layer to layer stay fp32, so that a
+    vector is not rounded before it is used (`benchmarks/precision.py` measures what that is worth).
     The VAE always computes in fp32: SDXL's overflows in half precision.
     """
 

@@ -19,7 +19,7 @@ class Storage:
     device: torch.device
     dtype: torch.dtype = torch.float32
     only_linear: bool = False
-    """The rest is fp32: what a text encoder adds up, and what vectors take part in, needs it."""
+    """The rest is fp32, as in autocast."""
 
     def of(self, module: nn.Module, tensor: Tensor) -> torch.dtype:
         """Of a tensor of this module."""
