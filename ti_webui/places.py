@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from ti_core.data.config import DataConfig
 from ti_core.data.folders import folders_of
@@ -13,7 +13,9 @@ from ti_core.data.templates import template_file
 from ti_core.errors import ForbiddenError, setting
 from ti_core.files.roots import is_within, is_written_within, read_path, ways_out
 from ti_core.options import PathKind, about
+from ti_core.train.config import TrainConfig
 from ti_core.train.previews import prompts_file
+from ti_core.train.words import words_file, words_of, written_out
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -69,6 +71,15 @@ class Places:
         for data in _with_dataset_file(config):
             for subset in folders_of(data).folders:
                 self._each(subset.config)
+        if isinstance(config, TrainConfig):
+            config = cast(C, self._with_words(config))
+        return config
+
+    def _with_words(self, config: TrainConfig) -> TrainConfig:
+        """What is checked is what is trained: a file of words is not read again."""
+        config = written_out(config)
+        for word in words_of(config):
+            self.checked(word)
         return config
 
     @property
@@ -87,7 +98,7 @@ class Places:
 
     def _text(self, text: str, name: str) -> str | Path:
         """Texts themselves, and files of `own`: their lines are shown."""
-        file = template_file(text) if name == "prompt_template" else prompts_file(text)
+        file = _TEXT_FILES.get(name, prompts_file)(text)
         if file is None:
             return text
         path = read_path(str(file))
@@ -115,6 +126,10 @@ class Places:
         return ForbiddenError(f"{what} may not be opened from here", "", fix)
 
 
+_TEXT_FILES: Mapping[str, Callable[[str], Path | None]] = {
+    "prompt_template": template_file,
+    "words": words_file,
+}
 _ALLOWED: Mapping[PathKind, Callable[[Places, str, str], str | Path]] = {
     "input folder": Places.folder,
     "output folder": Places.within,

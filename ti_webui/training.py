@@ -62,9 +62,10 @@ def new_request(studio: Studio, config: TrainConfig) -> TrainRequest:
     Raises ConfigError for an embedding in a card or among others in a file, or when no pictures
     are named.
     """
-    if not config.data.dataset_config:
+    several = bool(config.several.words)
+    if not (config.data.dataset_config or several):
         given_path(config.data.train_data_dir, setting("train_data_dir"))
-    found = find_embedding(studio, config.name)
+    found = None if several else find_embedding(studio, config.name)
     output = replace(config.output, output_dir=str(studio.save_dir()), output_name="")
     if found is None:
         return TrainRequest(replace(config, output=replace(output, overwrite=False)))

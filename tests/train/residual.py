@@ -84,6 +84,10 @@ class Residual:
         """Their number."""
         return f"{sum(tensor.numel() for tensor in self.tensors.values())} number(s)"
 
+    def of(self, name: str) -> Residual:
+        """Itself: there is one file."""
+        return self
+
     def extra_networks(self, draws: Draws | None = None, strength: float = 1.0) -> ExtraNetworks:
         """As a hypernetwork."""
         return ExtraNetworks(hypernetwork=partial(self.changed, strength=strength))

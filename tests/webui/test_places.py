@@ -17,7 +17,7 @@ from ti_core.data.config import DataConfig
 from ti_core.data.preprocess.config import PreprocessConfig
 from ti_core.errors import ConfigError, ForbiddenError, TIError
 from ti_core.options import about, choices_of, leaves, owner, value_type
-from ti_core.train.config import PreviewConfig, TrainConfig
+from ti_core.train.config import PreviewConfig, TrainConfig, WordsConfig
 from ti_core.train.hypernetwork_config import HypernetworkTrainConfig
 from ti_webui.api import router
 from ti_webui.forms import Form
@@ -212,6 +212,27 @@ def test_a_dataset_file_leads_nobody_out(restricted: Studio, outside: Path, tmp_
     file.write_text(f'{{"datasets": [{{"subsets": [{{"image_dir": "{outside}"}}]}}]}}')
     with pytest.raises(ForbiddenError, match="outside"):
         restricted.places().checked(DataConfig(dataset_config=str(file)))
+
+
+def test_folders_of_several_words_are_below_the_roots_as_well(
+    restricted: Studio, settings: Any, outside: Path, tmp_path: Path
+) -> None:
+    inside = str(tmp_path / "allowed" / "cats")
+    for folder, status in ((str(outside), 403), (f"{inside}/../../outside", 403)):
+        tables = [{"name": "one", "train_data_dir": inside}]
+        tables.append({"name": "two", "train_data_dir": folder})
+        with TestClient(_app(restricted)) as api:
+            given = {**settings, "train_data_dir": "", "words": json.dumps(tables)}
+            answer = api.post("/ti/v1/jobs", json={"settings": given})
+        assert answer.status_code == status, answer.text
+    assert restricted.jobs.list() == []
+
+
+def test_a_file_of_words_anywhere_is_not_read(restricted: Studio, outside: Path) -> None:
+    (outside / "words.json").write_text("[]")
+    config = TrainConfig(several=WordsConfig(str(outside / "words.json")))
+    with pytest.raises(ForbiddenError, match="words"):
+        restricted.places().checked(config)
 
 
 @pytest.mark.parametrize("model", ["/srv/blip", "../blip", "~/blip", "C:\\blip", "{outside}"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -226,3 +227,15 @@ def test_what_notices_tell_is_not_among_the_findings(
     assert told.count("training ends at step 4, before step 9") == 1
     assert told.count("broken.png is skipped") == 1
     assert not {"schedule_short", "unreadable"} & {each.rule for each in progress.findings}
+
+
+def test_several_words_are_trained_over_the_api_too(
+    studio: Studio, settings: dict[str, Any], tmp_path: Path, host: FakeHost
+) -> None:
+    pictures = settings["train_data_dir"]
+    tables = [{"name": name, "train_data_dir": pictures} for name in ("zz-one", "zz-two")]
+    changes = {"token_string": "", "train_data_dir": "", "words": json.dumps(tables)}
+    job = run(studio, settings, **changes, output_dir=str(tmp_path / "elsewhere"))
+    paths = [tmp_path / "embeddings" / f"{name}.safetensors" for name in ("zz-one", "zz-two")]
+    assert host.saved == paths
+    assert job.progress.result == paths[0]

@@ -120,6 +120,9 @@ def _aim(
     from ..files.reading import read_embedding
     from ..train.preflight import checkup_input
 
+    if typed.get("words"):
+        fix = "check the folder of each: ti check FOLDER --token_string NAME"
+        raise ConfigError("ti check looks at the pictures of one word", "", fix)
     folder = typed.pop("folder", None)
     if folder and typed.get("train_data_dir"):
         raise ConfigError("two folders are given", "", "leave --train_data_dir out")

@@ -137,8 +137,8 @@ def run(argv: Sequence[str]) -> int:
         raise ConfigError("no run is given", "", "write ti compare RUN, the folder of a run")
     config = make_config(CompareConfig, typed)
     use = make_config(UseConfig, typed)
-    files, subject = _files(sources, config.most_copies), _subject(sources)
-    trained = _trained(sources)
+    trained, subject = _trained(sources, config.token_string), _subject(sources)
+    files = _files(sources, config.most_copies, config.token_string)
     if use.use_best and not config.draws:
         raise ConfigError(
             "the best copy cannot be determined", "losses are turned off", "give --draws"
@@ -173,10 +173,11 @@ def _require_question(config: CompareConfig, trained: BaseTrainConfig | None) ->
         raise ConfigError(what, "no prompts and no pictures are given", fix)
 
 
-def _trained(sources: Sequence[Path]) -> BaseTrainConfig | None:
-    from ..compare.copies import config_of, is_run
+def _trained(sources: Sequence[Path], word: str) -> BaseTrainConfig | None:
+    """`word` chooses where a run has several."""
+    from ..compare.copies import config_of_word, is_run
 
-    return config_of(sources[0]) if is_run(sources[0]) else None
+    return config_of_word(sources[0], word) if is_run(sources[0]) else None
 
 
 def _subject(sources: Sequence[Path]) -> Subject:
@@ -186,15 +187,24 @@ def _subject(sources: Sequence[Path]) -> Subject:
     return subject_in(sources[0]) if sources[0].is_dir() else subject_of(sources)
 
 
-def _files(sources: Sequence[Path], most: int) -> list[Path]:
-    from ..compare.copies import copy_files, some_of
+def _files(sources: Sequence[Path], most: int, word: str) -> list[Path]:
+    from ..compare.copies import some_of
 
     found: list[Path] = []
     for source in sources:
         if not source.exists():
             raise DataError(f"there is no file or folder {source}")
-        found += some_of(copy_files(source), most) if source.is_dir() else [source]
+        found += some_of(_copies(source, word), most) if source.is_dir() else [source]
     return found
+
+
+def _copies(folder: Path, word: str) -> Sequence[Path]:
+    from ..compare.copies import config_of, copies_of, copy_files, is_run
+    from ..train.words import words_of
+
+    if is_run(folder) and words_of(config_of(folder)):
+        return copies_of(folder, word)
+    return copy_files(folder)
 
 
 def _sheets(

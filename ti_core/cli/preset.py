@@ -41,6 +41,10 @@ def train_config(
         family = host.describe().family if host else None
         preset = preset_settings(name, family, config.data.train_data_dir)
         config = make_config(TrainConfig, {**preset, **typed}, saved)
+    if config.several.words:  # whatever is wrong with them shows before the model is opened
+        from ..train.words import written_out
+
+        config = written_out(config)
     weights = file_of(config.embedding.weights, config.output.output_dir)
     return replace(config, embedding=replace(config.embedding, weights=weights))
 

@@ -106,8 +106,10 @@ class TrainingBar(Bar):
 
     def _result(self, event: Finished) -> list[tuple[str, str]]:
         """What there is now, and where: label and text of each line."""
-        rows = [("saved as", str(event.path))]
-        rows.append(("in prompts", self.in_prompts.format(name=event.path.stem)))
+        rows = []
+        for path in (event.path, *event.further_paths):
+            rows.append(("saved as", str(path)))
+            rows.append(("in prompts", self.in_prompts.format(name=path.stem)))
         if event.verdict:
             strength = strength_text(self.progress.strengths[-1][1])
             rows.append(("strength", f"{strength}: {VERDICTS[event.verdict]}"))

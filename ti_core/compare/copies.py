@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import DataError, FileError, TIError
+from ..errors import ConfigError, DataError, FileError, TIError, setting
 from ..events import Listener, Notice
 from ..files.embedding import Embedding
 from ..files.reading import read_embedding
@@ -15,6 +16,7 @@ from ..options import from_dict
 from ..port.session import ModelFacts
 from ..train.config import BaseTrainConfig
 from ..train.run_folder import RunFolder
+from ..train.words import words_of
 from .subject import Copy, Subject
 from .subjects import EMBEDDINGS, SUBJECTS, subject_of
 
@@ -33,10 +35,14 @@ class PastRun:
     """By their steps."""
     subject: Subject = EMBEDDINGS
 
+    several: bool = False
+    """The run has made others, too."""
+
     @property
     def label(self) -> str:
-        """The day, the folder's name, and what it is of, if not of an embedding."""
+        """The day, the folder's name, and what it is of, if not of an embedding of its name."""
         kind = "" if self.subject is EMBEDDINGS else f" · {self.subject.group}"
+        kind = f" · {self.name}" if self.several else kind
         place = f"{self.folder.parent.name} · {self.folder.name}"
         return f"{place}{kind} · {len(self.copies)} copies"
 
@@ -46,12 +52,22 @@ def list_runs(logging_dir: Path, subjects: Sequence[Subject] = (EMBEDDINGS,)) ->
     passed over."""
     folders = [path.parent for path in logging_dir.glob("*/*/settings.json")]
     folders.sort(key=lambda folder: (folder / "settings.json").stat().st_mtime, reverse=True)
-    found = ((folder, subject_in(folder), copy_files(folder)) for folder in folders)
-    return [
-        PastRun(folder, _name(folder), files, subject)
-        for folder, subject, files in found
-        if files and subject in subjects
-    ]
+    found = (run for folder in folders for run in _runs(folder))
+    return [run for run in found if run.copies and run.subject in subjects]
+
+
+def _runs(folder: Path) -> list[PastRun]:
+    """A run, or what each of its words is of it."""
+    words, subject = _words(folder), subject_in(folder)
+    if not words:
+        return [PastRun(folder, _name(folder), copy_files(folder), subject)]
+    return [PastRun(folder, w, copies_of(folder, w), subject, len(words) > 1) for w in words]
+
+
+def copies_of(folder: Path, word: str) -> tuple[Path, ...]:
+    """The copies of one of several words in a run folder, by their steps."""
+    wanted = re.compile(rf"{re.escape(word)}-([0-9]{{6,15}}|best)")
+    return tuple(path for path in copy_files(folder) if wanted.fullmatch(path.stem))
 
 
 def subject_in(folder: Path) -> Subject:
@@ -81,6 +97,24 @@ def config_of(folder: Path) -> BaseTrainConfig:
     values = found if isinstance(found, dict) else {}
     subject = next((one for one in SUBJECTS if one.group in values), EMBEDDINGS)
     return from_dict(subject.config, values)
+
+
+def config_of_word(folder: Path, word: str) -> BaseTrainConfig:
+    """The settings of one word of a run, as if it had been trained alone; those of the run where it
+    has one. Raises as `config_of` does, and ConfigError for a word that it does not have."""
+    config = config_of(folder)
+    words = {each.name: each for each in words_of(config)}
+    if words and word not in words:
+        what = f"the run {folder} has {len(words)} words: {', '.join(words)}"
+        raise ConfigError(what, "", f"name one of them as {setting('token_string')}")
+    return words.get(word, config)
+
+
+def _words(folder: Path) -> list[str]:
+    try:
+        return [word.name for word in words_of(config_of(folder))]
+    except TIError:
+        return []
 
 
 def _name(folder: Path) -> str:

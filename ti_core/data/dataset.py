@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -43,6 +43,8 @@ class Source:
     template_name: str
     error: DataError | None = None
     """Why the template cannot be read; there are no lines then."""
+    word: str = ""
+    """The word that its prompts name, where a run has several; "" is the one that there is."""
 
 
 class SkippedPicture(NamedTuple):
@@ -105,7 +107,7 @@ class Dataset:
                 raise source.error
             if needs_trigger and not source.folder.regular:
                 own = (item for item, n in zip(self.items, self.origin, strict=True) if n == number)
-                _require_trigger(source, name, own)
+                _require_trigger(source, source.word or name, own)
 
     def views(self) -> list[Item]:
         """The pictures as they may be seen in training, each key once: what is to be encoded."""
@@ -123,8 +125,10 @@ class Dataset:
         return item.mirrored if flips and draws_flip(seed, step, slot) else item
 
     def prompt(self, index: int, name: str, seed: int, step: int, slot: int) -> str:
-        """The prompt of picture `index` at a step, in a place of its batch."""
+        """The prompt of picture `index` at a step, in a place of its batch. `name` is the word
+        where there is one."""
         source = self.source(index)
+        name = source.word or name
         config = source.folder.config
         place = (index,) if config.template_choice == "once" else (step, slot)
         line = _draw(source.template, generator(seed, "template", *place))
@@ -141,12 +145,43 @@ class Dataset:
         alike = (SizeGroup(tuple(numbers), size) for (_, size), numbers in groups.items())
         return Order(tuple(alike), seed, passes)
 
+    def of_word(self, word: str) -> Dataset:
+        """The pictures of one of several words."""
+        sources = [number for number, source in enumerate(self.sources) if source.word == word]
+        kept = [index for index, number in enumerate(self.origin) if number in sources]
+        return dataclasses.replace(
+            self,
+            items=tuple(self.items[index] for index in kept),
+            sources=tuple(self.sources[number] for number in sources),
+            origin=tuple(sources.index(self.origin[index]) for index in kept),
+            repeats=tuple(self.repeats[index] for index in kept),
+        )
+
     def sizes(self) -> dict[tuple[int, int], int]:
         """(width, height) → pictures of that size in an epoch, repeats counted."""
         found: Counter[tuple[int, int]] = Counter()
         for item, times in zip(self.items, self.repeats, strict=True):
             found[item.size.target[1], item.size.target[0]] += times
         return dict(sorted(found.items()))
+
+
+def joined(datasets: Mapping[str, Dataset]) -> Dataset:
+    """Word → its dataset; all of them as one, in which every picture keeps its word."""
+    sources: list[Source] = []
+    origin: list[int] = []
+    for word, each in datasets.items():
+        origin += [len(sources) + number for number in each.origin]
+        sources += [dataclasses.replace(source, word=word) for source in each.sources]
+    every = datasets.values()
+    return Dataset(
+        tuple(item for each in every for item in each.items),
+        tuple(sources),
+        tuple(origin),
+        tuple(times for each in every for times in each.repeats),
+        tuple(folder for each in every for folder in each.folders),
+        tuple(skipped for each in every for skipped in each.skipped),
+        tuple(notice for each in every for notice in each.notices),
+    )
 
 
 def _draw(lines: tuple[str, ...], source: torch.Generator) -> str:

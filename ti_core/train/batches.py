@@ -35,8 +35,14 @@ class Batch:
     sizes: list[PictureSize]
     weights: Tensor | None = None
     """What the loss is multiplied by, (B, 1, h, w) or (B, 1, 1, 1) fp32; None is 1 everywhere."""
-    teaches: bool = True
-    """A gradient can come of it: some prompt names the trigger, if there is one."""
+    taught: frozenset[str] = frozenset()
+    """The files' names that a gradient can come of it for: those of words that some prompt has;
+    what needs no word always."""
+
+    @property
+    def teaches(self) -> bool:
+        """A gradient can come of it."""
+        return bool(self.taught)
 
     def rows(self, index: Tensor) -> Batch:
         """Some of the pictures, by their (N,) places."""
@@ -98,14 +104,19 @@ class Batches:
         self, views: list[Item], pictures: list[int], noisy: NoisyBatch, prompts: list[str]
     ) -> Batch:
         """A pass over pictures (their numbers, and how they are seen) that have got their noise."""
-        name, needed = self.plan.config.name, bool(self.plan.config.vectors)
         return Batch(
             noisy,
             prompts,
             [view.size for view in views],
             self._weights(views, pictures, noisy.timesteps),
-            not needed or any(names_trigger(prompt, name) for prompt in prompts),
+            self._taught(prompts),
         )
+
+    def _taught(self, prompts: list[str]) -> frozenset[str]:
+        names = self.plan.names
+        if not self.plan.config.vectors:
+            return frozenset(names)
+        return frozenset(n for n in names if any(names_trigger(prompt, n) for prompt in prompts))
 
     def _latent(self, view: Item, index: int, step: int, slot: int) -> Tensor:
         """(channels, h, w)"""

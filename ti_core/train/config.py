@@ -89,6 +89,22 @@ class EmbeddingConfig(Checked):
 
 
 @dataclass(frozen=True)
+class WordsConfig(Checked):
+    """Several words in one run; see `words`."""
+
+    title = "Several words"
+    words: str = unrecorded(
+        "",
+        "several words in one run, each with a folder and a file of its own: a TOML or JSON file "
+        "with a table [[words]] for each, or such text; a table has token_string, train_data_dir "
+        "and other settings of the embedding and the dataset",
+        label="Several words",
+        path="text file",
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True)
 class ComputeConfig(Checked):
     """What the model computes in, and where randomness begins."""
 
@@ -398,11 +414,12 @@ class TrainConfig(BaseTrainConfig):
     preview: PreviewConfig = group(PreviewConfig)
     cache: CacheConfig = group(CacheConfig)
     validation: ValidationConfig = group(ValidationConfig)
+    several: WordsConfig = group(WordsConfig)
 
     @property
     def name(self) -> str:
-        """The new word."""
-        return self.embedding.token_string
+        """The new word; of a run with several, what it is called."""
+        return self.embedding.token_string or ("words" if self.several.words else "")
 
     def as_begun(self, before: TrainConfig) -> TrainConfig:
         """See `BaseTrainConfig.as_begun`."""

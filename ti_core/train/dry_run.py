@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..data.dataset import load_dataset
 from ..data.picture_facts import Look, head_of, read_facts
 from ..events import Listener
 from ..port.prompt import read_prompt
-from ..port.session import EncoderFacts, Host
+from ..port.session import EncoderFacts, Host, ModelFacts
 from .config import BaseTrainConfig, TrainConfig
 from .initialization import rows_from_file
+from .words import parts_of, read_pictures
 
 FEW = 3
 """Prompts that a checkup shows with their tokens."""
@@ -55,15 +55,14 @@ def training_prompts(
     out. Raises what `make_plan` raises."""
     facts = host.describe()
     needs_trigger = config.vectors > 0
-    dataset = load_dataset(config.data, config.name, facts.resolution, look, needs_trigger)
+    dataset = read_pictures(config, facts.resolution, look)
+    dataset.require_trainable(config.name, needs_trigger)
     for notice in (*dataset.notices, *dataset.about_skipped()):
         tell(notice)
-    count = config.vectors
-    if isinstance(config, TrainConfig) and config.embedding.weights:
-        count = len(next(iter(rows_from_file(config.embedding, facts).values())))
+    counts = {part.name: _vectors(part, facts) for part in parts_of(config)}
     for index, item in enumerate(dataset.items):
         prompt = dataset.prompt(index, config.name, config.compute.seed, 0, index)
-        ids, spelled = _tokens(prompt, config, host, facts.encoders[0], count)
+        ids, spelled = _tokens(prompt, config, host, facts.encoders[0], counts)
         capacity = facts.encoders[0].tokens_per_chunk
         folder, mask = dataset.source(index).folder, item.seen_mask(facts.latent.stride)
         yield TrainingPrompt(
@@ -86,14 +85,26 @@ def first_prompts(config: BaseTrainConfig, host: Host) -> list[TrainingPrompt]:
     return list(itertools.islice(training_prompts(config, host, look=head_of), FEW))
 
 
+def _vectors(config: BaseTrainConfig, facts: ModelFacts) -> int:
+    """A file to start from may hold more than the settings say."""
+    if isinstance(config, TrainConfig) and config.embedding.weights:
+        return len(next(iter(rows_from_file(config.embedding, facts).values())))
+    return config.vectors
+
+
 def _tokens(
-    prompt: str, config: BaseTrainConfig, host: Host, encoder: EncoderFacts, count: int
+    prompt: str,
+    config: BaseTrainConfig,
+    host: Host,
+    encoder: EncoderFacts,
+    counts: Mapping[str, int],
 ) -> tuple[list[int], list[str]]:
     found: list[tuple[int, str]] = []
-    names = [config.name] if count else []
+    names = [name for name, count in counts.items() if count]
     for piece in read_prompt(prompt, names, config.text.parse_emphasis):
         if piece.trigger is None:
             found += host.tokenize(piece.text)
         else:
-            found += [(encoder.vocabulary + i, f"<{config.name}:{i}>") for i in range(count)]
+            name = piece.trigger
+            found += [(encoder.vocabulary + i, f"<{name}:{i}>") for i in range(counts[name])]
     return [token for token, _ in found], [spelling for _, spelling in found]

@@ -158,6 +158,8 @@ class Finished(Event):
     """The step with the lowest validation loss; None where nothing was validated."""
     best_path: Path | None = None
     """The copy of that step."""
+    further_paths: list[Path] = field(default_factory=list)
+    """The embeddings of the other words, in a run of several."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import NoGradientError
 from .config import OptimizerConfig
+from .learnable import MARK
 
 _LARGEST_SCALE = 2.0**16
 _STEPS_TO_GROW = 2000
@@ -72,7 +73,8 @@ def require_alive(names: Sequence[str], parameters: Sequence[Tensor]) -> None:
     """
     alive: dict[str, bool] = {}
     for name, parameter in zip(names, parameters, strict=True):
-        part = ".".join(name.split(".")[:2])  # "640.k" of "640.k.linear.0.bias"
+        # "640.k" of "640.k.linear.0.bias"; an encoder of one of several words is a whole
+        part = name if MARK in name else ".".join(name.split(".")[:2])
         moves = parameter.grad is not None and bool(parameter.grad.any())
         alive[part] = alive.get(part, False) or moves
     for part in (part for part, moves in alive.items() if not moves):

@@ -52,6 +52,10 @@ class HypernetworkModules:
         widths = ", ".join(map(str, self._begin.widths))
         return f"{self._begin.numbers:,} numbers in modules for {widths}"
 
+    def of(self, name: str) -> HypernetworkModules:
+        """Itself: there is one file."""
+        return self
+
     def extra_networks(self, draws: Draws | None = None, strength: float = 1.0) -> ExtraNetworks:
         """The modules at work, at this multiplier."""
         applied = Applied(self._begin.structure, self.tensors, strength, draws)

@@ -28,7 +28,7 @@ from .cards import save_card
 from .events import Measures, Previewing, PreviewReady, Saved, SavedKind
 from .learnable import Content, ExtraNetworks, Learnable
 from .milestones import copy_is_due, is_old, previews_are_due
-from .plan import Plan
+from .plan import Plan, Product
 from .plot import save_loss_plot
 from .provenance import provenance
 from .result import Result, put_result
@@ -106,7 +106,8 @@ class Keeper:
 
     def catch_up(self) -> None:
         """What is due at the step where this process begins, and is not there yet."""
-        if self._copy_is_due() and not self._copy_path().exists():
+        paths = map(self._copy_path, self._plan.products)
+        if self._copy_is_due() and not all(path.exists() for path in paths):
             self.save_copy()
             self._plot()
         if self._is_best():
@@ -136,53 +137,62 @@ class Keeper:
         return replace(state, pictures=pictures, facts=self._facts, validations=validations)
 
     def save_copy(self) -> None:
-        """Write a numbered copy of the learnable."""
-        path = self._copy_path()
-        write_bytes(path, self._content(path.stem).data)
-        self._saved(path, "copy")
-        self._remove_old_copies()
+        """Write a numbered copy of each file."""
+        for product in self._plan.products:
+            self._write(product, self._copy_path(product), "copy")
+            self._remove_old_copies(product)
+
+    def _write(self, product: Product, path: Path, what: SavedKind) -> None:
+        write_bytes(path, self._content(product, path.stem).data)
+        self._saved(path, what)
 
     def _save_best(self) -> None:
         """One file, which each better copy replaces; no pruning touches it."""
-        path = self.best_path
-        write_bytes(path, self._content(path.stem).data)
-        self._saved(path, "best")
+        for product in self._plan.products:
+            self._write(product, self._best_path(product), "best")
 
     @property
     def best_path(self) -> Path:
-        """The copy with the lowest validation loss so far."""
-        kind, name = self._plan.kind, self._plan.config.name
+        """The copy with the lowest validation loss so far, of the first file."""
+        return self._best_path(self._plan.products[0])
+
+    def _best_path(self, product: Product) -> Path:
+        kind, name = self._plan.kind, product.config.name
         return self._folder.best_path(name, kind.folder, kind.suffix)
 
-    def _copy_path(self, step: int | None = None) -> Path:
-        kind, name = self._plan.kind, self._plan.config.name
+    def _copy_path(self, product: Product, step: int | None = None) -> Path:
+        kind, name = self._plan.kind, product.config.name
         step = self._updater.step if step is None else step
         return self._folder.copy_path(name, step, kind.folder, kind.suffix)
 
-    def _remove_old_copies(self) -> None:
+    def _remove_old_copies(self, product: Product) -> None:
         """Those that were due and are older than the settings keep; those saved by hand stay."""
-        for step in self._folder.steps_of_copies(self._copy_path()):
+        for step in self._folder.steps_of_copies(self._copy_path(product)):
             if copy_is_due(self._plan, step) and is_old(self._plan, step, self._updater.step):
                 with contextlib.suppress(OSError):  # it takes some room, and that is all
-                    self._copy_path(step).unlink()
+                    self._copy_path(product, step).unlink()
 
-    def finish(self) -> Result:
-        """Write the last state, the finished file, what is beside it, and the plot."""
+    def finish(self) -> list[Result]:
+        """Write the last state, each finished file, what is beside it, and the plot."""
         kept = (self.good.step, self.good.validations)
         now = (self._updater.step, self._validations.values())
         if kept != now or not list_states(self._folder.state):
             self.save_state()
-        output = self._plan.config.output
-        final, folder = self._plan.final_path, self._folder
-        made = put_result(final, self._content, folder, output, self._emit)
+        made = [self._finished(product) for product in self._plan.products]
+        self.write_validations()
+        self._plot()
+        return made
+
+    def _finished(self, product: Product) -> Result:
+        output, content = self._plan.config.output, functools.partial(self._content, product)
+        made = put_result(product.path, content, self._folder, output, self._emit)
         for ending, data in self._plan.kind.beside(made.content.data, self.good).items():
             write_bytes(made.path.with_name(made.path.name + ending), data)
         if output.write_sidecars:
-            for notice in write_sidecars(made.path, made.content.embedding, self._last_preview()):
+            preview = self._last_preview(product)
+            for notice in write_sidecars(made.path, made.content.embedding, preview):
                 self._emit(notice)
         self._tell_twins(made.path)
-        self.write_validations()
-        self._plot()
         return made
 
     def write_validations(self) -> None:
@@ -196,9 +206,18 @@ class Keeper:
             if warning := twin_warning(path):
                 self._emit(Notice("warning", warning))
 
-    def _last_preview(self) -> Path | None:
+    def _last_preview(self, product: Product) -> Path | None:
+        """The first that shows its word, of the last step that has one."""
         found = self._folder.previews(until=self._updater.step)
-        return found[-1] if found else None
+        if not found:
+            return None
+        name = product.config.name
+        shown = (
+            n for n, each in enumerate(self._plan.previews) if names_trigger(each.prompt, name)
+        )
+        number = next(shown, 0) if len(self._plan.products) > 1 else 0
+        own = found[-1].with_name(f"{found[-1].stem}-{number}.png") if number else found[-1]
+        return own if own.is_file() else found[-1]
 
     def make_previews(self, missing_only: bool = False) -> None:
         """A preview that fails is reported, and training continues (A1111 dies of it)."""
@@ -260,26 +279,32 @@ class Keeper:
 
     def _hashes(self, request: PreviewRequest) -> dict[str, str]:
         """A1111's "TI hashes": of the file that the run would leave if it ended here."""
-        config = self._plan.config
         used = f"{request.prompt}\n{request.negative_prompt}"
-        if not config.vectors or not names_trigger(used, config.name):
+        if not self._plan.config.vectors:
             return {}
-        return {config.name: shorthash(self._content(config.file_stem).data)}
+        return {
+            product.config.name: shorthash(self._content(product, product.config.file_stem).data)
+            for product in self._plan.products
+            if names_trigger(used, product.config.name)
+        }
 
-    def _content(self, name: str) -> Content:
-        settings, facts = recorded(self._plan.config), self._plan.facts
+    def _content(self, product: Product, name: str) -> Content:
+        settings, facts = recorded(product.config), self._plan.facts
+        if len(self._plan.names) > 1:
+            settings["words_of_the_run"] = list(self._plan.names)
         if self._updater.rate_changes:
             settings["rate_changes"] = self._updater.rate_changes
         if pictures := self._updater.ladder.savings.pictures:
             settings["pictures_at_once"] = pictures
         vae = self._facts.get("vae")
-        origin = {**self._origin, VAE: vae} if vae else self._origin
+        origin = self._origins[product.config.name] | ({VAE: vae} if vae else {})
+        learned = self._learnable.of(product.config.name)
         with self._updater.results():
-            return self._learnable.content(name, self._updater.step, facts, settings, origin)
+            return learned.content(name, self._updater.step, facts, settings, origin)
 
     @functools.cached_property
-    def _origin(self) -> dict[str, str]:
-        return provenance(self._plan.dataset)
+    def _origins(self) -> dict[str, dict[str, str]]:
+        return {each.config.name: provenance(each.dataset) for each in self._plan.products}
 
     def _saved(self, path: Path, what: SavedKind) -> None:
         self._emit(Saved(self._updater.step, path, what, *self.measured()))

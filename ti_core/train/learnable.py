@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 DTYPES = {"float": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """kohya's `save_precision` → what numbers are in the files of a run."""
+MARK = ":"
+"""Between word and text encoder in the name of a tensor, where there are several words."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,10 @@ class Learnable(Protocol):
     @property
     def size(self) -> str:
         """How much is trained, in words, such as "3 vector(s)"."""
+
+    def of(self, name: str) -> Learnable:
+        """The part that becomes the file of this word, or of this name: itself where there is one
+        file. Raises KeyError for another name, where there are several."""
 
     def extra_networks(self, draws: Draws | None = None, strength: float = 1.0) -> ExtraNetworks:
         """What the session adds to the model; differentiable in the tensors. What is random in

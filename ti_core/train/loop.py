@@ -62,7 +62,7 @@ def train(
     folder: RunFolder | None = None,
     plan: Plan | None = None,
 ) -> Path:
-    """Train what `config` describes and return the path of its file.
+    """Train what `config` describes and return the path of its file, of several words the first.
 
     `control` carries the user's requests; a run that is asked to finish writes everything as after
     its last step. `extra_settings` (the host's own) are kept in the run folder. A new run creates
@@ -87,9 +87,10 @@ def train(
         made_with = {"made_with": surroundings(session)}
         settings = {"name": config.name, "train": to_dict(config), **made_with}
         run.begin({**settings, **run.noted(), **(extra_settings or {})})
-        path = run.go(control or Control())
-    plan.kind.announce(host, path)
-    return path
+        paths = run.go(control or Control())
+    for path in paths:
+        plan.kind.announce(host, path)
+    return paths[0]
 
 
 class TrainingRun:
@@ -129,8 +130,8 @@ class TrainingRun:
         self.folder.write_pictures(noted_pictures(self.plan.dataset))
         self.folder.write_settings(settings)
 
-    def go(self, control: Control) -> Path:
-        """The order of a run, and the file that it made; see `train`."""
+    def go(self, control: Control) -> list[Path]:
+        """The order of a run, and the files that it made; see `train`."""
         began = time.perf_counter()
         try:
             # start: logs end at the step where this run continues
@@ -140,15 +141,16 @@ class TrainingRun:
                 self.keeper.catch_up()
             else:
                 self._updates(control)
-            # finish: state, file, sidecars, plot
-            result = self.keeper.finish()
-            if had_all:
+            # finish: state, files, sidecars, plot
+            results = self.keeper.finish()
+            for result in results if had_all else ():
                 self._emit(self._was_done(result))
-            self._end(result.path, time.perf_counter() - began)
+            paths = [result.path for result in results]
+            self._end(paths, time.perf_counter() - began)
         except BaseException as error:
             self._rescue(error)
             raise
-        return result.path
+        return paths
 
     def _updates(self, control: Control) -> None:
         """All that are left to do. How one is made: `Updater.update`."""
@@ -345,7 +347,7 @@ class TrainingRun:
             fix = ""  # the end of the run tells it
         return Notice("info", what, why, fix)
 
-    def _end(self, path: Path, seconds: float) -> None:
+    def _end(self, paths: list[Path], seconds: float) -> None:
         last, rest = self.plan.config.optimizer.last_step, self._settled
         if rest and rest.step < last:
             what = f"training ended at step {rest.step} of {last}"
@@ -354,12 +356,13 @@ class TrainingRun:
         self._emit(
             Finished(
                 self.updater.step,
-                path,
+                paths[0],
                 self.folder.path,
                 "done" if self._done else "stopped",
                 seconds,
                 *self.keeper.measured(),
                 *self._best(),
+                paths[1:],
             )
         )
 

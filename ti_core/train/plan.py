@@ -8,18 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
-
 from ..checkup.clashes import about_hidden, hidden_words
 from ..checkup.finding import Finding
 from ..checkup.run import check_dataset, no_pictures
-from ..data.dataset import Dataset, read_dataset
+from ..data.dataset import Dataset
 from ..data.held_out import Parts, held_out_folder, parted
 from ..data.latent_cache.remembered import RememberedPictures
 from ..data.order import Order
 from ..data.picture_facts import Look, read_facts
 from ..data.tags import holds_trigger
-from ..errors import ConfigError, DataError, TrainingError, setting
+from ..errors import DataError
 from ..events import Notice, notice_of
 from ..files.atomic import require_writable
 from ..files.twins import hidden_warning, require_free
@@ -27,23 +25,22 @@ from ..hypernetworks.calls import calls_in
 from ..port.session import Host, ModelFacts, PreviewRequest
 from ..prompts.missed import misspelled
 from ..prompts.words import Known
-from ..schedule import early_end
 from .changes import changed_pictures, changed_settings, noted_pictures, saved_config
 from .config import BaseTrainConfig, TrainConfig
 from .going_on import Origin, require_origin, state_to_go_on
 from .hypernetwork import HypernetworkKind
 from .hypernetwork_config import HypernetworkTrainConfig
 from .learnable import LearnableKind
-from .min_snr import require_known_snr
-from .optimizers import OPTIMIZERS, require_optimizer
+from .learning_checks import check_learning, early_end_of, require_same_optimizer, unusual_rate
 from .preflight import PICTURES, checkup_input, not_noticed, warnings_of
 from .preview_calls import PreviewCalls, preview_calls
-from .previews import preview_requests, with_prompt
+from .previews import requests_of_parts, with_prompt
 from .provenance import other_data
 from .run_folder import RunFolder
 from .state import TrainState, latest_state
-from .trackers import require_trackers
 from .vectors import EmbeddingKind
+from .word_vectors import WordsKind
+from .words import datasets_of, parts_of, read_pictures, written_out
 
 Config = TypeVar("Config", bound=BaseTrainConfig)
 LEARNABLES: dict[type[BaseTrainConfig], Callable[[Any], LearnableKind]] = {
@@ -56,6 +53,18 @@ OnFindings = Callable[[tuple[Finding, ...]], None]
 
 
 @dataclass(frozen=True)
+class Product:
+    """A file that a run makes."""
+
+    config: BaseTrainConfig
+    """As if it were trained alone."""
+    dataset: Dataset
+    """Its own pictures."""
+    path: Path
+    """Where the finished file goes."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """A run that has passed every check."""
 
@@ -64,7 +73,8 @@ class Plan:
     kind: LearnableKind
     facts: ModelFacts
     dataset: Dataset
-    final_path: Path
+    final_paths: tuple[Path, ...]
+    """Of each file that the run makes."""
     previews: tuple[PreviewRequest, ...]
     calls: PreviewCalls
     """The hypernetworks that the previews call."""
@@ -75,6 +85,18 @@ class Plan:
     """The file that a new run starts from."""
     held_out: Dataset | None = None
     """Pictures that are validated with, and not trained on."""
+
+    @functools.cached_property
+    def products(self) -> tuple[Product, ...]:
+        """What the run makes: a file for each word, or one."""
+        datasets = datasets_of(self.config, self.dataset)
+        made = zip(parts_of(self.config), datasets, self.final_paths, strict=True)
+        return tuple(Product(*each) for each in made)
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of the products: their words, where they have such."""
+        return tuple(each.config.name for each in self.products)
 
     @functools.cached_property
     def order(self) -> Order:
@@ -113,31 +135,29 @@ def make_plan(
     Raises ConfigError, DataError, EmbeddingError, StorageError, HostError or TrainingError, each
     before any time is spent.
     """
-    facts, written = host.describe(), _with_precision(config, host)
+    facts, written = host.describe(), _with_precision(written_out(config), host)
     pictures = functools.cache(lambda: _dataset(written, facts.resolution, on_findings))
     config = in_steps(written, lambda: pictures()[0].trained)
     before = saved_config(resume, type(config)) if resume else None
     config = config.as_begun(before) if before else config
     kind, origin = _started(config, facts, resume)
     config = origin.config if origin else config
-    final_path = Path(config.output.output_dir) / f"{config.file_stem}{kind.suffix}"
+    final_paths = _final_paths(config, kind)
     state, told = _state(resume, origin)
-    _check_learning(config, facts, state.step if state else 0)
+    check_learning(config, facts, state.step if state else 0)
     kind.check(facts, state.tensors if state else None)
-    _check_paths(config, final_path, resume, origin)
+    _check_paths(config, final_paths, resume, origin)
     parts, notices = pictures()
     dataset = parts.trained
-    found: tuple[Finding, ...] = ()
-    if not (resume or config.data.skip_checkup):
-        inputs = checkup_input(config, host, taken, at_most=PICTURES, facts=facts)
-        found = check_dataset(dataset, inputs).findings
+    found = () if resume else tuple(_found(config, dataset, host, taken, facts))
     notices += _judged(config, host, dataset, found, on_findings)
-    notices += [Notice("warning", text) for text in (hidden_warning(final_path),) if text]
+    hidden = map(hidden_warning, final_paths)
+    notices += [Notice("warning", text) for text in hidden if text]
     previews = _previews(config, facts, host)
     calls = preview_calls(previews, "" if config.vectors else config.name, host)
     notices += [*_about_previews(config, previews, taken, host), *told]
     if state and state.facts:
-        _require_same_optimizer(config, state)
+        require_same_optimizer(config, state)
         notices += _changes(state, facts)
     if before:
         notices += changed_settings(before, config)
@@ -148,7 +168,7 @@ def make_plan(
         kind,
         facts,
         dataset,
-        final_path,
+        tuple(final_paths),
         tuple(previews),
         calls,
         tuple(notices),
@@ -158,22 +178,40 @@ def make_plan(
     )
 
 
-def _check_learning(config: BaseTrainConfig, facts: ModelFacts, step: int) -> None:
-    _check_schedule(config, step)
-    require_known_snr(facts.diffusion, config.optimizer.min_snr_gamma)
-    _check_optimizer(config)
-    _check_encoders(config, list(facts.widths))
-    require_trackers(config)
+def _final_paths(config: BaseTrainConfig, kind: LearnableKind) -> list[Path]:
+    folder = Path(config.output.output_dir)
+    return [folder / f"{each.file_stem}{kind.suffix}" for each in parts_of(config)]
+
+
+def _found(
+    config: BaseTrainConfig, dataset: Dataset, host: Host, taken: Sequence[str], facts: ModelFacts
+) -> Iterator[Finding]:
+    """What the checkup finds in the pictures of each file, once each."""
+    told: set[Finding] = set()
+    for part, own in zip(parts_of(config), datasets_of(config, dataset), strict=True):
+        if part.data.skip_checkup:
+            continue
+        inputs = checkup_input(part, host, taken, at_most=PICTURES, facts=facts)
+        for each in check_dataset(own, inputs).findings:
+            if each not in told:
+                told.add(each)
+                yield each
+
+
+def _kind(config: BaseTrainConfig) -> LearnableKind:
+    if isinstance(config, TrainConfig) and config.several.words:
+        return WordsKind(config)
+    return LEARNABLES[type(config)](config)
 
 
 def _started(
     config: BaseTrainConfig, facts: ModelFacts, resume: RunFolder | None
 ) -> tuple[LearnableKind, Origin | None]:
     """The kind of learnable, and the file that a new run starts from."""
-    kind = LEARNABLES[type(config)](config)
+    kind = _kind(config)
     origin = None if resume else kind.origin(facts)
     if origin:
-        return LEARNABLES[type(config)](origin.config), origin
+        return _kind(origin.config), origin
     if not resume:
         require_origin(config)
     return kind, None
@@ -210,7 +248,7 @@ def in_steps(config: Config, dataset: Callable[[], Dataset]) -> Config:
 def foreseen_in_steps(config: Config, resolution: int) -> Config:
     """As `in_steps`, of pictures that are only looked at for it. Raises as it does, and DataError
     where they cannot be read."""
-    return in_steps(config, lambda: read_dataset(config.data, config.name, resolution))
+    return in_steps(config, lambda: read_pictures(config, resolution))
 
 
 def _order(config: BaseTrainConfig, dataset: Dataset) -> Order:
@@ -227,7 +265,7 @@ def _dataset(
     remembered = RememberedPictures(config.cache.folder)
     look = remembered if config.cache.cache_latents_to_disk else read_facts
     try:
-        dataset = read_dataset(config.data, config.name, resolution, look)
+        dataset = read_pictures(config, resolution, look)
     except DataError as error:
         if on_findings:
             on_findings((no_pictures(config.data, error),))
@@ -263,10 +301,13 @@ def _judged(
     if on_findings:
         on_findings(not_noticed(found))
     dataset.require_trainable(config.name, config.vectors > 0)
-    notices = [*_about(dataset, config), *other_data(dataset, config.data.expected_data)]
-    notices += [*_early_end(config), *_unusual_rate(config)]
-    if config.vectors:
-        notices += name_clashes(config.name, host)
+    notices = [*_about(dataset, config)]
+    parts = parts_of(config)
+    for part, own in zip(parts, datasets_of(config, dataset), strict=True):
+        notices += other_data(own, part.data.expected_data)
+    notices += [*early_end_of(config), *unusual_rate(config)]
+    for part in parts if config.vectors else ():
+        notices += name_clashes(part.name, host)
     warnings = warnings_of(found)
     return notices if on_findings else notices + warnings
 
@@ -286,12 +327,6 @@ def _about(dataset: Dataset, config: BaseTrainConfig) -> Iterator[Notice]:
         yield from _about_regular(dataset, config.name)
 
 
-def _early_end(config: BaseTrainConfig) -> Iterator[Notice]:
-    options = config.optimizer
-    if told := early_end(options.schedule, options.max_train_steps):
-        yield Notice("warning", *told)
-
-
 def _about_regular(dataset: Dataset, name: str) -> Iterator[Notice]:
     silent = [
         index
@@ -308,61 +343,16 @@ def _about_regular(dataset: Dataset, name: str) -> Iterator[Notice]:
         )
 
 
-def _check_schedule(config: BaseTrainConfig, done: int) -> None:
-    last = config.optimizer.max_train_steps
-    if done > last:
-        raise TrainingError(
-            f"{config.name} has {done} steps already, and {setting('max_train_steps')} is {last}",
-            "steps count over its whole life",
-            "give more",
-        )
-    if done > config.optimizer.last_step:
-        config.optimizer.schedule.rate(done)  # raises: there is none for the next step
-
-
-def _check_optimizer(config: BaseTrainConfig) -> None:
-    """Raise ConfigError when its package is missing or an argument is out of its range."""
-    name, arguments = config.optimizer.optimizer_type, config.optimizer.arguments
-    entry = require_optimizer(name)
-    try:
-        entry.make([torch.ones(1, 1, requires_grad=True)], **arguments)
-    except ValueError as error:
-        what = f"{setting('optimizer_args')} cannot be used: {config.optimizer.optimizer_args}"
-        raise ConfigError(what, f"{name} says: {error}", "give other values") from error
-
-
-def _check_encoders(config: BaseTrainConfig, encoders: Sequence[str]) -> None:
-    """Raise ConfigError for rates of text encoders that are not trained here, or of none at all."""
-    options = config.optimizer
-    if not options.by_encoder:
-        return
-    if not config.vectors or (options.learning_rate_te2 and len(encoders) < 2):
-        name = setting("learning_rate_te2" if config.vectors else "learning_rate_te1")
-        why = f"the text encoders with vectors are {', '.join(encoders) if config.vectors else 0}"
-        raise ConfigError(f"{name} cannot be used here", why, f"leave {name} empty")
-    if not any(options.trains_encoder(number) for number in range(len(encoders))):
-        fix = f"leave one of {setting('learning_rate_te1')} and the others empty"
-        raise ConfigError("no text encoder is trained", "the rate of each is 0", fix)
-
-
-def _unusual_rate(config: BaseTrainConfig) -> Iterator[Notice]:
-    name, schedule = config.optimizer.optimizer_type, config.optimizer.schedule
-    entry = OPTIMIZERS[name]
-    low, high = entry.rates
-    rate = max(segment.rate for segment in schedule.segments)
-    if not low <= rate <= high:
-        what = f"the highest learning rate is {rate:g}, which is unusual for {name}"
-        fix = f"{setting('learning_rate')} is usually between {low:g} and {high:g} there"
-        yield Notice("warning", what, f"it is {entry.rate_means}", fix)
-
-
 def _check_paths(
-    config: BaseTrainConfig, final_path: Path, resume: RunFolder | None, origin: Origin | None
+    config: BaseTrainConfig,
+    final_paths: Sequence[Path],
+    resume: RunFolder | None,
+    origin: Origin | None,
 ) -> None:
-    require_writable(final_path.parent)
+    require_writable(final_paths[0].parent)
     require_writable(resume.path if resume else Path(config.output.logging_dir))
-    if not resume and not config.output.overwrite:
-        require_free(final_path, own=origin.path if origin else None)
+    for path in () if resume or config.output.overwrite else final_paths:
+        require_free(path, own=origin.path if origin else None)
 
 
 def _about_previews(
@@ -371,11 +361,12 @@ def _about_previews(
     """Warnings of names in preview prompts that are mistyped, or those of other embeddings."""
     if not config.vectors:
         return []
+    names = [part.name for part in parts_of(config)]
     why = "previews know only the word that is trained"
-    others = [Known(name, trouble=why) for name in taken if name != config.name]
+    others = [Known(name, trouble=why) for name in taken if name not in names]
     shown = [(calls_in(one.prompt)[0], one.negative_prompt) for one in previews]
     text = "\n".join(part for both in shown for part in both)
-    return [one.notice for one in misspelled(text, [config.name], host.tokenize, others)]
+    return [one.notice for one in misspelled(text, names, host.tokenize, others)]
 
 
 def name_clashes(name: str, host: Host) -> list[Notice]:
@@ -386,16 +377,6 @@ def name_clashes(name: str, host: Host) -> list[Notice]:
     what, why, fix = about_hidden(name, words)
     tokens = ", ".join(f"{number} {text!r}" for number, text in host.tokenize(name))
     return [Notice("warning", f"{what} (tokens: {tokens})", why, fix)]
-
-
-def _require_same_optimizer(config: BaseTrainConfig, state: TrainState) -> None:
-    chosen = config.optimizer.optimizer_type
-    if chosen != state.optimizer:
-        raise TrainingError(
-            "the run cannot continue with another optimiser",
-            f"it was made with {state.optimizer}, and {setting('optimizer_type')} is {chosen}",
-            "leave that setting as it was, or start a new run",
-        )
 
 
 def _changed_pictures(
@@ -425,5 +406,5 @@ def _previews(config: BaseTrainConfig, facts: ModelFacts, host: Host) -> list[Pr
     if not features.previews:
         return []
     size = config.data.resolution or (facts.resolution, facts.resolution)
-    found = preview_requests(config, size, config.preview.sample_sampler)
+    found = requests_of_parts(parts_of(config), size, config.preview.sample_sampler)
     return [replace(request, sampler=features.sampler(request.sampler)) for request in found]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,14 @@ def preview_requests(
     )
     lines = prompt_lines(preview.sample_prompts)
     return [request_of(line, base, config.name) for line in lines]
+
+
+def requests_of_parts(
+    parts: Sequence[BaseTrainConfig], size: tuple[int, int], sampler: str
+) -> list[PreviewRequest]:
+    """Those of each word of a run, by their lines; a line that is the same for all comes once."""
+    each = [preview_requests(part, size, sampler) for part in parts]
+    return [one for line in zip(*each, strict=True) for one in dict.fromkeys(line)]
 
 
 def with_prompt(request: PreviewRequest, prompt: str, config: BaseTrainConfig) -> PreviewRequest:

@@ -6,6 +6,8 @@ import contextlib
 import math
 from collections.abc import Iterable, Iterator
 
+from torch import Tensor
+
 from ..errors import NotFiniteError, setting
 from ..port.memory import free_memory, memory_errors
 from ..port.session import Session
@@ -15,7 +17,7 @@ from .batches import Batch, Batches
 from .control import LARGEST_CHANGE, SMALLEST_CHANGE
 from .gradients import LossScale, all_finite, clip, require_alive, unscale
 from .ladder import Ladder, Rung, Savings
-from .learnable import Learnable, restore, snapshot
+from .learnable import MARK, Learnable, restore, snapshot
 from .movement import Movement
 from .optimizer_memory import OptimizerMemory
 from .optimizers import require_optimizer, set_rate
@@ -46,10 +48,11 @@ class Updater:
         self._scale = LossScale.for_precision(options.compute.precision())
         self._prompts = RememberedPrompts(session)
         self.ladder = _ladder(plan, session)
-        self._alive = False
-        moving = [name for name in self._names if self._is_trained(name)]
-        leaves = [learnable.tensors[name] for name in moving]
-        self._movement = Movement(moving, leaves, options.optimizer.optimizer_type)
+        self._alive: set[str] = set()
+        """Names of products whose gradients were seen."""
+        self._taught: frozenset[str] = frozenset()
+        """Names of products that the last update could teach."""
+        self._movements = {name: self._movement(name) for name in plan.names}
         self.step, self.rate_factor, self.recoveries = 0, 1.0, 0
         self.rate_changes: list[list[float]] = []
         self.loss: float | None = None
@@ -90,14 +93,15 @@ class Updater:
             self._averages.follow(self.step)
             self.loss = smoothed(self.loss, loss)
             self.torn = False
-            if self._alive:
-                self._movement.count(rate)
+            for name in self._taught & self._alive:
+                self._movements[name].count(rate)
         return loss, rate
 
     def _gradients(self, batches: Iterable[Batch]) -> float | None:
         self._optimizer.zero_grad(set_to_none=True)
         passes = self._plan.config.optimizer.gradient_accumulation_steps
-        seed, total, teaches = self._plan.config.compute.seed, 0.0, False
+        seed, total = self._plan.config.compute.seed, 0.0
+        taught: frozenset[str] = frozenset()
         for number, batch in enumerate(batches):
             # pass: B prompts, (B, c, h, w) noisy latents and targets → a loss, a scalar, and
             # gradients of the scaled loss, which are added up in the leaves
@@ -105,16 +109,34 @@ class Updater:
             one = Pass(batch, self._session, added, self._plan, self._prompts)
             loss, learns = one.backward(passes, self._scale.value, self.ladder.savings.pictures)
             if batch.teaches and not learns:
-                require_alive(self._names, self._leaves)
-            total, teaches = total + loss, teaches or batch.teaches
+                self._require_alive(batch.taught)
+            total, taught = total + loss, taught | batch.taught
         # unscale, and check before anything depends on it
         unscale(self._leaves, self._scale.value)
         if not math.isfinite(total) or not all_finite(leaf.grad for leaf in self._leaves):
             return None
-        if teaches and not self._alive:
-            require_alive(self._names, self._leaves)
-            self._alive = True
+        self._require_alive(taught - self._alive)
+        self._alive |= taught
+        self._taught = taught
         return total
+
+    def _require_alive(self, products: frozenset[str]) -> None:
+        """Raise NoGradientError unless the tensors behind these have gradients."""
+        tensors = self._tensors_of(*products)
+        require_alive(list(tensors), list(tensors.values()))
+
+    def _movement(self, product: str) -> Movement:
+        tensors = self._tensors_of(product)
+        moving = [name for name in tensors if self._is_trained(name)]
+        kind = self._plan.config.optimizer.optimizer_type
+        return Movement(moving, [tensors[name] for name in moving], kind)
+
+    def _tensors_of(self, *products: str) -> dict[str, Tensor]:
+        """The trained tensors behind some products, by their names among all."""
+        parts = [self._learnable.of(product) for product in products]
+        own = {id(leaf) for part in parts for leaf in part.tensors.values()}
+        pairs = zip(self._names, self._leaves, strict=True)
+        return {name: leaf for name, leaf in pairs if id(leaf) in own}
 
     def go_down(self) -> Rung | None:
         """After memory ran out: what the step is tried again with; None where nothing is left, or
@@ -166,7 +188,7 @@ class Updater:
 
     def _encoder(self, name: str) -> int:
         """Number of the text encoder that a tensor belongs to."""
-        return list(self._plan.facts.widths).index(name)
+        return list(self._plan.facts.widths).index(name.rpartition(MARK)[2])
 
     def change_rate(self, factor: float) -> None:
         """Multiply the rate of all updates to come, within what is sensible in sum."""
@@ -194,11 +216,13 @@ class Updater:
         self._memory.restore(state.moments)
         self._averages.restore(state.averages)
         self._scale = LossScale(state.loss_scale, state.good_updates)
-        self._movement.begin()
+        for movement in self._movements.values():
+            movement.begin()
 
     def require_moving(self) -> None:
         """Raise NotMovingError for a tensor that many updates have left where it was."""
-        self._movement.require()
+        for movement in self._movements.values():
+            movement.require()
 
     def state(self) -> TrainState:
         """A copy of everything that `restore` needs, on the CPU."""

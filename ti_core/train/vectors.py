@@ -56,6 +56,10 @@ class EmbeddingVectors:
         """Their number."""
         return f"{len(next(iter(self.tensors.values())))} vector(s)"
 
+    def of(self, name: str) -> EmbeddingVectors:
+        """Itself: there is one file."""
+        return self
+
     def extra_networks(self, draws: Draws | None = None, strength: float = 1.0) -> ExtraNetworks:
         """The word with its vectors; nothing is random."""
         return ExtraNetworks({self.config.token_string: self.tensors})

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from ti_core.compare.copies import PastRun, config_of, list_runs, some_of
+from ti_core.compare.copies import PastRun, config_of_word, list_runs, some_of
 from ti_core.compare.evaluation import Questions, questions_of
 from ti_core.compare.events import Progress, SheetReady
 from ti_core.compare.ranking import MEASURED, Rated, best
@@ -101,7 +101,7 @@ class ComparePage:
             return [gr.update(choices=[], value=[]), gr.update(), gr.update()]
         names = [path.stem for path in run.copies]
         chosen = [path.stem for path in some_of(run.copies, _MOST_COPIES)]
-        prompts = config_of(run.folder).preview.sample_prompts
+        prompts = config_of_word(run.folder, run.name).preview.sample_prompts
         is_own = prompts.strip() and not prompts.endswith(".txt")
         shown = gr.update(value=_words(prompts)) if is_own else gr.update()
         return [gr.update(choices=names, value=chosen), shown, gr.update(value=run.name)]
@@ -137,7 +137,7 @@ class ComparePage:
         return ""
 
     def _questions(self, asked: ComparisonRequest, run: PastRun, host: Host) -> Questions:
-        trained = config_of(run.folder)
+        trained = config_of_word(run.folder, run.name)
         data = trained.data
         if (asked.judged_by or "").strip():
             data = replace(data, train_data_dir=asked.judged_by.strip())
