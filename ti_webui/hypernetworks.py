@@ -30,6 +30,7 @@ SETTLED = (
     "overwrite",  # choosing one that is there says so
     "save_model_as",  # programs look for .pt only
     "save_image_with_stored_embedding",  # there is no card of a hypernetwork
+    "sample_negative",  # no word is trained
     "learning_rate_te1",  # no text encoder is trained
     "learning_rate_te2",
     "use_object_template",

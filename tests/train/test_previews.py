@@ -6,14 +6,18 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from ti_core.errors import ConfigError, DataError
 from ti_core.hosts.fake import FakeHost
 from ti_core.port.session import PreviewRequest
+from ti_core.train.events import PreviewReady
+from ti_core.train.loop import train
 from ti_core.train.plan import make_plan
-from ti_core.train.previews import preview_requests, with_prompt
+from ti_core.train.previews import preview_requests, with_prompt, without_words
 
 from ..conftest import Configure
+from .spoiled import Log
 
 
 def requests(configure: Configure, prompts: str) -> list[PreviewRequest]:
@@ -201,3 +205,39 @@ def test_a_file_that_is_no_list_of_prompts_is_told(
     (tmp_path / name).write_text(text)
     with pytest.raises(DataError, match=re.escape(told)):
         requests(configure, str(tmp_path / name))
+
+
+def test_a_negative_embedding_is_previewed_where_it_is_used(configure: Configure) -> None:
+    lines = "a red picture of [name]\na cat --n blurry\na dog --n [name], bad"
+    config = configure(sample_prompts=lines, sample_negative=True)
+    found = preview_requests(config, (64, 128), "DDIM")
+    assert [(each.prompt, each.negative_prompt) for each in found] == [
+        ("a red picture of", "zz-thing"),
+        ("a cat", "blurry, zz-thing"),
+        ("a dog", "zz-thing, bad"),
+    ]
+    plain = [without_words(each, ["zz-thing"]).negative_prompt for each in found]
+    assert plain == ["", "blurry", "bad"]
+
+
+def test_a_preview_in_the_negative_prompt_has_the_plain_picture_beside_it(
+    configure: Configure,
+) -> None:
+    log, host = Log(), FakeHost()
+    settings = {"sample_every_n_steps": 10, "sample_steps": 2, "learning_rate": "0.5"}
+    config = configure(**settings, sample_prompts="a cat", sample_negative=True)
+    train(config, host, log)
+    shown = [Image.open(each.path) for each in log.of(PreviewReady)]
+    width = shown[0].width // 2
+    left = [image.crop((0, 0, width, image.height)).tobytes() for image in shown]
+    right = [image.crop((width, 0, 2 * width, image.height)).tobytes() for image in shown]
+    for image in shown:
+        assert "Negative prompt: zz-thing" in image.info["parameters"]
+        image.close()
+    assert len(set(left)) == 1
+    assert len({*left, *right}) == 3
+
+
+def test_a_negative_preview_that_cannot_be_is_rejected(configure: Configure) -> None:
+    with pytest.raises(ConfigError, match="needs prompts of its own"):
+        make_plan(configure(sample_prompts="", sample_negative=True), FakeHost())

@@ -13,6 +13,7 @@ from ..files.names import checked_name, composed
 from ..options import Checked, group, newer, option, unrecorded
 from ..port.precision import Precision, PrecisionChoice
 from .learning_config import OptimizerConfig as OptimizerConfig
+from .preview_config import PreviewConfig as PreviewConfig
 from .validation_config import ValidationConfig
 
 LogWith = Literal["none", "tensorboard", "wandb", "all"]
@@ -279,70 +280,6 @@ class OutputConfig(Checked):
         "run of Weights & Biases; the new word if not given",
         label="W&B run name",
         advanced=True,
-    )
-
-
-@dataclass(frozen=True)
-class PreviewConfig(Checked):
-    """The preview pictures of a run."""
-
-    title = "Previews"
-    sample_every_n_steps: int = unrecorded(
-        500,
-        "make preview pictures every N steps; 0 disables",
-        label="Save an image to log directory every N steps, 0 to disable",
-        unit="steps",
-        limits=(0, None),
-        aliases=("validation_steps",),
-    )
-    sample_every_n_epochs: int = unrecorded(
-        0,
-        "make preview pictures at the end of every Nth epoch, in place of every N steps; 0 leaves "
-        "it to the steps",
-        label="Preview every N epochs",
-        unit="epochs",
-        limits=(0, None),
-        aliases=("validation_epochs",),
-        advanced=True,
-    )
-    sample_at_first: bool = unrecorded(
-        True,
-        "make previews before the first step as well, for comparison",
-        label="Preview before training",
-    )
-    sample_prompts: str = unrecorded(
-        "a picture of [name]",
-        "prompts of the previews, one per line, or a file with them (.txt, or kohya's .toml "
-        "and .json); if empty, the training prompt of the step is used, as in A1111; a line "
-        "can end with kohya's --n negative --w width --h height --d seed --l scale --s steps "
-        "--ss sampler",
-        label="Preview prompt",
-        path="text file",
-        aliases=("validation_prompt",),
-    )
-    save_image_with_stored_embedding: bool = unrecorded(
-        False,
-        "save the first preview after each new copy as a card, a picture that contains the "
-        "embedding, in the folder image_embeddings",
-        label="Save images with embedding in PNG chunks",
-    )
-    sample_beside: bool = unrecorded(
-        False,
-        "show the same picture without the embedding on the left of each preview",
-        label="Preview with and without",
-        advanced=True,
-    )
-    sample_steps: int = unrecorded(
-        20, "sampling steps", label="Sampling steps", limits=(1, 150), advanced=True
-    )
-    sample_cfg_scale: float = unrecorded(
-        7.0, "CFG scale", label="CFG Scale", limits=(1, 30), advanced=True
-    )
-    sample_seed: int = unrecorded(
-        0, "seed of the previews", label="Preview seed", limits=(0, None), advanced=True
-    )
-    sample_sampler: str = unrecorded(
-        "", "sampler; the default is the first of the host", label="Sampler", advanced=True
     )
 
 

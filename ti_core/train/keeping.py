@@ -30,6 +30,7 @@ from .learnable import Content, ExtraNetworks, Learnable
 from .milestones import copy_is_due, is_old, previews_are_due
 from .plan import Plan, Product
 from .plot import save_loss_plot
+from .previews import without_words
 from .provenance import provenance
 from .result import Result, put_result
 from .run_folder import RunFolder
@@ -253,7 +254,8 @@ class Keeper:
         one = replace(request, count=1)
         with self._updater.results():
             image = self._drawn(one, self._learnable.extra_networks)
-        if self._plan.config.preview.sample_beside:
+        preview = self._plan.config.preview
+        if preview.sample_beside or preview.sample_negative:
             image = side_by_side(self._without(one), image)
         step = self._updater.step
         path = self._folder.image_path(self._plan.config.name, step, number)
@@ -271,7 +273,9 @@ class Keeper:
         return self._session.preview(asked, add().embeddings, changes)[0]
 
     def _without(self, request: PreviewRequest) -> Image.Image:
-        """The same picture without what is trained."""
+        """The same picture without what is trained; a negative prompt is without its word, too."""
+        if self._plan.config.preview.sample_negative:
+            request = without_words(request, self._plan.names)
         if request not in self._plain:
             kept = list(self._plain.items())[1 - _MOST_PLAIN :]
             self._plain = dict(kept) | {request: self._drawn(request, _nothing)}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..data.config import check_sides
-from ..data.templates import fill
+from ..data.templates import fill, names_trigger
 from ..errors import ConfigError, DataError, FileError, setting
 from ..families import SIDE_STEP
 from ..port.samplers import sampler_named
@@ -41,7 +41,35 @@ def preview_requests(
         text=TextOptions(emphasis=True, clip_skip=config.text.clip_skip),
     )
     lines = prompt_lines(preview.sample_prompts)
-    return [request_of(line, base, config.name) for line in lines]
+    if not preview.sample_negative:
+        return [request_of(line, base, config.name) for line in lines]
+    _require_negative(config, lines)
+    return [_in_negative(line, base, config.name) for line in lines]
+
+
+def _require_negative(config: BaseTrainConfig, lines: Sequence[str]) -> None:
+    name = setting("sample_negative")
+    if not config.vectors:
+        raise ConfigError(f"{name} is on, and no word is trained", "", f"leave {name} off")
+    if not all(line.strip() for line in lines):
+        why = f"without {setting('sample_prompts')} the prompt is that of the training"
+        raise ConfigError(f"{name} needs prompts of its own", why, "give some, such as 'a photo'")
+
+
+def _in_negative(line: str, base: PreviewRequest, name: str) -> PreviewRequest:
+    """What a line asks for, with the word in its negative prompt alone."""
+    negative = request_of(line, base, name).negative_prompt
+    if not names_trigger(negative, name):
+        negative = ", ".join(filter(None, [negative.strip(), name]))
+    plain = request_of(line, base, "")
+    return replace(plain, prompt=" ".join(plain.prompt.split()), negative_prompt=negative)
+
+
+def without_words(request: PreviewRequest, names: Collection[str]) -> PreviewRequest:
+    """The same request with these words taken out of its negative prompt."""
+    parts = (part.strip() for part in request.negative_prompt.split(","))
+    kept = [part for part in parts if not any(names_trigger(part, name) for name in names)]
+    return replace(request, negative_prompt=", ".join(kept))
 
 
 def requests_of_parts(
