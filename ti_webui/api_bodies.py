@@ -39,10 +39,3 @@ def only(given: Mapping[str, object], known: Sequence[str]) -> None:
     for name in given:
         if name not in known:
             raise ConfigError(f"unknown setting {name!r}", "", options.nearest(name, known))
-
-
-def whole(value: object) -> int:
-    """A number of steps. Raises ConfigError for anything else."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ConfigError(f"{setting('max_train_steps')} is {value!r}", "", "give a whole number")
-    return value

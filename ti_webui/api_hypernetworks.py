@@ -11,9 +11,10 @@ from ti_core.train.hypernetwork_config import HypernetworkConfig, HypernetworkTr
 from ti_core.train.hypernetwork_presets import hypernetwork_preset
 
 from .api_answers import stands
-from .api_bodies import only, settings_in, whole, with_overwrite
+from .api_bodies import only, settings_in, with_overwrite
 from .api_schema import HYPERNETWORK_CREATED
 from .hypernetworks import (
+    find_resumable_hypernetwork,
     known_hypernetworks,
     resume_hypernetwork,
     start_hypernetwork_creation,
@@ -43,15 +44,15 @@ class HypernetworkApi:
     def train(self, body: options.SettingValues) -> object:
         """{"settings": {name: value}} begins one, or continues the one of that name from its
         step, with "preset": name below its settings; {"resume": name, "settings": …} continues
-        a run exactly where it stopped."""
+        a run exactly where it stopped, with its own settings but for these."""
         only(body, ("settings", "preset", "resume"))
         given = settings_in(body.get("settings", {}), HypernetworkTrainConfig)
         below = settings_of_page(self.studio)
         del below["sample_prompts"]
         if body.get("resume"):
             logs = str({**below, **given}["logging_dir"])
-            steps = whole(given.get("max_train_steps", 0))
-            return stands(resume_hypernetwork(self.studio, str(body["resume"]), logs, steps))
+            found = find_resumable_hypernetwork(self.studio, str(body["resume"]), logs)
+            return stands(resume_hypernetwork(self.studio, found, given))
         preset = hypernetwork_preset(str(body["preset"])).settings if body.get("preset") else {}
         settings = {**below, **preset, **given}
         config = options.make_config(HypernetworkTrainConfig, settings)

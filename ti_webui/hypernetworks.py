@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ti_core.errors import TIError, setting
 from ti_core.hypernetworks.calls import hypernetworks_in
-from ti_core.options import flat, from_dict
+from ti_core.options import SettingValues, flat, from_dict
 from ti_core.paths import given_path
+from ti_core.train.changes import resumed_with
 from ti_core.train.hypernetwork_config import (
     HypernetworkConfig,
     HypernetworkOutputConfig,
@@ -73,11 +74,17 @@ def start_hypernetwork_training(studio: Studio, config: HypernetworkTrainConfig)
         given_path(config.data.train_data_dir, setting("train_data_dir"))
     there = known_hypernetworks(studio).get(config.name)
     folder = there.parent if there else studio.host().hypernetworks_dir()
-    # the program's own folder, which nobody has asked for, needs not be allowed
+    allowed = _allowed(studio, config)
+    start = replace(allowed.hypernetwork, weights=str(there) if there else "")
+    return _start(studio, replace(allowed, hypernetwork=start, output=_output(allowed, folder)))
+
+
+def _allowed(studio: Studio, config: HypernetworkTrainConfig) -> HypernetworkTrainConfig:
+    """With absolute paths that may be opened. The program's own folder and file of hypernetworks,
+    which nobody has asked for, need not be allowed: they are left out. Raises as
+    `Places.checked`."""
     asked = replace(config, hypernetwork=replace(config.hypernetwork, weights=""))
-    asked = studio.places().checked(replace(asked, output=_output(asked, studio.save_dir())))
-    start = replace(asked.hypernetwork, weights=str(there) if there else "")
-    return _start(studio, replace(asked, hypernetwork=start, output=_output(asked, folder)))
+    return studio.places().checked(replace(asked, output=_output(asked, studio.save_dir())))
 
 
 def _output(config: HypernetworkTrainConfig, folder: Path) -> HypernetworkOutputConfig:
@@ -85,18 +92,38 @@ def _output(config: HypernetworkTrainConfig, folder: Path) -> HypernetworkOutput
     return replace(config.output, output_dir=str(folder), output_name="", overwrite=False)
 
 
-def resume_hypernetwork(studio: Studio, name: str, logging_dir: str, max_steps: int) -> Job:
-    """Go on with the newest run of this name ("" for any), exactly where it stopped; `max_steps`
-    counts if it is more than the run's own. Raises TrainingError when there is none."""
-    studio.jobs.require_free()
+@dataclass(frozen=True)
+class ResumableHypernetwork:
+    """A run that can be resumed."""
+
+    folder: RunFolder
+    config: HypernetworkTrainConfig
+
+
+def find_resumable_hypernetwork(
+    studio: Studio, name: str, logging_dir: str
+) -> ResumableHypernetwork:
+    """The newest run of this name ("" for any). Raises TrainingError when there is none,
+    ForbiddenError and ConfigError for a log directory that may not be opened."""
     logs = studio.places().within(logging_dir, "logging_dir")
     folder = RunFolder.find("latest", logs, name, "hypernetwork")
     settings = folder.read_settings().get("train", {})
-    config = from_dict(HypernetworkTrainConfig, settings)
-    steps = max(max_steps, config.optimizer.max_train_steps)
-    config = replace(config, optimizer=replace(config.optimizer, max_train_steps=steps))
-    studio.places().checked(config.data)
-    return _start(studio, config, folder)
+    return ResumableHypernetwork(folder, from_dict(HypernetworkTrainConfig, settings))
+
+
+def resume_hypernetwork(
+    studio: Studio, found: ResumableHypernetwork, changes: SettingValues
+) -> Job:
+    """Continue a run exactly where it stopped, with its own settings but for the `changes`.
+
+    Raises HostBusyError while another job runs, and what `resumed_with` and `Places.checked` raise.
+    """
+    studio.jobs.require_free()
+    config = resumed_with(found.config, changes)
+    allowed = _allowed(studio, config)
+    hypernetwork = replace(allowed.hypernetwork, weights=config.hypernetwork.weights)
+    config = replace(allowed, hypernetwork=hypernetwork, output=config.output)
+    return _start(studio, config, found.folder)
 
 
 def _start(studio: Studio, config: HypernetworkTrainConfig, resume: RunFolder | None = None) -> Job:

@@ -17,7 +17,7 @@ from ti_core.options import SettingValues, flat, from_dict
 from ti_core.paths import given_path
 from ti_core.train.again import settings_of
 from ti_core.train.changes import resumed_with
-from ti_core.train.config import TrainConfig
+from ti_core.train.config import BaseTrainConfig, TrainConfig
 from ti_core.train.events import Started
 from ti_core.train.loop import train
 from ti_core.train.plan import make_plan
@@ -151,10 +151,9 @@ def resume_request(
     return TrainRequest(config, found.folder, notices=found.notices)
 
 
-def more_steps(found: Resumable | None, steps: int) -> SettingValues:
+def more_steps(own: BaseTrainConfig, steps: int) -> SettingValues:
     """Max steps as a change, where they are more than the run's own."""
-    own = found.config.optimizer.max_train_steps if found else steps
-    return {"max_train_steps": steps} if steps > own else {}
+    return {"max_train_steps": steps} if steps > own.optimizer.max_train_steps else {}
 
 
 def start_training(studio: Studio, request: TrainRequest) -> Job:

@@ -606,15 +606,22 @@ def test_a_hypernetwork_is_made_trained_resumed_and_listed(
     assert answer.status_code == 202, answer.text
     job = finished(studio.jobs.list()[0])
     assert (job.kind, job.progress.step) == ("hypernetwork", 6), job.progress.error
-    more = {"resume": "warm", "settings": {"max_train_steps": 8}}
+    more = {"resume": "warm", "settings": {"max_train_steps": 8, "learning_rate": "0.125"}}
     assert api.post("/ti/v1/hypernetworks/jobs", json=more).status_code == 202
-    finished(studio.jobs.list()[0])
+    progress = finished(studio.jobs.list()[0]).progress
+    assert (progress.first_step, progress.step, progress.rate) == (6, 8, 0.125)
+    told = " ".join(notice.what for notice in progress.notices)
+    assert "`learning_rate` 5e-6:12000, 5e-7 → 0.125" in told
     (tmp_path / "hypernetworks" / "bad.pt").write_bytes(b"PK")
     listed = {each["name"]: each for each in api.get("/ti/v1/hypernetworks").json()}
     new, warm, bad = listed["new"], listed["warm"], listed["bad"]
     assert (new["step"], warm["step"], warm["structure"]) == (0, 8, "1, 1 swish")
     assert "bad.pt" in bad["reason"]
     wrongs: list[dict[str, Any]] = [
+        {"resume": "warm", "settings": {"layer_structure": "1, 2, 1"}},
+        {"resume": "warm", "settings": {"learning_rate": "fast"}},
+        {"resume": "warm", "settings": {"validation_data_dir": "/etc"}},
+        {"resume": "nobody"},
         {"preset": "none"},
         {"settings": {"weights": "x"}},
         {"settings": []},

@@ -149,8 +149,9 @@ def test_resuming_takes_the_runs_settings_and_more_steps_if_asked(
 ) -> None:
     run(studio, settings)
     found = find_resumable(studio, "zz-thing", str(tmp_path / "log"))
-    assert more_steps(found, 4) == {}
-    order = resume_request(found, "zz-thing", more_steps(found, 9))
+    assert found
+    assert more_steps(found.config, 4) == {}
+    order = resume_request(found, "zz-thing", more_steps(found.config, 9))
     assert order.config.optimizer.max_train_steps == 9
     assert finished(start_training(studio, order)).progress.step == 9
 

@@ -249,8 +249,9 @@ class _LegacyStorages(_Parts):
             raise FileError(f"{self._path.name} is damaged", "its list of storages does not fit")
         starts = {}
         for key in keys:
-            size, count = self._sizes[key], int.from_bytes(file.read(8), "little")
-            if count > size or (count == 0) != (size == 0):
+            size, noted = self._sizes[key], file.read(8)
+            count = int.from_bytes(noted, "little")
+            if len(noted) != 8 or count > size or (count == 0) != (size == 0):
                 raise FileError(f"{self._path.name} is damaged", f"storage {key!r} does not fit")
             starts[key] = file.tell()
             file.seek(size, os.SEEK_CUR)

@@ -20,6 +20,7 @@ from ..forms import Form
 from ..gradio_versions import Updates, component, gallery, html, on
 from ..hypernetworks import (
     SETTLED,
+    find_resumable_hypernetwork,
     known_hypernetworks,
     resume_hypernetwork,
     start_hypernetwork_creation,
@@ -29,7 +30,7 @@ from ..job import Job
 from ..job_view import bind_job_view, build_job_view, errors_first
 from ..live import pictures
 from ..studio import Studio
-from ..training import settings_of_page
+from ..training import more_steps, settings_of_page
 
 _FIRST = "style"
 _ABOUT = """<p>A hypernetwork changes how the model reads every prompt, until a prompt leaves out
@@ -80,7 +81,9 @@ class HypernetworkPage:
         """Go on with the newest run of the name, or of any: [what to say]."""
         settings = self.settings(values)
         name, logs = settings["hypernetwork_name"], settings["logging_dir"]
-        resume_hypernetwork(self.studio, name, logs, int(settings["max_train_steps"] or 0))
+        found = find_resumable_hypernetwork(self.studio, name, logs)
+        more = more_steps(found.config, int(settings["max_train_steps"] or 0))
+        resume_hypernetwork(self.studio, found, more)
         return [""]
 
     def choose_goal(self, goal: str) -> Updates:

@@ -111,7 +111,8 @@ class TrainPage:
             found: training.Resumable | None = training.opened_run(self.unfinished.folder(label))
         else:
             found = training.find_resumable(self.studio, name, settings["logging_dir"])
-        more = training.more_steps(found, int(settings["max_train_steps"] or 0))
+        steps = int(settings["max_train_steps"] or 0)
+        more = training.more_steps(found.config, steps) if found else {}
         training.start_training(self.studio, training.resume_request(found, name, more))
         return ["", ""]
 
