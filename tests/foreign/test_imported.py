@@ -208,11 +208,11 @@ FILES: dict[str, tuple[str, str, dict[str, Any], tuple[str, ...]]] = {
         {"token_string": "my-cat", "num_vectors_per_token": 3, "learning_rate": "0.002",
          "lr_scheduler": "cosine", "lr_warmup_ratio": 0.1, "resolution": (640, 512),
          "mixed_precision": "bf16", "min_snr_gamma": 5.0, "noise_offset": 0.05, "clip_skip": 2,
-         "ema_decay": 0.99, "optimizer_args": "betas=0.9,0.99 weight_decay=0.01",
+         "ema_decay": 0.997992, "optimizer_args": "betas=0.9,0.99 weight_decay=0.01",
          "output_dir": "C:/out", "output_name": "my-cat", "save_precision": "fp16",
          "train_data_dir": "pictures/cat", "sample_every_n_epochs": 10, "save_every_n_steps": 100,
          "sample_prompts": "a my-cat --w 512 --h 512 --d 42", "masked_loss": True},
-        ("huber_strength", "some_new_thing"),
+        ("huber_strength", "some_new_thing", "unmasked_weight", "unmasked_probability"),
     ),
 }  # fmt: skip
 
@@ -233,6 +233,35 @@ def test_settings_are_taken_and_the_rest_is_listed(kind: str, tmp_path: Path) ->
     config = make_config(TrainConfig, settings, found.grouped(TrainConfig))
     make_config(ModelConfig, {}, found.grouped(ModelConfig))
     assert config.name == "my-cat"
+
+
+ONETRAINER_MORE: dict[str, Any] = {
+    "gradient_checkpointing": "CPU_OFFLOADED", "validation": True, "validate_after": 25,
+    "validate_after_unit": "STEP", "masked_training": True, "unmasked_weight": 0.0,
+    "unmasked_probability": 0.0, "text_encoder": {"train_embedding": False},
+    "optimizer": {"optimizer": "PRODIGY", "d_coef": 0.5, "decouple": True, "fused": True,
+                  "growth_rate": float("inf"), "slice_p": 11, "use_speed": True},
+    "concepts": [{"path": "a"}, {"path": "b", "type": "VALIDATION"},
+                 {"path": "c", "type": "PRIOR_PREDICTION"}],
+    "lora_rank": 32, "multi_gpu": False, "tensorboard_port": 7000, "peft_type": "LORA",
+    "secrets": {"huggingface_token": "hf_secret"}, "vae": {"model_name": "other.safetensors"},
+}  # fmt: skip
+
+
+def test_more_of_onetrainers_settings_are_used_or_listed_with_their_reason(tmp_path: Path) -> None:
+    table = {**ONETRAINER_RUN, **ONETRAINER_MORE}
+    found = imported(tmp_path, "config.json", json.dumps(table))
+    expected = {"gradient_checkpointing": True, "validate_every_n_steps": 25, "mask_scale": "none",
+                "learning_rate_te1": "0", "optimizer_args": "d_coef=0.5", "train_data_dir": "a",
+                "validation_data_dir": "b"}  # fmt: skip
+    assert {name: found.settings.get(name) for name in expected} == expected
+    told = {notice.what.split(" is ")[0]: notice.why for notice in found.remarks}
+    assert set(told) >= {"lora_rank", "tensorboard_port", "concepts of prior prediction"}
+    assert told["lora_rank"] == "it belongs to another kind of training than of an embedding"
+    assert not set(told) & {"multi_gpu", "peft_type"}
+    assert "hf_secret" not in str(found)
+    left_out = [notice.what.removesuffix(" is left out") for notice in found.misfits]
+    assert left_out == ["huber_strength", "some_new_thing", "optimizer.use_speed", "vae.model_name"]
 
 
 def test_what_follows_the_command_line_is_not_read(tmp_path: Path) -> None:

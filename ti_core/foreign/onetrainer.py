@@ -9,9 +9,12 @@ from pathlib import PurePosixPath
 from typing import get_args
 
 from ..data.config import SHORTEST_SIDE
+from ..errors import setting
 from ..files.formats import FORMATS
 from ..files.names import fitting_name
 from ..train.config import SavedFormat
+from ..train.optimizers import OPTIMIZERS, OptimizerName
+from .onetrainer_needless import needless
 from .options import OPTIONS
 from .verdict import Found, Verdict
 
@@ -26,6 +29,10 @@ _DEFAULTS: Mapping[str, object] = {
     "clip_grad_norm": 1.0,
     "resolution": "512",
     "aspect_ratio_bucketing": True,
+    "masked_training": False,
+    "unmasked_probability": 0.1,
+    "unmasked_weight": 0.1,
+    "ema_update_step_interval": 5,
     "embedding": {},
     "output_model_destination": "models/model.safetensors",
 }
@@ -36,7 +43,6 @@ _PLAIN = {
     "epochs": "max_train_epochs",
     "learning_rate_cycles": "lr_scheduler_num_cycles",
     "aspect_ratio_bucketing": "enable_bucket",
-    "masked_training": "masked_loss",
     "latent_caching": "cache_latents",
     "force_v_prediction": "v_parameterization",
     "offset_noise_weight": "noise_offset",
@@ -63,7 +69,11 @@ _CHOICES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "preserve_embedding_norm": ("vector_length", {"True": "median", "False": "free"}),
 }
-_OPTIMIZERS = {"ADAMW": "AdamW", "ADAMW_8BIT": "AdamW8bit", "PRODIGY": "Prodigy"}
+_OPTIMIZERS: dict[str, OptimizerName] = {
+    "ADAMW": "AdamW",
+    "ADAMW_8BIT": "AdamW8bit",
+    "PRODIGY": "Prodigy",
+}
 _OPTIMIZERS["SCHEDULE_FREE_ADAMW"] = "AdamWScheduleFree"
 _SAME: Mapping[str, object] = {
     "mse_strength": 1.0,
@@ -86,32 +96,23 @@ _SAME: Mapping[str, object] = {
     "force_circular_padding": False,
     "custom_conditioning_image": False,
     "masked_prior_preservation_weight": 0.0,
+    "loss_scaler": "NONE",
     "training_method": "EMBEDDING",
     "output_model_format": "SAFETENSORS",
 }
 """The value with which it changes nothing; others have no counterpart."""
-_SILENT = re.compile(
-    r"__version|debug_.*|workspace_dir|cache_dir|huggingface_cache_dir|offline_mode|tensorboard.*"
-    r"|valid.*|continue_last_backup|prevent_overwrites|include_train_config|multi_gpu"
-    r"|device_indexes|gradient_reduce.*|fused_gradient.*|async_.*|model_type|compile"
-    r"|clear_cache_before_training|dataloader_threads|train_device|temp_device"
-    r"|fallback_train_dtype|enable_autocast_cache|only_cache|frames|attention_mechanism"
-    r"|vb_loss_strength|dropout_probability|loss_scaler|layer_filter.*|unet|prior|transformer"
-    r"|unconditional_transformer|quantization|text_encoder(_\d)?|text_encoder_.*length|vae"
-    r"|effnet_encoder|decoder.*|unmasked_.*|normalize_masked.*|embedding_weight_dtype|peft_type"
-    r"|lora_.*|oft_.*|lokr_.*|bundle_.*|optimizer_defaults|sample_skip_first|sample_.*format"
-    r"|samples_to_tensorboard|non_ema_sampling|cloud|backup_.*|rolling_.*|save_skip_first"
-    r"|save_filename_prefix|secrets|gradient_checkpointing|ema_update_step_interval"
-    r"|scheduler_params|loss_weight_strength|concept_file_name|sample_definition_file_name"
-)
-"""Of other kinds of training, of that program's own house, or read with others."""
 _TOGETHER = (
     *("embedding", "learning_rate", "embedding_learning_rate", "learning_rate_scaler"),
     *("learning_rate_warmup_steps", "clip_grad_norm", "resolution", "ema", "ema_decay"),
     *("output_model_destination", "optimizer", "concepts", "samples", "loss_weight_fn"),
     *("sample_after", "sample_after_unit", "save_every", "save_every_unit"),
-    *("text_encoder_layer_skip", "additional_embeddings"),
+    *("text_encoder_layer_skip", "text_encoder_2_layer_skip", "additional_embeddings"),
+    *("gradient_checkpointing", "ema_update_step_interval", "loss_weight_strength"),
+    *("text_encoder", "text_encoder_2", "vae", "masked_training", "unmasked_probability"),
+    *("unmasked_weight", "normalize_masked_area_loss", "validation", "validate_after"),
+    "validate_after_unit",
 )
+"""Read by the functions below."""
 
 
 def is_onetrainer(table: Mapping[str, object]) -> bool:
@@ -130,14 +131,19 @@ def of_onetrainer(table: Mapping[str, object]) -> Iterator[Found]:
         elif name in _SAME:
             refusal = ("it has no counterpart here", "")
             yield name, Verdict() if value in (_SAME[name], None) else Verdict(refusal=refusal)
-        elif name not in _TOGETHER and not _SILENT.fullmatch(name):
-            yield name, Verdict(refusal=("it has no counterpart here", ""))
+        elif name not in _TOGETHER:
+            unknown = Verdict(refusal=("it has no counterpart here", ""))
+            yield name, needless(name, value) or unknown
     yield from _word(_part(table, "embedding"), table.get("additional_embeddings"))
     yield from _rate(table)
     yield from _rhythm(table)
     yield from _files(table)
     yield from _optimizer(_part(table, "optimizer"))
+    yield from _networks(table)
+    yield from _average(table)
+    yield from _masks(table)
     yield from _pictures(table)
+    yield from _validation(table)
 
 
 def _part(table: Mapping[str, object], name: str) -> Mapping[str, object]:
@@ -165,6 +171,9 @@ def _word(embedding: Mapping[str, object], others: object) -> Iterator[Found]:
         "embedding.token_count",
         Verdict({"num_vectors_per_token": str(embedding.get("token_count") or 1)}),
     )
+    for key in ("is_output_embedding", "stop_training_after"):
+        if embedding.get(key):
+            yield f"embedding.{key}", Verdict(refusal=("it has no counterpart here", ""))
     yield (
         "embedding.initial_embedding_text",
         Verdict({"init_word": str(embedding.get("initial_embedding_text", "*"))}),
@@ -193,15 +202,69 @@ def _rate(table: Mapping[str, object]) -> Iterator[Found]:
     steps = warmup if name == "lr_warmup_ratio" else int(warmup / max(passes, 1))
     yield "learning_rate_warmup_steps", Verdict({name: str(steps)})
     yield "clip_grad_norm", Verdict({"max_grad_norm": str(table["clip_grad_norm"] or 0)})
-    if str(table.get("ema", "OFF")) != "OFF":
-        yield "ema", Verdict({"ema_decay": str(table.get("ema_decay", 0.999))})
     if str(table.get("loss_weight_fn", "CONSTANT")) == "MIN_SNR_GAMMA":
         strength = str(table.get("loss_weight_strength", 5.0))
         yield "loss_weight_fn", Verdict({"min_snr_gamma": strength})
     elif str(table.get("loss_weight_fn", "CONSTANT")) != "CONSTANT":
         yield "loss_weight_fn", Verdict(refusal=("the loss has no such weights", ""))
+
+
+def _networks(table: Mapping[str, object]) -> Iterator[Found]:
+    """What is said of the model's parts; checkpointing is on there unless a file says otherwise."""
+    unet = _part(table, "unet")
+    anew = table.get("gradient_checkpointing", unet.get("gradient_checkpointing"))
+    if anew is not None:
+        remark = "what is kept of a step stays on the device" if anew == "CPU_OFFLOADED" else ""
+        on = anew in (True, "ON", "CPU_OFFLOADED")
+        yield "gradient_checkpointing", Verdict({"gradient_checkpointing": on}, remark)
     if skip := _number(table.get("text_encoder_layer_skip")):
         yield "text_encoder_layer_skip", Verdict({"clip_skip": str(int(skip) + 1)})
+    skips = [_number(table.get(f"text_encoder{number}_layer_skip")) for number in ("", "_2")]
+    if skips[1] not in (0, skips[0]):
+        why = "both text encoders skip the same layers here"
+        yield "text_encoder_2_layer_skip", Verdict(refusal=(why, ""))
+    for number, name in enumerate(("text_encoder", "text_encoder_2"), 1):
+        encoder = _part(table, name)
+        if encoder.get("train_embedding") is False:
+            yield f"{name}.train_embedding", Verdict({f"learning_rate_te{number}": "0"})
+        if _number(encoder.get("dropout_probability")):
+            fix = f"see {setting('caption_dropout_rate')}, which leaves the name alone"
+            dropped = "what the encoder says is not dropped here", fix
+            yield f"{name}.dropout_probability", Verdict(refusal=dropped)
+    if _part(table, "vae").get("model_name"):
+        fix = "choose a checkpoint or diffusers folder that has this VAE"
+        yield "vae.model_name", Verdict(refusal=("the VAE is the model's own", fix))
+
+
+def _average(table: Mapping[str, object]) -> Iterator[Found]:
+    """OneTrainer averages every few steps only; the same span takes a higher decay at each."""
+    if str(table.get("ema", "OFF")) == "OFF":
+        return
+    decay, every = (
+        _number(table.get("ema_decay"), 0.999),
+        _number(table["ema_update_step_interval"], 1),
+    )
+    possible = 0 <= decay <= 1 and every >= 1
+    own = decay ** (1 / every) if possible else decay
+    remark = f"{decay:g} every {every:g} steps is {own:.6g} at each" if own != decay else ""
+    yield "ema_decay", Verdict({"ema_decay": f"{own:.6g}"}, remark)
+
+
+def _masks(table: Mapping[str, object]) -> Iterator[Found]:
+    masked = table["masked_training"] is True
+    scale = "mean" if table.get("normalize_masked_area_loss") is True else "none"
+    yield "masked_training", Verdict({"masked_loss": masked})
+    if not masked:
+        return
+    yield "normalize_masked_area_loss", Verdict({"mask_scale": scale})
+    if _number(table["unmasked_weight"]):
+        yield (
+            "unmasked_weight",
+            Verdict(refusal=("black counts nothing here", "paint it dark grey")),
+        )
+    if _number(table["unmasked_probability"]):
+        why = "masks count in every step here"
+        yield "unmasked_probability", Verdict(refusal=(why, ""))
 
 
 def _rhythm(table: Mapping[str, object]) -> Iterator[Found]:
@@ -227,38 +290,77 @@ def _files(table: Mapping[str, object]) -> Iterator[Found]:
     yield "output_model_destination", Verdict(settings)
 
 
+_FASTER = (
+    *("foreach", "fused", "fused_back_pass", "capturable", "differentiable", "compile"),
+    *("stochastic_rounding", "fsdp_in_use", "use_triton", "block_wise", "is_paged"),
+    *("optim_bits", "min_8bit_size", "percentile_clipping", "decouple"),
+)
+"""How an optimiser computes, or what every one of ours does."""
+_USUAL: Mapping[str, object] = {"growth_rate": math.inf, "slice_p": 11, "weight_decay_by_lr": True}
+"""What OneTrainer's own defaults are beside no, none and zero."""
+
+
 def _optimizer(optimizer: Mapping[str, object]) -> Iterator[Found]:
     name = str(optimizer.get("optimizer") or "ADAMW")
     verdict = OPTIONS["optimizer_type"].rule(_OPTIMIZERS.get(name, name))
     yield "optimizer.optimizer", verdict
     if verdict.refusal:
         return
-    betas = optimizer.get("beta1"), optimizer.get("beta2")
+    known = OPTIMIZERS[_OPTIMIZERS[name]].arguments
+    given = {key: value for key, value in optimizer.items() if value is not None}
+    betas = given.get("beta1"), given.get("beta2")
     parts = [f"betas={betas[0]},{betas[1]}"] if None not in betas else []
-    given = [name for name in ("weight_decay", "eps") if optimizer.get(name) is not None]
-    parts += [f"{name}={optimizer[name]}" for name in given]
+    parts += [f"{key}={value}" for key, value in given.items() if key in known]
     if parts:
         yield "optimizer", Verdict({"optimizer_args": " ".join(parts)})
+    read = {"optimizer", "__version", "beta1", "beta2", *known, *_FASTER}
+    for key, value in given.items():
+        if key not in read and value and value != _USUAL.get(key):
+            yield f"optimizer.{key}", Verdict(refusal=("it has no counterpart here", ""))
 
 
 def _pictures(table: Mapping[str, object]) -> Iterator[Found]:
     yield "resolution", _resolution(str(table["resolution"]))
-    concepts = table.get("concepts")
-    paths = [
-        str(each["path"])
-        for each in (concepts if isinstance(concepts, list) else [])
-        if isinstance(each, dict) and each.get("enabled", True) and each.get("path")
-    ]
+    paths = list(_folders(table, "STANDARD"))
     if len(paths) == 1:
         remark = "its own settings are not read: captions, repeats and variations"
         yield "concepts", Verdict({"train_data_dir": paths[0]}, remark)
     else:
         why = f"{len(paths)} folders of pictures are named" if paths else "they are in another file"
         yield "concepts", Verdict(refusal=(why, "name the folder, or a dataset file"))
+    if any(_folders(table, "PRIOR_PREDICTION")):
+        why = "the model itself does not change, so that nothing has to be preserved"
+        yield "concepts of prior prediction", Verdict(remark=why)
     word = str(_part(table, "embedding").get("placeholder", ""))
     lines = [_named(line, word) for line in _lines(table.get("samples"))]
     if lines:
         yield "samples", Verdict({"sample_prompts": "\n".join(lines)})
+
+
+def _validation(table: Mapping[str, object]) -> Iterator[Found]:
+    if table.get("validation") is not True:
+        return
+    unit, count = str(table.get("validate_after_unit", "EPOCH")), table.get("validate_after", 1)
+    if unit == "STEP":
+        yield "validate_after", Verdict({"validate_every_n_steps": str(count)})
+    else:
+        fix = f"set {setting('validate_every_n_steps')}"
+        yield "validate_after", Verdict(refusal=("validations are counted in steps here", fix))
+    paths = list(_folders(table, "VALIDATION"))
+    if len(paths) == 1:
+        yield "concepts of validation", Verdict({"validation_data_dir": paths[0]})
+    elif paths:
+        why = f"{len(paths)} folders are named"
+        yield "concepts of validation", Verdict(refusal=(why, "name one"))
+
+
+def _folders(table: Mapping[str, object], kind: str) -> Iterator[str]:
+    """Of the concepts of this kind that are enabled."""
+    concepts = table.get("concepts")
+    for each in concepts if isinstance(concepts, list) else []:
+        known = isinstance(each, dict) and each.get("type", "STANDARD") == kind
+        if known and each.get("enabled", True) and each.get("path"):
+            yield str(each["path"])
 
 
 def _resolution(text: str) -> Verdict:
