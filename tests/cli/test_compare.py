@@ -172,6 +172,7 @@ def trained(fake_host: FakeHost, tmp_path: Path, pictures: Path) -> Path:
 
 def test_the_command_compares_and_uses_the_best(ti: Ti, trained: Path, tmp_path: Path) -> None:
     pictures = ("--prompts", "a disc", "--steps", "2", "--outdir", tmp_path / "out")
+    (tmp_path / "used").mkdir()
     use = ("--use_best", "--overwrite", "--hypernetwork_dir", tmp_path / "used")
     code, out, err = ti("compare", trained, *pictures, *use, "--json")
     assert code == 0, err

@@ -42,10 +42,7 @@ DONE = {
 """Verb → a command line that works."""
 MADE = {"output_dir", "outdir", "out", "logging_dir", "latent_cache_dir"}
 """Files and folders that a command makes."""
-NOT_READ = {
-    *(("compare", "embeddings_dir"), ("compare", "weights"), ("compare", "hypernetwork_dir")),
-    ("check", "validation_data_dir"),  # the folder that is checked is the one to train on
-}
+NOT_READ = {("compare", "weights")}  # numbers there, a file elsewhere
 CLASH = ("check", "train_data_dir", "pictures")
 """The folder is given in one way only."""
 FILES = (

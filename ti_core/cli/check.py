@@ -118,6 +118,8 @@ def _aim(
 ) -> tuple[CheckupInput, TrainConfig, Host | None]:
     """What is checked, the run that is planned, and the model if there is one."""
     from ..files.reading import read_embedding
+    from ..files.roots import present_folder
+    from ..train.initialization import counted
     from ..train.preflight import checkup_input
 
     if typed.get("words"):
@@ -133,12 +135,15 @@ def _aim(
     named = bool(typed.get("token_string"))
     known = typed if named else {**typed, "token_string": "unnamed"}
     plan = train_config(known)
+    if plan.validation.validation_data_dir:
+        present_folder(plan.validation.validation_data_dir, "validation_data_dir")
     if plan.embedding.weights:
         read_embedding(Path(plan.embedding.weights))  # as ti train would
     model = make_config(ModelConfig, typed)
     free = _free_memory(model.device)
     host = open_host(model) if model.pretrained_model_name_or_path else None
-    plan = _in_steps(train_config(known, host=host), host)
+    plan = train_config(known, host=host)
+    plan = _in_steps(counted(plan, host) if host else plan, host)
     taken = () if plan.output.overwrite else _embeddings_in(Path(plan.output.output_dir))
     inputs = checkup_input(plan, host, taken, free, config.mirrored)
     return inputs if named else dataclasses.replace(inputs, name=""), plan, host

@@ -12,6 +12,7 @@ from ..compare.events import Progress
 from ..errors import ConfigError, DataError, setting
 from ..events import Event, Notice
 from ..files.kept import kept_option
+from ..files.roots import present_folder
 from ..options import Checked, make_config, option
 from .interrupt import stop_on_signals
 from .options import OptionParser, path_argument
@@ -137,6 +138,9 @@ def run(argv: Sequence[str]) -> int:
         raise ConfigError("no run is given", "", "write ti compare RUN, the folder of a run")
     config = make_config(CompareConfig, typed)
     use = make_config(UseConfig, typed)
+    for name in ("embeddings_dir", "hypernetwork_dir"):
+        if name in typed:  # the usual one is made when it is needed
+            present_folder(typed[name], name)
     trained, subject = _trained(sources, config.token_string), _subject(sources)
     files = _files(sources, config.most_copies, config.token_string)
     if use.use_best and not config.draws:
