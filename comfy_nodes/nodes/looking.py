@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from comfy_api.latest import io
 from PIL import Image
 
 from ...ti_core.data.templates import fill
 from ...ti_core.errors import ConfigError
+from ...ti_core.events import Notice
 from ...ti_core.files.base_model import other_base
 from ...ti_core.files.embedding import Embedding, for_encoders
 from ...ti_core.files.names import prompt_name
 from ...ti_core.port.session import Host
-from ...ti_core.tools.nearest import Neighbour, nearest_tokens
+from ...ti_core.tools.nearest import Neighbour, about_words, nearest_tokens
 from ...ti_core.tools.strength import VERDICTS, strength_of, verdict
 from ...ti_core.tools.vocabulary import median_lengths
 from ...ti_core.train.plot import draw_loss
@@ -87,8 +88,7 @@ class InspectEmbedding(Node):
         """See the class."""
         nearest = max(0, min(20, nearest))
         host = host_of(model, clip) if model is not None and clip is not None else None
-        rows = list(_compared(embedding, host, nearest) if host else _alone(embedding))
-        told = other_base(embedding, host.describe()) if host else []
+        rows, told = _compared(embedding, host, nearest) if host else (_alone(embedding), ())
         lines = [*_report(embedding, rows), *(f"warning: {each}" for each in told)]
         if text.strip():
             lines += _checked(text, embedding, clip)
@@ -105,23 +105,28 @@ def _checked(text: str, embedding: Embedding, clip: Clip) -> Iterator[str]:
     yield from words_of(with_embedding(clip, embedding), prompt).lines()
 
 
-def _alone(embedding: Embedding) -> Iterator[Row]:
-    for key, lengths in norms(embedding.vectors).items():
-        for number, length in enumerate(lengths):
-            yield Row(f"{key} {number}", length, "", "")
+def _alone(embedding: Embedding) -> list[Row]:
+    return [
+        Row(f"{key} {number}", length, "", "")
+        for key, lengths in norms(embedding.vectors).items()
+        for number, length in enumerate(lengths)
+    ]
 
 
-def _compared(embedding: Embedding, host: Host, nearest: int) -> Iterator[Row]:
+def _compared(embedding: Embedding, host: Host, nearest: int) -> tuple[list[Row], Sequence[Notice]]:
+    """The rows of the report, and what to be warned of."""
     vectors = for_encoders(embedding, host.describe().widths, embedding.name)
     with host.session() as session:
         medians = median_lengths(host.describe(), session)
         remember_lengths(medians, host.describe().widths)
         found = strength_of(vectors, medians)
         near = nearest_tokens(vectors, host, session, max(1, nearest))
-    for key, ratios in found.ratios.items():
-        for number, ratio in enumerate(ratios):
-            words = _spelled(near[key][number][:nearest])
-            yield Row(f"{key} {number}", ratio, verdict(ratio), words)
+    rows = [
+        Row(f"{key} {number}", ratio, verdict(ratio), _spelled(near[key][number][:nearest]))
+        for key, ratios in found.ratios.items()
+        for number, ratio in enumerate(ratios)
+    ]
+    return rows, [*other_base(embedding, host.describe()), *about_words(embedding.step, near)]
 
 
 def _spelled(words: list[Neighbour]) -> str:

@@ -9,7 +9,7 @@ from ti_core.families import SDXL
 from ti_core.hosts.fake import FakeHost
 from ti_core.port.session import Session
 from ti_core.tools import vocabulary
-from ti_core.tools.nearest import nearest_tokens
+from ti_core.tools.nearest import about_words, nearest_tokens
 
 from .conftest import vocabulary_of
 
@@ -94,3 +94,14 @@ def test_no_more_than_a_piece_is_asked_for(host: FakeHost, session: Session, pie
     nearest_tokens({"clip_l": torch.ones(1, 12)}, host, session, 2)
     assert max(sizes) <= piece
     assert sum(sizes) == 997
+
+
+def test_trained_vectors_that_are_words_of_the_model_are_told(
+    host: FakeHost, session: Session
+) -> None:
+    rows = session.token_embeddings_of("a cat")
+    rows["clip_l"][0] = torch.randn(12, generator=torch.Generator().manual_seed(3))
+    near = nearest_tokens(rows, host, session, 1)
+    assert not list(about_words(0, near)), "it has not been trained"
+    (notice,) = about_words(5, near)
+    assert notice.what.endswith("where words of the model do: clip_l 1 is 'cat…' (1.00)")

@@ -182,7 +182,7 @@ class _ModelFacts:
         """Strength and neighbours; for an embedding of another family, why there are none."""
         from ..files.base_model import other_base
         from ..files.embedding import for_encoders
-        from ..tools.nearest import nearest_tokens
+        from ..tools.nearest import about_words, nearest_tokens
         from ..tools.strength import strength_of
 
         try:
@@ -193,6 +193,7 @@ class _ModelFacts:
         near = nearest_tokens(vectors, self.host, self.session, self.nearest)
         return {
             "other_base": [str(notice) for notice in other_base(embedding, self.host.describe())],
+            "same_words": [str(notice) for notice in about_words(embedding.step, near)],
             "strength": {"verdict": found.verdict, "ratios": found.ratios},
             "nearest": {
                 key: [[dataclasses.asdict(each) for each in row] for row in rows]
@@ -216,7 +217,7 @@ def _spelled(found: _Facts) -> Iterator[str]:
     model = found["metadata"].get("ti.base_model")
     if model:
         yield f"  made on {model} [{found['metadata'].get('ti.base_model_hash', '')}]"
-    for warning in found.get("other_base", ()):
+    for warning in (*found.get("other_base", ()), *found.get("same_words", ())):
         yield f"  warning: {warning}"
     if "strength" in found:
         yield from _spelled_strength(found)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ..events import Notice
 from ..port.session import Host, Session
 from ..port.spelling import readable
 from .vocabulary import pieces
+
+_SAME = 0.95
+"""Cosine above which a vector is taken for the word itself: a rule of thumb."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,23 @@ def nearest_tokens(
             numbers = torch.arange(start, start + cosines.shape[1]).expand_as(cosines)
             best[key] = _best_of(best[key], (cosines, numbers), count)
     return {key: _neighbours(units[key], *found, host) for key, found in best.items()}
+
+
+def about_words(step: int, near: Mapping[str, list[list[Neighbour]]]) -> Iterator[Notice]:
+    """What to know where vectors that had `step` updates are words of the model all the same."""
+    found = [
+        f"{key} {number} is {row[0].text!r} ({row[0].cosine:.2f})"
+        for key, rows in near.items()
+        for number, row in enumerate(rows)
+        if step and row and row[0].cosine >= _SAME
+    ]
+    if found:
+        yield Notice(
+            "warning",
+            f"vectors point where words of the model do: {', '.join(found)}",
+            "training has hardly turned them from where they began, or fell back to a word",
+            "write that word instead, or train with more steps or a higher rate",
+        )
 
 
 def _best_of(

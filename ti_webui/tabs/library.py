@@ -19,7 +19,7 @@ from ti_core.port.session import Host, Session
 from ti_core.prompts.used import known_of, words_of
 from ti_core.prompts.words import PromptWords
 from ti_core.tools.making import convert, merge, without_tables
-from ti_core.tools.nearest import Neighbour, nearest_tokens
+from ti_core.tools.nearest import Neighbour, about_words, nearest_tokens
 from ti_core.tools.rescaling import rescaled
 from ti_core.tools.sources import Sources
 from ti_core.tools.strength import Strength, factor_of_brackets, strength_of
@@ -159,8 +159,10 @@ class LibraryPage:
         def question(host: Host, session: Session) -> str:
             vectors = for_encoders(embedding, host.describe().widths, embedding.name)
             found = strength_of(vectors, usual_lengths(self.studio, host, session))
-            told = markup.notices(other_base(embedding, host.describe()))
-            return told + strength_html(found, nearest_tokens(vectors, host, session))
+            near = nearest_tokens(vectors, host, session)
+            words = about_words(embedding.step, near)
+            told = markup.notices([*other_base(embedding, host.describe()), *words])
+            return told + strength_html(found, near)
 
         return ask(self.studio, f"inspect {embedding.name}", question)
 
