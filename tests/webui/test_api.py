@@ -620,7 +620,6 @@ def test_a_hypernetwork_is_made_trained_resumed_and_listed(
     wrongs: list[dict[str, Any]] = [
         {"resume": "warm", "settings": {"layer_structure": "1, 2, 1"}},
         {"resume": "warm", "settings": {"learning_rate": "fast"}},
-        {"resume": "warm", "settings": {"validation_data_dir": "/etc"}},
         {"resume": "nobody"},
         {"preset": "none"},
         {"settings": {"weights": "x"}},
@@ -628,6 +627,8 @@ def test_a_hypernetwork_is_made_trained_resumed_and_listed(
     ]
     for wrong in wrongs:
         assert api.post("/ti/v1/hypernetworks/jobs", json=wrong).status_code == 422
+    elsewhere = {"resume": "warm", "settings": {"prompt_template": "/etc/passwd"}}
+    assert api.post("/ti/v1/hypernetworks/jobs", json=elsewhere).status_code == 403
     assert api.post("/ti/v1/hypernetworks", json=body).status_code == 422
 
 

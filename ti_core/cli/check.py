@@ -119,7 +119,6 @@ def _aim(
     """What is checked, the run that is planned, and the model if there is one."""
     from ..files.reading import read_embedding
     from ..files.roots import present_folder
-    from ..train.initialization import counted
     from ..train.preflight import checkup_input
 
     if typed.get("words"):
@@ -142,8 +141,7 @@ def _aim(
     model = make_config(ModelConfig, typed)
     free = _free_memory(model.device)
     host = open_host(model) if model.pretrained_model_name_or_path else None
-    plan = train_config(known, host=host)
-    plan = _in_steps(counted(plan, host) if host else plan, host)
+    plan = _in_steps(train_config(known, host=host), host)
     taken = () if plan.output.overwrite else _embeddings_in(Path(plan.output.output_dir))
     inputs = checkup_input(plan, host, taken, free, config.mirrored)
     return inputs if named else dataclasses.replace(inputs, name=""), plan, host

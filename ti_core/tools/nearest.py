@@ -50,7 +50,7 @@ def nearest_tokens(
 
 
 def about_words(step: int, near: Mapping[str, list[list[Neighbour]]]) -> Iterator[Notice]:
-    """What to know where vectors that had `step` updates are words of the model all the same."""
+    """What to know where vectors are words of the model though they had `step` updates."""
     found = [
         f"{key} {number} is {row[0].text!r} ({row[0].cosine:.2f})"
         for key, rows in near.items()
