@@ -42,7 +42,8 @@ DONE = {
 """Verb → a command line that works."""
 MADE = {"output_dir", "outdir", "out", "logging_dir", "latent_cache_dir"}
 """Files and folders that a command makes."""
-NOT_READ = {("compare", "weights")}  # numbers there, a file elsewhere
+NOT_READ = {("compare", "weights"), ("check", "words")}
+"""Numbers there and a file elsewhere; and what is rejected, whatever it names."""
 CLASH = ("check", "train_data_dir", "pictures")
 """The folder is given in one way only."""
 FILES = (
