@@ -8,7 +8,6 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 OUT ?= ti-demo
-BENCH ?= step library_scan latent_cache
 
 .PHONY: demo test lint docs format bench release-check browser clean
 
@@ -33,7 +32,7 @@ format: $(VENV)/.ready-dev
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.ready
-	for name in $(BENCH); do $(BIN)/python benchmarks/$$name.py $(ARGS) || exit 1; done
+	$(BIN)/python benchmarks/suite.py $(ARGS)
 
 # Builds the sdist and the wheel, and uses the wheel where no checkout is near.
 release-check: $(VENV)/.ready-dev

@@ -39,7 +39,7 @@ class Step:
         self._session = session
         self._noisy = torch.randn(batch, facts.latent.channels, side, side, generator=draw)
         self._times = torch.full((batch,), 500)
-        self._vectors = {
+        self.vectors: dict[str, Tensor] = {
             key: (torch.randn(2, width, generator=draw) * 0.02).requires_grad_()
             for key, width in facts.widths.items()
         }
@@ -48,7 +48,7 @@ class Step:
 
     def _encode(self) -> Conditioning:
         prompts = [f"a photo of {_NAME}"] * self._batch
-        return self._session.encode_prompts(prompts, {_NAME: self._vectors})
+        return self._session.encode_prompts(prompts, {_NAME: self.vectors})
 
     def _loss(self, encoded: Conditioning) -> Tensor:
         return self._session.predict(self._noisy, self._times, encoded).square().mean()
@@ -134,7 +134,7 @@ def main() -> None:
     given = options.parse_args()
     torch.set_num_threads(given.threads)
     host = open_host(ModelConfig(given.model))
-    print(f"{given.model}, {given.pixels} pixels, batch {given.batch}, {given.precision}")
+    print(f"{given.model}, {given.pixels} pixels, batch {given.batch}, {given.precision}\n")
     print(table(compared(host, given.precision, given.pixels, given.batch, given.rounds)))
 
 

@@ -19,7 +19,7 @@ def test_a_small_model_has_one_way(
     monkeypatch.setattr(sys, "argv", ["step", "--rounds", "1"])
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
     main()
-    _, head, _, *rows = capsys.readouterr().out.splitlines()
+    _, _, head, _, *rows = capsys.readouterr().out.splitlines()
     assert head == "| ms | plain |"
     assert [row.split("|")[1].strip() for row in rows] == [
         *("text encoder", "network", "backward", "step", "floor")
