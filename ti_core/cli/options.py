@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from ..errors import ConfigError
+from ..files.values import read_resolution
 from ..foreign.arguments import replaced
-from ..foreign.values import read_resolution
 from ..options import SettingValues, about, choices_of, leaves, nearest, owner, title_of, value_type
 from ..paths import given_path
 from .plain import with_flags

@@ -10,10 +10,10 @@ from ..errors import ConfigError, FileError
 from ..events import Notice
 from ..files.tables import table_of
 from ..files.text_file import read_text
+from ..files.values import read_value
 from ..options import SettingValues, about, leaves, owner
 from . import a1111, onetrainer
 from .kohya import Pair, pairs_of_table, pairs_of_text, verdict_of
-from .values import read_value
 from .verdict import Found
 
 _MOST_SETTINGS = 20_000
