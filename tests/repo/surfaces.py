@@ -45,6 +45,7 @@ NOT_ON_NODES: Mapping[str, str] = {
     "save_last_n_steps": "left out: copies are some kilobytes",
     "save_last_n_epochs": "left out likewise",
     "sample_every_n_epochs": _EPOCHS,
+    "sample_at_last": "left out: the graph draws what was trained",
     "max_grad_norm": "*Gradient Clipping* norm",
     "sample_negative": "left out: write `--n [name]` behind a preview prompt",
     "output_dir": "the embeddings folder, by Save Embedding",

@@ -27,7 +27,7 @@ from ..tools.strength import strength_by_lengths
 from .cards import save_card
 from .events import Measures, Previewing, PreviewReady, Saved, SavedKind
 from .learnable import Content, ExtraNetworks, Learnable
-from .milestones import copy_is_due, is_old, previews_are_due
+from .milestones import copy_is_due, end_is_previewed, is_old, previews_are_due
 from .plan import Plan, Product
 from .plot import save_loss_plot
 from .previews import without_words
@@ -173,12 +173,15 @@ class Keeper:
                 with contextlib.suppress(OSError):  # it takes some room, and that is all
                     self._copy_path(product, step).unlink()
 
-    def finish(self) -> list[Result]:
-        """Write the last state, each finished file, what is beside it, and the plot."""
+    def finish(self, ended: bool) -> list[Result]:
+        """Write the last state, each finished file, what is beside it, and the plot; `ended` is
+        false for a run that was stopped."""
         kept = (self.good.step, self.good.validations)
         now = (self._updater.step, self._validations.values())
         if kept != now or not list_states(self._folder.state):
             self.save_state()
+        if ended and end_is_previewed(self._plan):
+            self.make_previews(missing_only=True)
         made = [self._finished(product) for product in self._plan.products]
         self.write_validations()
         self._plot()

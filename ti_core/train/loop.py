@@ -141,8 +141,8 @@ class TrainingRun:
                 self.keeper.catch_up()
             else:
                 self._updates(control)
-            # finish: state, files, sidecars, plot
-            results = self.keeper.finish()
+            # finish: state, previews of the end, files, sidecars, plot
+            results = self.keeper.finish(ended=self._done)
             for result in results if had_all else ():
                 self._emit(self._was_done(result))
             paths = [result.path for result in results]

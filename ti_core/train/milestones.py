@@ -19,11 +19,15 @@ def previews_are_due(plan: Plan, step: int) -> bool:
     """Whether previews are made after `step` updates; epochs take the place of steps (kohya)."""
     preview = plan.config.preview
     if not step:
-        wanted = preview.sample_every_n_steps or preview.sample_every_n_epochs
-        return bool(preview.sample_at_first and wanted)
+        return preview.sample_at_first and _previews_are_on(plan)
     if preview.sample_every_n_epochs:
         return _ends_epoch(plan, step, preview.sample_every_n_epochs)
     return _every(step, preview.sample_every_n_steps)
+
+
+def end_is_previewed(plan: Plan) -> bool:
+    """Whether previews are made at the end of a run, whatever its last step is."""
+    return plan.config.preview.sample_at_last and _previews_are_on(plan)
 
 
 def validation_is_due(plan: Plan, step: int) -> bool:
@@ -39,6 +43,11 @@ def is_old(plan: Plan, copy: int, step: int) -> bool:
         return True
     epochs = output.save_every_n_epochs * output.save_last_n_epochs
     return bool(epochs) and plan.order.epochs_done(copy) <= plan.order.epochs_done(step) - epochs
+
+
+def _previews_are_on(plan: Plan) -> bool:
+    preview = plan.config.preview
+    return bool(preview.sample_every_n_steps or preview.sample_every_n_epochs)
 
 
 def _every(step: int, count: int) -> bool:

@@ -168,7 +168,8 @@ def _writes(
     copies = _times(config, output.save_every_n_steps)
     pictures = 0
     if preview.sample_every_n_steps:
-        shown = _times(config, preview.sample_every_n_steps) + preview.sample_at_first
+        ends = preview.sample_at_first + preview.sample_at_last
+        shown = _times(config, preview.sample_every_n_steps) + ends
         pictures = shown * len(preview_requests(config, size, "")) * size[0] * size[1]
     learning = config.optimizer
     kept = OPTIMIZERS[learning.optimizer_type].state_size + bool(learning.ema_decay)

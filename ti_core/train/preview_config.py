@@ -35,6 +35,12 @@ class PreviewConfig(Checked):
         "make previews before the first step as well, for comparison",
         label="Preview before training",
     )
+    sample_at_last: bool = unrecorded(
+        False,
+        "make previews after the last step as well, whatever its number, unless previews are off",
+        label="Preview after training",
+        advanced=True,
+    )
     sample_prompts: str = unrecorded(
         "a picture of [name]",
         "prompts of the previews, one per line, or a file with them (.txt, or kohya's .toml "
