@@ -10,6 +10,7 @@ import stat
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from ..train.group import started_processes
 from .telling import remark
 
 _HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
@@ -29,8 +30,9 @@ class Stop:
         return self.signal is not None
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """A signal handler."""
-        if self.signal is not None and number == signal.SIGINT:
+        """A signal handler. A launcher of several processes passes on the Ctrl-C that they have got
+        from the terminal already."""
+        if self.signal is not None and number == signal.SIGINT and started_processes() < 2:
             raise KeyboardInterrupt
         self.signal = number
         self.ask()

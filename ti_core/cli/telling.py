@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ..errors import StorageError, TIError, codes_of
@@ -41,6 +42,20 @@ def answer(result: object) -> None:
 def drop_output() -> None:
     """Let standard output, which nobody takes, go nowhere, so that Python's end is silent."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def silenced(silent: bool = True) -> Iterator[None]:
+    """While it is open nothing is printed, if so: an error that ends the work is told behind it."""
+    if not silent:
+        yield
+        return
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nothing,
+        contextlib.redirect_stdout(nothing),
+        contextlib.redirect_stderr(nothing),
+    ):
+        yield
 
 
 def remark(text: object) -> None:

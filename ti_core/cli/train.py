@@ -18,6 +18,7 @@ from ..options import Checked, SettingValues, make_config, option, to_dict
 from ..paths import given_path
 from ..train.config import BaseTrainConfig, OutputConfig, TrainConfig
 from ..train.control import Control
+from ..train.group import Group, joined, started_processes
 from .interrupt import stop_on_signals, wishes_by_signals
 from .keys import Keys
 from .options import OptionParser
@@ -25,7 +26,7 @@ from .plain import plain
 from .preset import PresetConfig, hypernetwork_config, train_config
 from .resume import ASK, chosen_run
 from .standalone import ModelConfig, open_host
-from .telling import answer, remark, remark_on
+from .telling import answer, remark, remark_on, silenced
 
 if TYPE_CHECKING:
     from ..port.session import Host
@@ -131,14 +132,18 @@ def run(argv: Sequence[str]) -> int:
 def run_training(typed: SettingValues, trained: Trained) -> int:
     """Train with the settings that were typed; returns the exit code."""
     control = Control()
-    with wishes_by_signals(control.save_now, control.preview_now):
-        return _run(typed, trained, control)
+    with (
+        wishes_by_signals(control.save_now, control.preview_now),
+        joined() as group,
+        silenced(group.rank > 0),
+    ):
+        return _run(typed, trained, control, group)
 
 
-def _run(typed: SettingValues, trained: Trained, control: Control) -> int:
+def _run(typed: SettingValues, trained: Trained, control: Control, group: Group) -> int:
     options = make_config(RunConfig, typed)
     folder = _run_to_resume(options, typed, trained)
-    saved = folder.read_settings() if folder else _read_settings(options.config_file)
+    saved = folder.read_settings() if folder else read_settings(options.config_file)
     trained.settle(typed, saved.get("train"))  # before the model is opened, which takes long
     model = make_config(ModelConfig, typed, saved.get("model"))
     host = open_host(model)
@@ -147,7 +152,9 @@ def _run(typed: SettingValues, trained: Trained, control: Control) -> int:
         _tell_other_base(Path(options.config_file), host)
     if options.debug_dataset:
         return _show_dataset(config, host)
-    return _train(config, host, folder, model, control, trained)
+    if group.rank:
+        return _follow(config, host, folder, group)
+    return _train(config, host, folder, model, control, trained, group)
 
 
 def _train(
@@ -157,6 +164,7 @@ def _train(
     model: ModelConfig,
     control: Control,
     trained: Trained,
+    group: Group,
 ) -> int:
     from ..train.loop import train
     from .progress import TrainingBar
@@ -167,13 +175,25 @@ def _train(
         Keys(control, progress.say),
     ):
         try:
-            train(config, host, progress, control, folder, {"model": to_dict(model)})
+            extra: SettingValues = {"model": to_dict(model)}
+            train(config, host, progress, control, folder, extra, group=group)
         finally:
             done = progress.finished and progress.finished.reason == "done"
             if progress.progress.run_folder and not done:
                 typed = ["ti", *trained.command, "--resume", str(progress.progress.run_folder)]
                 progress.say(f"continue with: {shlex.join(typed)}")
     return 0 if done or stop.signal is None else 128 + stop.signal
+
+
+def _follow(config: BaseTrainConfig, host: Host, folder: RunFolder | None, group: Group) -> int:
+    """In the other processes of a run that a launcher has started."""
+    from ..train.follower import follow
+    from ..train.processes import Processes
+
+    assert isinstance(group, Processes)
+    with stop_on_signals() as stop:
+        follow(config, host, group, folder, stop.requested)
+    return 0
 
 
 def _run_to_resume(options: RunConfig, typed: SettingValues, trained: Trained) -> RunFolder | None:
@@ -187,6 +207,9 @@ def _run_to_resume(options: RunConfig, typed: SettingValues, trained: Trained) -
     logs = typed.get("logging_dir", OutputConfig().logging_dir)
     logging_dir = given_path(logs, setting("logging_dir"))
     name = composed(typed.get(trained.name, ""))
+    if options.resume == ASK and started_processes() > 1:
+        why, fix = "several processes cannot be asked which", "give its folder, or 'latest'"
+        raise ConfigError(f"{setting('resume')} names no run", why, fix)
     if options.resume == ASK:
         return chosen_run(logging_dir, name, trained.group)
     found = RunFolder.find(options.resume, logging_dir, name, trained.group, remark_on)
@@ -203,7 +226,8 @@ def _require_trains(folder: RunFolder, trained: Trained) -> None:
         raise ConfigError(f"the run {folder.path} trains another kind: {other.group}", "", fix)
 
 
-def _read_settings(path: str) -> SettingValues:
+def read_settings(path: str) -> SettingValues:
+    """Of a run, an embedding's file, or another program. Raises ConfigError."""
     if not path:
         return {}
     if is_embedding_name(Path(path).name):

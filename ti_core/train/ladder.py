@@ -42,6 +42,14 @@ class Savings:
         return {k: v for k, v in dataclasses.asdict(self).items() if v}
 
 
+def save(session: Session, savings: Savings) -> None:
+    """Need less memory in a session."""
+    if savings.checkpointing:
+        session.save_memory("checkpointing")
+    if savings.text_encoder:
+        session.save_memory("text_encoder")
+
+
 class Rung(NamedTuple):
     """A way to need less memory, in words."""
 
@@ -59,10 +67,7 @@ class Ladder:
         self._session, self._batch = session, batch
         self._checkpoints = checkpointing or saved.checkpointing
         self.savings = saved
-        if self._checkpoints:
-            session.save_memory("checkpointing")
-        if saved.text_encoder:
-            session.save_memory("text_encoder")
+        save(session, replace(saved, checkpointing=self._checkpoints))
 
     def down(self) -> Rung | None:
         """Go one rung down; None where none is left."""

@@ -33,12 +33,14 @@ from .events import (
     StepDone,
     Validated,
 )
+from .group import Group
 from .keeping import Keeper
 from .milestones import validation_is_due
 from .plan import Plan, make_plan
 from .result import Result
 from .run_folder import RunFolder
 from .run_lock import locked
+from .share import identity, require_shares
 from .state import list_states
 from .surroundings import changed_surroundings, surroundings
 from .trackers import tracked
@@ -61,12 +63,14 @@ def train(
     extra_settings: dict[str, object] | None = None,
     folder: RunFolder | None = None,
     plan: Plan | None = None,
+    group: Group | None = None,
 ) -> Path:
     """Train what `config` describes and return the path of its file, of several words the first.
 
     `control` carries the user's requests; a run that is asked to finish writes everything as after
     its last step. `extra_settings` (the host's own) are kept in the run folder. A new run creates
-    a `folder` unless one is given, and makes a `plan` of the same config, host and run.
+    a `folder` unless one is given, and makes a `plan` of the same config, host and run. In a
+    `group` of processes this is the first one, and the others `follow`.
     Raises TIError; what was learned until then is in the run folder.
     """
     with contextlib.ExitStack() as stack:
@@ -74,6 +78,7 @@ def train(
             stack.enter_context(locked(resume.path))
         plan = plan or make_plan(config, host, resume)
         config = plan.config
+        require_shares(config, group.size if group else 1)
         session = stack.enter_context(host.session(config.compute.precision()))
         if config.compute.pack_weights:
             session.pack_weights()
@@ -83,7 +88,7 @@ def train(
             stack.enter_context(locked(folder.path))
         step = plan.state.step if plan.state else 0
         listener = stack.enter_context(tracked(config, folder, step, on_event))
-        run = TrainingRun(plan, session, folder, listener)
+        run = TrainingRun(plan, session, folder, listener, group)
         made_with = {"made_with": surroundings(session)}
         settings = {"name": config.name, "train": to_dict(config), **made_with}
         run.begin({**settings, **run.noted(), **(extra_settings or {})})
@@ -96,11 +101,19 @@ def train(
 class TrainingRun:
     """One training, from its first to its last update in this process."""
 
-    def __init__(self, plan: Plan, session: Session, folder: RunFolder, listener: Listener) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        session: Session,
+        folder: RunFolder,
+        listener: Listener,
+        group: Group | None = None,
+    ) -> None:
+        self.group = group or Group()
         self.plan, self.session, self.folder, self.listener = plan, session, folder, listener
         saved = plan.state.tensors if plan.state else None
         self.learnable, self.notices = plan.kind.start(plan.facts, session, saved)
-        self.updater = Updater(plan, session, self.learnable)
+        self.updater = Updater(plan, session, self.learnable, self.group)
         self.validations = Validations(plan.state.validations if plan.state else ())
         self.keeper = Keeper(
             plan, session, folder, self.learnable, self.updater, self.validations, self._emit
@@ -160,6 +173,7 @@ class TrainingRun:
         batches = Batches(self.plan, latents, self.session)
         validation = Validation(self.plan, latents, self.session)
         self.session.release("vae")
+        self.group.agree(identity(self.plan), control)
         self._validate(validation)
         self.keeper.catch_up()
         began = self.updater.step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,27 +25,34 @@ class Pass:
     plan: Plan
     prompts: RememberedPrompts
 
-    def backward(self, passes: int, scale: float, at_once: int = 0) -> tuple[float, bool]:
+    def backward(
+        self, passes: int, scale: float, at_once: int = 0, rows: Tensor | None = None
+    ) -> tuple[float, bool]:
         """Add the gradients of a `passes`-th of the batch's loss, times `scale`, to the leaves.
 
-        At most `at_once` pictures pass the network together; 0 is all. Returns the loss, unscaled,
+        At most `at_once` pictures pass the network together; 0 is all. With `rows`, the places of
+        some pictures, it is what these add to the loss of the batch. Returns the loss, unscaled,
         and whether anything depends on what is trained.
         """
+        count = len(self.batch.prompts)
+        rows = torch.arange(count) if rows is None else rows
+        if not len(rows):
+            return 0.0, False
         encoded = encoded_prompts(self.batch, self.session, self.added, self.plan, self.prompts)
-        if not 0 < at_once < len(self.batch.prompts):
+        if len(rows) == count and not 0 < at_once < count:
             loss = prediction_loss(self.batch, encoded, self.session, self.added) / passes
             if loss.requires_grad:
                 (loss * scale).backward()
             return loss.item(), loss.requires_grad
-        return self._in_parts(encoded, passes, scale, at_once)
+        return self._in_parts(encoded, passes, scale, rows.split(at_once or count))
 
     def _in_parts(
-        self, encoded: Conditioning, passes: int, scale: float, at_once: int
+        self, encoded: Conditioning, passes: int, scale: float, parts: Sequence[Tensor]
     ) -> tuple[float, bool]:
         """All prompts pass the text encoder at once, as in the whole: they are padded alike."""
         held, total, learns = _held(encoded), 0.0, False
         count = len(self.batch.prompts)
-        for rows in torch.arange(count).split(at_once):
+        for rows in parts:
             part, given = self.batch.rows(rows), held.rows(rows.to(held.context.device))
             loss = prediction_loss(part, given, self.session, self.added)
             loss = loss * (len(rows) / count) / passes

@@ -6,24 +6,21 @@ import contextlib
 import math
 from collections.abc import Iterable, Iterator
 
-from torch import Tensor
-
 from ..errors import NotFiniteError, setting
 from ..port.memory import free_memory, memory_errors
 from ..port.session import Session
-from ..randomness import Draws
 from .averages import Averages
 from .batches import Batch, Batches
 from .control import LARGEST_CHANGE, SMALLEST_CHANGE
-from .gradients import LossScale, all_finite, clip, require_alive, unscale
+from .gradients import LossScale, all_finite, clip, unscale
+from .group import Group, Order
 from .ladder import Ladder, Rung, Savings
 from .learnable import MARK, Learnable, restore, snapshot
 from .movement import Movement
 from .optimizer_memory import OptimizerMemory
 from .optimizers import require_optimizer, set_rate
-from .passes import Pass
 from .plan import Plan
-from .remembered_prompts import RememberedPrompts
+from .share import Share
 from .smoothing import smoothed
 from .state import TrainState
 
@@ -33,12 +30,15 @@ _MOST_RECOVERIES = 3
 class Updater:
     """Trains a learnable. Owns what an update changes: optimiser, loss scale, number of steps."""
 
-    def __init__(self, plan: Plan, session: Session, learnable: Learnable) -> None:
+    def __init__(
+        self, plan: Plan, session: Session, learnable: Learnable, group: Group | None = None
+    ) -> None:
         """Continues from the plan's state, with all attempts to recover."""
         options = plan.config
-        self._plan, self._session, self._learnable = plan, session, learnable
+        self._plan, self._learnable, self._group = plan, learnable, group or Group()
         self._names = sorted(learnable.tensors)
-        self._leaves = [learnable.tensors[name] for name in self._names]
+        self._share = Share(plan, session, learnable, self._group)
+        self._leaves = self._share.leaves
         entry = require_optimizer(options.optimizer.optimizer_type)
         groups = [{"params": [leaf]} for leaf in self._leaves]
         parameters = groups if options.optimizer.by_encoder else self._leaves
@@ -46,7 +46,6 @@ class Updater:
         self._memory = OptimizerMemory(self._optimizer)
         self._averages = Averages(learnable.tensors, options.optimizer.ema_decay)
         self._scale = LossScale.for_precision(options.compute.precision())
-        self._prompts = RememberedPrompts(session)
         self.ladder = _ladder(plan, session)
         self._alive: set[str] = set()
         """Names of products whose gradients were seen."""
@@ -65,7 +64,7 @@ class Updater:
             self.rate_changes = list(plan.state.rate_changes)
 
     def update(self, batches: Batches) -> tuple[float, float] | None:
-        """Make the next update. B: pictures in a pass; c, h, w: sides of a latent.
+        """Make the next update.
 
         Returns (mean loss of the passes, rate); None where loss or gradients are not finite at any
         loss scale, and nothing has changed then. Raises NoGradientError for a tensor that the
@@ -99,44 +98,23 @@ class Updater:
 
     def _gradients(self, batches: Iterable[Batch]) -> float | None:
         self._optimizer.zero_grad(set_to_none=True)
-        passes = self._plan.config.optimizer.gradient_accumulation_steps
-        seed, total = self._plan.config.compute.seed, 0.0
-        taught: frozenset[str] = frozenset()
-        for number, batch in enumerate(batches):
-            # pass: B prompts, (B, c, h, w) noisy latents and targets → a loss, a scalar, and
-            # gradients of the scaled loss, which are added up in the leaves
-            added = self._learnable.extra_networks(Draws(seed, self.step, number))
-            one = Pass(batch, self._session, added, self._plan, self._prompts)
-            loss, learns = one.backward(passes, self._scale.value, self.ladder.savings.pictures)
-            if batch.teaches and not learns:
-                self._require_alive(batch.taught)
-            total, taught = total + loss, taught | batch.taught
+        # passes: of this process, and of the others that share the update
+        order = Order(self.step, self._scale.value, self.ladder.savings.values())
+        sums = self._group.together(order, self._leaves, lambda: self._share.add(batches, order))
         # unscale, and check before anything depends on it
         unscale(self._leaves, self._scale.value)
-        if not math.isfinite(total) or not all_finite(leaf.grad for leaf in self._leaves):
+        if not math.isfinite(sums.loss) or not all_finite(leaf.grad for leaf in self._leaves):
             return None
-        self._require_alive(taught - self._alive)
-        self._alive |= taught
-        self._taught = taught
-        return total
-
-    def _require_alive(self, products: frozenset[str]) -> None:
-        """Raise NoGradientError unless the tensors behind these have gradients."""
-        tensors = self._tensors_of(*products)
-        require_alive(list(tensors), list(tensors.values()))
+        self._share.require_alive(sums.taught - self._alive)
+        self._alive |= sums.taught
+        self._taught = sums.taught
+        return sums.loss
 
     def _movement(self, product: str) -> Movement:
-        tensors = self._tensors_of(product)
+        tensors = self._share.tensors_of(product)
         moving = [name for name in tensors if self._is_trained(name)]
         kind = self._plan.config.optimizer.optimizer_type
         return Movement(moving, [tensors[name] for name in moving], kind)
-
-    def _tensors_of(self, *products: str) -> dict[str, Tensor]:
-        """The trained tensors behind some products, by their names among all."""
-        parts = [self._learnable.of(product) for product in products]
-        own = {id(leaf) for part in parts for leaf in part.tensors.values()}
-        pairs = zip(self._names, self._leaves, strict=True)
-        return {name: leaf for name, leaf in pairs if id(leaf) in own}
 
     def go_down(self) -> Rung | None:
         """After memory ran out: what the step is tried again with; None where nothing is left, or
