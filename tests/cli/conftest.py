@@ -16,6 +16,7 @@ from ti_core.cli import (
     inspect,
     merge,
     scale,
+    sweep,
     train,
 )
 from ti_core.cli.main import main
@@ -26,7 +27,18 @@ from ti_core.hosts.fake import FakeHost
 def fake_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeHost:
     """Whatever model is asked for, the fake host is opened; the working directory is empty."""
     host = FakeHost(tmp_path / "embeddings")
-    modules = (compare, create, from_text, generate, hypernetwork, inspect, merge, scale, train)
+    modules = (
+        compare,
+        create,
+        from_text,
+        generate,
+        hypernetwork,
+        inspect,
+        merge,
+        scale,
+        sweep,
+        train,
+    )
     for module in modules:
         monkeypatch.setattr(module, "open_host", lambda config: host)
     monkeypatch.chdir(tmp_path)

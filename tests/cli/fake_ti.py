@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ti_core.cli import train
+from ti_core.cli import sweep, train
 from ti_core.cli.main import main
 from ti_core.hosts import fake
 
@@ -26,5 +26,6 @@ class SlowSession(fake.FakeSession):
 
 if __name__ == "__main__":
     vars(fake).update(FakeSession=SlowSession)
-    vars(train).update(open_host=lambda config: fake.FakeHost(Path("embeddings")))
+    for command in (sweep, train):
+        vars(command).update(open_host=lambda config: fake.FakeHost(Path("embeddings")))
     sys.exit(main())

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from ti_core.cli import cache, collection, compare, convert, label, named_file, output, standalone
+from ti_core.cli import sweep as sweep_command
 from ti_core.cli import train as train_command
 from ti_core.cli.main import VERBS
 from ti_core.cli.options import OptionParser
@@ -25,6 +26,7 @@ WORD = ("--token_string", "zz-thing")
 DONE = {
     "create": (*WORD, "--model", "x"),
     "train": (*WORD, "--train_data_dir", "pictures", "--max_train_steps", "1", "--skip_checkup"),
+    "sweep": (*WORD, "--train_data_dir", "pictures", "--sweep", "seed=1,2", "--skip_checkup"),
     "check": ("pictures", *WORD),
     "compare": ("a.safetensors", *WORD, "--train_data_dir", "pictures"),
     "generate": ("--prompt", "a", "--steps", "1"),
@@ -64,6 +66,7 @@ KINDS = (
     label.LabelConfig,
     named_file.NamedFileConfig,
     output.FileConfig,
+    sweep_command.SweepConfig,
     train_command.RunConfig,
 )
 PATHS = {path[-1] for kind in KINDS for path, item in leaves(kind) if about(item).path} | UNTYPED

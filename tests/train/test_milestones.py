@@ -67,6 +67,29 @@ def test_copies_and_previews_come_at_the_ends_of_epochs(configure: Configure) ->
     assert steps(folder, "images") == [n * pictures for n in (1, 2, 3, 4)]
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"sample_every_n_steps": 4}, [0, 4, 8, 10]),
+        ({"sample_every_n_steps": 5}, [0, 5, 10]),
+        ({"sample_every_n_steps": 0, "sample_every_n_epochs": 50}, [0, 10]),
+        ({"sample_every_n_steps": 0}, []),
+    ],
+)
+def test_previews_are_made_after_the_last_step_on_request(
+    configure: Configure, changes: dict[str, int], expected: list[int]
+) -> None:
+    _, folder, _ = run(configure(sample_at_last=True, **changes))
+    assert steps(folder, "images") == expected
+
+
+def test_a_run_that_was_stopped_has_no_previews_of_its_end(configure: Configure) -> None:
+    control = Control()
+    control.finish()
+    _, folder, _ = run(configure(sample_at_last=True, sample_every_n_steps=4), control=control)
+    assert steps(folder, "images") == [0]
+
+
 def test_old_copies_are_removed_as_kohya_removes_them(configure: Configure) -> None:
     """sd-scripts: copies every 2 steps, the last 4 steps kept: at step 10 those of 6, 8, 10."""
     _, folder, _ = run(configure(save_every_n_steps=2, save_last_n_steps=4))

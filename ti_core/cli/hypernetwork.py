@@ -14,6 +14,7 @@ from ..train.hypernetwork_config import HypernetworkConfig, HypernetworkTrainCon
 from .options import OptionParser
 from .preset import HypernetworkPresetConfig
 from .standalone import ModelConfig, open_host
+from .sweep import run_sweep, sweep_options
 from .telling import answer, remark_on
 from .train import HYPERNETWORK, RunConfig, run_training
 
@@ -27,8 +28,11 @@ values of every attention, which prompts switch on with <hypernet:NAME:1>. The m
 is. The file is for AUTOMATIC1111 and ComfyUI; other programs do not use hypernetworks."""
 _USAGE = """usage: ti hypernetwork create --name NAME [options]
        ti hypernetwork train --name NAME --train_data_dir FOLDER [options]
+       ti hypernetwork sweep --sweep NAME=VALUE,VALUE [options of train]
 
-ti hypernetwork create --help and ti hypernetwork train --help list their options."""
+ti hypernetwork create --help, train --help and sweep --help list their options."""
+SWEPT = (HypernetworkTrainConfig, HypernetworkPresetConfig)
+"""The config classes whose settings a sweep of hypernetworks may vary."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +70,18 @@ def train_parser() -> OptionParser:
     return OptionParser("ti hypernetwork train", _TRAIN, *kinds, usage=usage)
 
 
+def sweep_parser() -> OptionParser:
+    """All options of `ti hypernetwork sweep`."""
+    return sweep_options("ti hypernetwork sweep", SWEPT)
+
+
 def run(argv: Sequence[str]) -> int:
-    """Create or train; returns the exit code."""
+    """Create, train or sweep; returns the exit code."""
     verb = argv[0] if argv else "--help"
     if verb in ("-h", "--help", "help"):
         answer(_USAGE)
         return 0
-    verbs = {"create": _create, "train": _train}
+    verbs = {"create": _create, "train": _train, "sweep": _sweep}
     if verb not in verbs:
         fix = nearest(verb, list(verbs)) or "see ti hypernetwork --help"
         raise ConfigError(f"there is no command ti hypernetwork {verb}", "", fix)
@@ -107,3 +116,7 @@ def _host(model: ModelConfig, config: HypernetworkConfig) -> Host | None:
 
 def _train(argv: Sequence[str]) -> int:
     return run_training(train_parser().read(argv), HYPERNETWORK)
+
+
+def _sweep(argv: Sequence[str]) -> int:
+    return run_sweep(sweep_parser().read(argv), HYPERNETWORK, SWEPT)

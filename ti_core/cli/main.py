@@ -22,6 +22,7 @@ VERBS = {
     "preprocess": "crop, split, flip and caption photographs for training",
     "check": "check pictures, captions and settings before a training",
     "train": "train an embedding on a folder of pictures",
+    "sweep": "train with several values of settings, and compare the results",
     "hypernetwork": "create and train hypernetworks: modules in a model's attention",
     "compare": "compare the copies of a run, and find the best",
     "generate": "generate pictures with embeddings in the prompt",

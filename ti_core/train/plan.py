@@ -142,7 +142,7 @@ def make_plan(
     config = config.as_begun(before) if before else config
     kind, origin = _started(config, facts, resume)
     config = origin.config if origin else config
-    final_paths = _final_paths(config, kind)
+    final_paths = paths_of_results(config, kind)
     state, told = _state(resume, origin)
     check_learning(config, facts, state.step if state else 0)
     kind.check(facts, state.tensors if state else None)
@@ -178,7 +178,8 @@ def make_plan(
     )
 
 
-def _final_paths(config: BaseTrainConfig, kind: LearnableKind) -> list[Path]:
+def paths_of_results(config: BaseTrainConfig, kind: LearnableKind) -> list[Path]:
+    """Where finished files go, if no others are there."""
     folder = Path(config.output.output_dir)
     return [folder / f"{each.file_stem}{kind.suffix}" for each in parts_of(config)]
 
@@ -198,7 +199,8 @@ def _found(
                 yield each
 
 
-def _kind(config: BaseTrainConfig) -> LearnableKind:
+def kind_of(config: BaseTrainConfig) -> LearnableKind:
+    """What the settings describe."""
     if isinstance(config, TrainConfig) and config.several.words:
         return WordsKind(config)
     return LEARNABLES[type(config)](config)
@@ -208,10 +210,10 @@ def _started(
     config: BaseTrainConfig, facts: ModelFacts, resume: RunFolder | None
 ) -> tuple[LearnableKind, Origin | None]:
     """The kind of learnable, and the file that a new run starts from."""
-    kind = _kind(config)
+    kind = kind_of(config)
     origin = None if resume else kind.origin(facts)
     if origin:
-        return _kind(origin.config), origin
+        return kind_of(origin.config), origin
     if not resume:
         require_origin(config)
     return kind, None

@@ -13,6 +13,7 @@ from ..data.preprocess import events as preprocessing
 from ..events import Event, Notice
 from ..tools.strength import Strength, strength_text
 from . import events as training
+from . import sweep_events as sweeping
 from .run_folder import RunFolder
 from .smoothing import smoothed
 from .state import latest_state
@@ -123,6 +124,8 @@ def after(progress: JobProgress, event: Event) -> JobProgress:
         return _after_step(progress, event)
     if isinstance(event, Notice):
         return replace(progress, notices=(*progress.notices, event))
+    if isinstance(event, sweeping.VariantStarted):
+        return _before_variant(progress, event)
     if isinstance(event, training.Started):
         return _after_start(progress, event)
     if isinstance(event, training.Validated):
@@ -143,6 +146,12 @@ def after(progress: JobProgress, event: Event) -> JobProgress:
     if isinstance(event, training.Finished):
         return replace(progress, result=event.path, run_folder=event.run_folder)
     return _after_preprocessing(progress, event)
+
+
+def _before_variant(progress: JobProgress, event: sweeping.VariantStarted) -> JobProgress:
+    """Figures, curve and previews are those of one training of a sweep; what was noticed stays."""
+    stage = f"training {event.number} of {event.variants}: {event.name}"
+    return JobProgress("running", stage, notices=progress.notices, began=progress.began)
 
 
 def _after_start(progress: JobProgress, event: training.Started) -> JobProgress:
