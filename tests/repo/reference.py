@@ -23,7 +23,7 @@ def parsers() -> Iterator[OptionParser]:
         *(f"ti_core.cli.{verb.replace('-', '_')}" for verb in VERBS),
         "ti_webui.standalone",
     ):
-        for name in ("parser", "create_parser", "train_parser"):
+        for name in ("parser", "create_parser", "train_parser", "sweep_parser"):
             if make := getattr(importlib.import_module(module), name, None):
                 yield make()
 
