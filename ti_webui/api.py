@@ -13,6 +13,7 @@
     GET  /ti/v1/hypernetworks           those in the program's folder
     POST /ti/v1/hypernetworks           make one that is not trained → 201
     POST /ti/v1/hypernetworks/jobs      begin a training of one → 202 and its id
+    POST /ti/v1/sweeps                  begin several that differ in some settings → 202 and an id
     GET  /ti/v1/replaced                copies of embeddings that were replaced, newest first
     POST /ti/v1/replaced                {"file": one of them}: bring it back
     GET  /ti/v1/jobs                    running and remembered jobs, newest first
@@ -61,6 +62,7 @@ from ti_core.errors import (
     SlowRequestError,
     StorageError,
     TIError,
+    TrainingError,
     codes_of,
 )
 from ti_core.train.config import EmbeddingConfig, TrainConfig
@@ -88,7 +90,9 @@ from .api_schema import (
     library_schema,
     open_settings,
     setting_schema,
+    sweep_schema,
 )
+from .api_sweeps import SweepApi
 from .creation import start_creation
 from .importing import imported
 from .job import Job
@@ -175,7 +179,8 @@ class _Way:
 def router(studio: Studio, dependencies: Sequence[params.Depends] = ()) -> APIRouter:
     """The routes. `dependencies` are FastAPI's: a web UI gives its own check of `--api-auth`."""
     made = APIRouter(prefix="/ti/v1", dependencies=list(dependencies), route_class=_Route)
-    for way in _ways(_Api(studio), HypernetworkApi(studio), LibraryApi(studio)):
+    apis = (_Api(studio), HypernetworkApi(studio), LibraryApi(studio), SweepApi(studio))
+    for way in _ways(*apis):
         made.add_api_route(
             way.path,
             way.answer if way.body is None else _with_body(way.answer),
@@ -189,10 +194,11 @@ def router(studio: Studio, dependencies: Sequence[params.Depends] = ()) -> APIRo
     return made
 
 
-def _ways(api: _Api, nets: HypernetworkApi, kept: LibraryApi) -> tuple[_Way, ...]:
+def _ways(api: _Api, nets: HypernetworkApi, kept: LibraryApi, sweeps: SweepApi) -> tuple[_Way, ...]:
     unknown = (NotFoundError,)
     starting = (DataError, HostBusyError)
     changing = (NotFoundError, HostBusyError, StorageError)
+    sweeping = (*starting, *changing, TrainingError)
     making = (HostBusyError, NoModelError, StorageError)
     return (
         _Way("GET", "/schema", api.schema),
@@ -212,6 +218,7 @@ def _ways(api: _Api, nets: HypernetworkApi, kept: LibraryApi) -> tuple[_Way, ...
             *("POST", "/hypernetworks/jobs", nets.train),
             *((HostBusyError, NoModelError), 202, hypernetwork_job_schema()),
         ),
+        _Way("POST", "/sweeps", sweeps.start, sweeping, 202, sweep_schema()),
         _Way("GET", "/replaced", api.replaced),
         _Way("POST", "/replaced", api.restore, (NotFoundError, StorageError), 200, RESTORED),
         _Way("GET", "/jobs/{job_id}", api.status, unknown),

@@ -58,6 +58,15 @@ def job_schema() -> dict[str, object]:
     return _object({"settings": _object(settings), "preset": preset, "again": name, "resume": name})
 
 
+def sweep_schema() -> dict[str, object]:
+    """JSON schema of what begins a sweep."""
+    settings = {path[-1]: _value_schema(path, item) for path, item in open_settings()}
+    values: dict[str, object] = {name: {"type": "array"} for name in settings}
+    listed = {"type": "array", "items": _object(settings)}
+    given = {"settings": _object(settings), "grid": _object(values), "variants": listed}
+    return _object({**given, "resume": {"type": "string"}})
+
+
 def hypernetwork_job_schema() -> dict[str, object]:
     """JSON schema of what begins a training of a hypernetwork."""
     kind = HypernetworkTrainConfig

@@ -23,7 +23,7 @@ from ti_core.options import SettingValues
 from ti_core.train.control import Control
 from ti_core.train.progress import JobProgress, after
 
-Kind = Literal["create", "train", "preprocess", "compare", "hypernetwork", "other"]
+Kind = Literal["create", "train", "preprocess", "compare", "hypernetwork", "sweep", "other"]
 MOST_EVENTS = 20_000
 """Events that a job remembers; a training's log on disk has all of them."""
 _MOST_JOBS = 20
