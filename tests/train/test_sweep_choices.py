@@ -109,6 +109,7 @@ def test_a_file_that_describes_no_sweep_is_an_error(tmp_path: Path, content: obj
 
 
 def test_values_of_a_file_are_checked_as_typed_ones() -> None:
-    for grid in ({"seed": [None]}, {"seed": [{}]}, {"seed": [[1]]}, {"seed": []}):
+    refused: list[list[object]] = [[None], [{}], [[1]], []]
+    for values in refused:
         with pytest.raises(ConfigError, match="seed"):
-            combinations(Choices(grid), TrainConfig)
+            combinations(Choices({"seed": values}), TrainConfig)

@@ -12,7 +12,8 @@ from dataclasses import asdict
 
 import torch
 from torch import Tensor, distributed
-from torch.distributed import Store
+from torch.distributed import PrefixStore, Store  # type: ignore[attr-defined]
+from torch.distributed.rendezvous import rendezvous
 
 from ..errors import HostMemoryError, TrainingError
 from ..port.memory import free_memory, memory_errors
@@ -39,16 +40,16 @@ def join() -> Processes:
         torch.cuda.set_device(local % cards)
     alone = 0 < int(os.environ.get("LOCAL_WORLD_SIZE", "1")) <= cards
     with lost_processes():
-        store, rank, size = next(distributed.rendezvous("env://", timeout=LONGEST_UPDATE))
+        store, rank, size = next(rendezvous("env://", timeout=LONGEST_UPDATE))
         distributed.init_process_group(
             "nccl" if alone else "gloo",
-            store=distributed.PrefixStore("group", store),
+            store=PrefixStore("group", store),
             rank=rank,
             world_size=size,
             timeout=LONGEST_UPDATE,
         )
     device = torch.device("cuda", local) if alone else torch.device("cpu")
-    return Processes(distributed.PrefixStore("ti", store), rank, size, device)
+    return Processes(PrefixStore("ti", store), rank, size, device)
 
 
 class Processes(Group):

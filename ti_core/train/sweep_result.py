@@ -12,7 +12,7 @@ from ..errors import TIError
 from ..tools.strength import Strength
 from .run_folder import RunFolder
 from .state import latest_state
-from .validations import Found, best_of
+from .validations import Validations
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def result_of(run: RunFolder) -> VariantResult:
         seconds = [event.get("seconds") for event in run.events("StepDone")]
     except TIError:
         return VariantResult()
-    best = best_of(Found(*one) for one in state.validations)
-    times = [each for each in seconds if _is_number(each)]
+    best = Validations(state.validations).best
+    times = [float(each) for each in seconds if isinstance(each, (int, float))]
     return VariantResult(
         step=state.step,
         loss=state.loss,
@@ -69,7 +69,7 @@ def result_of(run: RunFolder) -> VariantResult:
         validation_step=best.step if best else None,
         strength=_loudest(finished),
         verdict=str(finished.get("verdict", "")),
-        seconds=sum(times) / len(times) if times else None,
+        seconds=_finite(sum(times) / len(times)) if times else None,
         file=str(finished.get("path", "")),
     )
 
