@@ -71,7 +71,7 @@ from ti_core.train.hypernetwork_presets import HYPERNETWORK_PRESETS
 from ti_core.train.presets import PRESETS, preset_settings
 from ti_core.web import read_object
 
-from .api_answers import plain, stands, worded
+from .api_answers import of_model, plain, stands, worded
 from .api_bodies import only, settings_in, with_overwrite
 from .api_hypernetworks import HypernetworkApi
 from .api_library import LibraryApi
@@ -315,7 +315,7 @@ class _Api:
                 {"name": name, "about": preset.about, "settings": preset.settings}
                 for name, preset in HYPERNETWORK_PRESETS.items()
             ],
-            "model": _model(self.studio),
+            "model": of_model(self.studio.facts()),
         }
 
     def list(self) -> object:
@@ -439,18 +439,3 @@ class _Api:
         if job is None:
             raise NotFoundError(f"there is no job {job_id!r}")
         return job
-
-
-def _model(studio: Studio) -> dict[str, object] | None:
-    """None while no model is loaded."""
-    facts = studio.facts()
-    if facts is None:
-        return None
-    return {
-        "family": facts.family.id,
-        "prediction": facts.diffusion.prediction,
-        "resolution": facts.resolution,
-        "name": facts.checkpoint_name,
-        "hash": facts.checkpoint_hash,
-        "encoders": [dataclasses.asdict(encoder) for encoder in facts.encoders],
-    }

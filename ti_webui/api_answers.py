@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 from ti_core import options
+from ti_core.port.session import ModelFacts
 from ti_core.train.config import TrainConfig
 from ti_core.train.hypernetwork_config import HypernetworkTrainConfig
 
@@ -25,6 +26,20 @@ def stands(job: Job) -> object:
         "seconds_left": job.progress.seconds_left,
     }
     return plain(told)
+
+
+def of_model(facts: ModelFacts | None) -> dict[str, object] | None:
+    """The loaded model; None while there is none."""
+    if facts is None:
+        return None
+    return {
+        "family": facts.family.id,
+        "prediction": facts.diffusion.prediction,
+        "resolution": facts.resolution,
+        "name": facts.checkpoint_name,
+        "hash": facts.checkpoint_hash,
+        "encoders": [dataclasses.asdict(encoder) for encoder in facts.encoders],
+    }
 
 
 def plain(value: object) -> object:

@@ -15,8 +15,8 @@ from . import preset_tables, reference
 ROOT = Path(__file__).parents[2]
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "demo/README.md")] + DOCS
-THEIRS = {"--skip_until_initial_step"}
-"""Of kohya's newer scripts, mentioned to say that it is not needed."""
+THEIRS = {"--skip_until_initial_step", "--nproc_per_node", "--num_processes"}
+"""Of kohya's newer scripts, mentioned to say that it is not needed; of torchrun and accelerate."""
 SITE = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
 
 

@@ -52,7 +52,7 @@ class SweepFolder:
     def __init__(
         self, path: Path, name: str, entries: Sequence[Entry], extra: SettingValues
     ) -> None:
-        """`extra` are settings that are no setting of a training, such as the model's."""
+        """`extra` are settings that do not belong to a training, such as the model's."""
         self.path, self.name, self.extra = path, name, extra
         self.entries = list(entries)
 
