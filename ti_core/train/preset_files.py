@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,12 +46,12 @@ class Preset:
     """Settings that others leave to the user. A form does not fill them in, since choosing another
     preset would not take them back."""
 
-    @property
+    @cached_property
     def settings(self) -> SettingValues:
         """Setting → value, where the family of the model does not matter or is unknown."""
         return _values(self.given)
 
-    @property
+    @cached_property
     def more(self) -> SettingValues:
         """Setting → value, of `given_more`."""
         return _values(self.given_more)
