@@ -37,7 +37,7 @@ def schemas() -> dict[str, Any]:
 
 def test_there_are_nodes_for_the_whole_way() -> None:
     text = (ROOT / "docs" / "comfyui.md").read_text(encoding="utf-8")
-    drawing = text.split("## The way of an embedding")[1].split("```")[1]
+    drawing = text.split("## From name to prompt")[1].split("```")[1]
     named = set(re.findall(r"[A-Z]\w+ [A-Z]\w+", drawing))
     assert len(named) == 10
     assert named <= {schema.display_name.partition(" (")[0] for schema in schemas().values()}
