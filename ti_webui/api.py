@@ -2,6 +2,10 @@
 
     GET  /ti/v1/schema                  settings with range and help, presets, facts of the model
     POST /ti/v1/jobs                    begin a training → 202 and its id
+    GET  /ti/v1/queue                   trainings that wait for their turn
+    POST /ti/v1/queue                   as /jobs, after everything that runs or waits → 202
+    POST /ti/v1/queue/change            {"stopped"}, or {"id", "places"}: stop it, or move one
+    DELETE /ti/v1/queue/{id}            take one out
     GET  /ti/v1/embeddings              ?after=N&limit=M: all of them, loaded or skipped, and why
     POST /ti/v1/import-settings         {"name", "text"} of another program's settings file → ours
     POST /ti/v1/embeddings              make an embedding from words → 201
@@ -80,6 +84,7 @@ from .api_schema import (
     DELETED,
     IMPORTED,
     NOTED,
+    QUEUED,
     RATE,
     RENAMED,
     RESTORED,
@@ -100,6 +105,8 @@ from .listing import MOST_LISTED, listing
 from .restoring import replaced, restore
 from .studio import Studio
 from .training import (
+    TrainRequest,
+    enqueue_training,
     find_embedding,
     find_resumable,
     new_request,
@@ -204,6 +211,10 @@ def _ways(api: _Api, nets: HypernetworkApi, kept: LibraryApi, sweeps: SweepApi) 
         _Way("GET", "/schema", api.schema),
         _Way("GET", "/jobs", api.list),
         _Way("POST", "/jobs", api.start, starting, 202, job_schema()),
+        _Way("GET", "/queue", api.queue),
+        _Way("POST", "/queue", api.enqueue, starting, 202, job_schema()),
+        _Way("POST", "/queue/change", api.change_queue, unknown, 200, QUEUED),
+        _Way("DELETE", "/queue/{waiting_id}", api.dequeue, unknown),
         _Way("POST", "/import-settings", api.import_settings, (FileError,), 200, IMPORTED),
         _Way("GET", "/embeddings", api.library, told=library_schema()),
         _Way("POST", "/embeddings", api.create, making, 201, embedding_schema()),
@@ -326,6 +337,39 @@ class _Api:
         """{"settings": {name: value}} begins anew, with "preset": name on top of its settings;
         {"again": name} has the settings that the file of an embedding tells, for another one;
         {"resume": name, "settings": …} continues a run with its own settings but for these."""
+        order = self._order(body)
+        return stands(start_training(self.studio, order))
+
+    def enqueue(self, body: options.SettingValues) -> object:
+        """The same as for /jobs: it begins when everything before it has ended."""
+        waiting = enqueue_training(self.studio, lambda: self._order(body))
+        return {"id": waiting.id, "name": waiting.name}
+
+    def queue(self) -> object:
+        """{"stopped": whether nothing of it begins, "waiting": [{"id", "name"}, …]}"""
+        queue = self.studio.jobs.queue
+        waiting = [{"id": each.id, "name": each.name} for each in queue.list()]
+        return {"stopped": queue.stopped, "waiting": waiting}
+
+    def dequeue(self, waiting_id: str) -> object:
+        """Take one out of the queue."""
+        self.studio.jobs.queue.remove(waiting_id)
+        return self.queue()
+
+    def change_queue(self, body: options.SettingValues) -> object:
+        """{"stopped": true or false}, or {"id": one of it, "places": how many places back}"""
+        only(body, ("stopped", "id", "places"))
+        jobs, places = self.studio.jobs, body.get("places", 0)
+        if isinstance(places, bool) or not isinstance(places, int):
+            raise ConfigError(f'"places" is {places!r}', "", "give a whole number, such as -1")
+        if "id" in body:
+            jobs.queue.move(str(body["id"]), places)
+        if isinstance(body.get("stopped"), bool):
+            jobs.queue.stopped = bool(body["stopped"])
+            jobs.advance()
+        return self.queue()
+
+    def _order(self, body: options.SettingValues) -> TrainRequest:
         only(body, ("settings", *_BEGINNINGS))
         if len(chosen := [name for name in _BEGINNINGS if body.get(name)]) > 1:
             what = " and ".join(f'"{name}"' for name in chosen)
@@ -336,10 +380,8 @@ class _Api:
         if body.get("resume"):
             name = str(body["resume"])
             found = find_resumable(self.studio, name, str(settings["logging_dir"]))
-            order = resume_request(found, name, given)
-        else:
-            order = new_request(self.studio, options.make_config(TrainConfig, settings))
-        return stands(start_training(self.studio, order))
+            return resume_request(found, name, given)
+        return new_request(self.studio, options.make_config(TrainConfig, settings))
 
     def _preset(
         self, body: options.SettingValues, given: options.SettingValues

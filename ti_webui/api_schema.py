@@ -111,6 +111,10 @@ IMPORTED = _object({"name": {"type": "string"}, "text": {"type": "string"}})
 """JSON schema of another program's settings file."""
 RATE = _object({"factor": {"type": "number"}})
 """JSON schema of a change of the learning rate."""
+QUEUED = _object(
+    {"stopped": {"type": "boolean"}, "id": {"type": "string"}, "places": {"type": "integer"}}
+)
+"""JSON schema of a change of the queue."""
 RESTORED = _object({"file": {"type": "string"}})
 """JSON schema of what brings a copy back."""
 

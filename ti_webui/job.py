@@ -1,7 +1,7 @@
 """Long work in a thread of its own: it goes on when the browser is closed, and any page can look.
 
-One job at a time in a process, as there is one model. What a job does is told by events; pages
-read its `JobProgress`, the API reads the events themselves.
+One job at a time in a process, as there is one model; others can wait in a queue. What a job does
+is told by events; pages read its `JobProgress`, the API reads the events themselves.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from ti_core.events import Event
 from ti_core.options import SettingValues
 from ti_core.train.control import Control
 from ti_core.train.progress import JobProgress, after
+
+from .waiting import Queue, Waiting
 
 Kind = Literal["create", "train", "preprocess", "compare", "hypernetwork", "sweep", "other"]
 MOST_EVENTS = 20_000
@@ -133,7 +135,9 @@ class Jobs:
 
     def __init__(self) -> None:
         self._jobs: deque[Job] = deque(maxlen=_MOST_JOBS)
-        self._lock = threading.Lock()
+        self._lock, self._turn = threading.Lock(), threading.Lock()
+        self.queue = Queue()
+        """What begins when the running job has ended."""
 
     def start(
         self,
@@ -152,11 +156,30 @@ class Jobs:
             self.require_free()
             job = Job(kind, name)
             self._jobs.append(job)
-        args = (job, work, claim, run, show)
+        args = (job, work, claim, run, show, self.advance)
         target = threading.Thread(target=_body, args=args, daemon=True)
         target.name = f"textual inversion {kind} {name}"
         target.start()
         return job
+
+    def enqueue(self, waiting: Waiting) -> None:
+        """Let a job wait for its turn, which comes at once where nothing runs. Raises HostBusyError
+        when too many wait."""
+        self.queue.add(waiting)
+        self.advance()
+
+    def advance(self) -> None:
+        """Begin what is next in the queue, unless a job is running: whenever one has ended, however
+        it did, or the queue is not stopped any more."""
+        with self._turn:
+            while not self.running and (waiting := self.queue.take()):
+                try:
+                    waiting.begin()
+                except HostBusyError:  # a job that began meanwhile: at its end this is called again
+                    self.queue.put_back(waiting)
+                    return
+                except Exception:
+                    _log.exception("%s could not begin", waiting.name)
 
     @property
     def latest(self) -> Job | None:
@@ -195,6 +218,7 @@ def _body(
     claim: Callable[[], AbstractContextManager[object]],
     run: Callable[[Callable[[], None]], None],
     show: Callable[[Job], AbstractContextManager[object]],
+    advance: Callable[[], None],
 ) -> None:
     try:
         with claim(), show(job):
@@ -204,6 +228,7 @@ def _body(
         job.change(state="failed", error=_spelled(error))
     finally:
         job.end()
+        advance()
 
 
 jobs = Jobs()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
-from ti_core.errors import ConfigError, TIError, TrainingError, setting
+from ti_core.errors import ConfigError, HostBusyError, TIError, TrainingError, setting
 from ti_core.events import Event, Notice
 from ti_core.files.formats import A1111_TRAINS
 from ti_core.files.library_entry import Entry
@@ -29,6 +30,7 @@ from .asking import remember_lengths
 from .embeddings import all_names
 from .job import Job
 from .studio import Studio
+from .waiting import Waiting
 
 _TEMPLATE = f"{setting('prompt_template')} has it"
 SETTLED: Mapping[str, str] = {
@@ -167,6 +169,32 @@ def start_training(studio: Studio, request: TrainRequest) -> Job:
     job = studio.start("train", request.config.name, work)
     job.settings = flat(request.config)
     return job
+
+
+def enqueue_training(studio: Studio, order: Callable[[], TrainRequest]) -> Waiting:
+    """Let a training wait for its turn. `order` is asked again when that has come, as there may be
+    an embedding of its name by then; what is wrong already is an error now.
+
+    Raises what it and `Places.checked` raise, HostBusyError when too many wait.
+    """
+    config = studio.places().checked(order().config)
+
+    def begin() -> None:
+        try:
+            start_training(studio, order())
+        except HostBusyError:
+            raise
+        except TIError as error:
+            failure = error  # it is shown as a failed job, where the user looks
+            studio.start("train", config.name, lambda job: _fail(failure))
+
+    waiting = Waiting(config.name, begin)
+    studio.jobs.enqueue(waiting)
+    return waiting
+
+
+def _fail(error: TIError) -> NoReturn:
+    raise error
 
 
 def _work(studio: Studio, request: TrainRequest, job: Job) -> Path:

@@ -71,6 +71,35 @@ def test_a_run_is_seen_paused_shown_interrupted_and_resumed(
     other.close()
 
 
+def test_what_waits_outlives_its_page_and_begins_by_itself(
+    page: Page, context: BrowserContext, address: str
+) -> None:
+    open_form(page)
+    fill(page, "ti_train_token_string", "zz-first")
+    fill(page, "ti_train_train_data_dir", "pictures")
+    fill(page, "ti_train_max_train_steps", "400")
+    page.get_by_role("button", name="Train Embedding", exact=True).click()
+    state(page, "running")
+    for name in ("zz-next", "zz-last"):
+        fill(page, "ti_train_token_string", name)
+        page.locator("#ti_queue_add").click()
+        expect(page.locator("#ti_queue")).to_contain_text(name, timeout=LONG)
+    page.close()
+    other = context.new_page()
+    other.goto(address)
+    open_tab(other, "Train")
+    expect(other.locator("#ti_queue")).to_contain_text("2. zz-last", timeout=LONG)
+    other.locator("#ti_queue_remove").click()
+    expect(other.locator("#ti_queue")).to_contain_text("1. zz-last", timeout=LONG)
+    other.locator("#ti_interrupt").click()
+    expect(other.locator("#ti_job_progress")).to_contain_text("zz-last", timeout=LONG)
+    state(other, "running")
+    expect(other.locator("#ti_queue")).to_be_hidden(timeout=LONG)
+    other.locator("#ti_interrupt").click()
+    state(other, "stopped")
+    other.close()
+
+
 def test_what_is_wrong_is_said_where_the_buttons_are(page: Page) -> None:
     open_form(page)
     fill(page, "ti_train_token_string", "zz-third")

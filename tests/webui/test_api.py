@@ -34,6 +34,7 @@ from ti_webui import api_hypernetworks, creation, hypernetworks, library_files, 
 from ti_webui.api import router
 from ti_webui.job import Job, Jobs
 from ti_webui.studio import Studio
+from ti_webui.waiting import Queue
 
 from .conftest import finished
 
@@ -507,10 +508,16 @@ def test_every_answer_is_declared_and_every_declared_answer_comes(
         asked.ask("POST", "/ti/v1/replaced", {}, json={"file": file})
         asked.ask("GET", "/ti/v1/replaced", {})
         library_routes(asked, monkeypatch)
+        queue_routes(asked, studio, settings, monkeypatch)
         asked.bodies("/ti/v1/jobs", {"settings": settings})
         asked.ask("POST", "/ti/v1/jobs", {}, json={"settings": settings})
         finished(studio.jobs.list()[0])
-        job = {"job_id": studio.jobs.list()[0].id, "number": "0", "wish": "stop"}
+        job = {
+            "job_id": studio.jobs.list()[0].id,
+            "number": "0",
+            "wish": "stop",
+            "waiting_id": "none",
+        }
         ways = [way for way in declared(api) if "{" in way[1]]
         for method, path in ways:
             for fill in (job, {**job, "job_id": "none"}, {**job, "number": "x"}):
@@ -579,6 +586,34 @@ def library_routes(asked: Provoked, monkeypatch: pytest.MonkeyPatch) -> None:
     asked.ask("GET", f"{at}/deleted", {})
     with monkeypatched(monkeypatch, library_files, "deleted_in", fail(KeyError("bug"))):
         asked.ask("GET", f"{at}/deleted", {})
+
+
+def queue_routes(
+    asked: Provoked, studio: Studio, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each status of what is done to the queue."""
+    queue, at = studio.jobs.queue, "/ti/v1/queue"
+    queue.stopped = True
+    asked.bodies(at, {"settings": settings})
+    for name, error in (("enqueue", HostBusyError("-")), ("enqueue", KeyError("bug"))):
+        with monkeypatched(monkeypatch, Jobs, name, fail(error)):
+            asked.ask("POST", at, {}, json={"settings": settings})
+    (waiting,) = queue.list()
+    there, path = {"waiting_id": waiting.id}, f"{at}/{{waiting_id}}"
+    asked.bodies(f"{at}/change", {"id": waiting.id, "places": 1})
+    asked.ask("POST", f"{at}/change", {}, json={"id": "none"})
+    for method in ("move", "remove", "list"):
+        with monkeypatched(monkeypatch, Queue, method, fail(KeyError("bug"))):
+            asked.ask("POST", f"{at}/change", {}, json={"id": waiting.id})
+            asked.ask("DELETE", path, there)
+            asked.ask("GET", at, {})
+            queue.put_back(waiting)
+    asked.ask("DELETE", path, there)
+    asked.ask("DELETE", path, {"waiting_id": "none"})
+    asked.ask("GET", at, {})
+    for left in queue.list():
+        queue.remove(left.id)
+    queue.stopped = False
 
 
 def test_every_body_is_described(api: TestClient) -> None:

@@ -372,13 +372,15 @@ def _one(page: LibraryPage) -> tuple[gr.Dropdown, gr.Dropdown]:
     info = "of what Convert, Scale and Merge write; no file is written over"
     name = text_line("New name", "ti_library_name", info=info)
     answer = gr.HTML("", elem_id="ti_library_answer")
-    again = gr.Button("Train again", elem_id="ti_library_again")
+    with gr.Row():
+        again = gr.Button("Train again", elem_id="ti_library_again", min_width=120)
+        further = gr.Button("Train further", elem_id="ti_library_further", min_width=120)
     told = [known, name, *sent]
     on(chosen.change, errors_first(page.press_choose, len(told)), [chosen], told, quiet=True)
     if page.studio.shared:
         page.studio.shared.later.append(lambda: _bind_again(page, again, chosen, answer))
     on(inspect.click, markup.with_error_box(page.press_inspect), [chosen], [explained])
-    library_files.build(page.studio, page.collection, chosen)
+    library_files.build(page.studio, page.collection, chosen, further)
     return chosen, _tools(page, chosen, name, answer)
 
 

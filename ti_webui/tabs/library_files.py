@@ -136,13 +136,12 @@ def _asked(visible: bool) -> Updates:
     return [gr.update(visible=visible)] * 3
 
 
-def build(studio: Studio, collection: Collection, chosen: gr.Dropdown) -> None:
-    """Fill a column."""
+def build(studio: Studio, collection: Collection, chosen: gr.Dropdown, further: gr.Button) -> None:
+    """Fill a column; `further` is a button that is there."""
     page = FilesPage(studio, collection)
     answer = html(elem_id="ti_library_files_answer")
     trained = [studio.shared.embedding] if studio.shared else []
     lists = [answer, chosen, *trained]
-    further = gr.Button("Train further", elem_id="ti_library_further")
     with gr.Accordion("Rename and delete", open=False):
         name, *question = _rename_and_delete(page, chosen, lists)
     with gr.Accordion("Notes", open=False):

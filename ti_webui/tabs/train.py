@@ -38,6 +38,7 @@ from ..studio import Studio
 from ..txt2img import preview_settings
 from ..unfinished import Unfinished
 from .train_form import FormSettings, FormSettingsLayout
+from .train_queue import QueueLayout
 
 _OUTLOOK = (
     "num_vectors_per_token",
@@ -98,6 +99,13 @@ class TrainPage:
         training.start_training(self.studio, request)
         self.form_settings.memory.keep(self.form.settings(values[: len(self.form.inputs)]))
         return ["", ""]
+
+    def press_add(self, *values: object) -> Updates:
+        """Let such a training begin when everything before it has ended: [what to say]."""
+        config = self.form.config(self.settings(values))
+        training.enqueue_training(self.studio, lambda: training.new_request(self.studio, config))
+        self.form_settings.memory.keep(self.form.settings(values[: len(self.form.inputs)]))
+        return [""]
 
     def press_resume(self, label: str | None, *values: object) -> Updates:
         """Go on with the run that is chosen, else with the newest of the word, or of any without a
@@ -340,6 +348,7 @@ class _Layout:
         with gr.Row():
             self.train = gr.Button("Train Embedding", variant="primary", elem_id="ti_train_button")
             self.resume = gr.Button("Resume", elem_id="ti_resume")
+        self.queue = QueueLayout(self.page.studio)
         self.run = gr.Dropdown(
             [], label="Run to resume", visible=False, elem_id="ti_unfinished", info=_RESUMED
         )
@@ -353,6 +362,7 @@ class _Layout:
         page, form, fields = self.page, self.form, self.form.components
         said, values = [self.message, self.name_about], [*form.inputs, *self.txt2img]
         on(self.train.click, errors_first(page.press_train, 2), values, said)
+        self.queue.bind(page.press_add, values, self.message)
         on(self.resume.click, errors_first(page.press_resume, 2), [self.run, *values], said)
         shown = [self.run, self.name_about, *form.inputs]
         on(self.run.input, page.choose_run, [self.run], shown, quiet=True)
