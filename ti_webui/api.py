@@ -54,7 +54,6 @@ from ti_core import __version__, options
 from ti_core.errors import (
     ConfigError,
     DataError,
-    EmbeddingError,
     FileError,
     ForbiddenError,
     HostBusyError,
@@ -69,16 +68,18 @@ from ti_core.errors import (
     TrainingError,
     codes_of,
 )
-from ti_core.train.config import EmbeddingConfig, TrainConfig
+from ti_core.train.config import EmbeddingConfig
 from ti_core.train.hypernetwork_config import HypernetworkTrainConfig
 from ti_core.train.hypernetwork_presets import HYPERNETWORK_PRESETS
-from ti_core.train.presets import PRESETS, preset_settings
+from ti_core.train.presets import PRESETS
 from ti_core.web import read_object
 
 from .api_answers import of_model, plain, stands, worded
-from .api_bodies import only, settings_in, with_overwrite
+from .api_bodies import only, with_overwrite
 from .api_hypernetworks import HypernetworkApi
 from .api_library import LibraryApi
+from .api_orders import Orders
+from .api_queue import QueueApi
 from .api_schema import (
     CREATED,
     DELETED,
@@ -105,15 +106,7 @@ from .listing import MOST_LISTED, listing
 from .restoring import replaced, restore
 from .studio import Studio
 from .training import (
-    TrainRequest,
-    enqueue_training,
-    find_embedding,
-    find_resumable,
-    new_request,
-    resume_request,
-    settings_of_page,
     start_training,
-    train_again,
 )
 
 WISHES: dict[str, str] = {
@@ -126,8 +119,6 @@ WISHES: dict[str, str] = {
     "slower": "slower",
 }
 """Last part of the address → what the job's control is asked."""
-_BEGINNINGS = ("preset", "again", "resume")
-"""What a training may take its settings from, one of them."""
 _OF_BODIES = (LargeRequestError, SlowRequestError, MediaTypeError, ConfigError)
 _ERROR = {
     "type": "object",
@@ -202,7 +193,7 @@ def router(studio: Studio, dependencies: Sequence[params.Depends] = ()) -> APIRo
 
 
 def _ways(api: _Api, nets: HypernetworkApi, kept: LibraryApi, sweeps: SweepApi) -> tuple[_Way, ...]:
-    unknown = (NotFoundError,)
+    queue, unknown = QueueApi(api.studio, api.orders.order), (NotFoundError,)
     starting = (DataError, HostBusyError)
     changing = (NotFoundError, HostBusyError, StorageError)
     sweeping = (*starting, *changing, TrainingError)
@@ -211,10 +202,10 @@ def _ways(api: _Api, nets: HypernetworkApi, kept: LibraryApi, sweeps: SweepApi) 
         _Way("GET", "/schema", api.schema),
         _Way("GET", "/jobs", api.list),
         _Way("POST", "/jobs", api.start, starting, 202, job_schema()),
-        _Way("GET", "/queue", api.queue),
-        _Way("POST", "/queue", api.enqueue, starting, 202, job_schema()),
-        _Way("POST", "/queue/change", api.change_queue, unknown, 200, QUEUED),
-        _Way("DELETE", "/queue/{waiting_id}", api.dequeue, unknown),
+        _Way("GET", "/queue", queue.list),
+        _Way("POST", "/queue", queue.add, starting, 202, job_schema()),
+        _Way("POST", "/queue/change", queue.change, unknown, 200, QUEUED),
+        _Way("DELETE", "/queue/{waiting_id}", queue.remove, unknown),
         _Way("POST", "/import-settings", api.import_settings, (FileError,), 200, IMPORTED),
         _Way("GET", "/embeddings", api.library, told=library_schema()),
         _Way("POST", "/embeddings", api.create, making, 201, embedding_schema()),
@@ -303,7 +294,7 @@ class _Api:
     """What each route does."""
 
     def __init__(self, studio: Studio) -> None:
-        self.studio = studio
+        self.studio, self.orders = studio, Orders(studio)
 
     def schema(self) -> object:
         """Everything that can be set, and the model that it is for."""
@@ -314,7 +305,7 @@ class _Api:
                 {
                     "name": name,
                     "about": preset.about,
-                    "settings": self._preset({"preset": name}, {}),
+                    "settings": self.orders.preset({"preset": name}, {}),
                 }
                 for name, preset in PRESETS.items()
             ],
@@ -337,70 +328,8 @@ class _Api:
         """{"settings": {name: value}} begins anew, with "preset": name on top of its settings;
         {"again": name} has the settings that the file of an embedding tells, for another one;
         {"resume": name, "settings": …} continues a run with its own settings but for these."""
-        order = self._order(body)
+        order = self.orders.order(body)
         return stands(start_training(self.studio, order))
-
-    def enqueue(self, body: options.SettingValues) -> object:
-        """The same as for /jobs: it begins when everything before it has ended."""
-        waiting = enqueue_training(self.studio, lambda: self._order(body))
-        return {"id": waiting.id, "name": waiting.name}
-
-    def queue(self) -> object:
-        """{"stopped": whether nothing of it begins, "waiting": [{"id", "name"}, …]}"""
-        queue = self.studio.jobs.queue
-        waiting = [{"id": each.id, "name": each.name} for each in queue.list()]
-        return {"stopped": queue.stopped, "waiting": waiting}
-
-    def dequeue(self, waiting_id: str) -> object:
-        """Take one out of the queue."""
-        self.studio.jobs.queue.remove(waiting_id)
-        return self.queue()
-
-    def change_queue(self, body: options.SettingValues) -> object:
-        """{"stopped": true or false}, or {"id": one of it, "places": how many places back}"""
-        only(body, ("stopped", "id", "places"))
-        jobs, places = self.studio.jobs, body.get("places", 0)
-        if isinstance(places, bool) or not isinstance(places, int):
-            raise ConfigError(f'"places" is {places!r}', "", "give a whole number, such as -1")
-        if "id" in body:
-            jobs.queue.move(str(body["id"]), places)
-        if isinstance(body.get("stopped"), bool):
-            jobs.queue.stopped = bool(body["stopped"])
-            jobs.advance()
-        return self.queue()
-
-    def _order(self, body: options.SettingValues) -> TrainRequest:
-        only(body, ("settings", *_BEGINNINGS))
-        if len(chosen := [name for name in _BEGINNINGS if body.get(name)]) > 1:
-            what = " and ".join(f'"{name}"' for name in chosen)
-            raise ConfigError(f"{what} are both given", "", "choose one")
-        given = settings_in(body.get("settings", {}))
-        below = {**settings_of_page(self.studio), **self._preset(body, given)}
-        settings = {**below, **self._again(body), **given}
-        if body.get("resume"):
-            name = str(body["resume"])
-            found = find_resumable(self.studio, name, str(settings["logging_dir"]))
-            return resume_request(found, name, given)
-        return new_request(self.studio, options.make_config(TrainConfig, settings))
-
-    def _preset(
-        self, body: options.SettingValues, given: options.SettingValues
-    ) -> options.SettingValues:
-        name, folder = body.get("preset"), given.get("train_data_dir")
-        if name is None:
-            return {}
-        places, facts = self.studio.places(), self.studio.facts()
-        there = str(places.folder(folder, "train_data_dir")) if isinstance(folder, str) else ""
-        return preset_settings(str(name), facts.family if facts else None, there)
-
-    def _again(self, body: options.SettingValues) -> options.SettingValues:
-        if not body.get("again"):
-            return {}
-        name = str(body["again"])
-        found = find_embedding(self.studio, name)
-        if found is None:
-            raise EmbeddingError(f"there is no embedding {name}", "", "check the name")
-        return train_again(self.studio, found)
 
     def import_settings(self, body: options.SettingValues) -> object:
         """{"program", "settings": {name: value} for /jobs, "remarks": […], "misfits": […]}"""
