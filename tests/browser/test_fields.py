@@ -1,5 +1,5 @@
 """What a field shows is what is read, and a list that is open takes in what comes later: in A1111's
-gradio, Forge's and the newest."""
+gradio and, with `-m slow`, in Forge's and the newest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.hands import LONG, at
-from tests.webui.gradio_environments import ROOT, WANTED, python_with
+from tests.webui.gradio_environments import ROOT, python_with, versions
 
 SCRIPT = ROOT / "javascript" / "textual_inversion_studio.js"
 TABS = ("Create", "Data", "Train", "Compare", "Library")
@@ -31,7 +31,7 @@ FILL = """([field, text]) => {
 _SECONDS = 300
 
 
-@pytest.fixture(scope="module", params=list(WANTED))
+@pytest.fixture(scope="module", params=versions("3.41.2"))
 def served(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:

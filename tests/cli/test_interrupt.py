@@ -62,34 +62,37 @@ def arguments(folder: Path) -> list[str]:
     ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The file of a run that was never interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert finish(start(folder, *arguments(folder)))[0] == 0
+    return (folder / "embeddings/my-cat.safetensors").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("sent", "code"),
     [
         (signal.SIGINT, 130),
-        (signal.SIGTERM, 143),
-        (signal.SIGHUP, 129),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
         (signal.SIGKILL, -9),
     ],
 )
 def test_interrupted_and_resumed_is_the_same_as_never_interrupted(
-    tmp_path: Path, sent: signal.Signals, code: int
+    tmp_path: Path, whole: bytes, sent: signal.Signals, code: int
 ) -> None:
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    options = arguments(whole)
-    assert finish(start(whole, *options))[0] == 0
-
-    process = start(cut, *arguments(cut))
-    wait_for_steps(cut, 12)
+    process = start(tmp_path, *arguments(tmp_path))
+    wait_for_steps(tmp_path, 12)
     process.send_signal(sent)
     given, err = finish(process)
     assert given == code
     if sent != signal.SIGKILL:
         assert "continue with: ti train --resume textual_inversion" in err
-        assert (cut / "embeddings/my-cat.safetensors").is_file()
+        assert (tmp_path / "embeddings/my-cat.safetensors").is_file()
 
-    assert finish(start(cut, "--resume", "latest"))[0] == 0
-    results = [(f / "embeddings/my-cat.safetensors").read_bytes() for f in (whole, cut)]
-    assert results[0] == results[1]
+    assert finish(start(tmp_path, "--resume", "latest"))[0] == 0
+    assert (tmp_path / "embeddings/my-cat.safetensors").read_bytes() == whole
 
 
 def test_a_terminal_that_goes_away_does_not_keep_a_run_from_being_saved(tmp_path: Path) -> None:

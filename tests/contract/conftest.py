@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from .fingerprint import Bomb, mixed_flags
-from .hosts import HOSTS, Subject
+from .hosts import HOSTS, Subject, hosts
 
 
-@pytest.fixture(scope="session", params=HOSTS)
+@pytest.fixture(scope="session", params=hosts())
 def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Subject:
     """A host under test."""
     return HOSTS[request.param](tmp_path_factory.mktemp("model"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -181,6 +181,20 @@ HOSTS: dict[str, Callable[[Path], Subject]] = {
     "comfyui-sd2-v": comfyui("sd2-v"),
     "comfyui-sdxl": comfyui("sdxl"),
 }
+VARIANTS = frozenset(
+    "a1111-sd1-inpaint a1111-sd2 forge-sd1-inpaint forge-sd2-v forge_neo-sd1-autumn "
+    "forge_neo-sdxl reforge-sd1 reforge-sd2-v comfyui-sd2-v".split()
+)
+"""Kinds of models that other entries of the same program, and other programs, are near to: over the
+stand-ins they are slow tests."""
 if os.environ.get("WEBUI_IN_PROCESS") == "forge_neo":
     for kind in ("sd1-inpaint", "sd1-half", "sdxl-fp8"):
         HOSTS[f"forge_neo-{kind}"] = forge_neo(kind)
+
+
+def hosts() -> Iterator[Any]:
+    """The names of `HOSTS` as parameters; over real programs none of them is slow."""
+    real = {"COMFYUI_IN_PROCESS", "WEBUI_IN_PROCESS"} & os.environ.keys()
+    for name in HOSTS:
+        slow = name in VARIANTS and not real
+        yield pytest.param(name, marks=pytest.mark.slow) if slow else name

@@ -1,4 +1,7 @@
-"""Whichever file operation of a run fails or is the last, the same command gives the same bytes."""
+"""Whichever file operation of a run fails or is the last, the same command gives the same bytes.
+
+A sample of them is tried; `-m slow` tries each.
+"""
 
 from __future__ import annotations
 
@@ -125,6 +128,9 @@ def of_hypernetwork(configure: Configure, root: Path) -> Place:
     return Place(config, folders, "hypernetwork", ("hypernetworks/*2.pt",))
 
 
+EVERY = [11, pytest.param(1, marks=pytest.mark.slow)]
+"""One operation in so many is tried: a prime number, so that it meets each kind."""
+
 PLACES = {of_embedding: 3 + 1 + 1 + 1 + 3 + 1 + 1, of_hypernetwork: 2 + 1 + 2 + 1 + 1}
 """How a run is made → how many things are left by it that count."""
 
@@ -225,11 +231,12 @@ def differences(place: Place, whole: dict[str, bytes | list[int]]) -> list[str]:
     return sorted(name for name in {*once, *whole} if once.get(name) != whole.get(name))
 
 
+@pytest.mark.parametrize("every", EVERY)
 def test_any_failing_operation_costs_nothing(
-    place: Place, whole: dict[str, bytes | list[int]]
+    place: Place, whole: dict[str, bytes | list[int]], every: int
 ) -> None:
     wrong, seen = {}, operations(place)
-    for number, (name, path, _) in enumerate(seen):
+    for number, (name, path, _) in list(enumerate(seen))[::every]:
         was_error, warned = fails(place, number, "fail")
         found = differences(place, whole)
         if any("preview" in text for text in warned):  # told, and training went on
@@ -240,6 +247,7 @@ def test_any_failing_operation_costs_nothing(
     assert not wrong, "\n".join(f"{key}: {value}" for key, value in wrong.items())
 
 
+@pytest.mark.parametrize("every", EVERY)
 @pytest.mark.parametrize(
     "mode",
     [
@@ -248,12 +256,16 @@ def test_any_failing_operation_costs_nothing(
     ],
 )
 def test_any_operation_may_be_the_last(
-    place: Place, whole: dict[str, bytes | list[int]], mode: Mode
+    place: Place, whole: dict[str, bytes | list[int]], mode: Mode, every: int
 ) -> None:
-    wrong, seen = {}, operations(place)
-    for number, (name, path, changed) in enumerate(seen):
-        if not (changed or name == "write"):
-            continue  # the disk is as it was at the one before
+    wrong = {}
+    # where the disk is as it was at the one before, nothing else can come of it
+    counts = [
+        (number, name, path)
+        for number, (name, path, changed) in enumerate(operations(place))
+        if changed or name == "write"
+    ]
+    for number, name, path in counts[::every]:
         if mode == "kill":
             dies(place, number)
         else:

@@ -86,7 +86,7 @@ def killed(
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
 def test_a_killed_run_goes_on_bit_for_bit(configure: Configure, family: Any) -> None:
     settings = {
-        "max_train_steps": 100,
+        "max_train_steps": 60,
         "save_state_every_n_steps": 20,
         "num_vectors_per_token": 2,
         "latent_sampling_method": "random",
@@ -99,7 +99,7 @@ def test_a_killed_run_goes_on_bit_for_bit(configure: Configure, family: Any) -> 
     assert [path.name for path in list_states(folder.state)][-1] == "state-000040.safetensors"
     log = Log()
     resumed = train(config, FakeHost(family=FAMILIES[family]), log, resume=folder).read_bytes()
-    assert log.steps == list(range(41, 101))
+    assert log.steps == list(range(41, 61))
     whole = train(
         configure(**settings, overwrite=True), FakeHost(family=FAMILIES[family])
     ).read_bytes()
@@ -122,7 +122,7 @@ def test_a_hypernetwork_is_killed_again_and_again_and_goes_on_bit_for_bit(
     config = hypernetwork_runs.config(tmp_path, pictures, **settings)
     killed(config, 5)  # before the second state
     folder = RunFolder.find("latest", tmp_path / "log", "warm", "hypernetwork")
-    for step in (13, 24, 40):
+    for step in (13, 40):
         assert latest_state(folder.state).step < step
         killed(config, step, resume=folder)
     resumed = train(config, FakeHost(), resume=folder).read_bytes()

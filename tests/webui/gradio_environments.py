@@ -1,7 +1,8 @@
 """Virtual environments with the versions of gradio that the panel runs on.
 
-They lie in the checkout (`.venv-gradio-…`) and are made when a test first asks for them. Torch and
-the like come from the environment that runs the tests; what is installed here comes first.
+They are in the checkout (`.venv-gradio-…`), made when a test first needs them. Torch and the like
+come from the environment that runs the tests; what is installed here comes first. That environment
+has the newest gradio itself.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from ti_core.errors import HostBusyError
 from ti_core.train.run_lock import locked
 
 ROOT = Path(__file__).parents[2]
 _AUDIO = "audioop-lts; python_version >= '3.13'"  # pydub imports what left Python then
+NEWEST = "newest"
 WANTED: dict[str, tuple[str, ...]] = {
     # A1111 1.10's own pins; without gradio's wish for numpy 1, which new Pythons do not have
     "3.41.2": (
@@ -30,11 +35,19 @@ WANTED: dict[str, tuple[str, ...]] = {
     ),
     # Forge's
     "4.40.0": ("gradio==4.40.0 fastapi==0.104.1 pydantic==2.8.2 huggingface_hub<0.26",),
-    "newest": ("gradio",),
 }
 """Version → what is installed, one call of pip each."""
+VERSIONS = (*WANTED, NEWEST)
 MINUTES = 10
 """That one call of pip may take."""
+
+
+def versions(*usual: str) -> list[Any]:
+    """Every version as a parameter of a test; those that are not `usual` are slow."""
+    return [
+        version if version in usual else pytest.param(version, marks=pytest.mark.slow)
+        for version in VERSIONS
+    ]
 
 
 def python_with(version: str) -> Path:
@@ -42,6 +55,8 @@ def python_with(version: str) -> Path:
 
     Raises AssertionError with pip's own words when it cannot be made.
     """
+    if version == NEWEST:
+        return Path(sys.executable)
     with _in_turn():
         return _made(version)
 
