@@ -118,7 +118,8 @@ def _document(text: str) -> object:
     try:
         return read_table(file) if file else table_of(text, _kind_of(text))
     except FileError as error:
-        raise ConfigError(f"{setting('words')} cannot be read", error.why, error.fix) from error
+        what = f"{setting('words')} cannot be read" + (f" from {file}" if file else "")
+        raise ConfigError(what, error.why, error.fix) from error
 
 
 def _kind_of(text: str) -> Path:
