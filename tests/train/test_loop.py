@@ -640,13 +640,13 @@ def disk_full_for(monkeypatch: pytest.MonkeyPatch, word: str, after: int = 0) ->
     """Naming files with `word` in their path fails, from the `after`-th on."""
     seen: list[str] = []
 
-    def failing(real: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
-        def fail(source: Any, target: Any) -> None:
+    def failing(real: Callable[..., None]) -> Callable[..., None]:
+        def fail(source: Any, target: Any, **how: Any) -> None:
             if word in str(target):
                 seen.append(str(target))
                 if len(seen) > after:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            real(source, target)
+            real(source, target, **how)
 
         return fail
 
