@@ -16,12 +16,14 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi.testclient import TestClient
 
 from ti_core.errors import (
+    DataError,
     ForbiddenError,
     HostBusyError,
     HostError,
     NoModelError,
     SlowRequestError,
     StorageError,
+    TrainingError,
 )
 from ti_core.files.embedding import Embedding
 from ti_core.files.reading import read_embedding
@@ -30,7 +32,15 @@ from ti_core.files.writing import write_embedding
 from ti_core.train.config import OptimizerConfig
 from ti_core.train.events import StepDone
 from ti_webui import api as api_module
-from ti_webui import api_hypernetworks, creation, hypernetworks, library_files, restoring, training
+from ti_webui import (
+    api_hypernetworks,
+    api_sweeps,
+    creation,
+    hypernetworks,
+    library_files,
+    restoring,
+    training,
+)
 from ti_webui.api import router
 from ti_webui.job import Job, Jobs
 from ti_webui.studio import Studio
@@ -509,6 +519,7 @@ def test_every_answer_is_declared_and_every_declared_answer_comes(
         asked.ask("GET", "/ti/v1/replaced", {})
         library_routes(asked, monkeypatch)
         queue_routes(asked, studio, settings, monkeypatch)
+        sweep_routes(asked, studio, settings, monkeypatch)
         asked.bodies("/ti/v1/jobs", {"settings": settings})
         asked.ask("POST", "/ti/v1/jobs", {}, json={"settings": settings})
         finished(studio.jobs.list()[0])
@@ -614,6 +625,20 @@ def queue_routes(
     for left in queue.list():
         queue.remove(left.id)
     queue.stopped = False
+
+
+def sweep_routes(
+    asked: Provoked, studio: Studio, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each status of what begins or continues a sweep."""
+    at, order = "/ti/v1/sweeps", {"settings": settings, "grid": {"seed": [1, 2]}}
+    asked.bodies(at, order)
+    asked.ask("POST", at, {}, json=order)  # another one is running
+    finished(studio.jobs.list()[0])
+    asked.ask("POST", at, {}, json={"settings": settings, "resume": "none"})
+    for error in (StorageError("full"), TrainingError("no"), DataError("no"), KeyError("bug")):
+        with monkeypatched(monkeypatch, api_sweeps, "sweep_variants", fail(error)):
+            asked.ask("POST", at, {}, json=order)
 
 
 def test_every_body_is_described(api: TestClient) -> None:
