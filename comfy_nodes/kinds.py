@@ -108,6 +108,7 @@ def _parts(settings: SettingsValue) -> dict[str, Any]:
         "output": replace(settings.output, output_dir=str(runs_dir()), logging_dir=str(runs_dir())),
         "preview": replace(settings.preview, sample_prompts=str(prompts)),
         "cache": replace(settings.cache, latent_cache_dir=str(runs_dir() / "latents")),
+        "validation": settings.validation,
     }
 
 

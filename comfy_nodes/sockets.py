@@ -35,6 +35,7 @@ from ..ti_core.train.hypernetwork_config import (
     HypernetworkOutputConfig,
     HypernetworkPreviewConfig,
 )
+from ..ti_core.train.validation_config import ValidationConfig
 from .widgets import values_of
 
 CATEGORY = "Textual Inversion"
@@ -64,6 +65,7 @@ class SettingsValue:
     preview: PreviewConfig = field(default_factory=PreviewConfig)
     cache: CacheConfig = field(default_factory=CacheConfig)
     embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
 
     def changed(self: S, options: Mapping[str, object]) -> S:
         """The settings with those of these values that belong to them. Raises ConfigError for a

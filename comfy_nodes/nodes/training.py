@@ -16,6 +16,7 @@ from ...ti_core.train.config import (
     PreviewConfig,
     TextConfig,
 )
+from ...ti_core.train.validation_config import ValidationConfig
 from ..curve import workflow_of
 from ..kinds import EMBEDDING
 from ..loaded_model import Clip, Model, Vae, checkpoint_name
@@ -150,8 +151,12 @@ class TrainingOptions(Node):
             "TrainingOptions",
             "Training Options",
             "Loss weighting (min-SNR), noise offset, a rate for each text encoder, the length of "
-            "the vectors, TensorBoard and W&B. Goes between Training Settings and Train Embedding.",
-            search_aliases=["min-snr", "noise offset", "tensorboard", "wandb", "loss weighting"],
+            "the vectors, validation and early stopping, TensorBoard and W&B. Goes between "
+            "Training Settings and Train Embedding.",
+            search_aliases=[
+                *("min-snr", "noise offset", "tensorboard", "wandb", "loss weighting"),
+                *("validation loss", "early stopping", "held out"),
+            ],
             inputs=[
                 SettingsSocket.Input("settings", tooltip="The settings to be completed."),
                 *optional(
@@ -168,6 +173,15 @@ class TrainingOptions(Node):
                         widget(EmbeddingConfig, "vector_length"),
                         widget(PreviewConfig, "sample_beside"),
                         *widgets(OutputConfig, "log_with", "log_tracker_name", "wandb_run_name"),
+                        *widgets(
+                            ValidationConfig,
+                            "validate_every_n_steps",
+                            "validation_split",
+                            "early_stopping",
+                            "early_stopping_patience",
+                            "early_stopping_threshold",
+                            "max_validation_steps",
+                        ),
                     ]
                 ),
             ],
@@ -182,12 +196,16 @@ class TrainingOptions(Node):
         lr_scheduler_power: float | None = None,
         learning_rate_te1: str | None = None,
         learning_rate_te2: str | None = None,
+        validation_split: float | None = None,
+        early_stopping_threshold: float | None = None,
     ) -> bool | str:
         """NaN, and a schedule that cannot be read, are refused before anything is loaded."""
         numbers = finite(
             min_snr_gamma=min_snr_gamma,
             noise_offset=noise_offset,
             lr_scheduler_power=lr_scheduler_power,
+            validation_split=validation_split,
+            early_stopping_threshold=early_stopping_threshold,
         )
         rates = {"learning_rate_te1": learning_rate_te1, "learning_rate_te2": learning_rate_te2}
         given = {name: text for name, text in rates.items() if (text or "").strip() not in _NO_RATE}
