@@ -124,7 +124,7 @@ class Residual:
 class ResidualKind:
     """How it begins."""
 
-    folder, suffix = "residuals", ".safetensors"
+    folder, suffix, loss_csv = "residuals", ".safetensors", "residual_loss.csv"
 
     def __init__(self, config: ResidualTrainConfig) -> None:
         self.config = config.residual

@@ -31,6 +31,7 @@ from .spoiled import Log
 
 _COPIES = ("embeddings/*2.safetensors", "embeddings/*-best.safetensors")
 LOGS = ("textual_inversion_loss.csv", "validation_loss.csv")
+TABLES = (*LOGS, "hypernetwork_loss.csv", "loss.png", "strength.png")
 
 
 class Place:
@@ -74,7 +75,7 @@ class Place:
             *self.folders[1].glob("[!.]*"),
             *(path for pattern in self.copies for path in folder.path.glob(pattern)),
             *folder.path.glob("images/[!.]*"),
-            *filter(Path.is_file, (folder.path / name for name in (*LOGS, "loss.png"))),
+            *filter(Path.is_file, (folder.path / name for name in TABLES)),
             *list_states(folder.state)[-1:],
         ]
         left = [path for path in folder.path.rglob(".*") if path.is_file()]

@@ -334,6 +334,20 @@ def test_a_file_for_another_model_is_an_error(build: Build, tmp_path: Path) -> N
         make_plan(build(weights=str(tmp_path / "gone.pt")), FakeHost())
 
 
+def test_the_table_of_losses_is_called_as_in_a1111(build: Build) -> None:
+    """And a resumed run has one line of each step."""
+    log, more = Log(), Log()
+    train(build(max_train_steps=4, loss_csv_every=1), FakeHost(), log)
+    folder = RunFolder(log.of(Started)[0].run_folder)
+    table = folder.path / "hypernetwork_loss.csv"
+    table.write_text(table.read_text() + "9,0,0,0.5,0.1\n")
+    longer = build(max_train_steps=6, loss_csv_every=1)
+    train(longer, FakeHost(), more, resume=folder)
+    steps = [line.split(",")[0] for line in table.read_text().splitlines()]
+    assert steps == ["step", "1", "2", "3", "4", "5", "6"]
+    assert not list(folder.path.glob("textual*"))
+
+
 def test_a_run_does_not_continue_with_something_else(build: Build) -> None:
     log = Log()
     train(build(), FakeHost(), log, StopAfter(log, 4))

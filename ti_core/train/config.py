@@ -256,7 +256,8 @@ class OutputConfig(Checked):
     )
     loss_csv_every: int = unrecorded(
         10,
-        "write a line of textual_inversion_loss.csv every N steps; 0 disables",
+        "write a line of textual_inversion_loss.csv (hypernetwork_loss.csv) every N steps; 0 "
+        "disables",
         label="Save a csv containing the loss every N steps",
         unit="steps",
         limits=(0, None),

@@ -107,7 +107,7 @@ def _length(tensors: Mapping[str, Tensor], prefix: str) -> float:
 class HypernetworkKind:
     """Hypernetworks as a `LearnableKind`."""
 
-    folder = "hypernetworks"
+    folder, loss_csv = "hypernetworks", "hypernetwork_loss.csv"
 
     def __init__(self, config: HypernetworkTrainConfig) -> None:
         self.config, self.seed, self._all = config.hypernetwork, config.compute.seed, config

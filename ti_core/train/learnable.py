@@ -101,6 +101,10 @@ class LearnableKind(Protocol):
         """Name of the folder of copies in a run folder."""
 
     @property
+    def loss_csv(self) -> str:
+        """Name of the table of losses in a run folder, as A1111 has it."""
+
+    @property
     def suffix(self) -> str:
         """Ending of its files, with the dot."""
 

@@ -245,7 +245,7 @@ class TrainingRun:
 
     def _start(self) -> None:
         self.folder.sweep()
-        self.folder.forget_after(self.updater.step)
+        self.folder.forget_after(self.updater.step, self.plan.kind.loss_csv)
         plan, config = self.plan, self.plan.config
         before = plan.state.facts if plan.state else {}
         elsewhere = changed_surroundings(before, surroundings(self.session))
@@ -326,7 +326,7 @@ class TrainingRun:
         self.updater.recover(self.keeper.good)
         self.validations.restore(self.keeper.good.validations)
         step, factor = self.updater.step, self.updater.rate_factor
-        self.folder.forget_after(step)
+        self.folder.forget_after(step, self.plan.kind.loss_csv)
         self._emit(
             Notice(
                 "warning",
@@ -391,7 +391,7 @@ class TrainingRun:
         try:
             if step > good and not self.updater.torn:
                 if self._unlogged:  # as a whole: half of its lines may be there
-                    self.folder.forget_after(step - 1)
+                    self.folder.forget_after(step - 1, self.plan.kind.loss_csv)
                     self._record(self._unlogged)
                 self.keeper.save_state()
                 self.keeper.save_copy()
@@ -407,4 +407,5 @@ class TrainingRun:
         self.listener(event)
 
     def _record(self, event: Event) -> None:
-        self.folder.record(event, self.plan.config.output.loss_csv_every)
+        every, table = self.plan.config.output.loss_csv_every, self.plan.kind.loss_csv
+        self.folder.record(event, every, table)

@@ -1,8 +1,9 @@
 """The folder that a run leaves behind: settings, events, loss, copies, previews, state.
 
 <log directory>/<YYYY-MM-DD>/<name>[-2, -3 …]/
-    settings.json  events.jsonl  textual_inversion_loss.csv  loss.png  results.json  pictures.json
-    validation_loss.csv  lock
+    settings.json  events.jsonl  loss.png  results.json  pictures.json  lock
+    textual_inversion_loss.csv             of a hypernetwork: hypernetwork_loss.csv
+    validation_loss.csv
     embeddings/<name>-000500.safetensors   exactly 500 updates
     embeddings/<name>-best.safetensors     the lowest validation loss so far
     images/<name>-000500.png
@@ -233,14 +234,14 @@ class RunFolder:
         noted = {"sha256": sorted(known), "made": sorted(own)}
         write_sealed_json(self.path / "results.json", noted)
 
-    def record(self, event: Event, csv_every: int = 10) -> None:
+    def record(self, event: Event, csv_every: int = 10, csv_name: str = CSV_NAME) -> None:
         """Append an event to the logs; a step to the CSV file, too, every `csv_every` steps.
 
         Raises StorageError when that is not possible.
         """
         self._append("events.jsonl", event.to_json() + "\n")
         if isinstance(event, StepDone) and csv_every and event.step % csv_every == 0:
-            self._append(CSV_NAME, _csv_line(_csv_row(event)), head=_csv_line(CSV_COLUMNS))
+            self._append(csv_name, _csv_line(_csv_row(event)), head=_csv_line(CSV_COLUMNS))
 
     def write_validations(self, found: Iterable[Found]) -> None:
         """Every validation so far, for spreadsheets; as a whole, since a run that was killed may
@@ -261,10 +262,10 @@ class RunFolder:
                 with contextlib.suppress(OSError):  # it takes some room, and that is all
                     (folder / name).unlink()
 
-    def forget_after(self, step: int) -> None:
+    def forget_after(self, step: int, csv_name: str = CSV_NAME) -> None:
         """Drop logged steps that a resume or a fall-back will make again."""
         self._filter("events.jsonl", lambda line: _event_step(line) <= step)
-        self._filter(CSV_NAME, lambda line: _csv_step(line) <= step)
+        self._filter(csv_name, lambda line: _csv_step(line) <= step)
 
     def _filter(self, name: str, keep: Callable[[str], bool]) -> None:
         path = self.path / name

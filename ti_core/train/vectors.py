@@ -27,6 +27,7 @@ from .going_on import Origin
 from .initialization import Start, as_it_began, fitting_file, rows_from_file, starting_rows
 from .learnable import DTYPES, Content, ExtraNetworks
 from .lengths import LengthRule, length_rule
+from .run_folder import CSV_NAME
 from .state import TrainState
 
 
@@ -90,7 +91,7 @@ class EmbeddingVectors:
 class EmbeddingKind:
     """Embeddings as a `LearnableKind`."""
 
-    folder = "embeddings"
+    folder, loss_csv = "embeddings", CSV_NAME
 
     def __init__(self, config: TrainConfig) -> None:
         self.config, self.output, self._all = config.embedding, config.output, config
