@@ -15,6 +15,7 @@ from ..randomness import Draws
 from .config import TrainConfig
 from .events import Measures
 from .learnable import MARK, Content, ExtraNetworks
+from .run_folder import CSV_NAME
 from .state import TrainState
 from .vectors import EmbeddingKind, EmbeddingVectors
 from .words import words_of
@@ -83,7 +84,7 @@ class WordVectors:
 class WordsKind:
     """Several words as a `LearnableKind`."""
 
-    folder = "embeddings"
+    folder, loss_csv = "embeddings", CSV_NAME
 
     def __init__(self, config: TrainConfig) -> None:
         self._kinds = {word.name: EmbeddingKind(word) for word in words_of(config)}
