@@ -23,6 +23,10 @@ MOST_BYTES = 20_000_000
 """Of a request's body: what a page holds, not a picture."""
 MOST_SECONDS = 60.0
 """In which it has to arrive."""
+UPLOADS = "/gradio_api/upload"
+"""Where a page sends the pictures that are dropped on it."""
+MOST_OF_UPLOAD = 1_000_000_000, 900.0
+"""Bytes of all pictures that are dropped at once, and seconds."""
 
 
 class Gate:
@@ -56,9 +60,11 @@ class Gate:
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """To the page, as long as the body is small and arrives."""
-        body = _Body(receive, send)
+        is_upload = str(scope["path"]).endswith(UPLOADS)
+        most, seconds = MOST_OF_UPLOAD if is_upload else (MOST_BYTES, MOST_SECONDS)
+        body = _Body(receive, send, most, seconds)
         try:
-            require_small(_headers(scope), MOST_BYTES)
+            require_small(_headers(scope), most)
             await self.app(_unfriendly(scope), body.receive, body.send)
         except LargeRequestError as error:
             body.trouble = error
@@ -102,9 +108,9 @@ class _Body:
     What is wrong with it is kept as `trouble`; the page sees a visitor who has gone.
     """
 
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive, self._send = receive, send
-        self._until, self._size, self._whole = time.monotonic() + MOST_SECONDS, 0, False
+    def __init__(self, receive: Receive, send: Send, most: int, seconds: float) -> None:
+        self._receive, self._send, self._most, self._seconds = receive, send, most, seconds
+        self._until, self._size, self._whole = time.monotonic() + seconds, 0, False
         self.trouble: TIError | None = None
         self.answered = False
 
@@ -115,13 +121,13 @@ class _Body:
         try:
             part = await asyncio.wait_for(self._receive(), max(0, self._until - time.monotonic()))
         except asyncio.TimeoutError:
-            self.trouble = SlowRequestError(f"nothing more came for {MOST_SECONDS:g} seconds")
+            self.trouble = SlowRequestError(f"nothing more came for {self._seconds:g} seconds")
             return {"type": "http.disconnect"}
         assert isinstance(part, dict)
         self._size += len(part.get("body", b""))
         self._whole = not part.get("more_body", False)
-        if self._size > MOST_BYTES:
-            self.trouble = large(MOST_BYTES)
+        if self._size > self._most:
+            self.trouble = large(self._most)
             return {"type": "http.disconnect"}
         return part
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
 from ti_webui import gate
@@ -188,3 +188,17 @@ def test_programs_give_the_token_as_a_bearer() -> None:
     headers = {"authorization": f"Bearer {TOKEN}"}
     assert visitor.get("/page", headers=headers).json() == "seen"
     assert visitor.post("/change", headers=headers).json() == "changed"
+
+
+def test_uploads_may_be_larger_than_what_a_page_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "MOST_BYTES", 10)
+    monkeypatch.setattr(gate, "MOST_OF_UPLOAD", (100, 5.0))
+    here = client()
+
+    @here.app.post("/gradio_api/upload")  # type: ignore[attr-defined]
+    async def upload(request: Request) -> int:
+        return len(await request.body())
+
+    assert here.post("/gradio_api/upload", content=b"x" * 60).json() == 60
+    assert here.post("/gradio_api/upload", content=b"x" * 200).status_code == 413
+    assert here.post("/change", content=b"x" * 60).status_code == 413
