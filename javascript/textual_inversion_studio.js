@@ -2,7 +2,8 @@
 //
 // gradio 3.41 has no timer, so buttons that nobody sees are pressed here: `#ti_poll…` once a second
 // while something runs and the `#ti_job_progress…` of the same ending is in view, and now and then
-// while it is not: its end is told by the web UI's sound and a notification.
+// while it is not: its end is told by the web UI's sound and a notification. Nothing is pressed while
+// nothing runs, but for a page that somebody moves in: a job may have begun elsewhere.
 //
 // gradio reads a dropdown with words of one's own when a key is released in it (3.41) or when it is
 // left (newer ones). What is pasted with the mouse, dropped or filled in by the browser is told to it.
@@ -12,6 +13,7 @@ window.tiStudio = window.tiStudio || (() => {
     const QUICK = 1000; // milliseconds between two looks while a job goes on
     const SLOW = 5000; // … and while none does
     const AFTER_A_CLICK = 6000; // time in which a job may begin
+    const REST = 400; // in which nothing is written in a form
     const MOST_BYTES = 1000000; // of a settings file; a longer one is said to be too long
     const GOING_ON = ["waiting", "running", "paused"];
 
@@ -20,6 +22,10 @@ window.tiStudio = window.tiStudio || (() => {
     const DROPDOWN = "#ti_tabs .secondary-wrap input, #ti_tabs input[role=listbox]";
 
     let clicked = 0;
+    let moved = 0; // when somebody was seen last
+    let held = ""; // what the form of Train held when it was last looked at
+    let written = ""; // … and a moment ago
+    let rests = 0; // since when it has not changed
     let entered = ""; // what stood in the focused field when it was entered
     const looked = new WeakMap();
     const working = new Set(); // ids of places that show a job that runs
@@ -81,9 +87,79 @@ window.tiStudio = window.tiStudio || (() => {
                 continue;
             }
             const wait = seen(progress) ? pause(progress) : SLOW;
+            if (!going && looked.has(poll) && Date.now() - moved > SLOW) {
+                continue;
+            }
             if (Date.now() - (looked.get(poll) || 0) >= wait - 50) {
                 looked.set(poll, Date.now());
                 poll.click();
+            }
+        }
+    }
+
+    // What the form of Train amounts to is asked for when it has changed and rests: one event in
+    // place of one for each field. Fields of closed folds are not in the page; what fills them in
+    // says so in a box.
+    function readForm() {
+        const form = page().querySelector("#ti_train_form");
+        if (!form || !seen(form)) {
+            return;
+        }
+        const fields = [...form.querySelectorAll("input, textarea")].map(
+            (field) => ["checkbox", "radio"].includes(field.type) ? field.checked : field.value);
+        const boxes = [...form.querySelectorAll(".ti-box")].filter(
+            (box) => !box.closest("#ti_differs")).map((box) => box.textContent);
+        const now = [...fields, ...boxes].join("\n");
+        if (now !== written) {
+            [written, rests] = [now, Date.now()];
+        }
+        const look = now !== held && Date.now() - rests > REST && button("ti_form_look");
+        if (look) {
+            held = now;
+            look.click();
+        }
+    }
+
+    // gradio's page clips what is wider than it, and nothing sticks to the window's edge then.
+    function unclip() {
+        const tabs = page().querySelector("#ti_bar");
+        for (let each = tabs && tabs.parentElement; each; each = each.parentElement) {
+            if (each !== document.body && getComputedStyle(each).overflowY === "hidden") {
+                each.style.overflow = "clip";
+            }
+        }
+    }
+
+    // Alone, each tab has an address: ?tab=compare. A web UI's address is its own.
+    const ALONE = typeof gradioApp !== "function";
+    let opened = false;
+
+    function tabButton(name) {
+        return name && page().querySelector(`#${CSS.escape(`ti_tab_${name}`)}-button`);
+    }
+
+    function openTab() {
+        const found = ALONE && tabButton(new URLSearchParams(location.search).get("tab"));
+        if (found && found.getAttribute("aria-selected") !== "true") {
+            found.click();
+        }
+    }
+
+    function arrive() {
+        if (!opened && page().querySelector("#ti_tabs button[role=tab]")) {
+            opened = true;
+            openTab();
+            unclip();
+        }
+    }
+
+    function keepAddress(target) {
+        const tab = target.closest("button[role=tab][id^=ti_tab_]");
+        if (ALONE && tab) {
+            const address = new URL(location.href);
+            address.searchParams.set("tab", tab.id.slice("ti_tab_".length, -"-button".length));
+            if (address.href !== location.href) {
+                history.pushState({}, "", address);
             }
         }
     }
@@ -135,6 +211,24 @@ window.tiStudio = window.tiStudio || (() => {
         });
     }
 
+    // Pictures in the clipboard are dropped where files are dropped, if that is in view.
+    function paste(event) {
+        const files = [...(event.clipboardData ? event.clipboardData.files : [])].filter(
+            (file) => file.type.startsWith("image/"));
+        const field = page().querySelector("#ti_dropped input[type=file]");
+        if (!files.length || !field || !seen(field.closest("#ti_dropped"))) {
+            return;
+        }
+        const all = new DataTransfer();
+        files.forEach((file, place) => {
+            const name = `pasted-${new Date().toISOString().slice(0, 19).replace(/[:T]/g, "")}-${place + 1}`;
+            all.items.add(new File([file], `${name}.${file.type.slice(6)}`, {type: file.type}));
+        });
+        event.preventDefault();
+        field.files = all.files;
+        field.dispatchEvent(new Event("change", {bubbles: true}));
+    }
+
     // Ctrl+Enter saves the caption that is being written, Alt+← and Alt+→ go to the next picture.
     function keys(event) {
         const editor = event.target.closest && event.target.closest("#ti_caption_text");
@@ -155,17 +249,27 @@ window.tiStudio = window.tiStudio || (() => {
     document.addEventListener("click", (event) => {
         if (event.isTrusted && event.target.closest && event.target.closest("#ti_tabs")) {
             clicked = Date.now();
+            keepAddress(event.target);
         }
         [...unread].filter((field) => field !== event.target).forEach(leave);
     }, true);
+    for (const sign of ["pointermove", "pointerdown", "keydown", "focus", "visibilitychange"]) {
+        window.addEventListener(sign, () => {
+            moved = Date.now();
+        }, true);
+    }
     document.addEventListener("input", read);
     document.addEventListener("focusin", (event) => {
         entered = event.target.value;
     });
     document.addEventListener("blur", (event) => unread.delete(event.target), true);
     document.addEventListener("keydown", keys, true);
+    document.addEventListener("paste", paste);
+    window.addEventListener("popstate", openTab);
     setInterval(() => {
+        arrive();
         look();
+        readForm();
         renew();
     }, 250);
 

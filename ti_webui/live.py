@@ -32,6 +32,8 @@ _IDLE = (
 class Live(JobView):
     """The components, and what they show."""
 
+    bar: gr.HTML
+    """The progress in one line; made here, and rendered where it stays in sight."""
     gallery: gr.Gallery
     notes: gr.HTML
     pause: gr.Button
@@ -51,7 +53,7 @@ class Live(JobView):
         """The components that show the job."""
         rates = (self.slower, self.faster)
         buttons = [self.pause, self.go_on, self.save, self.preview, *rates, self.interrupt]
-        return [self.progress, self.gallery, self.notes, *buttons, self.prompt, self.send]
+        return [self.progress, self.gallery, self.notes, *buttons, self.prompt, self.send, self.bar]
 
     def signature(self, job: Job) -> Signature:
         """Changes when something on the page has to; the first two parts are the gallery's."""
@@ -66,7 +68,8 @@ class Live(JobView):
         text = markup.findings(progress.findings) + markup.notices(progress.notices)
         is_same = seen is not None and seen[:2] == (job.id, len(progress.previews))
         previews = gr.update() if is_same else gr.update(value=pictures(progress.previews))
-        return [previews, gr.update(value=text), *self._buttons(job)]
+        bar = gr.update(value=markup.bar(progress, job.name))
+        return [previews, gr.update(value=text), *self._buttons(job), bar]
 
     def _buttons(self, job: Job) -> Updates:
         progress = job.progress
@@ -140,6 +143,7 @@ def _opened(path: Path) -> Image.Image | None:
 def build_live(studio: Studio) -> Live:
     """Make the part of a page that shows the running job. No text of a button ever changes: a web
     UI translates those that it finds when its page is opened."""
+    progress = gr.HTML(_IDLE, elem_id="ti_job_progress")
     with gr.Row(elem_id="ti_controls"):
         small = partial(gr.Button, interactive=False, min_width=60)
         pause = small("Pause", elem_id="ti_pause")
@@ -147,10 +151,9 @@ def build_live(studio: Studio) -> Live:
         save = small("Save now", elem_id="ti_save_now")
         preview = small("Preview now", elem_id="ti_preview_now")
         interrupt = small("Interrupt", variant="stop", elem_id="ti_interrupt")
-    with gr.Row():
+    with gr.Row(elem_id="ti_rates"):
         slower = small(f"Rate ×{SLOWER:g}", size="sm", elem_id="ti_slower")
         faster = small(f"Rate ×{FASTER:g}", size="sm", elem_id="ti_faster")
-    progress = gr.HTML(_IDLE, elem_id="ti_job_progress")
     with gr.Row(elem_id="ti_use"):
         looks = {"show_copy_button": True, "buttons": ["copy"]}
         prompt = component(
@@ -165,7 +168,8 @@ def build_live(studio: Studio) -> Live:
     previews = gallery("Previews", 3, "ti_previews")
     notes = html(elem_id="ti_notes")
     buttons = (pause, go_on, save, preview, slower, faster)
-    return Live(studio, "train", progress, interrupt, previews, notes, *buttons, prompt, send)
+    bar = gr.HTML("", elem_id="ti_job_bar", render=False)
+    return Live(studio, "train", progress, interrupt, bar, previews, notes, *buttons, prompt, send)
 
 
 def bind_live(live: Live, message: gr.HTML) -> None:

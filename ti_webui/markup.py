@@ -26,6 +26,7 @@ from ti_core.train.progress import (
 )
 
 from .curve import curve
+from .differences import Difference
 from .outlook import Outlook
 
 LABELS = {"token_string": "Embedding"}
@@ -47,6 +48,10 @@ _COLOURS = 5
 """Of the schedule's segments, in style.css."""
 _SHOWN = 40
 """Findings and notices; the rest is counted."""
+_DIFFERING = 8
+"""Settings that are named where a form differs from its preset."""
+_MARKED = "box-shadow: inset 4px 0 0 0 var(--color-accent, #2563af) !important"
+_DOT = "text-decoration: underline dotted 2px; text-underline-offset: 4px"
 _STATES: dict[JobState, str] = {
     **OUTCOMES,
     "waiting": "waiting for pictures that are being made",
@@ -168,6 +173,42 @@ def progress_html(progress: JobProgress, name: str, kind: str = "train") -> str:
         _result(progress, kind),
     ]
     return f'<div class="ti-progress" data-state="{progress.state}">{"".join(parts)}</div>'
+
+
+def bar(progress: JobProgress, name: str) -> str:
+    """A job in one line: what it is, how far, and for how long."""
+    stage = _STATES.get(progress.state) or progress.stage or "at work"
+    left = progress.seconds_left
+    parts = [
+        f"<b>{escape(name)}</b>",
+        escape(stage),
+        f"{progress.step:,} of {progress.total:,}" if progress.total else "",
+        f"about {duration_text(left)} left" if left is not None else "",
+    ]
+    said = " · ".join(filter(None, parts))
+    width = f'<span style="width:{100 * progress.share:.2f}%"></span>'
+    return f'<div class="ti-line">{said}</div><div class="ti-bar">{width}</div>'
+
+
+def differing(preset: str, found: Sequence[Difference], folds: Iterable[str]) -> str:
+    """What a form says that its preset does not; fields and folds are marked while it is there."""
+    if not found:
+        return ""
+    told = [
+        f"<b>{escape(one.label)}</b> {escape(one.value)} ({escape(one.usual)})" for one in found
+    ]
+    more = f" … and {len(told) - _DIFFERING} more" if len(told) > _DIFFERING else ""
+    head = f"Not as in the preset “{escape(preset)}”: "
+    fields = ", ".join(f"#ti_train_{name}" for name in _fields(found))
+    titles = ", ".join(f"#ti_fold_{fold} > .label-wrap > span:first-child" for fold in folds)
+    style = f"{fields} {{ {_MARKED} }}" + (f" {titles} {{ {_DOT} }}" if titles else "")
+    text = f"{head}{', '.join(told[:_DIFFERING])}{more}"
+    return f'<div class="ti-box ti-hint">{text}</div><style>{style}</style>'
+
+
+def _fields(found: Sequence[Difference]) -> Iterable[str]:
+    for one in found:
+        yield from ("width", "height") if one.name == "resolution" else (one.name,)
 
 
 def _figures(progress: JobProgress) -> str:

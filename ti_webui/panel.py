@@ -17,13 +17,14 @@ from .studio import Shared, Studio
 from .tabs import compare, create, data, hypernetwork, library, train
 
 TABS = {
-    "create": create.build,
-    "data": data.build,
     "train": train.build,
-    "hypernetwork": hypernetwork.build,
+    "data": data.build,
     "compare": compare.build,
     "library": library.build,
+    "hypernetwork": hypernetwork.build,
+    "create": create.build,
 }
+"""The first is open when the page is."""
 
 
 def build_panel(studio: Studio) -> gr.Blocks:

@@ -23,9 +23,11 @@ def open_tab(page: Page, name: str, among: str = "#ti_tabs") -> None:
 
 
 def open_form(page: Page) -> None:
-    """Open Train, and wait until a page that is new has filled it in as at the last training."""
+    """Open Train with its folds, and wait until a page that is new has filled it in as at the last
+    training."""
     open_tab(page, "Train")
     expect(at(page, "ti_outlook")).to_contain_text("Token allowance", timeout=LONG)
+    unfold_all(page)
 
 
 def at(page: Page, element_id: str) -> Locator:
@@ -49,6 +51,16 @@ def choose(page: Page, element_id: str, text: str) -> None:
 def unfold(page: Page, title: str) -> None:
     """Open an accordion."""
     page.locator(".label-wrap").filter(has_text=title).locator("visible=true").first.click()
+
+
+FOLDS = {"prompts": "Prompts and captions", "learning": "Learning", "output": "Output"}
+"""Those of Train."""
+
+
+def unfold_all(page: Page) -> None:
+    """Open the folds of Train."""
+    for name in FOLDS:
+        page.locator(f"#ti_fold_{name} .label-wrap").first.click()
 
 
 class Hands:

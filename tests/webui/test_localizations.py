@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ def shown(studio: Studio) -> set[str]:
 def _texts(kind: str, props: dict[str, Any]) -> list[str]:
     choices = [c if isinstance(c, str) else c[0] for c in props.get("choices") or []]
     own = [props.get("value")] if kind == "button" else []
+    if kind == "html":  # headings of groups
+        own = re.findall('<h4 class="ti-group">(.*?)</h4>', str(props.get("value")))
     return [text for text in (props.get("label"), *own, *choices) if isinstance(text, str)]
 
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import gradio as gr
 
-from ti_core.data.pictures import list_images
 from ti_core.data.templates import SHIPPED
 from ti_core.errors import TIError
 from ti_core.files.library_entry import Entry
 from ti_core.options import SettingValues, flat
 from ti_core.train.config import TrainConfig
 from ti_core.train.presets import FIRST_PRESET, PRESETS, template_for
-from ti_core.train.presets import has_captions as all_have_captions
 
 from .. import markup, training
 from ..embeddings import all_names, embedding_choices, embeddings_update, misfit
@@ -33,33 +30,18 @@ from ..gradio_versions import (
 )
 from ..job_view import errors_first
 from ..live import Live, bind_live, build_live
-from ..outlook import outlook_of
 from ..studio import Studio
 from ..txt2img import preview_settings
 from ..unfinished import Unfinished
+from .train_folds import build_folds
 from .train_form import FormSettings, FormSettingsLayout
+from .train_overview import UNNAMED, Overview, OverviewLayout
+from .train_pictures import Pictures, PicturesLayout, has_captions
 from .train_queue import QueueLayout
 
-_OUTLOOK = (
-    "num_vectors_per_token",
-    "learning_rate",
-    "max_train_steps",
-    "max_train_epochs",
-    "train_data_dir",
-    "train_batch_size",
-    "gradient_accumulation_steps",
-    "mixed_precision",
-    "width",
-    "height",
-)
-"""Settings that change what is told beforehand about schedule, tokens and memory."""
-
-
-_NAMED = {"token_string": "unnamed"}
-"""A word for settings that are looked at without one."""
 _REMEMBERED = (
-    "The form is filled in as at the last training, but for the word; Defaults, below Settings of "
-    "the form, takes that back. "
+    "The form is filled in as at the last training, but for the word; Defaults, in the fold "
+    "Output, takes that back. "
 )
 _RESUMED = "it continues with its own settings; if none is chosen, the newest run of the name"
 
@@ -73,12 +55,18 @@ class TrainPage:
     live: Live | None = None
     unfinished: Unfinished = field(init=False)
     form_settings: FormSettings = field(init=False)
+    overview: Overview = field(init=False)
+    pictures: Pictures = field(init=False)
     txt2img: tuple[str, ...] = ()
     """Names of the txt2img fields whose values follow those of the form."""
+    folds: dict[str, list[str]] = field(default_factory=dict)
+    """Names of the settings in each fold."""
 
     def __post_init__(self) -> None:
         self.unfinished = Unfinished(self.studio)
         self.form_settings = FormSettings(self.studio, self.form, self.settings)
+        self.overview = Overview(self.studio, self.form, self.folds)
+        self.pictures = Pictures(self.studio)
 
     def settings(self, values: Sequence[object]) -> SettingValues:
         """What the form and the txt2img page say."""
@@ -93,12 +81,17 @@ class TrainPage:
 
     def press_train(self, *values: object) -> Updates:
         """Begin a training, of a new word or of the embedding that is chosen: [what to say, what
-        was said of the name before]."""
+        was said of the name before, the folder of its pictures]."""
         settings = self.settings(values)
-        request = training.new_request(self.studio, self.form.config(settings))
-        training.start_training(self.studio, request)
-        self.form_settings.memory.keep(self.form.settings(values[: len(self.form.inputs)]))
-        return ["", ""]
+        folder, name = settings["train_data_dir"], settings["token_string"]
+        self.studio.jobs.require_free()
+        with self.pictures.dropped.named_after(folder, name) as named:
+            settings["train_data_dir"] = named
+            request = training.new_request(self.studio, self.form.config(settings))
+            training.start_training(self.studio, request)
+        kept = {**self.form.settings(values[: len(self.form.inputs)]), "train_data_dir": named}
+        self.form_settings.memory.keep(kept)
+        return ["", "", named]
 
     def press_add(self, *values: object) -> Updates:
         """Let such a training begin when everything before it has ended: [what to say]."""
@@ -147,20 +140,20 @@ class TrainPage:
         )
         return [embeddings_update(self.studio), *found]
 
-    def choose_goal(self, goal: str, folder: str) -> Updates:
-        """[about it, an update for each component of the form]"""
-        facts = self.studio.facts()
-        settings = PRESETS[goal].settings_for(facts.family if facts else None)
-        settings["prompt_template"] = template_for(goal, has_captions(self.studio, folder))
-        return [markup.box("note", PRESETS[goal].about), *self.form.updates(settings)]
+    def choose_goal(self, goal: str, *values: object) -> Updates:
+        """[about it, as `Overview.show`, an update for each component of the form]"""
+        settings = self.form.settings(values)
+        chosen = self.overview.preset(goal, str(settings.get("train_data_dir") or ""))
+        overview = self.overview.told(goal, {**settings, **chosen})
+        return [markup.box("note", PRESETS[goal].about), *overview, *self.form.updates(chosen)]
 
     def choose_folder(self, goal: str, folder: str, template: str) -> Updates:
-        """[what is in it, an update of the prompt template]: one that the goal has not chosen
-        stays."""
+        """[what is in it, its pictures, an update of the prompt template]: one that the goal has
+        not chosen stays."""
         chosen = template_for(goal, has_captions(self.studio, folder))
         is_goals = template in (template_for(goal, True), template_for(goal, False))
         shown = gr.update(value=chosen) if is_goals else gr.update()
-        return [markup.box("note", folder_summary(self.studio, folder)), shown]
+        return [*self.pictures.show(folder), shown]
 
     def choose_embedding(self, name: str, logging_dir: str, label: str | None) -> Updates:
         """[what there is of this name, an update of the number of vectors, one of Max steps, one of
@@ -201,12 +194,6 @@ class TrainPage:
         is_going = found and job and job.progress.run_folder == found.folder.path
         return None if is_going else found
 
-    def show_outlook(self, *values: object) -> str:
-        """Schedule, token allowance and memory, while the settings are being made."""
-        settings = self.form.settings(values[: len(self.form.inputs)])
-        settings["token_string"] = "unnamed"
-        return markup.outlook(outlook_of(self.studio, self.form.config(settings)))
-
     def renew(self, opened: bool, name: str | None, logging_dir: str) -> Updates:
         """[what there is of the name, the outlook, the list of unfinished runs and their pictures,
         an update for each component of the form, one of the runs whose settings can be loaded]: a
@@ -221,8 +208,8 @@ class TrainPage:
         own = self.unfinished.at(job.progress.run_folder) if job else self.unfinished.newest()
         if own and name not in ("", self.unfinished.runs[own].name):
             own = self.unfinished.newest(name)
-        shown = {**self.form.defaults, **last, **settings, **_NAMED}
-        told = gr.update(value=markup.outlook(outlook_of(self.studio, self.form.config(shown))))
+        shown = {**self.form.defaults, **last, **settings, **UNNAMED}
+        told = gr.update(value=self.overview.outlook(shown))
         form = dict(zip(self.form.components, self.form.updates({**last, **settings}), strict=True))
         form["token_string"] |= {"choices": labelled(embedding_choices(self.studio))}
         return [
@@ -242,30 +229,6 @@ def _stands(step: int, config: TrainConfig) -> str:
     )
 
 
-def has_captions(studio: Studio, folder: str) -> bool:
-    """Whether every picture of a folder has a caption file."""
-    return all_have_captions(_pictures(studio, folder))
-
-
-def folder_summary(studio: Studio, folder: str) -> str:
-    """How many pictures and captions there are."""
-    try:
-        if not folder or not studio.places().folder(folder).is_dir():
-            return f"there is no folder {folder}" if folder else ""
-    except TIError as error:
-        return markup.with_labels(str(error))
-    found = _pictures(studio, folder)
-    captions = sum(path.with_suffix(".txt").is_file() for path in found)
-    return f"{len(found)} picture(s), {captions} with a caption"
-
-
-def _pictures(studio: Studio, folder: str) -> list[Path]:
-    try:
-        return list_images(studio.places().folder(folder)) if folder else []
-    except (TIError, OSError):
-        return []  # told by the checkup, with its reason
-
-
 def build(studio: Studio) -> TrainPage:
     """Fill the tab, and return what its buttons do."""
     defaults = {**PRESETS[FIRST_PRESET].settings_for(None), **training.settings_of_page(studio)}
@@ -283,14 +246,17 @@ class _Layout:
     def __init__(self, page: TrainPage) -> None:
         self.page, self.form = page, page.form
         self.txt2img: list[Component] = []
+        self.overview = OverviewLayout()
         with component(gr.Row, equal_height=False):
-            with gr.Column(scale=5, min_width=380):
-                self._settings()
-            with gr.Column(scale=4, min_width=380, elem_id="ti_live"):
-                self._buttons()
+            with gr.Column(scale=5, min_width=320, elem_id="ti_train_form"):
+                self._first()
+                self._folds()
+            with gr.Column(scale=4, min_width=320, elem_id="ti_live"):
+                self._job()
+        self._bar()
 
-    def _settings(self) -> None:
-        """The left half."""
+    def _first(self) -> None:
+        """What a first training needs."""
         form, shared = self.form, self.page.studio.shared
         assert shared is not None, "the panel makes them before any tab"
         self.goal = gr.Radio(
@@ -309,27 +275,20 @@ class _Layout:
                 "Refresh", elem_id="ti_refresh_embedding", scale=0, min_width=90, size="sm"
             )
         self.name_about = html()
-        with gr.Row():
-            form.add("init_word", info="what it is, in a word or two, such as: cat toy")
-            form.add("num_vectors_per_token")
-        self.folder.render()
+        form.add("init_word", info="what it is, in a word or two, such as: cat toy")
+        self.pictures = PicturesLayout(self.folder)
         form.put("train_data_dir", self.folder)
-        self.folder_about = html()
-        _template(self.page)
-        with gr.Row():
-            form.add("learning_rate")
-            form.add("max_train_steps")
-        self.outlook = html(elem_id="ti_outlook")
-        with gr.Row():
-            form.add("resolution")
-        with gr.Row():
-            form.add("train_batch_size")
-            form.add("gradient_accumulation_steps")
-        with gr.Row():
-            form.add("sample_every_n_steps")
-            form.add("save_every_n_steps")
-        self._preview_prompt()
-        _folded(self.page)
+
+    def _folds(self) -> None:
+        """Everything else, and what of it is not as the preset has it."""
+        self.overview.build_differing()
+        makers = {
+            "prompt_template": lambda: _template(self.page),
+            "sample_prompts": self._preview_prompt,
+        }
+        self.page.folds |= build_folds(self.form, makers, self._form_settings)
+
+    def _form_settings(self) -> None:
         self.form_settings = FormSettingsLayout()
 
     def _preview_prompt(self) -> None:
@@ -344,48 +303,58 @@ class _Layout:
             )
             self.txt2img = [switch, *fields.values()]
 
-    def _buttons(self) -> None:
-        with gr.Row():
-            self.train = gr.Button("Train Embedding", variant="primary", elem_id="ti_train_button")
-            self.resume = gr.Button("Resume", elem_id="ti_resume")
+    def _job(self) -> None:
+        """The right half."""
+        self.overview.build_outlook()
         self.queue = QueueLayout(self.page.studio)
         self.run = gr.Dropdown(
             [], label="Run to resume", visible=False, elem_id="ti_unfinished", info=_RESUMED
         )
         looks = {"visible": False, "allow_preview": False, "height": 180}
         self.runs = gallery("Unfinished runs", 4, "ti_unfinished_runs", **looks)
-        self.message = html(elem_id="ti_train_message")
         self.live = self.page.live = build_live(self.page.studio)
+
+    def _bar(self) -> None:
+        """What stays in sight, however long the page is."""
+        with gr.Column(elem_id="ti_bar"):
+            self.message = html(elem_id="ti_train_message")
+            with gr.Row():
+                self.live.bar.render()
+                self.train = gr.Button(
+                    "Train Embedding", variant="primary", elem_id="ti_train_button"
+                )
+                self.resume = gr.Button("Resume", elem_id="ti_resume")
 
     def bind(self) -> None:
         """Bind them, when all of them are there."""
         page, form, fields = self.page, self.form, self.form.components
         said, values = [self.message, self.name_about], [*form.inputs, *self.txt2img]
-        on(self.train.click, errors_first(page.press_train, 2), values, said)
+        begun = [*said, self.folder]
+        on(self.train.click, errors_first(page.press_train, 3), values, begun)
         self.queue.bind(page.press_add, values, self.message)
         on(self.resume.click, errors_first(page.press_resume, 2), [self.run, *values], said)
         shown = [self.run, self.name_about, *form.inputs]
         on(self.run.input, page.choose_run, [self.run], shown, quiet=True)
         on(self.runs.select, page.pick_run, [], shown, quiet=True)
         goal, name, folder = self.goal, self.name, self.folder
-        on(goal.change, page.choose_goal, [goal, folder], [self.goal_about, *form.inputs])
-        told = [self.folder_about, fields["prompt_template"]]
+        told: list[Component] = [self.goal_about, *self.overview.outputs, *form.inputs]
+        on(goal.change, page.choose_goal, [goal, *form.inputs], told, quiet=True)
+        told = [*self.pictures.outputs, fields["prompt_template"]]
         asked = [goal, folder, fields["prompt_template"]]
         on(folder.change, page.choose_folder, asked, told, quiet=True)
         steps = [fields["num_vectors_per_token"], fields["max_train_steps"]]
         told, asked = [self.name_about, *steps, self.run], [name, fields["logging_dir"], self.run]
         on(name.change, page.choose_embedding, asked, told, quiet=True)
         self.form_settings.bind(page.form_settings, self.txt2img)
+        self.overview.bind(page.overview, goal)
+        self.pictures.bind(page.pictures, name)
         refreshed = [name, fields["prompt_template"], self.form_settings.run]
         on(self.refresh.click, page.refresh, [], refreshed, quiet=True)
-        first = (self.name_about, self.outlook, self.run, self.runs)
+        first = (self.name_about, self.overview.outlook, self.run, self.runs)
         self.live.lists = [*first, *form.inputs, self.form_settings.run]
         self.live.asked = [name, fields["logging_dir"]]
         self.live.renew = page.renew
         bind_live(self.live, self.message)
-        press = markup.with_error_box(page.show_outlook)
-        for setting in _OUTLOOK:
-            on(fields[setting].change, press, form.inputs, [self.outlook], quiet=True)
 
 
 def templates(studio: Studio) -> list[str]:
@@ -409,10 +378,3 @@ def _template(page: TrainPage) -> None:
             elem_id="ti_train_prompt_template",
         ),
     )
-
-
-def _folded(page: TrainPage) -> None:
-    for title, names in page.form.rest(training.SETTLED).items():
-        with gr.Accordion(f"More: {title}", open=False):
-            for name in names:
-                page.form.add(name)

@@ -1,4 +1,4 @@
-"""Settings of the form, below it on Train: defaults, those of a run, and the command line."""
+"""Settings of the form, at its end: defaults, those of a run, and the command line."""
 
 from __future__ import annotations
 
@@ -96,7 +96,8 @@ class FormSettingsLayout:
 
     def __init__(self) -> None:
         button = partial(gr.Button, size="sm", min_width=90)
-        with gr.Accordion("Settings of the form", open=False, elem_id="ti_form_settings"):
+        with gr.Group(elem_id="ti_form_settings"):
+            gr.HTML('<h4 class="ti-group">Settings of the form</h4>')
             with gr.Row():
                 self.run = component(
                     gr.Dropdown,

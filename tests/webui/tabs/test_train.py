@@ -30,10 +30,12 @@ from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.train.config import TrainConfig
 from ti_core.train.previews import preview_requests
+from ti_webui.differences import differences
 from ti_webui.job import Job, Jobs
 from ti_webui.panel import shared_fields
 from ti_webui.studio import TXT2IMG_FIELDS, Settings, Studio
-from ti_webui.tabs.train import TrainPage, build, folder_summary, has_captions
+from ti_webui.tabs.train import TrainPage, build
+from ti_webui.tabs.train_pictures import folder_summary, has_captions
 
 from ..conftest import finished, held
 
@@ -81,7 +83,7 @@ def typed(
 
 
 def test_train_begins_a_run_with_what_is_typed(page: TrainPage, settings: dict[str, Any]) -> None:
-    assert page.press_train(*typed(page, settings)) == ["", ""]
+    assert page.press_train(*typed(page, settings)) == ["", "", settings["train_data_dir"]]
     job = page.studio.jobs.latest
     assert job is not None
     progress = finished(job).progress
@@ -153,7 +155,10 @@ def test_previews_are_read_from_txt2img_on_request(
 
 
 def test_a_goal_fills_the_form_and_leaves_what_was_typed(page: TrainPage) -> None:
-    about, *updates = page.choose_goal("style", "")
+    values = typed(page, {"max_train_steps": 60})[: len(page.form.inputs)]
+    about, outlook, told, back, *updates = page.choose_goal("style", *values)
+    assert "3,000" in outlook
+    assert (told, back["visible"]) == ("", False)
     found = dict(zip(page.form.components, updates, strict=True))
     assert "style" in about
     assert found["num_vectors_per_token"]["value"] == 6
@@ -165,13 +170,13 @@ def test_a_goal_fills_the_form_and_leaves_what_was_typed(page: TrainPage) -> Non
 def test_a_folder_is_looked_at_when_it_is_named(
     page: TrainPage, pictures: Path, bare_pictures: Path
 ) -> None:
-    told, template = page.choose_folder("style", str(pictures), "style")
+    told, _, template = page.choose_folder("style", str(pictures), "style")
     assert "5 picture(s), 5 with a caption" in told
     assert template["value"] == "style_filewords"
-    told, template = page.choose_folder("style", str(bare_pictures), "style_filewords")
+    told, _, template = page.choose_folder("style", str(bare_pictures), "style_filewords")
     assert "5 picture(s), 0 with a caption" in told
     assert template["value"] == "style"
-    _, template = page.choose_folder("style", str(pictures), "captions")
+    *_, template = page.choose_folder("style", str(pictures), "captions")
     assert template == gr.update(), "the user's own choice, or that of settings that were loaded"
     assert "there is no folder" in folder_summary(page.studio, "/nowhere/<b>")
     assert folder_summary(page.studio, "") == ""
@@ -202,11 +207,60 @@ def test_an_embedding_that_is_chosen_tells_what_would_happen(
 
 
 def test_the_outlook_follows_the_settings(page: TrainPage) -> None:
-    html = page.show_outlook(*typed(page, {"learning_rate": "0.1:10, 0.01", "max_train_steps": 40}))
+    settings = {"learning_rate": "0.1:10, 0.01", "max_train_steps": 40}
+    html, *_ = overview(page, "object", settings)
     assert "steps 1 to 10" in html
     assert "steps 11 to 40" in html
-    with pytest.raises(ConfigError, match="not a rate"):
-        page.show_outlook(*typed(page, {"learning_rate": "fast"}))
+    html, *_ = overview(page, "object", {"learning_rate": "fast"})
+    assert "ti-error" in html
+    assert "not a rate" in html
+
+
+def overview(page: TrainPage, goal: str, settings: dict[str, Any]) -> list[Any]:
+    """What the page tells of a form under the heading of a goal."""
+    values = typed(page, settings)[: len(page.form.inputs)]
+    return page.overview.show(goal, *values)
+
+
+def test_what_differs_from_the_preset_is_named_and_marked(page: TrainPage) -> None:
+    assert page.overview.folds.keys() == {"prompts", "learning", "output"}
+    _, told, back = overview(page, "object", {"init_word": "boat", "token_string": "zz"})
+    assert (told, back["visible"]) == ("", False), "what belongs to one training is no difference"
+    changed = {"max_train_steps": 60, "width": 512, "height": 768, "shuffle_caption": True}
+    _, told, back = overview(page, "object", changed)
+    assert "Object" in told
+    assert "<b>Max steps</b> 60 (1500)" in told
+    assert "<b>Shuffle tags by &#x27;,&#x27; when creating prompts</b> on (off)" in told
+    assert "<b>Width, Height</b> 512 × 768 (–)" in told
+    for name in ("ti_train_max_train_steps", "ti_train_width", "ti_train_height"):
+        assert f"#{name}" in told
+    assert "#ti_fold_learning" in told
+    assert "#ti_fold_prompts" in told
+    assert "#ti_fold_output" not in told
+    assert back["visible"] is True
+    _, told, _ = overview(page, "style", {})
+    assert "<b>Max steps</b> 1500 (3000)" in told
+
+
+def test_one_click_goes_back_to_the_preset(page: TrainPage, pictures: Path) -> None:
+    own = {"token_string": "zz-mine", "init_word": "boat", "train_data_dir": str(pictures)}
+    values = typed(page, {**own, "max_train_steps": 60, "seed": 5})[: len(page.form.inputs)]
+    outlook, told, back, *form = page.overview.press_back("style", *values)
+    shown = dict(zip(page.form.components, form, strict=True))
+    assert (shown["max_train_steps"]["value"], shown["seed"]["value"]) == (3000, 0)
+    assert shown["prompt_template"]["value"] == "style_filewords", "the pictures have captions"
+    assert all("value" not in shown[name] for name in own)
+    assert (told, back["visible"]) == ("", False)
+    assert "1,500" not in outlook
+    assert "3,000" in outlook
+
+
+def test_a_form_is_compared_in_the_words_of_people() -> None:
+    found = differences(
+        {"seed": 5.0, "flip_aug": True, "noise_offset": 0, "optimizer_args": None, "unknown": 1},
+        {"seed": 5, "flip_aug": False, "noise_offset": 0.0, "optimizer_args": ""},
+    )
+    assert [(one.name, one.value, one.usual) for one in found] == [("flip_aug", "on", "off")]
 
 
 def test_a_page_that_is_opened_shows_embeddings_that_fit_and_the_schedule(
