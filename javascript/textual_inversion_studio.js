@@ -211,6 +211,44 @@ window.tiStudio = window.tiStudio || (() => {
         });
     }
 
+    // The film of the previews: its slider, or a picture of its strip, chooses the one on the right.
+    // What was chosen stays so when more come.
+    let frame = ""; // the chosen one's step; empty for the newest
+
+    function showFrame(film, place) {
+        const all = [...film.querySelectorAll(".ti-strip button")];
+        const one = all[place];
+        if (!one) {
+            return;
+        }
+        all.forEach((each) => each.setAttribute("aria-pressed", String(each === one)));
+        film.querySelector(".ti-film-now").src = one.querySelector("img").src;
+        film.querySelectorAll("figcaption")[1].textContent = one.getAttribute("aria-label");
+        film.querySelector("input").value = place;
+        film.dataset.shown = "yes";
+    }
+
+    function chooseFrame(event) {
+        const film = event.target.closest && event.target.closest(".ti-film");
+        const one = film && event.target.closest(".ti-strip button");
+        if (!one && !(film && event.type === "input")) {
+            return;
+        }
+        const all = [...film.querySelectorAll(".ti-strip button")];
+        const place = one ? all.indexOf(one) : Number(event.target.value);
+        frame = place < all.length - 1 ? all[place].getAttribute("aria-label") : "";
+        showFrame(film, place);
+    }
+
+    function keepFrame() {
+        const film = frame && page().querySelector(".ti-film:not([data-shown])");
+        if (film) {
+            const all = [...film.querySelectorAll(".ti-strip button")];
+            showFrame(film, all.findIndex((each) => each.getAttribute("aria-label") === frame));
+            film.dataset.shown = "yes";
+        }
+    }
+
     // Pictures in the clipboard are dropped where files are dropped, if that is in view.
     function paste(event) {
         const files = [...(event.clipboardData ? event.clipboardData.files : [])].filter(
@@ -265,11 +303,14 @@ window.tiStudio = window.tiStudio || (() => {
     document.addEventListener("blur", (event) => unread.delete(event.target), true);
     document.addEventListener("keydown", keys, true);
     document.addEventListener("paste", paste);
+    document.addEventListener("click", chooseFrame);
+    document.addEventListener("input", chooseFrame);
     window.addEventListener("popstate", openTab);
     setInterval(() => {
         arrive();
         look();
         readForm();
+        keepFrame();
         renew();
     }, 250);
 

@@ -11,10 +11,12 @@ import gradio as gr
 from PIL import Image
 
 from ti_core.train.control import FASTER, SLOWER
-from ti_core.train.progress import Preview
+from ti_core.train.progress import JobProgress, Preview
 
 from . import markup
+from .film import film
 from .gradio_versions import Component, Updates, component, gallery, html, on
+from .happenings import happenings
 from .job import Job
 from .job_view import JobView, Signature
 from .studio import Studio
@@ -23,6 +25,7 @@ POLL = "ti_poll"
 """The button that javascript/ presses once a second while the tab is seen."""
 _SHOWN = 12
 """Previews; all of them lie in the run folder."""
+_NO_EVENTS = '<p class="ti-fine">What a training does is listed here.</p>'
 _IDLE = (
     '<div class="ti-idle">Nothing is running. A training continues when you close this page.</div>'
 )
@@ -34,8 +37,10 @@ class Live(JobView):
 
     bar: gr.HTML
     """The progress in one line; made here, and rendered where it stays in sight."""
+    film: gr.HTML
     gallery: gr.Gallery
     notes: gr.HTML
+    events: gr.HTML
     pause: gr.Button
     go_on: gr.Button
     save: gr.Button
@@ -53,23 +58,43 @@ class Live(JobView):
         """The components that show the job."""
         rates = (self.slower, self.faster)
         buttons = [self.pause, self.go_on, self.save, self.preview, *rates, self.interrupt]
-        return [self.progress, self.gallery, self.notes, *buttons, self.prompt, self.send, self.bar]
+        return [
+            self.progress,
+            self.gallery,
+            self.notes,
+            *buttons,
+            self.prompt,
+            self.send,
+            self.bar,
+            self.film,
+            self.events,
+        ]
 
     def signature(self, job: Job) -> Signature:
-        """Changes when something on the page has to; the first two parts are the gallery's."""
+        """Changes when something on the page has to; each of the first parts belongs to something
+        that is replaced only when it changes: whoever reads in it is not disturbed."""
         progress = job.progress
-        counts = (len(progress.notices), len(progress.findings), len(progress.strengths))
+        told = (len(progress.notices), len(progress.findings))
         moving = (progress.state, progress.stage, progress.step, job.control.paused)
-        return (job.id, len(progress.previews), *counts, *moving, str(progress.result))
+        strengths = len(progress.strengths)
+        happened = (len(progress.validations), str(progress.copy), progress.state)
+        pictures = len(progress.previews)
+        return ((job.id, pictures), (job.id, *told), happened, moving, strengths)
 
     def updates(self, job: Job, seen: Signature | None) -> Updates:
         """An update for each of the parts behind the progress."""
-        progress = job.progress
-        text = markup.findings(progress.findings) + markup.notices(progress.notices)
-        is_same = seen is not None and seen[:2] == (job.id, len(progress.previews))
-        previews = gr.update() if is_same else gr.update(value=pictures(progress.previews))
+        progress, now = job.progress, self.signature(job)
+        same = [before == part for before, part in zip(seen or (), now, strict=False)]
+        same = same or [False] * len(now)
         bar = gr.update(value=markup.bar(progress, job.name))
-        return [previews, gr.update(value=text), *self._buttons(job), bar]
+        return [
+            gr.update() if same[0] else gr.update(value=pictures(progress.previews)),
+            gr.update() if same[1] else gr.update(value=_notes(progress)),
+            *self._buttons(job),
+            bar,
+            gr.update() if same[0] else gr.update(value=film(progress.previews)),
+            gr.update() if all(same[:3]) else gr.update(value=_events(job)),
+        ]
 
     def _buttons(self, job: Job) -> Updates:
         progress = job.progress
@@ -121,6 +146,14 @@ class Live(JobView):
         return markup.box("note", f"the learning rate is multiplied by {factor:g}")
 
 
+def _notes(progress: JobProgress) -> str:
+    return markup.findings(progress.findings) + markup.notices(progress.notices)
+
+
+def _events(job: Job) -> str:
+    return markup.lines(happenings(job.events()[0]))
+
+
 def pictures(previews: Sequence[Preview]) -> list[tuple[Image.Image, str]]:
     """The newest previews first, for a gallery; those whose file is gone are left out."""
     found = []
@@ -165,11 +198,15 @@ def build_live(studio: Studio) -> Live:
             **looks,
         )
         send = gr.Button("Send to txt2img", visible=False, elem_id="ti_send_to_txt2img")
+    strip = gr.HTML("", elem_id="ti_film")
     previews = gallery("Previews", 3, "ti_previews")
     notes = html(elem_id="ti_notes")
+    with gr.Accordion("Events", open=False, elem_id="ti_events_fold"):
+        events = gr.HTML(_NO_EVENTS, elem_id="ti_events")
     buttons = (pause, go_on, save, preview, slower, faster)
     bar = gr.HTML("", elem_id="ti_job_bar", render=False)
-    return Live(studio, "train", progress, interrupt, bar, previews, notes, *buttons, prompt, send)
+    shown = (bar, strip, previews, notes, events)
+    return Live(studio, "train", progress, interrupt, *shown, *buttons, prompt, send)
 
 
 def bind_live(live: Live, message: gr.HTML) -> None:

@@ -48,6 +48,7 @@ _COLOURS = 5
 """Of the schedule's segments, in style.css."""
 _SHOWN = 40
 """Findings and notices; the rest is counted."""
+_LINES = 200
 _DIFFERING = 8
 """Settings that are named where a form differs from its preset."""
 _MARKED = "box-shadow: inset 4px 0 0 0 var(--color-accent, #2563af) !important"
@@ -121,6 +122,17 @@ def _finding(finding: Finding) -> str:
     files = ", ".join(finding.files[:3]) + (" …" if len(finding.files) > 3 else "")
     text = with_labels(str(finding)) + (f" ({files})" if files else "")
     return box("note" if finding.severity == "unchecked" else finding.severity, text)
+
+
+def lines(texts: Sequence[str]) -> str:
+    """Lines of text, newest first."""
+    shown = "".join(f"<li>{escape(with_labels(text))}</li>" for text in reversed(texts[-_LINES:]))
+    return f'<ol class="ti-lines" reversed>{shown}</ol>' if shown else ""
+
+
+def heading(text: str) -> str:
+    """Of a group of fields."""
+    return f'<h4 class="ti-group">{escape(text)}</h4>'
 
 
 def _more(count: int) -> str:
@@ -236,7 +248,10 @@ def _figures(progress: JobProgress) -> str:
 
 def _last(progress: JobProgress) -> str:
     """What A1111 shows while it trains: the last prompt and files."""
-    lines = [f"<p><i>{label}:</i> {escape(text)}</p>" for label, text in last_texts(progress)]
+    told = last_texts(progress)
+    if progress.run_folder:
+        told.append(("Everything is in", str(progress.run_folder)))
+    lines = [f"<p><i>{label}:</i> {escape(text)}</p>" for label, text in told]
     return f'<div class="ti-last">{"".join(lines)}</div>' if lines else ""
 
 

@@ -9,9 +9,8 @@ import gradio as gr
 
 from ti_core.train.config import TrainConfig
 
-from .. import training
+from .. import markup, training
 from ..forms import Form
-from ..markup import escape
 
 Row = tuple[str, ...]
 """Settings beside each other."""
@@ -96,6 +95,6 @@ def _groups(form: Form[TrainConfig], fold: Fold) -> None:
     rest = form.rest((*training.SETTLED, *_FIRST_OF_ALL, *first))
     for title in dict.fromkeys([*fold.groups, *(rest if fold is FOLDS[-1] else ())]):
         if title in rest:
-            gr.HTML(f'<h4 class="ti-group">{escape(title)}</h4>')
+            gr.HTML(markup.heading(title))
             for name in rest[title]:
                 form.add(name)

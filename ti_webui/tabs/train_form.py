@@ -97,7 +97,7 @@ class FormSettingsLayout:
     def __init__(self) -> None:
         button = partial(gr.Button, size="sm", min_width=90)
         with gr.Group(elem_id="ti_form_settings"):
-            gr.HTML('<h4 class="ti-group">Settings of the form</h4>')
+            gr.HTML(markup.heading("Settings of the form"))
             with gr.Row():
                 self.run = component(
                     gr.Dropdown,
