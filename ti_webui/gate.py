@@ -34,8 +34,8 @@ class Gate:
     machine as their host (so that no strange name can be made to point here), and those that change
     something must not come from another site's page."""
 
-    def __init__(self, app: App, token: str = "") -> None:
-        self.app, self.token = app, token
+    def __init__(self, app: App, token: str = "", root_path: str = "") -> None:
+        self.app, self.token, self.root_path = app, token, root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it here."""
@@ -93,7 +93,7 @@ class Gate:
             await _answer(send, 401, "a token is needed: open this address with ?token=SECRET")
             return
         rest = urlencode(query, doseq=True)
-        place = _local_path(str(scope["path"])) + (f"?{rest}" if rest else "")
+        place = self.root_path + _local_path(str(scope["path"])) + (f"?{rest}" if rest else "")
         cookie = f"{_COOKIE}={self.token}; HttpOnly; SameSite=Strict; Path=/"
         headers = [(b"location", place.encode()), (b"set-cookie", cookie.encode())]
         await _answer(send, 303, "", headers)

@@ -130,6 +130,12 @@ def lines(texts: Sequence[str]) -> str:
     return f'<ol class="ti-lines" reversed>{shown}</ol>' if shown else ""
 
 
+def headline(told: Mapping[str, str]) -> str:
+    """The top of a page that stands alone."""
+    facts = "".join(f"<span><i>{escape(k)}</i> {escape(text)}</span>" for k, text in told.items())
+    return f'<b class="ti-title">Textual Inversion Studio</b><div class="ti-figures">{facts}</div>'
+
+
 def heading(text: str) -> str:
     """Of a group of fields."""
     return f'<h4 class="ti-group">{escape(text)}</h4>'

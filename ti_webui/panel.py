@@ -12,7 +12,7 @@ from dataclasses import replace
 import gradio as gr
 
 from .gradio_versions import component, text_line
-from .markup import LABELS
+from .markup import LABELS, headline
 from .studio import Shared, Studio
 from .tabs import compare, create, data, hypernetwork, library, train
 
@@ -31,6 +31,8 @@ def build_panel(studio: Studio) -> gr.Blocks:
     """The page; a web UI shows it as a tab, `ti ui` alone."""
     with component(gr.Blocks, analytics_enabled=False, title="Textual Inversion Studio") as panel:
         studio = replace(studio, shared=shared_fields())
+        if told := studio.headline():
+            gr.HTML(headline(told), elem_id="ti_header")
         with gr.Tabs(elem_id="ti_tabs"):
             for name, build in TABS.items():
                 with gr.Tab(name.title(), elem_id=f"ti_tab_{name}"):

@@ -23,6 +23,8 @@ from ti_core.web import is_loopback
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from ti_core.port.session import Host
+
     from .studio import Studio
 
 HELP = "the same things as a web page: create, preprocess, train, compare, look around"
@@ -48,6 +50,11 @@ class PageConfig:
         "a secret that visitors send once, as http://ADDRESS:PORT/?token=SECRET, and programs "
         "as 'Authorization: Bearer SECRET'",
         label="Token",
+    )
+    root_path: str = option(
+        "",
+        "path under which a reverse proxy serves the page, such as /studio; the proxy strips it",
+        label="Root path",
     )
     embeddings_dir: str = option(
         "embeddings",
@@ -81,6 +88,9 @@ class PageConfig:
         if self.token and not re.fullmatch(r"[\w.~-]{8,200}", self.token, re.ASCII):
             fix = "choose 8 or more letters, digits and . _ ~ -"
             raise ConfigError("the token is too short or contains unsupported characters", "", fix)
+        if self.root_path and not re.fullmatch(r"(/[\w.~-]+)+", self.root_path, re.ASCII):
+            fix = "begin with a slash, without one at the end, such as /studio"
+            raise ConfigError(f"the root path {self.root_path!r} is not a path", "", fix)
         if not is_loopback(self.listen) and not self.token:
             raise ConfigError(
                 f"{self.listen} can be reached by others",
@@ -135,7 +145,23 @@ def open_studio(model: ModelConfig, page: PageConfig) -> Studio:
         templates_dir=lambda: templates,
         dataset_roots=lambda: datasets,
         widened_by="start ti ui with another folder in --dataset_dirs",
+        headline=lambda: headline(host, model, page),
     )
+
+
+def headline(host: Host, model: ModelConfig, page: PageConfig) -> dict[str, str]:
+    """What the page works with, and where its files go."""
+    from ti_core.hosts.standalone.host import choose_device
+
+    facts, precision = host.describe(), host.features().precision
+    return {
+        "model": facts.checkpoint_name,
+        "family": facts.family.label,
+        "precision": "fp32" if precision == "no" else precision,
+        "device": str(choose_device(model.device)),
+        "embeddings": str(Path(page.embeddings_dir).absolute()),
+        "runs": str(Path(page.logging_dir).absolute()),
+    }
 
 
 def application(studio: Studio, page: PageConfig) -> FastAPI:
@@ -149,11 +175,12 @@ def application(studio: Studio, page: PageConfig) -> FastAPI:
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(router(studio))
-    app.add_middleware(Gate, token=page.token)
+    app.add_middleware(Gate, token=page.token, root_path=page.root_path)
     looks: dict[str, Any] = {"css": page_file("style.css").read_text(encoding="utf-8")}
     scripts = page_file("javascript").glob("*.js")
     looks["head"] = "".join(f"<script>{path.read_text('utf-8')}</script>" for path in scripts)
     blocks = build_panel(studio)
+    looks |= {"root_path": page.root_path} if page.root_path else {}
     return gr.mount_gradio_app(app, blocks, "/", ssr_mode=False, footer_links=[], **looks)
 
 

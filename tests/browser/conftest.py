@@ -20,7 +20,7 @@ from tests.conftest import draw
 ROOT = Path(__file__).parents[2]
 _SECONDS = 300.0
 """To open the model and the page, on a machine that has other work."""
-_START = "import sys; from ti_webui.standalone import run; sys.exit(run(sys.argv[1:]))"
+START = "import sys; from ti_webui.standalone import run; sys.exit(run(sys.argv[1:]))"
 
 
 @pytest.fixture(scope="package")
@@ -41,14 +41,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(site: Path) -> Iterator[str]:
     """Where `ti ui` answers."""
-    port = _free_port()
-    command = [sys.executable, "-c", _START, "--model", "demo", "--port", str(port)]
+    port = free_port()
+    command = [sys.executable, "-c", START, "--model", "demo", "--port", str(port)]
     with (site / "server.log").open("w") as log:
         server = subprocess.Popen(
-            command, cwd=site, stdout=log, stderr=log, env=_environment(), text=True
+            command, cwd=site, stdout=log, stderr=log, env=environment(), text=True
         )
         try:
-            _wait_for(f"http://127.0.0.1:{port}/ti/v1/jobs", server, site / "server.log")
+            wait_for(f"http://127.0.0.1:{port}/ti/v1/jobs", server, site / "server.log")
             yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()
@@ -80,19 +80,21 @@ def page(context: BrowserContext, address: str) -> Iterator[Page]:
     assert errors == []
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """That of `ti ui`."""
     import os
 
     return {**os.environ, "PYTHONPATH": str(ROOT), "GRADIO_ANALYTICS_ENABLED": "False"}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody listens at."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
 
 
-def _wait_for(address: str, server: subprocess.Popen[str], log: Path) -> None:
+def wait_for(address: str, server: subprocess.Popen[str], log: Path) -> None:
     """A server answers before its routes are there: wait for a route."""
     end = time.monotonic() + _SECONDS
     while time.monotonic() < end and server.poll() is None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ti_core.compare.copies import copy_files, read_copies
 from ti_core.compare.embeddings import EmbeddingCopy
-from ti_core.compare.events import Progress, SheetReady
+from ti_core.compare.events import PictureReady, Progress, SheetReady
 from ti_core.compare.sheet import LARGEST_CELL, Sheets, draw_sheets, read_weights
 from ti_core.compare.subject import Copy
 from ti_core.errors import ConfigError
@@ -48,6 +48,10 @@ def test_there_is_a_sheet_for_each_prompt_and_every_picture_is_kept_with_its_par
     assert "TI hashes: " in told
     progress = [event for event in events if isinstance(event, Progress)]
     assert (progress[-1].done, progress[-1].total) == (24, 24)
+    pictures = [event for event in events if isinstance(event, PictureReady)]
+    assert all(event.path.is_file() for event in pictures)
+    assert len({event.path for event in pictures}) == len(pictures) == progress[-1].total
+    assert {(e.weight, e.seed) for e in pictures} == {(0.7, 5), (0.7, 6), (1.0, 5), (1.0, 6)}
     assert [e.prompt for e in events if isinstance(e, SheetReady)] == ["a [name]", "[name] in snow"]
 
 

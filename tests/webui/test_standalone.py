@@ -99,6 +99,13 @@ def test_a_token_that_is_none_is_refused(token: str) -> None:
         PageConfig(token=token)
 
 
+@pytest.mark.parametrize("path", ["studio", "/studio/", "//evil.example", "/a b", "/a\nb", "/"])
+def test_a_root_path_that_is_none_is_refused(path: str) -> None:
+    with pytest.raises(ConfigError, match="root path"):
+        PageConfig(root_path=path)
+    assert PageConfig(root_path="/studio/ti").root_path == "/studio/ti"
+
+
 def test_the_pages_own_files_are_found() -> None:
     assert page_file("style.css").is_file()
     assert list(page_file("javascript").glob("*.js"))

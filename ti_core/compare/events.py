@@ -19,6 +19,19 @@ class Progress(Event):
 
 
 @dataclass(frozen=True)
+class PictureReady(Event):
+    """A picture of a sheet is made, and kept as a file of its own."""
+
+    path: Path
+    prompt: str
+    """Of its sheet, with [name] in place of the word."""
+    label: str
+    """Of the copy, or that it is without one."""
+    weight: float
+    seed: int
+
+
+@dataclass(frozen=True)
 class SheetReady(Event):
     """All pictures of a prompt are made."""
 

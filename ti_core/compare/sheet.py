@@ -18,7 +18,7 @@ from ..files.lettering import default_font, shortened
 from ..port.session import Host, ModelFacts, PreviewRequest, Session
 from ..prompts.missed import misspelled
 from ..train.previews import request_of
-from .events import Progress, SheetReady
+from .events import PictureReady, Progress, SheetReady
 from .subject import Copy, Wording
 
 LARGEST_CELL = 384
@@ -163,13 +163,15 @@ def draw_sheets(
             if should_stop():
                 return made
             images = _images(cell, sheets.name, session)
-            _keep(folder, number, cell, images, facts, sheets.name)
+            kept = _keep(folder, number, cell, images, facts, sheets.name)
             if cell.weight == sheets.weights[0]:
                 rows.append(Row(_row_label(cell.copy), []))
             rows[-1].pictures.extend(map(_fitted, images))
             done += len(images)
             stage = f"pictures of {cell.label}" if cell.copy else "pictures without it"
             on_event(Progress(stage, done, total))
+            for seed, path in kept:
+                on_event(PictureReady(path, prompt, cell.label, cell.weight, seed))
         path = folder / f"sheet-{number}.png"
         save_png(
             path,
@@ -195,14 +197,18 @@ def _keep(
     images: Sequence[Image.Image],
     facts: ModelFacts,
     name: str,
-) -> None:
+) -> list[tuple[int, Path]]:
+    """Write them; returns (seed, file) of each."""
     plain: tuple[PreviewRequest, Mapping[str, str]] = (cell.request, {})
     copy = cell.copy
     request, hashes = copy.credited(cell.request, name, cell.weight) if copy else plain
+    kept = []
     for index, image in enumerate(images):
         seed = cell.request.seed + index
         path = folder / "pictures" / f"{number}-{cell.label}-{cell.weight:g}-{seed}.png"
         save_png(path, image, infotext(request, seed, facts, hashes))
+        kept.append((seed, path))
+    return kept
 
 
 # --- the drawing ------------------------------------------------------------------------------

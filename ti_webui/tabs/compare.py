@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 from ti_core.compare.copies import PastRun, config_of_word, list_runs, some_of
 from ti_core.compare.evaluation import Questions, questions_of
-from ti_core.compare.events import Progress, SheetReady
+from ti_core.compare.events import PictureReady, Progress, SheetReady
 from ti_core.compare.ranking import MEASURED, Rated, best
 from ti_core.compare.run import Comparison, compare
 from ti_core.compare.sheet import Sheets, read_weights
@@ -72,7 +73,8 @@ class Memory:
     """By what they are called in the page; only these are ever opened."""
     found: dict[str, Comparison] = field(default_factory=dict)
     """By the number of the job."""
-    sheets: dict[str, list[SheetReady]] = field(default_factory=dict)
+    made: dict[str, list[SheetReady | PictureReady]] = field(default_factory=dict)
+    """By the number of the job: its sheets, and the pictures of one that is not complete."""
 
 
 class ComparePage:
@@ -152,15 +154,14 @@ class ComparePage:
         sheets: Sheets | None,
         questions: Questions | None,
     ) -> None:
-        made: list[SheetReady] = []
-        self.memory.sheets[job.id] = made
+        self.memory.made[job.id] = []
 
         def emit(event: Event) -> None:
             job.emit(event)
             if isinstance(event, Progress):
                 job.change(stage=event.stage, step=event.done, total=event.total)
-            elif isinstance(event, SheetReady):
-                made.append(event)
+            elif isinstance(event, (SheetReady, PictureReady)):
+                self.memory.made[job.id] = grown(self.memory.made[job.id], event)
 
         folder = _free_folder(run.folder / "compare")
         host, control = self.studio.host(), job.control
@@ -169,8 +170,7 @@ class ComparePage:
 
     def show(self, job: Job, progress: JobProgress) -> Updates:
         """[ratings, sheets, update of the copy to be used]"""
-        made = self.memory.sheets.get(job.id, [])
-        sheets = [(thumbnail(e.path, side=_SHEET_SIDE), e.prompt) for e in made]
+        sheets = [_pictured(event) for event in self.memory.made.get(job.id, [])]
         found = self.memory.found.get(job.id)
         if found is None or not found.ratings:
             rated = gr.update(value="") if not progress.over else gr.update()
@@ -216,6 +216,22 @@ class ComparePage:
         return path
 
 
+def grown(
+    made: Sequence[SheetReady | PictureReady], event: SheetReady | PictureReady
+) -> list[SheetReady | PictureReady]:
+    """What there is to see after one more event: a sheet takes the place of its pictures."""
+    if isinstance(event, PictureReady):
+        return [*made, event]
+    return [*(one for one in made if isinstance(one, SheetReady)), event]
+
+
+def _pictured(event: SheetReady | PictureReady) -> tuple[Image.Image, str]:
+    if isinstance(event, SheetReady):
+        return thumbnail(event.path, side=_SHEET_SIDE), event.prompt
+    title = f"{event.label}, weight {event.weight:g}, seed {event.seed}: {event.prompt}"
+    return thumbnail(event.path), title
+
+
 def _require_embedding(run: PastRun) -> None:
     if run.subject is not EMBEDDINGS:
         fix = f"write a smaller number into {run.subject.wording.called(run.name)}"
@@ -256,7 +272,7 @@ def _free_folder(parent: Path) -> Path:
 
 
 def ratings(found: Sequence[Rated]) -> str:
-    """The copies in figures, the best one marked, and what the figures mean."""
+    """Which copy is the best and why, the copies in figures, and what the figures mean."""
     chosen = best(found)
     rows = [
         (
@@ -271,7 +287,19 @@ def ratings(found: Sequence[Rated]) -> str:
     ]
     head = ("copy", "steps", "loss", "above the lowest", "strength", "")
     place = next(number for number, one in enumerate(found) if one is chosen)
-    return tables.table(head, rows, place) + tables.fine(MEASURED)
+    reason = markup.box("good", f"Best copy: {chosen.copy.label}, {_reason(found, chosen)}")
+    return (
+        reason
+        + tables.table(head, rows, place)
+        + tables.folded("What the figures mean", tables.fine(MEASURED))
+    )
+
+
+def _reason(found: Sequence[Rated], chosen: Rated) -> str:
+    equal = sum(one.equal for one in found)
+    if equal == 1:
+        return "whose loss is the lowest, by more than one standard error"
+    return f"the earliest of {equal} copies that the loss cannot tell apart (one standard error)"
 
 
 def _strength(one: Rated) -> tables.Tag | tables.Figure:
