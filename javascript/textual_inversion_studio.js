@@ -122,7 +122,7 @@ window.tiStudio = window.tiStudio || (() => {
 
     // gradio's page clips what is wider than it, and nothing sticks to the window's edge then.
     function unclip() {
-        const tabs = page().querySelector("#ti_bar");
+        const tabs = page().querySelector("#ti_tabs");
         for (let each = tabs && tabs.parentElement; each; each = each.parentElement) {
             if (each !== document.body && getComputedStyle(each).overflowY === "hidden") {
                 each.style.overflow = "clip";
@@ -146,7 +146,7 @@ window.tiStudio = window.tiStudio || (() => {
     }
 
     function arrive() {
-        if (!opened && page().querySelector("#ti_tabs button[role=tab]")) {
+        if (!opened && page().querySelector("#ti_tabs button")) {
             opened = true;
             openTab();
             unclip();
