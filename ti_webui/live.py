@@ -177,16 +177,17 @@ def build_live(studio: Studio) -> Live:
     """Make the part of a page that shows the running job. No text of a button ever changes: a web
     UI translates those that it finds when its page is opened."""
     progress = gr.HTML(_IDLE, elem_id="ti_job_progress")
+    strip = gr.HTML("", elem_id="ti_film")
     with gr.Row(elem_id="ti_controls"):
-        small = partial(gr.Button, interactive=False, min_width=60)
+        small = partial(gr.Button, interactive=False, min_width=60, size="sm")
         pause = small("Pause", elem_id="ti_pause")
-        go_on = gr.Button("Go on", visible=False, min_width=60, elem_id="ti_go_on")
+        go_on = gr.Button("Go on", visible=False, min_width=60, size="sm", elem_id="ti_go_on")
         save = small("Save now", elem_id="ti_save_now")
         preview = small("Preview now", elem_id="ti_preview_now")
         interrupt = small("Interrupt", variant="stop", elem_id="ti_interrupt")
     with gr.Row(elem_id="ti_rates"):
-        slower = small(f"Rate ×{SLOWER:g}", size="sm", elem_id="ti_slower")
-        faster = small(f"Rate ×{FASTER:g}", size="sm", elem_id="ti_faster")
+        slower = small(f"Rate ×{SLOWER:g}", elem_id="ti_slower")
+        faster = small(f"Rate ×{FASTER:g}", elem_id="ti_faster")
     with gr.Row(elem_id="ti_use"):
         looks = {"show_copy_button": True, "buttons": ["copy"]}
         prompt = component(
@@ -198,7 +199,6 @@ def build_live(studio: Studio) -> Live:
             **looks,
         )
         send = gr.Button("Send to txt2img", visible=False, elem_id="ti_send_to_txt2img")
-    strip = gr.HTML("", elem_id="ti_film")
     previews = gallery("Previews", 3, "ti_previews")
     notes = html(elem_id="ti_notes")
     with gr.Accordion("Events", open=False, elem_id="ti_events_fold"):
