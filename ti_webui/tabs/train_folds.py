@@ -33,7 +33,7 @@ FOLDS = (
         "prompts",
         "Prompts and captions",
         (("prompt_template",),),
-        ("Dataset", "Caption variation", "Reading of prompts"),
+        ("Dataset", "Caption variation", "Several words", "Reading of prompts"),
     ),
     Fold(
         "learning",
