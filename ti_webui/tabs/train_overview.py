@@ -63,13 +63,14 @@ class Overview:
 
     def usual(self, goal: str, folder: str) -> SettingValues:
         """Every setting as the preset has it, for a dataset."""
+        return {**usual_settings(self.studio), **self.preset(goal, folder)}
+
+    def preset(self, goal: str, folder: str) -> SettingValues:
+        """What the preset itself sets, for a dataset."""
         facts = self.studio.facts()
-        preset = PRESETS[goal].settings_for(facts.family if facts else None)
-        preset = {
-            **preset,
-            "prompt_template": template_for(goal, has_captions(self.studio, folder)),
-        }
-        return {**usual_settings(self.studio), **preset}
+        settings = PRESETS[goal].settings_for(facts.family if facts else None)
+        template = template_for(goal, has_captions(self.studio, folder))
+        return {**settings, "prompt_template": template}
 
     def press_back(self, goal: str, *values: object) -> Updates:
         """[as `show`, and an update for each component of the form]"""
