@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -34,18 +35,23 @@ class Proxy(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        there = http.client.HTTPConnection("127.0.0.1", self.upstream, timeout=300)
         path = self.path[len(PREFIX) :] or "/"
-        there.request(self.command, path, body or None, dict(self.headers.items()))
-        answer = there.getresponse()
-        self.send_response(answer.status)
-        for name, value in answer.getheaders():
-            if name.lower() not in ("transfer-encoding", "connection"):
-                self.send_header(name, value)
-        self.end_headers()
-        while part := answer.read1(65536):
-            self.wfile.write(part)
-            self.wfile.flush()
+        gone = (http.client.IncompleteRead, ConnectionError)  # the server is killed at the end
+        there = http.client.HTTPConnection("127.0.0.1", self.upstream, timeout=300)
+        with closing(there), suppress(*gone):
+            there.request(self.command, path, body or None, dict(self.headers.items()))
+            self._answer(there.getresponse())
+
+    def _answer(self, answer: http.client.HTTPResponse) -> None:
+        with answer:
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("transfer-encoding", "connection"):
+                    self.send_header(name, value)
+            self.end_headers()
+            while part := answer.read1(65536):
+                self.wfile.write(part)
+                self.wfile.flush()
 
     do_GET = do_POST = do_HEAD = _pass  # noqa: N815
 
@@ -69,9 +75,10 @@ def proxied(site: Path) -> Iterator[str]:
             threading.Thread(target=proxy.serve_forever, daemon=True).start()
             yield f"http://127.0.0.1:{proxy.server_port}{PREFIX}"
         finally:
-            proxy.shutdown()
             server.kill()
             server.wait()
+            proxy.shutdown()
+            proxy.server_close()
 
 
 def test_the_page_works_under_a_prefix(proxied: str, context: BrowserContext) -> None:
