@@ -66,7 +66,12 @@ def proxied(site: Path) -> Iterator[str]:
     command = [sys.executable, "-c", START, "--model", "demo", "--port", str(port)]
     with (site / "proxied.log").open("w") as log:
         server = subprocess.Popen(
-            [*command, "--root_path", PREFIX], cwd=site, stdout=log, stderr=log, env=environment()
+            [*command, "--root_path", PREFIX],
+            cwd=site,
+            stdout=log,
+            stderr=log,
+            env=environment(),
+            text=True,
         )
         proxy = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
         try:

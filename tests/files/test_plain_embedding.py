@@ -24,7 +24,7 @@ def rows(count: int, width: int, seed: int = 0) -> Tensor:
 
 ONE: Tables = {"emb_params": rows(3, 768)}
 TWO: Tables = {"clip_l": rows(2, 768), "clip_g": rows(2, 1280, 1)}
-NOTES = (
+NOTES: tuple[dict[str, str], ...] = (
     {},
     {"modelspec.trigger_phrase": "cat", "ti.step": "20", "ti.base_model": "m"},
     {"name": "kohya's", "ss_steps": "7", "ss_sd_model_name": "é"},

@@ -266,7 +266,7 @@ def test_every_process_needs_a_share(configure: Configure) -> None:
 
 
 def test_each_picture_of_an_update_is_one_process_s() -> None:
-    store = torch.distributed.HashStore()
+    store = torch.distributed.HashStore()  # type: ignore[attr-defined]
     all_ = [Processes(store, rank, 3, torch.device("cpu")) for rank in range(3)]
     for number, first, count in ((0, 0, 4), (1, 4, 1), (2, 5, 3)):
         dealt = [rows for one in all_ if (rows := one.rows(number, first, count)) is not None]

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import torch
 
 from ti_core.errors import ConfigError, HostBusyError, NoModelError, TIError, TrainingError
 from ti_core.events import Event
@@ -112,7 +113,12 @@ def test_every_variant_is_what_a_training_of_its_own_makes(
 def test_pictures_are_encoded_once_for_all(variants: Variants) -> None:
     host, counts = FakeHost(), list[int]()
     forward = host.vae.forward
-    host.vae.forward = lambda pixels: counts.append(len(pixels)) or forward(pixels)  # type: ignore[method-assign]
+
+    def counting(pixels: torch.Tensor) -> torch.Tensor:
+        counts.append(len(pixels))
+        return forward(pixels)
+
+    host.vae.forward = counting  # type: ignore[method-assign, assignment]
     sweep(SweepFolder.create(variants({"seed": 1})), host)
     one = len(counts)
     counts.clear()

@@ -195,7 +195,7 @@ def test_uploads_may_be_larger_than_what_a_page_holds(monkeypatch: pytest.Monkey
     monkeypatch.setattr(gate, "MOST_OF_UPLOAD", (100, 5.0))
     here = client()
 
-    @here.app.post("/gradio_api/upload")  # type: ignore[attr-defined]
+    @here.app.post("/gradio_api/upload")  # type: ignore[attr-defined, untyped-decorator]
     async def upload(request: Request) -> int:
         return len(await request.body())
 

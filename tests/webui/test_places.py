@@ -23,7 +23,7 @@ from ti_webui.api import router
 from ti_webui.forms import Form
 from ti_webui.places import Places
 from ti_webui.studio import Settings, Studio
-from ti_webui.tabs import data_captions, data_checkup, train
+from ti_webui.tabs import data_captions, data_checkup, train_pictures
 from ti_webui.tabs.data_preprocess import start_preprocessing
 
 from .conftest import finished
@@ -252,8 +252,8 @@ def test_every_part_of_the_page_asks_first(restricted: Studio, outside: Path) ->
         data_captions.open_desk(restricted.places(), folder)
     with pytest.raises(ForbiddenError):
         data_checkup.checkup_html(restricted, folder, {"token_string": "zz-thing"})
-    assert "may not be opened" in train.folder_summary(restricted, folder)
-    assert not train.has_captions(restricted, folder)
+    assert "may not be opened" in train_pictures.folder_summary(restricted, folder)
+    assert not train_pictures.has_captions(restricted, folder)
     with gr.Blocks():
         page = data_captions.CaptionsPage(restricted, gr.Textbox())
     assert SECRET not in str(page.press_open(folder))

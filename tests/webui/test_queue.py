@@ -187,8 +187,8 @@ def test_a_word_is_trained_twice_the_second_time_from_where_it_is(
     ] * 2
     blocked.set()
     until(lambda: [each.progress.state for each in studio.jobs.list()] == ["done"] * 3)
-    steps = [each.progress.step for each in studio.jobs.list()]
-    assert steps[:2] == [4, 2]
+    reached = [each.progress.step for each in studio.jobs.list()]
+    assert reached[:2] == [4, 2]
 
 
 def test_what_cannot_be_trained_is_an_error_at_once_or_a_failed_job(

@@ -19,7 +19,7 @@ from ti_webui import training
 from ti_webui.api import router
 from ti_webui.forms import Form
 from ti_webui.studio import Studio
-from ti_webui.tabs import data_captions, data_checkup, data_preprocess, train
+from ti_webui.tabs import data_captions, data_checkup, data_preprocess, train_pictures
 
 HERE = ("", "  ", ".", " ./ ", "./.", '"."', "x/..")
 Press = Callable[[Studio, str], object]
@@ -81,8 +81,8 @@ def test_the_api_refuses_it(name: str, text: str, studio: Studio, settings: dict
 
 @pytest.mark.parametrize("text", HERE)
 def test_the_page_says_nothing_of_it(text: str, studio: Studio) -> None:
-    assert "picture(s)" not in train.folder_summary(studio, text)
-    assert not train.has_captions(studio, text)
+    assert "picture(s)" not in train_pictures.folder_summary(studio, text)
+    assert not train_pictures.has_captions(studio, text)
 
 
 @pytest.mark.parametrize("text", HERE)

@@ -81,7 +81,7 @@ def _stem(config: BaseTrainConfig, number: int, differing: Sequence[str], names:
 
 
 def _prepared(config: C, stem: str) -> C:
-    return replace(  # type: ignore[type-var]
+    return replace(
         config,
         output=replace(config.output, output_name=stem),
         preview=replace(config.preview, sample_at_last=True),

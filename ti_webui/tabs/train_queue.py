@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import gradio as gr
 
@@ -68,7 +68,7 @@ class QueuePage:
         waiting = self.studio.jobs.queue.list()
         return {f"{place + 1}. {each.name}": each.id for place, each in enumerate(waiting)}
 
-    def _html(self, names: Sequence[str]) -> str:
+    def _html(self, names: Iterable[str]) -> str:
         stopped = self.studio.jobs.queue.stopped
         said = "the queue is stopped: nothing of it begins" if stopped else ""
         return tables.table(("queue",), [(name,) for name in names]) + markup.box("note", said)
