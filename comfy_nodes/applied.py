@@ -2,7 +2,7 @@
 
 ComfyUI looks `embedding:NAME` up on the disk and remembers encoded prompts by their text only: a
 file that was trained further does nothing until the text changes. A CLIP that carries the vectors
-is another value after each training, so that everything behind it is made anew.
+is another value after each training, so that everything behind it is made again.
 """
 
 from __future__ import annotations

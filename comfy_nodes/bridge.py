@@ -151,7 +151,7 @@ class Bridge:
 
 
 def _interrupted(event: Finished | Failed) -> str:
-    """How to go on. Where a layer has raised the interrupt, the run ends as one that fails, and
+    """How to continue. Where a layer has raised the interrupt, the run ends as one that fails, and
     has no state if that was before its first step."""
     if not list_states(RunFolder(event.run_folder).state):
         return "interrupted before the first step; nothing was learned yet"

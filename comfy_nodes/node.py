@@ -71,8 +71,8 @@ def _is_finite(value: object) -> bool:
 
 
 def plain_text(text: str, trains: type[BaseTrainConfig] = TrainConfig) -> str:
-    """A text for whoever looks at a node: settings by their labels and no paths, since the server
-    may be somebody else's machine."""
+    """A text for the user of a node: settings by their labels, and no paths, since the server
+    may be another person's machine."""
     return hide_folders(with_names(text, _labels(trains).get))
 
 

@@ -61,7 +61,7 @@ def temp_images(pictures: Sequence[Image.Image]) -> list[dict[str, str]]:
 
 
 def output_images(paths: Sequence[Path]) -> list[dict[str, str]]:
-    """Pictures that lie in the output folder already."""
+    """Pictures that are in the output folder already."""
     return [_entry(path, Path(folder_paths.get_output_directory()), "output") for path in paths]
 
 

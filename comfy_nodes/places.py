@@ -1,6 +1,6 @@
 """Where nodes may read and write: ComfyUI's own folders, and nothing else.
 
-A prompt comes from whoever can reach the server, combo boxes included: their values are text that
+A prompt comes from anyone who can reach the server. The values of combo boxes are also text that
 anybody can send. Every name is checked here before it becomes a path.
 """
 

@@ -1,6 +1,6 @@
 """What can be asked for over HTTP, by our buttons or by any program.
 
-    GET  /ti/runs                                        what is going on
+    GET  /ti/runs                                        what is running
     POST /ti/runs  {"action": "finish", "node": "7"}     finish, preview, save, pause or go_on
     GET  /ti/curve?node=7&workflow=ID                    the loss that a node has drawn last
     GET  /ti/unfinished                                  which trainings can be resumed
@@ -60,7 +60,7 @@ def register() -> None:
 
 
 async def tell(request: web.Request) -> web.Response:
-    """Every training that is going on."""
+    """Every training that is running."""
     try:
         _visitors().require(request.headers)
     except ForbiddenError as error:

@@ -1,4 +1,4 @@
-"""Trainings that are going on in this process, and what may be asked of them from outside."""
+"""Trainings that are running in this process, and what may be asked of them from outside."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class RunControl(Control):
         return self._interrupted
 
     def interrupt(self) -> None:
-        """Interrupt was pressed, and the flag has been cleared by whoever noticed it."""
+        """Interrupt was pressed, and the flag has been cleared by anyone who noticed it."""
         self._interrupted = True
 
     def require_not_interrupted(self) -> None:
@@ -55,7 +55,7 @@ class RunControl(Control):
 
 @dataclass
 class RunningTraining:
-    """A training that is going on."""
+    """A training that is running."""
 
     node: str
     name: str
@@ -92,5 +92,5 @@ def track_training(node: str, name: str, workflow: str = "") -> Iterator[Running
 
 
 def running_trainings() -> list[RunningTraining]:
-    """Every training that is going on; ComfyUI runs one graph at a time, so mostly one or none."""
+    """Every training that is running; ComfyUI runs one graph at a time, so mostly one or none."""
     return list(_going.values())

@@ -91,7 +91,7 @@ class DatasetValue:
     """What TI_DATASET carries."""
 
     data: DataConfig
-    """With the absolute folder; it lies in ComfyUI's input or temporary folder."""
+    """With the absolute folder; it is in ComfyUI's input or temporary folder."""
     pictures: int
 
 

@@ -72,7 +72,7 @@ def unfinished_runs(group: str) -> list[ResumableRun]:
 
 
 def resume_choices(group: str) -> list[str]:
-    """What stands in "Resume": of the unfinished runs, their labels."""
+    """What is in "Resume": of the unfinished runs, their labels."""
     return [*ALWAYS, *(run.label for run in unfinished_runs(group))]
 
 

@@ -23,7 +23,7 @@
     │   ├── LargeRequestError  it is larger than any that is meant
     │   ├── SlowRequestError   it does not arrive
     │   └── MediaTypeError     it says that it is not JSON
-    └── TrainingError        the run cannot go on
+    └── TrainingError        the run cannot continue
         ├── NoGradientError  the picture does not depend on the vectors: nothing can be learned
         ├── NotMovingError   they have a gradient, and stay where they are
         └── NotFiniteError   the loss stayed NaN or infinite after every attempt to recover
@@ -158,7 +158,7 @@ class MediaTypeError(RequestError):
 
 
 class TrainingError(TIError):
-    """The run cannot go on."""
+    """The run cannot continue."""
 
 
 class NoGradientError(TrainingError):

@@ -28,7 +28,7 @@ Listener = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class Notice(Event):
-    """Something the user should know; the work goes on."""
+    """Something the user should know; the work continues."""
 
     level: Literal["info", "warning"]
     what: str

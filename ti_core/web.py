@@ -45,7 +45,7 @@ class Visitors:
     pattern: str = ""
     """A regular expression for more of them."""
     any_name: bool = False
-    """Whoever started the program wants it to be reached by names that nobody here knows."""
+    """Anyone who started the program wants it to be reached by names that no one here knows."""
 
     def require(self, headers: Mapping[str, str]) -> None:
         """Raise ForbiddenError for a foreign page, or for a name that is not this machine's.

@@ -325,7 +325,7 @@ class _Api:
         return [stands(job) for job in self.studio.jobs.list()]
 
     def start(self, body: options.SettingValues) -> object:
-        """{"settings": {name: value}} begins anew, with "preset": name on top of its settings;
+        """{"settings": {name: value}} begins again, with "preset": name on top of its settings;
         {"again": name} has the settings that the file of an embedding tells, for another one;
         {"resume": name, "settings": …} continues a run with its own settings but for these."""
         order = self.orders.order(body)
@@ -388,7 +388,7 @@ class _Api:
         return FileResponse(previews[number].path, media_type="image/png")
 
     def wish(self, job_id: str, wish: str) -> object:
-        """Ask something of a job that goes on."""
+        """Ask something of a running job."""
         if wish not in WISHES:
             raise NotFoundError(f"no job can {wish!r}", "", options.nearest(wish, list(WISHES)))
         return self._ask(job_id, WISHES[wish])

@@ -21,7 +21,7 @@ from .studio import Studio
 
 @dataclass
 class Collection:
-    """What lies in the program's folders, looked at anew with `refresh`."""
+    """What is in the program's folders, looked at again with `refresh`."""
 
     studio: Studio
     library: Library | None = None

@@ -14,7 +14,7 @@ from .studio import Studio
 
 
 def start_creation(studio: Studio, config: EmbeddingConfig, overwrite: bool) -> Job:
-    """Begin; it takes a moment. Raises HostBusyError while another job goes on."""
+    """Begin; it takes a moment. Raises HostBusyError while another job is running."""
 
     def work(job: Job) -> Path:
         keep, found = studio.settings().keep_replaced, studio.library().find(config.token_string)

@@ -13,6 +13,7 @@ from ti_core.data.pictures import pictures_in, upright_size
 from ti_core.errors import DataError, TIError
 from ti_core.files.atomic import make_folder, storage_errors, write_new
 from ti_core.files.names import fitting_name
+from ti_core.files.regular_file import read_bytes
 from ti_core.files.roots import is_within
 
 from .studio import Studio
@@ -100,12 +101,12 @@ class Dropped:
         except DataError as error:
             kept.refused.append(f"{path.name}: {error.why or error.what}")
             return
-        data = path.read_bytes()
+        data = read_bytes(path, MOST_BYTES)
         if _is_there(data, kept.folder):
             kept.there += 1
             return
         stem = fitting_name(path.stem)
-        stem, number = stem, 2
+        number = 2
         while not write_new(kept.folder / f"{stem}{path.suffix.lower()}", data):
             stem, number = f"{fitting_name(path.stem)}-{number}", number + 1
         kept.new.append(f"{stem}{path.suffix.lower()}")
@@ -124,4 +125,4 @@ def _require_picture(path: Path) -> None:
 
 def _is_there(data: bytes, folder: Path) -> bool:
     others = (path for path in pictures_in(folder) if path.stat().st_size == len(data))
-    return any(path.read_bytes() == data for path in others)
+    return any(read_bytes(path, len(data)) == data for path in others)

@@ -1,4 +1,4 @@
-"""Who may see the page: whoever knows the token, or else this machine and nobody else."""
+"""Who may see the page: anyone who knows the token, or else this machine and no one else."""
 
 from __future__ import annotations
 

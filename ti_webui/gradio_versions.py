@@ -63,7 +63,7 @@ def on(
 ) -> None:
     """Bind an event, such as `button.click`; `js` is JavaScript that runs in the page before.
 
-    A quiet one shows no progress and does not stand in the queue. None of them is listed as an
+    A quiet one shows no progress and does not be in the queue. None of them is listed as an
     endpoint: programs use `/ti/v1`. What an event takes is known by gradio's version: Forge puts a
     wrapper without a signature around each.
     """

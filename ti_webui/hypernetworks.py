@@ -81,7 +81,7 @@ def start_hypernetwork_training(studio: Studio, config: HypernetworkTrainConfig)
 
 def _allowed(studio: Studio, config: HypernetworkTrainConfig) -> HypernetworkTrainConfig:
     """With absolute paths that may be opened. The program's own folder and file of hypernetworks,
-    which nobody has asked for, need not be allowed: they are left out. Raises as
+    which no one has asked for, need not be allowed: they are left out. Raises as
     `Places.checked`."""
     asked = replace(config, hypernetwork=replace(config.hypernetwork, weights=""))
     return studio.places().checked(replace(asked, output=_output(asked, studio.save_dir())))

@@ -1,4 +1,4 @@
-"""Long work in a thread of its own: it goes on when the browser is closed, and any page can look.
+"""Long work in a thread of its own: it continues when the browser is closed, and any page can look.
 
 One job at a time in a process, as there is one model; others can wait in a queue. What a job does
 is told by events; pages read its `JobProgress`, the API reads the events themselves.
@@ -121,7 +121,7 @@ class Job:
 
 
 def _spelled(error: Exception) -> str:
-    """An error that nobody foresaw: its name belongs to it."""
+    """An error that no one foresaw: its name belongs to it."""
     return f"{type(error).__name__}: {error}; the traceback is in the program's console"
 
 
@@ -150,7 +150,7 @@ class Jobs:
     ) -> Job:
         """Begin `work(job)` in a thread; `claim`, `run` and `show` are the Studio's.
 
-        Raises HostBusyError while another job goes on.
+        Raises HostBusyError while another job is running.
         """
         with self._lock:
             self.require_free()
@@ -188,7 +188,7 @@ class Jobs:
 
     @property
     def running(self) -> Job | None:
-        """The job that goes on, if there is one."""
+        """The running job, if there is one."""
         job = self.latest
         return job if job and not job.progress.over else None
 
@@ -205,7 +205,7 @@ class Jobs:
         return next((job for job in self._jobs if job.id == job_id), None)
 
     def require_free(self) -> None:
-        """Raise HostBusyError while a job goes on."""
+        """Raise HostBusyError while a job is running."""
         job = self.running
         if job:
             what = f"{job.name or job.kind} is at work already"

@@ -18,13 +18,13 @@ MOST_LISTED = 1000
 
 @dataclass(frozen=True)
 class Listed:
-    """An embedding, or a file that was passed over."""
+    """An embedding, or a file that was skipped."""
 
     name: str
     file: str
-    """Below its folder of embeddings: where that lies is nobody's business."""
+    """Below its folder of embeddings: that folder itself is not shown."""
     entry: Entry | None
-    """None for a file that was passed over."""
+    """None for a file that was skipped."""
     reason: str = ""
     """Why it was."""
 
@@ -50,7 +50,7 @@ class Listed:
 
 
 def listing(studio: Studio) -> list[Listed]:
-    """By name; embeddings come before what was passed over."""
+    """By name; embeddings come before what was skipped."""
     library, roots = studio.library(), studio.embeddings_dirs()
     found = [Listed(each.name, _below(each.path, roots), each) for each in library.entries]
     return found + [_passed_over(each, roots) for each in library.skipped]

@@ -24,7 +24,7 @@ from .studio import Studio
 POLL = "ti_poll"
 """The button that javascript/ presses once a second while the tab is seen."""
 _SHOWN = 12
-"""Previews; all of them lie in the run folder."""
+"""Previews; all of them are in the run folder."""
 _NO_EVENTS = '<p class="ti-fine">What a training does is listed here.</p>'
 _IDLE = (
     '<div class="ti-idle">Nothing is running. A training continues when you close this page.</div>'
@@ -72,7 +72,7 @@ class Live(JobView):
 
     def signature(self, job: Job) -> Signature:
         """Changes when something on the page has to; each of the first parts belongs to something
-        that is replaced only when it changes: whoever reads in it is not disturbed."""
+        that is replaced only when it changes: anyone who reads in it is not disturbed."""
         progress = job.progress
         told = (len(progress.notices), len(progress.findings))
         moving = (progress.state, progress.stage, progress.step, job.control.paused)
@@ -181,7 +181,7 @@ def build_live(studio: Studio) -> Live:
     with gr.Row(elem_id="ti_controls"):
         small = partial(gr.Button, interactive=False, min_width=60, size="sm")
         pause = small("Pause", elem_id="ti_pause")
-        go_on = gr.Button("Go on", visible=False, min_width=60, size="sm", elem_id="ti_go_on")
+        go_on = gr.Button("Continue", visible=False, min_width=60, size="sm", elem_id="ti_go_on")
         save = small("Save now", elem_id="ti_save_now")
         preview = small("Preview now", elem_id="ti_preview_now")
         interrupt = small("Interrupt", variant="stop", elem_id="ti_interrupt")

@@ -51,7 +51,7 @@ _SHOWN = 40
 _LINES = 200
 _DIFFERING = 8
 """Settings that are named where a form differs from its preset."""
-_MARKED = "box-shadow: inset 4px 0 0 0 var(--color-accent, #2563af) !important"
+_MARKED = "box-shadow: inset 4px 0 0 0 #2563af !important"
 _DOT = "text-decoration: underline dotted 2px; text-underline-offset: 4px"
 _STATES: dict[JobState, str] = {
     **OUTCOMES,

@@ -92,7 +92,7 @@ class Studio:
     """The surroundings of the panel."""
 
     host: Callable[[], Host]
-    """The program's model, asked anew each time: another one may be loaded now. Raises
+    """The program's model, asked again each time: another one may be loaded now. Raises
     NoModelError when there is none."""
     embeddings_dirs: Callable[[], list[Path]]
     """Folders of embeddings; new ones are written into the first."""

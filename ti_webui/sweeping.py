@@ -46,7 +46,7 @@ def sweep_variants(
 
 def start_sweep(studio: Studio, variants: Sequence[Variant]) -> Job:
     """Begin. Its job shows one training at a time; what it has made in the end is the comparison
-    page. Raises HostBusyError while another job goes on, and what keeps all trainings from
+    page. Raises HostBusyError while another job is running, and what keeps all trainings from
     beginning."""
     studio.jobs.require_free()
     require_possible(variants, studio.host())
@@ -54,7 +54,7 @@ def start_sweep(studio: Studio, variants: Sequence[Variant]) -> Job:
 
 
 def resume_sweep(studio: Studio, logging_dir: str, name: str = "latest") -> Job:
-    """Go on with the sweep whose folder has this name in the log directory, or the latest.
+    """Continue with the sweep whose folder has this name in the log directory, or the latest.
 
     Raises HostBusyError, NotFoundError, TrainingError, and ForbiddenError for settings that this
     page may not use.

@@ -1,4 +1,4 @@
-"""From what a page or a program asks for to a training that goes on as a job."""
+"""From what a page or a program asks for to a training that continues as a job."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _own_file(found: Entry) -> Path:
 
 @dataclass(frozen=True)
 class Resumable:
-    """A run that can go on."""
+    """A run that can continue."""
 
     folder: RunFolder
     config: TrainConfig
@@ -133,7 +133,7 @@ def find_resumable(studio: Studio, name: str, logging_dir: str) -> Resumable | N
 
 
 def opened_run(folder: RunFolder) -> Resumable:
-    """A run with its settings. Raises TrainingError, ConfigError when it cannot go on."""
+    """A run with its settings. Raises TrainingError, ConfigError when it cannot continue."""
     config = from_dict(TrainConfig, folder.read_settings().get("train", {}))
     return Resumable(folder, config, latest_state(folder.state).step)
 
@@ -141,7 +141,7 @@ def opened_run(folder: RunFolder) -> Resumable:
 def resume_request(
     found: Resumable | None, name: str, changes: SettingValues | None = None
 ) -> TrainRequest:
-    """Go on with a run, exactly where it stopped, with its own settings but for the `changes`.
+    """Continue with a run, exactly where it stopped, with its own settings but for the `changes`.
 
     Raises TrainingError when there is no run, or for a setting that cannot change any more,
     ConfigError for a value that is not possible.
@@ -159,7 +159,7 @@ def more_steps(own: BaseTrainConfig, steps: int) -> SettingValues:
 
 
 def start_training(studio: Studio, request: TrainRequest) -> Job:
-    """Begin. Raises HostBusyError while another job goes on, and what `Places.checked` raises."""
+    """Start. Raises HostBusyError while another job is running; also as `Places.checked`."""
     studio.jobs.require_free()
     request = replace(request, config=studio.places().checked(request.config))
 

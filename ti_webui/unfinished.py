@@ -27,7 +27,7 @@ class Unfinished:
         """By what they are called in the page, newest first."""
 
     def look(self) -> None:
-        """Read the log directories; the run that is going on is left out."""
+        """Read the log directories; the run that is running is left out."""
         job = self.studio.jobs.running
         busy = job.progress.run_folder if job else None
         found = [run for logs in self.studio.logging_dirs() for run in resumable(logs)]

@@ -52,7 +52,7 @@ function removeWidget(node, name) {
   if (at >= 0) node.widgets.splice(at, 1)[0].onRemove?.();
 }
 
-// At the end of a training the front end would go on showing the last live preview instead of all of
+// At the end of a training the front end would continue to show the last live preview instead of all of
 // them, and ComfyUI's progress text, which newer front ends take away when the graph is done.
 function endProgress(node) {
   for (const key of [String(node.id), `${node.graph?.id}:${node.id}`]) delete app.nodePreviewImages?.[key];

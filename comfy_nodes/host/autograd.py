@@ -14,7 +14,7 @@ from comfy.ldm.modules.attention import attention_pytorch
 from torch import Tensor, nn
 
 BLOCKS = frozenset({"BasicTransformerBlock", "ResBlock", "CLIPLayer"})
-"""Classes that can be computed anew for the backward pass."""
+"""Classes that can be computed again for the backward pass."""
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def attention_with_backward() -> dict[str, object]:
 def weights_are_temporary(network: nn.Module, device: torch.device, dtype: torch.dtype) -> bool:
     """Whether weights are cast or brought to the device for each call.
 
-    Autograd would keep a copy of every one of them, so blocks are computed anew there.
+    Autograd would keep a copy of every one of them, so blocks are computed again there.
     """
     return any(
         p.is_floating_point() and (p.dtype != dtype or p.device.type != device.type)

@@ -1,6 +1,6 @@
 """ComfyUI's Interrupt while a session computes.
 
-Whoever notices it raises, and forgets that it was pressed: samplers between two steps, since 0.28
+Whatever notices it raises, and clears the flag: samplers between two steps, since 0.28
 every layer of every network.
 """
 

@@ -99,7 +99,7 @@ class CreateEmbedding(Node):
 
 
 class LoadEmbedding(Node):
-    """An embedding file of any program, read anew whenever it changes."""
+    """An embedding file of any program, read again whenever it changes."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -89,7 +89,7 @@ class CreateHypernetwork(Node):
 
 
 class LoadHypernetwork(Node):
-    """A hypernetwork's file, read anew whenever it changes."""
+    """A hypernetwork's file, read again whenever it changes."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

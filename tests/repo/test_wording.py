@@ -21,6 +21,12 @@ PATTERNS = {
     r"(?<!not )\ball the same\b(?=[.,;)])": "anyway",
     r"\bis asked for\b": "is requested",
     r"\ba judge that sees\b": "a classifier that sees",
+    r"\b(?:goes|go|went) on\b(?! (?:a|the|each|every|one|GPUs?|processors)\b)": "continues",
+    r"\bnobody\b": "no one",
+    r"\bwhoever\b": "anyone who",
+    r"\bshall\b": "should",
+    r"\b(?:lies|lie|stands) in\b": "is in",
+    r"\b(?:left aside|passed over)\b": "ignored, skipped",
 }
 """What is not written → what is, for example."""
 

@@ -12,7 +12,7 @@ from .survey import Survey
 
 def hidden_words(name: str, tokenize: Callable[[str], Sequence[object]]) -> list[str]:
     """The words of the model that a trigger hides in prompts: itself, if it is one token, or all of
-    a phrase such as "photo of". A hyphen makes a name that nobody writes for its words."""
+    a phrase such as "photo of". A hyphen makes a name that no one writes for its words."""
     words = name.split()
     return words if all(len(tokenize(word)) == 1 for word in words) else []
 

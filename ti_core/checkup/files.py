@@ -1,4 +1,4 @@
-"""Files that are not what they seem, or that nobody will read."""
+"""Files that are not what they seem, or that no one will read."""
 
 from __future__ import annotations
 

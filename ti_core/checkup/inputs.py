@@ -12,7 +12,7 @@ from ..schedule import Schedule
 
 @dataclass(frozen=True)
 class CheckupInput:
-    """Folders of pictures (those of `data`), and what shall be learned from them."""
+    """Folders of pictures (those of `data`), and what should be learned from them."""
 
     data: DataConfig
     name: str = ""

@@ -1,4 +1,4 @@
-"""Numbers of a plan that nobody can mean."""
+"""Numbers of a plan that no one can mean."""
 
 from __future__ import annotations
 

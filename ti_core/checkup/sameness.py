@@ -64,7 +64,7 @@ def one_colour(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
 
 
 def one_layout(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """Light and dark lie in the same places in nearly all pictures."""
+    """Light and dark are in the same places in nearly all pictures."""
     if len(survey.pictures) < FEWEST:
         return
     likeness = layout_likeness(survey.small)

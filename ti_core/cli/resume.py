@@ -1,4 +1,4 @@
-"""`ti train --resume` without a run: those that can go on, and which of them shall."""
+"""`ti train --resume` without a run: those that can continue, and which of them should."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ ASK = "?"
 
 
 def chosen_run(logging_dir: Path, name: str, group: str = "embedding") -> RunFolder:
-    """The only run of this name ("" for any) that can go on, or the one that the user chooses;
+    """The only run of this name ("" for any) that can continue, or the one that the user chooses;
     `group` is as in `RunFolder.all_of`.
 
-    Raises TrainingError when there is none, ConfigError when nobody can be asked.
+    Raises TrainingError when there is none, ConfigError when no one can be asked.
     """
     from ..train.runs import resumable
 

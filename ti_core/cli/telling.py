@@ -40,7 +40,7 @@ def answer(result: object) -> None:
 
 
 def drop_output() -> None:
-    """Let standard output, which nobody takes, go nowhere, so that Python's end is silent."""
+    """Let standard output, which no one takes, go nowhere, so that Python's end is silent."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -86,7 +86,7 @@ class PosixTerminal:
             signal.signal(number, handler)
 
     def _in_foreground(self) -> bool:
-        """Whoever reads from or changes a terminal in the background is stopped by the system."""
+        """A background process that reads from or changes a terminal is stopped by the system."""
         try:
             return os.tcgetpgrp(self.handle) == os.getpgrp()
         except OSError:

@@ -49,7 +49,7 @@ class PastRun:
 
 def list_runs(logging_dir: Path, subjects: Sequence[Subject] = (EMBEDDINGS,)) -> list[PastRun]:
     """The runs of these kinds in a log directory that have copies, the newest first; wrecks are
-    passed over."""
+    skipped."""
     folders = [path.parent for path in logging_dir.glob("*/*/settings.json")]
     folders.sort(key=lambda folder: (folder / "settings.json").stat().st_mtime, reverse=True)
     found = (run for folder in folders for run in _runs(folder))

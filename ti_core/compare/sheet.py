@@ -55,7 +55,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Sheets:
-    """What shall be drawn. Prompts may hold [name], and end with kohya's options
+    """What should be drawn. Prompts may hold [name], and end with kohya's options
     (`train.previews`), and so may the negative prompt; a weight w other than 1 is `(name:w)`. Where
     neither holds a word that is needed, one row is drawn, as every copy would give the same
     pictures."""

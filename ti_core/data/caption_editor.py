@@ -39,7 +39,7 @@ class CaptionEntry:
     file: Path
     """Where its caption is, or would be written to."""
     text: str
-    """The caption as it stands in the file; without a file, A1111's file words."""
+    """The caption as it is in the file; without a file, A1111's file words."""
     from_file: bool
     version: str
     """Stands for the file's content; empty where there is no file."""
@@ -84,18 +84,18 @@ class CaptionEditor:
     # --- reading ------------------------------------------------------------------------------
 
     def entries(self) -> list[CaptionEntry]:
-        """Every picture with its caption, by name, read anew from the disk.
+        """Every picture with its caption, by name, read again from the disk.
 
         Raises DataError when there is no such folder or no picture in it.
         """
         return [self._entry(image) for image in list_images(self.folder)]
 
     def read(self, image: str) -> CaptionEntry:
-        """One picture, by its file name, read anew. Raises DataError when it is not there."""
+        """One picture, by its file name, read again. Raises DataError when it is not there."""
         return self._entry(self._image(image))
 
     def _image(self, name: str) -> Path:
-        """Only what stands in the list: a panel's text is not a path."""
+        """Only what is in the list: a panel's text is not a path."""
         for image in list_images(self.folder):
             if image.name == name:
                 return image
@@ -189,7 +189,7 @@ class CaptionEditor:
         while left:
             _put(left[-1].file, left[-1].before)
             left.pop()
-            self._done[-1] = tuple(left)  # a full disk half-way leaves a step that can go on
+            self._done[-1] = tuple(left)  # a full disk half-way leaves a step that can continue
         self._done.pop()
         return files
 

@@ -118,7 +118,7 @@ class _Tones(NamedTuple):
 
 
 def _tones(image: Image.Image) -> _Tones:
-    """The format tells which number is white; where that would leave a black picture, or numbers
+    """The format says which number is white; where that would leave a black picture, or numbers
     beyond white, the picture's own numbers do. Raises ValueError for NaN and infinity."""
     tags = getattr(image, "tag_v2", {})
     signed = tags.get(_SAMPLE_FORMAT, (1,))[0] == 2

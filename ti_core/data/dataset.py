@@ -241,7 +241,7 @@ def _paths_of(folder: Subset) -> list[Path]:
 
 
 def _empty(paths: list[tuple[Subset, list[Path]]]) -> list[Notice]:
-    """What is to be said of folders without a picture: kohya's scripts go on without them.
+    """What is to be said of folders without a picture: kohya's scripts continue without them.
 
     Raises DataError when there is none to train on."""
     whys = [(folder, _why_empty(folder)) for folder, found in paths if not found]

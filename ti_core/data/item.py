@@ -44,7 +44,7 @@ class Item:
     resized: tuple[int, int] | None = None
     """Width and height it is brought to before its centre is cropped, where `mode` does not say."""
     mask: Path | None = None
-    """The picture that tells how much each part counts; its own path stands for its alpha."""
+    """The picture that says how much each part counts; its own path stands for its alpha."""
 
     @functools.cached_property
     def key(self) -> str:
@@ -76,7 +76,7 @@ class Item:
         return open_picture(self.path, enough)
 
     def pixels(self) -> Tensor:
-        """(3, H, W) fp32 in [-1, 1], read from the file and cut anew at each call.
+        """(3, H, W) fp32 in [-1, 1], read from the file and cut again at each call.
 
         Raises DataError when the picture cannot be read or is not what it was.
         """

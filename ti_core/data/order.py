@@ -47,7 +47,7 @@ class SizeGroup:
 class Order:
     """The batches of every update, as a function of its number.
 
-    With pictures of one size every batch is full, and batches go on from one epoch into the next.
+    With pictures of one size every batch is full; batches continue from one epoch into the next.
     With several sizes an epoch has a whole number of batches, the last one of a size may be
     smaller, and all of them are shuffled (as in kohya's scripts).
     """

@@ -42,7 +42,7 @@ FORMATS: dict[str, PictureFormat] = {
     "QOI": PictureFormat((".qoi",)),
 }
 """Pillow's name → the format. Left out are those that run other programs (EPS starts Ghostscript),
-open other files, hold files of a size that they do not tell (ICO), or that nobody keeps photographs
+open other files, hold files of a size that they do not tell (ICO), or that no one keeps photographs
 in."""
 ENDINGS = tuple(ending for kind in FORMATS.values() for ending in kind.endings)
 """File endings that are read as pictures, everywhere; `ti preprocess` tries other files, too, as

@@ -29,7 +29,7 @@ from .picture_formats import (
 )
 
 MASK = "_mask"
-"""End of the name, before the ending, of a picture that tells how much each part of another counts
+"""End of the name, before the ending, of a picture that says how much each part of another counts
 in training."""
 EXACT_PIXELS = 2**25
 """Of a picture with more, means of 2 x 2 pixels are taken, which is enough to train on."""

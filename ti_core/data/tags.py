@@ -75,7 +75,7 @@ def holds_trigger(caption: str, name: str) -> bool:
 
 
 def _with_ends(caption: str, config: TagConfig) -> str:
-    """kohya joins them by a space, so a prefix that shall be a tag ends with a comma."""
+    """kohya joins them by a space, so a prefix that should be a tag ends with a comma."""
     return " ".join(
         part for part in (config.caption_prefix, caption, config.caption_suffix) if part
     )

@@ -211,7 +211,7 @@ def _reported(
 
 
 def _score(images: list[Image.Image], concept: Concept) -> float | None:
-    """Share of pictures that show the concept; None for the user's own, which nobody can judge."""
+    """Share of pictures that show the concept; None for the user's own, which no one can judge."""
     if not concept.wanted:
         return None
     return Scorer.load(scorer_file()).concept_score(images, concept)

@@ -28,7 +28,7 @@ class DemoReport:
     sentence: str
     prompts: tuple[str, ...]
     score_before: float | None
-    """Share of the pictures, 0 to 1, that show the concept; None if nobody can judge."""
+    """Share of the pictures, 0 to 1, that show the concept; None if no one can judge."""
     score_after: float | None
     pictures: int
     steps: int

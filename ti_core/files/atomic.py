@@ -100,7 +100,7 @@ def make_folder(folder: Path) -> Path:
 
 
 def names_in(folder: Path) -> list[str]:
-    """What lies in a folder, in order; nothing if it is not there. Raises StorageError."""
+    """What is in a folder, in order; nothing if it is not there. Raises StorageError."""
     with storage_errors(folder), contextlib.suppress(FileNotFoundError):
         return sorted(os.listdir(folder))
     return []

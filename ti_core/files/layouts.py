@@ -35,7 +35,7 @@ from ..families import (
 from .embedding import ONE_ENCODER
 
 BUNDLE = "bundle_emb."
-"""Before the names of embeddings that lie in the file of a LoRA."""
+"""Before the names of embeddings that are in the file of a LoRA."""
 
 MOST_NUMBERS = 16 * 2**20
 """In all tables of a file: 1024 vectors for SDXL are 2 million numbers. Many names for one table

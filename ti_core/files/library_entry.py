@@ -1,4 +1,4 @@
-"""What a library tells: its embeddings, the files it passed over, changes, and clashes of names."""
+"""What a library tells: its embeddings, the files it skipped, changes, and clashes of names."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file or folder that was passed over."""
+    """A file or folder that was skipped."""
 
     path: Path
     error: str

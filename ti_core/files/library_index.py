@@ -16,7 +16,7 @@ from ..errors import FileError
 from .index_file import read_index, write_index
 
 _TITLE = f"textual-inversion-library 1/{__version__}".encode()
-"""A newer version of the program may read what an older one passed over."""
+"""A newer version of the program may read what an older one skipped."""
 
 
 class Facts(NamedTuple):
@@ -64,7 +64,7 @@ Index = dict[str, dict[str, Record]]
 
 
 def index_path(cache: Path, folders: Sequence[str]) -> Path:
-    """Where the index of this set of folders lies in a cache folder."""
+    """Where the index of this set of folders is in a cache folder."""
     digest = hashlib.sha256("\0".join(folders).encode("utf-8", "surrogateescape")).hexdigest()
     return cache / f"library-{digest[:16]}.index"
 

@@ -3,7 +3,7 @@
 Links are followed, to files and to folders, inside the library or out of it: people keep their
 models on another drive, and A1111 does so too. Two things keep that from running away: a folder
 is visited once, however many links lead to it, and a link to a folder that holds the library
-itself (`/`, a home folder) is not followed. Hidden files and folders are passed over.
+itself (`/`, a home folder) is not followed. Hidden files and folders are skipped.
 """
 
 from __future__ import annotations

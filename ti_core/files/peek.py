@@ -92,7 +92,7 @@ def _facts(
 
 
 def _is_unknown_picture(path: Path) -> bool:
-    """Whether nobody can tell, because Pillow does not know such pictures here."""
+    """Whether no one can tell, because Pillow does not know such pictures here."""
     with open_regular(path) as file:
         name = other_format(file)
     return bool(name) and not is_known(name)
@@ -100,7 +100,7 @@ def _is_unknown_picture(path: Path) -> bool:
 
 def _is_plain_picture(path: Path) -> bool:
     """Whether a picture does not even claim to carry an embedding. A1111's cards say so in a text;
-    when that has been stripped and the margins are spoiled, nobody can tell any more."""
+    when that has been stripped and the margins are spoiled, no one can tell any more."""
     if path.suffix[1:].lower() not in CARDS:
         return False
     from .card import KEYWORD

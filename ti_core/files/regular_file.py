@@ -26,7 +26,7 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 class _Answering(io.FileIO):
     """The kernel has files that look like regular ones and have nothing to say at the moment; then
-    Python's reader gives None, which nobody expects."""
+    Python's reader gives None, which no one expects."""
 
     def readinto(self, buffer: Buffer) -> int:
         """Bytes that came. Raises BlockingIOError where Python's own gives None."""

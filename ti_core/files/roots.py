@@ -18,7 +18,7 @@ def read_path(text: str, windows: bool = os.name == "nt", what: str = "") -> Pat
     """The absolute path that somebody wrote, spaces and quotes around it taken off; links are not
     followed, `~` is the user's own folder. `what` names it in errors.
 
-    Raises ConfigError for `.`, the folder that the program runs in, which nobody means who is
+    Raises ConfigError for `.`, the folder that the program runs in, which no one means who is
     elsewhere, and for what is not a path: an address such as file://, a zero byte or another sign
     that no file name has, a device of Windows such as NUL, half of a character.
     """
@@ -68,7 +68,7 @@ def _trouble(text: str, windows: bool) -> str:
 
 
 def is_within(path: Path, roots: Iterable[Path]) -> bool:
-    """Whether a path lies in one of some folders: as it is written, and with all links followed.
+    """Whether a path is in one of some folders: as it is written, and with all links followed.
 
     What is outside as it is written is never touched: to look at \\\\computer\\folder alone sends
     that computer a password's hash.
@@ -99,7 +99,7 @@ def _entries(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
     except OSError:
-        return []  # whoever reads it next says why it cannot be read
+        return []  # anyone who reads it next says why it cannot be read
 
 
 def _absolute(path: Path) -> str | None:

@@ -40,7 +40,7 @@ _LONGEST_NUMBER = 20
 
 
 class _Object(list[tuple[str, Any]]):
-    """What stands in braces; a name may stand there twice."""
+    """What is in braces; a name may stand there twice."""
 
 
 def header_of(text: bytes, room: int) -> Header:

@@ -48,7 +48,7 @@ def read_torch(file: BinaryIO, path: Path, *, map_memory: bool = False) -> objec
 
     The file is read from its beginning, wherever it stands; `path` is its name in errors.
     Of each storage only the bytes that tensors span are read, 64 MB at most. With `map_memory`,
-    for checkpoints, there is no such limit: the tensors of a zip lie in the file (private copy on
+    for checkpoints, there is no such limit: the tensors of a zip are in the file (private copy on
     write) and only what is touched costs memory.
 
     Raises:
@@ -117,7 +117,7 @@ class _Parts:
         return self._parts[part]
 
     def fill(self, file: BinaryIO, start_of: Callable[[str], int]) -> None:
-        """Read every part; `start_of` tells where in the file a storage begins."""
+        """Read every part; `start_of` says where in the file a storage begins."""
         for (key, start, length, width), content in self._parts.items():
             file.seek(start_of(key) + start)
             if file.readinto(content.numpy()) != length:  # type: ignore[attr-defined]

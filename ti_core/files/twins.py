@@ -30,7 +30,7 @@ def namesakes(path: Path) -> list[Path]:
 
 
 def require_free(path: Path, fix: str = "", own: Path | None = None) -> None:
-    """Raise ConfigError where an embedding of this name lies in the folder, in any letter case and
+    """Raise ConfigError where an embedding of this name is in the folder, in any letter case and
     format, and is not one's `own`: two of one name would hide each other."""
     there = [path] if os.path.lexists(path) else namesakes(path)
     there = [other for other in there if own is None or not _is_same(other, own)]
@@ -70,7 +70,7 @@ def _told(name: str) -> str:
 
 
 def hidden_warning(path: Path) -> str:
-    """A warning when embedding files of this name lie in sub-folders of the file's folder, which
+    """A warning when embedding files of this name are in sub-folders of the file's folder, which
     A1111 meets later; else ""."""
     below = [
         Path(folder.path, name).relative_to(path.parent).as_posix()

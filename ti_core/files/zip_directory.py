@@ -144,7 +144,7 @@ def _entries(table: bytes, path: Path) -> Iterator[tuple[Member, bool]]:
 
 
 def _large(extra: bytes, *sizes: int) -> list[int]:
-    """Sizes and offset, where those that need more than 32 bits lie in the extra field 1."""
+    """Sizes and offset, where those that need more than 32 bits are in the extra field 1."""
     found = list(sizes)
     place = 0
     while place + 4 <= len(extra):

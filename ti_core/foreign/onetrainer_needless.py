@@ -31,7 +31,7 @@ _NEEDLESS: Mapping[str, Mapping[str, object]] = {
         "tensorboard_port": 6006,
         "samples_to_tensorboard": True,
     },
-    "states are saved by themselves; ti train --resume continues from the last": {
+    "states are always saved, and a run can be resumed from the last one": {
         "continue_last_backup": False,
         "backup_after": 30,
         "backup_after_unit": "MINUTE",

@@ -34,7 +34,7 @@ ActivationName = Literal[
     "tanhshrink",
 ]
 """A1111's choices without glu and threshold, which it offers and which fail there at the first
-picture: one halves what the next layer wants whole, the other needs numbers that nobody asks for.
+picture: one halves what the next layer wants whole, the other needs numbers that no one asks for.
 """
 
 CLASSES = {

@@ -24,7 +24,7 @@ _LARGEST = 1e9
 
 
 def structure_in(fields: Mapping[Any, object], path: Path) -> Structure:
-    """The structure that a file describes. Raises HypernetworkError for one that nobody can build;
+    """The structure that a file describes. Raises HypernetworkError for one that no one can build;
     `path` is the file's name in errors."""
     layers = _numbers(fields, "layer_structure", path) or (1, 2, 1)
     activation = fields.get("activation_func")

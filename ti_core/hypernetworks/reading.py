@@ -1,7 +1,7 @@
 """Reads hypernetworks: A1111's `.pt` of every version, and our `.safetensors`.
 
 Nothing in a file is executed, and no size is believed: shapes follow from the structure that the
-file describes, and numbers are copied only when all of them have those shapes and lie in the file.
+file describes, and numbers are copied only when all of them have those shapes and are in the file.
 """
 
 from __future__ import annotations
@@ -259,7 +259,7 @@ def _named(path: Path, modules: Mapping[int, Any]) -> Iterator[tuple[str, Tensor
 
 
 def _require_room(path: Path, tensors: Mapping[str, Tensor], size: int) -> None:
-    """Names cost a file nothing, and every tensor is copied: no two may lie in one place."""
+    """Names cost a file nothing, and every tensor is copied: no two may be in one place."""
     if sum(each.numel() * each.element_size() for each in tensors.values()) > size:
         why = "its tensors claim more bytes than the file has"
         raise UnsafeFileError(f"{path} was refused", why, "do not use this file")

@@ -27,7 +27,7 @@ def memory_errors() -> Iterator[None]:
 
 
 def free_memory() -> None:
-    """Give back what nobody refers to any more."""
+    """Give back what no one refers to any more."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -42,7 +42,7 @@ class Piece:
     ends_chunk: bool = False
     """This was the keyword BREAK; `text` is empty."""
     origin: tuple[int, ...] = field(default=(), compare=False, repr=False)
-    """Where each character of `text` stands in the prompt; empty where accents were composed."""
+    """Where each character of `text` is in the prompt; empty where accents were composed."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def read_emphasis(text: str) -> list[Piece]:
     """Spans of a prompt with their weights; brackets and escapes are gone from the text.
 
     `(x)` multiplies by 1.1, `[x]` divides by 1.1, `(x:1.3)` multiplies by 1.3; they nest.
-    Brackets that nobody closes reach to the end, closing ones that nobody opened are text.
+    Brackets that no one closes reach to the end, closing ones that no one opened are text.
     Neighbours of equal weight are joined; BREAK becomes a piece of its own.
     """
     reader = _EmphasisReader()
@@ -207,7 +207,7 @@ def _part(piece: Piece, start: int, end: int) -> Piece:
 
 
 def _goes_on(text: str, end: int) -> bool:
-    """Whether the word goes on with a mark: an Indic vowel, an accent that does not compose."""
+    """Whether the word continues with a mark: an Indic vowel, an accent that does not compose."""
     return end < len(text) and category(text[end])[0] == "M"
 
 

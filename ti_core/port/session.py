@@ -258,7 +258,7 @@ class Session(Protocol):
     def save_memory(self, means: Saving) -> bool:
         """Need less memory until the session closes; False where the host has no such means.
 
-        "checkpointing": blocks of the networks are computed anew for the backward pass. Outputs and
+        "checkpointing": blocks of the networks are computed again in the backward pass. Outputs and
         gradients are the same bits; a step takes about a third more time.
         "text_encoder": it stays in main memory, and computes on the CPU.
         """

@@ -21,7 +21,7 @@ def byte_letters() -> dict[int, str]:
 
 
 def readable(spelling: str) -> str:
-    """A token as people read it: 'cat</w>' is "cat", and 'cat' that goes on is "cat…".
+    """A token as people read it: 'cat</w>' is "cat", and 'cat' that continues is "cat…".
 
     Bytes that are not a whole letter, as in tokens for a part of one, become "�".
     """

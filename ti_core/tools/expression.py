@@ -153,13 +153,13 @@ class _Reader:
         return self.words[self.position]
 
     def take(self) -> _Word:
-        """Go on by one word."""
+        """Continue by one word."""
         word = self.word
         self.position += 1
         return word
 
     def takes(self, *kinds: str) -> bool:
-        """Go on if the next word is one of these."""
+        """Continue if the next word is one of these."""
         if self.word.kind in kinds:
             self.position += 1
             return True

@@ -20,7 +20,7 @@ class Text:
 
     text: str
     at: int = field(default=0, compare=False)
-    """Where it stands in the expression, from 0; for messages."""
+    """Where it is in the expression, from 0; for messages."""
 
 
 @dataclass(frozen=True)

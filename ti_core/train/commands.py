@@ -1,4 +1,4 @@
-"""Wishes for a run that lie in its folder: the file `control`, a command in each line.
+"""Wishes for a run that are in its folder: the file `control`, a command in each line.
 
 Any program can write it, such as `echo save > control`; the run reads it before its next update,
 removes it, and does what it says. The words are those of `Control.ask`.

@@ -1,4 +1,4 @@
-"""What a user may ask of a run while it goes on."""
+"""What a user may ask of a run while it is active."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Control:
 
     @property
     def paused(self) -> bool:
-        """Whether the run shall wait; one that was asked to end does not."""
+        """Whether the run should wait; one that was asked to end does not."""
         return self._paused and not self.finishing
 
     def finish(self) -> None:
@@ -63,7 +63,7 @@ class Control:
 
     def change_rate(self, factor: float) -> None:
         """Multiply the learning rate, from the next update on. Raises ConfigError for a factor that
-        nobody can mean."""
+        no one can mean."""
         if not SMALLEST_CHANGE <= factor <= LARGEST_CHANGE:
             fix = f"give {SMALLEST_CHANGE:g} to {LARGEST_CHANGE:g}"
             raise ConfigError(f"the learning rate cannot be multiplied by {factor:g}", "", fix)
@@ -94,7 +94,7 @@ class Control:
         }
 
     def rate_change(self) -> float:
-        """What the rate shall be multiplied by since the last look; 1 for nothing."""
+        """What the rate should be multiplied by since the last look; 1 for nothing."""
         factor = 1.0
         for _ in range(len(self._rates)):
             factor *= self._rates.popleft()

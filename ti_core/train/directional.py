@@ -77,7 +77,7 @@ def _turn(
     along = slope - (slope * now).sum(dim=-1, keepdim=True) * now
     square = state["square"]
     square.mul_(beta).add_(along.square().sum(dim=-1, keepdim=True), alpha=1 - beta)
-    if not rate:  # rounding would move what shall stay
+    if not rate:  # rounding would move what should stay
         return
     turned = now - rate * along / ((square / (1 - beta**count)).sqrt() + _EPS)
     rows.copy_(turned / turned.norm(dim=-1, keepdim=True) * length)

@@ -143,7 +143,7 @@ class RateChanged(Event):
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """The embedding was written; `reason` tells whether all steps were done."""
+    """The embedding was written; `reason` says whether all steps were done."""
 
     step: int
     path: Path
@@ -164,7 +164,7 @@ class Finished(Event):
 
 @dataclass(frozen=True)
 class Failed(Event):
-    """The run ended with an error; what was learned lies in the run folder."""
+    """The run ended with an error; what was learned is in the run folder."""
 
     step: int
     error: str

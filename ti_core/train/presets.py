@@ -61,4 +61,4 @@ def _pictures(folder: str) -> list[Path]:
     try:
         return list_images(Path(folder)) if folder else []
     except DataError:
-        return []  # whoever trains on them says what is wrong
+        return []  # anyone who trains on them says what is wrong

@@ -54,7 +54,7 @@ class PreviewCalls:
 def preview_calls(requests: Sequence[PreviewRequest], trained: str, host: Host) -> PreviewCalls:
     """What these previews call; `trained` as in `PreviewCalls`.
 
-    Raises ConfigError for a name that nobody has, and for a strength that is not a number.
+    Raises ConfigError for a name that no one has, and for a strength that is not a number.
     """
     read = {request.prompt: calls_in(request.prompt) for request in requests}
     prompts = {prompt: found for prompt, found in read.items() if found[1]}

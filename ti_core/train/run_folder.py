@@ -255,7 +255,7 @@ class RunFolder:
             file.write(text if file.tell() else head + text)
 
     def sweep(self) -> None:
-        """Remove what writes that were killed have left; whoever holds the lock of the run may."""
+        """Remove the leftovers of killed writes; the holder of the run's lock may do so."""
         folders = [self.path / name for name in names_in(self.path)]
         for folder in (self.path, *filter(Path.is_dir, folders)):
             for name in filter(unfinished, names_in(folder)):

@@ -15,9 +15,9 @@ from ..errors import HostBusyError
 from ..files.atomic import storage_errors
 
 _ATTEMPTS, _SECONDS_BETWEEN = 5, 0.05
-"""Who only looks whether a run goes on holds its lock for a moment."""
+"""Who only looks whether a run is active holds its lock for a moment."""
 _PLACE = 2**30
-"""The byte that Windows locks: far behind what is written there, which others shall read."""
+"""The byte that Windows locks: far behind what is written there, which others should read."""
 _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 """What a file system says that has none, as some network shares."""
 
@@ -47,7 +47,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a run goes on in this folder."""
+    """Whether a run is active in this folder."""
     try:
         handle = _opened(folder / "lock")
     except OSError:  # there was never one, or it is not ours to open

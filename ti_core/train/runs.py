@@ -16,13 +16,13 @@ from .state import list_states, step_of
 
 @dataclass(frozen=True)
 class ResumableRun:
-    """A run that is not finished, and does not go on at this moment."""
+    """A run that is not finished, and is not active at this moment."""
 
     folder: RunFolder
     name: str
     """Of what it trains."""
     step: int
-    """From which it would go on."""
+    """From which it would continue."""
     max_steps: int
     saved: float
     """When the state of that step was written, in seconds since 1970."""
@@ -42,7 +42,7 @@ def resumable(
     group: str = "embedding",
     wrecks: list[tuple[RunFolder, TrainingError]] | None = None,
 ) -> list[ResumableRun]:
-    """The runs of this name ("" for any) in a log directory that can go on, newest first; `group`
+    """Unfinished runs of this name ("" for any) in a log directory, newest first; `group`
     and `wrecks` are as in `RunFolder.all_of`.
 
     Only names and times of state files are looked at: whether a state is whole is found out when
@@ -92,7 +92,7 @@ def _resumable(folder: RunFolder, settings: SettingValues) -> ResumableRun | Non
         return None
     try:
         saved = states[-1].stat().st_mtime
-    except OSError:  # a run that goes on replaces its states
+    except OSError:  # a run that is active replaces its states
         return None
     pictures = folder.previews()
     return ResumableRun(

@@ -67,7 +67,7 @@ class TrainState:
 
 def save_state(folder: Path, state: TrainState) -> Path:
     """Write `state-000500.safetensors`; the one before it is kept. Older ones are removed, and so
-    are newer ones, which are damaged if a run went on from here. Raises StorageError."""
+    are newer ones, which are damaged if a run continued from here. Raises StorageError."""
     path = folder / state_name(state.step)
     tensors = {f"tensors.{key}": value for key, value in state.tensors.items()}
     values = {item.name: getattr(state, item.name) for item in dataclasses.fields(state)}

@@ -36,7 +36,7 @@ def _device_name(device: torch.device) -> str:
 
 
 def changed_surroundings(before: Mapping[str, str], now: Mapping[str, str]) -> list[Notice]:
-    """What to tell of a run that was made in one way and goes on in another. A run of version 0.2
+    """What to tell of a run that was made in one way and continues in another. A run of version 0.2
     noted nothing, of which nothing can be told."""
     changes = [
         f"{name} {before[name]} → {now[name]}"

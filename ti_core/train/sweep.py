@@ -7,7 +7,7 @@ A host that has a model loaded makes one like this:
     require_possible(variants, host)
     page = sweep(SweepFolder.create(variants), host, on_event, control)
 
-and goes on with it by `sweep(SweepFolder.read(path), host, on_event, control)`.
+and continues with it by `sweep(SweepFolder.read(path), host, on_event, control)`.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ def sweep(
     """Train what is left of the sweep in `folder`; returns the path of its comparison page.
 
     `on_event` gets the events of the sweep (`sweep_events`) and of its trainings; `control` is that
-    of whichever training runs: what it is asked to finish ends the sweep, and the same call goes on
-    there. `extra_settings` (the host's own) are kept in each run folder, `planner` stands in for
+    of whichever training runs: a request to finish ends the sweep, and the same call continues
+    there. `extra_settings` (the host's own) are kept in each run folder, `planner` replaces
     `make_plan`. A training that fails is noted, and the others follow.
-    Raises HostBusyError while the sweep goes on elsewhere, NoModelError, StorageError where its
+    Raises HostBusyError while the sweep is running elsewhere, NoModelError, StorageError where its
     folder cannot be written, and TrainingError when every training has failed.
     """
     one = _Sweep(folder, host, on_event, control or Control(), extra_settings or {}, planner)

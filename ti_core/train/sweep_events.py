@@ -11,7 +11,7 @@ from ..options import SettingValues
 
 @dataclass(frozen=True)
 class SweepStarted(Event):
-    """A sweep begins, or goes on."""
+    """A sweep begins, or continues."""
 
     name: str
     folder: Path

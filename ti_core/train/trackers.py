@@ -1,6 +1,6 @@
 """Loss and rate for TensorBoard and Weights & Biases, under kohya's names.
 
-Both are packages that a user installs. TensorBoard's files lie in the run folder; W&B sends them to
+Both are packages that a user installs. TensorBoard's files are in the run folder; W&B sends them to
 the account that `wandb login` or WANDB_API_KEY names. The csv file and events.jsonl are always
 written.
 """

@@ -109,7 +109,7 @@ class ComparePage:
         return [gr.update(choices=names, value=chosen), shown, gr.update(value=run.name)]
 
     def _run(self, label: str) -> PastRun:
-        """Only what stands in the list: a page's text is not a path."""
+        """Only what is in the list: a page's text is not a path."""
         if not self.memory.runs:
             self.runs()
         run = self.memory.runs.get(label or "")
@@ -120,7 +120,7 @@ class ComparePage:
     # --- comparing ----------------------------------------------------------------------------
 
     def press_compare(self, *values: Any) -> str:
-        """Begin. Raises what the settings raise, HostBusyError while a job goes on."""
+        """Begin. Raises what the settings raise, HostBusyError while a job is running."""
         asked = ComparisonRequest(*values)
         run = self._run(asked.run)
         files = [path for path in run.copies if path.stem in asked.copies]

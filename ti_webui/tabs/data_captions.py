@@ -54,7 +54,7 @@ def open_desk(places: Places, folder: str) -> Desk:
 
 
 def turn_to(desk: Desk, place: int) -> tuple[Desk, CaptionEntry]:
-    """Another picture, or the same one read anew; before the first comes the last."""
+    """Another picture, or the same one read again; before the first comes the last."""
     place %= len(desk.names)
     entry = desk.editor.read(desk.names[place])
     return replace(desk, place=place, version=entry.version), entry

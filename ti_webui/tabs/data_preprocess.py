@@ -36,7 +36,7 @@ _GROUPS = (
     (CaptionConfig, "Captions"),
 )
 _SHOWN = 24
-"""Pictures of the result; all of them lie in the destination."""
+"""Pictures of the result; all of them are in the destination."""
 _IDLE = (
     "Photographs of any size go in; pictures to train on come out, and the folder they are in "
     "becomes the dataset directory."
@@ -111,7 +111,7 @@ def start_preprocessing(
 
 
 def default_destination(source: Path) -> Path:
-    """Where the pictures go when nobody said: a folder beside the source."""
+    """Where the pictures go when no one said: a folder beside the source."""
     absolute = source.absolute()
     return absolute.with_name(f"{absolute.name}-processed")
 

@@ -78,7 +78,7 @@ class HypernetworkPage:
         return [""]
 
     def press_resume(self, *values: object) -> Updates:
-        """Go on with the newest run of the name, or of any: [what to say]."""
+        """Continue with the newest run of the name, or of any: [what to say]."""
         settings = self.settings(values)
         name, logs = settings["hypernetwork_name"], settings["logging_dir"]
         found = find_resumable_hypernetwork(self.studio, name, logs)

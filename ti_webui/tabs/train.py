@@ -101,7 +101,7 @@ class TrainPage:
         return [""]
 
     def press_resume(self, label: str | None, *values: object) -> Updates:
-        """Go on with the run that is chosen, else with the newest of the word, or of any without a
+        """Continue the chosen run, or the newest of the word, or the newest of all without a
         word: as `press_train`."""
         settings = self.settings(values)
         name = settings["token_string"]

@@ -32,7 +32,7 @@ LOOK = "ti_form_look"
 
 @dataclass
 class Overview:
-    """What it tells of a form; the first value is always the goal's."""
+    """What it says of a form; the first value is always the goal's."""
 
     studio: Studio
     form: Form[TrainConfig]

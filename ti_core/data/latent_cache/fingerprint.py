@@ -2,7 +2,7 @@
 
 Hosts need not know a file's hash: a VAE may come from a checkpoint, a file of its own, a node or a
 patch, and compute in another precision. Equal answers to the last bit mean that latents which were
-kept are what would be computed anew.
+kept are what would be computed again.
 """
 
 from __future__ import annotations

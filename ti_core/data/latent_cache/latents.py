@@ -1,4 +1,4 @@
-"""The latents of a run's pictures: in memory, on the disk, or made anew each time.
+"""The latents of a run's pictures: in memory, on the disk, or made again each time.
 
 Every picture is encoded alone, so that its latent depends on nothing but itself and the VAE: a run
 gives the same bits whichever of the three it uses, and however much of the cache it finds.
@@ -38,7 +38,7 @@ class EncodablePicture(Protocol):
         """Where the pixels come from."""
 
     def pixels(self) -> Tensor:
-        """(3, H, W) in [-1, 1], read anew. Raises DataError when they are not what they were."""
+        """(3, H, W) in [-1, 1], read again. Raises DataError when they are not what they were."""
 
 
 Latents = Mapping[str, Tensor]
@@ -151,7 +151,7 @@ class OnDisk(EachTime):
             tell(notice_of(self._store.error))
 
     def __getitem__(self, key: str) -> Tensor:
-        """A latent that is damaged or gone is made anew."""
+        """A latent that is damaged or gone is made again."""
         picture = self.pictures[key]
         found = self._store.get(latent_key(key), self._shape(picture))
         if found is None:

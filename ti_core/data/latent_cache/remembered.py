@@ -32,7 +32,7 @@ _MOST_SIDE = 2**31
 
 
 class _Stamp(NamedTuple):
-    """What tells whether a file has changed."""
+    """What says whether a file has changed."""
 
     size: int
     inode: int
@@ -65,7 +65,7 @@ class RememberedPictures:
         """What is in a picture file, which is read if it is new or has changed.
 
         Raises DataError for what is not a whole picture of sensible size; such files are read
-        anew every time.
+        again every time.
         """
         folder, name = os.path.split(os.path.abspath(path))
         seen, stamp = self._of_folder(folder), _stamp_of(path)
@@ -130,7 +130,7 @@ def _read(path: Path) -> dict[str, _Seen]:
 def _seen(
     size: int, inode: int, changed: int, touched: int, digest: str, width: int, height: int
 ) -> _Seen:
-    """Raises ValueError or TypeError for values that nobody has written."""
+    """Raises ValueError or TypeError for values that no one has written."""
     whole = (size, inode, changed, touched, width, height)
     if any(type(value) is not int for value in whole) or not re.fullmatch("[0-9a-f]{32}", digest):
         raise ValueError(whole)

@@ -54,7 +54,7 @@ class LatentStore:
         """A latent of this shape, (2, channels, height, width) fp32; None if there is none, or if
         it is damaged.
 
-        A damaged file is removed, and all that it held is to be made anew.
+        A damaged file is removed, and all that it held is to be made again.
         """
         for held in (self._waiting, self._unwritten):
             if key in held:
@@ -103,7 +103,7 @@ class LatentStore:
         """Find out what is there; what is not a portion is removed if it bears a portion's name."""
         try:
             names = sorted(name for name in os.listdir(self.folder) if PORTION_NAME.fullmatch(name))
-        except OSError:  # not there yet, or writing tells what is wrong with it
+        except OSError:  # not there yet, or writing says what is wrong with it
             return
         for name in names:
             try:

@@ -57,8 +57,8 @@ def space(cache: Path) -> dict[str, int]:
 
 
 def clear(cache: Path) -> int:
-    """Remove everything that the cache has written; returns the bytes. A run that goes on encodes
-    its pictures anew."""
+    """Remove everything that the cache has written; returns the bytes. A run that is active encodes
+    its pictures again."""
     found = [*_files(cache, leftovers=True), *_files(cache, leftovers=False)]
     for file in found:
         _remove(file.path)

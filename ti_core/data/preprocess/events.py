@@ -50,7 +50,7 @@ class Skipped(Event):
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """The end; `reason` tells whether everything was done."""
+    """The end; `reason` says whether everything was done."""
 
     reason: Literal["done", "stopped"]
     pictures: int

@@ -39,7 +39,7 @@ def preprocess(
     complete and has its words. The source is never written to; pictures and masks of the same names
     in the destination are replaced, and captions that differ are moved into a folder there.
 
-    Raises ConfigError when the destination lies in the source, DataError when the source cannot
+    Raises ConfigError when the destination is in the source, DataError when the source cannot
     be read, HostError when the caption model cannot be loaded, StorageError when the destination
     cannot be written to. A picture that cannot be used raises nothing: it is `Skipped`.
     """

@@ -46,7 +46,7 @@ def captions_among(found: list[Path]) -> set[Path]:
 
 
 def require_apart(source: Path, folder: Path) -> None:
-    """Raise ConfigError when a file written into `folder` would lie in the source folder: they are
+    """Raise ConfigError when a file written into `folder` would be in the source folder: they are
     the same, or one is inside the other, by whatever links and names."""
     try:
         real = folder.resolve()

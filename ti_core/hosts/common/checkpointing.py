@@ -1,4 +1,4 @@
-"""Gradient checkpointing (Chen et al. 2016): blocks are computed anew for the backward pass.
+"""Gradient checkpointing (Chen et al. 2016): blocks are computed again for the backward pass.
 
 A block keeps its input in place of everything that it makes on the way. It computes the same
 numbers from the same input a second time, so that losses and gradients are the same bits; a step

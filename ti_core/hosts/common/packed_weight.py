@@ -89,7 +89,7 @@ class PackedWeight(TorchFunctionMode):
     def _layer_of(
         self, weight: Tensor, dtype: torch.dtype, make: Callable[[Tensor, torch.dtype], FrozenLayer]
     ) -> FrozenLayer:
-        """Made anew when the weight has changed, as by a LoRA."""
+        """Made again when the weight has changed, as by a LoRA."""
         state = (weight._version, weight.data_ptr(), dtype)
         if self._layer is None or self._weight is not weight or self._state != state:
             self._layer, self._weight, self._state = make(weight, dtype), weight, state

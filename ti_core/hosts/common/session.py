@@ -46,7 +46,7 @@ class BaseSession(ABC):
     packing = Packing()
     """Which layers are packed by `pack_weights`."""
     blocks: BlockKinds = frozenset()
-    """Of the host's networks, which are computed anew where memory is to be saved."""
+    """Of the host's networks, which are computed again where memory is to be saved."""
 
     def __init__(
         self,
@@ -168,7 +168,7 @@ class BaseSession(ABC):
         return self._packed is not None
 
     def save_memory(self, means: Saving) -> bool:
-        """From now on. Every host can compute blocks anew."""
+        """From now on. Every host can compute blocks again."""
         self._check()
         if means == "text_encoder":
             return self._keep_text_on_cpu()
@@ -192,7 +192,7 @@ class BaseSession(ABC):
     ) -> AbstractContextManager[None]:
         """While open, `network` can be called; `inside` holds whenever a block of it computes.
 
-        `checkpoints`: whether blocks are computed anew in any case.
+        `checkpoints`: whether blocks are computed again in any case.
         """
         if torch.is_grad_enabled() and (checkpoints or self._checkpoints):
             return checkpointed(network, self.blocks, inside)

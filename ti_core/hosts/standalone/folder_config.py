@@ -20,7 +20,7 @@ _LONGEST_VALUE = 64
 
 
 class Rule(Protocol):
-    """What a value may be. Its text goes on from "must be"."""
+    """What a value may be. Its text continues from "must be"."""
 
     def accepts(self, value: object) -> bool:
         """Whether it is one of these."""

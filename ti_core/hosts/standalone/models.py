@@ -198,7 +198,7 @@ def build(
 def build_text_model(blueprint: Blueprint, state: Mapping[str, Tensor]) -> nn.Module:
     """A CLIPTextModel from weights without the `text_model.` that transformers 4 has in front.
 
-    Weights that it has no place for are ignored: files carry a few that nobody uses.
+    Weights that it has no place for are ignored: files carry a few that no one uses.
     """
     blueprint.require_paid(state, "text encoder")
     with torch.device("meta"):

@@ -37,7 +37,7 @@ def convert_clip(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def convert_open_clip(state: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
     """OpenCLIP's text tower; keeps the first `layers` blocks.
 
-    Query, key and value lie in one matrix there and in three here; the projection is transposed.
+    Query, key and value are in one matrix there and in three here; the projection is transposed.
     """
     converted = {}
     for key, tensor in state.items():
