@@ -58,9 +58,11 @@ FOLDS = {"prompts": "Prompts and captions", "learning": "Learning", "output": "O
 
 
 def unfold_all(page: Page) -> None:
-    """Open the folds of Train."""
+    """Open the folds of Train that are closed."""
     for name in FOLDS:
-        page.locator(f"#ti_fold_{name} .label-wrap").first.click()
+        label = page.locator(f"#ti_fold_{name} .label-wrap").first
+        if "open" not in (label.get_attribute("class") or "").split():
+            label.click()
 
 
 class Hands:

@@ -29,6 +29,7 @@ from tests.browser.hands import (
     state,
     step,
     unfold,
+    unfold_all,
     wait_for_step,
 )
 from tests.conftest import draw
@@ -82,6 +83,7 @@ def order(page: Page, word: str, folder: Path, **settings: object) -> None:
     open_tab(page, "Train")
     fill(page, "ti_train_token_string", word)
     fill(page, "ti_train_train_data_dir", str(folder))
+    unfold_all(page)
     small = {"width": 64, "height": 64, "max_train_steps": 20, "sample_every_n_steps": 10}
     for name, value in {**small, **settings}.items():
         fill(page, f"ti_train_{name}", str(value))
@@ -192,6 +194,7 @@ def test_a_word_is_read_however_it_comes(page: Page, webui: WebUI, pictures: Pat
         }""",
         str(pictures),
     )
+    unfold_all(page)
     for name in ("width", "height"):
         fill(page, f"ti_train_{name}", "64")
     fill(page, "ti_train_max_train_steps", "2")
