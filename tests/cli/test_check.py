@@ -117,7 +117,7 @@ def test_of_many_findings_of_one_rule_only_the_first_are_printed(ti: Ti, tmp_pat
         Image.new("RGB", (8, 8), (50 * (i // 2), 0, 0)).save(folder / f"{i}.png")
     out = ti(folder)[1]
     assert out.count("[near_duplicates]") == 3
-    assert "… and 2 more of that kind" in out
+    assert "… and 2 more of this kind" in out
     found = json.loads(ti(folder, "--json")[1])["findings"]
     assert sum(f["rule"] == "near_duplicates" for f in found) == 5
 

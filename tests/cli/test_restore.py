@@ -35,7 +35,7 @@ def test_the_user_s_own_notes_of_what_is_replaced_stay_and_are_told_of(ti: Ti) -
     notes = path.with_suffix(".json")
     notes.write_text('{"description": "my cat"}')
     _, _, err = ti("create", "--token_string", "zz-made", "--init_word", "dog", "--overwrite")
-    assert "zz-made.json stays as it is: it is your own, and may tell of" in err
+    assert "zz-made.json stays as it is: it is your own, and may describe" in err
     assert notes.read_text() == '{"description": "my cat"}'
     _, _, err = ti("scale", path, "--factor", "0.5", "--out", path, "--overwrite")
     assert "zz-made.json stays as it is" in err

@@ -344,7 +344,7 @@ def test_resume_without_a_run_lists_several_and_asks(
 def test_a_failed_run_says_how_to_go_on(
     ti: Ti, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **how: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:

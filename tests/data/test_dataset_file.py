@@ -134,7 +134,7 @@ def test_a_caption_extension_may_lack_its_dot_as_in_kohya(folder: Path) -> None:
         (subset("num_repeats = -1"), "num_repeats is -1; give 0 to 1,000,000"),
         (subset("num_repeats = 1_000_000_000"), "num_repeats is 1000000000; give 0 to 1,000,000"),
         (subset("num_repeats = 1.5"), "num_repeats is 1.5; give a whole number"),
-        ("image_dir = 'one'\n", "unknown setting 'image_dir': it stands outside of .*; move it"),
+        ("image_dir = 'one'\n", "unknown setting 'image_dir': it is outside of .*; move it"),
         (subset("batch_size = 0"), "batch_size is 0"),
         (subset("keep_tokens = 'x'"), "data.toml: keep_tokens is 'x'"),
         (subset("resolution = [512]"), "resolution"),

@@ -113,8 +113,11 @@ def tokenize(text: str) -> list[str]:
         ("Embedding:my-cat", "write embedding: in small letters"),
         ("embedding:my-cat:1.2", "write a space behind my-cat; strength is (embedding:my-cat:1.2)"),
         ("embedding:my-cat,dog", "write a space behind my-cat"),
-        ("embedding:other/my-cat", "write embedding:styles/my-cat, as its file is called"),
-        ("embedding:MY-CAT", "write embedding:styles/my-cat, as its file is called"),
+        (
+            "embedding:other/my-cat",
+            "write embedding:styles/my-cat, with the name and folder of its file",
+        ),
+        ("embedding:MY-CAT", "write embedding:styles/my-cat, with the name and folder of its file"),
         ("embedding:my-cta", "did you mean my-cat?"),
         ("embedding:my-catty", "did you mean my-cat? It must stand apart"),
         ("embedding:nothing", "check the name"),

@@ -126,7 +126,7 @@ def test_a_run_of_version_0_2_knows_its_file_by_its_log(
 def test_the_file_system_need_not_know_hard_links(
     configure: Configure, final: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none(*_: object) -> None:
+    def none(*_: object, **how: object) -> None:
         raise PermissionError
 
     monkeypatch.setattr("os.link", none)

@@ -699,7 +699,7 @@ def test_a_hosts_own_authorisation_guards_every_route(studio: Studio) -> None:
     app = FastAPI()
     app.include_router(router(studio, [Depends(refuse)]))
     paths = [route.path for route in router(studio).routes]  # type: ignore[attr-defined]
-    assert len(paths) == 16
+    assert len(paths) == 26
     with TestClient(app) as client:
         for path in paths:
             for method in ("GET", "POST"):

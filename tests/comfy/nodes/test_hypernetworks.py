@@ -28,7 +28,6 @@ from ti_core.train.hypernetwork_config import (
 )
 from ti_core.train.hypernetwork_presets import HYPERNETWORK_PRESETS
 from ti_core.train.loop import train
-from ti_core.train.preset_files import Given
 
 RATE = "1e-3"
 
@@ -211,7 +210,7 @@ def test_unfinished_runs_of_both_kinds_are_served_with_their_kind(
 def test_a_preset_takes_the_place_of_the_settings_and_tells_what_is_built_otherwise(
     pictures: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(HYPERNETWORK_PRESETS["object"].given, "max_train_steps", Given(4, "few"))
+    monkeypatch.setitem(HYPERNETWORK_PRESETS["object"].settings, "max_train_steps", 4)
     found, log, _ = taught(pictures, settings=how(9, seed=5), preset="object").args
     train = json.loads((log.folder / "settings.json").read_text())["train"]
     wanted = HYPERNETWORK_PRESETS["object"].settings

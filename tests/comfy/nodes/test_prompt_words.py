@@ -55,7 +55,7 @@ def test_words_on_the_disk_and_taught_ones_are_found_where_they_stand(newer: boo
         ("a embedding:my-cat:1.2", "strength is (embedding:my-cat:1.2)"),
         ("a embedding:my-cta", "did you mean my-cat?"),
         ("a embedding:zebra", "there is no embedding zebra"),
-        ("a embedding:other/my-cat", "as its file is called and where it lies"),
+        ("a embedding:other/my-cat", "with the name and folder of its file"),
         ("a torn-dog", "torn-dog.pt is empty"),
         ("a wide-one", "it is for SD 2.x"),
         ("a red house", ""),

@@ -17,7 +17,6 @@ from ti_core.files.reading import read_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.train.config import EmbeddingConfig, OptimizerConfig, OutputConfig, TrainConfig
 from ti_core.train.loop import train
-from ti_core.train.preset_files import Given
 from ti_core.train.presets import PRESETS
 from ti_core.train.state import latest_state
 
@@ -79,7 +78,7 @@ def test_the_node_shows_epoch_prompt_copy_and_each_change_of_the_rate(pictures: 
 def test_a_preset_takes_the_place_of_the_settings_that_are_connected(
     pictures: str, comfy: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(PRESETS["style"].given, "max_train_steps", Given(4, "few"))
+    monkeypatch.setitem(PRESETS["style"].settings, "max_train_steps", 4)
     how = settings(9, learning_rate="0.1", seed=5)
     _, log, _ = trained(pictures, created(count=2), how=how, preset="style").args
     train = log_settings(log.folder)
