@@ -15,7 +15,7 @@ demo: $(VENV)/.ready
 	$(BIN)/ti demo --out $(OUT) $(ARGS)
 
 test: $(VENV)/.ready-dev browser
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
