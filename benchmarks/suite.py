@@ -173,7 +173,7 @@ def run(parts: Iterable[Part]) -> list[Outcome]:
 
 
 def main() -> None:
-    """Run what is asked for, and print it."""
+    """Run the chosen parts, and print their results."""
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all")
     options.add_argument("--docs", action="store_true", help=f"write {PAGE.name} and its picture")

@@ -26,7 +26,7 @@ class QueueApi:
         return {"id": waiting.id, "name": waiting.name}
 
     def list(self) -> object:
-        """{"stopped": whether nothing of it begins, "waiting": [{"id", "name"}, …]}"""
+        """{"stopped": whether no training of it starts, "waiting": [{"id", "name"}, …]}"""
         queue = self.studio.jobs.queue
         waiting = [{"id": each.id, "name": each.name} for each in queue.list()]
         return {"stopped": queue.stopped, "waiting": waiting}

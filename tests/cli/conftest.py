@@ -7,40 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from ti_core.cli import (
-    compare,
-    create,
-    from_text,
-    generate,
-    hypernetwork,
-    inspect,
-    merge,
-    scale,
-    sweep,
-    train,
-)
 from ti_core.cli.main import main
 from ti_core.hosts.fake import FakeHost
+
+_OPENING = (
+    *("compare", "create", "from_text", "generate", "hypernetwork", "inspect", "merge", "scale"),
+    *("sweep", "train"),
+)
+"""Commands that open a model."""
 
 
 @pytest.fixture
 def fake_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeHost:
     """Whatever model is asked for, the fake host is opened; the working directory is empty."""
     host = FakeHost(tmp_path / "embeddings")
-    modules = (
-        compare,
-        create,
-        from_text,
-        generate,
-        hypernetwork,
-        inspect,
-        merge,
-        scale,
-        sweep,
-        train,
-    )
-    for module in modules:
-        monkeypatch.setattr(module, "open_host", lambda config: host)
+    for name in _OPENING:
+        monkeypatch.setattr(f"ti_core.cli.{name}.open_host", lambda config: host)
     monkeypatch.chdir(tmp_path)
     return host
 

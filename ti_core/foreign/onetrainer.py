@@ -212,10 +212,10 @@ def _rate(table: Mapping[str, object]) -> Iterator[Found]:
 def _networks(table: Mapping[str, object]) -> Iterator[Found]:
     """What is said of the model's parts; checkpointing is on there unless a file says otherwise."""
     unet = _part(table, "unet")
-    anew = table.get("gradient_checkpointing", unet.get("gradient_checkpointing"))
-    if anew is not None:
-        remark = "what is kept of a step stays on the device" if anew == "CPU_OFFLOADED" else ""
-        on = anew in (True, "ON", "CPU_OFFLOADED")
+    chosen = table.get("gradient_checkpointing", unet.get("gradient_checkpointing"))
+    if chosen is not None:
+        remark = "activations stay on the device" if chosen == "CPU_OFFLOADED" else ""
+        on = chosen in (True, "ON", "CPU_OFFLOADED")
         yield "gradient_checkpointing", Verdict({"gradient_checkpointing": on}, remark)
     if skip := _number(table.get("text_encoder_layer_skip")):
         yield "text_encoder_layer_skip", Verdict({"clip_skip": str(int(skip) + 1)})

@@ -70,7 +70,7 @@ class QueuePage:
 
     def _html(self, names: Iterable[str]) -> str:
         stopped = self.studio.jobs.queue.stopped
-        said = "the queue is stopped: nothing of it begins" if stopped else ""
+        said = "the queue is stopped: no training of it starts" if stopped else ""
         return tables.table(("queue",), [(name,) for name in names]) + markup.box("note", said)
 
 
