@@ -42,7 +42,7 @@ def outlook_of(studio: Studio, config: TrainConfig) -> Outlook:
     """What can be told without looking at a picture, but for a length in epochs. Raises nothing:
     trouble is part of it."""
     host, facts, trouble = _model(studio)
-    vectors, epochs = config.embedding.num_vectors_per_token, config.optimizer.max_train_epochs
+    vectors, epochs = config.vectors, config.optimizer.max_train_epochs
     try:
         config = _in_steps(studio, config, facts)
         plan = checkup_input(config, host, facts=facts)
@@ -53,7 +53,7 @@ def outlook_of(studio: Studio, config: TrainConfig) -> Outlook:
         plan.last_step,
         epochs,
         _early_end(plan),
-        vectors,
+        plan.vectors,
         memory=plan.memory,
         memory_formula=plan.memory_formula,
         model=facts.checkpoint_name if facts else "",

@@ -123,3 +123,16 @@ def test_a_file_of_another_base_model_is_warned_of(tmp_path: Path) -> None:
     write_embedding(path, Embedding("x", rows, metadata={"ti.base_model_hash": "a" * 10}))
     (notice,) = start(weights=str(path)).notices
     assert (notice.level, "was made on" in notice.what) == ("warning", True)
+
+
+@pytest.mark.parametrize(("words", "count"), [("a small red cat", 4), ("tree", 1), ("", 1)])
+def test_zero_asks_for_as_many_vectors_as_the_words_have_tokens(words: str, count: int) -> None:
+    host = FakeHost()
+    assert len(start(host, init_word=words, num_vectors_per_token=0).rows["clip_l"]) == count
+    assert max(1, len(host.tokenize(words))) == count
+
+
+def test_zero_asks_for_no_more_vectors_than_a_chunk_has_places() -> None:
+    found = start(init_word="cat " * 80, num_vectors_per_token=0)
+    assert len(found.rows["clip_l"]) == 75
+    assert "80 tokens, of which the first 75" in str(found.notices[0])

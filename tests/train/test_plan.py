@@ -19,8 +19,10 @@ from ti_core.errors import (
 from ti_core.files.embedding import Embedding
 from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
+from ti_core.train.dry_run import training_prompts
 from ti_core.train.loop import train
 from ti_core.train.plan import make_plan, name_clashes
+from ti_core.train.preflight import checkup_input
 
 from ..conftest import Configure
 
@@ -132,3 +134,12 @@ def test_mistyped_names_in_preview_prompts_are_told(configure: Configure) -> Non
 def test_a_name_that_hides_words_of_the_model_is_told(name: str, told: str) -> None:
     found = name_clashes(name, FakeHost())
     assert [told in notice.what for notice in found] == ([True] if told else [])
+
+
+def test_the_number_of_vectors_can_come_from_the_words(configure: Configure) -> None:
+    config = configure(init_word="a small red disc", num_vectors_per_token=0)
+    plan = make_plan(config, FakeHost())
+    assert plan.config.vectors == 4
+    assert checkup_input(config, FakeHost()).vectors == 4
+    shown = next(training_prompts(config, FakeHost()))
+    assert sum("zz-thing:" in token for token in shown.tokens) == 4

@@ -230,7 +230,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "no name": ('[{"train_data_dir": "x"}]', {}, "word 1: the embedding has no name"),
     "an unknown setting": ('[{"name": "a", "vector": 2}]', {}, "word 1 has the unknown"),
     "a setting of the run": ('[{"name": "a", "learning_rate": "1"}]', {}, "word 1 has the unknown"),
-    "a bad value": ('[{"name": "a", "num_vectors": 0}]', {}, "word 1"),
+    "a bad value": ('[{"name": "a", "num_vectors": -1}]', {}, "word 1"),
     "a name twice": ('[{"name": "Ab"}, {"name": "aB"}]', {}, "two words are called"),
     "a file twice": (
         '[{"name": "a", "output_name": "c"}, {"name": "b", "output_name": "C"}]',
@@ -309,3 +309,24 @@ def test_a_command_line_is_told_before_the_model_is_opened(words: str) -> None:
         train_config({"words": '{"words": 3}'})
     assert train_config({"words": words}).name == "zz-thing-qq-ink"
     assert train_config({"words": words, "token_string": "both"}).name == "both"
+
+
+def test_the_words_decide_how_many_vectors_each_has(
+    configure: Configure, pictures: Path, other: Path
+) -> None:
+    """For 0; the settings of the run tell the numbers, so that it is resumed with them."""
+    tables = as_text(
+        {"name": "zz-thing", "train_data_dir": str(pictures), "init_word": "a red disc"},
+        {"name": "qq-ink", "train_data_dir": str(other), "num_vectors": 2},
+    )
+    log = Log()
+    config = both(configure, tables, num_vectors_per_token=0, max_train_steps=4)
+    train(config, FakeHost(), log, StopAfter(log, 2))
+    end = log.of(Finished)[0]
+    counts = [read_embedding(path).count for path in (end.path, *end.further_paths)]
+    assert counts == [3, 2]
+    folder = RunFolder(log.of(Started)[0].run_folder)
+    noted = make_config(TrainConfig, {}, folder.read_settings()["train"])
+    assert [word.vectors for word in words_of(noted)] == [3, 2]
+    train(config, FakeHost(), log, resume=folder)
+    assert log.steps[-1] == 4

@@ -169,7 +169,7 @@ def _word(embedding: Mapping[str, object], others: object) -> Iterator[Found]:
     yield "embedding.placeholder", Verdict({"token_string": kept}, remark if kept != name else "")
     yield (
         "embedding.token_count",
-        Verdict({"num_vectors_per_token": str(embedding.get("token_count") or 1)}),
+        Verdict({"num_vectors_per_token": str(embedding.get("token_count") or 0)}),
     )
     for key in ("is_output_embedding", "stop_training_after"):
         if embedding.get(key):

@@ -23,6 +23,8 @@ SavedFormat = Literal["safetensors", "pt", "bin"]
 """Some of `FormatName`."""
 SavedPrecision = Literal["float", "fp16", "bf16"]
 """kohya's names."""
+MOST_VECTORS = 75
+"""As many as a chunk of a prompt has places."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,10 @@ class EmbeddingConfig(Checked):
     )
     num_vectors_per_token: int = option(
         1,
-        "number of vectors for the word; each takes one of the 75 tokens of a prompt chunk",
+        "number of vectors for the word; each takes one of the 75 tokens of a prompt chunk; 0: as "
+        "many as the initial words have tokens",
         label="Number of vectors per token",
-        limits=(1, 75),
+        limits=(0, MOST_VECTORS),
         aliases=("num_vectors",),
     )
     init_rule: FillRule = option(
@@ -87,6 +90,15 @@ class EmbeddingConfig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "token_string", composed(self.token_string))
+
+    def vectors_for(self, tokens: int) -> int:
+        """Number of vectors where the initial words have so many tokens."""
+        return self.num_vectors_per_token or min(max(1, tokens), MOST_VECTORS)
+
+    @property
+    def takes_vectors_of_file(self) -> bool:
+        """The default, and 0, leave their number to a file to start from."""
+        return self.num_vectors_per_token <= 1
 
 
 @dataclass(frozen=True)
@@ -364,12 +376,12 @@ class TrainConfig(BaseTrainConfig):
         now, old = self.embedding, before.embedding
         if not old.weights:
             return self
-        count = now.num_vectors_per_token
+        count = old if now.takes_vectors_of_file else now
         told = replace(
             now,
             init_word=old.init_word,
             init_rule=old.init_rule,
-            num_vectors_per_token=old.num_vectors_per_token if count == 1 else count,
+            num_vectors_per_token=count.num_vectors_per_token,
             metadata_license=now.metadata_license or old.metadata_license,
             metadata_is_negative_embedding=now.metadata_is_negative_embedding
             or old.metadata_is_negative_embedding,
@@ -378,8 +390,8 @@ class TrainConfig(BaseTrainConfig):
 
     @property
     def vectors(self) -> int:
-        """As many as the settings say; a file to start from may hold more."""
-        return self.embedding.num_vectors_per_token
+        """As many as the settings say, or one; a file to start from may hold more."""
+        return self.embedding.num_vectors_per_token or 1
 
     def numbers(self, width: int) -> int:
         """Those of the vectors."""

@@ -13,7 +13,7 @@ from ..port.prompt import read_prompt
 from ..port.session import EncoderFacts, Host, ModelFacts
 from .config import BaseTrainConfig, TrainConfig
 from .initialization import rows_from_file
-from .words import parts_of, read_pictures
+from .words import counted, parts_of, read_pictures, written_out
 
 FEW = 3
 """Prompts that a checkup shows with their tokens."""
@@ -53,7 +53,7 @@ def training_prompts(
 ) -> Iterator[TrainingPrompt]:
     """One prompt for each picture, as at the first steps; `tell` gets a notice for whatever is left
     out. Raises what `make_plan` raises."""
-    facts = host.describe()
+    facts, config = host.describe(), counted(written_out(config), host.tokenize)
     needs_trigger = config.vectors > 0
     dataset = read_pictures(config, facts.resolution, look)
     dataset.require_trainable(config.name, needs_trigger)

@@ -50,7 +50,7 @@ def fitting_file(config: EmbeddingConfig, facts: ModelFacts) -> Embedding:
     """
     embedding = read_embedding(Path(config.weights))
     wanted = config.num_vectors_per_token
-    if wanted not in (1, embedding.count):
+    if not config.takes_vectors_of_file and wanted != embedding.count:
         raise ConfigError(
             f"{config.weights} holds {embedding.count} vectors, not {wanted}",
             "",
@@ -84,8 +84,8 @@ def rows_from_text(config: EmbeddingConfig, session: Session) -> Start:
 
     An empty text gives zeros (A1111 since PR #6667).
     """
-    count, notices = config.num_vectors_per_token, []
-    found = session.token_embeddings_of(config.init_word)
+    found, notices = session.token_embeddings_of(config.init_word), []
+    count = config.vectors_for(max(map(len, found.values())))
     padding = session.token_embeddings_of("*")
     for rows in found.values():
         if len(rows) > count:

@@ -40,7 +40,7 @@ from .run_folder import RunFolder
 from .state import TrainState, latest_state
 from .vectors import EmbeddingKind
 from .word_vectors import WordsKind
-from .words import datasets_of, parts_of, read_pictures, written_out
+from .words import counted, datasets_of, parts_of, read_pictures, written_out
 
 Config = TypeVar("Config", bound=BaseTrainConfig)
 LEARNABLES: dict[type[BaseTrainConfig], Callable[[Any], LearnableKind]] = {
@@ -69,7 +69,8 @@ class Plan:
     """A run that has passed every check."""
 
     config: BaseTrainConfig
-    """As it was given, the precision settled: files say what a run was made in."""
+    """As it was given, precision and numbers of vectors settled: files say what a run was made
+    in."""
     kind: LearnableKind
     facts: ModelFacts
     dataset: Dataset
@@ -135,7 +136,8 @@ def make_plan(
     Raises ConfigError, DataError, EmbeddingError, StorageError, HostError or TrainingError, each
     before any time is spent.
     """
-    facts, written = host.describe(), _with_precision(written_out(config), host)
+    facts = host.describe()
+    written = _with_precision(counted(written_out(config), host.tokenize), host)
     pictures = functools.cache(lambda: _dataset(written, facts.resolution, on_findings))
     config = in_steps(written, lambda: pictures()[0].trained)
     before = saved_config(resume, type(config)) if resume else None

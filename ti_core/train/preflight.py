@@ -18,6 +18,7 @@ from ..port.session import Features, Host, ModelFacts
 from .config import BaseTrainConfig
 from .optimizers import OPTIMIZERS
 from .previews import preview_requests
+from .words import counted, written_out
 
 PICTURES = 200
 """At most this many are looked at, so that it takes about a second."""
@@ -47,6 +48,7 @@ def checkup_input(
     `at_most` are looked at. Raises ConfigError for preview prompts that cannot be read.
     """
     facts = facts or (host.describe() if host else None)
+    config = counted(written_out(config), host.tokenize) if host else config
     side = facts.resolution if facts else ASSUMED.release().resolution
     size = config.data.resolution or (side, side)
     features = host.features() if host else Features()

@@ -132,7 +132,8 @@ class EmbeddingKind:
             )
         wanted, counts = self.config.num_vectors_per_token, {len(rows) for rows in saved.values()}
         count = min(counts)
-        if len(counts) > 1 or (wanted != count and not (self.config.weights and wanted == 1)):
+        of_file = self.config.weights and self.config.takes_vectors_of_file
+        if len(counts) > 1 or (wanted != count and not of_file):
             raise TrainingError(
                 "the run cannot continue with another number of vectors",
                 f"it has {count}, and {setting('num_vectors_per_token')} is {wanted}",

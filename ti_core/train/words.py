@@ -19,7 +19,7 @@ that other programs use. All else belongs to the run.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -31,7 +31,7 @@ from ..files.names import alike, fitting_name
 from ..files.tables import read_table, table_of
 from ..options import MOST_LETTERS, SettingValues, leaves, make_config, nearest, to_dict
 from ..paths import given_path
-from .config import BaseTrainConfig, TrainConfig, WordsConfig
+from .config import BaseTrainConfig, EmbeddingConfig, TrainConfig, WordsConfig
 
 C = TypeVar("C", bound=BaseTrainConfig)
 _MOST = 16
@@ -59,18 +59,51 @@ def parts_of(config: BaseTrainConfig) -> tuple[BaseTrainConfig, ...]:
     return words_of(config) or (config,)
 
 
+def counted(config: C, tokenize: Callable[[str], Sized]) -> C:
+    """The same run with numbers of vectors where its initial words decide them; what starts from a
+    file is left to that. The tables of several words are in the settings (`written_out`)."""
+    if not isinstance(config, TrainConfig):
+        return config
+    embedding, several = config.embedding, config.several
+    if several.words:
+        pairs = zip(_tables(several.words), words_of(config), strict=True)
+        tables = [_counted_table(table, word.embedding, tokenize) for table, word in pairs]
+        several = WordsConfig(_text_of(tables))
+    if not embedding.weights:
+        embedding = replace(embedding, num_vectors_per_token=_count(embedding, tokenize))
+    return cast(C, replace(config, embedding=embedding, several=several))
+
+
+def _count(word: EmbeddingConfig, tokenize: Callable[[str], Sized]) -> int:
+    return word.vectors_for(len(tokenize(word.init_word)))
+
+
+def _counted_table(
+    table: SettingValues, word: EmbeddingConfig, tokenize: Callable[[str], Sized]
+) -> SettingValues:
+    if word.num_vectors_per_token:
+        return table
+    names, own = _names(), "num_vectors_per_token"
+    others = {key: value for key, value in table.items() if names[key] != own}
+    return {**others, own: _count(word, tokenize)}
+
+
 def written_out(config: C) -> C:
     """The same run with its words in the settings themselves, so that it can be resumed when their
     file has changed or gone, and with a name."""
     if not isinstance(config, TrainConfig) or not config.several.words:
         return config
-    text = json.dumps({"words": _tables(config.several.words)}, ensure_ascii=False)
+    text = _text_of(_tables(config.several.words))
     if len(text) > MOST_LETTERS:
         what = f"the tables of the words have {len(text):,} letters"
         raise ConfigError(what, "", f"{MOST_LETTERS:,} are enough")
     name = config.embedding.token_string or fitting_name("-".join(w.name for w in words_of(config)))
     embedding = replace(config.embedding, token_string=name)
     return cast(C, replace(config, embedding=embedding, several=WordsConfig(text)))
+
+
+def _text_of(tables: Sequence[SettingValues]) -> str:
+    return json.dumps({"words": tables}, ensure_ascii=False)
 
 
 def read_pictures(config: BaseTrainConfig, resolution: int, look: Look = read_facts) -> Dataset:

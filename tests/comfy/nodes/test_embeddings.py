@@ -43,10 +43,14 @@ def test_a_name_that_no_prompt_could_call_is_refused_before_and_in_the_run(name:
         created(name)
 
 
-@pytest.mark.parametrize("count", [0, 76, 10**9, float("nan")])
+@pytest.mark.parametrize("count", [-1, 76, 10**9, float("nan")])
 def test_the_number_of_vectors_has_its_limits(count: Any) -> None:
     with pytest.raises(ConfigError):
         created(count=count)
+
+
+def test_the_words_can_decide_how_many_vectors_there_are() -> None:
+    assert created(init_word="a red disc", count=0).count == 3
 
 
 def test_an_input_that_is_empty_is_explained() -> None:
