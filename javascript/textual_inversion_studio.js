@@ -109,7 +109,8 @@ window.tiStudio = window.tiStudio || (() => {
             (field) => ["checkbox", "radio"].includes(field.type) ? field.checked : field.value);
         const boxes = [...form.querySelectorAll(".ti-box")].filter(
             (box) => !box.closest("#ti_differs")).map((box) => box.textContent);
-        const now = [...fields, ...boxes].join("\n");
+        const model = page().querySelector("#ti_header .ti-figures span");
+        const now = [...fields, ...boxes, model && model.textContent].join("\n");
         if (now !== written) {
             [written, rests] = [now, Date.now()];
         }

@@ -25,7 +25,17 @@ from ti_core.train.progress import JobProgress, after
 
 from .waiting import Queue, Waiting
 
-Kind = Literal["create", "train", "preprocess", "compare", "hypernetwork", "sweep", "other"]
+Kind = Literal[
+    "create",
+    "train",
+    "preprocess",
+    "compare",
+    "hypernetwork",
+    "sweep",
+    "model",
+    "generate",
+    "other",
+]
 MOST_EVENTS = 20_000
 """Events that a job remembers; a training's log on disk has all of them."""
 _MOST_JOBS = 20

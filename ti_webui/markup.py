@@ -53,6 +53,8 @@ _DIFFERING = 8
 """Settings that are named where a form differs from its preset."""
 _MARKED = "box-shadow: inset 4px 0 0 0 #2563af !important"
 _DOT = "text-decoration: underline dotted 2px; text-underline-offset: 4px"
+_STEPPING = ("train", "hypernetwork", "sweep")
+"""Kinds of jobs that count steps."""
 _STATES: dict[JobState, str] = {
     **OUTCOMES,
     "waiting": "waiting for pictures that are being made",
@@ -132,7 +134,8 @@ def lines(texts: Sequence[str]) -> str:
 
 def headline(told: Mapping[str, str]) -> str:
     """The top of a page that stands alone."""
-    facts = "".join(f"<span><i>{escape(k)}</i> {escape(text)}</span>" for k, text in told.items())
+    some = {label: text for label, text in told.items() if text}
+    facts = "".join(f"<span><i>{escape(k)}</i> {escape(text)}</span>" for k, text in some.items())
     return f'<b class="ti-title">Textual Inversion Studio</b><div class="ti-figures">{facts}</div>'
 
 
@@ -183,7 +186,7 @@ def progress_html(progress: JobProgress, name: str, kind: str = "train") -> str:
     parts = [
         f'<div class="ti-head"><b>{escape(name)}</b> {state}</div>',
         f'<div class="ti-bar"><span style="width:{100 * progress.share:.2f}%"></span></div>',
-        _figures(progress),
+        _figures(progress, "step" if kind in _STEPPING else "done"),
         _last(progress),
         error_box(progress.error),
         curve(progress.losses, progress.segments, progress.validations),
@@ -229,10 +232,10 @@ def _fields(found: Sequence[Difference]) -> Iterable[str]:
         yield from ("width", "height") if one.name == "resolution" else (one.name,)
 
 
-def _figures(progress: JobProgress) -> str:
+def _figures(progress: JobProgress, counted: str) -> str:
     found = []
     if progress.total:
-        found.append(("step", f"{progress.step:,} of {progress.total:,}"))
+        found.append((counted, f"{progress.step:,} of {progress.total:,}"))
     if progress.loss is not None:
         found.append(("smoothed loss", f"{progress.loss:.4f}"))
         if progress.last_loss is not None:

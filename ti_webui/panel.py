@@ -7,11 +7,12 @@ version of gradio.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import gradio as gr
 
-from .gradio_versions import component, text_line
+from .gradio_versions import Updates, component, on, text_line
 from .markup import LABELS, headline
 from .studio import Shared, Studio
 from .tabs import compare, create, data, hypernetwork, library, train
@@ -24,23 +25,42 @@ TABS = {
     "hypernetwork": hypernetwork.build,
     "create": create.build,
 }
-"""The first is open when the page is."""
+"""The first is open when the page is; those of the program itself (`Studio.own_tabs`) follow it."""
 
 
 def build_panel(studio: Studio) -> gr.Blocks:
     """The page; a web UI shows it as a tab, `ti ui` alone."""
     with component(gr.Blocks, analytics_enabled=False, title="Textual Inversion Studio") as panel:
         studio = replace(studio, shared=shared_fields())
-        if told := studio.headline():
-            gr.HTML(headline(told), elem_id="ti_header")
+        if studio.headline():
+            _build_header(studio)
         with gr.Tabs(elem_id="ti_tabs"):
-            for name, build in TABS.items():
+            for name, build in _tabs(studio):
                 with gr.Tab(name.title(), elem_id=f"ti_tab_{name}"):
                     build(studio)
         for bind in studio.shared.later if studio.shared else ():
             bind()
     _keep_out_of_saved_defaults(panel)
     return panel
+
+
+def _tabs(studio: Studio) -> Iterable[tuple[str, Callable[[Studio], object]]]:
+    first, *others = TABS.items()
+    return (first, *studio.own_tabs.items(), *others)
+
+
+def _build_header(studio: Studio) -> None:
+    """It is looked at while somebody moves in the page: another model may have been loaded."""
+
+    def look(seen: str | None) -> Updates:
+        now = headline(studio.headline())
+        return [now, gr.update() if now == seen else gr.update(value=now)]
+
+    header = gr.HTML(headline(studio.headline()), elem_id="ti_header")
+    gr.HTML("", elem_id="ti_job_progress_header", elem_classes=["ti-hidden"])
+    poll = gr.Button("Refresh", elem_id="ti_poll_header", elem_classes=["ti-hidden"])
+    seen = gr.State(None)
+    on(poll.click, look, [seen], [seen, header], quiet=True)
 
 
 def shared_fields() -> Shared:

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
     from ti_core.port.session import Host
 
+    from .alone.models import Shelf
     from .studio import Studio
 
 HELP = "the same things as a web page: create, preprocess, train, compare, look around"
 """What `ti --help` says about it."""
-_ABOUT = """Open a model and show the panel at http://127.0.0.1:7863. Only this machine can see it;
-to let others in, give --listen an address and choose a --token."""
+_ABOUT = """Show the panel at http://127.0.0.1:7863; a model can be loaded there. Only this machine
+can see it; to let others in, give --listen an address and choose a --token."""
 _SECONDS_TO_SAVE = 120.0
 
 
@@ -75,6 +76,13 @@ class PageConfig:
         label="Templates directory",
         path="input folder",
     )
+    model_dirs: tuple[str, ...] = option(
+        (),
+        "folders with checkpoints, or in which A1111, Forge or ComfyUI is: the page lists what is "
+        "in them, or in the model folders of these programs, and can load it",
+        label="Model directories",
+        path="input folder",
+    )
     dataset_dirs: tuple[str, ...] = option(
         (),
         "folders with datasets: the page opens pictures and captions only there; without it, "
@@ -101,7 +109,7 @@ class PageConfig:
 
 def parser() -> OptionParser:
     """All options of `ti ui`."""
-    usage = "--pretrained_model_name_or_path MODEL [options]"
+    usage = "[--pretrained_model_name_or_path MODEL] [options]"
     return OptionParser("ti ui", _ABOUT, ModelConfig, PageConfig, usage=usage)
 
 
@@ -131,36 +139,53 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 def open_studio(model: ModelConfig, page: PageConfig) -> Studio:
     """The panel's surroundings: a model that stays open, and folders."""
+    from .alone import model_tab
+    from .alone.models import Shelf
     from .studio import Settings, Studio
 
-    host = open_host(model)
+    named = model.pretrained_model_name_or_path
+    folders = [present_folder(path, "model_dirs") for path in page.model_dirs]
+    shelf = Shelf(model, tuple(folders), open_host(model) if named else None)
     settings = Settings(logging_dir=page.logging_dir)
     templates = present_folder(page.templates_dir, "templates_dir") if page.templates_dir else None
-    named = [present_folder(path, "dataset_dirs") for path in page.dataset_dirs]
-    datasets = (*named, Path(page.logging_dir)) if named else None
+    allowed = [present_folder(path, "dataset_dirs") for path in page.dataset_dirs]
+    datasets = (*allowed, Path(page.logging_dir)) if allowed else None
     return Studio(
-        host=lambda: host,
+        host=shelf.current,
         embeddings_dirs=lambda: [Path(page.embeddings_dir)],
         settings=lambda: settings,
         templates_dir=lambda: templates,
         dataset_roots=lambda: datasets,
         widened_by="start ti ui with another folder in --dataset_dirs",
-        headline=lambda: headline(host, model, page),
+        headline=lambda: headline(shelf, page),
+        own_tabs={"model": lambda studio: model_tab.build(studio, shelf)},
     )
 
 
-def headline(host: Host, model: ModelConfig, page: PageConfig) -> dict[str, str]:
+def headline(shelf: Shelf, page: PageConfig) -> dict[str, str]:
     """What the page works with, and where its files go."""
     from ti_core.hosts.standalone.host import choose_device
 
+    from .alone.models import memory_in_use
+
+    device = str(choose_device(shelf.config.device))
+    return {
+        **_of_model(shelf.host),
+        "device": device,
+        "memory": memory_in_use(device),
+        "embeddings": str(Path(page.embeddings_dir).absolute()),
+        "runs": str(Path(page.logging_dir).absolute()),
+    }
+
+
+def _of_model(host: Host | None) -> dict[str, str]:
+    if host is None:
+        return {"model": "none"}
     facts, precision = host.describe(), host.features().precision
     return {
         "model": facts.checkpoint_name,
         "family": facts.family.label,
         "precision": "fp32" if precision == "no" else precision,
-        "device": str(choose_device(model.device)),
-        "embeddings": str(Path(page.embeddings_dir).absolute()),
-        "runs": str(Path(page.logging_dir).absolute()),
     }
 
 

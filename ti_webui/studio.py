@@ -112,8 +112,10 @@ class Studio:
     """"txt2img" and "img2img", where there are such pages → JavaScript: a function of a word, which
     it adds to that page's prompt and shows it, and of "negative" if it is for the negative one."""
     headline: Callable[[], Mapping[str, str]] = dict
-    """Asked while the panel is built: what a page that stands alone tells at its top, label → text;
-    a web UI has a top of its own."""
+    """What a page that stands alone tells at its top as it is now, label → text; a web UI has a top
+    of its own."""
+    own_tabs: Mapping[str, Callable[[Studio], object]] = field(default_factory=dict)
+    """Tabs that only this program has, behind Train: name → what fills one."""
     templates_dir: Callable[[], Path | None] = lambda: None
     """Folder with the user's own prompt templates, if the program has one."""
     ui_config: Callable[[], Path | None] = lambda: None

@@ -61,11 +61,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "ti_core.demo": (*MODEL_FREE, *_core("hosts.standalone")),
     "ti_core.cli": ("ti_core", *MODEL_FREE, *_core("hosts.standalone", "demo")),
     "ti_webui": ("ti_core", *MODEL_FREE, "ti_webui.hosts.choose"),
+    "ti_webui.alone": ("ti_core", *MODEL_FREE, *_core("cli", "demo"), "ti_webui"),
     "ti_webui.standalone": (
         "ti_core",
         *MODEL_FREE,
         *_core("cli", "hosts.standalone", "demo"),
-        "ti_webui",
+        *("ti_webui", "ti_webui.alone"),
     ),
     "ti_webui.hosts": (*GROUND, *_core("port", "hosts.common")),
     "ti_webui.hosts.choose": (
@@ -167,6 +168,7 @@ WHAT = {
     "ti_core.demo": "the demonstration",
     "ti_core.cli": "the command line",
     "ti_webui": "the panel, its jobs and API",
+    "ti_webui.alone": "what only `ti ui` has: a model that the page chooses, and its pictures",
     "ti_webui.standalone": "`ti ui`",
     "ti_webui.hosts": "what the hosts of web UIs share",
     "ti_webui.hosts.choose": "which web UI this is",

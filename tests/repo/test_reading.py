@@ -27,6 +27,7 @@ NOT_OF_STRANGERS = {
     "ti_core.train.preset_files": {"path.read_text"},
     "ti_core.train.sidecars": {"Image.open"},
     "ti_webui.live": {"Image.open"},
+    "ti_webui.alone.models": {"Path('/proc/self/statm').read_text"},
     "ti_webui.tabs.library_files": {"Image.open"},
     "ti_webui.webui_progress": {"Image.open"},
     "ti_webui.standalone": {"page_file('style.css').read_text", "path.read_text"},

@@ -27,7 +27,8 @@ class Server:
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()
-        command = [sys.executable, "-c", IMPATIENT, "--port", str(self.port), *options]
+        command = [sys.executable, "-c", IMPATIENT, "--port", str(self.port)]
+        command += ["--model", "demo", *options]
         path = {**os.environ, "PYTHONPATH": str(ROOT)}
         self.process = subprocess.Popen(command, cwd=folder, env=path)
 

@@ -140,7 +140,7 @@ def test_ending_the_program_saves_what_is_being_trained(
     tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     port = free_port()
-    command = [sys.executable, "-c", FAKE, "--port", str(port)]
+    command = [sys.executable, "-c", FAKE, "--model", "demo", "--port", str(port)]
     path = {**os.environ, "PYTHONPATH": str(ROOT)}
     server = subprocess.Popen(command, cwd=tmp_path, env=path, stderr=subprocess.PIPE, text=True)
     try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -75,6 +76,14 @@ class DiffusersHost(BaseHost):
     def describe(self) -> ModelFacts:
         """Facts about the model; the first call reads the whole file for its hash."""
         return self._facts
+
+    def identify(self, reached: Callable[[float], bool]) -> bool:
+        """Read the whole file for its hash, as the first `describe()` would, and report the share
+        that is read, 0 to 1; False when `reached` wanted it to end."""
+        digits = _short_hash(self.model.weights_file, reached)
+        if digits:
+            self._facts = self._known(digits)
+        return bool(digits)
 
     def embeddings_dir(self) -> Path:
         """Where embeddings are looked for."""
@@ -145,10 +154,12 @@ def _load(model: str | Path, tokenizer: Path | None, prediction: Prediction | No
     )
 
 
-def _short_hash(path: Path) -> str:
-    """First 10 hex digits of the SHA-256, as A1111 shows it."""
-    digest = hashlib.sha256()
+def _short_hash(path: Path, reached: Callable[[float], bool] = lambda share: True) -> str:
+    """First 10 hex digits of the SHA-256, as A1111 shows it; empty when `reached` ended it."""
+    digest, size = hashlib.sha256(), path.stat().st_size
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
+            if not reached(file.tell() / size):
+                return ""
     return digest.hexdigest()[:10]

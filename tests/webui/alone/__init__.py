@@ -1,0 +1,1 @@
+"""What only `ti ui` has."""
