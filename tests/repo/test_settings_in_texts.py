@@ -17,6 +17,7 @@ from ti_core.data.preprocess.config import PreprocessConfig
 from ti_core.options import leaves
 from ti_core.train.config import TrainConfig
 from ti_core.train.hypernetwork_config import HypernetworkTrainConfig
+from ti_webui.standalone import PageConfig
 
 from ..errors import ROOT
 
@@ -28,6 +29,7 @@ KINDS = (
     CollectionConfig,
     ConvertConfig,
     RunConfig,
+    PageConfig,
 )
 KNOWN = {path[-1] for kind in KINDS for path, _ in leaves(kind)}
 FLAG = re.compile(r"(?<![\w-])--[a-z]\w+")
