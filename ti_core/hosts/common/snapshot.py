@@ -34,15 +34,25 @@ class ModelSnapshot:
     def restore(self) -> None:
         """Set everything back; every step is tried even if one before it fails."""
         with ExitStack() as stack:
-            for parameter, trainable, grad in self._gradients:
-                stack.callback(setattr, parameter, "grad", grad)
-                stack.callback(parameter.requires_grad_, trainable)
+            stack.callback(self._restore_flags)
             for tensor, (dtype, device) in self._tensors.items():
-                stack.callback(_put, tensor, dtype, device if self._moves else tensor.device)
-            for module, buffers in self._buffers if self._moves else ():
-                stack.callback(module._buffers.update, buffers)
-            for module, training in self._training:
-                stack.callback(setattr, module, "training", training)
+                place = device if self._moves else tensor.device
+                if _is_plain(tensor) and (tensor.dtype != dtype or tensor.device != place):
+                    stack.callback(_put, tensor, dtype, place)
+            if self._moves:
+                stack.callback(self._restore_buffers)
+
+    def _restore_flags(self) -> None:
+        for module, training in self._training:
+            module.training = training
+        for parameter, trainable, grad in self._gradients:
+            parameter.requires_grad_(trainable)
+            parameter.grad = grad
+
+    def _restore_buffers(self) -> None:
+        """Those that a program replaced on its way, before they are moved."""
+        for module, buffers in self._buffers:
+            module._buffers.update(buffers)
 
 
 def _tensors(networks: Sequence[nn.Module]) -> dict[Tensor, tuple[torch.dtype, torch.device]]:
@@ -60,5 +70,4 @@ def _is_plain(tensor: Tensor) -> bool:
 
 
 def _put(tensor: Tensor, dtype: torch.dtype, device: torch.device) -> None:
-    if _is_plain(tensor) and (tensor.dtype != dtype or tensor.device != device):
-        tensor.data = tensor.data.to(device, dtype)
+    tensor.data = tensor.data.to(device, dtype)
