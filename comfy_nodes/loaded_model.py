@@ -28,7 +28,7 @@ def host_of(model: Model, clip: Clip, vae: Vae = None, name: str = "") -> Host:
     if model is None or clip is None:
         raise NoModelError(
             f"the {'MODEL' if model is None else 'CLIP'} input is empty",
-            "the checkpoint holds none, or the loader could not find it",
+            "the checkpoint contains none, or the loader could not find it",
             "connect the loader of a whole checkpoint",
         )
     from .host.host import ComfyHost  # its half of ComfyUI is needed only when a model is at hand

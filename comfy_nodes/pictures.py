@@ -25,8 +25,8 @@ def from_comfy(images: Tensor) -> list[Image.Image]:
         raise DataError("the IMAGE input is not a picture", f"its shape is {shape}")
     if not torch.isfinite(images).all():
         raise DataError(
-            "the IMAGE input holds numbers that are not finite",
-            "a model before it went wrong",
+            "the IMAGE input contains numbers that are not finite",
+            "a model before it failed",
             "look at the pictures; another VAE, or --fp32-vae, may help",
         )
     values = (images.detach().float().cpu().clamp(0, 1) * 255).round().to(torch.uint8).numpy()

@@ -9,8 +9,8 @@
     ├── FileError            a file is not what it should be
     │   ├── UnsafeFileError  a file asks for something that only an attacker wants
     │   ├── CheckpointError  a model file is damaged, incomplete or of an unknown kind
-    │   ├── EmbeddingError   an embedding file does not fit, or holds no embedding
-    │   └── HypernetworkError  a hypernetwork's file does not fit, or holds none
+    │   ├── EmbeddingError   an embedding file does not fit, or contains no embedding
+    │   └── HypernetworkError  a hypernetwork's file does not fit, or contains none
     ├── StorageError         a folder cannot be written, or the disk is full
     ├── HostError            the host cannot do what was asked of it
     │   ├── HostBusyError    the model, or the place for jobs, is in use; it may work later

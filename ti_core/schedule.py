@@ -103,7 +103,7 @@ def parse_schedule(text: str, max_steps: int, what: str = "learning_rate") -> Sc
         last = _last_until(segments)
         if until is not None and until <= last:
             raise ScheduleError(
-                f"the steps of {setting(what)} {text!r} do not rise",
+                f"the steps of {setting(what)} {text!r} do not increase",
                 f"{until} comes after {last}",
                 EXAMPLE,
             )

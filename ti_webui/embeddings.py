@@ -28,7 +28,7 @@ def misfit(entry: Entry, facts: ModelFacts | None) -> str:
     if facts is None or entry.widths == tuple(sorted(facts.widths.values())):
         return ""
     own, wanted = (" + ".join(map(str, w)) for w in (entry.tables.values(), facts.widths.values()))
-    return f"does not fit: {entry.model}, {own} wide; the model wants {wanted}"
+    return f"does not fit: {entry.model}, {own} wide; the model expects {wanted}"
 
 
 def all_names(studio: Studio) -> list[str]:

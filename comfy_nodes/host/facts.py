@@ -53,14 +53,14 @@ def _family(network: BaseModel, encoders: Sequence[Encoder]) -> Family:
     if is_sdxl != family.sized or wanted != width:
         raise UnsupportedModelError(
             "MODEL and CLIP do not belong together",
-            f"the MODEL wants texts of width {wanted}, the CLIP gives {width}",
+            f"the MODEL expects texts of width {wanted}, the CLIP gives {width}",
             "take both from one checkpoint",
         )
     if not is_sdxl and network.adm_channels:
-        raise _unsupported(network, "it wants a second input beside words, as unCLIP does")
+        raise _unsupported(network, "it expects a second input beside words, as unCLIP does")
     if unet.in_channels not in (family.latent.channels, family.latent.inpaint_channels):
         raise _unsupported(
-            network, f"it wants {unet.in_channels} channels; it edits other pictures"
+            network, f"it expects {unet.in_channels} channels; it edits other pictures"
         )
     return family
 

@@ -96,7 +96,7 @@ def encoders_of(clip: CLIP | None) -> tuple[Encoder, ...]:
     kinds = {key: part for key, part in parts.items() if isinstance(part, SDClipModel)}
     if clip is None or not parts or len(kinds) < len(parts) or kinds.keys() - set(ENCODER_KEYS):
         raise UnsupportedModelError(
-            "this CLIP cannot be taught a word here",
+            "this CLIP cannot be trained here",
             f"its text encoders are {', '.join(parts) or 'missing'}",
             f"use the CLIP of a checkpoint of {SUPPORTED}",
         )

@@ -289,7 +289,7 @@ class DatasetOptions(Node):
             what = f"{setting('max_bucket_reso')} is {options['max_bucket_reso']}"
             raise ConfigError(what, "", f"the largest possible value is {_LARGEST_BUCKET}")
         if any(len(options[key]) > _MOST_TEXT for key in ("caption_prefix", "caption_suffix")):
-            raise ConfigError("what is put around captions is too long", "", "shorten it")
+            raise ConfigError("the text around captions is too long", "", "shorten it")
         data = dataclasses.replace(
             dataset.data,
             tags=TagConfig(**values_of(TagConfig, options)),

@@ -169,7 +169,7 @@ class ApplyHypernetwork(Node):
     def work(cls, model: Model, hypernetwork: Hypernetwork, strength: float) -> io.NodeOutput:
         """See the class."""
         if model is None:
-            why = "the checkpoint holds none"
+            why = "the checkpoint contains none"
             raise ConfigError("the MODEL input is empty", why, "connect one")
         told = [summary(hypernetwork), *map(str, about_fit(model, hypernetwork))]
         changed = with_hypernetwork(model, hypernetwork, strength)
@@ -236,7 +236,7 @@ class SaveHypernetwork(Node):
 def _use(saved: Hypernetwork, format: str) -> list[str]:
     """How other programs use the file."""
     if format != "pt":
-        return ["for Load Hypernetwork (file); AUTOMATIC1111 and ComfyUI's own loader want .pt"]
+        return ["for Load Hypernetwork (file); AUTOMATIC1111 and ComfyUI's own loader expect .pt"]
     told = f"in AUTOMATIC1111's prompts: <hypernet:{saved.name}:1>"
     why = saved.structure.only_a1111()
     return [told, f"use Load Hypernetwork (file) here: {why}"] if why else [told]

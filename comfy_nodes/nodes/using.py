@@ -96,7 +96,9 @@ class ApplyEmbedding(Node):
     def work(cls, clip: Clip, embedding: Embedding, weight: float, text: str) -> io.NodeOutput:
         """See the class."""
         if clip is None:
-            raise ConfigError("the CLIP input is empty", "the checkpoint holds none", "connect one")
+            raise ConfigError(
+                "the CLIP input is empty", "the checkpoint contains none", "connect one"
+            )
         taught = with_embedding(clip, embedding, weight)
         called = f"embedding:{prompt_name(embedding.name)}"
         prompt = fill(text, called, "")

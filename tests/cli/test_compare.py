@@ -126,7 +126,7 @@ def test_a_text_file_without_prompts_is_told(ti: Ti, run_folder: Path, tmp_path:
     (tmp_path / "prompts.txt").write_text("\n# nothing yet\n")
     code, _, err = ti("compare", run_folder, "--prompts", "prompts.txt")
     assert code == 2
-    assert "--prompts hold no prompt: their lines are empty or comments; write one" in err
+    assert "--prompts contain no prompt: their lines are empty or comments; write one" in err
 
 
 def test_nothing_to_compare_by_is_an_error(ti: Ti, run_folder: Path) -> None:

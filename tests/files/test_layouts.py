@@ -194,7 +194,7 @@ def test_any_tokens_of_one_width_are_terms(names: set[str], count: int) -> None:
     ],
 )
 def test_what_is_no_embedding_is_told_with_the_likely_mistake(content: Any, why: str) -> None:
-    with pytest.raises(EmbeddingError, match=r"x\.pt holds no embedding") as caught:
+    with pytest.raises(EmbeddingError, match=r"x\.pt contains no embedding") as caught:
         found(content)
     assert why in caught.value.why
 

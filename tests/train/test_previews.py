@@ -186,7 +186,7 @@ def test_a_json_file_of_kohyas_holds_prompts(configure: Configure, tmp_path: Pat
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("p.json", '{"a": 1}', "holds no prompts"),
+        ("p.json", '{"a": 1}', "contains no prompts"),
         ("p.json", "[1]", "holds 1"),
         ("p.json", '[{"prompt": "a", "sed": 1}]', "did you mean seed"),
         ("p.json", '[{"prompt": ["a"]}]', "prompt is"),
@@ -194,8 +194,8 @@ def test_a_json_file_of_kohyas_holds_prompts(configure: Configure, tmp_path: Pat
         ("p.json", "[" * 100_000, "cannot read"),
         ("p.json", '[{"prompt": "a", "seed": 1' + "0" * 5000 + "}]", "cannot read"),
         ("p.json", "[" + '"a",' * 2000 + '"a"]', "more than 1000 prompts"),
-        ("p.toml", "prompt = 1", "holds no prompts"),
-        ("p.toml", "[prompt]\nsubset = 3", "holds no prompts"),
+        ("p.toml", "prompt = 1", "contains no prompts"),
+        ("p.toml", "[prompt]\nsubset = 3", "contains no prompts"),
         ("p.toml", "[[prompt.subset]\n", "cannot read"),
     ],
 )

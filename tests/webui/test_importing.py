@@ -104,7 +104,7 @@ def test_settings_are_imported_over_the_api_and_can_be_trained_with(
         ({"name": "x.json", "text": 5}, "a name and a text are needed"),
         ({"name": "x.json", "text": "{}", "path": "/etc/passwd"}, "unknown setting"),
         ({"name": "x.json", "text": "{"}, "cannot read x.json"),
-        ({"name": "x.json", "text": '{"a": 1}'}, "holds no settings of a program"),
+        ({"name": "x.json", "text": '{"a": 1}'}, "contains no settings of a program"),
         ({"name": "x.json", "text": '{"train": {}}'}, "settings file of this program"),
     ],
 )

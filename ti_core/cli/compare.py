@@ -238,7 +238,7 @@ def _sheets(
     if not prompts:
         why = "their lines are empty or comments"
         fix = "write one, such as 'a picture of [name]'"
-        raise ConfigError(f"{setting('prompts')} hold no prompt", why, fix)
+        raise ConfigError(f"{setting('prompts')} contain no prompt", why, fix)
     weights = read_weights(config.weights)
     return Sheets(name, prompts, weights, base, config.baseline, subject.wording)
 

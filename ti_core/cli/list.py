@@ -151,7 +151,7 @@ def _lines(library: Library, hashes: bool) -> Iterator[str]:
 
 
 def _networks(library: Library) -> tuple[list[tuple[Path, NetworkFacts]], list[Skipped]]:
-    """The hypernetworks among what holds no embedding, and the rest of that."""
+    """The hypernetworks among what contains no embedding, and the rest of that."""
     networks: list[tuple[Path, NetworkFacts]] = []
     others: list[Skipped] = []
     for each in library.skipped:

@@ -110,7 +110,9 @@ class Sheets:
         found = sum(rows) * self.base.count
         if found > MOST_PICTURES:
             what = f"these are {found} pictures"
-            raise ConfigError(what, f"{MOST_PICTURES} are possible", "take fewer copies or prompts")
+            raise ConfigError(
+                what, f"{MOST_PICTURES} are possible", "choose fewer copies or prompts"
+            )
         return found
 
     def _places(self, prompt: str, copies: int) -> Iterator[tuple[int | None, float]]:

@@ -132,7 +132,7 @@ def _new_folder(path: Path) -> Path:
         with storage_errors(folder), contextlib.suppress(FileExistsError):
             folder.mkdir()
             return folder
-    raise StorageError(f"{place} holds too many embeddings of this name", "", "empty the bin")
+    raise StorageError(f"{place} contains too many embeddings of this name", "", "empty the bin")
 
 
 def _remove_empty(folder: Path) -> None:

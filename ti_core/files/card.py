@@ -75,7 +75,7 @@ def read_card(file: BinaryIO, path: Path) -> dict[str, object]:
         return _dictionary(_json(file))
     except (ValueError, OverflowError, RecursionError) as error:
         raise EmbeddingError(
-            f"{path} holds no embedding that can be read",
+            f"{path} contains no embedding that can be read",
             str(error)[:_LONGEST_REASON],
             "a card must not have been cut, resized or saved as JPEG",
         ) from error
@@ -83,7 +83,9 @@ def read_card(file: BinaryIO, path: Path) -> dict[str, object]:
 
 def _json(file: BinaryIO) -> bytes:
     if file.seek(0, os.SEEK_END) > _MOST_FILE_BYTES:
-        raise ValueError(f"a card of more than {_MOST_FILE_BYTES >> 20} MB is none of ours")
+        raise ValueError(
+            f"a card of more than {_MOST_FILE_BYTES >> 20} MB was not written by this program"
+        )
     text = card_text(file)
     if text is not None:
         return text
@@ -111,7 +113,7 @@ def _pixels(file: BinaryIO) -> NDArray[np.uint8]:
     try:
         with Image.open(bare, formats=[name] if name else ["PNG", "WEBP"]) as picture:
             if picture.width * picture.height > _MOST_PIXELS:
-                raise ValueError("it is too large to be looked through")
+                raise ValueError("it is too large to be searched")
             if picture.mode not in ("RGB", "RGBA"):
                 raise ValueError("there is no embedding in this picture")
             return np.asarray(picture)[:, :, :3]
@@ -124,11 +126,11 @@ def _pixels(file: BinaryIO) -> NDArray[np.uint8]:
 def _dictionary(text: bytes) -> dict[str, object]:
     """The JSON, with tensors; its parts are counted before Python makes objects of them."""
     if len(text) > _MOST_JSON_BYTES or text.count(b",") > _MOST_COMMAS:
-        raise ValueError("it holds more numbers than any embedding")
+        raise ValueError("it contains more numbers than any embedding")
     wide = not text.isascii() and 4 * len(text) > _MOST_JSON_BYTES
     brackets, quotes = text.count(b"[") + text.count(b"{"), text.count(b'"')
     if wide or brackets > _MOST_BRACKETS or quotes > _MOST_QUOTES:
-        raise ValueError("its data is of no embedding's form")
+        raise ValueError("its data does not have the layout of an embedding")
     beside: dict[str, object] = {}
 
     def tensors(found: dict[str, object]) -> object:
@@ -143,7 +145,7 @@ def _dictionary(text: bytes) -> dict[str, object]:
     except TypeError as error:
         raise ValueError("its data is damaged") from error
     if not isinstance(data, dict):
-        raise ValueError("its data is of no embedding's form")
+        raise ValueError("its data does not have the layout of an embedding")
     return {key: _unwrapped(value) for key, value in {**beside, **data}.items()}
 
 

@@ -102,7 +102,7 @@ def _require_equal(vectors: Mapping[str, Tensor], origin: str) -> None:
         told = ", ".join(f"{key} {count}" for key, count in counts.items())
         least, most = min(counts.values()), max(counts.values())
         raise EmbeddingError(
-            f"{origin} holds different numbers of vectors for its text encoders",
+            f"{origin} contains different numbers of vectors for its text encoders",
             told,
             f"merge it by the expression 'NAME : {least}', which leaves out the others, or "
             f"'NAME : {most}', which fills up with zeros, where NAME is its name",

@@ -82,7 +82,7 @@ def recognised(content: object, origin: str) -> list[Term]:
     for recognise in readers:
         if terms := recognise(content):
             return terms
-    raise EmbeddingError(f"{origin} holds no embedding", *_mistake(content))
+    raise EmbeddingError(f"{origin} contains no embedding", *_mistake(content))
 
 
 def _bare(content: object) -> list[Term] | None:

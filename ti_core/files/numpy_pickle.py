@@ -67,7 +67,7 @@ class NumpyArray:
         if isinstance(shape, tuple) and len(shape) > _MOST_DIMENSIONS:
             return
         if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
-            raise BrokenPickleError("an array of numpy has no sane shape")
+            raise BrokenPickleError("an array of numpy has an invalid shape")
         flat = kind.tensor(content) if isinstance(kind, NumpyType) else self.tensor
         if math.prod(shape) == len(flat):
             turned = flat.reshape(shape[::-1]).permute(tuple(range(len(shape)))[::-1])

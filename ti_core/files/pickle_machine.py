@@ -150,7 +150,7 @@ class PickleMachine(PickleReader):
         if isinstance(target, list):
             target.extend(values)
         elif not isinstance(target, Inert):
-            raise BrokenPickleError("something is appended to what is not a list")
+            raise BrokenPickleError("an item is appended to what is not a list")
 
     def fill(self, values: list[Any]) -> None:
         """Put keys and values, alternating, into the dictionary below."""
@@ -191,7 +191,7 @@ class PickleMachine(PickleReader):
         """What a name stands for."""
         self.spend(_COST_OF_NAME)
         if len(module) + len(name) > _MOST_CHARACTERS_IN_A_NAME:
-            raise BrokenPickleError("it has a name of absurd length")
+            raise BrokenPickleError("it has a name that is too long")
         return self.find_class(module, name)
 
     def apply(self, target: object, arguments: object) -> None:
@@ -264,7 +264,7 @@ def _long_from_line(machine: PickleMachine) -> None:
 def _quoted_line(machine: PickleMachine) -> None:
     text = machine.line()
     if len(text) < 2 or text[0] not in "'\"" or text[-1] != text[0] or "\\" in text:
-        raise BrokenPickleError("a text is not quoted rightly")
+        raise BrokenPickleError("a text is not quoted correctly")
     machine.push(text[1:-1])
 
 

@@ -36,7 +36,7 @@ class PickleReader:
         self._left -= amount
         if self._left < 0:
             raise UnsafeFileError(
-                f"{self._path.name} was refused",
+                f"{self._path.name} was rejected",
                 "its pickle would take more memory than any model or embedding needs",
                 "do not use this file; it may be an attack",
             )

@@ -158,7 +158,7 @@ def _bare_png(file: BinaryIO, most: int) -> io.BytesIO:
 
 def _require_few(width: int, height: int, most: int) -> None:
     if width * height > most:
-        raise ValueError(f"a card of {width}×{height} pixels is too large to be looked through")
+        raise ValueError(f"a card of {width}×{height} pixels is too large to be searched")
 
 
 def _bare_webp(file: BinaryIO, most: int) -> io.BytesIO:

@@ -76,7 +76,7 @@ def read_embedding(path: Path, term: str | None = None) -> Embedding:
     rest = "…" if len(found) > _NAMED_IN_ERRORS else ""
     if term is None:
         why, fix = f"{names}{rest}", "choose one of them"
-        raise EmbeddingError(f"{path} holds {len(found)} embeddings", why, fix)
+        raise EmbeddingError(f"{path} contains {len(found)} embeddings", why, fix)
     raise EmbeddingError(f"{path} holds no {term!r}", f"it has {names}{rest}", "choose one of them")
 
 
@@ -125,7 +125,7 @@ def _content(path: Path) -> tuple[Any, dict[str, str]]:
         with open_regular(path) as file:  # once: another file could have its name a moment later
             start = file.read(START)
             if other := mistaken(start):
-                raise EmbeddingError(f"{path} holds no embedding", *other)
+                raise EmbeddingError(f"{path} contains no embedding", *other)
             if start.startswith(_PICTURES) or start[4:8] == b"ftyp":
                 return _from_card(file, path)
             header = start[8:].lstrip()[:1] == b"{"
@@ -153,7 +153,7 @@ def _from_pickle(file: BinaryIO, path: Path, start: bytes) -> tuple[Any, dict[st
         raise
     except FileError as error:
         if other := unreadable(start):
-            raise EmbeddingError(f"{path} holds no embedding", *other) from error
+            raise EmbeddingError(f"{path} contains no embedding", *other) from error
         raise
 
 
@@ -175,14 +175,14 @@ def _wanted(path: Path, header: dict[str, Any]) -> Iterable[str]:
 def _require_small(path: Path, size: int, tensors: int = 1) -> None:
     if size > _MOST_BYTES or tensors > _MOST_TENSORS:
         why = f"it has {size / 2**20:,.0f} MB, like a checkpoint or a LoRA"
-        raise EmbeddingError(f"{path} holds no embedding", why, "give an embedding file")
+        raise EmbeddingError(f"{path} contains no embedding", why, "give an embedding file")
 
 
 def _require_few(path: Path, terms: list[Term]) -> None:
     tables = [rows for term in terms for rows in term.tables.values() if isinstance(rows, Tensor)]
     if len(terms) > _MOST_TERMS or sum(rows.numel() for rows in tables) > MOST_NUMBERS:
         why = f"its {len(terms)} tables are too many or too large, like those of a LoRA"
-        raise EmbeddingError(f"{path} holds no embedding", why, "give an embedding file")
+        raise EmbeddingError(f"{path} contains no embedding", why, "give an embedding file")
 
 
 # --- tensors ----------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def _embedding(
 
 def _rows(path: Path, key: str, rows: Any) -> Tensor:
     if not isinstance(rows, Tensor) or not rows.is_floating_point() or rows.dim() not in (1, 2):
-        raise EmbeddingError(f"{path} holds no embedding", f"{key} is not a table of numbers")
+        raise EmbeddingError(f"{path} contains no embedding", f"{key} is not a table of numbers")
     if rows.dim() == 1:
         rows = rows[None]
     count, width = rows.shape

@@ -138,7 +138,7 @@ def bring_back(path: Path, most: int = KEPT) -> Path:
     kept = _kept(path) or next(reversed(copies_of(path)), None)
     if kept is None or not kept.path.is_file():
         fix = "copies are made whenever an embedding is replaced"
-        raise NotFoundError(f"there is no copy of {path.name}", f"{path.parent} holds none", fix)
+        raise NotFoundError(f"there is no copy of {path.name}", f"{path.parent} contains none", fix)
     target = kept.original
     with replacing(target, most), storage_errors(target):
         os.replace(kept.path, target)

@@ -162,8 +162,8 @@ class RestrictedUnpickler(PickleMachine):
         parts = {module.split(".")[0], *name.split(".")[:-1]}
         if parts & _DANGEROUS or full_name in _DANGEROUS_NAMES:
             raise UnsafeFileError(
-                f"{self._path.name} was refused",
-                f"it asks for '{full_name}', which no model or embedding needs",
+                f"{self._path.name} was rejected",
+                f"it asks for '{full_name}', which a model or embedding does not need",
                 "do not use this file; it may be an attack",
             )
         return Name(full_name, Inert)
@@ -190,10 +190,10 @@ class RestrictedUnpickler(PickleMachine):
         if isinstance(pid, tuple) and len(pid) == 4 and pid[0] == "module":
             return pid[1]  # old files carry the source text of classes; it is not looked at
         if not isinstance(pid, tuple) or len(pid) not in (5, 6) or pid[0] != "storage":
-            raise self._damaged("it refers to an unknown thing")
+            raise self._damaged("it refers to an unknown object")
         kind, key, length, view = pid[1], pid[2], pid[4], (*pid[5:], None)[0]
         if not isinstance(kind, _StorageType) or not _is_key(key) or not _counts(length):
-            raise self._damaged("a storage is not described rightly")
+            raise self._damaged("a storage is not described correctly")
         width = kind.dtype.itemsize
         end = self._storages.size(key, length * width)
         whole = _Storage(key, 0, end, kind.dtype)
@@ -202,7 +202,7 @@ class RestrictedUnpickler(PickleMachine):
     def _part(self, whole: _Storage, view: Any, width: int) -> _Storage:
         """A view, (key, first number, length), as torch before 0.4 had them."""
         if not isinstance(view, tuple) or len(view) != 3 or not _counts(*view[1:]):
-            raise self._damaged("a view of a storage is not described rightly")
+            raise self._damaged("a view of a storage is not described correctly")
         start, end = view[1] * width, (view[1] + view[2]) * width
         if end > whole.end:
             raise self._refused("a view reaches beyond its storage")
@@ -250,7 +250,7 @@ class RestrictedUnpickler(PickleMachine):
     def _items(self, values: object) -> list[Any]:
         """A copy of some values, paid for: a file could copy a long list again and again."""
         if not isinstance(values, (list, tuple, set, frozenset, dict, ItemsView)):
-            raise self._damaged("a container is made of something else")
+            raise self._damaged("a container is made of the wrong type")
         self.spend(_COST_OF_VALUE * len(values))
         return list(values)
 
@@ -312,7 +312,7 @@ class RestrictedUnpickler(PickleMachine):
         memory bomb)."""
         shapes = isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride)
         if not shapes or len(size) > _MOST_DIMENSIONS or not _counts(offset, *size, *stride):
-            raise self._refused("a tensor has no sane shape")
+            raise self._refused("a tensor has an invalid shape")
         count, last = 1, offset
         for n, step in zip(size, stride, strict=True):
             count *= n
@@ -354,7 +354,7 @@ class RestrictedUnpickler(PickleMachine):
         return FileError(f"{self._path.name} is damaged", why, "copy or download the file again")
 
     def _refused(self, why: str) -> UnsafeFileError:
-        return UnsafeFileError(f"{self._path.name} was refused", why, "do not use this file")
+        return UnsafeFileError(f"{self._path.name} was rejected", why, "do not use this file")
 
 
 def _first(data: object = None, *rest: object) -> object:

@@ -93,7 +93,7 @@ def _entry(key: str, value: object) -> TensorEntry:
     fields = [field for field in value if field[0] in _FIELDS] if isinstance(value, _Object) else []
     names, entry = sorted(name for name, _ in fields), dict(fields)
     if not _is_text(key) or tuple(names) != _FIELDS or not _is_sound(**entry):
-        raise ValueError(f"tensor {key[:80]!r} is not described rightly")
+        raise ValueError(f"tensor {key[:80]!r} is not described correctly")
     return entry
 
 

@@ -74,5 +74,5 @@ def decode(data: bytes) -> str:
         at = f"byte 0x{data[error.start]:02x} at offset {error.start}"
         raise ValueError(f"it is not {encoding} text ({at})") from error
     if "\0" in text:
-        raise ValueError("it holds NUL: UTF-32, UTF-16 without a mark at its start, or no text")
+        raise ValueError("it contains NUL: UTF-32, UTF-16 without a mark at its start, or not text")
     return text

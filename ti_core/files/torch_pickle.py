@@ -66,7 +66,7 @@ def read_torch(file: BinaryIO, path: Path, *, map_memory: bool = False) -> objec
     except Exception as error:  # a broken pickle can fail in any way
         known = isinstance(error, (BrokenPickleError, EOFError))
         why = str(error) if known else "its contents make no sense"
-        raise FileError(f"{path.name} is damaged or no torch file", why) from error
+        raise FileError(f"{path.name} is damaged or not a torch file", why) from error
 
 
 def _read(file: BinaryIO, path: Path, map_memory: bool) -> object:
@@ -135,7 +135,7 @@ class _Parts:
 
 
 def _refused(path: Path, why: str) -> UnsafeFileError:
-    return UnsafeFileError(f"{path.name} was refused", why)
+    return UnsafeFileError(f"{path.name} was rejected", why)
 
 
 # --- the zip format ---------------------------------------------------------------------------
@@ -160,7 +160,7 @@ def _read_zip(file: BinaryIO, path: Path, map_memory: bool) -> object:
 def _member(file: BinaryIO, path: Path, member: Member, most: int) -> bytes:
     """The bytes of one of the smaller members."""
     if member.size > most:
-        raise _refused(path, f"its {member.name[-80:]!r} is absurdly large")
+        raise _refused(path, f"its {member.name[-80:]!r} is too large")
     file.seek(data_start(file, member, path))
     return file.read(member.size)
 

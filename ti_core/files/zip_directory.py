@@ -58,7 +58,9 @@ def read_directory(file: BinaryIO, path: Path, sought: str = "") -> dict[str, Me
         if not plain or room < 0 or member.header + member.size > size or member.name in members:
             name = member.name[:_MOST_LETTERS_IN_ERRORS]
             why = f"member {name!r} is compressed, doubled, or larger than the file"
-            raise UnsafeFileError(f"{path.name} was refused", why, "torch writes no such files")
+            raise UnsafeFileError(
+                f"{path.name} was rejected", why, "torch does not write such files"
+            )
         members[member.name] = member
     return members
 
@@ -74,10 +76,10 @@ def data_start(file: BinaryIO, member: Member, path: Path) -> int:
     file.seek(member.header)
     header = file.read(_LOCAL.size)
     if len(header) < _LOCAL.size or header[:4] != ZIP_START:
-        raise UnsafeFileError(f"{path.name} was refused", "its zip headers disagree")
+        raise UnsafeFileError(f"{path.name} was rejected", "its zip headers disagree")
     name_length, extra_length = _LOCAL.unpack(header)[-2:]
     if file.read(name_length) != member.name.encode("utf-8", "surrogateescape"):
-        raise UnsafeFileError(f"{path.name} was refused", "its zip headers disagree")
+        raise UnsafeFileError(f"{path.name} was rejected", "its zip headers disagree")
     start = member.header + _LOCAL.size + int(name_length) + int(extra_length)
     if start + member.size > os.fstat(file.fileno()).st_size:
         name = member.name[:_MOST_LETTERS_IN_ERRORS]
@@ -97,7 +99,7 @@ def _directory(file: BinaryIO, path: Path, size: int) -> bytes:
     if _ELSEWHERE in (length, start):
         length, start = _end_64(file, path, end)
     if length > _MOST_BYTES or start + length > size:
-        raise UnsafeFileError(f"{path.name} was refused", "its table of contents is absurdly large")
+        raise UnsafeFileError(f"{path.name} was rejected", "its table of contents is too large")
     file.seek(start)
     return file.read(length)
 

@@ -113,9 +113,9 @@ def _found(text: str, path: Path, known: Sequence[str]) -> tuple[str, bool, Iter
         return "a command line of a training", True, _of_pairs(pairs_of_text(text), known)
     table = table_of(text, path)
     if not isinstance(table, dict):
-        raise FileError(f"{path} holds no settings", "it is not a table", "choose another file")
+        raise FileError(f"{path} contains no settings", "it is not a table", "choose another file")
     if len(table) > _MOST_SETTINGS:
-        raise FileError(f"{path} holds more than {_MOST_SETTINGS:,} settings")
+        raise FileError(f"{path} contains more than {_MOST_SETTINGS:,} settings")
     _require_shallow(table, path)
     if isinstance(table.get("train"), dict) and path.suffix.lower() == ".json":
         raise FileError(f"{path} is a settings file of this program", "", "use it as it is")
@@ -128,7 +128,7 @@ def _found(text: str, path: Path, known: Sequence[str]) -> tuple[str, bool, Iter
     found = list(_of_pairs(pairs_of_table(table), known))
     if not any(verdict.settings or verdict.remark for _, verdict in found):
         fix = "A1111, kohya and OneTrainer are known"
-        raise FileError(f"{path} holds no settings of a program that is known here", "", fix)
+        raise FileError(f"{path} contains no settings of a program that is known here", "", fix)
     return "settings of kohya's scripts", True, found
 
 
@@ -137,7 +137,7 @@ def _require_shallow(table: object, path: Path) -> None:
     while waiting:
         value, depth = waiting.pop()
         if depth > _DEEPEST:
-            raise FileError(f"{path} holds tables that are nested too deeply")
+            raise FileError(f"{path} contains tables that are nested too deeply")
         if isinstance(value, dict):
             waiting += [(each, depth + 1) for each in value.values()]
         elif isinstance(value, list):

@@ -49,7 +49,7 @@ def pairs_of_text(text: str) -> list[Pair]:
     elif joined.lstrip().startswith("--"):
         line = " ".join(joined.split("\n"))
     else:
-        raise _unreadable("it holds no command line of a training")
+        raise _unreadable("it contains no command line of a training")
     if len(line) > _LONGEST_LINE:
         raise _unreadable("its command line is too long")
     return list(pairs_of_words(_words(_with_values(line, _assigned(joined)))))

@@ -131,7 +131,7 @@ def _is_safetensors(path: Path) -> bool:
         raise HypernetworkError(f"there is no hypernetwork {path}", "", "check the path")
     start = _start(path)
     if other := mistaken(start):
-        raise HypernetworkError(f"{path} holds no hypernetwork", other[0], _advice(other[1]))
+        raise HypernetworkError(f"{path} contains no hypernetwork", other[0], _advice(other[1]))
     return start[8:9] == b"{"
 
 
@@ -167,7 +167,9 @@ def _safetensors_content(path: Path) -> _Content:
 def _json_fields(path: Path, text: str | None) -> dict[str, object]:
     if text is None:
         why = f"its metadata has no {FIELDS!r}"
-        raise HypernetworkError(f"{path} holds no hypernetwork", why, "give a hypernetwork's file")
+        raise HypernetworkError(
+            f"{path} contains no hypernetwork", why, "give a hypernetwork's file"
+        )
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -188,7 +190,7 @@ def _width_of(path: Path, name: str) -> int:
     width = name.partition(".")[0]
     if not (width.isascii() and width.isdigit() and len(width) < 6):
         why = f"{name[:80]!r} belongs to no module"
-        raise HypernetworkError(f"{path} holds no hypernetwork", why)
+        raise HypernetworkError(f"{path} contains no hypernetwork", why)
     return int(width)
 
 
@@ -206,7 +208,9 @@ def _torch_content(path: Path) -> tuple[_Content, dict[str, Tensor]]:
         except FileError as error:
             if other := unreadable(start):
                 fix = _advice(other[1])
-                raise HypernetworkError(f"{path} holds no hypernetwork", other[0], fix) from error
+                raise HypernetworkError(
+                    f"{path} contains no hypernetwork", other[0], fix
+                ) from error
             raise
         size = os.fstat(file.fileno()).st_size
     modules = _modules(path, content)
@@ -224,7 +228,7 @@ def _modules(path: Path, content: object) -> dict[int, Any]:
     """Width → the pair of modules."""
     found = _pairs(content)
     if not found:
-        raise HypernetworkError(f"{path} holds no hypernetwork", *_mistake(content))
+        raise HypernetworkError(f"{path} contains no hypernetwork", *_mistake(content))
     return found
 
 
@@ -262,7 +266,7 @@ def _require_room(path: Path, tensors: Mapping[str, Tensor], size: int) -> None:
     """Names cost a file nothing, and every tensor is copied: no two may be in one place."""
     if sum(each.numel() * each.element_size() for each in tensors.values()) > size:
         why = "its tensors claim more bytes than the file has"
-        raise UnsafeFileError(f"{path} was refused", why, "do not use this file")
+        raise UnsafeFileError(f"{path} was rejected", why, "do not use this file")
 
 
 # --- both -------------------------------------------------------------------------------------
@@ -301,5 +305,7 @@ def _numbers(path: Path, name: str, tensor: Tensor) -> Tensor:
     order = torch.contiguous_format
     made = tensor.detach().to(torch.float32, copy=True, memory_format=order)
     if not torch.stack(torch.aminmax(made)).isfinite().all():
-        raise HypernetworkError(f"{path} is damaged", f"{name} holds numbers that are not finite")
+        raise HypernetworkError(
+            f"{path} is damaged", f"{name} contains numbers that are not finite"
+        )
     return made

@@ -79,7 +79,7 @@ class Control:
             self._commands[word]()
         else:
             known = ", ".join((*self._commands, "rate FACTOR"))
-            raise ConfigError(f"a run cannot be asked to {command!r:.100}", "", f"write {known}")
+            raise ConfigError(f"a run has no command {command!r:.100}", "", f"write {known}")
 
     @property
     def _commands(self) -> dict[str, Callable[[], None]]:

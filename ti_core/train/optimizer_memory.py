@@ -89,7 +89,7 @@ def require_fitting(
             why = f"{key!r:.80} is not what {optimizer} remembers"
             raise FileError(f"{path} is damaged", why)
         if isinstance(value, Tensor) and not bool(value.isfinite().all()):
-            raise FileError(f"{path} is damaged", f"{key!r} holds numbers that are not finite")
+            raise FileError(f"{path} is damaged", f"{key!r} contains numbers that are not finite")
 
 
 def _fits(wanted: object, found: object) -> bool:

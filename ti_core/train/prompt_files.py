@@ -38,7 +38,7 @@ def lines_of_file(path: Path) -> list[str]:
         return [line for line in lines if line.strip() and not line.startswith("#")]
     found = list(_entries(path, read_table(path)))
     if len(found) > _MOST_PROMPTS:
-        raise _unreadable(path, f"it holds more than {_MOST_PROMPTS} prompts", "take fewer")
+        raise _unreadable(path, f"it contains more than {_MOST_PROMPTS} prompts", "use fewer")
     return [_line(path, entry) for entry in found]
 
 
@@ -51,7 +51,7 @@ def _entries(path: Path, table: object) -> Iterator[object]:
     subsets = common.get("subset") if isinstance(common, dict) else None
     if not isinstance(common, dict) or not isinstance(subsets, list):
         fix = "write [prompt] and [[prompt.subset]] in TOML, or a list in JSON"
-        raise _unreadable(path, "it holds no prompts", fix)
+        raise _unreadable(path, "it contains no prompts", fix)
     for subset in subsets:
         yield {**common, **subset} if isinstance(subset, dict) else subset
 

@@ -63,7 +63,7 @@ class RunFolder:
             with storage_errors(path), contextlib.suppress(FileExistsError):
                 path.mkdir()
                 return cls(path)
-        raise StorageError(f"{day} holds too many runs of {name}")
+        raise StorageError(f"{day} contains too many runs of {name}")
 
     @classmethod
     def find(
@@ -325,7 +325,7 @@ def _advice(folder: RunFolder) -> str:
     if not found:
         return _NONE_TO_RESUME
     newest = max(found, key=lambda path: path.stat().st_mtime).parent
-    return f"it holds {len(found)} of them: name one, such as {newest}"
+    return f"it contains {len(found)} of them: name one, such as {newest}"
 
 
 def _learns(settings: SettingValues, group: str, name: str) -> bool:

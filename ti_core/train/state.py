@@ -151,7 +151,7 @@ def _require_sane(state: TrainState) -> None:
     if not state.tensors or any(tensor.dtype != torch.float32 for tensor in tensors):
         raise ValueError("it holds no fp32 tensors")
     if not all(bool(tensor.isfinite().all()) for tensor in tensors):
-        raise ValueError("it holds numbers that are not finite")
+        raise ValueError("it contains numbers that are not finite")
     shapes, averaged = _shapes(state.tensors), _shapes(state.averages)
     if averaged and averaged != shapes:
         raise ValueError(f"its averages are {averaged}, and its tensors {shapes}")

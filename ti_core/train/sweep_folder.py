@@ -124,7 +124,7 @@ def _new_folder(logs: Path, stem: str) -> Path:
         with storage_errors(path), contextlib.suppress(FileExistsError):
             path.mkdir()
             return path
-    raise StorageError(f"{logs} holds too many sweeps of this name")
+    raise StorageError(f"{logs} contains too many sweeps of this name")
 
 
 def _told(entry: Entry, base: SettingValues) -> SettingValues:

@@ -127,7 +127,7 @@ class EmbeddingKind:
         if widths != facts.widths:
             raise TrainingError(
                 "the run cannot continue with this model",
-                f"its vectors are {widths} wide, the model wants {facts.widths}",
+                f"its vectors are {widths} wide, the model expects {facts.widths}",
                 "give the model that the run was started with",
             )
         wanted, counts = self.config.num_vectors_per_token, {len(rows) for rows in saved.values()}

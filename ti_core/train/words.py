@@ -133,7 +133,7 @@ def _tables(text: str) -> list[SettingValues]:
     found = _document(text)
     tables = found.get("words") if isinstance(found, dict) and list(found) == ["words"] else found
     if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
-        raise ConfigError(f"{setting('words')} holds no list of words", "", _WRITTEN)
+        raise ConfigError(f"{setting('words')} contains no list of words", "", _WRITTEN)
     if not 0 < len(tables) <= _MOST:
         what = f"{setting('words')} has {len(tables)} words"
         raise ConfigError(what, "", f"give 1 to {_MOST}")

@@ -257,7 +257,7 @@ def test_saved_files_are_found_loaded_and_never_replaced_silently(
     assert same(other, load("my-style.pt"))
     assert same(style, read_hypernetwork(kept(comfy, "my-style.pt.before-1")))
     shown = save(other, name="styles/ink", format="safetensors").ui["text"][0]
-    assert "AUTOMATIC1111 and ComfyUI's own loader want .pt" in shown
+    assert "AUTOMATIC1111 and ComfyUI's own loader expect .pt" in shown
     assert load("styles/ink.safetensors").name == "ink"
 
 

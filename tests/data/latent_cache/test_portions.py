@@ -48,7 +48,7 @@ def test_every_portion_has_a_name_of_its_own(tmp_path: Path) -> None:
 def test_what_no_program_of_ours_has_written_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     write_safetensors(path, {"a": latent()}, {})
-    with pytest.raises(FileError, match="holds no latents"):
+    with pytest.raises(FileError, match="contains no latents"):
         read_portion(path)
     write_safetensors(path, {"a": latent()}, {"format": "textual-inversion-latents/1"})
     with pytest.raises(FileError, match="no checksum"):

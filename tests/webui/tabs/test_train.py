@@ -114,7 +114,7 @@ def test_embeddings_for_another_model_are_listed_with_their_reason(
     for name, width in (("zz-fits", 12), ("a-wide", 768)):
         embedding = Embedding(name, {"emb_params": torch.ones(1, width)})
         write_embedding(tmp_path / "embeddings" / f"{name}.safetensors", embedding)
-    reason = "does not fit: sd1, 768 wide; the model wants 12"
+    reason = "does not fit: sd1, 768 wide; the model expects 12"
     names = page.refresh()[0]["choices"]
     assert names == [("zz-fits", "zz-fits"), (f"a-wide ({reason})", "a-wide")]
     told = page.choose_embedding("a-wide", settings["logging_dir"], None)[0]
@@ -430,7 +430,7 @@ def test_settings_of_another_program_are_laid_over_the_defaults(page: TrainPage)
     assert (shown["token_string"], shown["learning_rate"]) == ("zz-new", "0.25")
     assert (shown["train_batch_size"], shown["train_data_dir"]) == (1, None), "defaults; as typed"
     assert press("")[0] == gr.update(), "nothing was chosen"
-    with pytest.raises(FileError, match="holds no command line"):
+    with pytest.raises(FileError, match="contains no command line"):
         press(f"x.txt\n{base64.b64encode(b'words').decode()}")
 
 

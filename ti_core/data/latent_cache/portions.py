@@ -59,7 +59,7 @@ def read_portion(path: Path) -> dict[str, StoredLatent]:
     start, header = read_directory(path)
     checksums = text_metadata(header)
     if checksums.get("format") != _FORMAT:
-        raise FileError(f"{path} holds no latents")
+        raise FileError(f"{path} contains no latents")
     return {key: _place(path, start, key, entry, checksums) for key, entry in header.items()}
 
 

@@ -251,7 +251,7 @@ def _require_memory_of_their_own(weights: Collection[Tensor], name: str) -> None
     if sum(stop - start for start, stop in spans) > 2 * held:
         why = f"many weights of its {name} are the same numbers in the file"
         fix = "do not use this file; it may be an attack"
-        raise UnsafeFileError("this checkpoint was refused", why, fix)
+        raise UnsafeFileError("this checkpoint was rejected", why, fix)
 
 
 def _position_ids(length: int) -> Tensor:

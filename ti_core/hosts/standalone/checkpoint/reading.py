@@ -97,7 +97,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(error.what, error.why, error.fix or _FIX) from error
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, dict):
-        raise CheckpointError(f"{path.name} is not a checkpoint", "it holds no table of tensors")
+        raise CheckpointError(f"{path.name} is not a checkpoint", "it contains no table of tensors")
     return dict(_tensors(state))
 
 
