@@ -22,12 +22,12 @@ def from_comfy(images: Tensor) -> list[Image.Image]:
     """IMAGE, (B, H, W, C) in 0…1, → RGB pictures. Raises DataError for NaN and odd shapes."""
     if images.dim() != 4 or images.shape[-1] not in (1, 3, 4) or 0 in images.shape:
         shape = " × ".join(map(str, images.shape))
-        raise DataError("the IMAGE input is not a picture", f"its shape is {shape}")
+        raise DataError("the IMAGE input is not an image", f"its shape is {shape}")
     if not torch.isfinite(images).all():
         raise DataError(
             "the IMAGE input contains numbers that are not finite",
             "a model before it failed",
-            "look at the pictures; another VAE, or --fp32-vae, may help",
+            "look at the images; another VAE, or --fp32-vae, may help",
         )
     values = (images.detach().float().cpu().clamp(0, 1) * 255).round().to(torch.uint8).numpy()
     return [

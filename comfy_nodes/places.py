@@ -111,11 +111,11 @@ def picture_folder(name: str) -> Path:
     folder = inside(input_dir(), name, "input")
     if folder == input_dir().resolve():
         raise ConfigError(
-            f"{name!r} is the whole input folder", "", "name a folder in it, with the pictures"
+            f"{name!r} is the whole input folder", "", "name a folder in it, with the images"
         )
     if not folder.is_dir():
         raise ConfigError(
-            f"there is no folder {name!r} in the input folder", "", "make it, and put pictures in"
+            f"there is no folder {name!r} in the input folder", "", "make it, and put images in"
         )
     for link in ways_out(folder, [input_dir()]):
         raise outside(link.name, "input")
@@ -126,7 +126,7 @@ def _pictures_here() -> Path:
     folder = input_dir().resolve()
     if not holds_pictures(folder):
         fix = "put some there, or name a folder in it"
-        raise ConfigError("there are no pictures directly in the input folder", "", fix)
+        raise ConfigError("there are no images directly in the input folder", "", fix)
     for entry in folder.iterdir():
         if entry.is_symlink() and not entry.is_dir() and not is_within(entry, [folder]):
             raise outside(entry.name, "input")

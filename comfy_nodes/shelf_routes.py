@@ -111,5 +111,5 @@ def _picture(key: str) -> bytes:
         if entry.preview:
             return thumbnail(entry.preview)
     except (DataError, OSError) as error:
-        raise NotFoundError(f"{key!r:.200} has no picture", str(error)) from error
-    raise NotFoundError(f"{key!r:.200} has no picture")
+        raise NotFoundError(f"{key!r:.200} has no image", str(error)) from error
+    raise NotFoundError(f"{key!r:.200} has no image")

@@ -51,7 +51,7 @@ def _validated(place: _Place, found: Sequence[Found]) -> str:
     lines = [_line("ti-validation", own.all(steps, [one.loss for one in shown]), "validation loss")]
     held_out = [one.held_out for one in shown if one.held_out is not None]
     if len(held_out) == len(shown):
-        lines.append(_line("ti-held-out", own.all(steps, held_out), "loss of held-out pictures"))
+        lines.append(_line("ti-held-out", own.all(steps, held_out), "loss of held-out images"))
     if best := best_of(shown):
         x, y, said = own.x(best.step), own.y(best.judged_by), f"best at step {best.step:,}"
         lines.append(

@@ -20,7 +20,7 @@ from .studio import Studio
 
 HOME = "datasets"
 """In the log directory."""
-UNNAMED = "new pictures"
+UNNAMED = "new images"
 """A dataset whose embedding has no name yet."""
 MOST_BYTES = 200 * 2**20
 """Of one picture."""
@@ -117,7 +117,7 @@ class Dropped:
 
 def _require_picture(path: Path) -> None:
     if path.suffix.lower() not in ENDINGS:
-        raise DataError(f"{path.name} is not a picture", "it is not a picture")
+        raise DataError(f"{path.name} is not an image", "it is not an image")
     if path.stat().st_size > MOST_BYTES:
         raise DataError(f"{path.name} is too large", f"it has more than {MOST_BYTES >> 20} MB")
     upright_size(path)

@@ -129,7 +129,7 @@ def resume_hypernetwork(
 def _start(studio: Studio, config: HypernetworkTrainConfig, resume: RunFolder | None = None) -> Job:
     def work(job: Job) -> Path:
         host = studio.host()
-        job.change(stage="looking at the pictures")
+        job.change(stage="looking at the images")
         if resume:
             job.change(**so_far(resume))
         plan = make_plan(config, host, resume)

@@ -57,7 +57,7 @@ class JobView:
     asked: Sequence[Component] = ()
 
     no_job: ClassVar[str] = "nothing is running"
-    will_end: ClassVar[str] = "ends after this picture; what is made stays"
+    will_end: ClassVar[str] = "ends after this image; what is made stays"
 
     @property
     def parts(self) -> list[Component]:

@@ -57,7 +57,7 @@ _STEPPING = ("train", "hypernetwork", "sweep")
 """Kinds of jobs that count steps."""
 _STATES: dict[JobState, str] = {
     **OUTCOMES,
-    "waiting": "waiting for pictures that are being made",
+    "waiting": "waiting for images that are being made",
     "stopped": f"{OUTCOMES['stopped']}; everything is saved",
     "paused": "paused",
 }

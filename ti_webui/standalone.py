@@ -85,7 +85,7 @@ class PageConfig:
     )
     dataset_dirs: tuple[str, ...] = option(
         (),
-        "folders with datasets: the page opens pictures and captions only there; without it, "
+        "folders with datasets: the page opens images and captions only there; without it, "
         "in any folder that its user names",
         label="Dataset directories",
         path="input folder",

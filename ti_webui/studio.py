@@ -56,7 +56,7 @@ class Settings(Checked):
     )
     sample_prompts: str = option(
         "a picture of [name]",
-        "prompt of the preview pictures; [name] stands for the new word; empty: the training "
+        "prompt of the preview images; [name] stands for the new word; empty: the training "
         "prompt of the step",
         label="Preview prompt",
     )

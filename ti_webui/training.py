@@ -201,7 +201,7 @@ def _work(studio: Studio, request: TrainRequest, job: Job) -> Path:
     host, config = studio.host(), request.config
     for notice in request.notices:
         job.emit(notice)
-    job.change(stage="looking at the pictures")
+    job.change(stage="looking at the images")
     if request.resume:
         job.change(**so_far(request.resume))
     plan = make_plan(

@@ -39,7 +39,7 @@ async function sendAll(files, folder, tell) {
 }
 
 async function folderFor(node) {
-  const title = word("upload", "Upload pictures");
+  const title = word("upload", "Upload images");
   const message = word("folder", "Folder in ComfyUI's input folder, a new one or one that is there");
   const dialog = app.extensionManager?.dialog;
   const defaultValue = "my-pictures";
@@ -67,7 +67,7 @@ async function upload(node, button, files) {
     });
     choose(node, folder);
   } catch (error) {
-    const summary = word("upload", "Upload pictures");
+    const summary = word("upload", "Upload images");
     app.extensionManager?.toast?.add({ severity: "error", summary, detail: error.message, life: 8000 });
   }
   button.label = label;
@@ -89,7 +89,7 @@ app.registerExtension({
   name: "TextualInversionStudio.Upload",
   nodeCreated(node) {
     if (node.comfyClass !== NODE) return;
-    const label = word("upload", "Upload pictures");
+    const label = word("upload", "Upload images");
     const button = node.addWidget("button", label, null, () => pick((files) => upload(node, button, files)));
     button.serialize = false;
     button.options.serialize = false;

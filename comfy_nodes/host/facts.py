@@ -60,7 +60,7 @@ def _family(network: BaseModel, encoders: Sequence[Encoder]) -> Family:
         raise _unsupported(network, "it expects a second input beside words, as unCLIP does")
     if unet.in_channels not in (family.latent.channels, family.latent.inpaint_channels):
         raise _unsupported(
-            network, f"it expects {unet.in_channels} channels; it edits other pictures"
+            network, f"it expects {unet.in_channels} channels; it edits other images"
         )
     return family
 

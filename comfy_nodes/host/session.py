@@ -153,7 +153,7 @@ class ComfySession(BaseSession):
     def _checked_vae(self) -> VAE:
         if self._vae is None or self._vae.first_stage_model is None:
             fix = "connect the VAE of the checkpoint"
-            raise NoModelError("there is no VAE", "pictures cannot be read or shown without", fix)
+            raise NoModelError("there is no VAE", "images cannot be read or shown without", fix)
         return self._vae
 
     def _input(self, noisy: Tensor) -> Tensor:

@@ -121,7 +121,7 @@ class RateCopies(Node):
         return schema(
             "RateCopies",
             "Rate Copies",
-            "The loss of each copy of a run on the same pictures, noise and timesteps, and its "
+            "The loss of each copy of a run on the same images, noise and timesteps, and its "
             "strength. The output is the best one: the earliest within one standard error of the "
             "lowest loss.",
             is_output_node=True,
@@ -129,11 +129,11 @@ class RateCopies(Node):
             inputs=[
                 io.Model.Input("model", tooltip="The model that the run was trained on."),
                 io.Clip.Input("clip", tooltip="Its text encoder."),
-                io.Vae.Input("vae", tooltip="Encodes the pictures."),
+                io.Vae.Input("vae", tooltip="Encodes the images."),
                 LogSocket.Input("log", tooltip="The run, from Train Embedding or Load Run."),
                 DatasetSocket.Input(
                     "dataset",
-                    tooltip="Pictures to measure the loss on. Those that were not trained on "
+                    tooltip="Images to measure the loss on. Those that were not trained on "
                     "say more than its own.",
                 ),
                 io.Int.Input(
@@ -142,7 +142,7 @@ class RateCopies(Node):
                     default=8,
                     min=1,
                     max=_MOST_DRAWS,
-                    tooltip="How often each picture is noised.",
+                    tooltip="How often each image is noised.",
                 ),
                 io.Int.Input(
                     "most_copies",
@@ -247,6 +247,6 @@ class SettingsOfEmbedding(Node):
             f"batch {learning.train_batch_size}, seed {config.compute.seed}",
             f"vectors {embedding.count} from {config.embedding.init_word!r}",
             f"template: {embedding.metadata.get(TEMPLATE, 'not recorded')}",
-            f"pictures and captions: {data}",
+            f"images and captions: {data}",
         ]
         return io.NodeOutput(made, lines, ui=node_text("\n".join(shown)))

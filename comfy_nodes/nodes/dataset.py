@@ -29,14 +29,14 @@ MOST_TRAINING_PICTURES = 2000
 _MOST_SIDE = 4096
 _MOST_TEXT = 100_000
 _LARGEST_BUCKET = 2048
-_NO_FOLDERS = "(make a folder with pictures in input)"
+_NO_FOLDERS = "(make a folder with images in input)"
 _TEMPLATES = ("auto", "captions", *SHIPPED)
 
 
 def _reading_inputs() -> list[io.Input]:
     """How pictures and captions are read: the same for every node that makes a dataset."""
     side = {"step": 8, "min": 0, "max": 2048, "default": 0}
-    told = "of the training pictures; 0 is the size that the model was made for (px)."
+    told = "of the training images; 0 is the size that the model was made for (px)."
     return [
         make(io.Int.Input, "width", display_name="Width", tooltip=f"Width {told}", **side),
         make(io.Int.Input, "height", display_name="Height", tooltip=f"Height {told}", **side),
@@ -57,7 +57,7 @@ def _reading_inputs() -> list[io.Input]:
             default="",
             optional=True,
             tooltip="Own prompts in place of the template, one a line: [name] is the embedding, "
-            "[filewords] the picture's caption.",
+            "[filewords] the image's caption.",
         ),
         *optional(widgets(DataConfig, "template_choice", "latent_sampling_method")),
     ]
@@ -83,7 +83,7 @@ def _dataset(folder: Path, options: dict[str, Any]) -> DatasetValue:
     if count > MOST_TRAINING_PICTURES:
         why = f"{MOST_TRAINING_PICTURES} are possible; a word is learned from 3 to 30"
         raise DataError(
-            f"the folder holds {count} pictures", why, "put some into a folder of their own"
+            f"the folder holds {count} images", why, "put some into a folder of their own"
         )
     return DatasetValue(data, count)
 
@@ -115,16 +115,16 @@ class DatasetFromFolder(Node):
         return schema(
             "DatasetFromFolder",
             "Training Dataset (folder)",
-            "Pictures to train on: a folder inside of ComfyUI's input folder. A text file of the "
-            "same name holds a picture's caption.",
+            "Images to train on: a folder inside of ComfyUI's input folder. A text file of the "
+            "same name holds an image's caption.",
             search_aliases=["textual inversion", "training images", "dataset", "captions", "TI"],
             inputs=[
                 io.Combo.Input(
                     "folder",
                     options=picture_folders() or [_NO_FOLDERS],
                     display_name="Folder",
-                    tooltip="A folder with pictures inside of ComfyUI's input folder, or the "
-                    "pictures directly in that. New folders appear after a refresh (key R); the "
+                    tooltip="A folder with images inside of ComfyUI's input folder, or the "
+                    "images directly in that. New folders appear after a refresh (key R); the "
                     "button below makes one from files of yours.",
                 ),
                 *_reading_inputs(),
@@ -156,17 +156,17 @@ class DatasetFromImages(Node):
         return schema(
             "DatasetFromImages",
             "Training Dataset (images)",
-            "Pictures to train on from any node, as a batch or a list, with a list of captions.",
+            "Images to train on from any node, as a batch or a list, with a list of captions.",
             is_input_list=True,
             search_aliases=["textual inversion", "training images", "dataset from batch", "TI"],
             inputs=[
-                io.Image.Input("images", tooltip="A batch, or a list of pictures of any size."),
+                io.Image.Input("images", tooltip="A batch, or a list of images of any size."),
                 io.String.Input(
                     "captions",
                     display_name="Captions",
                     optional=True,
                     force_input=True,
-                    tooltip="One text for each picture, or one for all; [name] in it stands for "
+                    tooltip="One text for each image, or one for all; [name] in it stands for "
                     "the embedding.",
                 ),
                 *_reading_inputs(),
@@ -192,8 +192,8 @@ def _pictures(images: Sequence[Tensor]) -> Iterator[Image.Image]:
         count += len(batch)
         if count > MOST_TRAINING_PICTURES or max(batch.shape[1:3]) > _MOST_SIDE:
             raise DataError(
-                "the pictures are too many or too large",
-                f"{MOST_TRAINING_PICTURES} pictures with sides up to {_MOST_SIDE} are possible",
+                "the images are too many or too large",
+                f"{MOST_TRAINING_PICTURES} images with sides up to {_MOST_SIDE} are possible",
                 "leave some out, or scale them down",
             )
         yield from from_comfy(batch)
@@ -204,7 +204,7 @@ def _captions_for(pictures: Sequence[object], captions: Sequence[str]) -> list[s
         return [*captions, *[""] * (1 - len(captions))] * len(pictures)
     if len(captions) != len(pictures):
         raise DataError(
-            f"there are {len(captions)} captions for {len(pictures)} pictures",
+            f"there are {len(captions)} captions for {len(pictures)} images",
             "",
             "give one for each, one for all, or none",
         )
@@ -237,7 +237,7 @@ class DatasetOptions(Node):
         return schema(
             "DatasetOptions",
             "Training Dataset (advanced)",
-            "Captions that vary from step to step, several sizes, mirrored pictures, masks. Goes "
+            "Captions that vary from step to step, several sizes, mirrored images, masks. Goes "
             "behind a dataset.",
             search_aliases=["buckets", "shuffle tags", "masked loss", "augmentation", "dropout"],
             inputs=[
@@ -301,6 +301,4 @@ class DatasetOptions(Node):
 
 def dataset_output() -> io.Output:
     """The output of every node that makes a dataset."""
-    return DatasetSocket.Output(
-        display_name="dataset", tooltip="Pictures and captions to train on."
-    )
+    return DatasetSocket.Output(display_name="dataset", tooltip="Images and captions to train on.")

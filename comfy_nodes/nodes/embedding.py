@@ -115,7 +115,7 @@ class LoadEmbedding(Node):
                     "file",
                     options=embedding_files() or [_NO_FILES],
                     display_name="File",
-                    tooltip="A file in ComfyUI's embeddings folders, pictures that carry an "
+                    tooltip="A file in ComfyUI's embeddings folders, images that carry an "
                     "embedding included.",
                 ),
                 make(

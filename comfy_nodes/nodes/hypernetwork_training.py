@@ -135,7 +135,7 @@ class TrainHypernetwork(Node):
         return schema(
             "TrainHypernetwork",
             "Train Hypernetwork",
-            "Teaches a hypernetwork the pictures of a dataset, on the model that the graph has "
+            "Teaches a hypernetwork the images of a dataset, on the model that the graph has "
             "loaded, LoRAs included. The model stays as it is. Interrupt keeps everything.",
             is_output_node=True,
             search_aliases=["hypernetwork training", "train hypernet", "learn style", "fine-tune"],

@@ -71,7 +71,7 @@ class InspectEmbedding(Node):
             outputs=[
                 io.String.Output(display_name="report", tooltip="Everything, as text."),
                 io.Image.Output(
-                    display_name="picture", tooltip="Strength of each vector, and near words."
+                    display_name="image", tooltip="Strength of each vector, and near words."
                 ),
             ],
         )
@@ -157,7 +157,7 @@ class LossPlot(Node):
             search_aliases=["loss graph", "loss curve", "textual inversion", "training log"],
             inputs=[LogSocket.Input("log", tooltip="Of the run.")],
             outputs=[
-                io.Image.Output(display_name="picture", tooltip="The plot."),
+                io.Image.Output(display_name="image", tooltip="The plot."),
                 io.Float.Output(
                     display_name="loss", tooltip="Mean of the last tenth of the steps."
                 ),

@@ -33,7 +33,7 @@ class PickEmbedding(Node):
         return schema(
             "Embedding",
             "Embedding",
-            "An embedding by choice and with its picture, as the text that prompts call it by.",
+            "An embedding by choice and with its image, as the text that prompts call it by.",
             search_aliases=["embedding picker", "textual inversion", "TI", "embedding:"],
             inputs=[
                 io.Combo.Input(

@@ -43,8 +43,8 @@ class Preprocess(Node):
         """See `io.ComfyNode`."""
         return schema(
             "Preprocess",
-            "Preprocess Pictures",
-            "Makes pictures of one size of photographs: upright, cropped, split, mirrored. The "
+            "Preprocess Images",
+            "Makes images of one size of photographs: upright, cropped, split, mirrored. The "
             "originals stay as they are. Settings are those of A1111's Preprocess images.",
             search_aliases=["crop", "resize", "focal point", "flip", "training images", "TI"],
             inputs=[
@@ -90,7 +90,7 @@ class Preprocess(Node):
         done = preprocess(source, destination, config, told, _interrupted)
         comfy.model_management.throw_exception_if_processing_interrupted()
         if not done.written:
-            raise DataError("no picture was made", "; ".join(told.lines), "look at the dataset")
+            raise DataError("no image was made", "; ".join(told.lines), "look at the dataset")
         data = dataclasses.replace(dataset.data, train_data_dir=str(destination))
         lines = [f"{done.written} picture(s) made of {done.pictures}", *told.lines]
         return io.NodeOutput(

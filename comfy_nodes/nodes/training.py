@@ -227,7 +227,7 @@ class TrainEmbedding(Node):
         return schema(
             "TrainEmbedding",
             "Train Embedding",
-            "Teaches an embedding the pictures of a dataset, on the model that the graph has "
+            "Teaches an embedding the images of a dataset, on the model that the graph has "
             "loaded, LoRAs included. The model stays as it is. Interrupt keeps everything.",
             is_output_node=True,
             search_aliases=["textual inversion", "TI", "train token", "fine-tune", "learn word"],

@@ -54,7 +54,7 @@ def lent_inputs() -> list[io.Input]:
     return [
         io.Model.Input("model", tooltip="Trained on, and left as it is."),
         io.Clip.Input("clip", tooltip="Its text encoder; clip skip counts."),
-        io.Vae.Input("vae", tooltip="Turns the pictures into latents, and shows previews."),
+        io.Vae.Input("vae", tooltip="Turns the images into latents, and shows previews."),
     ]
 
 

@@ -49,7 +49,7 @@ class ApplyEmbedding(Node):
             "ApplyEmbedding",
             "Apply Embedding",
             "Uses an embedding without a file: prompts encoded by the CLIP that comes out know it "
-            "as embedding:name. Pictures follow as soon as it is trained further.",
+            "as embedding:name. Images follow as soon as it is trained further.",
             search_aliases=["use embedding", "textual inversion", "embedding weight", "TI"],
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder that should know the embedding."),
@@ -119,12 +119,12 @@ class PreviewGrid(Node):
         return schema(
             "PreviewGrid",
             "Preview Grid",
-            "One picture for each prompt and each saved copy of a run, with one seed, so that the "
+            "One image for each prompt and each saved copy of a run, with one seed, so that the "
             "best copy can be chosen.",
             is_output_node=True,
             search_aliases=["compare", "xy plot", "checkpoints", "textual inversion", "grid"],
             inputs=[
-                io.Model.Input("model", tooltip="Makes the pictures."),
+                io.Model.Input("model", tooltip="Makes the images."),
                 io.Clip.Input("clip", tooltip="Its text encoder."),
                 io.Vae.Input("vae", tooltip="Decodes them."),
                 EmbeddingSocket.Input("embedding", tooltip="The last column."),
@@ -140,7 +140,7 @@ class PreviewGrid(Node):
                     "negative_prompt",
                     display_name="Negative prompt",
                     default="",
-                    tooltip="For all pictures; [name] stands for the embedding.",
+                    tooltip="For all images; [name] stands for the embedding.",
                 ),
                 *(_side(name) for name in ("width", "height")),
                 *widgets(PreviewConfig, *_SAMPLING),
@@ -157,9 +157,9 @@ class PreviewGrid(Node):
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="grid", tooltip="All pictures with their labels."),
+                io.Image.Output(display_name="grid", tooltip="All images with their labels."),
                 io.Image.Output(
-                    display_name="images", tooltip="The pictures alone, row by row, as a batch."
+                    display_name="images", tooltip="The images alone, row by row, as a batch."
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -232,7 +232,7 @@ def _copies(
 
 def _side(name: str) -> io.Input:
     label = name.capitalize()
-    told = f"{label} of a picture (px)."
+    told = f"{label} of an image (px)."
     return io.Int.Input(
         name, label, False, told, default=512, min=SHORTEST_SIDE, max=_LARGEST, step=SIDE_STEP
     )
@@ -242,7 +242,7 @@ def _request(line: str, negative: str, name: str, sampling: Mapping[str, Any]) -
     """Raises ConfigError for numbers that no form would send."""
     chosen = PreviewConfig(**values_of(PreviewConfig, sampling))
     sides = sampling["width"], sampling["height"]
-    check_sides(f"a picture of {sides[0]}x{sides[1]} pixels cannot be made", sides, _LARGEST)
+    check_sides(f"an image of {sides[0]}x{sides[1]} pixels cannot be made", sides, _LARGEST)
     return PreviewRequest(
         fill(line, name, ""),
         fill(negative, name, ""),
@@ -263,7 +263,7 @@ def _made(
 ) -> Iterator[Image.Image]:
     """Row by row: without any embedding first, then with each."""
     if len(requests) * (len(columns) + 1) > _MOST_PICTURES:
-        raise ConfigError("the grid is too large", "", f"{_MOST_PICTURES} pictures are possible")
+        raise ConfigError("the grid is too large", "", f"{_MOST_PICTURES} images are possible")
     widths = host.describe().widths
     known: list[dict[str, Vectors]] = [{}]
     known += [{name: for_encoders(each, widths, each.name)} for each in columns.values()]

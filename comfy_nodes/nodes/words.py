@@ -37,7 +37,7 @@ class CaptionList(Node):
         return schema(
             "CaptionList",
             "Caption List",
-            "Shows the caption of every picture: its text file, else the words of its name.",
+            "Shows the caption of every image: its text file, else the words of its name.",
             is_output_node=True,
             search_aliases=["captions", "textual inversion", "filewords", "training text"],
             inputs=[DatasetSocket.Input("dataset", tooltip="Whose captions.")],
@@ -45,12 +45,12 @@ class CaptionList(Node):
                 io.String.Output(
                     display_name="captions",
                     is_output_list=True,
-                    tooltip="One text for each picture, in the order of their names.",
+                    tooltip="One text for each image, in the order of their names.",
                 ),
                 io.String.Output(
                     display_name="names",
                     is_output_list=True,
-                    tooltip="The pictures' file names, in the same order.",
+                    tooltip="The images' file names, in the same order.",
                 ),
             ],
         )
@@ -79,8 +79,8 @@ class CheckDataset(Node):
         return schema(
             "CheckDataset",
             "Check Dataset",
-            "Checks every picture and caption for what would spoil the training: blurred, small "
-            "and duplicate pictures, captions without the new word, too many tokens.",
+            "Checks every image and caption for what would spoil the training: blurred, small "
+            "and duplicate images, captions without the new word, too many tokens.",
             is_output_node=True,
             search_aliases=["validate dataset", "textual inversion", "lint", "checkup"],
             inputs=[

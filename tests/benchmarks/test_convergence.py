@@ -74,7 +74,7 @@ def test_a_page_compares_counts_that_have_every_concept() -> None:
         line("a1111", "cat", 0, 4000, 1.0),
     ]
     found = page(lines, "before\n<!-- results -->old<!-- end of results -->\n", list(RECIPES))
-    assert "80 % (dti, 1,600 pictures); ours reaches it with 200, 8.0 times fewer" in found
+    assert "80 % (dti, 1,600 images); ours reaches it with 200, 8.0 times fewer" in found
     assert found.startswith("before\n<!-- results -->\nShare")
     assert "| cat | fish |" in found
 

@@ -84,7 +84,7 @@ def test_of_very_many_pictures_some_are_looked_at_and_that_is_told(
     save: Save, check: Check
 ) -> None:
     save(*(noise(i) for i in range(7)))
-    assert check(at_most=3)["sample"].what == "3 of 7 pictures were looked at"
+    assert check(at_most=3)["sample"].what == "3 of 7 images were looked at"
     assert "sample" not in check(at_most=7)
     assert "sample" not in check()
 

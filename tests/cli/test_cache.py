@@ -27,7 +27,7 @@ def test_it_tells_the_space(cache: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["cache", "--latent_cache_dir", str(cache)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [" ".join(line.split()) for line in lines] == [
-        "pictures 1.0 MB",
+        "images 1.0 MB",
         "vae-0123456789abcdef 2.0 MB",
         f"{cache}: 3.0 MB",
     ]
@@ -62,4 +62,4 @@ def test_without_an_option_it_is_the_folder_that_training_uses(
 def test_encoding_is_shown_as_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     progress = TrainingBar()
     progress(Encoding(3, 10_000))
-    assert "encoding pictures: 3 of 10000" in capsys.readouterr().err
+    assert "encoding images: 3 of 10000" in capsys.readouterr().err

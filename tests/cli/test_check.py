@@ -72,7 +72,7 @@ def test_epochs_are_checked_as_the_steps_that_they_are(ti: Ti, pictures: Path) -
     assert "ends at step 30, before step 50" in ti(pictures, *line, "0.005:30")[1]
     for path in pictures.iterdir():
         path.unlink()
-    assert "no pictures" in ti(pictures, *line, "0.005")[1]
+    assert "no images" in ti(pictures, *line, "0.005")[1]
 
 
 def test_the_line_of_a_training_is_understood(ti: Ti, pictures: Path) -> None:
@@ -125,7 +125,7 @@ def test_of_many_findings_of_one_rule_only_the_first_are_printed(ti: Ti, tmp_pat
 def test_embeddings_that_are_there_are_seen(ti: Ti, pictures: Path, tmp_path: Path) -> None:
     there = tmp_path / "embeddings" / "ZZ-Cat.safetensors"
     write_embedding(there, Embedding("ZZ-Cat", {"emb_params": torch.ones(1, 8)}))
-    there.with_suffix(".preview.png").write_bytes(b"the picture beside it is not an embedding")
+    there.with_suffix(".preview.png").write_bytes(b"the image beside it is not an embedding")
     assert "[trigger_nested]" not in ti(pictures, "--token_string", "zz-cat")[1]
     assert "[trigger_taken]" in ti(pictures, "--token_string", "zz-cat")[1]
     assert "[trigger_taken]" not in ti(pictures, "--token_string", "zz-cat", "--overwrite")[1]

@@ -95,4 +95,4 @@ def test_the_dataset_is_shown_with_the_name_as_plain_words(
     assert code == 0, err
     assert "warm" in out
     assert "<warm:0>" not in out
-    assert "5 pictures in an epoch" in out
+    assert "5 images in an epoch" in out

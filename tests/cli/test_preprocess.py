@@ -40,7 +40,7 @@ SMALL = ("--width", "64", "--height", "64")
 def test_two_folders_are_enough(ti: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     code, out, err = ti("in", "out", *SMALL)
     assert (code, err) == (0, "")
-    assert out.startswith("2 pictures made of 2, 0 skipped, in ")
+    assert out.startswith("2 images made of 2, 0 skipped, in ")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["00000-0-a.png", "00001-0-b.png"]
 
@@ -56,11 +56,11 @@ def test_a1111s_names_for_the_settings_are_taken(
 def test_what_is_skipped_and_why_is_told(
     ti: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
-    (tmp_path / "in" / "c\x1b[31m.png").write_bytes(b"no picture")
+    (tmp_path / "in" / "c\x1b[31m.png").write_bytes(b"no image")
     code, out, err = ti("in", "out", *SMALL)
     assert code == 0
     assert "1 skipped" in out
-    assert err == "c\\x1b[31m.png is skipped: it is not a picture of a kind that can be read here\n"
+    assert err == "c\\x1b[31m.png is skipped: it is not an image of a kind that can be read here\n"
 
 
 def test_every_event_can_be_had_as_json(ti: Callable[..., tuple[int, str, str]]) -> None:
@@ -113,7 +113,7 @@ def test_ctrl_c_stops_before_the_next_picture(
     monkeypatch.setattr(job, "open_picture", interrupting)
     code, out, _ = ti("in", "out", *SMALL)
     assert code == 130
-    assert out.startswith("stopped: 1 pictures made of 1")
+    assert out.startswith("stopped: 1 images made of 1")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["00000-0-a.png"]
 
 
@@ -159,4 +159,4 @@ def test_on_a_terminal_lines_go_around_the_bar(
         report(Skipped(3, Path("in/a.png"), "broken"))
         report(Finished("done", 0, 0, 1, 2.0))
     assert shown == ["a.png is skipped: broken", 4, "closed", "closed"]
-    assert capsys.readouterr().out == "0 pictures made of 0, 1 skipped, in 2.0 s\n"
+    assert capsys.readouterr().out == "0 images made of 0, 1 skipped, in 2.0 s\n"

@@ -157,7 +157,7 @@ def test_debug_dataset_shows_sizes_repeats_weights_and_masks(ti: Ti, pictures: P
     assert code == 0
     assert out.count("80x64 of 80x64, 3 times an epoch\n") == 3
     assert "128x64 of 128x64, 5 times an epoch, regularisation, weight 0.5, mask from 0 to 0" in out
-    assert "18 pictures in an epoch\n  80x64: 9\n  128x64: 9\n" in out
+    assert "18 images in an epoch\n  80x64: 9\n  128x64: 9\n" in out
 
 
 def test_what_the_checkup_finds_is_told_before_training(ti: Ti, pictures: Path) -> None:
@@ -195,7 +195,7 @@ def test_truncated_picture_is_skipped_with_a_notice(ti: Ti, pictures: Path) -> N
     code, _, err = ti("train", *options(pictures))
     assert code == 0
     assert "half.jpg is skipped" in err
-    assert "4 pictures" in err
+    assert "4 images" in err
 
 
 def wide_embedding(folder: Path) -> Path:
@@ -206,7 +206,7 @@ def wide_embedding(folder: Path) -> Path:
 
 BAD: dict[str, tuple[dict[str, object], int, str]] = {
     "missing folder": ({"train_data_dir": "nowhere"}, 1, "there is no folder nowhere"),
-    "folder without pictures": ({"train_data_dir": "empty"}, 1, "holds no pictures"),
+    "folder without images": ({"train_data_dir": "empty"}, 1, "holds no images"),
     "empty name": ({"token_string": ""}, 2, "the embedding has no name"),
     "name with path parts": ({"token_string": "../cat"}, 2, "has path parts"),
     "name with a backslash": ({"token_string": "a\\b"}, 2, "has path parts"),

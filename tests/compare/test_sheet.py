@@ -133,7 +133,7 @@ def test_a_prompt_without_the_word_is_refused_because_nothing_would_differ() -> 
 
 
 def test_more_pictures_than_anybody_can_look_at_are_refused() -> None:
-    with pytest.raises(ConfigError, match="1200 pictures"):
+    with pytest.raises(ConfigError, match="1200 images"):
         Sheets("zz-thing", ("a [name]",), (1.0,), replace(BASE, count=3)).count(400)
 
 

@@ -63,7 +63,7 @@ def test_writing_gives_the_version_to_go_on_from(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x.png", "../a.png", "/etc/passwd", "", "a.txt"])
 def test_only_pictures_of_the_folder_can_be_named(folder: Path, name: str) -> None:
-    with pytest.raises(DataError, match="there is no picture"):
+    with pytest.raises(DataError, match="there is no image"):
         CaptionEditor(folder).write(name, "words", "")
 
 

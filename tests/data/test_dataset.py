@@ -35,7 +35,7 @@ def test_the_size_is_the_config_s_or_else_the_model_s(pictures: Path) -> None:
 
 
 def test_unreadable_pictures_are_skipped_with_a_reason(pictures: Path) -> None:
-    (pictures / "broken.png").write_bytes(b"no picture")
+    (pictures / "broken.png").write_bytes(b"no image")
     (pictures / "empty.jpg").touch()
     found = load(pictures)
     assert len(found.items) == 5
@@ -46,8 +46,8 @@ def test_unreadable_pictures_are_skipped_with_a_reason(pictures: Path) -> None:
 
 
 def test_a_folder_of_broken_pictures_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "broken.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"no picture in .* can be read"):
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"no image in .* can be read"):
         load(tmp_path)
 
 

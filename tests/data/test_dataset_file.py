@@ -181,8 +181,8 @@ def test_of_several_folders_the_empty_and_the_unwanted_are_told(folder: Path) ->
     dataset = load_dataset(config, "zz-cat", 64)
     assert len(dataset.items) == 2
     assert [notice.what for notice in dataset.notices] == [
-        f"the pictures in {folder / 'two'} are left out",
-        f"{folder / 'none'} holds no pictures",
+        f"the images in {folder / 'two'} are left out",
+        f"{folder / 'none'} holds no images",
     ]
 
 

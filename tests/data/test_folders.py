@@ -141,7 +141,7 @@ def test_a_missing_regularisation_folder_is_an_error(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_is_an_error_as_before(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no pictures"):
+    with pytest.raises(DataError, match="holds no images"):
         load(tmp_path)
 
 
@@ -153,8 +153,8 @@ def test_an_empty_numbered_folder_is_told_and_the_others_are_trained_on(tmp_path
     assert dataset.repeats == (10,)
     told = [str(notice) for notice in dataset.notices]
     assert [text.partition(";")[0] for text in told] == [
-        f"{tmp_path / 'train/5_zz-cat side'} holds no pictures",
-        f"{tmp_path / 'reg/1_cat'} holds no pictures",
+        f"{tmp_path / 'train/5_zz-cat side'} holds no images",
+        f"{tmp_path / 'reg/1_cat'} holds no images",
     ]
     assert all(notice.level == "warning" for notice in dataset.notices)
     report = check_folder(CheckupInput(DataConfig(train_data_dir=str(tmp_path / "train"))))
@@ -166,7 +166,7 @@ def test_where_all_numbered_folders_are_empty_or_have_no_repeats_there_is_an_err
 ) -> None:
     (tmp_path / "a" / "5_zz-cat").mkdir(parents=True)
     (tmp_path / "a" / "6_zz-cat").mkdir()
-    with pytest.raises(DataError, match="5_zz-cat holds no pictures"):
+    with pytest.raises(DataError, match="5_zz-cat holds no images"):
         load(tmp_path / "a")
     fill(tmp_path / "b" / "0_zz-cat", 1)
     with pytest.raises(DataError, match="all have 0 repeats; call it 1_zz-cat"):
@@ -176,7 +176,7 @@ def test_where_all_numbered_folders_are_empty_or_have_no_repeats_there_is_an_err
 def test_an_empty_folder_names_those_in_it_that_hold_pictures(tmp_path: Path) -> None:
     fill(tmp_path / "a" / "cat", 1)
     fill(tmp_path / "a" / ".thumbnails", 1)
-    with pytest.raises(DataError, match=r"holds no pictures; name one of .* \(cat/\)"):
+    with pytest.raises(DataError, match=r"holds no images; name one of .* \(cat/\)"):
         load(tmp_path / "a")
 
 
@@ -189,7 +189,7 @@ def test_a_folder_whose_name_is_too_long_is_not_there(tmp_path: Path) -> None:
 def test_a_folder_of_broken_pictures_beside_a_good_one_is_skipped(tmp_path: Path) -> None:
     fill(tmp_path / "1_zz-cat", 1)
     (tmp_path / "2_bad").mkdir()
-    (tmp_path / "2_bad" / "a.png").write_bytes(b"no picture")
+    (tmp_path / "2_bad" / "a.png").write_bytes(b"no image")
     dataset = load(tmp_path)
     assert len(dataset.items) == 1
     assert [error.what for _, error in dataset.skipped] == ["a.png is skipped"]

@@ -232,7 +232,7 @@ def test_a_file_that_would_start_another_program_is_no_picture(tmp_path: Path, l
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpage\n"
     (tmp_path / "in" / "a.png").write_bytes(eps)
     (reason,) = skipped(load())
-    assert "it is not a picture" in reason
+    assert "it is not an image" in reason
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (50_000, 1)])

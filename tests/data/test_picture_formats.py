@@ -88,7 +88,7 @@ def test_many_pictures_that_are_left_out_for_one_reason_are_one_notice(tmp_path:
     config = DataConfig(train_data_dir=str(tmp_path), use_object_template=True)
     told = [str(notice) for notice in load_dataset(config, "cat", 64).about_skipped()]
     assert told[0].startswith(
-        "30 pictures are skipped (IMG_00.heic, IMG_01.heic, IMG_02.heic, …): Pillow cannot read "
+        "30 images are skipped (IMG_00.heic, IMG_01.heic, IMG_02.heic, …): Pillow cannot read "
         "HEIF here; install pillow-heif"
     )
     assert told[1].startswith("broken.png is skipped: ")

@@ -210,7 +210,7 @@ def test_pictures_are_uploaded_from_the_node(page: Page, comfy: ComfyUI, tmp_pat
     files += [tmp_path / "1.txt"]
     files[-1].write_text("a [name]")
     press = """(id) => {
-        const button = app.graph.getNodeById(id).widgets.find((w) => w.name === "Upload pictures");
+        const button = app.graph.getNodeById(id).widgets.find((w) => w.name === "Upload images");
         window.setTimeout(() => button.callback(button.value, app.canvas, button), 0);
     }"""
     with page.expect_file_chooser() as chooser:

@@ -330,7 +330,7 @@ def test_a_copy_is_compared_and_used(page: Page, webui: WebUI, shoot: Shoot) -> 
     open_tab(page, "Compare")
     choose(page, "ti_compare_run", WORD)
     expect(at(page, "ti_compare_copies")).to_contain_text(f"{WORD}-000010")
-    unfold(page, "More: Pictures")
+    unfold(page, "More: Images")
     for field, value in (("steps", 3), ("width", 64), ("height", 64)):
         fill(page, f"ti_compare_{field}", str(value))
     page.locator("#ti_compare_button").click()
@@ -374,7 +374,7 @@ def test_a_hypernetwork_is_trained_compared_and_used(
     fill(page, "ti_compare_prompts", PROMPT)
     fill(page, "ti_compare_weights", "0.7")
     fill(page, "ti_compare_seed", "5")
-    unfold(page, "More: Pictures")
+    unfold(page, "More: Images")
     sizes = {"steps": 3, "scale": 5, "sampler": "Euler", "width": 64, "height": 64}
     for name, value in sizes.items():
         fill(page, f"ti_compare_{name}", str(value))

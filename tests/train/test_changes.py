@@ -138,4 +138,4 @@ def test_of_older_and_damaged_notes_the_number_of_pictures_is_told(
     assert notices(run, configure) == []
     next(pictures.glob("*.png")).unlink()
     (told,) = notices(run, configure)
-    assert "pictures and has" in told.what
+    assert "images and has" in told.what

@@ -257,7 +257,7 @@ def test_what_several_sizes_and_regularisation_pictures_mean_is_told(
 ) -> None:
     plan = make_plan(configure(**everything(many)), FakeHost())
     texts = [notice.what for notice in plan.notices if isinstance(notice, Notice)]
-    assert any(text.startswith("pictures have ") for text in texts)
+    assert any(text.startswith("images have ") for text in texts)
     assert any("regularisation picture(s) do not hold 'zz-thing'" in text for text in texts)
 
 

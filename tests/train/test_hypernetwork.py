@@ -395,7 +395,7 @@ def test_what_only_a1111_uses_is_told_before_the_start(build: Build) -> None:
     log = Log()
     settings = {"activation_func": "softmax2d", "train_batch_size": 3, "overwrite": True}
     train(build(**settings, max_train_steps=1), FakeHost(), log)
-    assert any("mixes the pictures of a batch" in notice.what for notice in log.of(Notice))
+    assert any("mixes the images of a batch" in notice.what for notice in log.of(Notice))
 
 
 def test_files_may_be_half_or_of_our_own(build: Build) -> None:

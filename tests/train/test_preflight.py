@@ -47,7 +47,7 @@ def test_pictures_that_repeat_in_a_batch_are_told_of(configure: Configure) -> No
         ).notices
         for passes in (2, 1)
     )
-    (notice,) = [each for each in some if "an update sees 8 pictures, and there are 5" in each.what]
+    (notice,) = [each for each in some if "an update sees 8 images, and there are 5" in each.what]
     assert notice.level == "info"
     assert not any("an update sees" in each.what for each in all_of_them)
 

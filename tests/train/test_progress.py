@@ -131,7 +131,7 @@ def test_a_pause_is_a_state_and_ends() -> None:
 
 def test_encoding_is_a_stage_until_the_first_step() -> None:
     encoding = after(after(JobProgress(), STARTED), Encoding(300, 10_000))
-    assert encoding.stage == "encoding pictures: 300 of 10000"
+    assert encoding.stage == "encoding images: 300 of 10000"
     assert stepped(encoding, 1, 1).stage == "training"
 
 
@@ -173,9 +173,9 @@ def test_steps_that_are_made_again_replace_those_before() -> None:
 def test_preprocessing_is_counted_too() -> None:
     progress = after(JobProgress(), preprocessing.Started(Path("from"), Path("to"), 4))
     progress = after(progress, preprocessing.PictureDone(0, Path("a.png"), (), ("it is small",)))
-    progress = after(progress, preprocessing.Skipped(1, Path("b.txt"), "no picture"))
+    progress = after(progress, preprocessing.Skipped(1, Path("b.txt"), "no image"))
     assert (progress.step, progress.total) == (2, 4)
     assert [str(n) for n in progress.notices] == [
         "a.png: it is small",
-        "b.txt is skipped: no picture",
+        "b.txt is skipped: no image",
     ]

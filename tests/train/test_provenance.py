@@ -140,11 +140,11 @@ def test_training_again_with_other_pictures_is_told(configure: Configure, pictur
         again = configure(**{**settings, "token_string": "zz-again", "resolution": None})
         return [notice.what for notice in make_plan(again, FakeHost()).notices]
 
-    assert not any("pictures or captions are not those" in each for each in warnings())
+    assert not any("images or captions are not those" in each for each in warnings())
     next(pictures.glob("*.txt")).write_text("another caption")
-    assert sum("pictures or captions are not those" in each for each in warnings()) == 1
+    assert sum("images or captions are not those" in each for each in warnings()) == 1
     settings["expected_data"] = ""
-    assert not any("pictures or captions are not those" in each for each in warnings())
+    assert not any("images or captions are not those" in each for each in warnings())
 
 
 def test_no_setting_that_names_a_path_comes_from_a_file(configure: Configure) -> None:

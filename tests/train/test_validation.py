@@ -214,14 +214,14 @@ def test_what_cannot_be_held_out_is_told_before_the_start(
     configure: Configure, tmp_path: Path, pictures: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no pictures") as caught:
+    with pytest.raises(DataError, match="no images") as caught:
         make_plan(configure(validation_data_dir=str(tmp_path / "empty")), FakeHost())
     assert "`validation_data_dir`" in caught.value.fix
     with pytest.raises(ConfigError, match="are both set"):
         configure(validation_data_dir=str(pictures), validation_split=0.2)
     for path in sorted(pictures.glob("*.png"))[1:]:
         path.unlink()
-    with pytest.raises(DataError, match="`validation_split` needs two pictures"):
+    with pytest.raises(DataError, match="`validation_split` needs two images"):
         make_plan(configure(validation_split=0.2), FakeHost())
 
 

@@ -150,7 +150,7 @@ def test_each_word_has_its_vectors_copies_notes_and_previews(
         f"{word}-0000{step}.safetensors" for word in ("zz-thing", "qq-ink") for step in ("05", "10")
     }
     shown = [each.prompt for each in log.of(PreviewReady) if each.step == 10]
-    assert shown == ["a picture of zz-thing", "a picture of qq-ink", "a table"]
+    assert shown == ["a picture of zz-thing", "an image of qq-ink", "a table"]
     for word, unlike in (("zz-thing", "qq-ink"), ("qq-ink", "zz-thing")):
         with Image.open(path.with_name(f"{word}.preview.png")) as image:
             told = image.info["parameters"]
@@ -240,7 +240,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "a file to start from": ('[{"name": "a"}]', {"weights": "x.pt"}, "weights"),
     "one file name": ('[{"name": "a"}]', {"output_name": "x"}, "output_name"),
     "cards": ('[{"name": "a"}]', {"save_image_with_stored_embedding": True}, "stored_embedding"),
-    "held-out pictures": ('[{"name": "a"}]', {"validation_data_dir": "x"}, "validation_data_dir"),
+    "held-out images": ('[{"name": "a"}]', {"validation_data_dir": "x"}, "validation_data_dir"),
 }
 
 
@@ -268,7 +268,7 @@ def test_all_pictures_of_a_word_held_out_is_an_error(
     )
     settings = {"validation_split": 0.5, "validate_every_n_steps": 5}
     make_plan(both(configure, text, **settings, seed=2), FakeHost())
-    with pytest.raises(DataError, match="no picture of qq-ink is left"):
+    with pytest.raises(DataError, match="no image of qq-ink is left"):
         make_plan(both(configure, text, **settings, seed=0), FakeHost())
 
 

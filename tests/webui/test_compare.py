@@ -21,7 +21,7 @@ from ..conftest import Configure
 from ..train.hypernetwork_runs import config
 
 FIELDS = {
-    "what": ["Sheets of pictures", "Best copy"],
+    "what": ["Sheets of images", "Best copy"],
     "prompts": "a [name]\n\n[name] in snow",
     "negative": "",
     "weights": "1",
@@ -88,7 +88,7 @@ def test_sheets_and_ratings_are_made_and_the_best_copy_is_proposed(page: Compare
         "sheet-2.png",
     ]
     assert len(list((folder / "compare" / "1" / "pictures").iterdir())) == 4
-    compared(page, what=["Sheets of pictures"])
+    compared(page, what=["Sheets of images"])
     assert (folder / "compare" / "2" / "sheet-1.png").exists()
 
 
@@ -186,7 +186,7 @@ def test_the_table_says_what_the_figures_mean(page: ComparePage) -> None:
 
 
 def test_the_word_in_the_negative_prompt_and_a_row_without_it(page: ComparePage) -> None:
-    job = compared(page, what=["Sheets of pictures"], prompts="a tree", negative="[name]",
+    job = compared(page, what=["Sheets of images"], prompts="a tree", negative="[name]",
                    baseline=True)  # fmt: skip
     assert job.progress.error == ""
     (sheet,) = page.memory.found[job.id].sheets

@@ -65,7 +65,7 @@ def test_what_was_skipped_is_told_with_its_reason_and_without_html(
     told = data_preprocess.result_view(0)(job, job.progress)[0]["value"]
     assert "&lt;img" in told
     assert "<img" not in told
-    assert "it is not a picture" in told
+    assert "it is not an image" in told
 
 
 def test_a_job_that_made_nothing_fills_in_no_folder(
@@ -238,7 +238,7 @@ def test_a_folder_without_pictures_is_told(page: data_captions.CaptionsPage, fol
 
 def test_a_name_that_is_a_path_is_no_picture(studio: Studio, pictures: Path) -> None:
     desk = data_captions.open_desk(studio.places(), str(pictures))
-    with pytest.raises(DataError, match="there is no picture"):
+    with pytest.raises(DataError, match="there is no image"):
         desk.editor.write("../secret.png", "x", "")
 
 
@@ -252,7 +252,7 @@ def test_findings_are_told_with_the_prompts_as_they_are_learned(
     html = data_checkup.checkup_html(studio, str(pictures), {"token_string": "zz-thing"})
     assert "5 picture(s): " in html
     assert "<img" not in html
-    assert "Prompts of the first 3 pictures" in html
+    assert "Prompts of the first 3 images" in html
     assert "&lt;zz-thing:0&gt;" in html
 
 

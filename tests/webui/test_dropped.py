@@ -57,7 +57,7 @@ def test_pictures_of_one_name_are_all_kept(dropped: Dropped, tmp_path: Path) -> 
 
 
 def test_what_is_not_a_picture_is_refused_with_a_reason(dropped: Dropped, tmp_path: Path) -> None:
-    for name, data in (("a.exe", b"MZ"), ("b.png", b"no picture"), ("alone.txt", b"words")):
+    for name, data in (("a.exe", b"MZ"), ("b.png", b"no image"), ("alone.txt", b"words")):
         (tmp_path / name).write_bytes(data)
     kept = dropped.keep([tmp_path / "a.exe", tmp_path / "b.png", tmp_path / "alone.txt"], "zz", "")
     assert kept.new == []
@@ -79,7 +79,7 @@ def test_a_dataset_without_a_name_gets_that_of_its_embedding(
     dropped: Dropped, pictures: Path
 ) -> None:
     kept = dropped.keep(files(pictures), "", "")
-    assert kept.folder.name == "new pictures"
+    assert kept.folder.name == "new images"
     with pytest.raises(HostBusyError), dropped.named_after(str(kept.folder), "zz-cat"):
         raise HostBusyError("something is at work")
     assert kept.folder.is_dir()

@@ -72,11 +72,11 @@ def test_a_hundred_starts_at_once_begin_one_job() -> None:
 
 def test_an_error_for_users_is_kept_as_it_is_said() -> None:
     def work(job: Job) -> None:
-        raise DataError("no picture", "the folder is empty", "put some there")
+        raise DataError("no image", "the folder is empty", "put some there")
 
     job = finished(Jobs().start("train", "word", work))
     assert job.progress.state == "failed"
-    assert job.progress.error == "no picture: the folder is empty; put some there"
+    assert job.progress.error == "no image: the folder is empty; put some there"
     assert isinstance(job.failure, DataError)
 
 

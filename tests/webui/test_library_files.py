@@ -122,7 +122,7 @@ def test_a_preview_is_chosen_from_the_pictures_of_a_run(
     assert "choose one" in said
     assert shown["visible"]
     click: Any = Click(0)
-    assert "zz-thing.preview.png is this picture now" in page.press_picture("zz-thing", click)
+    assert "zz-thing.preview.png is this image now" in page.press_picture("zz-thing", click)
     preview = page.collection.find("zz-thing").path.with_suffix(".preview.png")
     with Image.open(preview) as picture:
         assert "Steps: " in picture.info["parameters"]

@@ -50,7 +50,7 @@ def test_epochs_are_told_in_steps_before_the_run_begins(
     assert "epoch" not in outlook(outlook_of(studio, configure(max_train_steps=40)))
     for path in pictures.iterdir():
         path.unlink()
-    assert "no pictures" in outlook_of(studio, config).trouble
+    assert "no images" in outlook_of(studio, config).trouble
 
 
 def test_pictures_outside_of_the_places_are_not_counted(

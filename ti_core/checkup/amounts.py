@@ -16,7 +16,7 @@ def pictures_per_vector(survey: Survey, inputs: CheckupInput) -> Iterator[Findin
     """More vectors can hold more, but also learn single pictures by heart."""
     count = len(survey.pictures)
     if not count:
-        yield Finding("no_pictures", "error", "not one picture can be read", "", "see above")
+        yield Finding("no_pictures", "error", "not one image can be read", "", "see above")
         return
     if count < FEWEST:
         yield Finding(
@@ -31,8 +31,8 @@ def pictures_per_vector(survey: Survey, inputs: CheckupInput) -> Iterator[Findin
             "many_vectors",
             "warning",
             f"{inputs.vectors} vectors for {count} picture(s)",
-            "with more vectors than pictures they learn the pictures by heart",
-            "add pictures, or take fewer vectors",
+            "with more vectors than images they learn the images by heart",
+            "add images, or take fewer vectors",
         )
     if inputs.vectors:
         yield Finding(

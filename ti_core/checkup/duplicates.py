@@ -21,7 +21,7 @@ def near_duplicates(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "near_duplicates",
             "warning",
-            f"{len(names)} pictures are nearly the same ({names[0]}, {names[1]}…)",
+            f"{len(names)} images are nearly the same ({names[0]}, {names[1]}…)",
             "what is seen more often is learned more strongly, pose and background included",
             "keep one of them",
             names,

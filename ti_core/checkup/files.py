@@ -48,7 +48,7 @@ def ignored(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "ignored",
             "warning",
-            f"{len(names)} file(s) or folder(s) with pictures are left out "
+            f"{len(names)} file(s) or folder(s) with images are left out "
             f"({', '.join(names[:_NAMED])}{more})",
             f"read are files directly in the folder with an ending of {', '.join(FORMATS)}",
             "convert or rename them, or move them up",
@@ -98,7 +98,7 @@ def not_looked_at(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Of very many pictures some are looked at."""
     if survey.left_out:
         count = len(survey.pictures) + len(survey.unreadable) + len(survey.wordless)
-        what = f"{count} of {count + survey.left_out} pictures were looked at"
+        what = f"{count} of {count + survey.left_out} images were looked at"
         yield Finding("sample", "note", what, "", "ti check looks at all of them")
 
 
@@ -117,8 +117,8 @@ def stray_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "stray_caption",
             "hint",
-            f"{len(stray)} caption file(s) belong to no picture ({stray[0]})",
+            f"{len(stray)} caption file(s) belong to no image ({stray[0]})",
             "they have no effect",
-            "name each like its picture",
+            "name each like its image",
             tuple(stray),
         )

@@ -32,7 +32,7 @@ def flips(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "flips",
             "warning",
-            f"mirrored copies of pictures whose two sides differ: {'; '.join(reasons)}",
+            f"mirrored copies of images whose two sides differ: {'; '.join(reasons)}",
             "the word learns both sides at once; letters, partings and tattoos come out wrong",
             "do without mirrored copies",
             survey.names(copies),

@@ -51,7 +51,7 @@ def ladder(
     """(what is done in place of what the settings say, bytes that the run needs then), in the order
     in which a run does it when memory runs out."""
     rows = [] if anew else [(setting("gradient_checkpointing"), batch)]
-    rows += [("that and one picture of a batch at once", 1)] if batch > 1 else []
+    rows += [("that and one image of a batch at once", 1)] if batch > 1 else []
     return tuple(
         (what, estimate(needs, pixels, count, half, packs, True)[0]) for what, count in rows
     )

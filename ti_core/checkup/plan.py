@@ -49,18 +49,18 @@ def length(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         return
     seen, batch = inputs.last_step * inputs.batch / count, inputs.batch / count
     if seen < 1:
-        what = f"{inputs.last_step} step(s) of {inputs.batch} for {count} pictures"
-        yield Finding("few_steps", "hint", what, "most pictures are never seen", "train for longer")
+        what = f"{inputs.last_step} step(s) of {inputs.batch} for {count} images"
+        yield Finding("few_steps", "hint", what, "most images are never seen", "train for longer")
     if seen > _MOST_ROUNDS:
-        what = f"each picture is seen {seen:,.0f} times"
-        why = "long before that the word shows nothing but these pictures"
+        what = f"each image is seen {seen:,.0f} times"
+        why = "long before that the word shows nothing but these images"
         yield Finding("many_steps", "warning", what, why, "train for fewer steps")
     if batch > _MOST_AT_ONCE:
-        what = f"an update sees {inputs.batch} pictures, and there are {count}"
+        what = f"an update sees {inputs.batch} images, and there are {count}"
         why = f"each of them counts {batch:.0f} times, which takes as much longer"
         yield Finding("large_batch", "warning", what, why, "take a smaller batch")
     elif batch > 1 and len({(p.frame.width, p.frame.height) for p in survey.pictures}) == 1:
-        what = f"an update sees {inputs.batch} pictures, and there are {count}"
+        what = f"an update sees {inputs.batch} images, and there are {count}"
         why = "some are in it more than once, each time under other noise; A1111 takes fewer"
         sizes = f"{setting('train_batch_size')} times {setting('gradient_accumulation_steps')}"
         fix = f"for A1111's batches, let {sizes} be {count} at most"
@@ -84,7 +84,7 @@ def size_of_model(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     if not 1 / _FARTHEST_SIZE <= ratio <= _FARTHEST_SIZE:
         width, height = inputs.size
         what = f"the training size is {width}x{height}, the model was made for {side}x{side}"
-        why = "its pictures of other sizes are bad, and so is what it teaches"
+        why = "its images of other sizes are bad, and so is what it teaches"
         yield Finding("far_size", "warning", what, why, f"train at about {side}x{side}")
 
 

@@ -42,9 +42,9 @@ def one_background(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "one_background",
             "hint",
-            f"the edges of {share:.0%} of the pictures have about the same colours",
+            f"the edges of {share:.0%} of the images have about the same colours",
             "if that is one background, the word learns it too",
-            "add pictures in other places, or describe the background in the captions",
+            "add images in other places, or describe the background in the captions",
         )
 
 
@@ -57,9 +57,9 @@ def one_colour(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "one_colour",
             "hint",
-            f"the middle of {share:.0%} of the pictures has about the same colour",
+            f"the middle of {share:.0%} of the images has about the same colour",
             "right if that is the thing's own colour; if it is clothing, the word learns it too",
-            "add pictures with other clothes, or name the clothes in the captions",
+            "add images with other clothes, or name the clothes in the captions",
         )
 
 
@@ -74,7 +74,7 @@ def one_layout(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
             "hint",
             f"light and dark are in the same places (correlation {likeness:.2f})",
             "one pose or one point of view is hard to leave again in prompts",
-            "add pictures from other sides and in other poses",
+            "add images from other sides and in other poses",
         )
 
 
@@ -87,7 +87,7 @@ def one_zoom(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     if len(shares) < MOST * len(survey.pictures) or len(shares) < FEWEST:
         yield unchecked(
             "one_zoom",
-            "whether all pictures show the subject from one distance; that is measured only "
+            "whether all images show the subject from one distance; that is measured only "
             "before plain backgrounds",
         )
         return
@@ -96,7 +96,7 @@ def one_zoom(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "one_zoom",
             "hint",
-            f"the subject takes about the same share of each picture ({low:.0%} to {high:.0%})",
+            f"the subject takes about the same share of each image ({low:.0%} to {high:.0%})",
             "close-ups and views from afar will be hard to get",
             "add some of both",
         )

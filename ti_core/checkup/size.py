@@ -58,7 +58,7 @@ def distorted(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
             "warning",
             f"{len(names)} picture(s) are not of the training's shape, stretched up to {most:.2f}x",
             "the word learns the distorted shape",
-            f"use {setting('resize_mode')} cover, or cut the pictures first",
+            f"use {setting('resize_mode')} cover, or cut the images first",
             names,
         )
 

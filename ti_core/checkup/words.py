@@ -23,7 +23,7 @@ def unreadable_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Findin
             "caption_unreadable",
             "error",
             f"{len(survey.wordless)} caption(s) cannot be read ({path.name}: {error.why})",
-            "the training continues without these pictures",
+            "the training continues without these images",
             "save them as UTF-8 text",
             tuple(path.name for path, _ in survey.wordless),
         )
@@ -52,7 +52,7 @@ def empty_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
             "caption_empty",
             "warning",
             f"{len(names)} caption(s) are empty ({names[0]})",
-            "everything in those pictures is taken for the new word",
+            "everything in those images is taken for the new word",
             "describe what is not the subject: place, light, clothes",
             names,
         )
@@ -82,8 +82,8 @@ def identical_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding
             "caption_identical",
             "hint",
             f"{count} of {len(survey.pictures)} captions are the same",
-            "captions help only by telling what differs from picture to picture",
-            f"describe each picture, or do without captions: {setting('use_object_template')}",
+            "captions help only by telling what differs from image to image",
+            f"describe each image, or do without captions: {setting('use_object_template')}",
             survey.which(lambda p: p.caption.text.casefold() == text),
         )
 

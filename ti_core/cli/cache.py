@@ -12,7 +12,7 @@ from .options import OptionParser
 from .telling import answer
 
 _ABOUT = """Show the size of the latents that --cache_latents_to_disk keeps for later runs. The
-folder can be deleted at any time; runs that need its content encode their pictures again."""
+folder can be deleted at any time; runs that need its content encode their images again."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..port.session import Host
     from ..train.dry_run import TrainingPrompt
 
-_ABOUT = """Check every picture and caption of a folder for what would spoil the training. This
+_ABOUT = """Check every image and caption of a folder for what would spoil the training. This
 takes seconds and writes nothing. It accepts all options of ti train, so that the same command line
 can be checked and then run. With a model, tokens are counted, and those of the first three prompts
 are printed. Exit code 1 means errors."""
@@ -44,7 +44,7 @@ class CheckConfig(Checked):
     json: bool = option(False, "print one JSON object", label="JSON")
     mirrored: bool = option(
         False,
-        "check whether mirrored copies of the pictures would do harm",
+        "check whether mirrored copies of the images would do harm",
         label="Mirrored copies",
     )
 
@@ -61,9 +61,7 @@ def parser() -> OptionParser:
         usage=usage,
         foreign=True,
     )
-    made.add_argument(
-        "folder", nargs="?", type=path_argument, metavar="FOLDER", help="the pictures"
-    )
+    made.add_argument("folder", nargs="?", type=path_argument, metavar="FOLDER", help="the images")
     return made
 
 
@@ -123,7 +121,7 @@ def _aim(
 
     if typed.get("words"):
         fix = "check the folder of each: ti check FOLDER --token_string NAME"
-        raise ConfigError("ti check looks at the pictures of one word", "", fix)
+        raise ConfigError("ti check looks at the images of one word", "", fix)
     folder = typed.pop("folder", None)
     if folder and typed.get("train_data_dir"):
         raise ConfigError("two folders are given", "", "leave --train_data_dir out")

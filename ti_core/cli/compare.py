@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from ..port.session import Host
     from ..train.config import BaseTrainConfig
 
-_ABOUT = """Compare the copies of a training: sheets of pictures from the same seeds, the loss of
-each copy on the same pictures, noise and timesteps, and its strength. RUN is the run folder of an
+_ABOUT = """Compare the copies of a training: sheets of images from the same seeds, the loss of
+each copy on the same images, noise and timesteps, and its strength. RUN is the run folder of an
 embedding or a hypernetwork, or several files of one of them. --use_best saves the best copy in
 --embeddings_dir or --hypernetwork_dir."""
 
@@ -64,13 +64,13 @@ class CompareConfig(Checked):
     )
     train_data_dir: str = option(
         "",
-        "pictures to measure the loss on; those that were not trained on say more than the run's "
+        "images to measure the loss on; those that were not trained on say more than the run's "
         "own, which are the default",
         label="Dataset directory",
         path="input folder",
     )
     draws: int = option(
-        8, "noise samples per picture; 0 disables the losses", label="Draws", limits=(0, 1000)
+        8, "noise samples per image; 0 disables the losses", label="Draws", limits=(0, 1000)
     )
     outdir: str = option(
         "compare", "folder for the sheets", label="Output directory", path="output folder"
@@ -82,12 +82,12 @@ class CompareConfig(Checked):
 class PictureConfig(Checked):
     """How the pictures of a comparison are made."""
 
-    title = "Pictures"
+    title = "Images"
     negative_prompt: str = option(
         "", "negative prompt; [name] is the word here as well", label="Negative prompt"
     )
     seed: int = option(0, "the first seed", label="Seed", limits=(0, None))
-    images_per_prompt: int = option(1, "number of seeds per cell", label="Pictures", limits=(1, 16))
+    images_per_prompt: int = option(1, "number of seeds per cell", label="Images", limits=(1, 16))
     steps: int = option(20, "sampling steps", label="Sampling steps", limits=(1, 150))
     scale: float = option(7.0, "CFG scale", label="CFG Scale", limits=(1, 30))
     sampler: str = option("", "sampler; the default is the first of the host", label="Sampler")
@@ -173,8 +173,8 @@ def _require_question(config: CompareConfig, trained: BaseTrainConfig | None) ->
     pictures = config.train_data_dir or (data and (data.train_data_dir or data.dataset_config))
     if not config.prompts and not (config.draws and pictures):
         what = "there is nothing to compare the files by"
-        fix = "add --prompts 'a picture of [name]', or --train_data_dir with pictures of it"
-        raise ConfigError(what, "no prompts and no pictures are given", fix)
+        fix = "add --prompts 'a picture of [name]', or --train_data_dir with images of it"
+        raise ConfigError(what, "no prompts and no images are given", fix)
 
 
 def _trained(sources: Sequence[Path], word: str) -> BaseTrainConfig | None:

@@ -43,7 +43,7 @@ class ConvertConfig(Checked):
         "tables to leave out, by their keys (see ti inspect): t5xxl, or clip_l_out,t5xxl_out",
         label="Tables to leave out",
     )
-    picture: str = option("", "the picture that a card (png) shows", label="Picture", path="file")
+    picture: str = option("", "the image that a card (png) shows", label="Image", path="file")
 
 
 def parser() -> OptionParser:
@@ -135,4 +135,4 @@ def _picture(config: ConvertConfig) -> Image.Image | None:
     try:
         return open_image(Path(config.picture))
     except DataError as error:
-        raise ConfigError(f"{config.picture} is not a picture for a card", error.why) from error
+        raise ConfigError(f"{config.picture} is not an image for a card", error.why) from error

@@ -15,7 +15,7 @@ from .standalone import ModelConfig, open_host
 from .telling import answer, remark_on
 
 _ABOUT = """Create an embedding from an initialization text. With one vector and one word, it gives
-the same pictures as that word, bit for bit, until it is trained. A1111's own trainer continues only
+the same images as that word, bit for bit, until it is trained. A1111's own trainer continues only
 a .pt; convert it with `ti convert NAME.safetensors --to pt`."""
 
 

@@ -15,7 +15,7 @@ from .rename import RunsConfig
 from .telling import answer, for_each
 
 _ABOUT = """Move embeddings or hypernetworks into the bin: the hidden folder .ti-bin beside each
-file, with its pictures, descriptions and numbered copies. Programs do not list them any more.
+file, with its images, descriptions and numbered copies. Programs do not list them any more.
 --undo brings one back, and never replaces a file. NAME is a name or a file; for --undo, --list and
 --empty a folder of hypernetworks is given by --embeddings_dir."""
 

@@ -11,7 +11,7 @@ from .standalone import ModelConfig, open_host
 from .telling import answer, remark
 
 _ABOUT = """Try textual inversion without a graphics card or a download: a small bundled model
-learns a concept that it has no word for, from five pictures."""
+learns a concept that it has no word for, from five images."""
 
 
 def run(argv: Sequence[str]) -> int:

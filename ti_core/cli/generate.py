@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..files.embedding import Embedding
     from ..port.session import Host, PreviewRequest
 
-_ABOUT = """Generate pictures. Embeddings are used by the names of their files in the prompt and in
+_ABOUT = """Generate images. Embeddings are used by the names of their files in the prompt and in
 the negative prompt; any number of them. (x) strengthens, [x] weakens, (x:1.2) sets a weight.
 <hypernet:NAME:0.7> in the prompt applies a hypernetwork."""
 
@@ -31,14 +31,14 @@ the negative prompt; any number of them. (x) strengthens, [x] weakens, (x:1.2) s
 class GenerateConfig:
     """The pictures to make."""
 
-    title = "Pictures"
+    title = "Images"
     prompt: str = option("", "prompt", label="Prompt")
     negative_prompt: str = option("", "negative prompt", label="Negative prompt")
     outdir: str = option(
-        "outputs", "folder for the pictures", label="Output directory", path="output folder"
+        "outputs", "folder for the images", label="Output directory", path="output folder"
     )
     images_per_prompt: int = option(
-        1, "number of pictures; each has the next seed", label="Batch count", limits=(1, 1000)
+        1, "number of images; each has the next seed", label="Batch count", limits=(1, 1000)
     )
     W: int | None = option(
         None, "width; the default is the model's own", label="Width", limits=(SIDE_STEP, 4096),

@@ -23,9 +23,9 @@ NAME is a name or a file. The embedding itself is not changed."""
 class LabelConfig(Checked):
     """The picture."""
 
-    title = "Picture"
+    title = "Image"
     picture: str = option(
-        "", "make this picture its preview, NAME.preview.png", label="Preview", path="file"
+        "", "make this image its preview, NAME.preview.png", label="Preview", path="file"
     )
     keep_replaced: int = kept_option()
 

@@ -20,12 +20,12 @@ from .telling import answer, drop_output, open_streams, remark, tell
 VERBS = {
     "create": "create an embedding from words",
     "preprocess": "crop, split, flip and caption photographs for training",
-    "check": "check pictures, captions and settings before a training",
-    "train": "train an embedding on a folder of pictures",
+    "check": "check images, captions and settings before a training",
+    "train": "train an embedding on a folder of images",
     "sweep": "train with several values of settings, and compare the results",
     "hypernetwork": "create and train hypernetworks: modules in a model's attention",
     "compare": "compare the copies of a run, and find the best",
-    "generate": "generate pictures with embeddings in the prompt",
+    "generate": "generate images with embeddings in the prompt",
     "inspect": "show what is in an embedding file, and its nearest words",
     "convert": "convert an embedding to the format of another program",
     "merge": "mix words and embeddings: \"'cat' * 0.7 + my-style\"",
@@ -96,14 +96,14 @@ def _usage() -> str:
     lines = [f"  ti {verb:15} {text}" for verb, text in verbs.items()]
     return "\n".join(
         (
-            "Textual Inversion Studio: teach Stable Diffusion a new word from a few pictures.",
+            "Textual Inversion Studio: teach Stable Diffusion a new word from a few images.",
             "",
             *lines,
             "",
             "ti COMMAND --help lists its options. A first training:",
             "",
             "  ti train --pretrained_model_name_or_path model.safetensors \\",
-            "      --train_data_dir pictures --token_string my-cat --init_word cat",
+            "      --train_data_dir images --token_string my-cat --init_word cat",
         )
     )
 

@@ -16,7 +16,7 @@ from .options import OptionParser, path_argument
 from .plain import with_flags
 from .telling import answer
 
-_ABOUT = """Resize the photographs in SOURCE to training pictures, upright and cropped to their
+_ABOUT = """Resize the photographs in SOURCE to training images, upright and cropped to their
 centre, and save them in DESTINATION. SOURCE is not changed. Names, settings and defaults are those
 of A1111's "Preprocess images"."""
 
@@ -87,6 +87,6 @@ class PreprocessBar(Bar):
         self.close()
         word = "" if event.reason == "done" else "stopped: "
         answer(
-            f"{word}{event.written} pictures made of {event.pictures}, {event.skipped} skipped, "
+            f"{word}{event.written} images made of {event.pictures}, {event.skipped} skipped, "
             f"in {event.seconds:.1f} s"
         )

@@ -75,7 +75,7 @@ class TrainingBar(Bar):
         self.before = event.measures
         self.say(
             f"training {event.name!r} on {event.model}: {event.size}, "
-            f"{event.pictures} pictures, template {event.template}"
+            f"{event.pictures} images, template {event.template}"
         )
         for start, until, rate in event.segments:
             self.say(f"learning rate {Segment(rate, start, until)}")

@@ -12,7 +12,7 @@ from .named_file import NamedFileConfig
 from .options import OptionParser
 from .telling import answer, remark_on
 
-_ABOUT = """Rename an embedding or a hypernetwork, its preview pictures, descriptions and numbered
+_ABOUT = """Rename an embedding or a hypernetwork, its preview images, descriptions and numbered
 copies. OLD is its name or its file, NEW the new name, which is what you write in prompts. The name
 inside the file is changed where there is one; the vectors stay as they are. Either all files are
 renamed or none."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ..train.run_folder import RunFolder
 
 _ABOUT = """Teach a model a new word. The model stays as it is; a few vectors are learned and saved
-as a small file, to be used by its name in prompts. Put 3 to 30 pictures of one thing, or in one
+as a small file, to be used by its name in prompts. Put 3 to 30 images of one thing, or in one
 style, into a folder, and choose a name that is not a word."""
 
 
@@ -284,7 +284,7 @@ def _show_dataset(config: BaseTrainConfig, host: Host) -> int:
         sizes[shown.size] += shown.repeats
         for line in (shown.path.name, *(f"  {line}" for line in _lines(shown))):
             answer(plain(line))
-    answer(f"{sum(sizes.values())} pictures in an epoch")
+    answer(f"{sum(sizes.values())} images in an epoch")
     for (width, height), count in sorted(sizes.items()):
         answer(f"  {width}x{height}: {count}")
     return 0

@@ -93,7 +93,7 @@ def losses_of(
 
 def _pictures(questions: Questions) -> int:
     if not questions.dataset.items:
-        raise DataError("there are no pictures to judge by")
+        raise DataError("there are no images to judge by")
     return len(questions.dataset.items)
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from .subject import Copy, Measured
 
 MEASURED = (
-    "The loss of each copy on the pictures, with the same noise and timesteps for all: lower means "
-    "that the copy explains these pictures better. Copies whose difference to the lowest is within "
+    "The loss of each copy on the images, with the same noise and timesteps for all: lower means "
+    "that the copy explains these images better. Copies whose difference to the lowest is within "
     "one standard error count as equal, and the earliest of them is taken. It does not see whether "
     "other prompts suffer: look at the strength and at the sheets."
 )

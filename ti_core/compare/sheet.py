@@ -109,7 +109,7 @@ class Sheets:
         rows = [len(list(self._places(prompt, copies))) for prompt in self.prompts]
         found = sum(rows) * self.base.count
         if found > MOST_PICTURES:
-            what = f"these are {found} pictures"
+            what = f"these are {found} images"
             raise ConfigError(
                 what, f"{MOST_PICTURES} are possible", "choose fewer copies or prompts"
             )
@@ -170,7 +170,7 @@ def draw_sheets(
                 rows.append(Row(_row_label(cell.copy), []))
             rows[-1].pictures.extend(map(_fitted, images))
             done += len(images)
-            stage = f"pictures of {cell.label}" if cell.copy else "pictures without it"
+            stage = f"images of {cell.label}" if cell.copy else "images without it"
             on_event(Progress(stage, done, total))
             for seed, path in kept:
                 on_event(PictureReady(path, prompt, cell.label, cell.weight, seed))

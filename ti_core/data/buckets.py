@@ -44,7 +44,7 @@ def _own_size(size: Size) -> Frame:
     width, height = (side - side % SIDE_STEP for side in size)
     if min(width, height) < SHORTEST_SIDE or max(width, height) > LONGEST_SIDE:
         raise DataError(
-            f"a picture of {size[0]}x{size[1]} pixels cannot be trained at its own size",
+            f"an image of {size[0]}x{size[1]} pixels cannot be trained at its own size",
             f"sides from {SHORTEST_SIDE} to {LONGEST_SIDE} pixels are possible",
             f"resize it, or leave {setting('varsize')} off",
         )
@@ -57,7 +57,7 @@ def _bucket(size: Size, config: DataConfig, resolution: Size) -> Frame:
         resized = _shrunk(size, resolution, options.bucket_reso_steps)
         bucket = _floored(resized[0], options), _floored(resized[1], options)
         if min(bucket) < SHORTEST_SIDE:
-            what = f"a picture of {size[0]}x{size[1]} pixels is too small for a bucket"
+            what = f"an image of {size[0]}x{size[1]} pixels is too small for a bucket"
             raise DataError(what, "none is enlarged", f"leave {setting('bucket_no_upscale')} off")
         return Frame(*bucket, resized=resized)
     bucket = nearest_bucket(size, bucket_sizes(resolution, options))

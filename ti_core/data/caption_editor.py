@@ -99,7 +99,7 @@ class CaptionEditor:
         for image in list_images(self.folder):
             if image.name == name:
                 return image
-        raise DataError(f"there is no picture {name!r} in {self.folder}")
+        raise DataError(f"there is no image {name!r} in {self.folder}")
 
     def _entry(self, image: Path) -> CaptionEntry:
         file = caption_file(image, self.extension)

@@ -27,7 +27,7 @@ class BucketConfig:
     title = "Sizes"
     enable_bucket: bool = newer(
         False,
-        "keep the shape of each picture: it is resized to the bucket that fits it best, with "
+        "keep the shape of each image: it is resized to the bucket that fits it best, with "
         "about as many pixels as the resolution",
         label="Aspect-ratio buckets",
     )
@@ -57,14 +57,14 @@ class BucketConfig:
     )
     bucket_no_upscale: bool = newer(
         False,
-        "do not enlarge pictures: a small one has a bucket of its own size; the limits of the "
+        "do not enlarge images: a small one has a bucket of its own size; the limits of the "
         "sides do not apply",
         label="Never enlarge for a bucket",
         advanced=True,
     )
     varsize: bool = newer(
         False,
-        f"train each picture at its own size, cropped to multiples of {SIDE_STEP}; a batch has "
+        f"train each image at its own size, cropped to multiples of {SIDE_STEP}; a batch has "
         "one size",
         label="Do not resize images",
     )
@@ -143,7 +143,7 @@ class DataConfig:
     title = "Dataset"
     train_data_dir: str = unrecorded(
         "",
-        "folder with the pictures; captions are .txt files beside them",
+        "folder with the images; captions are .txt files beside them",
         label="Dataset directory",
         path="input folder",
         aliases=("data_root",),
@@ -163,7 +163,7 @@ class DataConfig:
     )
     caption_extension: str = option(
         ".txt",
-        "extension of the caption files; the caption of a picture without one is its file name",
+        "extension of the caption files; the caption of an image without one is its file name",
         label="Caption extension",
         aliases=("caption_extention",),
         advanced=True,
@@ -189,13 +189,13 @@ class DataConfig:
     )
     template_choice: TemplateChoice = option(
         "step",
-        "draw a template line again at each step, or once for each picture (as A1111 does)",
+        "draw a template line again at each step, or once for each image (as A1111 does)",
         label="Template line drawn",
         advanced=True,
     )
     filename_word_regex: str = option(
         "",
-        "keep only the parts of a file name that match (for pictures without caption file)",
+        "keep only the parts of a file name that match (for images without caption file)",
         label="Filename word regex",
         advanced=True,
     )
@@ -204,7 +204,7 @@ class DataConfig:
     )
     latent_sampling_method: LatentSampling = option(
         "once",
-        "once draws each picture's latent at the start, deterministic takes the mean, "
+        "once draws each image's latent at the start, deterministic takes the mean, "
         "random draws it again at each step",
         label="Latent sampling method",
         advanced=True,
@@ -212,7 +212,7 @@ class DataConfig:
 
     reg_data_dir: str = unrecorded(
         "",
-        "folder with regularization pictures, in subfolders named <repeats>_<words>; these "
+        "folder with regularization images, in subfolders named <repeats>_<words>; these "
         "words replace the new one in their prompts",
         label="Regularisation directory",
         path="input folder",
@@ -220,7 +220,7 @@ class DataConfig:
     )
     prior_loss_weight: float = newer(
         1.0,
-        "weight of the loss of regularization pictures",
+        "weight of the loss of regularization images",
         label="Prior loss weight",
         limits=(0, 100),
         advanced=True,
@@ -244,12 +244,12 @@ class DataConfig:
     )
     flip_aug: bool = newer(
         False,
-        "mirror each picture in half of the steps; not for faces, lettering, anything one-sided",
+        "mirror each image in half of the steps; not for faces, lettering, anything one-sided",
         label="Flip augmentation",
     )
     color_aug: bool = newer(
         False,
-        "sometimes change the hue or brightness of a picture slightly; these pictures go "
+        "sometimes change the hue or brightness of an image slightly; these images go "
         "through the VAE again, which takes time and memory",
         label="Colour augmentation",
         advanced=True,
@@ -257,7 +257,7 @@ class DataConfig:
     masked_loss: bool = newer(
         False,
         "weight the loss with a mask, white counting most: the file NAME_mask.png beside "
-        "NAME.png, otherwise the alpha channel of the picture; a picture without either has "
+        "NAME.png, otherwise the alpha channel of the image; an image without either has "
         "the same weight everywhere",
         label="Use PNG alpha channel as loss weight",
         aliases=("alpha_mask", "use_weight"),
@@ -271,15 +271,15 @@ class DataConfig:
     )
     skip_checkup: bool = unrecorded(
         False,
-        "skip the check of pictures and captions before the training",
+        "skip the check of images and captions before the training",
         label="Skip the checkup",
         advanced=True,
     )
     expected_data: str = unrecorded(
         "",
-        "the hash of the pictures and captions that an embedding was trained on (ti.data); "
+        "the hash of the images and captions that an embedding was trained on (ti.data); "
         "different ones give a warning. Train again fills it in",
-        label="Expected pictures",
+        label="Expected images",
         advanced=True,
     )
     sizes: BucketConfig = group(BucketConfig)

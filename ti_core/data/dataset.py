@@ -87,7 +87,7 @@ class Dataset:
                 found += [notice_of(each.error) for each in alike]
             else:
                 names = ", ".join(each.path.name for each in alike[:_NAMED])
-                what = f"{len(alike)} pictures are skipped ({names}, …)"
+                what = f"{len(alike)} images are skipped ({names}, …)"
                 found.append(Notice("warning", what, why, fix))
         return found
 
@@ -101,7 +101,7 @@ class Dataset:
         if all(source.folder.regular for source in self.sources):
             where = ", ".join(str(each.path) for each in self.folders if not each.regular)
             first = self.skipped[0].error if self.skipped else DataError("")
-            raise DataError(f"no picture in {where} can be read", first.why, first.fix)
+            raise DataError(f"no image in {where} can be read", first.why, first.fix)
         for number, source in enumerate(self.sources):
             if source.error:
                 raise source.error
@@ -253,7 +253,7 @@ def _empty(paths: list[tuple[Subset, list[Path]]]) -> list[Notice]:
 def _why_empty(folder: Subset) -> DataError:
     if folder.repeats:
         return no_pictures(folder.path)
-    what = f"the pictures in {folder.path} are left out"
+    what = f"the images in {folder.path} are left out"
     return DataError(what, "num_repeats is 0", "give 1 or more, to train on them")
 
 
@@ -334,7 +334,7 @@ def _with_repeats(dataset: Dataset) -> Dataset:
     unused = repeats.count(0)
     if unused:
         what = f"{unused} regularisation picture(s) are not used"
-        notices.append(Notice("info", what, "there are as many as training pictures without them"))
+        notices.append(Notice("info", what, "there are as many as training images without them"))
     kept = [i for i, times in enumerate(repeats) if times]
     return dataclasses.replace(
         dataset,

@@ -56,7 +56,7 @@ _LEFT_OUT: dict[str, object] = {
 """kohya's settings that change nothing here → the value with which they would change nothing
 there."""
 _OTHER_KINDS = {
-    "metadata_file": "captions are read from text files beside the pictures",
+    "metadata_file": "captions are read from text files beside the images",
     "conditioning_data_dir": "masks are read from NAME_mask.png beside NAME.png",
 }
 _OF_FOLDERS = ("image_dir", "num_repeats", "class_tokens", "is_reg", "loss_weight", "batch_size")

@@ -79,7 +79,7 @@ def _notices(config: DataConfig) -> Iterator[Notice]:
         repeats = {each.name: n for each, (n, _) in _numbered(folder)} if isdir(folder) else {}
         if repeats and holds_pictures(folder):
             what = f"{len(repeats)} numbered folder(s) in {folder} are left out ({min(repeats)})"
-            why, fix = "there are pictures beside them", "move those into a numbered folder, too"
+            why, fix = "there are images beside them", "move those into a numbered folder, too"
             yield Notice("warning", what, why, fix)
         elif repeats:
             yield from _left_out(folder, repeats)

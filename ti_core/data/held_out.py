@@ -30,8 +30,8 @@ def parted(dataset: Dataset, share: float, seed: int) -> Parts:
         return Parts(dataset)
     own = training_pictures(dataset)
     if len(own) < 2:
-        what = f"{setting('validation_split')} needs two pictures, and there is {len(own)}"
-        raise DataError(what, "", f"add pictures, or use {setting('validation_data_dir')}")
+        what = f"{setting('validation_split')} needs two images, and there is {len(own)}"
+        raise DataError(what, "", f"add images, or use {setting('validation_data_dir')}")
     count = min(max(1, round(share * len(own))), len(own) - 1)
     shuffled = torch.randperm(len(own), generator=generator(seed, "validation split"))
     held = {own[place] for place in shuffled[:count].tolist()}

@@ -85,7 +85,7 @@ class Item:
             raise DataError(
                 f"{self.path.name} has changed since the dataset was read",
                 "",
-                "leave the pictures alone while they are trained on, and start again",
+                "leave the images alone while they are trained on, and start again",
             )
         pixels = cut(opened.image, *self.frame).pixels
         return torch.flip(pixels, (2,)) if self.flipped else pixels

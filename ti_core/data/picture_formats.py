@@ -74,7 +74,7 @@ def require_plugin(path: Path) -> None:
         raise DataError(
             f"{path.name} is skipped",
             f"Pillow cannot read {name} here",
-            f"install {PACKAGES[name]} in this Python, or save the picture as PNG or JPEG",
+            f"install {PACKAGES[name]} in this Python, or save the image as PNG or JPEG",
         )
 
 

@@ -103,7 +103,7 @@ def no_pictures(folder: Path) -> DataError:
     below = folders_below(folder)
     fix = "put some there (.png, .jpg, .webp…)"
     fix = f"name one of the folders in it ({', '.join(below[:5])})" if below else fix
-    return DataError(f"{folder} holds no pictures", "", fix)
+    return DataError(f"{folder} holds no images", "", fix)
 
 
 def folders_below(folder: Path) -> list[str]:
@@ -238,7 +238,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, FileError):
         return error.why
     if isinstance(error, UnidentifiedImageError):
-        return "it is not a picture of a kind that can be read here"
+        return "it is not an image of a kind that can be read here"
     if isinstance(error, Image.DecompressionBombError):
         return f"it has more than {MOST_PIXELS:,} pixels"
     return f"it cannot be read ({error})"
@@ -248,7 +248,7 @@ def _notes(image: Image.Image) -> list[str]:
     notes = []
     if getattr(image, "is_animated", False) and image.format != _EXTRA_VIEWS:
         image.seek(0)  # Pillow looks for the second frame to answer the question
-        notes.append("it holds several pictures: the first is taken")
+        notes.append("it holds several images: the first is taken")
     if is_see_through(image):
         notes.append("its transparent parts become white")
     return notes

@@ -49,8 +49,8 @@ LEARNING: SettingValues = {
 """What the demo model learns well with, found on seeds 10 and 11; benchmarks/convergence.py."""
 OWN_PICTURES = Concept(
     name="my-word",
-    kind="own pictures",
-    sentence="what is on your own pictures",
+    kind="own images",
+    sentence="what is on your own images",
     wanted={},
     init_words=("thing",),
     template="object",
@@ -74,16 +74,14 @@ class DemoConfig:
     )
     train_data_dir: str = option(
         "",
-        "your own pictures, instead of the bundled ones",
+        "your own images, instead of the bundled ones",
         label="Dataset directory",
         path="input folder",
     )
     max_train_steps: int = option(
         100, "optimiser updates", label="Max steps", unit="steps", limits=(1, 100_000)
     )
-    pictures: int = option(
-        32, "pictures to score, before and after", label="Pictures", limits=(4, 256)
-    )
+    pictures: int = option(32, "images to score, before and after", label="Images", limits=(4, 256))
     seed: int = option(0, "same seed, same result", label="Seed", limits=(0, 2**31))
 
     def __post_init__(self) -> None:
@@ -110,12 +108,12 @@ def run_demo(
     folder = make_folder(Path(config.out))
     training = training_of(config, concept, folder)
     requests = list(scored_requests(concept, config, host))
-    say(f"{len(requests)} pictures before training")
+    say(f"{len(requests)} images before training")
     before = _pictures_before(training, host, requests)
     path = train(training, host, on_event, control)
     if control.finishing:
         return None
-    say(f"{len(requests)} pictures after training")
+    say(f"{len(requests)} images after training")
     after = _pictures_after(path, host, requests, concept.name)
     return _reported(concept, training, folder, path, before, after, began)
 

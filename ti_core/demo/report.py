@@ -65,7 +65,7 @@ def draw_sheet(
     """Training pictures, then the same prompts and seeds before and after, two rows each."""
     rows = [
         (
-            f"the {len(examples)} pictures that teach '{report.concept}': {report.sentence}",
+            f"the {len(examples)} images that teach '{report.concept}': {report.sentence}",
             examples,
         ),
         (f"before: {_percent(report.score_before)}", before[:_ACROSS]),
@@ -108,7 +108,7 @@ def html_page(report: DemoReport) -> str:
         "Concept": f"{report.concept} ({report.kind}): {report.sentence}",
         "Score before": _percent(report.score_before),
         "Score after": _percent(report.score_after),
-        "Pictures scored": report.pictures,
+        "Images scored": report.pictures,
         "Prompts": " · ".join(p.replace("[name]", report.concept) for p in report.prompts),
         "Vectors": report.vectors,
         "Steps": report.steps,
@@ -130,7 +130,7 @@ th {{ text-align: left; padding-right: 2rem; vertical-align: top; font-weight: 6
 <h1>The model has learned a new word: {name}</h1>
 <p>The model itself has not changed. What was learned is the small file
 <a href="{file}">{file}</a>; a prompt uses it by its name.</p>
-<img src="sheet.png" alt="training pictures, pictures before, pictures after">
+<img src="sheet.png" alt="training images, images before, images after">
 <table>{rows}</table>
 <img src="loss.png" alt="training loss">
 </body></html>

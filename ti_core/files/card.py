@@ -91,7 +91,7 @@ def _json(file: BinaryIO) -> bytes:
         return text
     payload = hidden_in(_pixels(file))
     if payload is None or payload[:1] != b"\x78":
-        raise ValueError("there is no embedding in this picture")
+        raise ValueError("there is no embedding in this image")
     return inflated(payload, _MOST_JSON_BYTES)
 
 
@@ -115,12 +115,12 @@ def _pixels(file: BinaryIO) -> NDArray[np.uint8]:
             if picture.width * picture.height > _MOST_PIXELS:
                 raise ValueError("it is too large to be searched")
             if picture.mode not in ("RGB", "RGBA"):
-                raise ValueError("there is no embedding in this picture")
+                raise ValueError("there is no embedding in this image")
             return np.asarray(picture)[:, :, :3]
     except ValueError:
         raise
     except Exception as error:  # a broken picture can fail in any way
-        raise ValueError(f"the picture is damaged ({error})") from error
+        raise ValueError(f"the image is damaged ({error})") from error
 
 
 def _dictionary(text: bytes) -> dict[str, object]:

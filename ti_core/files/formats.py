@@ -33,6 +33,6 @@ FORMATS: Mapping[str, Format] = {
     ),
     "kohya": Format((".safetensors", ".pt"), "sd-scripts' keys; .pt is a pickle"),
     "diffusers": Format((".safetensors",), "diffusers' scripts: NAME, and NAME_2 for SDXL"),
-    "png": Format((".png", ".webp"), "a card: a picture that carries the embedding"),
+    "png": Format((".png", ".webp"), "a card: an image that carries the embedding"),
 }
 """Name of the format → what it is."""

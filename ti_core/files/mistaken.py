@@ -18,7 +18,7 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"BM", "BMP cannot carry an embedding", _CARD),
     (b"II*\0", "TIFF cannot carry an embedding", _CARD),
     (b"MM\0*", "TIFF cannot carry an embedding", _CARD),
-    (b"8BPS", "a Photoshop picture cannot carry an embedding", _CARD),
+    (b"8BPS", "a Photoshop image cannot carry an embedding", _CARD),
     (b"\x1f\x8b", "it is packed with gzip", _UNPACK),
     (b"BZh", "it is packed with bzip2", _UNPACK),
     (b"\xfd7zXZ\0", "it is packed with xz", _UNPACK),

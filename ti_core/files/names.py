@@ -84,7 +84,7 @@ def _fault(name: str) -> str:
     if name.endswith(".") or is_device(name):
         return "is not a file name on Windows"
     if ".preview" in name.lower():
-        return "would be taken for a preview picture"
+        return "would be taken for a preview image"
     if len(name) > _LETTERS or len(name.encode()) > _BYTES:
         return f"is longer than {_LETTERS} letters, or than {_BYTES} bytes in UTF-8"
     return ""

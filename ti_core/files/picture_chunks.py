@@ -113,7 +113,7 @@ def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
         yield kind, length
         if kind == b"IEND":
             return
-    raise ValueError("it has more chunks than any picture")
+    raise ValueError("it has more chunks than any image")
 
 
 def _body(file: BinaryIO, kind: bytes, length: int) -> bytes:

@@ -88,7 +88,7 @@ def _notices(path: Path, target: Path, stay: list[Path]) -> list[Notice]:
         names, why = ", ".join(each.name for each in stay), f"another {path.stem} has them too"
         found.append(Notice("info", f"{names} stay as they are", why))
     if target.suffix[1:].lower() in CARDS:
-        what = f"the picture still shows {path.stem}"
+        what = f"the image still shows {path.stem}"
         found.append(Notice("info", what, "", "convert it to png again for a new card"))
     half = sibling_path(path)
     if half is not None and half.is_file():

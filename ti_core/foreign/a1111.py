@@ -38,7 +38,7 @@ _FACTS = {
     "datetime": "it records when that training started",
     "model_name": "choose this model before training",
     "model_hash": "it belongs to that model",
-    "num_of_dataset_images": "the pictures are counted again",
+    "num_of_dataset_images": "the images are counted again",
     "initial_step": "choose the embedding to continue from its step",
 }
 _AS_THERE = {"resize_mode": "stretch", "template_choice": "once"}
@@ -66,7 +66,7 @@ def is_form(table: Mapping[str, object]) -> bool:
 
 def of_run(table: Mapping[str, object]) -> Iterator[Found]:
     """What becomes of `settings-*.json`."""
-    yield "A1111's ways", Verdict(_AS_THERE, "pictures are stretched, a template line is kept")
+    yield "A1111's ways", Verdict(_AS_THERE, "images are stretched, a template line is kept")
     for name, value in table.items():
         if name in _NAMES:
             yield name, Verdict({_NAMES[name]: _given(value)})
@@ -112,7 +112,7 @@ def of_form(table: Mapping[str, object]) -> Iterator[Found]:
     fields = {key[1]: value for name, value in table.items() if (key := _KEY.fullmatch(name))}
     labels = {about(item).label.rstrip("."): item.name for _, item in leaves(TrainConfig)}
     labels |= {label.rstrip("."): name for label, name in _LABELS.items()}
-    yield "A1111's ways", Verdict(_AS_THERE, "pictures are stretched, a template line is kept")
+    yield "A1111's ways", Verdict(_AS_THERE, "images are stretched, a template line is kept")
     if "Width" in fields and "Height" in fields:
         size = f"{fields.pop('Width')},{fields.pop('Height')}"
         yield "Width", Verdict({"resolution": size})

@@ -326,7 +326,7 @@ def _pictures(table: Mapping[str, object]) -> Iterator[Found]:
         remark = "its own settings are not read: captions, repeats and variations"
         yield "concepts", Verdict({"train_data_dir": paths[0]}, remark)
     else:
-        why = f"{len(paths)} folders of pictures are named" if paths else "they are in another file"
+        why = f"{len(paths)} folders of images are named" if paths else "they are in another file"
         yield "concepts", Verdict(refusal=(why, "name the folder, or a dataset file"))
     if any(_folders(table, "PRIOR_PREDICTION")):
         why = "the model itself does not change, so that nothing has to be preserved"

@@ -25,7 +25,7 @@ _LOGS = (
     "loss and rate are in loss.png, the csv file and events.jsonl of the run folder; "
     f"{setting('log_with')} adds TensorBoard and Weights & Biases"
 )
-_LOADERS = "pictures are read before the first step, without loader processes"
+_LOADERS = "images are read before the first step, without loader processes"
 _MEMORY = (
     f"the model's weights need no gradients; if memory runs out, lower "
     f"{setting('train_batch_size')} or choose another {setting('mixed_precision')}"
@@ -42,7 +42,7 @@ _EPOCHS = (
     f"{setting('max_train_epochs')} does so here"
 )
 _ONE_PICTURE = (
-    f"each prompt gives one picture; {setting('sample_prompts')} may have several lines, each with "
+    f"each prompt gives one image; {setting('sample_prompts')} may have several lines, each with "
     "another seed"
 )
 _BY_STEPS = f"it moves the ends of epochs alone; {setting('max_train_steps')} is what counts"
@@ -56,7 +56,7 @@ _NEEDLESS: tuple[tuple[Takes, str, str], ...] = (
     ("nothing", "disable_mmap_load_safetensors", "files are read in order"),
     ("nothing", "persistent_data_loader_workers", _LOADERS),
     ("one", "max_data_loader_n_workers dataloader_num_workers", _LOADERS),
-    ("one", "vae_batch_size", "pictures are encoded once, before the first step"),
+    ("one", "vae_batch_size", "images are encoded once, before the first step"),
     ("nothing", "cache_info skip_cache_check", f"see {setting('cache_latents_to_disk')}"),
     (
         "nothing",
@@ -94,7 +94,7 @@ _NEEDLESS: tuple[tuple[Takes, str, str], ...] = (
     (
         "nothing",
         "center_crop",
-        f"pictures are cropped at their centre; see {setting('resize_mode')}",
+        f"images are cropped at their centre; see {setting('resize_mode')}",
     ),
     ("one", "repeats dataset_repeats", _BY_STEPS),
     ("one", "num_train_epochs", _EPOCHS),
@@ -117,7 +117,7 @@ _REFUSED: tuple[tuple[Takes, str, str, str, tuple[str, ...]], ...] = (
     (
         "one",
         "vae",
-        "pictures are encoded by the model's own VAE",
+        "images are encoded by the model's own VAE",
         "put it into the checkpoint or the model's folder",
         (),
     ),
@@ -145,7 +145,7 @@ _REFUSED: tuple[tuple[Takes, str, str, str, tuple[str, ...]], ...] = (
     (
         "one",
         "in_json",
-        "captions are read from text files beside the pictures",
+        "captions are read from text files beside the images",
         f"write them there, or name the folders in a file for {setting('dataset_config')}",
         (),
     ),
@@ -153,7 +153,7 @@ _REFUSED: tuple[tuple[Takes, str, str, str, tuple[str, ...]], ...] = (
         "one",
         "dataset_class",
         "code of other programs is not run",
-        f"describe the pictures by {setting('dataset_config')}",
+        f"describe the images by {setting('dataset_config')}",
         (),
     ),
     (
@@ -173,21 +173,21 @@ _REFUSED: tuple[tuple[Takes, str, str, str, tuple[str, ...]], ...] = (
     (
         "one",
         "face_crop_aug_range",
-        "pictures are not cropped by chance",
+        "images are not cropped by chance",
         "ti preprocess crops at faces",
         (),
     ),
     (
         "nothing",
         "random_crop",
-        "pictures are not cropped by chance",
+        "images are not cropped by chance",
         "ti preprocess makes crops, as many as you like",
         (),
     ),
     (
         "one",
         "resize_interpolation",
-        "one method resizes all pictures",
+        "one method resizes all images",
         "resize them beforehand by another one, with ti preprocess or elsewhere",
         (),
     ),
@@ -202,7 +202,7 @@ _REFUSED: tuple[tuple[Takes, str, str, str, tuple[str, ...]], ...] = (
         "nothing",
         "enable_wildcard",
         "captions are read as they are",
-        "write one caption for each picture, or lines of a prompt template",
+        "write one caption for each image, or lines of a prompt template",
         (),
     ),
     ("one", "token_warmup_min", "captions keep all of their tags", _LEAVE_OUT, ("1",)),

@@ -22,7 +22,7 @@ def memory_errors() -> Iterator[None]:
         raise HostMemoryError(
             "the model ran out of memory",
             str(error).splitlines()[0] if str(error) else "",
-            "use a smaller batch size or picture size, or close other programs on the GPU",
+            "use a smaller batch size or image size, or close other programs on the GPU",
         ) from error
 
 

@@ -26,7 +26,7 @@ break (its README, "Changing weight of individual words"). Twice the usual lengt
 project's survey of complaints calls an embedding too strong. They are rules of thumb."""
 
 VERDICTS = {
-    "weak": "it hardly shows in pictures",
+    "weak": "it hardly shows in images",
     "normal": "as strong as an ordinary word",
     "strong": "it may push other words of the prompt aside",
     "overtrained": "it drowns the rest of the prompt; `ti scale` can tame it",

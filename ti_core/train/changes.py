@@ -110,8 +110,8 @@ def changed_pictures(before: Noted, now: Noted) -> Iterator[Notice]:
     }
     told = [f"{len(paths)} {how}: {_names(paths)}" for how, paths in found.items() if paths]
     if told:
-        what = f"the pictures of the run are not those that it had: {'; '.join(told)}"
-        why = "steps to come see other pictures, or see them in another order"
+        what = f"the images of the run are not those that it had: {'; '.join(told)}"
+        why = "steps to come see other images, or see them in another order"
         yield Notice("warning", what, why)
 
 

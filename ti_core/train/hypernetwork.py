@@ -212,8 +212,8 @@ def about(structure: Structure) -> list[Notice]:
         fix = f"change {setting('activation_func')}, or use {setting('activate_output')}"
         notices.append(Notice("warning", "only AUTOMATIC1111 will use the file rightly", why, fix))
     if structure.activation in ACROSS_THE_BATCH:
-        what = f"{structure.activation} mixes the pictures of a batch"
-        why = "what one picture shows depends on those that are made with it, in A1111 too"
+        what = f"{structure.activation} mixes the images of a batch"
+        why = "what one image shows depends on those that are made with it, in A1111 too"
         fix = f"choose another {setting('activation_func')}"
         notices.append(Notice("warning", what, why, fix))
     return notices

@@ -292,7 +292,7 @@ class HypernetworkPreviewConfig(PreviewConfig):
     )
     sample_beside: bool = unrecorded(
         True,
-        "show the same picture without the hypernetwork on the left of each preview",
+        "show the same image without the hypernetwork on the left of each preview",
         label="Preview with and without",
         advanced=True,
     )

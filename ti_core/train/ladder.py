@@ -34,7 +34,7 @@ class Savings:
             raise ValueError(f"its savings are {values!r:.200}")
         made = cls(**found)  # type: ignore[arg-type]
         if made.pictures < 0:
-            raise ValueError(f"it computes {made.pictures} pictures at once")
+            raise ValueError(f"it computes {made.pictures} images at once")
         return made
 
     def values(self) -> dict[str, object]:

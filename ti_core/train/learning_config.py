@@ -78,7 +78,7 @@ class OptimizerConfig:
     )
     scale_lr: bool = newer(
         False,
-        "multiply the rate by the number of pictures per update, batch size times gradient "
+        "multiply the rate by the number of images per update, batch size times gradient "
         "accumulation steps, as in diffusers' script",
         label="Scale the rate by the batch",
         advanced=True,
@@ -102,14 +102,14 @@ class OptimizerConfig:
     )
     max_train_epochs: int = unrecorded(
         0,
-        "number of passes over all pictures, instead of a number of steps; 0 uses the steps",
+        "number of passes over all images, instead of a number of steps; 0 uses the steps",
         label="Max epochs",
         unit="epochs",
         limits=(0, 1_000_000),
         advanced=True,
     )
     train_batch_size: int = option(
-        1, "pictures per forward pass", label="Batch size", limits=(1, 1024)
+        1, "images per forward pass", label="Batch size", limits=(1, 1024)
     )
     gradient_accumulation_steps: int = option(
         1, "forward passes per update", label="Gradient accumulation steps", limits=(1, 1024)
@@ -158,7 +158,7 @@ class OptimizerConfig:
     min_timestep: int = newer(
         0,
         "lowest timestep to train at, of 1,000; low timesteps have little noise and show the "
-        "details of single pictures, high ones show shapes and colours",
+        "details of single images, high ones show shapes and colours",
         label="Lowest timestep",
         limits=(0, TIMESTEPS - 1),
         advanced=True,
@@ -181,7 +181,7 @@ class OptimizerConfig:
     timestep_sampling: TimestepSampling = newer(
         "uniform",
         "draw each timestep from the whole range (uniform), or one from each of as many equal "
-        "parts of it as an update has pictures (stratified)",
+        "parts of it as an update has images (stratified)",
         label="Timestep sampling",
         advanced=True,
     )
@@ -195,8 +195,8 @@ class OptimizerConfig:
     )
     noise_offset: float = newer(
         0.0,
-        "add a small random offset per picture and channel to the noise, for very dark and "
-        "very bright pictures; 0.05 to 0.1 is usual, 0 disables",
+        "add a small random offset per image and channel to the noise, for very dark and "
+        "very bright images; 0.05 to 0.1 is usual, 0 disables",
         label="Noise offset",
         limits=(0, 1),
         advanced=True,

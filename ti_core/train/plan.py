@@ -322,10 +322,10 @@ def _about(dataset: Dataset, config: BaseTrainConfig) -> Iterator[Notice]:
     sizes = dataset.sizes()
     if len(sizes) > 1:
         spelled = ", ".join(f"{w}x{h} ({count})" for (w, h), count in sizes.items())
-        yield Notice("info", f"pictures have {len(sizes)} sizes: {spelled}")
+        yield Notice("info", f"images have {len(sizes)} sizes: {spelled}")
     smaller = min(sizes.values()) < config.optimizer.train_batch_size
     if len(sizes) > 1 and smaller:
-        what = f"some batches hold fewer than {config.optimizer.train_batch_size} pictures"
+        what = f"some batches hold fewer than {config.optimizer.train_batch_size} images"
         yield Notice("info", what, "a batch holds one size only")
     if config.vectors and any(source.folder.regular for source in dataset.sources):
         yield from _about_regular(dataset, config.name)
@@ -391,8 +391,8 @@ def _changed_pictures(
     if before is not None:
         yield from changed_pictures(before, noted_pictures(dataset))
     elif state and state.pictures != count:
-        what = f"the dataset had {state.pictures} pictures and has {count} now"
-        yield Notice("warning", what, "the order of pictures changes with it")
+        what = f"the dataset had {state.pictures} images and has {count} now"
+        yield Notice("warning", what, "the order of images changes with it")
 
 
 def _changes(state: TrainState, facts: ModelFacts) -> list[Notice]:

@@ -14,7 +14,7 @@ class PreviewConfig(Checked):
     title = "Previews"
     sample_every_n_steps: int = unrecorded(
         500,
-        "make preview pictures every N steps; 0 disables",
+        "make preview images every N steps; 0 disables",
         label="Save an image to log directory every N steps, 0 to disable",
         unit="steps",
         limits=(0, None),
@@ -22,7 +22,7 @@ class PreviewConfig(Checked):
     )
     sample_every_n_epochs: int = unrecorded(
         0,
-        "make preview pictures at the end of every Nth epoch, in place of every N steps; 0 leaves "
+        "make preview images at the end of every Nth epoch, in place of every N steps; 0 leaves "
         "it to the steps",
         label="Preview every N epochs",
         unit="epochs",
@@ -53,20 +53,20 @@ class PreviewConfig(Checked):
     )
     save_image_with_stored_embedding: bool = unrecorded(
         False,
-        "save the first preview after each new copy as a card, a picture that contains the "
+        "save the first preview after each new copy as a card, an image that contains the "
         "embedding, in the folder image_embeddings",
         label="Save images with embedding in PNG chunks",
     )
     sample_beside: bool = unrecorded(
         False,
-        "show the same picture without the embedding on the left of each preview",
+        "show the same image without the embedding on the left of each preview",
         label="Preview with and without",
         advanced=True,
     )
     sample_negative: bool = unrecorded(
         False,
         "for a negative embedding: put the new word into the negative prompt of each preview, in "
-        "place of [name] in its prompt, and show at its left the same picture without the word",
+        "place of [name] in its prompt, and show at its left the same image without the word",
         label="Preview in the negative prompt",
         advanced=True,
     )

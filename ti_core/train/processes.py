@@ -75,7 +75,7 @@ class Processes(Group):
             with lost_processes():
                 theirs = self._store.get(f"ready {rank}").decode()
             if theirs != told:
-                why = f"process {rank} has other settings, pictures or another model"
+                why = f"process {rank} has other settings, images or another model"
                 fix = "start all of them by one command, on the same files"
                 raise TrainingError("the processes do not train the same", why, fix)
 
@@ -157,7 +157,7 @@ class Processes(Group):
         loss, failures = self._summed(leaves, (own.loss, bool(failure)))
         if failures:
             what = f"{failures:.0f} of {self.size} processes ran out of memory"
-            raise HostMemoryError(what, failure, "use a smaller batch size or picture size")
+            raise HostMemoryError(what, failure, "use a smaller batch size or image size")
         return Sums(loss, own.taught)
 
     def _spread(self, leaves: Sequence[Tensor]) -> None:

@@ -131,7 +131,7 @@ def after(progress: JobProgress, event: Event) -> JobProgress:
     if isinstance(event, training.Validated):
         return _after_validation(progress, event)
     if isinstance(event, training.Encoding):
-        return replace(progress, stage=f"encoding pictures: {event.done} of {event.total}")
+        return replace(progress, stage=f"encoding images: {event.done} of {event.total}")
     if isinstance(event, training.Previewing):
         return replace(progress, stage=f"drawing previews: {event.number} of {event.total}")
     if isinstance(event, training.PreviewReady):

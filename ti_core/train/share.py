@@ -89,6 +89,6 @@ def require_shares(config: BaseTrainConfig, processes: int) -> None:
         name, count = "train_batch_size", count * options.train_batch_size
     if count < processes:
         what = f"{processes} processes cannot share an update of {count}"
-        why = "each computes some of its pictures" if config.vectors else "each computes passes"
+        why = "each computes some of its images" if config.vectors else "each computes passes"
         fix = f"raise {setting(name)} to {processes} or more, or start fewer processes"
         raise ConfigError(what, why, fix)

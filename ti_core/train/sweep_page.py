@@ -19,8 +19,8 @@ _HEADS = (
     *("State", "File"),
 )
 _ABOUT = """Loss is the running mean of the updates at the end. Validation loss is the lowest one,
-of fixed pictures, noise and timesteps: the better of the two to compare by. Runs that differ in
-pictures, sizes, timesteps or weights of the loss cannot be compared by losses. Pictures have the
+of fixed images, noise and timesteps: the better of the two to compare by. Runs that differ in
+images, sizes, timesteps or weights of the loss cannot be compared by losses. Images have the
 same prompt and seed in all runs, unless these vary."""
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: auto; padding: 1rem; max-width: 1600px }

@@ -182,7 +182,7 @@ class Updater:
                 f"the loss is not a finite number at step {self.step + 1}",
                 f"it stayed so after {_MOST_RECOVERIES} attempts with lower learning rates",
                 f"try {setting('mixed_precision')} no, a lower learning rate, other "
-                "pictures or another VAE",
+                "images or another VAE",
             )
         self.recoveries, self.rate_factor = self.recoveries + 1, self.rate_factor / 2
         self.restore(good)

@@ -14,7 +14,7 @@ class ValidationConfig(Checked):
     title = "Validation"
     validate_every_n_steps: int = unrecorded(
         0,
-        "compute a validation loss every N steps, on the same pictures, noise and timesteps "
+        "compute a validation loss every N steps, on the same images, noise and timesteps "
         "each time; takes about 5 % of the time and does not change the training; 0 disables, "
         "unless early stopping needs it",
         label="Validate every N steps, 0 to disable",
@@ -52,14 +52,14 @@ class ValidationConfig(Checked):
     )
     validation_split: float = newer(
         0.0,
-        "fraction of the pictures to hold out for validation; 0.2 is one of five",
+        "fraction of the images to hold out for validation; 0.2 is one of five",
         label="Part held out for validation",
         limits=(0, 0.9),
         advanced=True,
     )
     validation_data_dir: str = unrecorded(
         "",
-        "folder of other pictures of the same thing, for validation only",
+        "folder of other images of the same thing, for validation only",
         label="Validation directory",
         path="input folder",
         advanced=True,

@@ -123,8 +123,8 @@ def datasets_of(config: BaseTrainConfig, dataset: Dataset) -> list[Dataset]:
 def _of_word(dataset: Dataset, word: str) -> Dataset:
     own = dataset.of_word(word)
     if not own.items:
-        what = f"no picture of {word} is left to train on"
-        raise DataError(what, "", f"add pictures, or lower {setting('validation_split')}")
+        what = f"no image of {word} is left to train on"
+        raise DataError(what, "", f"add images, or lower {setting('validation_split')}")
     return own
 
 
@@ -195,7 +195,7 @@ _IMPOSSIBLE: Mapping[str, tuple[Callable[[TrainConfig], object], str]] = {
     "output_name": (lambda config: config.output.output_name, "each word has a file of its own"),
     "validation_data_dir": (
         lambda config: config.validation.validation_data_dir,
-        "its pictures would be of one word",
+        "its images would be of one word",
     ),
     "save_image_with_stored_embedding": (
         lambda config: config.preview.save_image_with_stored_embedding,

@@ -32,9 +32,9 @@ def family_in_use(encoders: Sequence[ClipEncoder], unet: nn.Module) -> Family:
         raise unsupported("its network is of another kind")
     channels = input_channels(unet)
     if channels not in (family.latent.channels, family.latent.inpaint_channels):
-        raise unsupported(f"its network expects {channels} channels; it edits pictures")
+        raise unsupported(f"its network expects {channels} channels; it edits images")
     if not family.sized and getattr(unet, "num_classes", None) is not None:
-        raise unsupported("its network expects pictures beside words (unCLIP)")
+        raise unsupported("its network expects images beside words (unCLIP)")
     return family
 
 

@@ -38,7 +38,7 @@ from ..studio import Studio
 from ..thumbnails import thumbnail
 
 _MOST_COPIES = 12
-_SHEETS, _BEST = "Sheets of pictures", "Best copy"
+_SHEETS, _BEST = "Sheets of images", "Best copy"
 _SHEET_SIDE = 2048
 """Pixels of a sheet in the page; the file has all of them."""
 _IDLE = "Choose a run. Its copies are drawn with the same seeds, and rated with the same noise."
@@ -373,10 +373,8 @@ def _fields(page: ComparePage) -> tuple[dict[str, Input], gr.Button]:
     )
     fields["weights"] = text_line("Weights", "ti_compare_weights", value="1", info=info)
     _pictures(fields)
-    hint = "the run's own; pictures that were not trained on say more"
-    fields["judged_by"] = text_line(
-        "Pictures to judge by", "ti_compare_judged_by", placeholder=hint
-    )
+    hint = "the run's own; images that were not trained on say more"
+    fields["judged_by"] = text_line("Images to judge by", "ti_compare_judged_by", placeholder=hint)
     fields["baseline"] = gr.Checkbox(
         False,
         label="Also without the word",
@@ -392,7 +390,7 @@ def _pictures(fields: dict[str, Input]) -> None:
         fields["count"] = gr.Slider(
             1, 8, 1, step=1, label="Seeds in each place", elem_id="ti_compare_count"
         )
-    with gr.Accordion("More: Pictures", open=False):
+    with gr.Accordion("More: Images", open=False):
         with gr.Row():
             fields["steps"] = gr.Slider(
                 1, 150, 20, step=1, label="Sampling steps", elem_id="ti_compare_steps"

@@ -48,7 +48,7 @@ def open_desk(places: Places, folder: str) -> Desk:
     """A folder's captions. Raises DataError when there are no pictures, and what `Places.folder`
     raises."""
     if not (folder or "").strip():
-        raise DataError("there is no dataset directory", "", "name the folder with the pictures")
+        raise DataError("there is no dataset directory", "", "name the folder with the images")
     editor = CaptionEditor(places.folder(folder))
     return Desk(editor, tuple(entry.image.name for entry in editor.entries()))
 
@@ -87,7 +87,7 @@ class CaptionsPage:
         with component(gr.Row, equal_height=False):
             with gr.Column(scale=4, min_width=320):
                 looks = {"height": 520, "allow_preview": False}
-                self.gallery = gallery("Pictures", 4, "ti_caption_gallery", **looks)
+                self.gallery = gallery("Images", 4, "ti_caption_gallery", **looks)
             with gr.Column(scale=5, min_width=320):
                 self._editor()
                 self._search()

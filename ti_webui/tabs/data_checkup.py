@@ -26,7 +26,7 @@ _UNNAMED = "unnamed"
 def build(studio: Studio, folder: gr.Textbox) -> None:
     """Fill its part of the tab."""
     with gr.Row():
-        button = gr.Button("Check the pictures", elem_id="ti_checkup_button")
+        button = gr.Button("Check the images", elem_id="ti_checkup_button")
     report = gr.HTML("", elem_id="ti_checkup")
 
     def bind() -> None:
@@ -49,7 +49,7 @@ def checkup_html(studio: Studio, folder: str, settings: SettingValues) -> str:
     Raises ConfigError without a folder, or for a setting that is not possible."""
     folder, name = (folder or "").strip(), str(settings.get("token_string") or "").strip()
     if not folder:
-        raise ConfigError("there is no dataset directory", "", "name the folder with the pictures")
+        raise ConfigError("there is no dataset directory", "", "name the folder with the images")
     here = {"train_data_dir": folder, "dataset_config": "", "token_string": name or _UNNAMED}
     asked = {**settings, **here}
     config = studio.places().checked(make_config(TrainConfig, asked))
@@ -95,5 +95,5 @@ def _prompts(config: TrainConfig, host: Host | None) -> str:
         (one.path.name, one.prompt, " ".join(one.tokens), f"{len(one.token_ids)} of {one.capacity}")
         for one in found
     ]
-    table = tables.table(("picture", "prompt", "its tokens", "places taken"), rows)
-    return tables.folded(f"Prompts of the first {len(rows)} pictures, as they are learned", table)
+    table = tables.table(("image", "prompt", "its tokens", "places taken"), rows)
+    return tables.folded(f"Prompts of the first {len(rows)} images, as they are learned", table)

@@ -38,7 +38,7 @@ _GROUPS = (
 _SHOWN = 24
 """Pictures of the result; all of them are in the destination."""
 _IDLE = (
-    "Photographs of any size go in; pictures to train on come out, and the folder they are in "
+    "Photographs of any size go in; images to train on come out, and the folder they are in "
     "becomes the dataset directory."
 )
 
@@ -55,7 +55,7 @@ def build(studio: Studio, folder: gr.Textbox) -> None:
             message = gr.HTML("", elem_id="ti_preprocess_message")
             view = build_job_view(studio, "preprocess", _IDLE)
             result = gr.HTML("", elem_id="ti_preprocess_result")
-            pictures = gallery("Pictures made", 4, "ti_preprocess_pictures")
+            pictures = gallery("Images made", 4, "ti_preprocess_pictures")
 
     def press(source: str, destination: str, *values: object) -> str:
         start_preprocessing(studio, form, source, destination, values)
@@ -97,7 +97,7 @@ def start_preprocessing(
     """Begin. Raises ConfigError for settings that are not possible, HostBusyError while a job goes
     on."""
     if not (source or "").strip():
-        raise ConfigError("there is no source directory", "", "name the folder with your pictures")
+        raise ConfigError("there is no source directory", "", "name the folder with your images")
     places = studio.places()
     config = places.checked(form.config(form.settings(values)))
     here = places.folder(source)
@@ -144,6 +144,6 @@ def summary_html(events: Sequence[Event]) -> str:
     rows = [(event.source.name, event.reason) for event in events if isinstance(event, Skipped)]
     notes = [(e.source.name, "; ".join(e.notes)) for e in events if isinstance(e, PictureDone)]
     skipped = tables.table(("skipped", "why"), rows)
-    worth = tables.table(("picture", "what to know"), [note for note in notes if note[1]])
+    worth = tables.table(("image", "what to know"), [note for note in notes if note[1]])
     box = markup.box("good" if end.written else "warning", head)
-    return box + skipped + tables.folded("Notes about pictures", worth)
+    return box + skipped + tables.folded("Notes about images", worth)

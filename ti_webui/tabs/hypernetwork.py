@@ -36,7 +36,7 @@ _FIRST = "style"
 _ABOUT = """<p>A hypernetwork changes how the model reads every prompt, until a prompt leaves out
 <code>&lt;hypernet:name:1&gt;</code>. Captions say what is <b>not</b> to be learned.</p>"""
 _UNUSED = (
-    "this program does not use hypernetworks in its own pictures; previews show them, and the "
+    "this program does not use hypernetworks in its own images; previews show them, and the "
     "file is for AUTOMATIC1111 and ComfyUI"
 )
 _IDLE = "No hypernetwork is being made or trained."

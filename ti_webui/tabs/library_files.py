@@ -99,12 +99,12 @@ class FilesPage:
         entry = self.collection.find(label)
         found = pictures_of(self.studio, entry.name)[:_MOST_PICTURES]
         if not 0 <= place < len(found):
-            raise ConfigError("that picture is not there any more", "", "show them again")
+            raise ConfigError("that image is not there any more", "", "show them again")
         with Image.open(found[place]) as picture:
             parameters = str(picture.info.get("parameters", ""))
         keep = self.studio.settings().keep_replaced
         shown = set_preview(entry.path, open_picture(found[place], _ENOUGH).image, parameters, keep)
-        return markup.box("good", f"{shown.name} is this picture now")
+        return markup.box("good", f"{shown.name} is this image now")
 
     def press_further(self, label: str) -> tuple[str, SettingValues]:
         """(what to say, settings for Train): to train this embedding further."""
@@ -146,7 +146,7 @@ def build(studio: Studio, collection: Collection, chosen: gr.Dropdown, further: 
         name, *question = _rename_and_delete(page, chosen, lists)
     with gr.Accordion("Notes", open=False):
         notes = _notes(page, chosen, answer)
-    with gr.Accordion("Preview picture", open=False):
+    with gr.Accordion("Preview image", open=False):
         shown = _preview(page, chosen, answer)
     fields = [name, *notes, *question, shown]
     on(chosen.change, _or_nothing(page.press_choose, len(fields)), [chosen], fields, quiet=True)

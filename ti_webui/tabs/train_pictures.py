@@ -152,7 +152,7 @@ class PicturesLayout:
         looks: dict[str, object] = {"height": 150}
         self.files = component(
             gr.File,
-            label="Drop pictures, or paste with Ctrl+V",
+            label="Drop images, or paste with Ctrl+V",
             file_count="multiple",
             file_types=["image", ".txt"],
             elem_id="ti_dropped",
@@ -161,7 +161,7 @@ class PicturesLayout:
         folder.render()
         self.about = html(elem_id="ti_folder_about")
         looks = {"visible": False, "allow_preview": False}
-        self.gallery = gallery("Pictures", 6, "ti_train_pictures", **looks)
+        self.gallery = gallery("Images", 6, "ti_train_pictures", **looks)
         self.which = gr.Textbox(visible=False)
         self.caption = component(
             gr.Textbox, label="Caption", visible=False, lines=2, elem_id="ti_train_caption"

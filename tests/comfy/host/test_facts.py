@@ -106,7 +106,7 @@ def sampling(denoise: Callable[..., Any], count: int = 1000, skip: int = 1) -> A
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda m: with_unet(m, in_channels=8), "edits other pictures"),
+        (lambda m: with_unet(m, in_channels=8), "edits other images"),
         (lambda m: bent(m, diffusion_model=SimpleNamespace()), "of another kind"),
         (lambda m: bent(m, adm_channels=2048), "unCLIP"),
         (lambda m: bent(m, model_sampling=sampling(lambda s, out, x: out)), "neither noise"),

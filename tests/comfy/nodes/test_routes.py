@@ -151,7 +151,7 @@ def test_long_encoding_is_told() -> None:
 
     with program.nodes("runs").track_training("7", "x") as going:
         program.nodes("bridge").Bridge(going)(Encoding(3, 20))
-    assert program.shown == ["encoding pictures: 3 of 20"]
+    assert program.shown == ["encoding images: 3 of 20"]
 
 
 def test_a_replaced_embedding_is_brought_back(comfy: dict[str, Path]) -> None:

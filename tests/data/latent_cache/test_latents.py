@@ -147,7 +147,7 @@ def test_much_memory_is_mentioned_with_the_remedy(
     monkeypatch.setattr(module, "_MUCH_MEMORY", 3 * 512 - 1)
     latents_of(pictures, session(), CacheConfig(), tell=told.append)
     (notice,) = told
-    assert "latents of 3 pictures" in notice.what
+    assert "latents of 3 images" in notice.what
     assert "`cache_latents_to_disk`" in notice.fix
 
 

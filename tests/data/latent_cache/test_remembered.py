@@ -89,7 +89,7 @@ def test_what_has_just_been_written_is_not_remembered(
 
 
 def test_what_is_no_picture_is_refused_every_time(tmp_path: Path, read: list[str]) -> None:
-    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "broken.png").write_bytes(b"no image")
     look = RememberedPictures(tmp_path / "cache")
     for name in ("broken.png", "broken.png", "missing.png"):
         with pytest.raises(DataError, match=name):

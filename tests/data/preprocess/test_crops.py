@@ -307,7 +307,7 @@ def test_treatments_add_up_in_a1111s_order_and_the_default_is_left_out() -> None
     )
     found = made(gradient(192, 96), config)
     assert [image.size for image in found] == [(64, 64)] * 4 + [(768, 384), (192, 96)]
-    assert found[-1].tobytes() == gradient(192, 96).tobytes(), "the untouched picture as well"
+    assert found[-1].tobytes() == gradient(192, 96).tobytes(), "the untouched image as well"
 
 
 def test_a_square_picture_gets_the_default_when_split_and_focal_crop_do_not_apply() -> None:

@@ -45,7 +45,7 @@ def test_pictures_are_named_and_counted_as_in_a1111(tmp_path: Path) -> None:
     put(tmp_path / "in" / "b.jpg")
     put(tmp_path / "in" / "d.PNG")
     for name in ("a.doc", "c.txt"):
-        (tmp_path / "in" / name).write_text("no picture")
+        (tmp_path / "in" / name).write_text("no image")
     (tmp_path / "in" / "e").mkdir()
     put(tmp_path / "in" / "f.png").rename(tmp_path / "in" / "f")
     run = Run(tmp_path, PreprocessConfig(width=64, height=64, flip=True))
@@ -291,7 +291,7 @@ def test_of_an_animation_the_first_frame_is_taken_and_that_is_said(
     put(tmp_path / "in" / f"a.{ending}", frames[0], save_all=True, append_images=frames[1:])
     put(tmp_path / "in" / f"still.{ending}")
     run = Run(tmp_path)
-    assert run.notes[f"a.{ending}"] == ("it holds several pictures: the first is taken",)
+    assert run.notes[f"a.{ending}"] == ("it holds several images: the first is taken",)
     assert run.notes[f"still.{ending}"] == ()
     assert loaded(run.out / "00000-0-a.png").getpixel((9, 9)) == pytest.approx((255, 0, 0), abs=3)
 
@@ -392,7 +392,7 @@ def test_a_file_that_would_start_another_program_is_no_picture(tmp_path: Path) -
     (tmp_path / "in").mkdir()
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpage\n"
     (tmp_path / "in" / "a.png").write_bytes(eps)
-    assert "not a picture" in Run(tmp_path).reasons["a.png"]
+    assert "not an image" in Run(tmp_path).reasons["a.png"]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (50_000, 1)])

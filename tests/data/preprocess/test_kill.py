@@ -160,7 +160,7 @@ def _many(times: int) -> None:
             partial += seen["pictures"] < whole
             temporary += seen["temporary"]
     sys.stdout.write(
-        f"{times} kills, nothing half-written in use: {partial} before all pictures were there, "
+        f"{times} kills, nothing half-written in use: {partial} before all images were there, "
         f"{temporary} in the middle of a file\n"
     )
 

@@ -319,15 +319,15 @@ LARGE_PICTURES: dict[str, Callable[[], bytes]] = {
     "a profile of 128 MB": lambda: png(chunk(b"iCCP", b"a\0\0" + _BOMB)),
     "five million chunks": lambda: png(chunk(b"juNK", b"") * 5_000_000),
     "pixels of 60 MB": lambda: png(data=zlib.compress(bytes(60_000_000), 0)),
-    "moving pictures": _moving,
+    "moving images": _moving,
 }
 
 PICTURES = {
     **{
-        f"a picture of {w}×{h}": png(width=w, height=h)
+        f"an image of {w}×{h}": png(width=w, height=h)
         for w, h in ((0, 0), (65535, 65535), (2**31 - 1, 1), (2**32 - 1, 2**32 - 1), (30000, 30000))
     },
-    "an ordinary picture": png(),
+    "an ordinary image": png(),
     "pixels of noise": png(data=b"noise"),
     "pixels that are a bomb": png(data=_BOMB),
     "only a signature": b"\x89PNG\r\n\x1a\n",
@@ -358,7 +358,7 @@ WEBP: dict[str, Callable[[], bytes]] = {
     "a chunk of 4 GB": lambda: _riff(b"VP8L", b"\x2f\xff\xff\xff\xff", 2**32 - 1),
     "sixteen thousand squared": lambda: _riff(b"VP8L", b"\x2f\xff\xff\xff\x0f" + bytes(20)),
     "a huge canvas": lambda: _riff(b"VP8X", bytes(4) + b"\xff" * 6),
-    "moving pictures": lambda: _riff(b"ANIM", bytes(6)),
+    "moving images": lambda: _riff(b"ANIM", bytes(6)),
     "a million empty chunks": lambda: _riff(b"JUNK", b"JUNK\0\0\0\0" * 100_000),
 }
 
@@ -376,10 +376,10 @@ def cases() -> Iterator[Case]:
     for what, content in CARDS.items():
         yield broken(f"card with {what}.png", content, "")
     for what, content in PICTURES.items():
-        yield broken(f"picture, {what}.png", content, "", listed=False)
+        yield broken(f"image, {what}.png", content, "", listed=False)
     for what, make in LARGE_CARDS.items():
         yield broken(f"large card, {what}.png", make, "")
     for what, make in LARGE_PICTURES.items():
-        yield broken(f"large picture, {what}.png", make, "", listed=False)
+        yield broken(f"large image, {what}.png", make, "", listed=False)
     for what, make in WEBP.items():
         yield broken(f"webp, {what}.webp", make, "", listed=False)

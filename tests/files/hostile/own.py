@@ -89,13 +89,13 @@ def cases() -> Iterator[Case]:
     for what, content in containers.HEADERS.items():
         yield answered(f"latents with {what}.safetensors"[:200], "latents", writer(content))
     for what, content in ROWS.items():
-        yield answered(f"index of pictures with {what}", "pictures", _pictures(content))
+        yield answered(f"index of images with {what}", "pictures", _pictures(content))
         yield answered(f"index of a library with {what}", "library", writer(_library(content)))
     for what, make in PLACES.items():
         yield answered(f"state in place of {what}", "state", _placed(make))
         yield answered(f"latents in place of {what}", "latents", make)
         yield answered(f"library in place of {what}", "library", make)
-        yield answered(f"pictures in place of {what}", "pictures", _index(make))
+        yield answered(f"images in place of {what}", "pictures", _index(make))
     for number, lines in enumerate(EVENTS):
         yield answered(f"run with events {number}", "run", _run(lines))
 

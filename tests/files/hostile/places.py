@@ -23,7 +23,7 @@ def cases() -> Iterator[Case]:
         (b"", "a hole of 5 GB.safetensors", "header"),
         (b"PK\3\4", "a pickle of 5 GB.pt", "no end"),
         (b"\x80\x02", "an old pickle of 5 GB.bin", "belongs to no file of torch"),
-        (b"\x89PNG\r\n\x1a\n", "a picture of 5 GB.png", "MB"),
+        (b"\x89PNG\r\n\x1a\n", "an image of 5 GB.png", "MB"),
     ):
         listed = not name.endswith(".png")
         yield Case(name, _sparse(start), EmbeddingError, says, listed=listed)

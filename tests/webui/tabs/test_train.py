@@ -248,7 +248,7 @@ def test_one_click_goes_back_to_the_preset(page: TrainPage, pictures: Path) -> N
     outlook, told, back, *form = page.overview.press_back("style", *values)
     shown = dict(zip(page.form.components, form, strict=True))
     assert (shown["max_train_steps"]["value"], shown["seed"]["value"]) == (3000, 0)
-    assert shown["prompt_template"]["value"] == "style_filewords", "the pictures have captions"
+    assert shown["prompt_template"]["value"] == "style_filewords", "the images have captions"
     assert all("value" not in shown[name] for name in own)
     assert (told, back["visible"]) == ("", False)
     assert "1,500" not in outlook
@@ -356,7 +356,7 @@ def test_a_preview_whose_file_is_gone_does_not_spoil_the_page(
     page.press_train(*typed(page, settings))
     progress = finished(page.studio.jobs.list()[0]).progress
     progress.previews[0].path.unlink()
-    progress.previews[1].path.write_bytes(b"no picture")
+    progress.previews[1].path.write_bytes(b"no image")
     assert page.live is not None
     gallery = page.live.look(None)[2]["value"]
     assert [caption.split(":")[0] for _, caption in gallery] == ["step 6"]

@@ -16,15 +16,15 @@ class CacheConfig(Checked):
     title = "Latents"
     cache_latents: bool = unrecorded(
         True,
-        "encode every picture once, before the first step; otherwise at each step, which is "
+        "encode every image once, before the first step; otherwise at each step, which is "
         "slower and keeps the VAE in memory",
-        label="Encode pictures once",
+        label="Encode images once",
         advanced=True,
     )
     cache_latents_to_disk: bool = unrecorded(
         False,
-        "store latents on disk instead of in memory: later runs on the same pictures start at "
-        "once, and the memory does not grow with the number of pictures",
+        "store latents on disk instead of in memory: later runs on the same images start at "
+        "once, and the memory does not grow with the number of images",
         label="Keep latents on disk",
     )
     latent_cache_dir: str = unrecorded(

@@ -119,9 +119,7 @@ class InMemory(EachTime):
     def _weigh(self, one: int, tell: Callable[[Notice], None]) -> None:
         size = one * len(self.pictures)
         if size > _MUCH_MEMORY:
-            what = (
-                f"the latents of {len(self.pictures)} pictures take {size / 1e9:.1f} GB of memory"
-            )
+            what = f"the latents of {len(self.pictures)} images take {size / 1e9:.1f} GB of memory"
             fix = f"use {setting('cache_latents_to_disk')}, which also makes the next start quick"
             tell(Notice("info", what, "", fix))
 

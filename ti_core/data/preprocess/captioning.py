@@ -28,7 +28,7 @@ def blip(config: CaptionConfig) -> Describer:
         from transformers import BlipForConditionalGeneration, BlipProcessor
     except ImportError as error:
         raise HostError(
-            "BLIP cannot describe the pictures",
+            "BLIP cannot describe the images",
             f"transformers is not installed ({error})",
             f"pip install transformers, or leave {setting('blip_model')} out",
         ) from error

@@ -25,13 +25,13 @@ class SplitConfig(Checked):
     title = "Split oversized images"
     split: bool = option(
         False,
-        "split long pictures into several that overlap",
+        "split long images into several that overlap",
         label="Split oversized images",
         aliases=("process_split",),
     )
     split_rule: SplitRule = option(
         "tiles",
-        "tiles: as many as needed, evenly spaced; two: the start and the end of pictures longer "
+        "tiles: as many as needed, evenly spaced; two: the start and the end of images longer "
         "than 1.35 to 1, as A1111 did in 2022",
         label="Split rule",
         advanced=True,
@@ -58,7 +58,7 @@ class FocalConfig(Checked):
     title = "Auto focal point crop"
     focal_crop: bool = option(
         False,
-        "crop around the focal point instead of the centre; for pictures that are not square",
+        "crop around the focal point instead of the centre; for images that are not square",
         label="Auto focal point crop",
         aliases=("process_focal_crop",),
     )
@@ -98,7 +98,7 @@ class AutosizeConfig:
     title = "Auto-sized crop"
     multicrop: bool = option(
         False,
-        "crop each picture to a size close to its own shape, with sides that are multiples of 64",
+        "crop each image to a size close to its own shape, with sides that are multiples of 64",
         label="Auto-sized crop",
         aliases=("process_multicrop",),
     )
@@ -161,7 +161,7 @@ class CaptionConfig:
     title = "Captions"
     existing_caption: ExistingCaption = option(
         "auto",
-        "what to do with a caption file beside the source picture: ignore it, copy it instead "
+        "what to do with a caption file beside the source image: ignore it, copy it instead "
         "of making a new caption, or put it before or after the new one; auto copies it unless"
         " new captions are made, and otherwise ignores it",
         label="Existing Caption txt Action",
@@ -169,7 +169,7 @@ class CaptionConfig:
     )
     blip_model: str = option(
         "",
-        "caption the pictures with this BLIP model: a folder, or the name of one that was "
+        "caption the images with this BLIP model: a folder, or the name of one that was "
         "downloaded before; needs transformers; nothing is downloaded",
         label="BLIP model",
         path="model",
@@ -197,7 +197,7 @@ class CaptionConfig:
     )
     tags_dir: str = option(
         "",
-        "folder with a tagger's .txt file for each picture; its tags come after BLIP's caption",
+        "folder with a tagger's .txt file for each image; its tags come after BLIP's caption",
         label="Tagger's folder",
         path="input folder",
     )
@@ -214,7 +214,7 @@ class CaptionConfig:
     )
     caption_in_name: bool = option(
         False,
-        "put the caption into the file name of the picture, as A1111 did in 2022, instead of a"
+        "put the caption into the file name of the image, as A1111 did in 2022, instead of a"
         " .txt file",
         label="Caption in the file name",
         advanced=True,
@@ -235,7 +235,7 @@ class CaptionConfig:
 class PreprocessConfig:
     """Everything about preprocessing, except for its folders."""
 
-    title = "Pictures"
+    title = "Images"
     width: int = option(
         512,
         f"of the result, a multiple of {SIDE_STEP}",
@@ -260,13 +260,13 @@ class PreprocessConfig:
     )
     keep_original_size: bool = option(
         False,
-        "write each picture in its own size as well",
+        "write each image in its own size as well",
         label="Keep original size",
         aliases=("process_keep_original_size",),
     )
     flip: bool = option(
         False,
-        "write each picture mirrored as well; not for faces, writing, tattoos or anything else "
+        "write each image mirrored as well; not for faces, writing, tattoos or anything else "
         "whose left and right differ",
         label="Create flipped copies",
         aliases=("process_flip",),

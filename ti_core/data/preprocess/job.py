@@ -121,7 +121,7 @@ def _swept(destination: Path) -> Iterator[Notice]:
     count = sweep(destination) + sweep(destination / DEBUG_FOLDER)
     if count:
         what = f"{count} half-written files of a run that was killed are removed"
-        yield Notice("info", what, "", "its whole pictures are still there")
+        yield Notice("info", what, "", "its whole images are still there")
 
 
 def _left_behind(found: list[Path], config: CaptionConfig) -> Iterator[Notice]:
@@ -132,7 +132,7 @@ def _left_behind(found: list[Path], config: CaptionConfig) -> Iterator[Notice]:
     left = sorted(there if ignored else there - used)
     if left:
         what = f"{len(left)} caption file(s) are left behind ({printable_name(left[0].name)})"
-        why = "new captions are made" if ignored else "their pictures have another one"
+        why = "new captions are made" if ignored else "their images have another one"
         fix = f"choose copy, prepend or append for {setting('existing_caption')} to keep them"
         yield Notice("warning", what, why, fix if ignored else "")
 
@@ -142,7 +142,7 @@ def _notices(destination: Path, config: PreprocessConfig) -> Iterator[Notice]:
         yield Notice(
             "warning",
             f"{destination} is not empty",
-            "what is in it would be trained on together with the new pictures; pictures and masks "
+            "what is in it would be trained on together with the new images; images and masks "
             "of the same names are replaced",
             "take an empty folder unless you want that",
         )
@@ -161,6 +161,6 @@ def _opencv(config: PreprocessConfig, on_event: Listener) -> FaceFinder | None:
     try:
         return opencv_faces()
     except NoFaceFinderError as error:
-        why = f"{error.why}; the upper part of upright pictures counts in their place"
+        why = f"{error.why}; the upper part of upright images counts in their place"
         on_event(notice_of(NoFaceFinderError(error.what, why, error.fix)))
         return None

@@ -43,6 +43,6 @@ def time_ids(count: int, sizes: Sequence[PictureSize] | None, side: int) -> Tens
     """
     whole = PictureSize((side, side), (0, 0), (side, side))
     if sizes is not None and len(sizes) != count:
-        raise ConfigError(f"{count} prompts have {len(sizes)} picture sizes")
+        raise ConfigError(f"{count} prompts have {len(sizes)} image sizes")
     rows = [(*s.original, *s.crop, *s.target) for s in sizes or [whole] * count]
     return torch.tensor(rows, dtype=torch.float32)

@@ -85,7 +85,7 @@ def loaded_model() -> ForgeDiffusionEngine:
     model: ForgeDiffusionEngine = sd_models.model_data.sd_model
     if getattr(model, "forge_objects", None) is None:
         fix = "choose one at the top left of the page and press Generate once"
-        raise no_checkpoint("it is loaded for the first picture", fix)
+        raise no_checkpoint("it is loaded for the first image", fix)
     return model
 
 

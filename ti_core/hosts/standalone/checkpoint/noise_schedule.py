@@ -35,7 +35,7 @@ def alphas_from_config(config: SettingValues) -> Tensor:
         raise CheckpointError(f"the noise schedule '{name}' of this model is not supported")
     alphas = _alphas(betas, bool(config.get("rescale_betas_zero_snr", False)))
     if len(alphas) < 2 or alphas[-2] < _SMALLEST_ALPHA:
-        why = "pictures are pure noise before the last of its timesteps"
+        why = "images are pure noise before the last of its timesteps"
         raise CheckpointError("the noise schedule of this model cannot be used", why)
     return alphas
 
