@@ -22,7 +22,7 @@ from ..ti_core.train.events import (
     Started,
     StepDone,
 )
-from ..ti_core.train.progress import OUTCOMES, after, duration_text, last_texts, step_text
+from ..ti_core.train.progress import OUTCOMES, after, duration_text, last_texts, so_far, step_text
 from ..ti_core.train.run_folder import RunFolder
 from ..ti_core.train.state import list_states
 from .curve import curve_of, keep_curve
@@ -76,7 +76,8 @@ class Bridge:
 
     def draw(self) -> None:
         """Show the loss so far on the node."""
-        curve = curve_of(self.going.progress.losses)
+        progress = self.going.progress
+        curve = curve_of(progress.losses, progress.strengths, progress.drifts)
         if curve is None:
             return
         keep_curve(self.going.workflow, self.node, curve)
@@ -86,9 +87,9 @@ class Bridge:
 
     def _start(self, event: Started) -> None:
         if event.step:
-            before = RunFolder(event.run_folder).losses()
-            losses = tuple(point for point in before if point[0] <= event.step)
-            self.going.progress = replace(self.going.progress, losses=losses)
+            before = so_far(RunFolder(event.run_folder))
+            shown = {name: before[name] for name in ("losses", "strengths", "drifts")}
+            self.going.progress = replace(self.going.progress, **shown)
         self.bar = comfy.utils.ProgressBar(event.max_steps, node_id=self.node)
         self.say(f"{event.pictures} picture(s), {event.size}, template {event.template}")
 

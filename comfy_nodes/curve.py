@@ -16,9 +16,16 @@ _kept: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
 """(workflow, node) → the curve that was drawn last; the oldest is forgotten first."""
 
 
-def curve_of(points: Sequence[tuple[int, float, float]]) -> dict[str, Any] | None:
+Points = Sequence[tuple[int, float]]
+"""(step, number), steps rising."""
+
+
+def curve_of(
+    points: Sequence[tuple[int, float, float]], strengths: Points = (), drifts: Points = ()
+) -> dict[str, Any] | None:
     """(step, loss, rate) of updates as JSON values: `steps`, `losses` and their moving average
-    `means`, at most 240 of each, and the range `low` to `high` to draw them in.
+    `means`, at most 240 of each, and the range `low` to `high` to draw them in; and as many pairs
+    of the greatest `strengths` and `drifts`, from 0 to `top`.
 
     None with fewer than two updates.
     """
@@ -28,7 +35,7 @@ def curve_of(points: Sequence[tuple[int, float, float]]) -> dict[str, Any] | Non
     losses = [loss for _, loss in shown]
     low, high = loss_range(losses)
     every = math.ceil(len(shown) / _MOST_POINTS)
-    last = range(len(shown) - 1, -1, -every)[::-1]
+    last = _spread(len(shown), every)
     means = moving_average(losses, 0.9 if len(losses) < 200 else 0.97)
     return {
         "steps": [shown[i][0] for i in last],
@@ -36,7 +43,19 @@ def curve_of(points: Sequence[tuple[int, float, float]]) -> dict[str, Any] | Non
         "means": [means[i] for i in last],
         "low": max(0.0, low),
         "high": high,
+        "strengths": _few(strengths),
+        "drifts": _few(drifts),
+        "top": max((number for _, number in (*strengths, *drifts)), default=0.0),
     }
+
+
+def _few(points: Points) -> Points:
+    return [points[i] for i in _spread(len(points), math.ceil(len(points) / _MOST_POINTS) or 1)]
+
+
+def _spread(count: int, every: int) -> range:
+    """Every so many of them, the last among them."""
+    return range(count - 1, -1, -every)[::-1]
 
 
 def _mean(values: Sequence[float]) -> float:

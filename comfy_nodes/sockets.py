@@ -35,6 +35,8 @@ from ..ti_core.train.hypernetwork_config import (
     HypernetworkOutputConfig,
     HypernetworkPreviewConfig,
 )
+from ..ti_core.train.run_folder import RunFolder
+from ..ti_core.train.standing import Standing
 from ..ti_core.train.validation_config import ValidationConfig
 from .widgets import values_of
 
@@ -104,6 +106,10 @@ class RunLog:
     """The run folder, inside ComfyUI's output folder."""
     losses: tuple[tuple[int, float, float], ...]
     """(step, loss, learning rate) of every update."""
+
+    def standings(self) -> list[Standing]:
+        """How strong and how far the vectors were; empty for hypernetworks."""
+        return RunFolder(self.folder).standings()
 
     @property
     def loss_map(self) -> dict[str, list[float]]:

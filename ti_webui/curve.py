@@ -1,4 +1,4 @@
-"""The curve of the loss as an SVG: sharp at any size, in the page's own colours."""
+"""The curves of loss and strength as SVGs: sharp at any size, in the page's own colours."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from ti_core.train.validations import Found, best_of
 _WIDTH, _HEIGHT = 640, 200
 _LEFT, _BOTTOM, _TOP = 52, 22, 8
 """Margins, in the SVG's own units."""
+Point = tuple[int, float]
+"""(step, number)"""
 
 
 def curve(
@@ -38,6 +40,32 @@ def curve(
         f'<polyline class="ti-mean" points="{place.all(steps, mean)}"/>'
         f"{_validated(place, validations)}</svg>"
     )
+
+
+def strength_curve(strengths: Sequence[Point], drifts: Sequence[Point]) -> str:
+    """An SVG of (step, number): the greatest length of a vector and the greatest distance from its
+    start, on one scale; 1 is the length of an ordinary word.
+
+    Empty with fewer than two points.
+    """
+    strengths, drifts = _finite(strengths), _finite(drifts)
+    if len(strengths) < 2:
+        return ""
+    first, last = strengths[0][0], max(strengths[-1][0], strengths[0][0] + 1)
+    top = 1.05 * max(1.0, *(number for _, number in (*strengths, *drifts)))
+    place = _Place(first, last, 0.0, top)
+    lines = [_line("ti-strength", place.all(*zip(*strengths, strict=True)), "strength")]
+    if len(drifts) > 1:
+        shown = place.all(*zip(*drifts, strict=True))
+        lines.append(_line("ti-drift", shown, "drift: distance from the start"))
+    return (
+        f'<svg class="ti-curve" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'aria-label="strength {strengths[-1][1]:.2f}">{_axes(place)}{"".join(lines)}</svg>'
+    )
+
+
+def _finite(points: Sequence[Point]) -> list[Point]:
+    return [point for point in points if math.isfinite(point[1])]
 
 
 def _validated(place: _Place, found: Sequence[Found]) -> str:

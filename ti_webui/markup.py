@@ -25,7 +25,7 @@ from ti_core.train.progress import (
     validation_text,
 )
 
-from .curve import curve
+from .curve import curve, strength_curve
 from .differences import Difference
 from .outlook import Outlook
 
@@ -190,6 +190,7 @@ def progress_html(progress: JobProgress, name: str, kind: str = "train") -> str:
         _last(progress),
         error_box(progress.error),
         curve(progress.losses, progress.segments, progress.validations),
+        _strength(progress),
         _meter(progress),
         _result(progress, kind),
     ]
@@ -262,6 +263,19 @@ def _last(progress: JobProgress) -> str:
         told.append(("Everything is in", str(progress.run_folder)))
     lines = [f"<p><i>{label}:</i> {escape(text)}</p>" for label, text in told]
     return f'<div class="ti-last">{"".join(lines)}</div>' if lines else ""
+
+
+def _strength(progress: JobProgress) -> str:
+    """The curve of it, and what its lines are."""
+    drawn = strength_curve(progress.strengths, progress.drifts)
+    if not drawn:
+        return ""
+    lines = (
+        ("ti-strength", "strength: length of the longest vector; 1 is an ordinary word"),
+        ("ti-drift", "drift: distance from the start, in the same unit"),
+    )
+    key = "".join(f'<li><i class="{kind}"></i> {text}</li>' for kind, text in lines)
+    return f'{drawn}<ul class="ti-key">{key}</ul>'
 
 
 def _meter(progress: JobProgress) -> str:

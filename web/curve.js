@@ -18,7 +18,7 @@ class Curve {
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("viewBox", "0 0 100 100");
     svg.setAttribute("preserveAspectRatio", "none");
-    this.lines = ["ti-curve-losses", "ti-curve-means"].map((name) => {
+    this.lines = ["ti-curve-losses", "ti-curve-strengths", "ti-curve-drifts", "ti-curve-means"].map((name) => {
       const line = document.createElementNS(SVG, "polyline");
       line.setAttribute("class", name);
       return line;
@@ -39,18 +39,23 @@ class Curve {
   }
 
   draw() {
-    const { steps, losses, means, low, high } = this.curve;
+    const { steps, losses, means, low, high, strengths, drifts, top } = this.curve;
     this.curve = null;
     const [first, last] = [steps[0], steps[steps.length - 1]];
     const x = (step) => (100 * (step - first)) / (last - first || 1);
     const y = (loss) => 100 * (1 - Math.min(1, Math.max(0, (loss - low) / (high - low || 1))));
     const points = (values) => values.map((value, at) => `${x(steps[at]).toFixed(2)},${y(value).toFixed(2)}`).join(" ");
-    this.lines[0].setAttribute("points", points(losses));
-    this.lines[1].setAttribute("points", points(means));
+    const share = ([step, value]) => `${x(Math.max(step, first)).toFixed(2)},${(100 * (1 - value / (top || 1))).toFixed(2)}`;
+    const own = (pairs) => pairs.map(share).join(" ");
+    const all = [points(losses), own(strengths), own(drifts), points(means)];
+    all.forEach((line, at) => this.lines[at].setAttribute("points", line));
     const now = means[means.length - 1].toFixed(4);
     const texts = [short(high), short(low), `${word("loss", "loss")} ${now}`, first, last];
     texts.forEach((text, at) => (this.texts[at].textContent = text));
-    this.root.title = texts[2];
+    const ends = [strengths, drifts].map((pairs) => pairs[pairs.length - 1]?.[1]);
+    const names = [word("strength", "strength"), word("drift", "drift")];
+    const told = names.map((name, at) => (ends[at] === undefined ? "" : `${name} ${short(ends[at])}`));
+    this.root.title = [texts[2], ...told].filter(Boolean).join(", ");
   }
 }
 

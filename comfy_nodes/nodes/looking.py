@@ -18,7 +18,7 @@ from ...ti_core.port.session import Host
 from ...ti_core.tools.nearest import Neighbour, about_words, nearest_tokens
 from ...ti_core.tools.strength import VERDICTS, strength_of, verdict
 from ...ti_core.tools.vocabulary import median_lengths
-from ...ti_core.train.plot import draw_loss
+from ...ti_core.train.plot import draw_loss, draw_strength
 from ...ti_core.train.vectors import norms
 from ..applied import with_embedding
 from ..collection import remember_lengths
@@ -152,7 +152,8 @@ class LossPlot(Node):
         return schema(
             "LossPlot",
             "Loss Plot",
-            "Draws the loss of every step, its moving average, and the learning rate.",
+            "Draws the loss of every step, its moving average, and the learning rate; and how "
+            "strong the vectors are and how far from their start.",
             is_output_node=True,
             search_aliases=["loss graph", "loss curve", "textual inversion", "training log"],
             inputs=[LogSocket.Input("log", tooltip="Of the run.")],
@@ -161,6 +162,11 @@ class LossPlot(Node):
                 io.Float.Output(
                     display_name="loss", tooltip="Mean of the last tenth of the steps."
                 ),
+                io.Image.Output(
+                    display_name="strength",
+                    tooltip="Length and distance from the start of each vector; 1 is the length "
+                    "of an ordinary word.",
+                ),
             ],
         )
 
@@ -168,8 +174,12 @@ class LossPlot(Node):
     def work(cls, log: RunLog) -> io.NodeOutput:
         """See the class."""
         picture: Image.Image = draw_loss(log.losses, log.name)
+        standings = log.standings()
+        strength = draw_strength(standings, log.name)
+        shown = [picture, strength] if len(standings) > 1 else [picture]
         last = [loss for _, loss, _ in log.losses[-max(1, len(log.losses) // 10) :]]
         mean = sum(last) / len(last) if last else 0.0
         text = f"{len(log.losses)} steps, loss {mean:.4f} at the end"
-        ui = node_text(text, images=temp_images([picture]))
-        return io.NodeOutput(to_comfy([picture]), mean if math.isfinite(mean) else 0.0, ui=ui)
+        ui = node_text(text, images=temp_images(shown))
+        mean = mean if math.isfinite(mean) else 0.0
+        return io.NodeOutput(to_comfy([picture]), mean, to_comfy([strength]), ui=ui)

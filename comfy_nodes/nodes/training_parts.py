@@ -10,6 +10,7 @@ from comfy_api.latest import io
 from ...ti_core.errors import ConfigError, setting
 from ...ti_core.schedule import parse_schedule
 from ...ti_core.train.config import OptimizerConfig
+from ...ti_core.train.standing import DRIFT, STRENGTH, greatest
 from ..curve import curve_of, keep_curve
 from ..kinds import Kind, T
 from ..node import node_text, plain_text
@@ -94,7 +95,9 @@ def log_outputs() -> list[io.Output]:
 def taught_output(found: Remembered[T], lent: Lent) -> io.NodeOutput:
     """What a training node gives and shows."""
     pictures, log = output_images(found.made.previews[-_PREVIEWS_SHOWN:]), found.made.log
-    curve = curve_of(log.losses)
+    standings = log.standings()
+    both = greatest(standings, STRENGTH), greatest(standings, DRIFT)
+    curve = curve_of(log.losses, *both)
     if curve:
         keep_curve(lent.workflow, lent.node, curve)
     ui = node_text(found.told, images=pictures, ti_curve=[curve] if curve else [])

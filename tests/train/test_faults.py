@@ -31,7 +31,7 @@ from .spoiled import Log
 
 _COPIES = ("embeddings/*2.safetensors", "embeddings/*-best.safetensors")
 LOGS = ("textual_inversion_loss.csv", "validation_loss.csv")
-TABLES = (*LOGS, "hypernetwork_loss.csv", "loss.png", "strength.png")
+TABLES = (*LOGS, "hypernetwork_loss.csv", "strength.csv", "loss.png", "strength.png")
 
 
 class Place:
@@ -132,7 +132,7 @@ def of_hypernetwork(configure: Configure, root: Path) -> Place:
 EVERY = [11, pytest.param(1, marks=pytest.mark.slow)]
 """One operation in so many is tried: a prime number, so that it meets each kind."""
 
-PLACES = {of_embedding: 3 + 1 + 1 + 1 + 3 + 1 + 1, of_hypernetwork: 2 + 1 + 2 + 1 + 1}
+PLACES = {of_embedding: 3 + 1 + 1 + 1 + 5 + 1 + 1, of_hypernetwork: 2 + 1 + 2 + 1 + 1}
 """How a run is made → how many things are left by it that count."""
 
 

@@ -34,6 +34,7 @@ from ti_core.port.session import Conditioning
 from ti_core.train.events import (
     Failed,
     Finished,
+    Measured,
     Previewing,
     PreviewReady,
     Saved,
@@ -70,7 +71,7 @@ def test_a_run_leaves_an_embedding_and_a_folder_that_explains_it(configure: Conf
     folder = run_folder(log)
     assert {p.name for p in folder.path.iterdir()} == {
         *("settings.json", "events.jsonl", CSV_NAME, "loss.png", "results.json", "lock"),
-        "pictures.json",
+        *("pictures.json", "strength.csv", "strength.png"),
         *("embeddings", "images", "state"),
     }
     assert {p.name for p in (folder.path / "embeddings").iterdir()} == {
@@ -271,7 +272,8 @@ def test_the_events_tell_the_story_in_order(configure: Configure) -> None:
     train(configure(max_train_steps=2, sample_every_n_steps=2), FakeHost(), log)
     kinds = [type(event) for event in log]
     drawn = [Previewing, PreviewReady]
-    assert kinds == [Started, *drawn, StepDone, StepDone, *drawn, Saved, Finished]
+    first, last = [Started, Measured, *drawn], [StepDone, Measured, *drawn, Saved, Finished]
+    assert kinds == [*first, StepDone, *last]
     lines = (run_folder(log).path / "events.jsonl").read_text().splitlines()
     assert [json.loads(line)["event"] for line in lines] == [kind.__name__ for kind in kinds]
     assert log.of(Finished)[0].reason == "done"

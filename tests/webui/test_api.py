@@ -224,7 +224,7 @@ def test_the_schema_tells_every_setting_and_the_model(api: TestClient) -> None:
     told = api.get("/ti/v1/schema").json()
     names = {setting["name"]: setting for setting in told["train"]}
     vectors = names["num_vectors_per_token"]
-    assert (vectors["low"], vectors["high"], "limits" in vectors) == (1, 75, False)
+    assert (vectors["low"], vectors["high"], "limits" in vectors) == (0, 75, False)
     assert names["learning_rate"]["label"] == "Embedding Learning rate"
     assert names["learning_rate"]["type"] == names["mixed_precision"]["type"] == "str"
     assert names["mixed_precision"]["choices"] == ["auto", "no", "fp16", "bf16"]

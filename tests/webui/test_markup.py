@@ -18,13 +18,13 @@ from ti_core.schedule import Segment, parse_schedule
 from ti_core.train.progress import JobProgress
 from ti_core.train.validations import Found
 from ti_webui import markup
-from ti_webui.curve import curve
+from ti_webui.curve import curve, strength_curve
 from ti_webui.outlook import Outlook
 
 from ..errors import TEXTS, error_classes
 
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">"\'&'
-KNOWN_TAGS = set("div span b i p ul li details summary svg line text polyline".split())
+KNOWN_TAGS = set("div span b i p ul li details summary svg line text polyline title".split())
 
 
 class _Reader(HTMLParser):
@@ -174,6 +174,18 @@ def test_the_curve_shows_validations_and_the_best_of_them() -> None:
     assert (held_out.count("<polyline"), held_out.count("ti-held-out")) == (4, 1)
     assert "<title>best at step 100: 0.8000</title>" in held_out
     assert curve(points, (), found[:1]) == curve(points)
+
+
+def test_strength_and_drift_are_drawn_below_the_loss() -> None:
+    found = {"strengths": ((0, 1.0), (50, 1.5)), "drifts": ((0, 0.0), (50, 0.75))}
+    drawn = markup.progress_html(JobProgress(state="running", **found), "word")
+    assert drawn.count("<polyline") == 2
+    text = " ".join(read(drawn).text.split())
+    assert "strength: length of the longest vector" in text
+    assert "drift: distance from the start" in text
+    early = JobProgress(state="running", strengths=((0, 1.0),), drifts=((0, 0.0),))
+    assert "<polyline" not in markup.progress_html(early, "word")
+    assert "nan" not in strength_curve(((0, 1.0), (1, float("nan")), (2, 3.0)), ())
 
 
 def test_the_validation_loss_is_among_the_figures() -> None:

@@ -68,6 +68,18 @@ class StepDone(Event):
 
 
 @dataclass(frozen=True)
+class Measured(Event):
+    """How the vectors stand: told every so many updates; see `measuring`."""
+
+    step: int
+    strength: Measures
+    """Text encoder → each vector's length ÷ the usual length of a word."""
+    drift: Measures = field(default_factory=dict)
+    """Text encoder → each vector's distance from where it began ÷ that length; empty where that is
+    not known."""
+
+
+@dataclass(frozen=True)
 class Validated(Event):
     """What is learned was asked the same questions as before: fixed pictures, noise, timesteps."""
 

@@ -27,9 +27,10 @@ from ..tools.strength import strength_by_lengths
 from .cards import save_card
 from .events import Measures, Previewing, PreviewReady, Saved, SavedKind
 from .learnable import Content, ExtraNetworks, Learnable
+from .measuring import Measuring
 from .milestones import copy_is_due, end_is_previewed, is_old, previews_are_due
 from .plan import Plan, Product
-from .plot import save_loss_plot
+from .plot import save_loss_plot, save_strength_plot
 from .previews import without_words
 from .provenance import provenance
 from .result import Result, put_result
@@ -67,6 +68,7 @@ class Keeper:
         self._plan, self._session, self._folder = plan, session, folder
         self._learnable, self._updater, self._emit = learnable, updater, emit
         self._validations = validations
+        self._measuring = Measuring(plan, learnable, updater.results)
         self._facts = {
             "model": plan.facts.checkpoint_name,
             "hash": plan.facts.checkpoint_hash,
@@ -87,7 +89,8 @@ class Keeper:
         self._facts["vae"] = fingerprint
 
     def milestones(self) -> None:
-        """What is due after this step: state, copy and plot, previews."""
+        """What is due after this step: measures, state, copy and plot, previews."""
+        self.measure()
         output = self._plan.config.output
         waited = time.monotonic() - self._saved_at
         if (
@@ -135,7 +138,13 @@ class Keeper:
     def _state(self) -> TrainState:
         pictures, validations = len(self._plan.dataset.items), self._validations.values()
         state = self._updater.state()
-        return replace(state, pictures=pictures, facts=self._facts, validations=validations)
+        return replace(
+            state,
+            pictures=pictures,
+            facts=self._facts,
+            validations=validations,
+            begun=self._measuring.begun,
+        )
 
     def save_copy(self) -> None:
         """Write a numbered copy of each file."""
@@ -323,11 +332,19 @@ class Keeper:
         found = strength_by_lengths(measures, self._learnable.usual_lengths)
         return measures, found.ratios if found else {}, found.verdict if found else ""
 
+    def measure(self) -> None:
+        """Tell how strong the vectors are, where it is due."""
+        if measured := self._measuring.at(self._updater.step):
+            self._emit(measured)
+
     def _plot(self) -> None:
         """Nothing depends on it, so that a failure is a warning only."""
-        name, path = self._plan.config.name, self._folder.path / "loss.png"
+        name, path = self._plan.config.name, self._folder.path
         try:
-            save_loss_plot(path, self._folder.losses(), name, self._validations.all)
+            save_loss_plot(path / "loss.png", self._folder.losses(), name, self._validations.all)
+            if found := self._folder.standings():
+                self._folder.write_standings(found)
+                save_strength_plot(path / "strength.png", found, name)
         except (FileError, StorageError) as error:
             self._emit(notice_of(error))
 

@@ -271,6 +271,7 @@ class TrainingRun:
                 loss=self.updater.loss,
             )
         )
+        self.keeper.measure()
 
     def _encode(self, control: Control) -> Latents:
         latest = time.monotonic()

@@ -1,4 +1,4 @@
-"""A picture of the loss, drawn with Pillow so that every host can make it."""
+"""Pictures of the loss and of the vectors, drawn with Pillow so that every host can make it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..files.atomic import write_bytes
 from ..files.lettering import Font, default_font
+from .standing import DRIFT, STRENGTH, Curve, Standing, curves_of, greatest
 from .validations import Found, best_of
 
 _SIZE = (960, 480)
 _BOX = (80, 40, 920, 410)
 """Left, top, right, bottom of the plot area, in pixels."""
 _RAW, _SMOOTH, _RATE = (200, 212, 228), (37, 99, 175), (217, 119, 6)
+_PALE = (246, 220, 186)
 _VALIDATED, _HELD_OUT = (22, 135, 62), (147, 51, 190)
 _GREY, _GRID = (90, 90, 90), (232, 232, 232)
 
@@ -57,6 +59,32 @@ def draw_loss(
     shown = [one for one in validations if steps[0] - 1 <= one.step <= steps[-1]]
     if len(shown) > 1:
         _draw_validations(draw, font, (steps[0], steps[-1]), shown)
+    return image
+
+
+def draw_strength(found: Sequence[Standing], title: str) -> Image.Image:
+    """How strong each vector is and how far from its beginning, steps rising; bold, the greatest of
+    each."""
+    image = Image.new("RGB", _SIZE, "white")
+    draw, font = ImageDraw.Draw(image), default_font(16)
+    _write(draw, font, (_BOX[0], 12), title, fill=(20, 20, 20))
+    if len(found) < 2:
+        _write(draw, font, (_BOX[0], 200), "not enough steps for a plot yet")
+        return image
+    steps, curves = (found[0].step, found[-1].step), curves_of(found)
+    limits = (0.0, 1.05 * max(value for points in curves.values() for _, value in points) or 1.0)
+    _grid(draw, font, steps, limits)
+    for name, points in curves.items():
+        colour = _RAW if name.startswith(STRENGTH) else _PALE
+        _curve(draw, points, limits, colour, 1, steps)
+    entries = (
+        (_SMOOTH, STRENGTH, "strength: length, 1 is an ordinary word"),
+        (_RATE, DRIFT, "drift: distance from the start, same unit"),
+    )
+    for colour, what, _ in entries:
+        if points := greatest(found, what):
+            _curve(draw, points, limits, colour, 3, steps)
+    _entries(draw, font, [(colour, text) for colour, _, text in entries], 420)
     return image
 
 
@@ -102,6 +130,13 @@ def save_loss_plot(
     """Draw and write the plot. Raises StorageError."""
     data = io.BytesIO()
     draw_loss(points, title, validations).save(data, "PNG")
+    write_bytes(path, data.getvalue())
+
+
+def save_strength_plot(path: Path, found: Sequence[Standing], title: str) -> None:
+    """Draw and write `draw_strength`. Raises StorageError."""
+    data = io.BytesIO()
+    draw_strength(found, title).save(data, "PNG")
     write_bytes(path, data.getvalue())
 
 
@@ -167,9 +202,19 @@ def _line(
 ) -> None:
     """`ends`: the steps at the plot's left and right, where those of the line are not."""
     ends = ends or (steps[0], steps[-1])
-    pairs = zip(steps, values, strict=True)
-    points = [_place(ends, limits, step, value) for step, value in pairs]
-    draw.line(points, fill=colour, width=width, joint="curve")
+    _curve(draw, [*zip(steps, values, strict=True)], limits, colour, width, ends)
+
+
+def _curve(
+    draw: ImageDraw.ImageDraw,
+    points: Curve,
+    limits: tuple[float, float],
+    colour: tuple[int, int, int],
+    width: int,
+    ends: tuple[int, int],
+) -> None:
+    places = [_place(ends, limits, step, value) for step, value in points]
+    draw.line(places, fill=colour, width=width, joint="curve")
 
 
 def _place(
@@ -182,12 +227,18 @@ def _place(
 
 
 def _legend(draw: ImageDraw.ImageDraw, font: Font, highest_rate: float) -> None:
-    entries = (
-        (_RAW, "loss"),
-        (_SMOOTH, "moving average"),
-        (_RATE, f"learning rate (highest {highest_rate:g})"),
-    )
+    rate = f"learning rate (highest {highest_rate:g})"
+    _entries(draw, font, ((_RAW, "loss"), (_SMOOTH, "moving average"), (_RATE, rate)), 240)
+
+
+def _entries(
+    draw: ImageDraw.ImageDraw,
+    font: Font,
+    entries: Sequence[tuple[tuple[int, int, int], str]],
+    width: int,
+) -> None:
+    """A stroke of each colour and what it means, so many pixels apart."""
     for i, (colour, text) in enumerate(entries):
-        x = _BOX[0] + 240 * i
+        x = _BOX[0] + width * i
         draw.line((x, 458, x + 30, 458), fill=colour, width=4)
         _write(draw, font, (x + 38, 458), text, (0, 0.5))

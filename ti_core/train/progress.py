@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from ..checkup.finding import Finding
 from ..data.preprocess import events as preprocessing
@@ -16,9 +17,11 @@ from . import events as training
 from . import sweep_events as sweeping
 from .run_folder import RunFolder
 from .smoothing import smoothed
+from .standing import DRIFT, STRENGTH, Standing, greatest
 from .state import latest_state
 from .validations import Found, Validations, best_of
 
+T = TypeVar("T")
 Outcome = Literal["done", "stopped", "failed"]
 """stopped: by the user; what was made is kept"""
 JobState = Literal["waiting", "running", "paused", Outcome]
@@ -74,6 +77,8 @@ class JobProgress:
     """(first step, step that ends it, rate) of the learning-rate schedule."""
     strengths: tuple[tuple[int, float], ...] = ()
     """(step, length of the loudest vector ÷ the usual length of a word)."""
+    drifts: tuple[tuple[int, float], ...] = ()
+    """(step, distance of the farthest vector from where it began ÷ that length)."""
     previews: tuple[Preview, ...] = ()
     notices: tuple[Notice, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -108,9 +113,12 @@ def so_far(folder: RunFolder) -> dict[str, Any]:
     """Fields of the progress of a run that is resumed, from what it told up to its state."""
     state = latest_state(folder.state)
     step = state.step
+    standings = [one for one in folder.standings() if one.step <= step]
     return {
         "losses": _thinned([point for point in folder.losses() if point[0] <= step]),
         "validations": tuple(Validations(state.validations).all),
+        "strengths": _thinned(greatest(standings, STRENGTH)),
+        "drifts": _thinned(greatest(standings, DRIFT)),
         "previews": tuple(Preview(*told) for told in folder.pictures() if told[1] <= step),
         "run_folder": folder.path,
     }
@@ -119,7 +127,9 @@ def so_far(folder: RunFolder) -> dict[str, Any]:
 def after(progress: JobProgress, event: Event) -> JobProgress:
     """How the job stands after one more event."""
     if isinstance(event, (training.Started, training.Saved, training.Finished)):
-        progress = _with_strength(progress, event)
+        progress = _with_strength(progress, event.step, event.strength)
+    if isinstance(event, training.Measured):
+        return _after_measures(progress, event)
     if isinstance(event, training.StepDone):
         return _after_step(progress, event)
     if isinstance(event, Notice):
@@ -168,14 +178,26 @@ def _after_start(progress: JobProgress, event: training.Started) -> JobProgress:
     )
 
 
-def _with_strength(
-    progress: JobProgress, event: training.Started | training.Saved | training.Finished
-) -> JobProgress:
-    if not event.strength:
+def _with_strength(progress: JobProgress, step: int, found: training.Measures) -> JobProgress:
+    if not found:
         return progress
-    before = [pair for pair in progress.strengths if pair[0] < event.step]
-    loudest = Strength(event.strength).loudest
-    return replace(progress, strengths=(*before, (event.step, loudest)))
+    loudest = Strength(found).loudest
+    return replace(progress, strengths=_with_point(progress.strengths, step, loudest))
+
+
+def _after_measures(progress: JobProgress, event: training.Measured) -> JobProgress:
+    progress = _with_strength(progress, event.step, event.strength)
+    farthest = Standing(event.step, event.strength, event.drift).greatest(DRIFT)
+    if farthest is None:
+        return progress
+    return replace(progress, drifts=_with_point(progress.drifts, event.step, farthest))
+
+
+def _with_point(
+    points: Sequence[tuple[int, float]], step: int, number: float
+) -> tuple[tuple[int, float], ...]:
+    """What came after that step was undone."""
+    return _thinned([*(pair for pair in points if pair[0] < step), (step, number)])
 
 
 def _after_step(progress: JobProgress, event: training.StepDone) -> JobProgress:
@@ -207,10 +229,10 @@ def _epoch(event: training.StepDone, steps: int) -> str:
     return f"Epoch {event.epoch}: {event.epoch_step + 1}{of_all}"
 
 
-def _thinned(losses: list[tuple[int, float, float]]) -> tuple[tuple[int, float, float], ...]:
-    while len(losses) >= 2 * _MOST_POINTS:
-        losses = losses[:1] + losses[1::2]
-    return tuple(losses)
+def _thinned(points: list[T]) -> tuple[T, ...]:
+    while len(points) >= 2 * _MOST_POINTS:
+        points = points[:1] + points[1::2]
+    return tuple(points)
 
 
 def _after_preprocessing(progress: JobProgress, event: Event) -> JobProgress:

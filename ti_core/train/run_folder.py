@@ -3,7 +3,7 @@
 <log directory>/<YYYY-MM-DD>/<name>[-2, -3 …]/
     settings.json  events.jsonl  loss.png  results.json  pictures.json  lock
     textual_inversion_loss.csv             of a hypernetwork: hypernetwork_loss.csv
-    validation_loss.csv
+    validation_loss.csv  strength.csv  strength.png
     embeddings/<name>-000500.safetensors   exactly 500 updates
     embeddings/<name>-best.safetensors     the lowest validation loss so far
     images/<name>-000500.png
@@ -29,7 +29,8 @@ from ..files.atomic import make_folder, names_in, storage_errors, unfinished, wr
 from ..files.regular_file import open_regular
 from ..files.seal import SEAL, read_sealed_json, write_sealed_json
 from ..options import SettingValues
-from .events import StepDone
+from .events import Measures, StepDone
+from .standing import Standing
 from .validations import Found
 
 CSV_NAME = "textual_inversion_loss.csv"
@@ -41,7 +42,8 @@ _MOST_LOG_BYTES = 2**30
 _LONGEST_LINE = 2**20
 _TAIL_BYTES = 2**16
 """The last event is not longer."""
-_MADE_AGAIN = ("StepDone", "Validated")
+STRENGTH_CSV = "strength.csv"
+_MADE_AGAIN = ("StepDone", "Validated", "Measured")
 OnNotice = Callable[[Notice], None]
 _NONE_TO_RESUME = f"check {setting('logging_dir')}, or begin a new run"
 _PREVIEW = re.compile(r".+-([0-9]{6,15})\.png", re.DOTALL)
@@ -249,6 +251,14 @@ class RunFolder:
         lines = map(_csv_line, (VALIDATION_COLUMNS, *map(_validation_row, found)))
         write_bytes(self.path / VALIDATION_CSV, "".join(lines).encode())
 
+    def write_standings(self, found: Sequence[Standing]) -> None:
+        """How strong and how far the vectors were, as a whole like `write_validations`. Raises
+        StorageError."""
+        names = dict.fromkeys(name for one in found for name, _ in one.columns())
+        rows = ((one.step, *_cells(dict(one.columns()), names)) for one in found)
+        lines = map(_csv_line, (("step", *names), *rows))
+        write_bytes(self.path / STRENGTH_CSV, "".join(lines).encode())
+
     def _append(self, name: str, text: str, head: str = "") -> None:
         path = self.path / name
         with storage_errors(path), path.open("a", encoding="utf-8", newline="") as file:
@@ -291,6 +301,17 @@ class RunFolder:
             with contextlib.suppress(KeyError, TypeError, ValueError):  # a line was damaged
                 steps[int(event["step"])] = float(event["loss"]), float(event["rate"])
         return [(step, *values) for step, values in sorted(steps.items())]
+
+    def standings(self) -> list[Standing]:
+        """How strong and how far the vectors were, oldest first."""
+        found = {}
+        for event in self.events("Measured"):
+            with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):  # damaged
+                step = int(event["step"])
+                found[step] = Standing(
+                    step, _measures(event["strength"]), _measures(event["drift"])
+                )
+        return [found[step] for step in sorted(found)]
 
     def pictures(self) -> list[tuple[Path, int, str]]:
         """(file, step, prompt) of every preview that is still there, oldest first."""
@@ -340,6 +361,14 @@ def _learns(settings: SettingValues, group: str, name: str) -> bool:
 def _csv_row(event: StepDone) -> tuple[object, ...]:
     """A1111's columns and number formats."""
     return (event.step, event.epoch, event.epoch_step, f"{event.loss:.7f}", event.rate)
+
+
+def _measures(found: Mapping[str, Sequence[float]]) -> Measures:
+    return {str(key): [float(number) for number in numbers] for key, numbers in found.items()}
+
+
+def _cells(one: Mapping[str, float], names: Iterable[str]) -> Iterator[str]:
+    return (f"{one[name]:.6f}" if name in one else "" for name in names)
 
 
 def _validation_row(found: Found) -> tuple[object, ...]:

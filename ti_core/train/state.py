@@ -63,6 +63,8 @@ class TrainState:
     """Those of `Savings` that the run has begun, when memory ran out."""
     validations: list[list[float | None]] = field(default_factory=list)
     """(step, loss, held-out loss) of each validation."""
+    begun: dict[str, Tensor] = field(default_factory=dict)
+    """Vectors as they were at the beginning; empty for hypernetworks, and in older states."""
 
 
 def save_state(folder: Path, state: TrainState) -> Path:
@@ -71,8 +73,9 @@ def save_state(folder: Path, state: TrainState) -> Path:
     path = folder / state_name(state.step)
     tensors = {f"tensors.{key}": value for key, value in state.tensors.items()}
     values = {item.name: getattr(state, item.name) for item in dataclasses.fields(state)}
-    del values["tensors"], values["averages"]
+    del values["tensors"], values["averages"], values["begun"]
     tensors |= {f"averages.{key}": value for key, value in state.averages.items()}
+    tensors |= {f"begun.{key}": value for key, value in state.begun.items()}
     values["moments"] = {}
     for key, value in state.moments.items():
         if isinstance(value, Tensor):
@@ -113,7 +116,7 @@ def read_state(path: Path) -> TrainState:
         require_whole(file, path)
         found, metadata = safetensors_in(file, path)
     parts: dict[str, dict[str, Tensor]]
-    parts = {"tensors": {}, "vectors": {}, "moments": {}, "averages": {}}
+    parts = {"tensors": {}, "vectors": {}, "moments": {}, "averages": {}, "begun": {}}
     for key, value in found.items():
         part, _, name = key.partition(".")
         parts.setdefault(part, {})[name] = value
@@ -122,7 +125,13 @@ def read_state(path: Path) -> TrainState:
         moments = parts["moments"] | values.pop("moments", {})
         # "vectors." was the prefix in version 0.1, where groups were not saved
         rows = parts["vectors"] | parts["tensors"]
-        state = TrainState(tensors=rows, moments=moments, averages=parts["averages"], **values)
+        state = TrainState(
+            tensors=rows,
+            moments=moments,
+            averages=parts["averages"],
+            begun=parts["begun"],
+            **values,
+        )
         _require_sane(state)
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise FileError(f"{path} is not a saved state", str(error)) from error
@@ -147,14 +156,15 @@ def _require_sane(state: TrainState) -> None:
     texts = (state.optimizer, *state.facts, *state.facts.values())
     if not all(isinstance(text, str) for text in texts):
         raise ValueError("it holds numbers for words")
-    tensors = [*state.tensors.values(), *state.averages.values()]
+    tensors = [*state.tensors.values(), *state.averages.values(), *state.begun.values()]
     if not state.tensors or any(tensor.dtype != torch.float32 for tensor in tensors):
         raise ValueError("it holds no fp32 tensors")
     if not all(bool(tensor.isfinite().all()) for tensor in tensors):
         raise ValueError("it contains numbers that are not finite")
-    shapes, averaged = _shapes(state.tensors), _shapes(state.averages)
-    if averaged and averaged != shapes:
-        raise ValueError(f"its averages are {averaged}, and its tensors {shapes}")
+    shapes = _shapes(state.tensors)
+    for what, others in (("averages", state.averages), ("beginning", state.begun)):
+        if others and _shapes(others) != shapes:
+            raise ValueError(f"its {what} is {_shapes(others)}, and its tensors {shapes}")
 
 
 def _shapes(tensors: dict[str, Tensor]) -> dict[str, tuple[int, ...]]:

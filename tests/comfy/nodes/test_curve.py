@@ -53,10 +53,21 @@ def test_a_long_run_is_drawn_by_few_points_its_last_step_among_them() -> None:
     assert set(curve["losses"][1:]) <= {1.8, 2.2}, "each is the mean of its steps"
 
 
+def test_strength_and_drift_are_drawn_on_a_scale_of_their_own() -> None:
+    points = [(step, 0.1, 0.005) for step in (1, 2)]
+    strengths = [(step, step / 100) for step in range(1000)]
+    curve = program.nodes("curve").curve_of(points, strengths, [(0, 0.0), (999, 12.5)])
+    assert curve["strengths"][-1] == (999, 9.99)
+    assert len(curve["strengths"]) <= 240
+    assert curve["drifts"] == [(0, 0.0), (999, 12.5)]
+    assert curve["top"] == 12.5
+
+
 def test_the_node_is_told_while_it_trains_and_keeps_the_curve(pictures: str) -> None:
     shown = trained(pictures).ui
     assert drawn()[-1]["node"] == "7"
     assert drawn()[-1]["steps"][-1] == 6
+    assert drawn()[-1]["drifts"][0] == [0, 0.0]
     (last,) = shown["ti_curve"]
     assert last["steps"] == [1, 2, 3, 4, 5, 6]
     assert asked("7") == (200, {"curve": last})

@@ -299,8 +299,9 @@ def test_without_a_model_only_lengths_are_told() -> None:
 
 def test_the_plot_of_a_run_is_a_picture_and_its_loss_a_number(pictures: str) -> None:
     _, log, _ = trained(pictures).args
-    picture, loss = call("LossPlot", log=log).args
-    assert picture.shape == (1, 480, 960, 3)
+    picture, loss, strength = call("LossPlot", log=log).args
+    assert picture.shape == strength.shape == (1, 480, 960, 3)
+    assert not torch.equal(picture, strength)
     assert loss > 0
 
 
