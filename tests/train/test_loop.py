@@ -529,6 +529,12 @@ def test_previews_have_always_the_same_seed_and_carry_their_settings(configure: 
 # --- NaN, overflow, no gradient ---------------------------------------------------------------
 
 
+@pytest.fixture
+def words_of_two(pictures: Path) -> str:
+    """Two words with the same images."""
+    return json.dumps([{"name": n, "train_data_dir": str(pictures)} for n in ("aa-one", "bb-two")])
+
+
 def nan_at(*calls: int) -> Callable[[int, Tensor, Conditioning], Tensor]:
     return lambda number, output, _: output * float("nan") if number in calls else output
 
@@ -544,6 +550,22 @@ def test_nan_returns_to_the_last_state_and_halves_the_rate(configure: Configure)
     assert "returned to step 4" in notice.why
     assert torch.isfinite(vectors_of(path)["emb_params"]).all()
     assert [step for step, _, _ in run_folder(log).losses()] == list(range(1, 11))
+
+
+def test_nan_costs_no_finite_step(configure: Configure, words_of_two: str) -> None:
+    """The last finite vectors are kept, whatever the run learns from its last state on."""
+    for changes in ({}, {"words": words_of_two, "token_string": "", "train_data_dir": ""}):
+        log, every = Log(), {"save_state_every_n_steps": 4, "overwrite": True, **changes}
+        train(configure(**every), SpoiledHost(nan_at(6)), log)
+        whole = Log()
+        train(configure(**every, save_every_n_steps=6), FakeHost(), whole)
+        kept = sorted((run_folder(log).path / "embeddings").iterdir())
+        expected = sorted((run_folder(whole).path / "embeddings").iterdir())
+        assert [path.name for path in kept] == [path.name for path in expected]
+        (notice,) = log.of(Notice)
+        for path, other in zip(kept, expected, strict=True):
+            assert vectors_of(path)["emb_params"].equal(vectors_of(other)["emb_params"])
+            assert str(path) in notice.fix
 
 
 def test_nan_at_the_first_step_returns_to_the_start(configure: Configure) -> None:
@@ -563,8 +585,13 @@ def test_nan_that_stays_is_given_up_after_three_attempts(configure: Configure) -
         train(configure(save_state_every_n_steps=2), SpoiledHost(always), log)
     assert "at step 5" in str(caught.value)
     assert len(log.of(Notice)) == 3
+    kept = run_folder(log).copy_path("zz-thing", 5)
+    assert str(kept) in str(caught.value)
+    undisturbed = configure(max_train_steps=5, output_name="five")
+    five = vectors_of(train(undisturbed, FakeHost()))["emb_params"]
+    assert vectors_of(kept)["emb_params"].equal(five), "the first attempt's, not a later one's"
     assert latest_state(run_folder(log).state).step == 4
-    assert not list(Path(configure().output.output_dir).glob("*"))
+    assert not list(Path(configure().output.output_dir).glob("zz-thing*"))
 
 
 def test_an_infinite_gradient_is_noticed_even_if_the_loss_is_finite(configure: Configure) -> None:

@@ -26,6 +26,7 @@ from ..port.session import Hypernetwork, PreviewRequest, Session
 from ..tools.strength import strength_by_lengths
 from .cards import save_card
 from .events import Measures, Previewing, PreviewReady, Saved, SavedKind
+from .gradients import all_finite
 from .learnable import Content, ExtraNetworks, Learnable
 from .measuring import Measuring
 from .milestones import copy_is_due, end_is_previewed, is_old, previews_are_due
@@ -78,6 +79,8 @@ class Keeper:
             self._facts["vae"] = plan.state.facts["vae"]
         self._saved_at = time.monotonic()
         self._plain: dict[PreviewRequest, Image.Image] = {}
+        self._last_finite = 0
+        """The latest step after which an update was not finite."""
         self.good = self._state()
 
     def begin(self) -> None:
@@ -146,11 +149,25 @@ class Keeper:
             begun=self._measuring.begun,
         )
 
-    def save_copy(self) -> None:
+    def save_copy(self, missing_only: bool = False) -> None:
         """Write a numbered copy of each file."""
         for product in self._plan.products:
-            self._write(product, self._copy_path(product), "copy")
+            path = self._copy_path(product)
+            if not (missing_only and path.exists()):
+                self._write(product, path, "copy")
             self._remove_old_copies(product)
+
+    def keep_last_finite(self) -> str:
+        """Before training returns to an earlier state: a copy of each file as it was before the
+        update that was not finite, unless there is one. Returns where the latest are, in words."""
+        step, tensors = self._updater.step, self._learnable.tensors.values()
+        if step > self._last_finite and all_finite(tensors):
+            self.save_copy(missing_only=True)
+            self._last_finite = step
+        if not self._last_finite:
+            return ""
+        paths = (str(self._copy_path(one, self._last_finite)) for one in self._plan.products)
+        return f"what was learned until step {self._last_finite} is kept in {', '.join(paths)}"
 
     def _write(self, product: Product, path: Path, what: SavedKind) -> None:
         write_bytes(path, self._content(product, path.stem).data)

@@ -323,8 +323,8 @@ class TrainingRun:
                 self._emit(Notice("info", f"the learning rate is now {now}"))
 
     def _recover(self) -> None:
-        at = self.updater.step
-        self.updater.recover(self.keeper.good)
+        at, kept = self.updater.step, self.keeper.keep_last_finite()
+        self.updater.recover(self.keeper.good, kept)
         self.validations.restore(self.keeper.good.validations)
         step, factor = self.updater.step, self.updater.rate_factor
         self.folder.forget_after(step, self.plan.kind.loss_csv)
@@ -333,6 +333,7 @@ class TrainingRun:
                 "warning",
                 f"the loss was not a finite number at step {at + 1}",
                 f"training returned to step {step} and continues with {factor:g} of the rate",
+                kept,
             )
         )
 
@@ -395,7 +396,7 @@ class TrainingRun:
                     self.folder.forget_after(step - 1, self.plan.kind.loss_csv)
                     self._record(self._unlogged)
                 self.keeper.save_state()
-                self.keeper.save_copy()
+                self.keeper.save_copy(missing_only=True)  # after NaN it is of a higher rate
         except (TIError, OSError) as second:
             _log.warning("what was learned since step %d could not be saved: %s", good, second)
         failed = Failed(step, str(error) or type(error).__name__, self.folder.path)

@@ -175,12 +175,14 @@ class Updater:
         self.rate_factor *= factor
         self.rate_changes.append([self.step, factor])
 
-    def recover(self, good: TrainState) -> None:
-        """Return to a state with half the rate. Raises NotFiniteError after three attempts."""
+    def recover(self, good: TrainState, kept: str = "") -> None:
+        """Return to a state with half the rate. Raises NotFiniteError after three attempts, which
+        tells what was `kept`."""
         if self.recoveries >= _MOST_RECOVERIES:
+            attempts = f"{_MOST_RECOVERIES} attempts with lower learning rates"
             raise NotFiniteError(
                 f"the loss is not a finite number at step {self.step + 1}",
-                f"it stayed so after {_MOST_RECOVERIES} attempts with lower learning rates",
+                "; ".join(filter(None, (f"it stayed so after {attempts}", kept))),
                 f"try {setting('mixed_precision')} no, a lower learning rate, other "
                 "images or another VAE",
             )
