@@ -74,6 +74,7 @@ window.tiStudio = window.tiStudio || (() => {
         if (state && working.has(progress.id) && !going) {
             const name = state.querySelector(".ti-head b");
             tell(`${name ? name.textContent : ""}: ${state.dataset.state}`);
+            clicked = moved = Date.now(); // what else the page shows may be another now
         }
         working[going ? "add" : "delete"](progress.id);
         return going;
@@ -144,6 +145,16 @@ window.tiStudio = window.tiStudio || (() => {
         if (found && found.getAttribute("aria-selected") !== "true") {
             found.click();
         }
+    }
+
+    // Alone: another tab, its top in view.
+    function showTab(name) {
+        const found = tabButton(name);
+        if (found) {
+            found.click();
+            window.scrollTo(0, 0);
+        }
+        return [];
     }
 
     function arrive() {
@@ -315,5 +326,5 @@ window.tiStudio = window.tiStudio || (() => {
         renew();
     }, 250);
 
-    return {look, chosenFile};
+    return {look, chosenFile, showTab};
 })();

@@ -50,6 +50,7 @@ class Live(JobView):
     prompt: gr.Textbox
     """What is to be written to use the embedding."""
     send: gr.Button
+    try_it: gr.Button
     no_job = "no training is running"
     will_end = "ends after this step; everything is saved"
 
@@ -65,6 +66,7 @@ class Live(JobView):
             *buttons,
             self.prompt,
             self.send,
+            self.try_it,
             self.bar,
             self.film,
             self.events,
@@ -109,6 +111,7 @@ class Live(JobView):
             gr.update(interactive=going),
             gr.update(value=progress.result.stem if progress.result else "", visible=usable),
             gr.update(visible=usable and "txt2img" in self.studio.send_to),
+            gr.update(visible=usable and "try" in self.studio.own_tabs),
         ]
 
     # -- buttons ---------------------------------------------------------------------------
@@ -199,6 +202,9 @@ def build_live(studio: Studio) -> Live:
             **looks,
         )
         send = gr.Button("Send to txt2img", visible=False, elem_id="ti_send_to_txt2img")
+        try_it = gr.Button("Try it", variant="primary", visible=False, elem_id="ti_try_it")
+    if studio.shared:
+        studio.shared.try_it = try_it
     previews = gallery("Previews", 3, "ti_previews")
     notes = html(elem_id="ti_notes")
     with gr.Accordion("Events", open=False, elem_id="ti_events_fold"):
@@ -206,7 +212,7 @@ def build_live(studio: Studio) -> Live:
     buttons = (pause, go_on, save, preview, slower, faster)
     bar = gr.HTML("", elem_id="ti_job_bar", render=False)
     shown = (bar, strip, previews, notes, events)
-    return Live(studio, "train", progress, interrupt, *shown, *buttons, prompt, send)
+    return Live(studio, "train", progress, interrupt, *shown, *buttons, prompt, send, try_it)
 
 
 def bind_live(live: Live, message: gr.HTML) -> None:

@@ -34,6 +34,7 @@ def build_panel(studio: Studio) -> gr.Blocks:
         studio = replace(studio, shared=shared_fields())
         if studio.headline():
             _build_header(studio)
+        studio.welcome(studio)
         with gr.Tabs(elem_id="ti_tabs"):
             for name, build in _tabs(studio):
                 with gr.Tab(name.title(), elem_id=f"ti_tab_{name}"):

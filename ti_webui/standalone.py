@@ -139,13 +139,13 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 def open_studio(model: ModelConfig, page: PageConfig) -> Studio:
     """The panel's surroundings: a model that stays open, and folders."""
-    from .alone import model_tab
+    from .alone import first_run, model_tab, try_tab
     from .alone.models import Shelf
     from .studio import Settings, Studio
 
     named = model.pretrained_model_name_or_path
     folders = [present_folder(path, "model_dirs") for path in page.model_dirs]
-    shelf = Shelf(model, tuple(folders), open_host(model) if named else None)
+    shelf = Shelf(model, tuple(folders), open_host(model) if named else None, named)
     settings = Settings(logging_dir=page.logging_dir)
     templates = present_folder(page.templates_dir, "templates_dir") if page.templates_dir else None
     allowed = [present_folder(path, "dataset_dirs") for path in page.dataset_dirs]
@@ -158,7 +158,11 @@ def open_studio(model: ModelConfig, page: PageConfig) -> Studio:
         dataset_roots=lambda: datasets,
         widened_by="start ti ui with another folder in --dataset_dirs",
         headline=lambda: headline(shelf, page),
-        own_tabs={"model": lambda studio: model_tab.build(studio, shelf)},
+        welcome=lambda studio: first_run.build(studio, shelf),
+        own_tabs={
+            "try": lambda studio: try_tab.build(studio),
+            "model": lambda studio: model_tab.build(studio, shelf),
+        },
     )
 
 
@@ -194,6 +198,7 @@ def application(studio: Studio, page: PageConfig) -> FastAPI:
     import gradio as gr
     from fastapi import FastAPI
 
+    from .alone.trying import pictures_folder
     from .api import router
     from .gate import Gate
     from .panel import build_panel
@@ -205,6 +210,7 @@ def application(studio: Studio, page: PageConfig) -> FastAPI:
     scripts = page_file("javascript").glob("*.js")
     looks["head"] = "".join(f"<script>{path.read_text('utf-8')}</script>" for path in scripts)
     blocks = build_panel(studio)
+    looks["allowed_paths"] = [str(pictures_folder(studio))]
     looks |= {"root_path": page.root_path} if page.root_path else {}
     return gr.mount_gradio_app(app, blocks, "/", ssr_mode=False, footer_links=[], **looks)
 

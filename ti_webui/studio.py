@@ -83,6 +83,8 @@ class Shared:
     """"Embedding", shown by Train: names of embeddings, or a new word."""
     form: Form[TrainConfig] | None = None
     """Train's, once it is there."""
+    try_it: gr.Button | None = None
+    """Beside a finished training; a program that can make pictures has it do so with its word."""
     later: list[Callable[[], None]] = field(default_factory=list)
     """Called when every tab is there: what one binds to components of another."""
 
@@ -114,6 +116,8 @@ class Studio:
     headline: Callable[[], Mapping[str, str]] = dict
     """What a page that stands alone tells at its top as it is now, label → text; a web UI has a top
     of its own."""
+    welcome: Callable[[Studio], object] = lambda studio: None
+    """Fills the place above the tabs, for those who see the page for the first time."""
     own_tabs: Mapping[str, Callable[[Studio], object]] = field(default_factory=dict)
     """Tabs that only this program has, behind Train: name → what fills one."""
     templates_dir: Callable[[], Path | None] = lambda: None

@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(site: Path) -> Iterator[str]:
     """Where `ti ui` answers."""
+    with serving(site, "--model", "demo") as found:
+        yield found
+
+
+@contextmanager
+def serving(site: Path, *options: str) -> Iterator[str]:
+    """`ti ui` with some options, in a folder: its address."""
     port = free_port()
-    command = [sys.executable, "-c", START, "--model", "demo", "--port", str(port)]
+    command = [sys.executable, "-c", START, "--port", str(port), *options]
     with (site / "server.log").open("w") as log:
         server = subprocess.Popen(
             command, cwd=site, stdout=log, stderr=log, env=environment(), text=True

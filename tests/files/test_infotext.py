@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from ti_core import __version__
-from ti_core.errors import StorageError
-from ti_core.files.infotext import infotext, save_png
+from ti_core.errors import FileError, StorageError
+from ti_core.files.infotext import infotext, read_infotext, read_parameters, save_png
 from ti_core.hosts.fake import FakeHost
 from ti_core.port.session import PreviewRequest, TextOptions
 
@@ -55,3 +55,41 @@ def test_a_picture_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> 
     (tmp_path / "file").touch()
     with pytest.raises(StorageError):
         save_png(tmp_path / "file" / "a.png", Image.new("RGB", (8, 8)), "")
+
+
+@pytest.mark.parametrize("negative", ["", "blurry, dark"])
+def test_what_is_written_is_read_back(tmp_path: Path, negative: str) -> None:
+    request = replace(REQUEST, prompt="a Käse,\n猫", negative_prompt=negative, cfg_scale=5.5)
+    text = infotext(request, 7, replace(FACTS, checkpoint_name='a, b: "c"'), {"x": "1", "y": "2"})
+    save_png(tmp_path / "a.png", Image.new("RGB", (8, 8)), text)
+    assert read_infotext(read_parameters(tmp_path / "a.png")) == {
+        "prompt": "a Käse,\n猫",
+        "negative_prompt": negative,
+        "steps": 20,
+        "seed": 7,
+        "scale": 5.5,
+        "W": 64,
+        "H": 128,
+        "sampler": "DDIM",
+    }
+
+
+def test_latin_letters_and_the_schedule_of_newer_a1111s_are_read(tmp_path: Path) -> None:
+    last = "Steps: 9, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 1, Clip skip: 2"
+    save_png(tmp_path / "a.png", Image.new("RGB", (8, 8)), f"Käse\n{last}")
+    found = read_infotext(read_parameters(tmp_path / "a.png"))
+    assert (found["prompt"], found["sampler"]) == ("Käse", "DPM++ 2M Karras")
+    assert (found["scale"], found["clip_skip"]) == (7.0, 2)
+
+
+@pytest.mark.parametrize("text", ["a cat", "a\nSteps: many, Seed: -1, Size: 5, CFG scale: x", ""])
+def test_what_is_no_number_is_left_out(text: str) -> None:
+    assert set(read_infotext(text)) == {"prompt", "negative_prompt"}
+
+
+def test_a_picture_without_a_text_is_an_error(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:40])
+    for name in ("a.png", "b.png"):
+        with pytest.raises(FileError, match=name):
+            read_parameters(tmp_path / name)

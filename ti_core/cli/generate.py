@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +16,12 @@ from ..options import check, make_config, option
 from .collection import CollectionConfig, HypernetworkCollectionConfig
 from .options import OptionParser
 from .standalone import ModelConfig, open_host
-from .telling import answer, remark_on
+from .telling import answer, said
 
 if TYPE_CHECKING:
     from ..files.embedding import Embedding
     from ..port.session import Host, PreviewRequest
+    from .prompt_words import Say
 
 _ABOUT = """Generate images. Embeddings are used by the names of their files in the prompt and in
 the negative prompt; any number of them. (x) strengthens, [x] weakens, (x:1.2) sets a weight.
@@ -94,8 +95,10 @@ def generate(
     host: Host,
     collection: CollectionConfig,
     hypernetworks: HypernetworkCollectionConfig,
-) -> Iterator[Path]:
-    """Make the pictures and yield the path of each."""
+    say: Say = said,
+) -> Generator[Path, None, None]:
+    """Make the pictures one after the other, and yield the path of each when it is written; the
+    model is busy until the iterator is closed. `say` is told which words are embeddings."""
     from ..files.atomic import make_folder, require_writable
     from ..files.base_model import other_base
     from ..files.checksum import file_shorthash
@@ -111,26 +114,26 @@ def generate(
     request, known = replace(asked, prompt=prompt), hypernetworks.known
     library = Library(collection.folders)
     library.refresh()
-    used = used_by(request, _listed(collection.files), library, host)
+    used = used_by(request, _listed(collection.files), library, host, say)
     widths = host.describe().widths
     embeddings = {
         name: for_encoders(found, widths, str(path)) for name, (found, path) in used.items()
     }
     for found, _ in used.values():
         for notice in other_base(found, host.describe()):
-            remark_on(notice)
+            say(notice)
     hashes = {name: file_shorthash(path) for name, (_, path) in used.items()}
     with host.session() as session:
         changes, changed = called(calls, known, session.device)
         if told := misfit([call.name for call in calls], changed, sum(widths.values())):
-            remark_on(told)
-        images = session.preview(request, embeddings, changes)
-    folder = make_folder(Path(config.outdir))
-    for number, image in enumerate(images):
-        seed = request.seed + number
-        path = folder / f"{_next_number(folder):05d}-{seed}.png"
-        save_png(path, image, infotext(asked, seed, host.describe(), hashes))
-        yield path
+            say(told)
+        for seed in range(request.seed, request.seed + request.count):
+            one = replace(request, seed=seed, count=1)
+            image = session.preview(one, embeddings, changes)[0]
+            folder = make_folder(Path(config.outdir))
+            path = folder / f"{_next_number(folder):05d}-{seed}.png"
+            save_png(path, image, infotext(asked, seed, host.describe(), hashes))
+            yield path
 
 
 def _request(config: GenerateConfig, host: Host) -> PreviewRequest:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..files.names import alike
-from .plain import plain
-from .telling import remark, remark_on
 
 if TYPE_CHECKING:
+    from ..events import Notice
     from ..files.embedding import Embedding
     from ..files.library import Library
     from ..port.session import Host, PreviewRequest
@@ -18,10 +17,12 @@ if TYPE_CHECKING:
 
 Files = Mapping[str, "tuple[Embedding, Path]"]
 """Name → embedding and its file."""
+Say = Callable[["Notice | str"], None]
+"""What is told besides: a notice, or a line of text."""
 
 
 def used_by(
-    request: PreviewRequest, listed: Files, library: Library, host: Host
+    request: PreviewRequest, listed: Files, library: Library, host: Host, say: Say
 ) -> dict[str, tuple[Embedding, Path]]:
     """Of the listed files and the library, those that the prompts name; listed ones come first.
     Which words are used, where, and which only look so, is told."""
@@ -32,12 +33,12 @@ def used_by(
     text = f"{request.prompt}\n{request.negative_prompt}"
     used = {name: found for name, found in listed.items() if names_trigger(text, name)}
     taken, widths = set(map(alike, listed)), tuple(sorted(host.describe().widths.values()))
-    for name in _told(request, _known(listed, library), host):
+    for name in _told(request, _known(listed, library), host, say):
         entry = library.find(name, widths)
         if alike(name) not in taken and entry:
             used[entry.name] = read_embedding(entry.path, entry.term or None), entry.path
     for notice in unnamed(text, listed):
-        remark_on(notice)
+        say(notice)
     return used
 
 
@@ -53,7 +54,7 @@ def _known(listed: Files, library: Library) -> list[Known]:
     return [*own, *(one for one in known_of(library) if alike(one.name) not in taken)]
 
 
-def _told(request: PreviewRequest, known: list[Known], host: Host) -> list[str]:
+def _told(request: PreviewRequest, known: list[Known], host: Host, say: Say) -> list[str]:
     """The names that are used, of which and of the others is told."""
     from ..prompts.used import words_of
 
@@ -62,8 +63,8 @@ def _told(request: PreviewRequest, known: list[Known], host: Host) -> list[str]:
     for where, text in prompts.items():
         words = words_of(text, known, host)
         for found in words.found:
-            remark(plain(f"{where}: {found}"))
+            say(f"{where}: {found}")
         for missed in words.missed:
-            remark_on(missed.notice)
+            say(missed.notice)
         names += [found.name for found in words.found]
     return names

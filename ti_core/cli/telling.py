@@ -68,6 +68,14 @@ def remark_on(notice: Notice) -> None:
     remark(with_flags(f"{notice.level}: {notice}"))
 
 
+def said(told: Notice | str) -> None:
+    """A notice, or a remark that is one line, as one of these two prints it."""
+    if isinstance(told, Notice):
+        remark_on(told)
+    else:
+        remark(plain(told))
+
+
 def asked(question: str) -> str:
     """What the user types behind a question."""
     print(plain(question), end="", file=sys.stderr, flush=True)

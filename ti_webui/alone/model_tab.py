@@ -103,7 +103,7 @@ def build(studio: Studio, shelf: Shelf) -> None:
                 load = gr.Button("Load", variant="primary", elem_id="ti_model_load")
                 unload = gr.Button("Unload", elem_id="ti_model_unload")
             message = html(elem_id="ti_model_message")
-        with gr.Column(scale=4, min_width=320):
+        with gr.Column(scale=4, min_width=320, elem_classes=["ti-job"]):
             view = build_job_view(studio, "model", _IDLE)
             about = gr.HTML("", elem_id="ti_model_about")
     inputs = [chosen, predicts_v]

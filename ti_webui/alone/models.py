@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -39,8 +39,15 @@ class Shelf:
     """The command line's, with the device; its own model can be loaded again."""
     folders: tuple[Path, ...] = ()
     """As given: checkpoints below them, or the programs whose folders they are."""
-    host: Host | None = field(default=None)
+    host: Host | None = None
     """What is loaded."""
+    loaded: str = ""
+    """Which of the choices that is."""
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether the bundled model is loaded."""
+        return self.loaded == DEMO
 
     def current(self) -> Host:
         """The loaded model. Raises NoModelError."""
@@ -73,11 +80,11 @@ class Shelf:
 
         if host.identify(reached):
             self.unload()
-            self.host = host
+            self.host, self.loaded = host, chosen
 
     def unload(self) -> None:
         """Give the memory back."""
-        self.host = None
+        self.host, self.loaded = None, ""
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
