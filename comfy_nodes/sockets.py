@@ -20,8 +20,10 @@ from typing import TypeVar
 
 from comfy_api.latest import io
 
+from ..ti_core.compare.copies import config_of, copy_files
 from ..ti_core.data.config import DataConfig
 from ..ti_core.data.latent_cache.config import CacheConfig
+from ..ti_core.errors import ConfigError
 from ..ti_core.train.config import (
     ComputeConfig,
     EmbeddingConfig,
@@ -34,6 +36,7 @@ from ..ti_core.train.hypernetwork_config import (
     HypernetworkOptimizerConfig,
     HypernetworkOutputConfig,
     HypernetworkPreviewConfig,
+    HypernetworkTrainConfig,
 )
 from ..ti_core.train.run_folder import RunFolder
 from ..ti_core.train.standing import Standing
@@ -106,6 +109,16 @@ class RunLog:
     """The run folder, inside ComfyUI's output folder."""
     losses: tuple[tuple[int, float, float], ...]
     """(step, loss, learning rate) of every update."""
+
+    def copies(self) -> tuple[Path, ...]:
+        """The files that it has saved. Raises ConfigError for a run of a hypernetwork."""
+        if isinstance(config_of(self.folder), HypernetworkTrainConfig):
+            raise ConfigError(
+                f"the log is of the hypernetwork {self.name}",
+                "this node compares copies of embeddings",
+                f"ti compare {self.folder} compares those of hypernetworks",
+            )
+        return copy_files(self.folder)
 
     def standings(self) -> list[Standing]:
         """How strong and how far the vectors were; empty for hypernetworks."""

@@ -9,7 +9,7 @@ from comfy.model_management import throw_exception_if_processing_interrupted
 from comfy_api.latest import io
 
 from ...ti_core.compare.adopt import renamed
-from ...ti_core.compare.copies import PastRun, config_of, copy_files, list_runs, some_of
+from ...ti_core.compare.copies import PastRun, config_of, list_runs, some_of
 from ...ti_core.compare.events import Progress
 from ...ti_core.errors import ConfigError, DataError
 from ...ti_core.events import Event, Listener
@@ -179,7 +179,7 @@ class RateCopies(Node):
 
         node = str(cls.hidden.unique_id)
         host = host_of(model, clip, vae, checkpoint_name(cls.hidden.prompt, node))
-        files = some_of(copy_files(log.folder), max(1, min(_MOST_COPIES, most_copies)))
+        files = some_of(log.copies(), max(1, min(_MOST_COPIES, most_copies)))
         draws = max(1, min(_MOST_DRAWS, draws))
         questions = questions_of(dataset.data, log.name, host, draws, config_of(log.folder))
         found = compare(files, host, temp_dir(), None, questions, _progress(node))

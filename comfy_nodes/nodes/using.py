@@ -12,7 +12,7 @@ from comfy.model_management import throw_exception_if_processing_interrupted
 from comfy_api.latest import io
 from PIL import Image
 
-from ...ti_core.compare.copies import copy_files, readable, some_of
+from ...ti_core.compare.copies import readable, some_of
 from ...ti_core.data.config import SHORTEST_SIDE, check_sides
 from ...ti_core.data.templates import fill
 from ...ti_core.errors import ConfigError, FileError
@@ -225,7 +225,7 @@ def _copies(
     most = min(most, _MOST_COPIES)
     if log is None or most < 1:
         return {}, []
-    found, errors = readable(some_of(copy_files(log.folder), most + 1))
+    found, errors = readable(some_of(log.copies(), most + 1))
     copies = sorted((one for _, one in found if one.step != last), key=lambda one: one.step)
     return {f"step {copy.step}": copy for copy in copies[:most]}, errors
 

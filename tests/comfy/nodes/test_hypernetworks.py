@@ -347,3 +347,17 @@ def test_applying_changes_a_clone_and_tells_what_it_is() -> None:
     assert "made for another kind of model" in found.ui["text"][0]
     with pytest.raises(ConfigError, match="MODEL input is empty"):
         call("ApplyHypernetwork", model=None, hypernetwork=made(), strength=0.7)
+
+
+@pytest.mark.parametrize("every", [2, 100], ids=["copies", "none"])
+@pytest.mark.parametrize("node", ["PreviewGrid", "RateCopies"])
+def test_nodes_that_compare_embeddings_name_what_compares_hypernetworks(
+    pictures: str, node: str, every: int
+) -> None:
+    log = taught(pictures, settings=how(save_every_n_steps=every)).args[1]
+    inputs = {"model": "sd1", "clip": "clip", "vae": "vae", "log": log}
+    other = {"embedding": created()} if node == "PreviewGrid" else {"dataset": dataset(pictures)}
+    with pytest.raises(ConfigError) as caught:
+        call(node, **inputs, **other)
+    assert "hypernetwork my-style" in str(caught.value)
+    assert "ti compare output/textual_inversion/" in str(caught.value)
