@@ -91,7 +91,7 @@ class Bridge:
             shown = {name: before[name] for name in ("losses", "strengths", "drifts")}
             self.going.progress = replace(self.going.progress, **shown)
         self.bar = comfy.utils.ProgressBar(event.max_steps, node_id=self.node)
-        self.say(f"{event.pictures} picture(s), {event.size}, template {event.template}")
+        self.say(f"{event.pictures} image(s), {event.size}, template {event.template}")
 
     def _step(self, event: StepDone) -> None:
         done, now = self.going.progress, time.monotonic()

@@ -25,7 +25,7 @@ def _words(event: Event) -> str:
     if isinstance(event, Notice):
         return str(event)
     if isinstance(event, training.Started):
-        told = f"{event.pictures} picture(s), {event.size}, model {event.model or 'unknown'}"
+        told = f"{event.pictures} image(s), {event.size}, model {event.model or 'unknown'}"
         return f"step {event.step}: training to step {event.max_steps} begins: {told}"
     if isinstance(event, training.PreviewReady):
         return f"step {event.step}: preview {event.path.name}: {event.prompt}"

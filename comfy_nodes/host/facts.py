@@ -93,7 +93,7 @@ def _prediction(sampling: ModelSamplingDiscrete) -> Prediction:
     raise UnsupportedModelError(
         "this MODEL's sampling cannot be trained with",
         "its network predicts neither noise (eps) nor v",
-        "take the MODEL from before ModelSampling nodes",
+        "use the MODEL before the ModelSampling nodes",
     )
 
 

@@ -144,7 +144,7 @@ class DatasetFromFolder(Node):
     def work(cls, folder: str, **options: Any) -> io.NodeOutput:
         """See the class."""
         made = _dataset(picture_folder(folder), options)
-        return io.NodeOutput(made, ui=node_text(f"{made.pictures} picture(s)"))
+        return io.NodeOutput(made, ui=node_text(f"{made.pictures} image(s)"))
 
 
 class DatasetFromImages(Node):
@@ -183,7 +183,7 @@ class DatasetFromImages(Node):
         words = _captions_for(pictures, captions or [])
         folder = _written(pictures, words)
         made = _dataset(folder, {key: value[0] for key, value in options.items() if value})
-        return io.NodeOutput(made, ui=node_text(f"{made.pictures} picture(s)"))
+        return io.NodeOutput(made, ui=node_text(f"{made.pictures} image(s)"))
 
 
 def _pictures(images: Sequence[Tensor]) -> Iterator[Image.Image]:

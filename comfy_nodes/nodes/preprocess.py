@@ -92,7 +92,7 @@ class Preprocess(Node):
         if not done.written:
             raise DataError("no image was made", "; ".join(told.lines), "look at the dataset")
         data = dataclasses.replace(dataset.data, train_data_dir=str(destination))
-        lines = [f"{done.written} picture(s) made of {done.pictures}", *told.lines]
+        lines = [f"{done.written} image(s) made of {done.pictures}", *told.lines]
         return io.NodeOutput(
             DatasetValue(data, len(list_images(destination))), ui=node_text("\n".join(lines))
         )

@@ -136,7 +136,7 @@ class CheckDataset(Node):
 
 def report_text(report: Report) -> str:
     """A report for people: a line for each finding, what to do below it."""
-    lines = [f"{report.pictures} picture(s), {len(report.findings)} finding(s)"]
+    lines = [f"{report.pictures} image(s), {len(report.findings)} finding(s)"]
     for finding in report.findings:
         files = ", ".join(finding.files[:5])
         where = f" ({files})" if files else ""

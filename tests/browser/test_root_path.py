@@ -96,7 +96,7 @@ def test_the_page_works_under_a_prefix(proxied: str, context: BrowserContext) ->
     picture = next((Path(__file__).parents[2] / "docs" / "webui").glob("*.png"))
     page.locator("#ti_dropped input[type=file]").set_input_files(str(picture))
     expect(page.locator("#ti_train_pictures img").first).to_be_visible(timeout=LONG)
-    expect(at(page, "ti_folder_about")).to_contain_text("1 picture(s)", timeout=LONG)
+    expect(at(page, "ti_folder_about")).to_contain_text("1 image(s)", timeout=LONG)
     wanted = page.locator("#ti_train_pictures img").first
     assert wanted.evaluate("image => image.complete && image.naturalWidth > 0")
     assert [path for path in Proxy.strays if "favicon" not in path] == []

@@ -27,7 +27,7 @@ def test_all_numbered_folders_are_looked_at_and_their_words_are_captions(
     fill(tmp_path / "2_zz-cat asleep", 2)
     fill(tmp_path / "1_zz-cat", 3, first=2)
     found = check()
-    assert found["pictures_per_vector"].what.startswith("5 picture(s)")
+    assert found["pictures_per_vector"].what.startswith("5 image(s)")
     assert not found.keys() & {"ignored", "trigger_missing", "few_pictures", "no_pictures"}
 
 
@@ -48,7 +48,7 @@ def test_regularisation_pictures_are_none_to_be_judged(tmp_path: Path, check: Ch
     fill(tmp_path / "train", 3)
     fill(tmp_path / "reg" / "1_cat", 9, first=3)
     found = check(train_data_dir=str(tmp_path / "train"), reg_data_dir=str(tmp_path / "reg"))
-    assert found["pictures_per_vector"].what.startswith("3 picture(s)")
+    assert found["pictures_per_vector"].what.startswith("3 image(s)")
 
 
 def test_a_bucket_cuts_little_off(tmp_path: Path, check: Check) -> None:
@@ -77,7 +77,7 @@ def test_a_word_that_training_puts_in_is_not_missed(save: Save, check: Check) ->
 def test_masks_are_no_pictures(save: Save, check: Check) -> None:
     folder = save(*(noise(i) for i in range(3)))
     Image.new("L", (256, 256)).save(folder / "00_mask.png")
-    assert check()["pictures_per_vector"].what.startswith("3 picture(s)")
+    assert check()["pictures_per_vector"].what.startswith("3 image(s)")
 
 
 def test_of_very_many_pictures_some_are_looked_at_and_that_is_told(

@@ -99,7 +99,7 @@ def test_memory_is_a_sum_of_weights_pictures_and_the_rest(
     assert family.memory is not None
     size, words = estimate(family.memory, pixels, batch, half)
     assert size / 1e9 == pytest.approx(gigabytes, abs=0.01)
-    assert f"{batch} picture(s) of {pixels:,} pixels" in words
+    assert f"{batch} image(s) of {pixels:,} pixels" in words
 
 
 def test_packed_weights_are_a_part_of_the_sum() -> None:
@@ -258,7 +258,7 @@ def test_pipes_loops_and_strange_names_do_no_harm(tmp_path: Path, check: Check) 
     found = check(size=(64, 64))
     assert "new\nline.png" in found["near_duplicates"].files
     assert "unreadable" not in found
-    assert found["pictures_per_vector"].what.startswith("6 picture(s)")
+    assert found["pictures_per_vector"].what.startswith("6 image(s)")
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions bind nobody here")

@@ -36,7 +36,7 @@ def ti(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 def test_a_good_folder_exits_with_0(ti: Ti, pictures: Path) -> None:
     code, out, err = ti(pictures, "--resolution", 64)
     assert (code, err) == (0, "")
-    assert out.startswith(f"{pictures}: 5 picture(s), 0 error(s), ")
+    assert out.startswith(f"{pictures}: 5 image(s), 0 error(s), ")
     assert "unchecked [tokens]" in out
     assert "learning rate: 0.005 for steps 1 to 1600" in out
 
@@ -46,7 +46,7 @@ def test_errors_exit_with_1_and_say_why_and_what_to_do(ti: Ti, pictures: Path) -
     code, out, _ = ti("--train_data_dir", pictures)
     assert code == 1
     first = out.split("\n\n")[1].splitlines()
-    assert first[0].startswith("error [unreadable] 1 picture(s) cannot be read (broken.png")
+    assert first[0].startswith("error [unreadable] 1 image(s) cannot be read (broken.png")
     assert [line.split(":")[0].strip() for line in first[1:]] == ["why", "do", "in"]
 
 
@@ -97,7 +97,7 @@ def test_with_a_model_tokens_are_counted(ti: Ti, pictures: Path) -> None:
 def test_with_a_model_the_tokens_of_three_prompts_are_printed(ti: Ti, pictures: Path) -> None:
     model = ("--pretrained_model_name_or_path", "any", "--token_string", "zz-cat")
     _, out, _ = ti(pictures, *model, "--num_vectors_per_token", 2)
-    dump = out.split("prompts of the first 3 picture(s), and their tokens:\n")[1].splitlines()
+    dump = out.split("prompts of the first 3 image(s), and their tokens:\n")[1].splitlines()
     assert len(dump) == 9
     assert dump[0].startswith("    00000-0-a red disc.png: ")
     assert "<zz-cat:0> <zz-cat:1>" in dump[1]

@@ -156,7 +156,7 @@ def test_a_hypernetwork_tells_its_structure(ti: Ti, tmp_path: Path) -> None:
         "  made on model [0123456789]",
         "  a note",
     ]
-    assert "only AUTOMATIC1111 uses it rightly: with layer norm, ComfyUI puts" in last
+    assert "only AUTOMATIC1111 reads it correctly: with layer norm, ComfyUI puts" in last
     facts = json.loads(ti("inspect", tmp_path / "warm.pt", "--json")[1])
     assert (facts["kind"], facts["widths"], facts["step"]) == ("hypernetwork", [320, 768], 70)
 

@@ -165,7 +165,7 @@ def test_what_the_checkup_finds_is_told_before_training(ti: Ti, pictures: Path) 
         path.unlink()
     code, _, err = ti("train", *options(pictures))
     assert code == 0
-    assert "warning: there are only 1 picture(s)" in err
+    assert "warning: there are only 1 image(s)" in err
     code, _, err = ti("train", *options(pictures, token_string="my-dog"), "--skip_checkup")
     assert code == 0
     assert "there are only" not in err

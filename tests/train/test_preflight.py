@@ -27,7 +27,7 @@ def test_warnings_become_notices_with_reason_and_remedy(
     configure: Configure, pictures: Path
 ) -> None:
     plan = make_plan(configure(skip_checkup=False, num_vectors_per_token=6), FakeHost())
-    (notice,) = [each for each in plan.notices if "6 vectors for 5 picture(s)" in each.what]
+    (notice,) = [each for each in plan.notices if "6 vectors for 5 image(s)" in each.what]
     assert isinstance(notice, Notice)
     assert notice.level == "warning"
     assert notice.why

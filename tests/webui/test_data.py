@@ -54,7 +54,7 @@ def test_pictures_are_made_beside_the_source_and_the_folder_is_filled_in(
     assert len(list(made.glob("*.png"))) == len(pictures["value"]) == 4
     with Image.open(next(made.glob("*.png"))) as picture:
         assert picture.size == (64, 64)
-    assert "4 picture(s) made of 2, 1 skipped" in told["value"]
+    assert "4 image(s) made of 2, 1 skipped" in told["value"]
 
 
 def test_what_was_skipped_is_told_with_its_reason_and_without_html(
@@ -250,7 +250,7 @@ def test_findings_are_told_with_the_prompts_as_they_are_learned(
 ) -> None:
     (pictures / f"{EVIL}.png").write_bytes(b"nothing")
     html = data_checkup.checkup_html(studio, str(pictures), {"token_string": "zz-thing"})
-    assert "5 picture(s): " in html
+    assert "5 image(s): " in html
     assert "<img" not in html
     assert "Prompts of the first 3 images" in html
     assert "&lt;zz-thing:0&gt;" in html
@@ -293,4 +293,4 @@ def test_the_checkup_knows_what_is_set_on_train(studio: Studio, pictures: Path) 
 
 def test_a_dataset_file_of_train_does_not_hide_the_folder(studio: Studio, pictures: Path) -> None:
     html = data_checkup.checkup_html(studio, str(pictures), {"dataset_config": "nowhere.toml"})
-    assert "5 picture(s)" in html
+    assert "5 image(s)" in html

@@ -99,8 +99,8 @@ def test_the_page_shows_what_was_dropped(studio: Studio, pictures: Path) -> None
     field, folder, said, shown = page.take([str(p) for p in files(pictures)], "zz-cat", "")
     assert field["value"] is None, "ready for more"
     assert folder["value"] == str(page.dropped.home() / "zz-cat")
-    assert "5 picture(s) are in" in said
-    assert "5 picture(s), 5 with a caption" in said
+    assert "5 image(s) are in" in said
+    assert "5 image(s), 5 with a caption" in said
     assert shown["visible"] is True
     assert [name for _, name in shown["value"]] == [p.name for p in files(pictures)[::2]]
     assert page.show("")[1]["visible"] is False

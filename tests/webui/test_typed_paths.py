@@ -81,7 +81,7 @@ def test_the_api_refuses_it(name: str, text: str, studio: Studio, settings: dict
 
 @pytest.mark.parametrize("text", HERE)
 def test_the_page_says_nothing_of_it(text: str, studio: Studio) -> None:
-    assert "picture(s)" not in train_pictures.folder_summary(studio, text)
+    assert "image(s)" not in train_pictures.folder_summary(studio, text)
     assert not train_pictures.has_captions(studio, text)
 
 

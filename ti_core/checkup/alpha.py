@@ -21,7 +21,7 @@ def transparent(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "transparent",
             "hint",
-            f"{len(names)} picture(s) are transparent in parts, up to {most:.0%} ({names[0]})",
+            f"{len(names)} image(s) are transparent in parts, up to {most:.0%} ({names[0]})",
             "these parts become white, and white is learned with the subject",
             f"put a background behind them, or leave them out with {setting('masked_loss')}",
             names,

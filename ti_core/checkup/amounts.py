@@ -22,22 +22,21 @@ def pictures_per_vector(survey: Survey, inputs: CheckupInput) -> Iterator[Findin
         yield Finding(
             "few_pictures",
             "warning",
-            f"there are only {count} picture(s)",
+            f"there are only {count} image(s)",
             "what they have in common by chance is learned as well",
-            f"{FEWEST} at least, better 5 to 30",
+            f"{FEWEST} at least, 5 to 30 are better",
         )
     if inputs.vectors > count:
         yield Finding(
             "many_vectors",
             "warning",
-            f"{inputs.vectors} vectors for {count} picture(s)",
+            f"{inputs.vectors} vectors for {count} image(s)",
             "with more vectors than images they learn the images by heart",
-            "add images, or take fewer vectors",
+            "add images, or use fewer vectors",
         )
     if inputs.vectors:
         yield Finding(
             "pictures_per_vector",
             "note",
-            f"{count} picture(s), {inputs.vectors} vector(s): "
-            f"{count / inputs.vectors:.3g} for each",
+            f"{count} image(s), {inputs.vectors} vector(s): {count / inputs.vectors:.3g} for each",
         )

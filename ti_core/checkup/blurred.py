@@ -20,7 +20,7 @@ def blurred(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "blurred",
             "hint",
-            f"{len(names)} picture(s) hold no fine detail",
+            f"{len(names)} image(s) have no fine detail",
             "they may have been enlarged before, be out of focus, or strongly smoothed; "
             "the word learns that",
             "look at them at full size; use the originals if there are any",

@@ -32,7 +32,7 @@ def unreadable(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "unreadable",
             "error",
-            f"{len(survey.unreadable)} picture(s) cannot be read ({reasons})",
+            f"{len(survey.unreadable)} image(s) cannot be read ({reasons})",
             "the training continues without them",
             "; ".join(dict.fromkeys(fixes)),
             tuple(path.name for path, _ in survey.unreadable),
@@ -50,7 +50,8 @@ def ignored(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
             "warning",
             f"{len(names)} file(s) or folder(s) with images are left out "
             f"({', '.join(names[:_NAMED])}{more})",
-            f"read are files directly in the folder with an ending of {', '.join(FORMATS)}",
+            "only files directly in the folder are read, with one of the extensions "
+            f"{', '.join(FORMATS)}",
             "convert or rename them, or move them up",
             tuple(names),
         )
@@ -87,8 +88,8 @@ def no_files(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "no_files",
             "warning",
-            f"{len(names)} picture(s) or caption(s) are not files ({', '.join(names[:_NAMED])})",
-            "they are links that lead nowhere, pipes or devices, and are left out",
+            f"{len(names)} image(s) or caption(s) are not files ({', '.join(names[:_NAMED])})",
+            "they are broken links, pipes or devices, and are left out",
             "put the files there",
             tuple(names),
         )

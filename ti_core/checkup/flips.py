@@ -34,7 +34,7 @@ def flips(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
             "warning",
             f"mirrored copies of images whose two sides differ: {'; '.join(reasons)}",
             "the word learns both sides at once; letters, partings and tattoos come out wrong",
-            "do without mirrored copies",
+            "leave mirrored copies out",
             survey.names(copies),
         )
 

@@ -40,7 +40,7 @@ def estimate(
     kept = (needs.anew if anew else needs.kept) * pixels * batch // (2 if half else 1)
     parts = [f"{spelled(weights)} weights"]
     parts += [f"{spelled(packs)} of them packed for the processor"] if packs else []
-    parts += [f"{spelled(kept)} for {batch} picture(s) of {pixels:,} pixels"]
+    parts += [f"{spelled(kept)} for {batch} image(s) of {pixels:,} pixels"]
     parts += [f"{spelled(OTHER)} for the rest"]
     return weights + packs + kept + OTHER, " + ".join(parts)
 

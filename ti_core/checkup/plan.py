@@ -39,7 +39,7 @@ def rate(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     elif way < _SHORTEST_WAY:
         what = f"the learning rate is {highest:g} for {inputs.last_step} step(s)"
         why = f"the whole run moves the numbers of a vector by {way:g} at most"
-        yield Finding("rate_too_low", "warning", what, why, "take a higher rate, or more steps")
+        yield Finding("rate_too_low", "warning", what, why, "use a higher rate or more steps")
 
 
 def length(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
@@ -58,7 +58,7 @@ def length(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     if batch > _MOST_AT_ONCE:
         what = f"an update sees {inputs.batch} images, and there are {count}"
         why = f"each of them counts {batch:.0f} times, which takes as much longer"
-        yield Finding("large_batch", "warning", what, why, "take a smaller batch")
+        yield Finding("large_batch", "warning", what, why, "use a smaller batch")
     elif batch > 1 and len({(p.frame.width, p.frame.height) for p in survey.pictures}) == 1:
         what = f"an update sees {inputs.batch} images, and there are {count}"
         why = "some are in it more than once, each time under other noise; A1111 takes fewer"

@@ -73,7 +73,7 @@ def one_layout(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
             "one_layout",
             "hint",
             f"light and dark are in the same places (correlation {likeness:.2f})",
-            "one pose or one point of view is hard to leave again in prompts",
+            "one pose or one point of view is hard to change in prompts",
             "add images from other sides and in other poses",
         )
 
@@ -97,6 +97,6 @@ def one_zoom(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
             "one_zoom",
             "hint",
             f"the subject takes about the same share of each image ({low:.0%} to {high:.0%})",
-            "close-ups and views from afar will be hard to get",
+            "close-ups and distant views will be hard to get",
             "add some of both",
         )

@@ -28,7 +28,7 @@ def too_small(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "too_small",
             "warning",
-            f"{len(names)} picture(s) are far smaller than {size}, enlarged up to {most:.1f} times",
+            f"{len(names)} image(s) are far smaller than {size}, enlarged up to {most:.1f} times",
             "the word learns to be blurred",
             "find larger ones, or train at a smaller size",
             names,
@@ -38,7 +38,7 @@ def too_small(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "enlarged",
             "hint",
-            f"{len(names)} picture(s) are smaller than {size} and will be enlarged",
+            f"{len(names)} image(s) are smaller than {size} and will be enlarged",
             "they come out a little soft",
             "find larger ones, or train at a smaller size",
             names,
@@ -56,7 +56,7 @@ def distorted(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "distorted",
             "warning",
-            f"{len(names)} picture(s) are not of the training's shape, stretched up to {most:.2f}x",
+            f"{len(names)} image(s) are not of the training's shape, stretched up to {most:.2f}x",
             "the word learns the distorted shape",
             f"use {setting('resize_mode')} cover, or cut the images first",
             names,
@@ -72,7 +72,7 @@ def cut_off(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "cut_off",
             "hint",
-            f"of {len(names)} picture(s) more than half is cut off",
+            f"of {len(names)} image(s) more than half is cut off",
             "only the middle is seen; the subject may be elsewhere",
             f"cut them by hand, or use {setting('resize_mode')} pad",
             names,

@@ -50,8 +50,8 @@ def _missing(inputs: CheckupInput, names: tuple[str, ...]) -> Finding:
     return Finding(
         "trigger_missing",
         "error",
-        f"the prompts of {len(names)} picture(s) do not hold {inputs.name!r} ({names[0]})",
-        "they teach nothing, and training refuses them",
+        f"the prompts of {len(names)} image(s) do not hold {inputs.name!r} ({names[0]})",
+        "they teach nothing, and training rejects them",
         "put [name] into their captions or into the template",
         names,
     )

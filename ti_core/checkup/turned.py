@@ -16,7 +16,7 @@ def rotated(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "rotated",
             "hint",
-            f"{len(names)} picture(s) are stored sideways and rotated by an EXIF tag",
+            f"{len(names)} image(s) are stored sideways and rotated by an EXIF tag",
             "this program turns them upright, A1111's and other trainers do not",
             "nothing here; save them again if other programs should use them",
             names,

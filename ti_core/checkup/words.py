@@ -38,7 +38,7 @@ def marked_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
             "byte_order_mark",
             "note",
             f"{len(names)} caption(s) begin with a byte order mark of {kinds} ({names[0]})",
-            "it is left out here; kohya's scripts take it for a letter, and refuse UTF-16",
+            "it is left out here; kohya's scripts read it as a character, and cannot read UTF-16",
             "save them as UTF-8 without a mark for those",
             names,
         )
@@ -65,7 +65,7 @@ def missing_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "caption_missing",
             "hint",
-            f"{len(names)} picture(s) have no caption file, the others have one ({names[0]})",
+            f"{len(names)} image(s) have no caption file, the others have one ({names[0]})",
             "their file names are taken for captions",
             "write captions for them too",
             names,

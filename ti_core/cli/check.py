@@ -104,7 +104,7 @@ def _as_json(shown: TrainingPrompt) -> dict[str, object]:
 def _dumped(prompts: Sequence[TrainingPrompt]) -> Iterator[str]:
     """What the text encoder gets for the first pictures, token by token."""
     if prompts:
-        yield from ("", f"prompts of the first {len(prompts)} picture(s), and their tokens:")
+        yield from ("", f"prompts of the first {len(prompts)} image(s), and their tokens:")
     for shown in prompts:
         yield f"    {shown.path.name}: {shown.prompt}"
         yield f"        {' '.join(shown.tokens)}"
@@ -181,7 +181,7 @@ def _free_memory(device: str) -> int | None:
 
 def _spelled(report: Report) -> str:
     counts = [f"{sum(f.severity == kind for f in report.findings)} {kind}(s)" for kind in _COUNTED]
-    lines = [f"{report.folder}: {report.pictures} picture(s), {', '.join(counts)}"]
+    lines = [f"{report.folder}: {report.pictures} image(s), {', '.join(counts)}"]
     for _, alike in itertools.groupby(report.findings, lambda finding: finding.rule):
         first, *others = alike
         for finding in (first, *others[: _FINDINGS_SHOWN - 1]):

@@ -93,7 +93,7 @@ def _convert_hypernetwork(path: Path, target: Target, config: ConvertConfig) -> 
     found = replace(read_hypernetwork(path), name=target.name)
     write_hypernetwork(target.path, found)
     if why := found.structure.only_a1111():
-        remark(f"warning: only AUTOMATIC1111 uses {found.name} rightly: {with_flags(why)}")
+        remark(f"warning: only AUTOMATIC1111 reads {found.name} correctly: {with_flags(why)}")
     answer(target.path)
 
 

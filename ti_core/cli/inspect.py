@@ -165,7 +165,9 @@ def _told(found: _Facts) -> Iterator[str]:
         yield f"  {found['optional_info']}"
     why = found["only_a1111"]
     yield (
-        f"  only AUTOMATIC1111 uses it rightly: {why}" if why else "  for AUTOMATIC1111 and ComfyUI"
+        f"  only AUTOMATIC1111 reads it correctly: {why}"
+        if why
+        else "  for AUTOMATIC1111 and ComfyUI"
     )
 
 

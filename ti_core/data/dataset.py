@@ -333,8 +333,8 @@ def _with_repeats(dataset: Dataset) -> Dataset:
             repeats[i] = times
     unused = repeats.count(0)
     if unused:
-        what = f"{unused} regularisation picture(s) are not used"
-        notices.append(Notice("info", what, "there are as many as training images without them"))
+        what = f"{unused} regularisation image(s) are not used"
+        notices.append(Notice("info", what, "the others are as many as the training images"))
     kept = [i for i, times in enumerate(repeats) if times]
     return dataclasses.replace(
         dataset,

@@ -117,7 +117,7 @@ def _folder(
     for key in sorted(settings.keys() & _LEFT_OUT.keys()):
         if settings[key] != _LEFT_OUT[key]:
             what = f"{path.name}: {key} is left out"
-            notices[key] = Notice("warning", what, "there is no such thing here")
+            notices[key] = Notice("warning", what, "it has no counterpart here")
     if not isinstance(settings.get("image_dir"), str):
         raise ConfigError(f"{path}: a subset has no image_dir", "", "name its folder")
     for key in ("image_dir", "prompt_template"):

@@ -60,7 +60,7 @@ def about_words(step: int, near: Mapping[str, list[list[Neighbour]]]) -> Iterato
     if found:
         yield Notice(
             "warning",
-            f"vectors point where words of the model do: {', '.join(found)}",
+            f"vectors point in the direction of words of the model: {', '.join(found)}",
             "training has hardly turned them from where they began, or fell back to a word",
             "write that word instead, or train with more steps or a higher rate",
         )

@@ -210,7 +210,9 @@ def about(structure: Structure) -> list[Notice]:
     notices = []
     if why := structure.only_a1111():
         fix = f"change {setting('activation_func')}, or use {setting('activate_output')}"
-        notices.append(Notice("warning", "only AUTOMATIC1111 will use the file rightly", why, fix))
+        notices.append(
+            Notice("warning", "only AUTOMATIC1111 will read the file correctly", why, fix)
+        )
     if structure.activation in ACROSS_THE_BATCH:
         what = f"{structure.activation} mixes the images of a batch"
         why = "what one image shows depends on those that are made with it, in A1111 too"

@@ -129,5 +129,5 @@ def _all_zero() -> Notice:
         "warning",
         "the initialization text is empty",
         "all vectors start as zeros and equal to each other",
-        "give a word that is near to what you teach",
+        "give a word that is close to what you teach",
     )

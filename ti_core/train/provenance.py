@@ -47,7 +47,7 @@ def other_data(dataset: Dataset, expected: str) -> Iterator[Notice]:
         yield Notice(
             "warning",
             "the images or captions are not those that these settings were used with before",
-            f"their digits are {found}, and {setting('expected_data')} is {expected:.60}",
+            f"their hash is {found}, and {setting('expected_data')} is {expected:.60}",
             f"choose the same folder for the same result, or leave {setting('expected_data')} "
             "empty",
         )

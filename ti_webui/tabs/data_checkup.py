@@ -80,7 +80,7 @@ def _head(report: Report) -> str:
     counts = {kind: sum(f.severity == kind for f in found) for kind in ("error", "warning", "hint")}
     said = ", ".join(f"{number} {kind}(s)" for kind, number in counts.items() if number)
     kind = "error" if counts["error"] else "warning" if counts["warning"] else "good"
-    return markup.box(kind, f"{report.pictures} picture(s): {said or 'nothing is wrong'}")
+    return markup.box(kind, f"{report.pictures} image(s): {said or 'nothing is wrong'}")
 
 
 def _prompts(config: TrainConfig, host: Host | None) -> str:

@@ -140,7 +140,7 @@ def summary_html(events: Sequence[Event]) -> str:
     end = next((event for event in events if isinstance(event, Finished)), None)
     if end is None:
         return ""
-    head = f"{end.written} picture(s) made of {end.pictures}, {end.skipped} skipped"
+    head = f"{end.written} image(s) made of {end.pictures}, {end.skipped} skipped"
     rows = [(event.source.name, event.reason) for event in events if isinstance(event, Skipped)]
     notes = [(e.source.name, "; ".join(e.notes)) for e in events if isinstance(e, PictureDone)]
     skipped = tables.table(("skipped", "why"), rows)

@@ -45,7 +45,7 @@ def folder_summary(studio: Studio, folder: str) -> str:
         return markup.with_labels(str(error))
     found = pictures_of(studio, folder)
     captions = sum(path.with_suffix(".txt").is_file() for path in found)
-    return f"{len(found)} picture(s), {captions} with a caption"
+    return f"{len(found)} image(s), {captions} with a caption"
 
 
 def pictures_of(studio: Studio, folder: str) -> list[Path]:
@@ -138,7 +138,7 @@ class Pictures:
 
 
 def _told(kept: Kept) -> str:
-    said = f"{len(kept.new)} picture(s) are in {kept.folder}"
+    said = f"{len(kept.new)} image(s) are in {kept.folder}"
     there = f"; {kept.there} were there already" if kept.there else ""
     refused = markup.box("warning", "not taken: " + "; ".join(kept.refused[:8]))
     return markup.box("good", said + there) + (refused if kept.refused else "")

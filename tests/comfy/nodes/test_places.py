@@ -278,7 +278,7 @@ def test_a_check_tells_what_is_wrong_and_stops_the_graph_if_asked_to(
     inputs = {"dataset": dataset(pictures), "embedding": created(), "settings": training_settings()}
     _, report, ok = call("CheckDataset", **inputs).args
     assert ok
-    assert "3 picture(s)" in report
+    assert "3 image(s)" in report
     assert str(comfy["input"]) not in report
     for number in range(3):
         (comfy["input"] / pictures / f"{number}.txt").write_text("no word of it")

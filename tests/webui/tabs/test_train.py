@@ -171,10 +171,10 @@ def test_a_folder_is_looked_at_when_it_is_named(
     page: TrainPage, pictures: Path, bare_pictures: Path
 ) -> None:
     told, _, template = page.choose_folder("style", str(pictures), "style")
-    assert "5 picture(s), 5 with a caption" in told
+    assert "5 image(s), 5 with a caption" in told
     assert template["value"] == "style_filewords"
     told, _, template = page.choose_folder("style", str(bare_pictures), "style_filewords")
-    assert "5 picture(s), 0 with a caption" in told
+    assert "5 image(s), 0 with a caption" in told
     assert template["value"] == "style"
     *_, template = page.choose_folder("style", str(pictures), "captions")
     assert template == gr.update(), "the user's own choice, or that of settings that were loaded"

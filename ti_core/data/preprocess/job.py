@@ -144,7 +144,7 @@ def _notices(destination: Path, config: PreprocessConfig) -> Iterator[Notice]:
             f"{destination} is not empty",
             "what is in it would be trained on together with the new images; images and masks "
             "of the same names are replaced",
-            "take an empty folder unless you want that",
+            "choose an empty folder unless you want that",
         )
     if config.flip:
         yield Notice(
