@@ -218,7 +218,7 @@ class Jobs:
         """Raise HostBusyError while a job is running."""
         job = self.running
         if job:
-            what = f"{job.name or job.kind} is at work already"
+            what = f"{job.name or job.kind} is already running"
             raise HostBusyError(what, "one job at a time", "wait for its end, or interrupt it")
 
 

@@ -42,7 +42,7 @@ def test_a_job_works_in_a_thread_and_keeps_its_result() -> None:
 def test_there_is_one_job_at_a_time_and_the_refusal_names_the_other() -> None:
     jobs, free = Jobs(), threading.Event()
     first = jobs.start("train", "first", until(free))
-    with pytest.raises(HostBusyError, match="first is at work already"):
+    with pytest.raises(HostBusyError, match="first is already running"):
         jobs.start("train", "second", lambda job: None)
     assert jobs.running is first
     free.set()

@@ -115,7 +115,7 @@ def test_what_cannot_be_trained_is_said(
 
 def test_one_job_at_a_time(page: HypernetworkPage, typed: dict[str, Any]) -> None:
     page.press_train(*values(page, {**typed, "max_train_steps": 3000}))
-    with pytest.raises(HostBusyError, match="warm is at work already"):
+    with pytest.raises(HostBusyError, match="warm is already running"):
         page.press_create(False, *values(page, typed))
     running = page.studio.jobs.running
     assert running is not None

@@ -94,7 +94,7 @@ def test_a_second_browser_is_told_that_one_trains(
     page: TrainPage, settings: dict[str, Any]
 ) -> None:
     page.press_train(*typed(page, {**settings, "max_train_steps": 100_000}))
-    with pytest.raises(HostBusyError, match="zz-thing is at work already"):
+    with pytest.raises(HostBusyError, match="zz-thing is already running"):
         page.press_train(*typed(page, {**settings, "token_string": "zz-other"}))
 
 
