@@ -85,6 +85,18 @@ def test_from_the_file_alone_it_comes_to_the_same_bytes_as_in_one_go(
     assert bring_back(first).read_bytes() == old
 
 
+def test_forty_steps_and_sixty_more_are_a_hundred_in_one_go(
+    configure: Configure, tmp_path: Path
+) -> None:
+    settings = {"learning_rate": "0.02:30, 0.01:70, 0.005", "train_batch_size": 2}
+    whole = {"output_dir": str(tmp_path / "whole"), "logging_dir": str(tmp_path / "elsewhere")}
+    expected = train(configure(**settings, **whole, max_train_steps=100), FakeHost())
+    path = train(configure(**settings, max_train_steps=40), FakeHost())
+    again = configure(**settings, weights=str(path), max_train_steps=100)
+    assert train(again, FakeHost()).read_bytes() == expected.read_bytes()
+    assert read_embedding(path).step == 100
+
+
 @pytest.mark.parametrize("format", ["pt", "safetensors", "kohya", "bin"])
 def test_in_the_format_of_any_program_it_is_known(
     configure: Configure, first: Path, whole: tuple[bytes, Log], format: str
