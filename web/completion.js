@@ -6,6 +6,7 @@ import { readPage, tile } from "./shelf.js";
 const TYPED = /(^|[\s(])embedding:([^\s()[\]<>]*)$/;
 const MOST = 12;
 const PATIENCE = 80; // milliseconds between a key and a question
+const SOON = 300; // milliseconds until the server is asked again while it reads the files
 
 let box = null; // the list, while it is open
 let field = null;
@@ -37,6 +38,10 @@ async function offer(element) {
   const mine = ++asked;
   const page = at && (await readPage(at.word, 0, MOST).catch(() => null));
   if (mine !== asked || document.activeElement !== element) return;
+  if (page?.looking) {
+    timer = setTimeout(offer, SOON, element);
+    return;
+  }
   const found = page?.embeddings.filter((one) => one.prompt) ?? [];
   if (!found.length) return close();
   open(element, found);

@@ -147,6 +147,19 @@ def test_names_are_offered_while_embedding_is_typed(page: Page, keys: list[str])
     expect(page.locator("#one")).to_have_value(f"{wanted}:1.2) on a mat")
 
 
+def test_names_are_offered_once_the_server_has_read_the_files(page: Page) -> None:
+    """Until then it tells names alone, which are no prompts."""
+    names = [{"total": 1, "offset": 0, "looking": True, "embeddings": [{"name": "cat-1500"}]}]
+    page.route(
+        "**/ti/embeddings?*",
+        lambda route: route.fulfill(json=names.pop()) if names else route.continue_(),
+    )
+    put_cursor(page, 0, "#two")
+    page.keyboard.type("embedding:cat-15")
+    expect(page.locator(".ti-completion span").first).to_have_text("cat-1500")
+    assert names == []
+
+
 def test_the_completion_closes_and_leaves_keys_alone(page: Page) -> None:
     put_cursor(page, 0, "#two")
     page.keyboard.type("embedding:dog")
