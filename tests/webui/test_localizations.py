@@ -13,6 +13,7 @@ from ti_webui.panel import build_panel
 from ti_webui.studio import Studio
 
 FOLDER = Path(__file__).parents[2] / "localizations"
+NODES = FOLDER.with_name("locales")
 LANGUAGES = ("de_DE", "ja_JP", "zh_CN")  # A1111's names: files of one name are joined
 
 
@@ -81,3 +82,20 @@ def test_translations_are_plain_text(language: str) -> None:
     for english, text in translation(language).items():
         assert text.strip() == text != ""
         assert set("<>") & set(text) <= set(english), english
+
+
+def _node_names(language: str) -> list[str]:
+    """Of every input, in one order for all languages."""
+    nodes = json.loads((NODES / language / "nodeDefs.json").read_text("utf-8"))
+    return [
+        each["name"]
+        for _, node in sorted(nodes.items())
+        for _, each in sorted(node["inputs"].items())
+    ]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_fields_of_nodes_are_called_as_those_of_the_panel(language: str) -> None:
+    panel = translation(language)
+    pairs = zip(_node_names("en"), _node_names(language.split("_")[0]), strict=True)
+    assert {(e, text, panel[e]) for e, text in pairs if panel.get(e, text) != text} == set()
