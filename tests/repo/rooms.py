@@ -168,7 +168,7 @@ WHAT = {
     "ti_core.demo": "the demonstration",
     "ti_core.cli": "the command line",
     "ti_webui": "the panel, its jobs and API",
-    "ti_webui.alone": "what only `ti ui` has: a model that the page chooses, and its pictures",
+    "ti_webui.alone": "what only `ti ui` has: a model that the page chooses, and its images",
     "ti_webui.standalone": "`ti ui`",
     "ti_webui.hosts": "what the hosts of web UIs share",
     "ti_webui.hosts.choose": "which web UI this is",

@@ -27,12 +27,12 @@ _CONCEPT = HELD_OUT[DemoConfig().concept]
 _EVERY = 25
 """Steps between previews."""
 _ABOUT = (
-    "New here? A small model comes with the program. Teach it a word from five pictures, in about "
-    "a minute and without a graphics card; then try the word in a picture."
+    "New here? A small model comes with the program. Teach it a word from five images, in about "
+    "a minute and without a graphics card; then try the word in an image."
 )
 _FILLED_IN = (
     f"The demo model is loaded, and the form is filled in: the word {_CONCEPT.name}, and five "
-    f"pictures of {_CONCEPT.sentence}. Press Train Embedding."
+    f"images of {_CONCEPT.sentence}. Press Train Embedding."
 )
 _TAKEN = ("token_string", "init_word", "num_vectors_per_token", "train_data_dir", "skip_checkup")
 _LEARNING = (

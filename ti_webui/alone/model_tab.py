@@ -79,7 +79,7 @@ def told_of(facts: ModelFacts) -> Mapping[str, str]:
     return {
         "name": facts.checkpoint_name,
         "family": facts.family.label,
-        "size of pictures": f"{facts.resolution} px",
+        "size of images": f"{facts.resolution} px",
         "text encoders": encoders,
         "hash": facts.checkpoint_hash,
     }

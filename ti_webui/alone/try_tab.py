@@ -199,7 +199,7 @@ class _Layout:
         self.pictures = gallery("Pictures", 2, "ti_try_pictures", visible=False)
         self.told = html(elem_id="ti_try_told")
         looks = {"allow_preview": False, "visible": False}
-        self.history = gallery("Pictures of this session", 6, "ti_try_history", **looks)
+        self.history = gallery("Images of this session", 6, "ti_try_history", **looks)
 
     def bind(self) -> None:
         """Bind them, when all of them are there."""
