@@ -22,7 +22,7 @@ class QueueApi:
 
     def add(self, body: options.SettingValues) -> object:
         """The same as for /jobs: it begins when everything before it has ended."""
-        waiting = enqueue_training(self.studio, lambda: self._order(body))
+        waiting = enqueue_training(self.studio, lambda: self._order(body), body)
         return {"id": waiting.id, "name": waiting.name}
 
     def list(self) -> object:

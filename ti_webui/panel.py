@@ -13,6 +13,7 @@ from dataclasses import replace
 import gradio as gr
 
 from .gradio_versions import Updates, component, on, text_line
+from .kept_queue import keep_queue
 from .markup import LABELS, headline
 from .studio import Shared, Studio
 from .tabs import compare, create, data, hypernetwork, library, train
@@ -32,6 +33,7 @@ def build_panel(studio: Studio) -> gr.Blocks:
     """The page; a web UI shows it as a tab, `ti ui` alone."""
     with component(gr.Blocks, analytics_enabled=False, title="Textual Inversion Studio") as panel:
         studio = replace(studio, shared=shared_fields())
+        keep_queue(studio)
         if studio.headline():
             _build_header(studio)
         studio.welcome(studio)

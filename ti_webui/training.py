@@ -171,13 +171,25 @@ def start_training(studio: Studio, request: TrainRequest) -> Job:
     return job
 
 
-def enqueue_training(studio: Studio, order: Callable[[], TrainRequest]) -> Waiting:
+def enqueue_training(
+    studio: Studio, order: Callable[[], TrainRequest], body: SettingValues
+) -> Waiting:
     """Let a training wait for its turn. `order` is asked again when that has come, as there may be
-    an embedding of its name by then; what is wrong already is an error now.
+    an embedding of its name by then; what is wrong already is an error now. `body` says the same
+    as a program would ask for it, to be kept on disk.
 
     Raises what it and `Places.checked` raise, HostBusyError when too many wait.
     """
     config = studio.places().checked(order().config)
+    waiting = waiting_training(studio, config.name, order, body)
+    studio.jobs.enqueue(waiting)
+    return waiting
+
+
+def waiting_training(
+    studio: Studio, name: str, order: Callable[[], TrainRequest], body: SettingValues
+) -> Waiting:
+    """A training that begins when its turn has come; what is wrong then is a failed job."""
 
     def begin() -> None:
         try:
@@ -186,11 +198,9 @@ def enqueue_training(studio: Studio, order: Callable[[], TrainRequest]) -> Waiti
             raise
         except TIError as error:
             failure = error  # it is shown as a failed job, where the user looks
-            studio.start("train", config.name, lambda job: _fail(failure))
+            studio.start("train", name, lambda job: _fail(failure))
 
-    waiting = Waiting(config.name, begin)
-    studio.jobs.enqueue(waiting)
-    return waiting
+    return Waiting(name, begin, body)
 
 
 def _fail(error: TIError) -> NoReturn:

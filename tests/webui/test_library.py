@@ -13,6 +13,8 @@ import torch
 
 from ti_core.errors import ConfigError, EmbeddingError, NotFoundError, TIError
 from ti_core.files.embedding import Embedding
+from ti_core.files.label import Label
+from ti_core.files.labelling import write_label
 from ti_core.files.reading import read_embedding
 from ti_core.files.replaced import replace_embedding
 from ti_core.files.writing import write_embedding
@@ -163,6 +165,15 @@ def test_an_embedding_is_converted_under_a_new_name(
     assert torch.equal(found.vectors["emb_params"], before.vectors["emb_params"])
     assert found.step == 500
     assert host.saved[-1] == path
+
+
+def test_a_noted_licence_is_in_what_is_made_of_it(page: LibraryPage, folder: Path) -> None:
+    write_label(folder / "calm.safetensors", Label(license="CC0-1.0"))
+    page.press_convert("calm", "safetensors", "calm-2")
+    page.press_scale("calm", "Factor", 0.5, "calm-3")
+    for name in ("calm-2", "calm-3"):
+        told = read_embedding(folder / f"{name}.safetensors").metadata
+        assert told["modelspec.license"] == "CC0-1.0"
 
 
 def test_tables_of_other_encoders_are_left_out(page: LibraryPage, folder: Path) -> None:

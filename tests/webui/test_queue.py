@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
 from fastapi.testclient import TestClient
 
 from ti_core.errors import ConfigError, HostBusyError, NotFoundError, TIError
+from ti_core.train.config import TrainConfig
+from ti_webui.api_orders import Orders
+from ti_webui.forms import Form
 from ti_webui.job import Job, Jobs
+from ti_webui.kept_queue import FILE, keep_queue
+from ti_webui.panel import build_panel
 from ti_webui.studio import Studio
+from ti_webui.tabs.train import TrainPage
 from ti_webui.tabs.train_queue import QueuePage
+from ti_webui.training import enqueue_training
 from ti_webui.waiting import MOST_WAITING, Queue, Waiting
 
 SECONDS = 60
@@ -229,6 +240,61 @@ def test_the_queue_is_changed_over_the_api(
     assert api.post("/ti/v1/queue/change", json={"id": ids[0], "places": "x"}).status_code == 422
     assert api.delete(f"/ti/v1/queue/{ids[0]}").json()["waiting"] == []
     assert not api.post("/ti/v1/queue/change", json={"stopped": False}).json()["stopped"]
+
+
+# --- a restart --------------------------------------------------------------------------------
+
+
+def restarted(studio: Studio) -> Studio:
+    """The same program, started again."""
+    again = replace(studio, jobs=Jobs())
+    keep_queue(again)
+    return again
+
+
+def test_what_waits_is_there_after_a_restart_and_begins_when_continued(
+    studio: Studio, settings: dict[str, Any]
+) -> None:
+    keep_queue(studio)
+    studio.jobs.queue.stopped = True
+    for name in ("zz-a", "zz-b", "zz-c"):
+        body = {"settings": {**settings, "token_string": name}}
+        enqueue_training(studio, partial(Orders(studio).order, body), body)
+    studio.jobs.queue.move(studio.jobs.queue.list()[2].id, -1)
+    studio.jobs.queue.remove(studio.jobs.queue.list()[0].id)
+    again = restarted(studio)
+    assert [each.name for each in again.jobs.queue.list()] == ["zz-c", "zz-b"]
+    assert again.jobs.queue.stopped
+    again.jobs.queue.stopped = False
+    again.jobs.advance()
+    until(lambda: len(again.jobs.list()) == 2 and again.jobs.running is None)
+    assert [job.name for job in again.jobs.list()] == ["zz-b", "zz-c"]
+    assert [job.progress.step for job in again.jobs.list()] == [6, 6]
+    assert restarted(again).jobs.queue.list() == []
+
+
+def test_what_waits_for_the_page_is_kept_with_its_settings(
+    studio: Studio, settings: dict[str, Any]
+) -> None:
+    build_panel(studio)
+    studio.jobs.queue.stopped = True
+    form: Form[TrainConfig] = Form(TrainConfig, "ti_train", settings)
+    with gr.Blocks():
+        for name in settings:
+            form.add(name)
+    page = TrainPage(studio, form)
+    page.press_add(*(settings[name] for name in form.components))
+    [waiting] = restarted(studio).jobs.queue.list()
+    assert waiting.name == "zz-thing"
+    assert waiting.body["settings"]["max_train_steps"] == 6  # type: ignore[index]
+
+
+@pytest.mark.parametrize("text", ["{", "[1, {}, null]", '{"a": 1}', '[{"name": "x", "body": 3}]'])
+def test_a_damaged_queue_is_an_empty_one(studio: Studio, text: str) -> None:
+    path = Path(studio.settings().logging_dir) / FILE
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert restarted(studio).jobs.queue.list() == []
 
 
 # --- the page ---------------------------------------------------------------------------------

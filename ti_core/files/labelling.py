@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 
 from ..errors import FileError
 from .atomic import write_bytes
-from .embedding import LICENCE
+from .embedding import LICENCE, Embedding
 from .kept import KEPT
 from .label import KEYS, Label, plain_text
 from .regular_file import read_bytes
@@ -30,6 +31,14 @@ def read_label(path: Path, metadata: Mapping[str, str] | None = None) -> Label:
     known = {name: text if isinstance(text, str) else "" for name, text in texts.items()}
     known["license"] = known["license"] or (metadata or {}).get(LICENCE, "")
     return Label(**{name: plain_text(text) for name, text in known.items()})
+
+
+def with_license(path: Path, embedding: Embedding) -> Embedding:
+    """The embedding of this file, with the licence that is noted of it in its metadata, so that
+    files made of it have it as well. Raises FileError as `read_label`."""
+    noted = read_label(path, embedding.metadata).license or ""
+    told = {**embedding.metadata, LICENCE: noted}
+    return replace(embedding, metadata=told) if noted else embedding
 
 
 def write_label(path: Path, label: Label) -> None:

@@ -12,6 +12,7 @@ from ti_core.errors import DataError
 from ti_core.files.base_model import other_base
 from ti_core.files.embedding import Embedding, for_encoders, long_for_prompts
 from ti_core.files.formats import A1111_TRAINS, FORMATS
+from ti_core.files.labelling import with_license
 from ti_core.files.library_entry import Entry
 from ti_core.files.names import alike, fitting_name
 from ti_core.options import SettingValues
@@ -181,7 +182,7 @@ class LibraryPage:
 
     def press_convert(self, label: str, format: str, name: str, drop: str = "") -> Updates:
         """[what to say, update of Train's dropdown]"""
-        entry, embedding = self.collection.find(label), self.collection.read(label)
+        entry, embedding = self.collection.find(label), self._licensed(label)
         kind, picture = _FORMATS.get(format, format), None
         if kind == "png" and entry.preview:
             try:
@@ -193,9 +194,13 @@ class LibraryPage:
         said, names = self._saved(made, kind, picture)
         return [f"{said}{markup.box('note', told)}", names]
 
+    def _licensed(self, label: str) -> Embedding:
+        """It, with the licence that is noted of it: what is made of it has the same."""
+        return with_license(self.collection.find(label).path, self.collection.read(label))
+
     def press_scale(self, label: str, how: str, amount: float, name: str) -> Updates:
         """[what to say, update of Train's dropdown]"""
-        embedding = self.collection.read(label)
+        embedding = self._licensed(label)
         if how == _BY_STRENGTH:
             factors = factors_to_strength(self.studio, embedding, amount)
         else:

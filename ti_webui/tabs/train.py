@@ -95,8 +95,10 @@ class TrainPage:
 
     def press_add(self, *values: object) -> Updates:
         """Let such a training begin when everything before it has ended: [what to say]."""
-        config = self.form.config(self.settings(values))
-        training.enqueue_training(self.studio, lambda: training.new_request(self.studio, config))
+        settings = self.settings(values)
+        config = self.form.config(settings)
+        order, body = lambda: training.new_request(self.studio, config), {"settings": settings}
+        training.enqueue_training(self.studio, order, body)
         self.form_settings.memory.keep(self.form.settings(values[: len(self.form.inputs)]))
         return [""]
 
