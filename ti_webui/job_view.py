@@ -12,6 +12,7 @@ from typing import ClassVar, NamedTuple
 import gradio as gr
 
 from ti_core.errors import HostError, TIError
+from ti_core.options import SettingValues
 from ti_core.train.progress import JobProgress
 
 from . import markup
@@ -35,6 +36,8 @@ Show = Callable[[Job, JobProgress], Updates]
 """What else a page shows of a job: an update for each of its components."""
 Press = Callable[..., Updates]
 """What a button does."""
+SettingsOf = Callable[[Sequence[object]], SettingValues]
+"""Values of a form's components → settings by name."""
 
 
 @dataclass

@@ -295,6 +295,8 @@ def _meter(progress: JobProgress) -> str:
 def _result(progress: JobProgress, kind: str) -> str:
     if not progress.result:
         return ""
+    if kind == "sweep":
+        return box("good", f"The trainings are compared in {progress.result}")
     name = progress.result.stem
     called = f"{name} in a prompt (ComfyUI: embedding:{name})"
     if kind == "hypernetwork":

@@ -38,6 +38,7 @@ from .train_form import FormSettings, FormSettingsLayout
 from .train_overview import UNNAMED, Overview, OverviewLayout
 from .train_pictures import Pictures, PicturesLayout, has_captions
 from .train_queue import QueueLayout
+from .train_sweep import SweepLayout
 
 _REMEMBERED = (
     "The form is filled in as at the last training, but for the word; Defaults, in the fold "
@@ -309,6 +310,7 @@ class _Layout:
         """The right half."""
         self.overview.build_outlook()
         self.queue = QueueLayout(self.page.studio)
+        self.sweep = SweepLayout(self.page.studio)
         self.run = gr.Dropdown(
             [], label="Run to resume", visible=False, elem_id="ti_unfinished", info=_RESUMED
         )
@@ -334,6 +336,7 @@ class _Layout:
         begun = [*said, self.folder]
         on(self.train.click, errors_first(page.press_train, 3), values, begun)
         self.queue.bind(page.press_add, values, self.message)
+        self.sweep.bind(page.settings, values)
         on(self.resume.click, errors_first(page.press_resume, 2), [self.run, *values], said)
         shown = [self.run, self.name_about, *form.inputs]
         on(self.run.input, page.choose_run, [self.run], shown, quiet=True)
