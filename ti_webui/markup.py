@@ -51,7 +51,8 @@ _SHOWN = 40
 _LINES = 200
 _DIFFERING = 8
 """Settings that are named where a form differs from its preset."""
-_MARKED = "box-shadow: inset 4px 0 0 0 #2563af !important"
+_MARKED = "box-shadow: inset 4px 0 0 0 #2563af !important; padding-left: 10px !important"
+"""The padding is for gradio 3.41, where labels begin at the very edge."""
 _DOT = "text-decoration: underline dotted 2px; text-underline-offset: 4px"
 _STEPPING = ("train", "hypernetwork", "sweep")
 """Kinds of jobs that count steps."""

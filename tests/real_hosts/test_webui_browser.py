@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode
@@ -25,6 +26,7 @@ from tests.browser.hands import (
     at,
     choose,
     fill,
+    open_form,
     open_tab,
     state,
     step,
@@ -151,6 +153,67 @@ def test_the_word_goes_to_txt2img_and_makes_a_picture_there(page: Page, shoot: S
         re.compile("TI( hashes)?: "), timeout=LONG
     )
     shoot(page, "txt2img")
+
+
+def trained(webui: WebUI, word: str, pictures: Path, steps: int) -> int:
+    """The step at which a training over the API began; it is waited for."""
+    settings = {
+        "token_string": word,
+        "init_word": "circle",
+        "train_data_dir": str(pictures),
+        "resolution": [64, 64],
+        "learning_rate": "0.02:30, 0.01:70, 0.005",
+        "max_train_steps": steps,
+        "sample_every_n_steps": 0,
+    }
+    at = f"/ti/v1/jobs/{webui.post('/ti/v1/jobs', {'settings': settings})['id']}"
+    until = time.monotonic() + LONG / 1000
+    while webui.get(at)["state"] == "running" and time.monotonic() < until:
+        time.sleep(0.3)
+    job = webui.get(at)
+    assert job["state"] == "done"
+    return int(job["first_step"])
+
+
+def test_forty_steps_and_sixty_more_by_name_are_a_hundred_in_one_go(
+    webui: WebUI, pictures: Path
+) -> None:
+    runs = (("zz-whole", 100), ("zz-part", 40), ("zz-part", 100))
+    assert [trained(webui, word, pictures, steps) for word, steps in runs] == [0, 0, 40]
+    whole, part = (
+        read_embedding(webui.embeddings / f"{word}.safetensors") for word in ("zz-whole", "zz-part")
+    )
+    assert whole.step == part.step == 100
+    assert {key: rows.tolist() for key, rows in whole.vectors.items()} == {
+        key: rows.tolist() for key, rows in part.vectors.items()
+    }
+
+
+def test_settings_of_another_program_are_imported(page: Page, shoot: Shoot) -> None:
+    open_form(page)
+    with page.expect_file_chooser() as chosen:
+        page.locator("#ti_form_import").click()
+    text = b"--max_train_steps 77 --network_module x"
+    chosen.value.set_files({"name": "a.txt", "mimeType": "text/plain", "buffer": text})
+    steps = page.locator("#ti_train_max_train_steps input").first
+    expect(steps).to_have_value("77", timeout=LONG)
+    expect(at(page, "ti_form_settings")).to_contain_text("network_module is left out")
+    shoot(page, "imported")
+
+
+@pytest.mark.parametrize("width", [400, 1000])
+def test_train_fits_the_width_of_the_window(page: Page, width: int, shoot: Shoot) -> None:
+    """Nothing is cut off, and what starts a training stays in sight."""
+    page.set_viewport_size({"width": width, "height": 900})
+    open_form(page)
+    shoot(page, f"train-{width}")
+    page.locator("#ti_fold_output").scroll_into_view_if_needed()
+    expect(page.locator("#ti_train_button")).to_be_in_viewport(ratio=1)
+    buttons = page.locator("#ti_bar button").locator("visible=true")
+    assert buttons.evaluate_all("all => all.every(each => each.scrollWidth <= each.clientWidth)")
+    folder = os.environ.get("TI_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=f"{folder}/train-{width}-scrolled.png")
 
 
 def test_a_run_is_interrupted_and_resumed_whatever_becomes_of_the_page(
