@@ -104,4 +104,4 @@ def test_trained_vectors_that_are_words_of_the_model_are_told(
     near = nearest_tokens(rows, host, session, 1)
     assert not list(about_words(0, near)), "it has not been trained"
     (notice,) = about_words(5, near)
-    assert notice.what.endswith("where words of the model do: clip_l 1 is 'cat…' (1.00)")
+    assert notice.what.endswith("in the direction of words of the model: clip_l 1 is 'cat…' (1.00)")

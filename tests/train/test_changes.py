@@ -30,7 +30,7 @@ def run(configure: Configure) -> RunFolder:
 
 def notices(run: RunFolder, configure: Configure, **changes: Any) -> list[Notice]:
     plan = make_plan(configure(**changes), FakeHost(), run)
-    return [one for one in plan.notices if "have changed" in one.what or "pictures" in one.what]
+    return [one for one in plan.notices if "have changed" in one.what or "images" in one.what]
 
 
 def test_where_nothing_has_changed_nothing_is_told(run: RunFolder, configure: Configure) -> None:
