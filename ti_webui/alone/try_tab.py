@@ -196,7 +196,7 @@ class _Layout:
 
     def _pictures(self) -> None:
         self.view = build_job_view(self.studio, "generate", _IDLE)
-        self.pictures = gallery("Pictures", 2, "ti_try_pictures", visible=False)
+        self.pictures = gallery("Images", 2, "ti_try_pictures", visible=False)
         self.told = html(elem_id="ti_try_told")
         looks = {"allow_preview": False, "visible": False}
         self.history = gallery("Images of this session", 6, "ti_try_history", **looks)
