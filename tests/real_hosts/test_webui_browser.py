@@ -334,7 +334,7 @@ def test_previews_are_made_as_the_txt2img_page_says(
         fill(page, f"txt2img_{field}", str(value))
     fill(page, "txt2img_seed", "77")
     open_tab(page, "Textual Inversion", among="#tabs")
-    open_tab(page, "Train")
+    open_form(page)
     page.locator("#ti_train_preview_from_txt2img input").check()
     order(page, "zz-seen", pictures, max_train_steps=2, sample_every_n_steps=2)
     state(page, "done")
