@@ -226,7 +226,7 @@ def test_a_folder_becomes_a_word(page: Page, comfy: ComfyUI) -> None:
     assert "my-cat" in text(page, "TI_SaveEmbedding")
     assert text(page, "TI_CheckDataset")
     assert text(page, "TI_InspectEmbedding")
-    expect_pictures(page, "TI_LossPlot", (960, 480))
+    expect_pictures(page, "TI_LossPlot", (960, 480), (960, 480))  # loss, strength
     expect_pictures(page, "TI_TrainEmbedding", *[(64, 64)] * 4)  # before, and after 4, 8, 12
     picture(page, "train-an-sd15-embedding")
     assert read_embedding(comfy.embeddings / "my-cat.safetensors").step == 12
@@ -272,7 +272,7 @@ def test_comfyuis_own_nodes_give_the_pictures_and_plot_the_loss(page: Page) -> N
 def test_both_text_encoders_of_sdxl_are_taught(page: Page, comfy: ComfyUI) -> None:
     run_training(page, "train-an-sdxl-embedding", _SDXL)
     assert "my-cat-xl" in text(page, "TI_SaveEmbedding")
-    expect_pictures(page, "TI_LossPlot", (960, 480))
+    expect_pictures(page, "TI_LossPlot", (960, 480), (960, 480))
     picture(page, "train-an-sdxl-embedding")
     made = read_embedding(comfy.embeddings / "my-cat-xl.safetensors")
     assert made.vectors.keys() == {"clip_l", "clip_g"}
