@@ -111,6 +111,7 @@ from .training import (
 
 WISHES: dict[str, str] = {
     "stop": "finish",
+    "finish_epoch": "finish_epoch",
     "pause": "pause",
     "go_on": "continue",
     "save": "save",

@@ -199,7 +199,11 @@ def test_each_key_asks_for_what_the_help_says() -> None:
     assert list(control.requests()) == ["save", "preview"]
     assert control.rate_change() == FASTER
     keys.press("-")
+    keys.press("e")
+    assert not control.finishing
+    control.epoch_ended()
+    assert control.finishing
     keys.press("f")
     assert control.finishing
-    assert said[-3] == HELP
-    assert len(said) == 8
+    assert said[-4] == HELP
+    assert len(said) == 9

@@ -79,6 +79,18 @@ def test_finishing_keeps_what_is_there(configure: Configure) -> None:
     assert log.of(Finished)[0].reason == "stopped"
 
 
+def test_a_run_can_end_with_its_epoch(configure: Configure) -> None:
+    """As if its last step had been chosen so."""
+    control = Control()
+    log = at_step(1, control.finish_epoch)
+    ended = train(configure(), FakeHost(), log, control)
+    epoch = log.of(Started)[0].steps_per_epoch
+    assert 1 < epoch < 10
+    assert log.steps == list(range(1, epoch + 1))
+    assert log.of(Finished)[0].reason == "stopped"
+    assert read_embedding(ended).step == epoch
+
+
 def test_a_pause_makes_no_update_but_saves_and_shows(configure: Configure) -> None:
     control = Control()
 

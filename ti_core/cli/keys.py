@@ -1,4 +1,4 @@
-"""Keys while a training runs on a terminal: p, s, v, f, + and -."""
+"""Keys while a training runs on a terminal: p, s, v, f, e, + and -."""
 
 from __future__ import annotations
 
@@ -15,16 +15,27 @@ K = TypeVar("K", bound="Keys")
 _LOOK_EVERY = 0.1
 """Seconds."""
 HELP = (
-    "keys: p pause and continue, s save now, v preview now, f finish, + and - change the learning "
-    "rate, ? this line"
+    "keys: p pause and continue, s save now, v preview now, f finish, e finish after this "
+    "epoch, + and - change the learning rate, ? this line"
 )
 _SAID = {
     "s": "saving after this step",
     "v": "making previews after this step",
     "f": "finishing after this step",
+    "e": "finishing after this epoch",
     "+": f"the learning rate is multiplied by {FASTER:g}",
     "-": f"the learning rate is multiplied by {SLOWER:g}",
 }
+
+_WORDS = {
+    "s": "save",
+    "v": "preview",
+    "f": "finish",
+    "e": "finish_epoch",
+    "+": "faster",
+    "-": "slower",
+}
+"""Of `Control.ask`."""
 
 
 class Keys:
@@ -73,9 +84,8 @@ class Keys:
         self._say("training continues" if paused else "pausing after this step; p continues")
 
     def _ask(self, key: str) -> None:
-        words = {"s": "save", "v": "preview", "f": "finish", "+": "faster", "-": "slower"}
         try:
-            self._control.ask(words[key])
+            self._control.ask(_WORDS[key])
         except ConfigError as error:
             self._say(str(error))
         else:

@@ -27,7 +27,7 @@ class Control:
     """
 
     def __init__(self) -> None:
-        self._finishing = self._paused = False
+        self._finishing = self._paused = self._last_epoch = False
         self._requests: deque[Request] = deque()
         self._rates: deque[float] = deque()
 
@@ -44,6 +44,14 @@ class Control:
     def finish(self) -> None:
         """End now: everything is saved, and the present embedding is the result."""
         self._finishing = True
+
+    def finish_epoch(self) -> None:
+        """End when the present epoch does."""
+        self._last_epoch = True
+
+    def epoch_ended(self) -> None:
+        """An epoch has been trained to its end."""
+        self._finishing = self._finishing or self._last_epoch
 
     def pause(self) -> None:
         """Wait before the next update, with the model still claimed."""
@@ -70,8 +78,8 @@ class Control:
         self._rates.append(factor)
 
     def ask(self, command: str) -> None:
-        """What a word asks for: pause, continue, save, preview, finish, faster, slower, or `rate`
-        and a factor. Raises ConfigError for another."""
+        """What a word asks for: pause, continue, save, preview, finish, finish_epoch, faster,
+        slower, or `rate` and a factor. Raises ConfigError for another."""
         word, _, rest = command.strip().partition(" ")
         if word == "rate":
             self.change_rate(_factor(rest))
@@ -89,6 +97,7 @@ class Control:
             "save": self.save_now,
             "preview": self.preview_now,
             "finish": self.finish,
+            "finish_epoch": self.finish_epoch,
             "faster": lambda: self.change_rate(FASTER),
             "slower": lambda: self.change_rate(SLOWER),
         }

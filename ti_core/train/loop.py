@@ -35,7 +35,7 @@ from .events import (
 )
 from .group import Group
 from .keeping import Keeper
-from .milestones import validation_is_due
+from .milestones import ends_epoch, validation_is_due
 from .plan import Plan, make_plan
 from .result import Result
 from .run_folder import RunFolder
@@ -194,6 +194,8 @@ class TrainingRun:
             self._validate(validation)
             # milestones: state, copy and plot, previews
             self.keeper.milestones()
+            if ends_epoch(self.plan, self.updater.step):
+                control.epoch_ended()
 
     def _updated(self, batches: Batches) -> tuple[float, float] | None:
         """As `Updater.update`, a rung further down each time that memory runs out."""

@@ -10,7 +10,7 @@ def copy_is_due(plan: Plan, step: int) -> bool:
     output = plan.config.output
     if not step:
         return False
-    return _every(step, output.save_every_n_steps) or _ends_epoch(
+    return _every(step, output.save_every_n_steps) or ends_epoch(
         plan, step, output.save_every_n_epochs
     )
 
@@ -21,7 +21,7 @@ def previews_are_due(plan: Plan, step: int) -> bool:
     if not step:
         return preview.sample_at_first and _previews_are_on(plan)
     if preview.sample_every_n_epochs:
-        return _ends_epoch(plan, step, preview.sample_every_n_epochs)
+        return ends_epoch(plan, step, preview.sample_every_n_epochs)
     return _every(step, preview.sample_every_n_steps)
 
 
@@ -54,7 +54,7 @@ def _every(step: int, count: int) -> bool:
     return bool(count) and step % count == 0
 
 
-def _ends_epoch(plan: Plan, step: int, count: int) -> bool:
+def ends_epoch(plan: Plan, step: int, count: int = 1) -> bool:
     """Whether this update was the one that ended an epoch whose number is a multiple of `count`;
     an update may hold the end of one epoch and the start of the next."""
     if not count:
