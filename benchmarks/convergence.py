@@ -1,8 +1,8 @@
-"""How many pictures it takes to learn a word: our preset beside the recipes of other trainers.
+"""How many images it takes to learn a word: our preset beside the recipes of other trainers.
 
 Every recipe runs in our own loop, on the demo model, with its own rules: optimiser, rate,
 schedule, weight decay, batch and lengths. All begin with the same vectors (those of `ti demo`) and
-see the same pictures, so that what differs is the rule. A score is the share of 32 pictures, of
+see the same images, so that what differs is the rule. A score is the share of 32 images, of
 seeds and prompts that no training saw, in which the demo's judge finds the concept; `other` is how
 much of what the other words of the prompt say (colour, shape, background) it finds.
 
@@ -118,7 +118,7 @@ RECIPES = {
 
 @dataclass(frozen=True)
 class Case:
-    """One run, scored at some counts of pictures."""
+    """One run, scored at some counts of images."""
 
     recipe: str
     concept: str
@@ -213,7 +213,7 @@ def _images(
 
 
 def judged(images: Sequence[Image.Image], concept: Concept) -> dict[str, float]:
-    """Shares of pictures that show the concept, and of what the other words ask for."""
+    """Shares of images that show the concept, and of what the other words ask for."""
     scorer, shown, right, asked = Scorer.load(scorer_file()), 0, 0, 0
     for number, image in enumerate(images):
         read = asdict(scorer.read(image))

@@ -76,7 +76,7 @@ def by_concept(lines: Lines, recipes: Sequence[str], counts: Sequence[int]) -> s
 
 
 def compared(lines: Lines, recipes: Sequence[str]) -> str:
-    """How many pictures the first recipe needs for the best mean of all others; only counts at
+    """How many images the first recipe needs for the best mean of all others; only counts at
     which a recipe has every concept are looked at."""
     concepts = {line["concept"] for line in lines}
     means: dict[str, dict[int, float]] = {name: {} for name in recipes}

@@ -4,7 +4,7 @@
     python benchmarks/hypernetwork.py --rates 5e-6 --counts 800 --seeds 0
 
 Each rate is constant and trained once for each seed; its copies are scored on the way, as by
-`demo/teach_hypernetwork.py`: the share of 32 pictures, whose prompts name no style, that show the
+`demo/teach_hypernetwork.py`: the share of 32 images, whose prompts name no style, that show the
 style (comic), and the share that shows what the prompts ask for. The strength is that of
 `ti compare`. A result file is continued: what it holds is not measured again.
 """

@@ -1,8 +1,8 @@
-"""Starting to train on 10,000 pictures: latents kept on the disk, beside other programs' ways.
+"""Starting to train on 10,000 images: latents kept on the disk, beside other programs' ways.
 
-A1111 (`PersonalizedBase`, 1.10) encodes every picture at every start and holds all latents in
-memory. kohya's scripts (`--cache_latents_to_disk`) write one .npz beside each picture, and open all
-of them at the next start. Both are done here with the same pictures and the same VAE, one
+A1111 (`PersonalizedBase`, 1.10) encodes every image at every start and holds all latents in
+memory. kohya's scripts (`--cache_latents_to_disk`) write one .npz beside each image, and open all
+of them at the next start. Both are done here with the same images and the same VAE, one
 convolution, so that the figures are about all the rest. Each way has a process of its own;
 everything lies in the system's file cache.
 """
@@ -37,13 +37,13 @@ from ti_core.port.session import Session
 
 _AN_HOUR_AGO = time.time() - 3600
 _DRAWN = 64
-"""Side of the picture files: small ones are drawn quickly, and enlarged like any other."""
+"""Side of the image files: small ones are drawn quickly, and enlarged like any other."""
 Ready = Callable[[int], torch.Tensor]
-"""After a start: number of a picture → its latent."""
+"""After a start: number of an image → its latent."""
 
 
 def draw(folder: Path, count: int) -> None:
-    """`count` pictures, an hour old, each with a gradient and a block of its own."""
+    """`count` images, an hour old, each with a gradient and a block of its own."""
     folder.mkdir()
     ramp = np.arange(_DRAWN, dtype=np.uint8)
     base = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None], np.uint8(9)), axis=2) * 4

@@ -3,7 +3,7 @@
     python benchmarks/memory.py                                        # SD 1.5, random weights
     python benchmarks/memory.py --families sd1 sdxl --precisions bf16 --pixels 512 1024 --batches 1
 
-Each case is a process of its own, which opens the model, encodes a picture and a prompt, and makes
+Each case is a process of its own, which opens the model, encodes an image and a prompt, and makes
 one step with gradients to the vectors. On a graphics card the meter is
 `torch.cuda.max_memory_allocated`. On a CPU it is the most memory that the process ever held
 (`ru_maxrss`), less what it held after its imports. That counts weights, what the backward pass

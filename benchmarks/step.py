@@ -54,7 +54,7 @@ class Step:
         return self._session.predict(self._noisy, self._times, encoded).square().mean()
 
     def warm_up(self) -> None:
-        """The network forwards, for one picture of the least size: it is loaded from then on."""
+        """The network forwards, for one image of the least size: it is loaded from then on."""
         few = self._encoded.rows(torch.tensor([0], device=self._session.device))
         with torch.no_grad():
             self._session.predict(self._noisy[:1, :, :8, :8], self._times[:1], few)

@@ -2,7 +2,7 @@
 
     make bench                              # everything, in at most 15 minutes on two cores
     make bench ARGS="step startup"          # some of it
-    make bench ARGS=--docs                  # and write docs/benchmarks.md and its picture
+    make bench ARGS=--docs                  # and write docs/benchmarks.md and its image
 
 Each part is a process of its own, which is ended after its time. A part that this machine has too
 little memory for is skipped, and says so. `convergence` and `hypernetwork`, which take hours, are

@@ -1,8 +1,8 @@
 """Several runs on one model at once, whose passes over the network are made as one.
 
-A pass over the demo model is so small that a single picture costs three times what one of sixteen
+A pass over the demo model is so small that a single image costs three times what one of sixteen
 does. So each run has a thread; one of them works at a time, and where all wait for the network, it
-sees their pictures together. A run computes what it would compute alone, but for rounding: sums
+sees their images together. A run computes what it would compute alone, but for rounding: sums
 are made in another order.
 """
 
@@ -22,7 +22,7 @@ from ti_core.port.session import Conditioning, Hypernetwork, ModelFacts, Precisi
 
 T = TypeVar("T")
 AT_ONCE = 16
-"""Pictures in a pass; more need more memory and save nothing."""
+"""Images in a pass; more need more memory and save nothing."""
 
 
 @dataclass(eq=False)

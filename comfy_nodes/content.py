@@ -107,7 +107,7 @@ def _whole(flat: Tensor, kind: torch.dtype) -> Tensor:
 
 
 def _files(path: Path) -> Iterator[tuple[str, object]]:
-    """A dataset that has pictures beside folders is trained on without those."""
+    """A dataset that has images beside folders is trained on without those."""
     below = path.iterdir() if path.is_dir() and holds_pictures(path) else path.rglob("*")
     for each in sorted(below) if path.is_dir() else [path]:
         if each.is_file():

@@ -1,4 +1,4 @@
-"""Pictures in rows and columns with labels."""
+"""Images in rows and columns with labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INK = (30, 30, 30)
 def labelled_grid(
     rows: Sequence[Sequence[Image.Image]], columns: Sequence[str], lines: Sequence[str]
 ) -> Image.Image:
-    """Pictures of one size, `columns` above and `lines` at the left."""
+    """Images of one size, `columns` above and `lines` at the left."""
     width, height = rows[0][0].size
     size = (
         _LABEL + len(columns) * (width + _GAP) + _GAP,

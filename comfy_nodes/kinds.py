@@ -55,7 +55,7 @@ class Kind(Generic[T]):
     read: Callable[[Path], T]
     presets: Collection[str]
     preset: Callable[[str, ModelFacts, DataConfig], SettingValues]
-    """The values of a preset, for a model and these pictures."""
+    """The values of a preset, for a model and these images."""
     otherwise: Callable[[T, str, SettingValues], Iterator[Notice]]
     """What a preset wants of it that it does not have."""
     made_with: Collection[str]
@@ -113,7 +113,7 @@ def _parts(settings: SettingsValue) -> dict[str, Any]:
 
 
 def _require_modest(settings: SettingsValue, config: BaseTrainConfig) -> None:
-    """A prompt of anybody must not make pictures of any size in any number."""
+    """A prompt of anybody must not make images of any size in any number."""
     prompts, requests = settings.preview.sample_prompts, preview_requests(config, (512, 512), "")
     if len(prompts) > _MOST_TEXT or len(requests) > _MOST_PROMPTS:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""ComfyUI's pictures and ours."""
+"""ComfyUI's images and ours."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .places import temp_dir
 
 
 def from_comfy(images: Tensor) -> list[Image.Image]:
-    """IMAGE, (B, H, W, C) in 0…1, → RGB pictures. Raises DataError for NaN and odd shapes."""
+    """IMAGE, (B, H, W, C) in 0…1, → RGB images. Raises DataError for NaN and odd shapes."""
     if images.dim() != 4 or images.shape[-1] not in (1, 3, 4) or 0 in images.shape:
         shape = " × ".join(map(str, images.shape))
         raise DataError("the IMAGE input is not an image", f"its shape is {shape}")
@@ -36,20 +36,20 @@ def from_comfy(images: Tensor) -> list[Image.Image]:
 
 
 def to_comfy(pictures: Sequence[Image.Image]) -> Tensor:
-    """RGB pictures of one size → IMAGE."""
+    """RGB images of one size → IMAGE."""
     values = [np.asarray(picture.convert("RGB"), dtype=np.float32) / 255 for picture in pictures]
     return torch.from_numpy(np.stack(values))
 
 
 def png(picture: Image.Image) -> bytes:
-    """A picture as a PNG file without any metadata."""
+    """An image as a PNG file without any metadata."""
     out = io.BytesIO()
     picture.save(out, "PNG")
     return out.getvalue()
 
 
 def temp_images(pictures: Sequence[Image.Image]) -> list[dict[str, str]]:
-    """Pictures as the front end wants them, from temporary files."""
+    """Images as the front end wants them, from temporary files."""
     found = []
     for picture in pictures:
         data = png(picture)
@@ -61,7 +61,7 @@ def temp_images(pictures: Sequence[Image.Image]) -> list[dict[str, str]]:
 
 
 def output_images(paths: Sequence[Path]) -> list[dict[str, str]]:
-    """Pictures that are in the output folder already."""
+    """Images that are in the output folder already."""
     return [_entry(path, Path(folder_paths.get_output_directory()), "output") for path in paths]
 
 

@@ -24,11 +24,11 @@ from ..ti_core.files.roots import is_within, ways_out
 from ..ti_core.hypernetworks.writing import ENDINGS
 
 CARD_ENDINGS = (".png", ".webp", ".avif", ".jxl")
-"""Of pictures that hold an embedding."""
+"""Of images that hold an embedding."""
 EMBEDDING_ENDINGS = (".safetensors", ".pt", ".bin", *CARD_ENDINGS)
 """Endings of files that can hold an embedding."""
 HERE = "(directly in input)"
-"""In lists of folders: the pictures of the input folder itself, without the folders in it."""
+"""In lists of folders: the images of the input folder itself, without the folders in it."""
 _NUMBERED = re.compile(r"\d+_")
 """kohya's folders, `10_cat`: the folder above them is the dataset."""
 _MOST_FOLDERS = 2000
@@ -38,7 +38,7 @@ _MOST_ENTRIES = 20_000
 
 
 def input_dir() -> Path:
-    """Where ComfyUI looks for pictures."""
+    """Where ComfyUI looks for images."""
     return Path(folder_paths.get_input_directory())
 
 
@@ -93,8 +93,8 @@ def _plain(name: str) -> bool:
 
 
 def picture_folders() -> list[str]:
-    """Folders below the input folder that hold pictures, for a combo box; "/" on every system.
-    The last one is HERE, if there are pictures that are in none."""
+    """Folders below the input folder that hold images, for a combo box; "/" on every system.
+    The last one is HERE, if there are images that are in none."""
     root, found = input_dir(), set[Path]()
     for folder, files in _walk(root):
         if any(is_picture_name(Path(name)) for name in files):
@@ -104,7 +104,7 @@ def picture_folders() -> list[str]:
 
 
 def picture_folder(name: str) -> Path:
-    """A folder with pictures. Raises ConfigError when it is outside of the input folder, that
+    """A folder with images. Raises ConfigError when it is outside of the input folder, that
     folder itself under another name than HERE, or not there."""
     if name == HERE:
         return _pictures_here()

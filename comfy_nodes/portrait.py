@@ -1,4 +1,4 @@
-"""A picture of an embedding: how strong each vector is, and which words it is near to."""
+"""An image of an embedding: how strong each vector is, and which words it is near to."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def name_in_prompts(path: Path, roots: Sequence[Path]) -> str | None:
 
     The shortest of its names by which ComfyUI finds this file and never another one. It looks into
     the `roots` and all folders below them, in no order; takes the first that has the name itself,
-    or the name with one of three endings; and cannot read pictures.
+    or the name with one of three endings; and cannot read images.
     """
     return Lookup(roots).name_of(path)
 

@@ -97,7 +97,7 @@ async def curve(request: web.Request) -> web.Response:
 
 
 async def unfinished(request: web.Request) -> web.Response:
-    """What "Resume" offers, newest first, each with the picture that ComfyUI's /view gives."""
+    """What "Resume" offers, newest first, each with the image that ComfyUI's /view gives."""
     try:
         _visitors().require(request.headers)
         runs = await asyncio.to_thread(_unfinished)
@@ -156,7 +156,7 @@ async def embeddings(request: web.Request) -> web.Response:
 
 
 async def embedding_picture(request: web.Request) -> web.Response:
-    """The small picture of one of them; its address has the time of its last change."""
+    """The small image of one of them; its address has the time of its last change."""
     try:
         _visitors().require(request.headers)
         body = await pictured(request)

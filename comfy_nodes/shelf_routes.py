@@ -1,7 +1,7 @@
 """The embeddings over HTTP, for the sidebar, the completion of prompts and the node *Embedding*.
 
     GET /ti/embeddings?search=cat&offset=0&limit=60     a page of the list, and what was skipped
-    GET /ti/embeddings/picture?key=styles/ink.pt        its picture, small
+    GET /ti/embeddings/picture?key=styles/ink.pt        its image, small
 
 Nothing is read before somebody asks. A key is a line of the list: no path is made of it.
 """
@@ -44,7 +44,7 @@ async def listed(request: web.Request) -> dict[str, object]:
 
 
 async def pictured(request: web.Request) -> bytes:
-    """The small picture of an embedding. Raises NotFoundError."""
+    """The small image of an embedding. Raises NotFoundError."""
     return await asyncio.to_thread(_picture, request.query.get("key", ""))
 
 
@@ -98,7 +98,7 @@ def _told(shelf: Shelf, key: str) -> dict[str, object]:
 
 
 def _time(picture: str) -> int:
-    """When a picture changed last, 0 for none: with another time, browsers ask again."""
+    """When an image changed last, 0 for none: with another time, browsers ask again."""
     try:
         return int(os.stat(picture).st_mtime) if picture else 0
     except OSError:

@@ -1,8 +1,8 @@
 """What travels along the cables between our nodes.
 
     TI_EMBEDDING   an `Embedding` of the core: vectors under a name, and where they come from
-    TI_DATASET     pictures and captions in a folder, and how they are to be read
-    TI_SETTINGS    how to train: everything but the embedding and the pictures
+    TI_DATASET     images and captions in a folder, and how they are to be read
+    TI_SETTINGS    how to train: everything but the embedding and the images
     TI_HYPERNETWORK, TI_HYPERNETWORK_SETTINGS    the same for a hypernetwork
     TI_LOG         what a finished training leaves behind
     LOSS_MAP       ComfyUI's own: the losses of all updates, for its Plot Loss Graph
@@ -60,7 +60,7 @@ S = TypeVar("S", bound="SettingsValue")
 @dataclass(frozen=True)
 class SettingsValue:
     """What TI_SETTINGS carries: the parts of a `TrainConfig` that concern neither the embedding
-    nor the pictures. `preview.sample_prompts` holds the prompts themselves, one a line; of
+    nor the images. `preview.sample_prompts` holds the prompts themselves, one a line; of
     `embedding` only `vector_length` counts."""
 
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

@@ -1,4 +1,4 @@
-"""Small pictures of embeddings, without the metadata of the large ones."""
+"""Small images of embeddings, without the metadata of the large ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST = 512
 
 
 def thumbnail(path: Path) -> bytes:
-    """A WebP of a picture. Raises DataError for what is none, OSError when it has gone."""
+    """A WebP of an image. Raises DataError for what is none, OSError when it has gone."""
     return _made(str(path), os.stat(path).st_mtime_ns)
 
 

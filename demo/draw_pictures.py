@@ -1,4 +1,4 @@
-"""Draws the five training pictures of every held-out concept, each with a caption.
+"""Draws the five training images of every held-out concept, each with a caption.
 
     python demo/draw_pictures.py
 

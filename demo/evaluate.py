@@ -1,8 +1,8 @@
-"""How well the demo model follows prompts: 200 pictures, judged by the scorer's eye on pixels.
+"""How well the demo model follows prompts: 200 images, judged by the scorer's eye on pixels.
 
     python demo/evaluate.py --write
 
-A picture counts when both the asked colour and the asked shape are found in it.
+An image counts when both the asked colour and the asked shape are found in it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def generate(
     steps: int = STEPS,
     guidance: float = GUIDANCE,
 ) -> list[Image.Image]:
-    """One 96 px picture a prompt, seeds counting up from `first_seed`."""
+    """One 96 px image a prompt, seeds counting up from `first_seed`."""
     pictures: list[Image.Image] = []
     for at in range(0, len(prompts), BATCH):
         part = prompts[at : at + BATCH]
@@ -85,7 +85,7 @@ def generate(
 def judge(
     scorer: Scorer, pictures: list[Image.Image], wanted: list[dict[str, str]]
 ) -> dict[str, float]:
-    """The share of pictures in which each asked field, and colour and shape together, is found."""
+    """The share of images in which each asked field, and colour and shape together, is found."""
     right: dict[str, list[bool]] = {"colour and shape": []}
     for picture, fields in zip(pictures, wanted, strict=True):
         reading = asdict(scorer.read(picture))
@@ -121,7 +121,7 @@ def main() -> None:
 
 
 def contact_sheet(pictures: list[Image.Image], columns: int = 20) -> Image.Image:
-    """All pictures in rows."""
+    """All images in rows."""
     rows = -(-len(pictures) // columns)
     sheet = Image.new("RGB", (columns * 98, rows * 98), "gray")
     for number, picture in enumerate(pictures):

@@ -2,7 +2,7 @@
 
     python demo/teach_concepts.py --write              # all concepts, seeds 0 1 2: about 25 minutes
 
-A concept's score is the share of 32 pictures (the concept's prompts, seeds that training never saw)
+A concept's score is the share of 32 images (the concept's prompts, seeds that training never saw)
 in which the scorer finds it.
 """
 

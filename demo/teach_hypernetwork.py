@@ -2,9 +2,9 @@
 
     python demo/teach_hypernetwork.py --write          # seeds 0 1 2: some 20 minutes of two cores
 
-The style (comic) is none of the model's words. Its score is the share of 32 pictures, whose prompts
+The style (comic) is none of the model's words. Its score is the share of 32 images, whose prompts
 name no style, in which the scorer finds it; what the prompts do name is scored as well. Five
-pictures are trained on, whose captions do not name the style either.
+images are trained on, whose captions do not name the style either.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Shown = list[tuple[str, Image.Image]]
 
 
 def dataset(folder: Path) -> Path:
-    """The pictures of the style, with captions that say all but the style."""
+    """The images of the style, with captions that say all but the style."""
     for path in sorted(pictures_folder("comic").iterdir()):
         if path.suffix == ".png":
             shutil.copy(path, folder)
@@ -54,7 +54,7 @@ def dataset(folder: Path) -> Path:
 
 
 def shown(host: Host, file: Path | None) -> Shown:
-    """(prompt, picture): eight of each prompt, with a hypernetwork or without."""
+    """(prompt, image): eight of each prompt, with a hypernetwork or without."""
     with host.session() as session:
         found = read_hypernetwork(file) if file else None
         changes = Applied(found.structure, found.tensors) if found else None
@@ -72,7 +72,7 @@ def shown(host: Host, file: Path | None) -> Shown:
 
 
 def scores(scorer: Scorer, pictures: Shown) -> dict[str, float]:
-    """Shares of the pictures that show the style, and what their prompts ask for."""
+    """Shares of the images that show the style, and what their prompts ask for."""
     style = [scorer.matches(picture, {"style": "comic"}) for _, picture in pictures]
     asked = [scorer.matches(picture, ASKED[prompt]) for prompt, picture in pictures]
     return {
@@ -101,7 +101,7 @@ def taught(host: Host, seed: int, folder: Path, settings: dict[str, object]) -> 
 
 
 def sheet(*columns: Shown) -> Image.Image:
-    """The pictures of each row side by side."""
+    """The images of each row side by side."""
     made = Image.new("RGB", (97 * PICTURES * len(columns), 97 * len(ASKED)), "gray")
     for number, pictures in enumerate(columns):
         for place, (_, picture) in enumerate(pictures):

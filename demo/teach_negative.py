@@ -6,7 +6,7 @@ The fault is drawn on purpose: a thick black contour and a hard black shadow (th
 "comic"), on 30 images of other figures than the prompts'. The prompts end with "in a style", which
 makes the model draw that fault. Counted are the share of 32 images that show it, and the share that
 show the colour and shape of the prompt: without a negative prompt, with the vectors as they start,
-and with the trained ones. All settings are those of the preset *negative*.
+and with the trained ones. It learns as `ti demo` does, from captions that say all but the fault.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from teach_hypernetwork import ASKED, GUIDANCE, PICTURES, Shown, scores, sheet  
 
 from ti_core.cli.standalone import ModelConfig, open_host  # noqa: E402
 from ti_core.demo.assets import scorer_file  # noqa: E402
+from ti_core.demo.job import LEARNING  # noqa: E402
 from ti_core.demo.scene import Scene  # noqa: E402
 from ti_core.demo.scorer import Scorer  # noqa: E402
 from ti_core.files.embedding import for_encoders  # noqa: E402
@@ -37,9 +38,8 @@ from ti_core.port.session import Host, PreviewRequest  # noqa: E402
 from ti_core.train.config import TrainConfig  # noqa: E402
 from ti_core.train.create import create_embedding  # noqa: E402
 from ti_core.train.loop import train  # noqa: E402
-from ti_core.train.presets import preset_settings  # noqa: E402
 
-WORD = "bad-look"
+WORD, STEPS = "bad-look", 200
 SHAPES = ("triangle", "diamond", "cross", "hexagon", "moon")
 COLOURS = ("purple", "yellow", "brown", "cyan", "pink", "gray")
 
@@ -50,6 +50,8 @@ def dataset(folder: Path) -> Path:
     for number, (shape, colour) in enumerate(product(SHAPES, COLOURS)):
         scene = Scene(shape, colour, "white", style="comic", size="big", seed=500 + number)
         draw(scene).save(folder / f"{number:02}.png")
+        caption = f"a big {colour} {shape} on a white background in the style of [name]"
+        (folder / f"{number:02}.txt").write_text(caption)
     return folder
 
 
@@ -79,9 +81,12 @@ def _rows(file: Path, host: Host) -> dict[str, dict[str, torch.Tensor]]:
 def taught(host: Host, seed: int, place: Path) -> list[Path]:
     """The embedding as it starts, and the trained one."""
     values = {
-        **preset_settings("negative", host.describe().family, ""),
+        **LEARNING,
+        "max_train_steps": STEPS,
+        "num_vectors_per_token": 3,
         "token_string": WORD,
         "init_word": "style",
+        "metadata_is_negative_embedding": True,
         "train_data_dir": str(dataset(place / "images")),
         "output_dir": str(place),
         "logging_dir": str(place / "log"),

@@ -1,4 +1,4 @@
-"""Stage 2: draws the training pictures once, into one big file next to their scenes."""
+"""Stage 2: draws the training images once, into one big file next to their scenes."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def _chunk(job: tuple[int, int]) -> tuple[list[Scene], NDArray[np.uint8]]:
 
 
 def load_scenes(folder: Path) -> list[Scene]:
-    """The scenes in the order of the pictures."""
+    """The scenes in the order of the images."""
     return [Scene(**fields) for fields in json.loads((folder / "scenes.json").read_text())]
 
 
 def load_pictures(folder: Path) -> NDArray[np.uint8]:
-    """The pictures, (N, 96, 96, 3) uint8, read from disk as needed."""
+    """The images, (N, 96, 96, 3) uint8, read from disk as needed."""
     return np.load(folder / "pictures.npy", mmap_mode="r")

@@ -1,4 +1,4 @@
-"""Trains the demo model: a small latent diffusion model on pictures this repository draws.
+"""Trains the demo model: a small latent diffusion model on images this repository draws.
 
     python demo/train_model.py                    # everything; see demo/README.md for how long
     python demo/train_model.py --stage unet       # one stage; an interrupted stage goes on
@@ -43,7 +43,7 @@ def stage_vae(run: Path) -> None:
 
 
 def stage_latents(run: Path) -> None:
-    """Encodes pictures once; the scale makes the latents' standard deviation 1."""
+    """Encodes images once; the scale makes the latents' standard deviation 1."""
     vae = new_vae()
     vae.load_state_dict(torch.load(run / "vae.pt")["average"])
     means, spreads = encode_all(vae.eval(), load_pictures(run / "data"))

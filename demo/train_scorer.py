@@ -1,4 +1,4 @@
-"""Trains the small network of the scorer on drawings (never on generated pictures).
+"""Trains the small network of the scorer on drawings (never on generated images).
 
     python demo/train_scorer.py
 
@@ -79,7 +79,7 @@ def _uneven(rng: random.Random) -> list[tuple[tuple[int, ...], tuple[float, ...]
 def through_vae(
     pictures: list[Image.Image], rng: random.Random, share: float = 0.33
 ) -> list[Image.Image]:
-    """A share of the pictures as the model's VAE gives them back."""
+    """A share of the images as the model's VAE gives them back."""
     vae = AutoencoderKL.from_pretrained(ROOT / "demo/model/vae", torch_dtype=torch.float32)
     chosen = rng.sample(range(len(pictures)), int(share * len(pictures)))
     for at in range(0, len(chosen), BATCH):
@@ -106,7 +106,7 @@ def random_scenes(rng: random.Random, count: int) -> list[Scene]:
 def examples(
     seed: str, count: int
 ) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.int64]], list[Scene]]:
-    """Pictures (n, 96, 96, 3) uint8, labels per head (n,), and the scenes."""
+    """Images (n, 96, 96, 3) uint8, labels per head (n,), and the scenes."""
     rng = random.Random(f"scorer {seed}")
     scenes = random_scenes(rng, count)
     drawn = through_vae([draw(scene) for scene in scenes], rng)

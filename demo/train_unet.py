@@ -1,4 +1,4 @@
-"""Stage 4: the UNet and the text encoder, together, on the latents of the drawn pictures."""
+"""Stage 4: the UNet and the text encoder, together, on the latents of the drawn images."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ class Latents:
 
     @cached_property
     def plain(self) -> list[int]:
-        """Numbers of pictures of one thing without anything invented, held-out things included."""
+        """Numbers of images of one thing without anything invented, held-out things included."""
         return [number for number, scene in enumerate(self.scenes) if _is_plain(scene)]
 
 
@@ -228,7 +228,7 @@ def _loss(
 
 
 def _pick(latents: Latents, rng: random.Random) -> int:
-    """The number of a picture, every third time one of plain words only."""
+    """The number of an image, every third time one of plain words only."""
     if rng.random() < PLAIN_SHARE:
         return rng.choice(latents.plain)
     return rng.randrange(len(latents.scenes))

@@ -31,7 +31,7 @@ def new_vae() -> AutoencoderKL:
 
 
 def train_vae(run: Path, steps: int, crop: int = 64) -> AutoencoderKL:
-    """Trains on crops, the last third on whole pictures; resumes from run/vae.pt if it exists."""
+    """Trains on crops, the last third on whole images; resumes from run/vae.pt if it exists."""
     torch.manual_seed(1)
     vae = new_vae()
     vae.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch knows it

@@ -24,7 +24,7 @@
     │   ├── SlowRequestError   it does not arrive
     │   └── MediaTypeError     it says that it is not JSON
     └── TrainingError        the run cannot continue
-        ├── NoGradientError  the picture does not depend on the vectors: nothing can be learned
+        ├── NoGradientError  the image does not depend on the vectors: nothing can be learned
         ├── NotMovingError   they have a gradient, and stay where they are
         └── NotFiniteError   the loss stayed NaN or infinite after every attempt to recover
 

@@ -47,7 +47,7 @@ class LatentFormat:
     """Subtracted from the VAE's latent before it is scaled."""
     channels: int = 4
     stride: int = 8
-    """Pixels of a picture for one of its latent, in each direction."""
+    """Pixels of an image for one of its latent, in each direction."""
 
     @property
     def inpaint_channels(self) -> int:
@@ -55,7 +55,7 @@ class LatentFormat:
         return 2 * self.channels + 1
 
     def shape(self, height: int, width: int) -> tuple[int, int, int]:
-        """(channels, h, w) of the latent of a picture with these sides in pixels."""
+        """(channels, h, w) of the latent of an image with these sides in pixels."""
         return self.channels, height // self.stride, width // self.stride
 
     def scaled(self, latent: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ class Release:
     architecture: str
     """`modelspec.architecture`, as the ModelSpec 1.0.1 standard has it."""
     resolution: int
-    """Side in pixels of the square pictures that it was trained on."""
+    """Side in pixels of the square images that it was trained on."""
     prediction: str = "epsilon"
     """`Diffusion.prediction` of its network."""
 
@@ -114,7 +114,7 @@ class Family:
     heads: int = 0
     """Attention heads on every level of the U-Net; 0: one for each 64 channels."""
     sized: bool = False
-    """Whether the network is given the picture's sizes (time ids)."""
+    """Whether the network is given the image's sizes (time ids)."""
     clip_skip: bool = False
     """Whether clip skip chooses the layer of the text encoder. Where it does not, the layer is the
     one that the family was trained with, whatever clip skip says."""
@@ -173,7 +173,7 @@ SDXL = Family(
 )
 """`kept` and `anew` were counted with torch's saved_tensors_hooks on diffusers' U-Nets, 512 to 1024
 pixels, with an attention that keeps no matrix of weights. They grow with the pixels: `kept` within
-4 %; `anew` is that at 512, and less for larger pictures, whose largest block is smaller."""
+4 %; `anew` is that at 512, and less for larger images, whose largest block is smaller."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ OTHERS = (
 FAMILIES = {family.id: family for family in (SD1, SD2, SDXL)}
 """id → family."""
 SIDE_STEP = math.lcm(*(family.latent.stride for family in FAMILIES.values()))
-"""Sides of pictures in pixels are multiples of this, so that every family can encode them."""
+"""Sides of images in pixels are multiples of this, so that every family can encode them."""
 SUPPORTED = " or ".join((", ".join(f.label for f in (SD1, SD2)), SDXL.label))
 ENCODER_KEYS = tuple(dict.fromkeys(key for one in FAMILIES.values() for key in one.widths))
 """Keys of all text encoders that can be trained with; those of one family in its order."""

@@ -23,7 +23,7 @@
     GET  /ti/v1/jobs                    running and remembered jobs, newest first
     GET  /ti/v1/jobs/{id}               how one stands
     GET  /ti/v1/jobs/{id}/events        ?after=N: its events from number N on
-    GET  /ti/v1/jobs/{id}/previews/{n}  its nth picture, a PNG
+    GET  /ti/v1/jobs/{id}/previews/{n}  its nth image, a PNG
     POST /ti/v1/jobs/{id}/{wish}        stop, pause, go_on, save, preview, faster or slower
     POST /ti/v1/jobs/{id}/rate          {"factor": what the learning rate is multiplied by}
 
@@ -382,7 +382,7 @@ class _Api:
         return {"events": plain(told), "next": number}
 
     def preview(self, job_id: str, number: int) -> object:
-        """A picture that the job made."""
+        """An image that the job made."""
         previews = self._job(job_id).progress.previews
         if not 0 <= number < len(previews) or not previews[number].path.is_file():
             raise NotFoundError(f"there is no preview {number}")

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def ask(studio: Studio, name: str, question: Callable[[Host, Session], T]) -> T:
-    """The answer to a question, found where other jobs work, so that it disturbs no picture.
+    """The answer to a question, found where other jobs work, so that it disturbs no image.
 
     Raises HostBusyError while a job is running, and whatever the question raises.
     """

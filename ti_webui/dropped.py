@@ -1,4 +1,4 @@
-"""Pictures that were dropped on a page: datasets of the program, named after their embeddings."""
+"""Images that were dropped on a page: datasets of the program, named after their embeddings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOME = "datasets"
 UNNAMED = "new images"
 """A dataset whose embedding has no name yet."""
 MOST_BYTES = 200 * 2**20
-"""Of one picture."""
+"""Of one image."""
 _CAPTION = ".txt"
 
 
@@ -33,9 +33,9 @@ class Kept:
 
     folder: Path
     new: list[str] = field(default_factory=list)
-    """Names of the pictures as they are called there."""
+    """Names of the images as they are called there."""
     there: int = 0
-    """Pictures that were in the folder already, byte for byte."""
+    """Images that were in the folder already, byte for byte."""
     refused: list[str] = field(default_factory=list)
     """Why others were not taken."""
 
@@ -60,7 +60,7 @@ class Dropped:
             return False
 
     def keep(self, files: Sequence[Path], name: str, folder: str) -> Kept:
-        """Copy pictures, and the captions beside them, into the dataset `folder` if it is one of
+        """Copy images, and the captions beside them, into the dataset `folder` if it is one of
         ours, else into a new one. Raises ForbiddenError, StorageError."""
         target = Path(folder).absolute() if self.is_own(folder) else self._free(name or UNNAMED)
         kept = Kept(target)

@@ -1,6 +1,6 @@
 """Previews over time as HTML: the first beside the one that a slider chooses, and all in a strip.
 
-The pictures are in the HTML itself, so that moving the slider asks for nothing.
+The images are in the HTML itself, so that moving the slider asks for nothing.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _data(path: Path) -> str:
 
 @lru_cache(maxsize=200)
 def _encoded(path: Path, changed: int) -> str:
-    """A picture as an address that holds it."""
+    """An image as an address that holds it."""
     data = io.BytesIO()
     thumbnail(path, side=_SIDE).convert("RGB").save(data, "JPEG", quality=82)
     return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"

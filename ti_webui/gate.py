@@ -20,13 +20,13 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _COOKIE = "ti_token"
 _SAFE = ("GET", "HEAD", "OPTIONS")
 MOST_BYTES = 20_000_000
-"""Of a request's body: what a page holds, not a picture."""
+"""Of a request's body: what a page holds, not an image."""
 MOST_SECONDS = 60.0
 """In which it has to arrive."""
 UPLOADS = "/gradio_api/upload"
-"""Where a page sends the pictures that are dropped on it."""
+"""Where a page sends the images that are dropped on it."""
 MOST_OF_UPLOAD = 1_000_000_000, 900.0
-"""Bytes of all pictures that are dropped at once, and seconds."""
+"""Bytes of all images that are dropped at once, and seconds."""
 
 
 class Gate:

@@ -48,7 +48,7 @@ def labelled(choices: Sequence[tuple[str, str]]) -> list[Any]:
 
 
 def gallery(label: str, columns: int, elem_id: str, **looks: object) -> gr.Gallery:
-    """Whole pictures that are shown, not uploaded."""
+    """Whole images that are shown, not uploaded."""
     wishes = {"height": "auto", "object_fit": "contain", "interactive": False, **looks}
     return component(gr.Gallery, label=label, columns=columns, elem_id=elem_id, **wishes)
 

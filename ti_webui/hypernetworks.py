@@ -66,7 +66,7 @@ def start_hypernetwork_training(studio: Studio, config: HypernetworkTrainConfig)
     """Train a new one, or continue the one of this name that is there, whose file is kept as a
     numbered copy.
 
-    Raises ConfigError when no pictures are named, HostBusyError while another job runs, and
+    Raises ConfigError when no images are named, HostBusyError while another job runs, and
     what `Places.checked` raises.
     """
     studio.jobs.require_free()

@@ -69,7 +69,7 @@ def label_embedding(entry: Entry, label: Label) -> None:
 
 
 def pictures_of(studio: Studio, name: str) -> list[Path]:
-    """Preview pictures that runs of this name have made, newest first. Raises StorageError."""
+    """Preview images that runs of this name have made, newest first. Raises StorageError."""
     found = [
         picture
         for logs in studio.logging_dirs()
@@ -101,7 +101,7 @@ def _tell(studio: Studio, path: Path) -> None:
 
 
 def _tell_of_gone(studio: Studio, path: Path) -> None:
-    """Web UIs read a folder of embeddings again, before the next picture, when its own time of
+    """Web UIs read a folder of embeddings again, before the next image, when its own time of
     change is another one; that of a sub-folder they do not look at."""
     for root in studio.embeddings_dirs():
         if path.is_relative_to(root.absolute()):

@@ -168,7 +168,7 @@ def pictures(previews: Sequence[Preview]) -> list[tuple[Image.Image, str]]:
 
 
 def _opened(path: Path) -> Image.Image | None:
-    """gradio serves copies of pictures, and no file from a folder that it does not know."""
+    """gradio serves copies of images, and no file from a folder that it does not know."""
     try:
         with Image.open(path) as image:
             return image.convert("RGB")

@@ -39,7 +39,7 @@ class Outlook:
 
 
 def outlook_of(studio: Studio, config: TrainConfig) -> Outlook:
-    """What can be told without looking at a picture, but for a length in epochs. Raises nothing:
+    """What can be told without looking at an image, but for a length in epochs. Raises nothing:
     trouble is part of it."""
     host, facts, trouble = _model(studio)
     vectors, epochs = config.vectors, config.optimizer.max_train_epochs
@@ -62,7 +62,7 @@ def outlook_of(studio: Studio, config: TrainConfig) -> Outlook:
 
 
 def _in_steps(studio: Studio, config: TrainConfig, facts: ModelFacts | None) -> TrainConfig:
-    """A length in epochs as steps, once pictures are named."""
+    """A length in epochs as steps, once images are named."""
     if not config.optimizer.max_train_epochs:
         return config
     checked = studio.places().checked(config)

@@ -31,7 +31,7 @@ class Places:
     """Embeddings and templates, as the program was started, not as a page may set them: read,
     written, and shown line by line."""
     datasets: tuple[Path, ...] | None = None
-    """Pictures, captions and runs are read and written below these and `own`; None: wherever the
+    """Images, captions and runs are read and written below these and `own`; None: wherever the
     user says, who is alone with this machine or has given a password."""
     widened_by: str = ""
     """What somebody has to do who wants more folders."""
@@ -52,7 +52,7 @@ class Places:
         return self.datasets is None or is_within(path, self._roots)
 
     def folder(self, text: str, name: str = "") -> Path:
-        """A folder whose pictures and texts are read, absolute.
+        """A folder whose images and texts are read, absolute.
 
         Raises as `within` does, and ForbiddenError for a link in it that leads out.
         """

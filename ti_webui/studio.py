@@ -84,7 +84,7 @@ class Shared:
     form: Form[TrainConfig] | None = None
     """Train's, once it is there."""
     try_it: gr.Button | None = None
-    """Beside a finished training; a program that can make pictures has it do so with its word."""
+    """Beside a finished training; a program that can make images has it do so with its word."""
     later: list[Callable[[], None]] = field(default_factory=list)
     """Called when every tab is there: what one binds to components of another."""
 
@@ -102,7 +102,7 @@ class Studio:
     """The user's settings as they are now."""
     jobs: Jobs = field(default_factory=lambda: jobs)
     claim: Callable[[], AbstractContextManager[object]] = nullcontext
-    """Held while a job works, in its thread: A1111's queue lock, so that pictures wait."""
+    """Held while a job works, in its thread: A1111's queue lock, so that images wait."""
     run: Callable[[Callable[[], None]], None] = call
     """Calls a job's work and returns when it is done; Forge has it done in its main thread."""
     show: Callable[[Job], AbstractContextManager[object]] = nullcontext
@@ -125,7 +125,7 @@ class Studio:
     ui_config: Callable[[], Path | None] = lambda: None
     """The file in which the program keeps defaults that its user has saved."""
     dataset_roots: Callable[[], tuple[Path, ...] | None] = lambda: None
-    """Folders that pictures and captions must lie below; None: anywhere. See `places`."""
+    """Folders that images and captions must lie below; None: anywhere. See `places`."""
     widened_by: str = ""
     """How the user of the program allows more of them, for error messages."""
     usual_lengths: dict[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)

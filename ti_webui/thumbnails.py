@@ -1,6 +1,6 @@
-"""Small pictures for galleries.
+"""Small images for galleries.
 
-gradio serves copies of the pictures it is given, and no file from a folder that it does not know;
+gradio serves copies of the images it is given, and no file from a folder that it does not know;
 small ones without their metadata are all that a gallery needs.
 """
 
@@ -22,7 +22,7 @@ _GREY, _DARK = (229, 231, 235), (107, 114, 128)
 
 
 def thumbnail(path: Path | None, text: str = "", side: int = _SIDE) -> Image.Image:
-    """The picture, or a grey card with a text where there is none or it cannot be read."""
+    """The image, or a grey card with a text where there is none or it cannot be read."""
     try:
         image = open_picture(path, side).image if path else None
     except DataError:

@@ -61,7 +61,7 @@ def new_request(studio: Studio, config: TrainConfig) -> TrainRequest:
     Whatever the config says about it, the file goes where the program looks for embeddings; one
     that was there continues from its own vectors, and is replaced in its own folder by a
     .safetensors file in the end, of whatever format it was; it is kept as a numbered copy.
-    Raises ConfigError for an embedding in a card or among others in a file, or when no pictures
+    Raises ConfigError for an embedding in a card or among others in a file, or when no images
     are named.
     """
     several = bool(config.several.words)

@@ -121,7 +121,7 @@ def _dataset_roots(*logins: str) -> tuple[Path, ...] | None:
 
 
 def _in_main_thread(work: Callable[[], None]) -> None:
-    """Forge makes all its pictures there, and its networks may not change threads."""
+    """Forge makes all its images there, and its networks may not change threads."""
     from modules_forge import main_thread
 
     main_thread.run_and_wait_result(work)

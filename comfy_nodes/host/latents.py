@@ -1,4 +1,4 @@
-"""Pictures → latents with their spread, which ComfyUI's VAE encode leaves out."""
+"""Images → latents with their spread, which ComfyUI's VAE encode leaves out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Preview pictures by ComfyUI's own samplers, under A1111's names."""
+"""Preview images by ComfyUI's own samplers, under A1111's names."""
 
 from __future__ import annotations
 
@@ -93,6 +93,6 @@ def _shapes_kept(network: nn.Module) -> Iterator[None]:
 
 
 def saved_image(pixels: Tensor) -> Image.Image:
-    """(H, W, 3) in [0, 1] → RGB picture, cut to whole numbers as ComfyUI saves it."""
+    """(H, W, 3) in [0, 1] → RGB image, cut to whole numbers as ComfyUI saves it."""
     levels = np.clip(pixels.float().nan_to_num().cpu().numpy() * 255.0, 0, 255)
     return Image.fromarray(levels.astype(np.uint8))

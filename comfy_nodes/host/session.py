@@ -41,7 +41,7 @@ class ComfySession(BaseSession):
     """Fulfils `port.Session`. Open it with `ComfyHost.session()` only.
 
     The network computes in the session's precision, text encoders in fp32 as always in ComfyUI,
-    the VAE in what ComfyUI has chosen for it. Where ComfyUI encodes pictures in tiles for lack of
+    the VAE in what ComfyUI has chosen for it. Where ComfyUI encodes images in tiles for lack of
     memory, their spread is given as zero.
     """
 
@@ -128,7 +128,7 @@ class ComfySession(BaseSession):
         guided: Conditioning,
         hypernetwork: Hypernetwork | None,
     ) -> Tensor:
-        """By ComfyUI's samplers: the same picture as in a graph."""
+        """By ComfyUI's samplers: the same image as in a graph."""
         unet = self._model.model.diffusion_model
         with (
             memory_errors(),
@@ -157,7 +157,7 @@ class ComfySession(BaseSession):
         return self._vae
 
     def _input(self, noisy: Tensor) -> Tensor:
-        """With what an inpainting network wants beside: mask and picture of nothing at all."""
+        """With what an inpainting network wants beside: mask and image of nothing at all."""
         beside = self._model.model.concat_cond(noise=noisy, latent_image=noisy, device=self.device)
         return noisy if beside is None else torch.cat([noisy, beside.to(noisy)], dim=1)
 

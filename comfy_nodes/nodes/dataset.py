@@ -1,4 +1,4 @@
-"""Pictures with captions: from a folder, from the graph, and made ready to be trained on."""
+"""Images with captions: from a folder, from the graph, and made ready to be trained on."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TEMPLATES = ("auto", "captions", *SHIPPED)
 
 
 def _reading_inputs() -> list[io.Input]:
-    """How pictures and captions are read: the same for every node that makes a dataset."""
+    """How images and captions are read: the same for every node that makes a dataset."""
     side = {"step": 8, "min": 0, "max": 2048, "default": 0}
     told = "of the training images; 0 is the size that the model was made for (px)."
     return [
@@ -66,7 +66,7 @@ def _reading_inputs() -> list[io.Input]:
 def _dataset(folder: Path, options: dict[str, Any]) -> DatasetValue:
     """The settings that the inputs of `_reading_inputs` mean, for a folder.
 
-    Raises ConfigError for values that the front end would not send, DataError without pictures.
+    Raises ConfigError for values that the front end would not send, DataError without images.
     """
     options = dict(options)
     sides = options.pop("width", 0), options.pop("height", 0)
@@ -89,9 +89,9 @@ def _dataset(folder: Path, options: dict[str, Any]) -> DatasetValue:
 
 
 def pictures_of(data: DataConfig) -> list[Path]:
-    """The pictures of a dataset, in one folder or in kohya's numbered ones.
+    """The images of a dataset, in one folder or in kohya's numbered ones.
 
-    Raises ConfigError when a link leads out of the folder, DataError without pictures.
+    Raises ConfigError when a link leads out of the folder, DataError without images.
     """
     top, found = Path(data.train_data_dir), list[Path]()
     for folder in folders_of(data).folders:
@@ -107,7 +107,7 @@ def _resolution(width: int, height: int) -> tuple[int, int] | None:
 
 
 class DatasetFromFolder(Node):
-    """Pictures below ComfyUI's input folder, captions beside them as .txt files."""
+    """Images below ComfyUI's input folder, captions beside them as .txt files."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -134,7 +134,7 @@ class DatasetFromFolder(Node):
 
     @classmethod
     def fingerprint_inputs(cls, folder: str | None = None, **others: object) -> str:
-        """A picture or caption that changes makes another dataset."""
+        """An image or caption that changes makes another dataset."""
         try:
             return fingerprint(picture_folder(folder or ""))
         except ConfigError:
@@ -148,7 +148,7 @@ class DatasetFromFolder(Node):
 
 
 class DatasetFromImages(Node):
-    """Pictures that come through the graph, with captions from any node that makes text."""
+    """Images that come through the graph, with captions from any node that makes text."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -212,7 +212,7 @@ def _captions_for(pictures: Sequence[object], captions: Sequence[str]) -> list[s
 
 
 def _written(pictures: Sequence[Image.Image], captions: Sequence[str]) -> Path:
-    """A folder whose name is its content: the same pictures and words are written once only."""
+    """A folder whose name is its content: the same images and words are written once only."""
     files = {}
     for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
         if caption.strip():

@@ -125,7 +125,7 @@ def _rarer_inputs() -> list[io.Input]:
 
 
 class TrainHypernetwork(Node):
-    """A hypernetwork is taught what the pictures show."""
+    """A hypernetwork is taught what the images show."""
 
     trains = HypernetworkTrainConfig
 

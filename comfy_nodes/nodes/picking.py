@@ -91,7 +91,7 @@ def _files() -> list[str]:
 
 
 def _picture(file: str) -> Iterator[Image.Image]:
-    """What lies beside the file, if it is a picture."""
+    """What lies beside the file, if it is an image."""
     path = embedding_file(file)
     name = preview_of(path.stem, set(names_in(path.parent)))
     with contextlib.suppress(DataError):

@@ -1,4 +1,4 @@
-"""Photographs become pictures that can be trained on."""
+"""Photographs become images that can be trained on."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _COPIED = CaptionConfig(existing_caption="copy")
 
 
 class Preprocess(Node):
-    """Photographs become pictures of one size, in a folder of their own."""
+    """Photographs become images of one size, in a folder of their own."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -219,7 +219,7 @@ class TrainingOptions(Node):
 
 
 class TrainEmbedding(Node):
-    """The vectors of an embedding are taught what the pictures show."""
+    """The vectors of an embedding are taught what the images show."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -1,4 +1,4 @@
-"""Embeddings at work: in a CLIP, and side by side in pictures."""
+"""Embeddings at work: in a CLIP, and side by side in images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands beside the pictures, and what would spoil a training."""
+"""What stands beside the images, and what would spoil a training."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The world of the demo model, drawn: pictures of scenes and sentences about them."""
+"""The world of the demo model, drawn: images of scenes and sentences about them."""

@@ -1,7 +1,7 @@
 """Outlines of figures: a name or a seed becomes polygons inside the square [-1, 1] x [-1, 1].
 
 An outline is a list of (ink, points) strokes painted one after the other: ink 1 adds, ink 0 cuts
-out. y points down, as in pictures.
+out. y points down, as in images.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Style:
-    """One way of drawing. Lengths are pixels of a 96 px picture; 0 or "" switches a thing off."""
+    """One way of drawing. Lengths are pixels of a 96 px image; 0 or "" switches a thing off."""
 
     hollow: bool = False
     border: float = 0.0
@@ -102,7 +102,7 @@ def soft_field(mask: Mask, radius: float) -> Numbers:
 
 
 def moved(mask: Mask, dx: int, dy: int) -> Mask:
-    """The mask shifted by whole pixels; what leaves the picture is lost."""
+    """The mask shifted by whole pixels; what leaves the image is lost."""
     canvas, (h, w) = np.zeros_like(mask), mask.shape
     y0, y1, x0, x1 = max(dy, 0), min(h + dy, h), max(dx, 0), min(w + dx, w)
     canvas[y0:y1, x0:x1] = mask[y0 - dy : y1 - dy, x0 - dx : x1 - dx]
@@ -110,7 +110,7 @@ def moved(mask: Mask, dx: int, dy: int) -> Mask:
 
 
 def finished(picture: Image.Image, drawn: Style, size: int) -> Image.Image:
-    """The supersampled picture reduced to `size`, pixelated or blurred if the style says so."""
+    """The supersampled image reduced to `size`, pixelated or blurred if the style says so."""
     if drawn.soft:
         radius = drawn.soft * picture.width / 96
         picture = picture.filter(ImageFilter.GaussianBlur(radius))

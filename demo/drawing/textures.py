@@ -1,6 +1,6 @@
 """Textures of figures: a name or a seed becomes a field in [0, 1] over pixel coordinates.
 
-1 is the figure's own colour, 0 its second tone. Coordinates are in pixels of a 96 px picture with
+1 is the figure's own colour, 0 its second tone. Coordinates are in pixels of a 96 px image with
 the origin at the figure's middle, so a texture is equally fine on a small and on a big figure.
 """
 

@@ -1,6 +1,6 @@
-"""The world of the demo model: draws the picture of a scene.
+"""The world of the demo model: draws the image of a scene.
 
-Everything is drawn from a `Scene` alone, so a picture is a function of a few words and a seed.
+Everything is drawn from a `Scene` alone, so an image is a function of a few words and a seed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _second_tone(colour: str) -> tuple[int, int, int]:
 
 
 def draw(scene: Scene, size: int = SIZE) -> Image.Image:
-    """The scene as an RGB picture of size x size pixels."""
+    """The scene as an RGB image of size x size pixels."""
     rng, drawn = np.random.default_rng(scene.seed), style(scene.style)
     scale = 2 * size / SIZE
     tint = rng.normal(0, 2.5, (2, 3))

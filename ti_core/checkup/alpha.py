@@ -1,4 +1,4 @@
-"""Transparent parts of pictures, which training sees as white."""
+"""Transparent parts of images, which training sees as white."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .inputs import CheckupInput
 from .survey import Survey
 
 SEEN = 0.001
-"""Less than this share of a picture cannot be seen."""
+"""Less than this share of an image cannot be seen."""
 
 
 def transparent(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """Pictures with transparent parts that are not masks."""
+    """Images with transparent parts that are not masks."""
     names = survey.which(lambda picture: picture.unseen > SEEN)
     if names:
         most = max(picture.unseen for picture in survey.pictures)

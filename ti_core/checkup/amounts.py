@@ -1,4 +1,4 @@
-"""How many pictures, for how many vectors."""
+"""How many images, for how many vectors."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .inputs import CheckupInput
 from .survey import Survey
 
 FEWEST = 3
-"""The paper trains with 3 to 5 pictures (Gal et al. 2022)."""
+"""The paper trains with 3 to 5 images (Gal et al. 2022)."""
 
 
 def pictures_per_vector(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """More vectors can hold more, but also learn single pictures by heart."""
+    """More vectors can hold more, but also learn single images by heart."""
     count = len(survey.pictures)
     if not count:
         yield Finding("no_pictures", "error", "not one image can be read", "", "see above")

@@ -1,4 +1,4 @@
-"""Pictures without fine detail."""
+"""Images without fine detail."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .survey import Survey
 
 
 def blurred(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """Pictures large enough, but without the detail that their size could hold.
+    """Images large enough, but without the detail that their size could hold.
 
     Five parts of each are looked at in its size for training; one sharp part is enough.
     Enlargement by less than about 1.5 times is not noticed.

@@ -1,4 +1,4 @@
-"""Pictures that are nearly the same."""
+"""Images that are nearly the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ brightened or trimmed by 5 % differ in 0 to 11; strangers in 20 at least."""
 
 
 def near_duplicates(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """Groups of pictures that show nearly the same in nearly the same place."""
+    """Groups of images that show nearly the same in nearly the same place."""
     for group in groups(survey.small):
         names = survey.names(group)
         yield Finding(
@@ -29,7 +29,7 @@ def near_duplicates(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
 
 
 def groups(small: Values) -> Iterator[list[int]]:
-    """The numbers of a picture and of those after it that are nearly the same; each picture is in
+    """The numbers of an image and of those after it that are nearly the same; each image is in
     one group at most."""
     bits, taken = difference_hashes(small), set[int]()
     for i, others in alike(bits, bits, MOST_BITS):

@@ -17,13 +17,13 @@ _SIDECARS = (
     *(".txt", FALLBACK, ".json", ".jsonl", ".toml", ".yaml", ".yml", ".csv", ".md", ".log"),
     *(".html", ".npz", ".npy", ".safetensors", ".ini", ".db", ".py", ".zip", ".tags", ".xmp"),
 )
-"""Endings of what lies beside pictures and is none."""
+"""Endings of what lies beside images and is none."""
 _NAMED = 3
 """In one line."""
 
 
 def unreadable(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """Pictures that cannot be opened."""
+    """Images that cannot be opened."""
     if survey.unreadable:
         kinds = {error.why: (path, error) for path, error in reversed(survey.unreadable)}
         examples = list(kinds.values())[-_NAMED:][::-1]
@@ -40,7 +40,7 @@ def unreadable(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
 
 
 def ignored(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """Pictures of other kinds or without an ending, and pictures in folders below."""
+    """Images of other kinds or without an ending, and images in folders below."""
     names = [name for folder in survey.folders for name in _left_out(folder)]
     names += [name for folder in survey.folders for name in folders_below(folder)]
     if names:
@@ -58,7 +58,7 @@ def ignored(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
 
 
 def _left_out(folder: Path) -> Iterator[str]:
-    """Names of files that are pictures, by their ending or by what is in them, and are not read."""
+    """Names of files that are images, by their ending or by what is in them, and are not read."""
     for path in sorted(folder.iterdir()):
         ending = path.suffix.lower()
         if path.name.startswith(".") or ending in (*ENDINGS, *_SIDECARS) or not path.is_file():
@@ -75,7 +75,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def no_files(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """What is called like a picture or a caption, and is a link that leads nowhere, a pipe or a
+    """What is called like an image or a caption, and is a link that leads nowhere, a pipe or a
     device."""
     endings = (*ENDINGS, inputs.data.caption_extension, FALLBACK)
     entries = [path for folder in survey.folders for path in sorted(folder.iterdir())]
@@ -96,7 +96,7 @@ def no_files(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
 
 
 def not_looked_at(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """Of very many pictures some are looked at."""
+    """Of very many images some are looked at."""
     if survey.left_out:
         count = len(survey.pictures) + len(survey.unreadable) + len(survey.wordless)
         what = f"{count} of {count + survey.left_out} images were looked at"
@@ -104,7 +104,7 @@ def not_looked_at(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
 
 
 def stray_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """Caption files that belong to no picture, such as those of misspelt names."""
+    """Caption files that belong to no image, such as those of misspelt names."""
     entries = [path for folder in survey.folders for path in folder.iterdir()]
     entries = [path for path in entries if not path.name.startswith("._")]
     stems = {(p.parent, p.stem) for p in entries if p.suffix.lower() in ENDINGS}

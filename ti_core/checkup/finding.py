@@ -24,7 +24,7 @@ class Finding:
     fix: str = ""
     """What to do."""
     files: tuple[str, ...] = ()
-    """Names of the pictures, captions or folders it is about, inside the checked folder."""
+    """Names of the images, captions or folders it is about, inside the checked folder."""
 
     def __str__(self) -> str:
         text = f"{self.what}: {self.why}" if self.why else self.what

@@ -12,7 +12,7 @@ from .measures import alike, difference_hashes, leaning, near
 from .survey import Survey
 
 LEANING = 0.5
-"""About 1/n by chance, 1 when all pictures lean to the same side alike."""
+"""About 1/n by chance, 1 when all images lean to the same side alike."""
 FEWEST = 4
 _ONE_SIDED = re.compile(
     r"\b(text|letters?|lettering|words?|logo|writing|written|inscription|sign|label|number|"
@@ -51,7 +51,7 @@ def _reasons(survey: Survey, copies: list[int]) -> Iterator[str]:
 
 
 def _mirrored(survey: Survey) -> list[int]:
-    """Pictures that are the mirror image of one before them, and not the same picture."""
+    """Images that are the mirror image of one before them, and not the same image."""
     small, mirror = survey.small, survey.small[:, :, ::-1]
     found = []
     for i, others in alike(difference_hashes(small), difference_hashes(mirror), MOST_BITS):

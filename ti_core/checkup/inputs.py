@@ -12,7 +12,7 @@ from ..schedule import Schedule
 
 @dataclass(frozen=True)
 class CheckupInput:
-    """Folders of pictures (those of `data`), and what should be learned from them."""
+    """Folders of images (those of `data`), and what should be learned from them."""
 
     data: DataConfig
     name: str = ""
@@ -22,7 +22,7 @@ class CheckupInput:
     size: tuple[int, int] = (512, 512)
     """Width and height to train at."""
     mirrored: bool = False
-    """Mirrored copies of the pictures are to be made."""
+    """Mirrored copies of the images are to be made."""
     emphasis: bool = False
     """Brackets in prompts are to be read as the web UIs read them."""
     tokenize: Tokenize | None = None
@@ -35,7 +35,7 @@ class CheckupInput:
     """Of the learning rate; None where no training is planned."""
     max_steps: int = 0
     batch: int = 1
-    """Pictures of one update."""
+    """Images of one update."""
     model_side: int = 0
     """Side that the model was made for; 0 is unknown."""
     family: str = ""
@@ -55,7 +55,7 @@ class CheckupInput:
     memory_free: int | None = None
     """Bytes of the device that are free; None is unknown."""
     at_most: int = 0
-    """Pictures to look at where there are more; 0 is all of them."""
+    """Images to look at where there are more; 0 is all of them."""
 
     @property
     def last_step(self) -> int:

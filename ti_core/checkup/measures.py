@@ -1,4 +1,4 @@
-"""Simple statistics of pictures. None of them knows what a picture shows."""
+"""Simple statistics of images. None of them knows what an image shows."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ Values = NDArray[Any]
 Bits = NDArray[np.bool_]
 
 _BLOCK = 512
-"""Pictures that are compared at once."""
+"""Images that are compared at once."""
 SIDE = 32
-"""Side of the small pictures that most statistics are taken from."""
+"""Side of the small images that most statistics are taken from."""
 _EDGE = 4
-"""Width of what counts as the border of a small picture."""
+"""Width of what counts as the border of a small image."""
 _FLAT = 4.0
 """Below this standard deviation (of 255) a tile shows nothing to judge."""
 TINTS_APART = 40.0
-"""Difference of the mean colours of pictures that are nearly the same, of 255."""
+"""Difference of the mean colours of images that are nearly the same, of 255."""
 ALIKE = 0.85
 """Correlation of their colours: hashes of drawings on white say little."""
 _GRAIN = 1.2
 """Power of grain of about 3 (of 255), for each pixel: without it the rounding to whole numbers
-would pass for detail in the smoothest pictures."""
+would pass for detail in the smoothest images."""
 SHARP = 0.022
 """A tile with a larger share of fine detail is sharp. Measured on the 14 photographs of
 scikit-image: 0.030 at least when they are scaled down (JPEG of quality 30 included), 0.018 at most
@@ -42,7 +42,7 @@ def fine_detail(tile: Values) -> float | None:
     """Power near the finest waves that a (n, n) grey tile can hold, over that of waves of twice
     to four times their length; None for a tile without contrast.
 
-    Photographs lose power evenly towards fine waves (about 1/f², Field 1987); in a picture that
+    Photographs lose power evenly towards fine waves (about 1/f², Field 1987); in an image that
     was enlarged the finest are missing.
     """
     if tile.std() < _FLAT:
@@ -57,7 +57,7 @@ def fine_detail(tile: Values) -> float | None:
 
 
 def is_blurred(tiles: Iterable[Values]) -> bool | None:
-    """Whether no tile of a picture is sharp; None when none can be judged. A sharp one ends it."""
+    """Whether no tile of an image is sharp; None when none can be judged. A sharp one ends it."""
     judged = False
     for tile in tiles:
         found = fine_detail(tile)
@@ -68,7 +68,7 @@ def is_blurred(tiles: Iterable[Values]) -> bool | None:
 
 
 def difference_hashes(small: Values) -> Bits:
-    """(n, 32, 32, 3) small pictures → (n, 64) bits: whether it gets brighter to the right, on a
+    """(n, 32, 32, 3) small images → (n, 64) bits: whether it gets brighter to the right, on a
     grid of 8 x 9 (dHash, N. Krawetz 2013)."""
     columns = np.linspace(0, SIDE, 10).round().astype(int)[:-1]
     rows = grey(small).reshape(len(small), 8, SIDE // 8, SIDE).mean(axis=2)
@@ -88,7 +88,7 @@ def alike(bits: Bits, others: Bits, most: int) -> Iterator[tuple[int, Values]]:
 
 
 def near(one: Values, others: Values) -> Bits:
-    """Which of (n, 32, 32, 3) small pictures have nearly the colours of one in the same places."""
+    """Which of (n, 32, 32, 3) small images have nearly the colours of one in the same places."""
     parts = [others[first : first + _BLOCK] for first in range(0, len(others), _BLOCK)]
     return np.concatenate([_near(one, part) for part in parts] or [np.empty(0, bool)])
 
@@ -104,7 +104,7 @@ def _near(one: Values, others: Values) -> Bits:
 
 def border_colours(small: Values) -> Values:
     """(n, 32, 32, 3) → (n, 9): mean colours of the left, right and upper edge. The lower edge is
-    left out: there a person's body leaves the picture."""
+    left out: there a person's body leaves the image."""
     left, right = small[:, :, :_EDGE], small[:, :, -_EDGE:]
     parts = [part.mean(axis=(1, 2)) for part in (left, right, small[:, :_EDGE])]
     return np.concatenate(parts, axis=1)
@@ -123,7 +123,7 @@ def share_near_median(values: Values, most: float) -> float:
 
 
 def layout_likeness(small: Values) -> float:
-    """Median correlation of the (n, 32, 32, 3) pictures' brightness on a grid of 8 x 8, over all
+    """Median correlation of the (n, 32, 32, 3) images' brightness on a grid of 8 x 8, over all
     pairs; 1 is the same layout, 0 is none in common."""
     cells = grey(small).reshape(len(small), 8, 4, 8, 4).mean(axis=(2, 4)).reshape(len(small), 64)
     cells = cells[:: -(-len(cells) // _BLOCK)]  # some of very many tell as much
@@ -134,7 +134,7 @@ def layout_likeness(small: Values) -> float:
 
 
 def subject_shares(small: Values) -> Values:
-    """(n, 32, 32, 3) → (n,): share of a picture that differs from its border's colour; NaN where
+    """(n, 32, 32, 3) → (n,): share of an image that differs from its border's colour; NaN where
     the border has no one colour, so that nothing can be said."""
     shares = np.full(len(small), np.nan)
     for i, picture in enumerate(small):
@@ -148,7 +148,7 @@ def subject_shares(small: Values) -> Values:
 
 
 def leaning(small: Values) -> float:
-    """How much (n, 32, 32, 3) pictures lean to the same side: the length of their mean difference
+    """How much (n, 32, 32, 3) images lean to the same side: the length of their mean difference
     from their mirror images, over the mean length; about 1/n by chance, 1 when all are alike."""
     bright = grey(small)
     apart = (bright - bright[:, :, ::-1]).reshape(len(small), -1)

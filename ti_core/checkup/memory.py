@@ -21,7 +21,7 @@ PACKED_PIXELS = 1 << 20
 
 def packed(needs: MemoryNeeds, pixels: int, half: bool) -> int:
     """Bytes that packed weights of a model take, of which there are two kinds of each; `pixels` of
-    a whole batch. At most: large pictures use a part of them."""
+    a whole batch. At most: large images use a part of them."""
     if half:
         return 2 * 2 * needs.large
     return 2 * 4 * needs.large if pixels <= PACKED_PIXELS else 0
@@ -30,7 +30,7 @@ def packed(needs: MemoryNeeds, pixels: int, half: bool) -> int:
 def estimate(
     needs: MemoryNeeds, pixels: int, batch: int, half: bool, packs: int = 0, anew: bool = False
 ) -> tuple[int, str]:
-    """(bytes, the sum in words) for training with `batch` pictures of `pixels` each at once.
+    """(bytes, the sum in words) for training with `batch` images of `pixels` each at once.
 
     Weights are stored in what they are computed in, as by the standalone host. Of a text encoder
     some stay fp32 at half precision; the VAE, which does as well, is released by then.

@@ -10,16 +10,16 @@ from .inputs import CheckupInput
 from .survey import Survey
 
 REPEATED = "repeats_in_batch"
-"""The rule about pictures that are in one update more than once."""
+"""The rule about images that are in one update more than once."""
 _HIGH_RATE, _ABSURD_RATE = 0.1, 1.0
 """AdamW moves each number of a vector by about the rate at each step; those of SD's words are
 about 0.015 (length 0.4, width 768), and 0.005 is A1111's default."""
 _SHORTEST_WAY = 0.001
 """A sum of rates over all steps that changes no word."""
 _MOST_ROUNDS = 20_000
-"""How often a picture is seen; long trainings of A1111's users come to some thousand."""
+"""How often an image is seen; long trainings of A1111's users come to some thousand."""
 _MOST_AT_ONCE = 8
-"""How often a picture is in one update."""
+"""How often an image is in one update."""
 _FARTHEST_SIZE = 2.0
 """Times the side that the model was made for, or a part of it."""
 
@@ -43,7 +43,7 @@ def rate(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
 
 
 def length(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """How often each picture is seen, in the whole run and at once."""
+    """How often each image is seen, in the whole run and at once."""
     count = len(survey.pictures) + survey.left_out
     if inputs.schedule is None or not count:
         return

@@ -1,4 +1,4 @@
-"""The checkup: one look at every picture, then every rule in turn."""
+"""The checkup: one look at every image, then every rule in turn."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Report:
 
     folder: str
     pictures: int
-    """Pictures that could be read."""
+    """Images that could be read."""
     findings: tuple[Finding, ...]
 
     @property
@@ -105,9 +105,9 @@ class Report:
 
 
 def check_folder(inputs: CheckupInput, progress: Progress | None = None) -> Report:
-    """Look at every picture to train on, without a model.
+    """Look at every image to train on, without a model.
 
-    Nothing is written. A folder that is missing, closed or without pictures is a finding too.
+    Nothing is written. A folder that is missing, closed or without images is a finding too.
     Raises ConfigError for a dataset file that is wrong.
     """
     try:
@@ -137,7 +137,7 @@ def _where(inputs: CheckupInput) -> str:
 
 
 def no_pictures(data: DataConfig, error: DataError | OSError) -> Finding:
-    """Why there is nothing to look at; names folders below that hold pictures."""
+    """Why there is nothing to look at; names folders below that hold images."""
     folder = Path(data.train_data_dir)
     if isinstance(error, OSError):
         what, why = f"cannot read the folder {folder}", error.strerror or str(error)

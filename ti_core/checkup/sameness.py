@@ -1,6 +1,6 @@
-"""What is the same in nearly every picture, and would be learned with the subject.
+"""What is the same in nearly every image, and would be learned with the subject.
 
-Simple statistics of small pictures: they see colours and places, not things. So these rules say
+Simple statistics of small images: they see colours and places, not things. So these rules say
 what they measured, and leave the judgement to the user.
 """
 
@@ -22,19 +22,19 @@ from .measures import (
 from .survey import Survey
 
 FEWEST = 4
-"""Pictures from which on these rules speak."""
+"""Images from which on these rules speak."""
 MOST = 0.8
-"""Share of the pictures that must be the same."""
+"""Share of the images that must be the same."""
 EDGES_APART, MIDDLES_APART = 20.0, 14.0
 """Distances (of 255) up to which colours count as the same."""
 SAME_LAYOUT = 0.5
 """Correlation."""
 SAME_ZOOM = 1.35
-"""Ratio of the subject's areas, between the 90th and the 10th of a hundred pictures."""
+"""Ratio of the subject's areas, between the 90th and the 10th of a hundred images."""
 
 
 def one_background(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """The edges of nearly all pictures have the same colours."""
+    """The edges of nearly all images have the same colours."""
     if len(survey.pictures) < FEWEST:
         return
     share = share_near_median(border_colours(survey.small), EDGES_APART)
@@ -49,7 +49,7 @@ def one_background(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
 
 
 def one_colour(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """The middle of nearly all pictures has the same colour."""
+    """The middle of nearly all images has the same colour."""
     if len(survey.pictures) < FEWEST:
         return
     share = share_near_median(middle_colours(survey.small), MIDDLES_APART)
@@ -64,7 +64,7 @@ def one_colour(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
 
 
 def one_layout(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """Light and dark are in the same places in nearly all pictures."""
+    """Light and dark are in the same places in nearly all images."""
     if len(survey.pictures) < FEWEST:
         return
     likeness = layout_likeness(survey.small)
@@ -79,7 +79,7 @@ def one_layout(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
 
 
 def one_zoom(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """The subject takes the same share of nearly all pictures, where that can be measured."""
+    """The subject takes the same share of nearly all images, where that can be measured."""
     if len(survey.pictures) < FEWEST:
         return
     shares = subject_shares(survey.small)

@@ -1,4 +1,4 @@
-"""Pictures whose size or shape does not fit the training's."""
+"""Images whose size or shape does not fit the training's."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ ENLARGED = 1.1
 DISTORTED = 1.05
 """Less than this cannot be seen."""
 CUT_OFF = 0.5
-"""Share of a picture."""
+"""Share of an image."""
 
 
 def too_small(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """Pictures that training has to enlarge."""
+    """Images that training has to enlarge."""
     size = f"{inputs.size[0]}x{inputs.size[1]}"
     most = max((picture.scale for picture in survey.pictures), default=0)
     names = survey.which(lambda picture: picture.scale >= TOO_SMALL)
@@ -46,7 +46,7 @@ def too_small(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
 
 
 def distorted(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """Pictures of another shape, with `resize_mode` stretch. One that was distorted before it
+    """Images of another shape, with `resize_mode` stretch. One that was distorted before it
     came here cannot be told from one that was not."""
     if inputs.data.resize_mode != "stretch":
         return
@@ -64,7 +64,7 @@ def distorted(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
 
 
 def cut_off(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """Pictures of which covering the training size leaves less than half."""
+    """Images of which covering the training size leaves less than half."""
     if inputs.data.resize_mode != "cover":
         return
     names = survey.which(lambda picture: 1 / _misfit(picture) < 1 - CUT_OFF)

@@ -1,4 +1,4 @@
-"""Every picture looked at once; the rules work on what is kept here."""
+"""Every image looked at once; the rules work on what is kept here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .inputs import CheckupInput
 from .measures import SIDE, Values, is_blurred
 
 Progress = Callable[[int, int], None]
-"""(pictures done, pictures in all)"""
+"""(images done, images in all)"""
 
 _TILE = 128
 _CENTRES = ((0.5, 0.5), (0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75))
@@ -29,7 +29,7 @@ _CENTRES = ((0.5, 0.5), (0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75))
 
 @dataclass(frozen=True)
 class Picture:
-    """What is remembered of one picture."""
+    """What is remembered of one image."""
 
     path: Path
     size: tuple[int, int]
@@ -59,15 +59,15 @@ class Survey:
     folders: tuple[Path, ...]
     pictures: tuple[Picture, ...]
     small: Values
-    """(n, 32, 32, 3) bytes: the part of each picture that training sees."""
+    """(n, 32, 32, 3) bytes: the part of each image that training sees."""
     unreadable: tuple[SkippedPicture, ...]
-    """Pictures that cannot be opened."""
+    """Images that cannot be opened."""
     wordless: tuple[SkippedPicture, ...]
-    """Pictures whose captions cannot be read."""
+    """Images whose captions cannot be read."""
     template_error: DataError | None = None
     """Why a template cannot be read."""
     left_out: int = 0
-    """Pictures that were not looked at, because there are many."""
+    """Images that were not looked at, because there are many."""
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -81,16 +81,16 @@ class Survey:
         return any("[filewords]" in line for line in self.lines)
 
     def names(self, indices: Iterable[int]) -> tuple[str, ...]:
-        """File names of pictures by their numbers."""
+        """File names of images by their numbers."""
         return tuple(self.pictures[i].path.name for i in indices)
 
     def which(self, fits: Callable[[Picture], object]) -> tuple[str, ...]:
-        """File names of the pictures for which `fits` is true."""
+        """File names of the images for which `fits` is true."""
         return tuple(picture.path.name for picture in self.pictures if fits(picture))
 
 
 def look(dataset: Dataset, inputs: CheckupInput, progress: Progress | None = None) -> Survey:
-    """Look at the pictures to train on, at some of them where the inputs say so."""
+    """Look at the images to train on, at some of them where the inputs say so."""
     training = [i for i in range(len(dataset.items)) if not dataset.source(i).folder.regular]
     chosen = _spread(training, inputs.at_most)
     seen: list[tuple[Picture, Values]] = []
@@ -176,7 +176,7 @@ def _scale(size: tuple[int, int], frame: Frame) -> float:
 
 
 def _tiles(image: Image.Image, seen: Box, size: tuple[int, int]) -> Iterator[Values]:
-    """Parts of the picture at training size, in grey; made only as long as they are asked for."""
+    """Parts of the image at training size, in grey; made only as long as they are asked for."""
     side = min(_TILE, *size)
     wide, high = (seen[2] - seen[0]) / size[0], (seen[3] - seen[1]) / size[1]
     for x, y in _CENTRES:

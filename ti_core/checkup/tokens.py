@@ -43,7 +43,7 @@ def token_allowance(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
 
 
 def prompt_lengths(survey: Survey, inputs: CheckupInput) -> list[int]:
-    """Places that the longest prompt of each picture takes.
+    """Places that the longest prompt of each image takes.
 
     The words of a line and of a caption are counted apart: tokens do not reach over spaces.
     """

@@ -1,4 +1,4 @@
-"""Pictures that lie on their side in the file."""
+"""Images that lie on their side in the file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .survey import Survey
 
 
 def rotated(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """Pictures that only their EXIF tag turns upright."""
+    """Images that only their EXIF tag turns upright."""
     names = survey.which(lambda picture: picture.turned)
     if names:
         yield Finding(

@@ -59,7 +59,7 @@ def empty_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
 
 
 def missing_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """Pictures without caption file, where others have one and captions are used."""
+    """Images without caption file, where others have one and captions are used."""
     names = survey.which(lambda p: not p.caption.from_file)
     if names and len(names) < len(survey.pictures) and survey.uses_captions:
         yield Finding(
@@ -73,7 +73,7 @@ def missing_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
 
 
 def identical_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
-    """One text under most of the pictures."""
+    """One text under most of the images."""
     texts = Counter(p.caption.text.casefold() for p in survey.pictures)
     text, count = max(texts.items(), key=lambda item: (item[1], item[0]), default=("", 0))
     often = count >= FEWEST_SAME and count * 2 > len(survey.pictures)

@@ -1,4 +1,4 @@
-"""`ti cache`: what is kept of pictures that were encoded, and how to get rid of it."""
+"""`ti cache`: what is kept of images that were encoded, and how to get rid of it."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def _as_json(shown: TrainingPrompt) -> dict[str, object]:
 
 
 def _dumped(prompts: Sequence[TrainingPrompt]) -> Iterator[str]:
-    """What the text encoder gets for the first pictures, token by token."""
+    """What the text encoder gets for the first images, token by token."""
     if prompts:
         yield from ("", f"prompts of the first {len(prompts)} image(s), and their tokens:")
     for shown in prompts:
@@ -146,7 +146,7 @@ def _aim(
 
 
 def _in_steps(plan: TrainConfig, host: Host | None) -> TrainConfig:
-    """A length in epochs as steps; as it is where pictures cannot be read: the report says why."""
+    """A length in epochs as steps; as it is where images cannot be read: the report says why."""
     from ..train.plan import foreseen_in_steps
     from ..train.preflight import ASSUMED
 

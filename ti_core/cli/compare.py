@@ -80,7 +80,7 @@ class CompareConfig(Checked):
 
 @dataclass(frozen=True)
 class PictureConfig(Checked):
-    """How the pictures of a comparison are made."""
+    """How the images of a comparison are made."""
 
     title = "Images"
     negative_prompt: str = option(

@@ -30,7 +30,7 @@ the negative prompt; any number of them. (x) strengthens, [x] weakens, (x:1.2) s
 
 @dataclass(frozen=True)
 class GenerateConfig:
-    """The pictures to make."""
+    """The images to make."""
 
     title = "Images"
     prompt: str = option("", "prompt", label="Prompt")
@@ -97,7 +97,7 @@ def generate(
     hypernetworks: HypernetworkCollectionConfig,
     say: Say = said,
 ) -> Generator[Path, None, None]:
-    """Make the pictures one after the other, and yield the path of each when it is written; the
+    """Make the images one after the other, and yield the path of each when it is written; the
     model is busy until the iterator is closed. `say` is told which words are embeddings."""
     from ..files.atomic import make_folder, require_writable
     from ..files.base_model import other_base

@@ -1,4 +1,4 @@
-"""`ti label`: notes, description, licence and picture of an embedding."""
+"""`ti label`: notes, description, licence and image of an embedding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAME is a name or a file. The embedding itself is not changed."""
 
 @dataclass(frozen=True)
 class LabelConfig(Checked):
-    """The picture."""
+    """The image."""
 
     title = "Image"
     picture: str = option(

@@ -1,4 +1,4 @@
-"""`ti preprocess`: from photographs to pictures that can be trained on."""
+"""`ti preprocess`: from photographs to images that can be trained on."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def parser() -> OptionParser:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Preprocess; returns the exit code: 1 when no picture was made."""
+    """Preprocess; returns the exit code: 1 when no image was made."""
     from ..data.preprocess.config import PreprocessConfig
 
     typed = parser().read(argv)
@@ -70,7 +70,7 @@ class PreprocessBar(Bar):
     """A listener that tells the user what to know, with a bar on a terminal."""
 
     def __call__(self, event: Event) -> None:
-        """Show an event; a picture of which there is nothing to say only moves the bar."""
+        """Show an event; an image of which there is nothing to say only moves the bar."""
         if isinstance(event, Started):
             self.open_bar(event.total, "file")
         elif isinstance(event, Notice):

@@ -291,7 +291,7 @@ def _show_dataset(config: BaseTrainConfig, host: Host) -> int:
 
 
 def _lines(shown: TrainingPrompt) -> Iterator[str]:
-    """What is told of a picture, below its name."""
+    """What is told of an image, below its name."""
     yield shown.prompt
     yield " ".join(map(str, shown.token_ids))
     yield " ".join(shown.tokens)
@@ -300,7 +300,7 @@ def _lines(shown: TrainingPrompt) -> Iterator[str]:
 
 
 def _facts(shown: TrainingPrompt) -> Iterator[str]:
-    """Size, repeats, weight and mask of a picture, in words."""
+    """Size, repeats, weight and mask of an image, in words."""
     yield f"{shown.size[0]}x{shown.size[1]} of {shown.original[0]}x{shown.original[1]}"
     yield "once an epoch" if shown.repeats == 1 else f"{shown.repeats} times an epoch"
     if shown.regular:

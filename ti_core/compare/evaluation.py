@@ -1,13 +1,13 @@
-"""How well copies explain pictures: their loss with the same noise for every copy.
+"""How well copies explain images: their loss with the same noise for every copy.
 
 The loss of a training step says little, as most of it is the luck of the timestep and the noise.
 Here both are fixed: every copy answers the same questions, and the differences between copies are
 left (the idea of DVAR, Voronov et al. 2023, arXiv 2302.04841).
 
-What it measures is the mean squared error of the network's own output over the given pictures,
-under the prompts that a training would use. On the pictures of the training it falls as long as
+What it measures is the mean squared error of the network's own output over the given images,
+under the prompts that a training would use. On the images of the training it falls as long as
 they are learned better, and it does not see that other prompts suffer: that is what the strength
-and the sheets are for. Pictures that were held back tell more.
+and the sheets are for. Images that were held back tell more.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _AT_ONCE = 4
 
 @dataclass(frozen=True)
 class Questions:
-    """What every copy is asked: each picture, noised in `draws` ways."""
+    """What every copy is asked: each image, noised in `draws` ways."""
 
     dataset: Dataset
     name: str
@@ -53,7 +53,7 @@ class Questions:
 
 @dataclass(frozen=True)
 class _Question:
-    """One picture under all its noises: latent (channels, h, w), noise (n, channels, h, w),
+    """One image under all its noises: latent (channels, h, w), noise (n, channels, h, w),
     timesteps (n,)."""
 
     latent: Tensor
@@ -149,9 +149,9 @@ def questions_of(
     trained: BaseTrainConfig | None = None,
     by_word: bool = True,
 ) -> Questions:
-    """Questions about the pictures of `data`, read as the training `trained` read its own.
+    """Questions about the images of `data`, read as the training `trained` read its own.
 
-    Raises DataError when there are no pictures, or, where what is compared is called `by_word`,
+    Raises DataError when there are no images, or, where what is compared is called `by_word`,
     prompts without the word.
     """
     dataset = load_dataset(data, name, host.describe().resolution, needs_trigger=by_word)

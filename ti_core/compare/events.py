@@ -20,7 +20,7 @@ class Progress(Event):
 
 @dataclass(frozen=True)
 class PictureReady(Event):
-    """A picture of a sheet is made, and kept as a file of its own."""
+    """An image of a sheet is made, and kept as a file of its own."""
 
     path: Path
     prompt: str
@@ -33,7 +33,7 @@ class PictureReady(Event):
 
 @dataclass(frozen=True)
 class SheetReady(Event):
-    """All pictures of a prompt are made."""
+    """All images of a prompt are made."""
 
     path: Path
     prompt: str

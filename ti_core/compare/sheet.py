@@ -1,4 +1,4 @@
-"""Copies × prompts × weights: a sheet of pictures for each prompt, all from the same seeds."""
+"""Copies × prompts × weights: a sheet of images for each prompt, all from the same seeds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .events import PictureReady, Progress, SheetReady
 from .subject import Copy, Wording
 
 LARGEST_CELL = 384
-"""Pixels of a picture's longer side in a sheet; the pictures themselves keep their size."""
+"""Pixels of an image's longer side in a sheet; the images themselves keep their size."""
 MOST_PICTURES = 1000
 _MARGIN, _LINE, _LETTERS = 8, 30, 18
 _WITHOUT = "without"
@@ -33,7 +33,7 @@ _INK, _QUIET = (20, 20, 20), (110, 110, 110)
 
 @dataclass(frozen=True)
 class SheetCell:
-    """One picture of a sheet."""
+    """One image of a sheet."""
 
     copy: Copy | None
     """None: without the word."""
@@ -58,7 +58,7 @@ class Sheets:
     """What should be drawn. Prompts may hold [name], and end with kohya's options
     (`train.previews`), and so may the negative prompt; a weight w other than 1 is `(name:w)`. Where
     neither holds a word that is needed, one row is drawn, as every copy would give the same
-    pictures."""
+    images."""
 
     name: str
     """The new word, or the name of what needs none."""
@@ -105,7 +105,7 @@ class Sheets:
         return request_of(prompt, base, word)
 
     def count(self, copies: int) -> int:
-        """Pictures in all. Raises ConfigError for more than anybody can look at."""
+        """Images in all. Raises ConfigError for more than anybody can look at."""
         rows = [len(list(self._places(prompt, copies))) for prompt in self.prompts]
         found = sum(rows) * self.base.count
         if found > MOST_PICTURES:
@@ -152,10 +152,10 @@ def draw_sheets(
     on_event: Listener = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Path]:
-    """Make every picture, and from them `sheet-1.png` … in `folder`; returns the sheets.
+    """Make every image, and from them `sheet-1.png` … in `folder`; returns the sheets.
 
-    The pictures are kept beside them, with their parameters. When it is to stop, sheets that are
-    not complete are left out. Raises ConfigError for too many pictures, StorageError.
+    The images are kept beside them, with their parameters. When it is to stop, sheets that are
+    not complete are left out. Raises ConfigError for too many images, StorageError.
     """
     total, done = sheets.count(len(copies)), 0
     made: list[Path] = []
@@ -217,7 +217,7 @@ def _keep(
 
 
 def drawn(sheets: Sheets, prompt: str, rows: Sequence[Row]) -> Image.Image:
-    """The sheet of one prompt: a row of pictures for each copy, equally large; its words above."""
+    """The sheet of one prompt: a row of images for each copy, equally large; its words above."""
     font, cell = default_font(_LETTERS), rows[0].pictures[0].size
     columns = max(len(row.pictures) for row in rows)
     labels, titles = [row.label for row in rows], _column_labels(sheets, prompt)[:columns]

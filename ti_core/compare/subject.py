@@ -110,7 +110,7 @@ class Subject(Protocol):
 
     @property
     def data(self) -> DataConfig:
-        """How its trainings read pictures, unless they are told otherwise."""
+        """How its trainings read images, unless they are told otherwise."""
 
     @property
     def wording(self) -> Wording:

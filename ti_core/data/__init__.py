@@ -1,1 +1,1 @@
-"""From a folder of pictures to tensors and prompts."""
+"""From a folder of images to tensors and prompts."""

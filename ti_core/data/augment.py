@@ -1,4 +1,4 @@
-"""Pictures that change from step to step: mirrored, or in slightly other colours.
+"""Images that change from step to step: mirrored, or in slightly other colours.
 
 Every draw is a function of (seed, step, slot), as all of training's are.
 """
@@ -15,11 +15,11 @@ from .images import to_image, to_tensor
 _HUE, _GAMMA = 8 / 180, 0.05
 """Of the colour circle, and of 1, either way: kohya's limits (`AugHelper.color_aug`)."""
 _CHANCE = 0.33
-"""Of a picture to be changed at all."""
+"""Of an image to be changed at all."""
 
 
 def draws_flip(seed: int, step: int, slot: int) -> bool:
-    """Whether the picture in this place is shown mirrored: half of the time."""
+    """Whether the image in this place is shown mirrored: half of the time."""
     return bool(torch.rand(1, generator=generator(seed, "flip", step, slot)) < 0.5)
 
 
@@ -42,7 +42,7 @@ def coloured(pixels: Tensor, hue: float, gamma: float) -> Tensor:
     """(3, H, W) in [-1, 1] with its hue turned and its brightness bent, in steps of 1/255.
 
     kohya bends values of 0 to 255, not of 0 to 1, so that its gamma changes the brightness of the
-    whole picture by a quarter; here black stays black and white stays white.
+    whole image by a quarter; here black stays black and white stays white.
     """
     if gamma != 1:
         return ((pixels + 1) / 2).clamp(0, 1) ** gamma * 2 - 1

@@ -1,9 +1,9 @@
-"""Sizes to train at: one for all pictures, kohya's aspect-ratio buckets, or each picture's own.
+"""Sizes to train at: one for all images, kohya's aspect-ratio buckets, or each image's own.
 
 The buckets are those of kohya's scripts (sd-scripts, `BucketManager`, `make_bucket_resolutions`):
-the same picture goes into the same bucket and loses the same edges. One thing differs: SDXL is told
-the corner of the crop in the resized picture, as in its paper, where kohya tells it the margin that
-the picture would have inside of the bucket. Every size here is (width, height).
+the same image goes into the same bucket and loses the same edges. One thing differs: SDXL is told
+the corner of the crop in the resized image, as in its paper, where kohya tells it the margin that
+the image would have inside of the bucket. Every size here is (width, height).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Size = tuple[int, int]
 
 
 class Frame(NamedTuple):
-    """How a picture comes to its training size; see `pictures.fitted`."""
+    """How an image comes to its training size; see `pictures.fitted`."""
 
     width: int
     height: int
@@ -28,9 +28,9 @@ class Frame(NamedTuple):
 
 
 def frame_of(size: Size, config: DataConfig, resolution: Size) -> Frame:
-    """The training size of a picture of `size`, where pictures have `resolution` by default.
+    """The training size of an image of `size`, where images have `resolution` by default.
 
-    Raises DataError for a picture that is too small or too large to be trained at its own size,
+    Raises DataError for an image that is too small or too large to be trained at its own size,
     ConfigError for a resolution that is outside of the buckets' limits.
     """
     if config.sizes.varsize:
@@ -96,7 +96,7 @@ def nearest_bucket(size: Size, buckets: list[Size]) -> Size:
 
 
 def _covering(size: Size, bucket: Size) -> Size:
-    """The size to which a picture is brought so that it fills its bucket."""
+    """The size to which an image is brought so that it fills its bucket."""
     if size[0] / size[1] > bucket[0] / bucket[1]:
         scale = bucket[1] / size[1]
     else:
@@ -105,7 +105,7 @@ def _covering(size: Size, bucket: Size) -> Size:
 
 
 def _shrunk(size: Size, resolution: Size, step: int) -> Size:
-    """The picture's size, or one of the resolution's area if it has more pixels: that with one side
+    """The image's size, or one of the resolution's area if it has more pixels: that with one side
     a multiple of `step` whose bucket distorts the shape less."""
     area = resolution[0] * resolution[1]
     if size[0] * size[1] <= area:

@@ -33,7 +33,7 @@ MOST_UNDO = 100
 
 @dataclass(frozen=True)
 class CaptionEntry:
-    """One picture and its words, as they were on the disk."""
+    """One image and its words, as they were on the disk."""
 
     image: Path
     file: Path
@@ -49,7 +49,7 @@ class CaptionEntry:
 
 @dataclass(frozen=True)
 class Change:
-    """A caption file before and after; several pictures may share it (`a.png`, `a.jpg`)."""
+    """A caption file before and after; several images may share it (`a.png`, `a.jpg`)."""
 
     file: Path
     before: str
@@ -84,14 +84,14 @@ class CaptionEditor:
     # --- reading ------------------------------------------------------------------------------
 
     def entries(self) -> list[CaptionEntry]:
-        """Every picture with its caption, by name, read again from the disk.
+        """Every image with its caption, by name, read again from the disk.
 
-        Raises DataError when there is no such folder or no picture in it.
+        Raises DataError when there is no such folder or no image in it.
         """
         return [self._entry(image) for image in list_images(self.folder)]
 
     def read(self, image: str) -> CaptionEntry:
-        """One picture, by its file name, read again. Raises DataError when it is not there."""
+        """One image, by its file name, read again. Raises DataError when it is not there."""
         return self._entry(self._image(image))
 
     def _image(self, name: str) -> Path:
@@ -116,7 +116,7 @@ class CaptionEditor:
     # --- writing ------------------------------------------------------------------------------
 
     def write(self, image: str, text: str, version: str) -> CaptionEntry:
-        """Make `text` the caption of a picture (by its file name), and read it back.
+        """Make `text` the caption of an image (by its file name), and read it back.
 
         `version` is that of the entry which the user saw. Raises DataError when the caption file
         is not text or has changed since, StorageError when it cannot be written.

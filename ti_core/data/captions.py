@@ -1,4 +1,4 @@
-"""What a picture shows, in words: its caption file, else the words of its file name."""
+"""What an image shows, in words: its caption file, else the words of its file name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FALLBACK = ".caption"
 
 @dataclass(frozen=True)
 class Caption:
-    """Words for one picture."""
+    """Words for one image."""
 
     text: str
     from_file: bool
@@ -38,7 +38,7 @@ def read_caption(
     words: str = "",
     first_line: bool = False,
 ) -> Caption:
-    """The caption of a picture: the file beside it wins over the words of the folder, and they win
+    """The caption of an image: the file beside it wins over the words of the folder, and they win
     over the file name. With `first_line` the rest of the file is left out, as in kohya's scripts.
 
     Where there is no file with that extension, one that ends with `.caption` is taken.
@@ -60,7 +60,7 @@ def read_caption(
 
 
 def caption_file(image: Path, extension: str = ".txt") -> Path:
-    """Where the caption of a picture is, or would be."""
+    """Where the caption of an image is, or would be."""
     beside, other = image.with_suffix(extension), image.with_suffix(FALLBACK)
     return other if not _is_there(beside) and _is_there(other) else beside
 

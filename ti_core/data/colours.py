@@ -1,6 +1,6 @@
 """Pixels of every mode that Pillow has as 8-bit RGB or grey.
 
-It is done some rows at a time: a large picture takes little more memory than its own pixels.
+It is done some rows at a time: a large image takes little more memory than its own pixels.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 """TIFF's tags (TIFF 6.0)."""
 _USUAL_WHITES = (255.0, 65535.0)
 _DARK = 16
-"""A picture whose brightest value is below this part of white is taken for one of another scale."""
+"""An image whose brightest value is below this part of white is taken for one of another scale."""
 
 Convert = Callable[[Image.Image], Image.Image]
 
 
 def is_see_through(image: Image.Image) -> bool:
-    """Whether a picture has transparent parts, or could have."""
+    """Whether an image has transparent parts, or could have."""
     modes = ("RGBA", "LA", "PA", *_PREMULTIPLIED)
     return image.mode in modes or "transparency" in image.info
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether a grey picture has more than 8 bits for each pixel."""
+    """Whether a grey image has more than 8 bits for each pixel."""
     return image.mode in ("I", "F") or image.mode.startswith("I;")
 
 
@@ -106,7 +106,7 @@ def _from_lab(strip: Image.Image) -> Image.Image:
 
 
 class _Tones(NamedTuple):
-    """What the numbers of a deep grey picture mean."""
+    """What the numbers of a deep grey image mean."""
 
     black: float
     white: float
@@ -118,8 +118,8 @@ class _Tones(NamedTuple):
 
 
 def _tones(image: Image.Image) -> _Tones:
-    """The format says which number is white; where that would leave a black picture, or numbers
-    beyond white, the picture's own numbers do. Raises ValueError for NaN and infinity."""
+    """The format says which number is white; where that would leave a black image, or numbers
+    beyond white, the image's own numbers do. Raises ValueError for NaN and infinity."""
     tags = getattr(image, "tag_v2", {})
     signed = tags.get(_SAMPLE_FORMAT, (1,))[0] == 2
     bits = tags.get(_BITS_PER_SAMPLE, (16,))[0]

@@ -22,7 +22,7 @@ MaskScale = Literal["mean", "none"]
 
 @dataclass(frozen=True)
 class BucketConfig:
-    """The sizes that pictures are trained at."""
+    """The sizes that images are trained at."""
 
     title = "Sizes"
     enable_bucket: bool = newer(
@@ -138,7 +138,7 @@ class TagConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where pictures and captions are, and how they are read."""
+    """Where images and captions are, and how they are read."""
 
     title = "Dataset"
     train_data_dir: str = unrecorded(
@@ -308,7 +308,7 @@ def _check_resolution(size: object) -> None:
 
 
 def check_sides(what: str, sides: tuple[int, int], longest: int = LONGEST_SIDE) -> None:
-    """Raise ConfigError, which begins with `what`, unless a picture can have these sides."""
+    """Raise ConfigError, which begins with `what`, unless an image can have these sides."""
     if any(side % SIDE_STEP or not SHORTEST_SIDE <= side <= longest for side in sides):
         fix = f"give width and height, multiples of {SIDE_STEP} from {SHORTEST_SIDE} to {longest}"
         raise ConfigError(what, "", fix)

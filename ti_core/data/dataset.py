@@ -1,4 +1,4 @@
-"""Pictures with their words, ready to be drawn from: folders read once, nothing decided twice."""
+"""Images with their words, ready to be drawn from: folders read once, nothing decided twice."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from .tags import holds_trigger, vary_caption
 from .templates import fill, names_trigger, read_template
 
 _NAMED = 3
-"""Pictures that are left out for the same reason."""
+"""Images that are left out for the same reason."""
 _MOST_LETTERS = 50_000
 """In a prompt."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A folder, and the lines that make the prompts of its pictures."""
+    """A folder, and the lines that make the prompts of its images."""
 
     folder: Subset
     template: tuple[str, ...]
@@ -48,7 +48,7 @@ class Source:
 
 
 class SkippedPicture(NamedTuple):
-    """A picture that is left out."""
+    """An image that is left out."""
 
     path: Path
     error: DataError
@@ -57,27 +57,27 @@ class SkippedPicture(NamedTuple):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training pictures and what makes their prompts."""
+    """Training images and what makes their prompts."""
 
     items: tuple[Item, ...]
     sources: tuple[Source, ...]
     origin: tuple[int, ...]
-    """Number of the source of each picture."""
+    """Number of the source of each image."""
     repeats: tuple[int, ...]
-    """How often each picture comes in an epoch."""
+    """How often each image comes in an epoch."""
     folders: tuple[Subset, ...] = ()
-    """All that were read, those without a picture that can be read included."""
+    """All that were read, those without an image that can be read included."""
     skipped: tuple[SkippedPicture, ...] = ()
     notices: tuple[Notice, ...] = ()
 
     @property
     def template_name(self) -> str:
-        """That of every folder with training pictures, each once."""
+        """That of every folder with training images, each once."""
         names = [each.template_name for each in self.sources if not each.folder.regular]
         return ", ".join(dict.fromkeys(names))
 
     def about_skipped(self) -> list[Notice]:
-        """A notice for each picture that is left out, or for each reason that many of them have."""
+        """A notice for each image that is left out, or for each reason that many of them have."""
         reasons: dict[tuple[str, str], list[SkippedPicture]] = {}
         for each in self.skipped:
             reasons.setdefault((each.error.why, each.error.fix), []).append(each)
@@ -92,11 +92,11 @@ class Dataset:
         return found
 
     def source(self, index: int) -> Source:
-        """Where picture `index` comes from."""
+        """Where image `index` comes from."""
         return self.sources[self.origin[index]]
 
     def require_trainable(self, name: str, needs_trigger: bool = True) -> None:
-        """Raise DataError unless there are pictures to train on and prompts for all of them, with
+        """Raise DataError unless there are images to train on and prompts for all of them, with
         the name in each where it `needs_trigger`."""
         if all(source.folder.regular for source in self.sources):
             where = ", ".join(str(each.path) for each in self.folders if not each.regular)
@@ -110,7 +110,7 @@ class Dataset:
                 _require_trigger(source, source.word or name, own)
 
     def views(self) -> list[Item]:
-        """The pictures as they may be seen in training, each key once: what is to be encoded."""
+        """The images as they may be seen in training, each key once: what is to be encoded."""
         found = {}
         for index, item in enumerate(self.items):
             flips = self.source(index).folder.config.flip_aug
@@ -119,13 +119,13 @@ class Dataset:
         return list(found.values())
 
     def view(self, index: int, seed: int, step: int, slot: int) -> Item:
-        """Picture `index` as it is seen at a step, in a place of its batch."""
+        """Image `index` as it is seen at a step, in a place of its batch."""
         item = self.items[index]
         flips = self.source(index).folder.config.flip_aug
         return item.mirrored if flips and draws_flip(seed, step, slot) else item
 
     def prompt(self, index: int, name: str, seed: int, step: int, slot: int) -> str:
-        """The prompt of picture `index` at a step, in a place of its batch. `name` is the word
+        """The prompt of image `index` at a step, in a place of its batch. `name` is the word
         where there is one."""
         source = self.source(index)
         name = source.word or name
@@ -137,7 +137,7 @@ class Dataset:
         return fill(line, name, vary_caption(text, tags, name, seed, step, slot))
 
     def order(self, seed: int, batch_size: int, passes: int) -> Order:
-        """Which pictures each update sees; `batch_size` where a folder has none of its own."""
+        """Which images each update sees; `batch_size` where a folder has none of its own."""
         groups: dict[tuple[tuple[int, int], int], list[int]] = {}
         for index, (item, times) in enumerate(zip(self.items, self.repeats, strict=True)):
             size = self.source(index).folder.batch_size or batch_size
@@ -146,7 +146,7 @@ class Dataset:
         return Order(tuple(alike), seed, passes)
 
     def of_word(self, word: str) -> Dataset:
-        """The pictures of one of several words."""
+        """The images of one of several words."""
         sources = [number for number, source in enumerate(self.sources) if source.word == word]
         kept = [index for index, number in enumerate(self.origin) if number in sources]
         return dataclasses.replace(
@@ -158,7 +158,7 @@ class Dataset:
         )
 
     def sizes(self) -> dict[tuple[int, int], int]:
-        """(width, height) → pictures of that size in an epoch, repeats counted."""
+        """(width, height) → images of that size in an epoch, repeats counted."""
         found: Counter[tuple[int, int]] = Counter()
         for item, times in zip(self.items, self.repeats, strict=True):
             found[item.size.target[1], item.size.target[0]] += times
@@ -166,7 +166,7 @@ class Dataset:
 
 
 def joined(datasets: Mapping[str, Dataset]) -> Dataset:
-    """Word → its dataset; all of them as one, in which every picture keeps its word."""
+    """Word → its dataset; all of them as one, in which every image keeps its word."""
     sources: list[Source] = []
     origin: list[int] = []
     for word, each in datasets.items():
@@ -211,11 +211,11 @@ def load_dataset(
 def read_dataset(
     config: DataConfig, name: str, resolution: int, look: Look = read_facts
 ) -> Dataset:
-    """Read pictures with captions for an embedding called `name`; see `folders_of`.
+    """Read images with captions for an embedding called `name`; see `folders_of`.
 
-    `resolution` is the model's own, for a config without one. Unreadable pictures are skipped
+    `resolution` is the model's own, for a config without one. Unreadable images are skipped
     and listed; `look` may remember what it saw of a file. Raises DataError for a folder that is
-    missing, closed or without pictures, and ConfigError for a dataset file that is wrong.
+    missing, closed or without images, and ConfigError for a dataset file that is wrong.
     """
     folders = folders_of(config)
     paths = [(folder, _paths_of(folder)) for folder in folders.folders]
@@ -241,7 +241,7 @@ def _paths_of(folder: Subset) -> list[Path]:
 
 
 def _empty(paths: list[tuple[Subset, list[Path]]]) -> list[Notice]:
-    """What is to be said of folders without a picture: kohya's scripts continue without them.
+    """What is to be said of folders without an image: kohya's scripts continue without them.
 
     Raises DataError when there is none to train on."""
     whys = [(folder, _why_empty(folder)) for folder, found in paths if not found]
@@ -287,7 +287,7 @@ def _read_item(path: Path, folder: Subset, resolution: int, look: Look, mask: Pa
 
 
 def caption_of(path: Path, folder: Subset) -> Caption:
-    """The caption of a picture of a folder. Raises DataError for one that is not text."""
+    """The caption of an image of a folder. Raises DataError for one that is not text."""
     config = folder.config
     return read_caption(
         path,
@@ -300,7 +300,7 @@ def caption_of(path: Path, folder: Subset) -> Caption:
 
 
 def _source(folder: Subset, items: list[Item], name: str) -> Source:
-    """Regularisation pictures have their captions for prompts, and need not name the word."""
+    """Regularisation images have their captions for prompts, and need not name the word."""
     if folder.regular:
         return Source(folder, ("[filewords]",), "captions")
     chosen = template_name(folder.config, name, [item.caption for item in items])
@@ -321,7 +321,7 @@ def _require_short(lines: list[str], items: list[Item], template: str) -> None:
 
 
 def _with_repeats(dataset: Dataset) -> Dataset:
-    """kohya's numbers: training pictures as their folders say, and as many of the others."""
+    """kohya's numbers: training images as their folders say, and as many of the others."""
     repeats = [dataset.source(index).folder.repeats for index in range(len(dataset.items))]
     notices = list(dataset.notices)
     for number in {source.folder.dataset for source in dataset.sources}:
@@ -368,7 +368,7 @@ def full_caption(caption: str, tags: TagConfig, name: str) -> str:
 
 
 def _require_trigger(source: Source, name: str, items: Iterable[Item]) -> None:
-    """Without the trigger in its prompt a picture teaches nothing; A1111 trains for hours."""
+    """Without the trigger in its prompt an image teaches nothing; A1111 trains for hours."""
     tags = source.folder.config.tags
     doubtful = [line for line in source.template if not names_trigger(fill(line, name, "x"), name)]
     for item in items:

@@ -36,7 +36,7 @@ T = TypeVar("T")
 Number = TypeVar("Number", int, float)
 _KINDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
 _MOST = 1_000_000
-"""Of repeats, weights and pictures in a batch: more is a slip of the hand."""
+"""Of repeats, weights and images in a batch: more is a slip of the hand."""
 _MOST_SUBSETS = 1000
 _LEFT_OUT: dict[str, object] = {
     "cache_info": False,

@@ -1,4 +1,4 @@
-"""A folder of pictures with the settings that they share."""
+"""A folder of images with the settings that they share."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from .config import DataConfig
 
 @dataclass(frozen=True)
 class Subset:
-    """Pictures that share their settings; kohya calls it a subset."""
+    """Images that share their settings; kohya calls it a subset."""
 
     path: Path
     config: DataConfig
     """The settings for this folder."""
     repeats: int = 1
-    """How often each picture comes in an epoch."""
+    """How often each image comes in an epoch."""
     words: str = ""
     """They stand for captions that are missing (kohya's class tokens)."""
     regular: bool = False
-    """Regularisation pictures: trained on without the new word."""
+    """Regularisation images: trained on without the new word."""
     weight: float = 1.0
-    """What the loss of its pictures is multiplied by."""
+    """What the loss of its images is multiplied by."""
     batch_size: int | None = None
-    """Pictures in one pass, where that is not the run's."""
+    """Images in one pass, where that is not the run's."""
     origin: str = ""
     """The setting, or the key of a file, that named the folder."""
     dataset: int = 0
-    """Regularisation pictures are counted against the training pictures of the same dataset."""
+    """Regularisation images are counted against the training images of the same dataset."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where the pictures lie: one folder, kohya's numbered folders, or what a dataset file names."""
+"""Where the images lie: one folder, kohya's numbered folders, or what a dataset file names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NUMBERED = re.compile(r"(\d{1,6})(?:_(.*))?", re.DOTALL)
 def folders_of(config: DataConfig) -> Folders:
     """The folders that the settings mean.
 
-    A folder with pictures in it is A1111's: one folder, every picture once. One that holds only
+    A folder with images in it is A1111's: one folder, every image once. One that holds only
     folders called `<repeats>_<words>` is kohya's.
     Raises DataError for a missing folder, ConfigError for a dataset file that cannot be read.
     """
@@ -68,7 +68,7 @@ def _numbered(path: Path) -> Iterator[tuple[Path, tuple[int, str]]]:
 
 
 def holds_pictures(path: Path) -> bool:
-    """Whether there are pictures directly in a folder. Raises DataError if it cannot be read."""
+    """Whether there are images directly in a folder. Raises DataError if it cannot be read."""
     return any(is_picture_name(each) and each.is_file() for each in list_folder(path))
 
 

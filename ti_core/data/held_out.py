@@ -1,4 +1,4 @@
-"""Pictures that are kept out of a training, to judge by."""
+"""Images that are kept out of a training, to judge by."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Parts:
 
 
 def parted(dataset: Dataset, share: float, seed: int) -> Parts:
-    """Hold out a share (0 to 1) of the training pictures, of which the seed decides: one at least,
-    and one at least stays. Raises DataError for a dataset of a single picture."""
+    """Hold out a share (0 to 1) of the training images, of which the seed decides: one at least,
+    and one at least stays. Raises DataError for a dataset of a single image."""
     if not share:
         return Parts(dataset)
     own = training_pictures(dataset)
@@ -42,7 +42,7 @@ def parted(dataset: Dataset, share: float, seed: int) -> Parts:
 def held_out_folder(
     folder: str, config: DataConfig, name: str, resolution: int, look: Look = read_facts
 ) -> Dataset:
-    """The pictures of a folder of their own, read with the settings of the others.
+    """The images of a folder of their own, read with the settings of the others.
 
     Raises DataError when there are none.
     """
@@ -55,7 +55,7 @@ def held_out_folder(
 
 
 def training_pictures(dataset: Dataset) -> list[int]:
-    """The numbers of those that are not regularisation pictures."""
+    """The numbers of those that are not regularisation images."""
     return [
         index for index in range(len(dataset.items)) if not dataset.source(index).folder.regular
     ]

@@ -1,4 +1,4 @@
-"""Pictures as tensors of the training size, and back."""
+"""Images as tensors of the training size, and back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .pictures import cover_box, fitted
 
 @dataclass(frozen=True)
 class Cut:
-    """A picture at training size."""
+    """An image at training size."""
 
     pixels: Tensor
     """(3, H, W) fp32 in [-1, 1]"""
@@ -30,7 +30,7 @@ def cut(
     mode: ResizeMode = "cover",
     resized: tuple[int, int] | None = None,
 ) -> Cut:
-    """Bring an RGB picture to the training size; for the modes see `pictures.fitted`."""
+    """Bring an RGB image to the training size; for the modes see `pictures.fitted`."""
     size = placed(image.size, width, height, mode, resized)
     return Cut(to_tensor(fitted(image, width, height, mode, resized)), size)
 
@@ -42,7 +42,7 @@ def placed(
     mode: ResizeMode = "cover",
     resized: tuple[int, int] | None = None,
 ) -> PictureSize:
-    """What `cut` tells about a picture of `size` (width, height), without its pixels."""
+    """What `cut` tells about an image of `size` (width, height), without its pixels."""
     corner = (0, 0)
     if resized:
         corner = ((resized[1] - height) // 2, (resized[0] - width) // 2)
@@ -54,19 +54,19 @@ def placed(
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """RGB picture → (3, H, W) fp32 in [-1, 1]."""
+    """RGB image → (3, H, W) fp32 in [-1, 1]."""
     values = np.array(image, dtype=np.float32) / 127.5 - 1.0
     return torch.from_numpy(values).permute(2, 0, 1).contiguous()
 
 
 def to_image(pixels: Tensor) -> Image.Image:
-    """(3, H, W) in [-1, 1] (values outside are clipped, NaN is black) → RGB picture."""
+    """(3, H, W) in [-1, 1] (values outside are clipped, NaN is black) → RGB image."""
     values = ((pixels.detach().float().cpu().nan_to_num(-1).clamp(-1, 1) + 1) * 127.5).round()
     return Image.fromarray(values.to(torch.uint8).permute(1, 2, 0).numpy())
 
 
 def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
-    """Two RGB pictures in one, the second at the right of the first."""
+    """Two RGB images in one, the second at the right of the first."""
     both = Image.new("RGB", (left.width + right.width, max(left.height, right.height)))
     both.paste(left, (0, 0))
     both.paste(right, (left.width, 0))

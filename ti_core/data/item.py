@@ -1,4 +1,4 @@
-"""One training picture: where it lies and how it is cut; its pixels are read when asked for."""
+"""One training image: where it lies and how it is cut; its pixels are read when asked for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _READING = "2"
 
 @dataclass(frozen=True)
 class Item:
-    """A picture of the dataset. Nothing of a picture's size is kept in it: ten thousand of them
+    """An image of the dataset. Nothing of an image's size is kept in it: ten thousand of them
     take a few megabytes."""
 
     path: Path
@@ -44,7 +44,7 @@ class Item:
     resized: tuple[int, int] | None = None
     """Width and height it is brought to before its centre is cropped, where `mode` does not say."""
     mask: Path | None = None
-    """The picture that says how much each part counts; its own path stands for its alpha."""
+    """The image that says how much each part counts; its own path stands for its alpha."""
 
     @functools.cached_property
     def key(self) -> str:
@@ -58,7 +58,7 @@ class Item:
 
     @functools.cached_property
     def mirrored(self) -> Item:
-        """The same picture, left and right changed."""
+        """The same image, left and right changed."""
         top, left = self.size.crop
         if self.resized:
             left = self.resized[0] - self.size.target[1] - left
@@ -72,13 +72,13 @@ class Item:
         return Frame(width, height, self.mode, self.resized)
 
     def opened(self, enough: int = 0) -> Opened:
-        """The whole picture, as `open_picture` gives it. Raises DataError."""
+        """The whole image, as `open_picture` gives it. Raises DataError."""
         return open_picture(self.path, enough)
 
     def pixels(self) -> Tensor:
         """(3, H, W) fp32 in [-1, 1], read from the file and cut again at each call.
 
-        Raises DataError when the picture cannot be read or is not what it was.
+        Raises DataError when the image cannot be read or is not what it was.
         """
         opened = self.opened()
         if self.size.original != opened.size[::-1] or digest_of(self.path) != self.digest:
@@ -111,9 +111,9 @@ def read_item(
     look: Look = read_facts,
     mask: Path | None = None,
 ) -> Item:
-    """A picture, to be cut as `frame` tells for its width and height.
+    """An image, to be cut as `frame` tells for its width and height.
 
-    Raises DataError for what is not a whole picture of sensible size.
+    Raises DataError for what is not a whole image of sensible size.
     """
     found = look(path)
     chosen = frame((found.width, found.height))

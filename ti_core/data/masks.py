@@ -1,9 +1,9 @@
-"""How much each part of a picture counts: masks, from files beside pictures or from their alpha.
+"""How much each part of an image counts: masks, from files beside images or from their alpha.
 
 A1111 knows alpha alone ("Use PNG alpha channel as loss weight", `dataset.py`), and its numbers are
-kept for square pictures. Mended: a mask without shades counts everywhere alike (there it divides by
-zero), a palette may be transparent, and the mask of a picture that is not square is not scrambled;
-what lies under transparent parts was never seen: pictures come on white.
+kept for square images. Mended: a mask without shades counts everywhere alike (there it divides by
+zero), a palette may be transparent, and the mask of an image that is not square is not scrambled;
+what lies under transparent parts was never seen: images come on white.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .pictures import fitted, open_alpha, open_mask, seen_box
 
 
 def read_mask(picture: Path, mask: Path | None) -> Image.Image | None:
-    """The mask of a picture, grey: the file `mask`, else its own alpha channel, if it has one.
+    """The mask of an image, grey: the file `mask`, else its own alpha channel, if it has one.
 
     Raises DataError when the file cannot be read.
     """
@@ -35,9 +35,9 @@ def cut_mask(
     mode: ResizeMode = "cover",
     resized: tuple[int, int] | None = None,
 ) -> Tensor:
-    """(H/stride, W/stride) uint8: the part of a mask that belongs to what is seen of its picture.
+    """(H/stride, W/stride) uint8: the part of a mask that belongs to what is seen of its image.
 
-    A mask of another size than its picture's is stretched over it. A border counts nothing.
+    A mask of another size than its image's is stretched over it. A border counts nothing.
     """
     height, width = size.target
     if resized is None and mode == "pad":

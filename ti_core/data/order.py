@@ -1,4 +1,4 @@
-"""Which picture comes when: every picture once per epoch, in an order that the seed decides."""
+"""Which image comes when: every image once per epoch, in an order that the seed decides."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def epoch_order(count: int, seed: int, epoch: int) -> list[int]:
 
 
 def batch_items(count: int, seed: int, step: int, per_step: int) -> list[int]:
-    """The pictures that update number `step` (from 0) sees: `per_step` of `count` pictures.
+    """The images that update number `step` (from 0) sees: `per_step` of `count` images.
 
     Consecutive steps walk through the epochs' orders without a gap, so a batch may take the end
     of one epoch and the start of the next.
@@ -36,10 +36,10 @@ def batch_items(count: int, seed: int, step: int, per_step: int) -> list[int]:
 
 @dataclass(frozen=True)
 class SizeGroup:
-    """Pictures that may be in one batch: all of one size."""
+    """Images that may be in one batch: all of one size."""
 
     pictures: tuple[int, ...]
-    """Numbers of the pictures, each as often as it comes in an epoch."""
+    """Numbers of the images, each as often as it comes in an epoch."""
     batch_size: int
 
 
@@ -47,7 +47,7 @@ class SizeGroup:
 class Order:
     """The batches of every update, as a function of its number.
 
-    With pictures of one size every batch is full; batches continue from one epoch into the next.
+    With images of one size every batch is full; batches continue from one epoch into the next.
     With several sizes an epoch has a whole number of batches, the last one of a size may be
     smaller, and all of them are shuffled (as in kohya's scripts).
     """
@@ -58,7 +58,7 @@ class Order:
     """Batches of one update."""
 
     def of_step(self, step: int) -> list[list[int]]:
-        """The pictures of each batch of the update after `step` finished ones."""
+        """The images of each batch of the update after `step` finished ones."""
         if len(self.groups) == 1:
             return self._walk(self.groups[0], step)
         first = step * self.passes
@@ -74,23 +74,23 @@ class Order:
         return step * self._per_step // self._length
 
     def steps_of(self, epochs: int) -> int:
-        """The updates that it takes to see every picture so often."""
+        """The updates that it takes to see every image so often."""
         return -(-epochs * self._length // self._per_step)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Updates in which every picture is seen; the last may begin the next epoch."""
+        """Updates in which every image is seen; the last may begin the next epoch."""
         return -(-self._length // self._per_step)
 
     @property
     def _per_step(self) -> int:
-        """Pictures that make an update, or batches where there are several sizes."""
+        """Images that make an update, or batches where there are several sizes."""
         single = len(self.groups) == 1
         return self.groups[0].batch_size * self.passes if single else self.passes
 
     @property
     def _length(self) -> int:
-        """Pictures of an epoch, or batches where there are several sizes."""
+        """Images of an epoch, or batches where there are several sizes."""
         if len(self.groups) == 1:
             return len(self.groups[0].pictures)
         return sum(-(-len(each.pictures) // each.batch_size) for each in self.groups)
@@ -122,8 +122,8 @@ def _portions(pictures: Sequence[int], size: int) -> list[list[int]]:
 
 
 def balance_repeats(repeats: Sequence[int], wanted: int) -> list[int]:
-    """How often each regularisation picture comes in an epoch, so that together they come at least
-    `wanted` times, as often as the training pictures: kohya's rule (sd-scripts,
+    """How often each regularisation image comes in an epoch, so that together they come at least
+    `wanted` times, as often as the training images: kohya's rule (sd-scripts,
     `DreamBoothDataset`). First each as often as its folder says, then one after the other once
     more; those for which there is no need are left out.
     """

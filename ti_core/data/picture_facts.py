@@ -1,4 +1,4 @@
-"""What training must know of a picture before it reads its pixels."""
+"""What training must know of an image before it reads its pixels."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _CHUNK = 2**20
 
 
 class PictureFacts(NamedTuple):
-    """A picture file that can be read to its end."""
+    """An image file that can be read to its end."""
 
     digest: str
     """BLAKE2b of the file's bytes, 32 hexadecimal digits; empty where only its head was read."""
     width: int
-    """Of the upright picture, like the height in pixels."""
+    """Of the upright image, like the height in pixels."""
     height: int
 
 
 Look = Callable[[Path], PictureFacts]
-"""Tells about a file; raises DataError for what is not a whole picture of sensible size."""
+"""Tells about a file; raises DataError for what is not a whole image of sensible size."""
 
 
 def read_facts(path: Path) -> PictureFacts:

@@ -1,4 +1,4 @@
-"""Which files are pictures: the one list of endings and formats, and what each costs to open."""
+"""Which files are images: the one list of endings and formats, and what each costs to open."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..errors import DataError
 from ..files.picture_plugins import PACKAGES, is_known
 
 MOST_PIXELS = 100_000_000
-"""Larger pictures are refused before they are decoded."""
+"""Larger images are refused before they are decoded."""
 MOST_MEMORY = 1_000_000_000
-"""Bytes that decoding one picture may take; refused before it happens, likewise."""
+"""Bytes that decoding one image may take; refused before it happens, likewise."""
 
 
 class PictureFormat(NamedTuple):
-    """A kind of file that is read as a picture."""
+    """A kind of file that is read as an image."""
 
     endings: tuple[str, ...]
     cost: int = 6
@@ -45,7 +45,7 @@ FORMATS: dict[str, PictureFormat] = {
 open other files, hold files of a size that they do not tell (ICO), or that no one keeps photographs
 in."""
 ENDINGS = tuple(ending for kind in FORMATS.values() for ending in kind.endings)
-"""File endings that are read as pictures, everywhere; `ti preprocess` tries other files, too, as
+"""File endings that are read as images, everywhere; `ti preprocess` tries other files, too, as
 A1111 does."""
 _BY_ENDING = {ending: name for name, kind in FORMATS.items() for ending in kind.endings}
 OTHER_PICTURES = (
@@ -53,11 +53,11 @@ OTHER_PICTURES = (
     *(".pdf", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".raf", ".rw2", ".raw", ".exr"),
     *(".hdr", ".dds", ".sgi", ".pcx", ".mp4", ".mov", ".avi", ".mkv", ".webm"),
 )
-"""Endings of pictures and films that are not read."""
+"""Endings of images and films that are not read."""
 
 
 def is_picture_name(path: Path) -> bool:
-    """Whether a file's name is that of a picture. `._1.jpg` is not: macOS keeps there what other
+    """Whether a file's name is that of an image. `._1.jpg` is not: macOS keeps there what other
     disks have no place for (AppleDouble)."""
     return path.suffix.lower() in ENDINGS and not path.name.startswith("._")
 
@@ -68,7 +68,7 @@ def known_formats() -> list[str]:
 
 
 def require_plugin(path: Path) -> None:
-    """Raise DataError for a picture whose format Pillow does not know here, as its name has it."""
+    """Raise DataError for an image whose format Pillow does not know here, as its name has it."""
     name = _BY_ENDING.get(path.suffix.lower(), "")
     if name in PACKAGES and not is_known(name):
         raise DataError(
@@ -79,7 +79,7 @@ def require_plugin(path: Path) -> None:
 
 
 def require_affordable(path: Path, image: Image.Image) -> None:
-    """Raise DataError for a picture that is too large to be decoded, by what its head says."""
+    """Raise DataError for an image that is too large to be decoded, by what its head says."""
     pixels = image.width * image.height
     cost = FORMATS[image.format].cost if image.format in FORMATS else 6
     if pixels > MOST_PIXELS or pixels * cost > MOST_MEMORY:

@@ -1,4 +1,4 @@
-"""Pictures of strangers: found, opened without trust, turned upright, brought to a size.
+"""Images of strangers: found, opened without trust, turned upright, brought to a size.
 
 Nothing here needs torch; `images.py` makes tensors of what comes out.
 """
@@ -29,10 +29,10 @@ from .picture_formats import (
 )
 
 MASK = "_mask"
-"""End of the name, before the ending, of a picture that says how much each part of another counts
+"""End of the name, before the ending, of an image that says how much each part of another counts
 in training."""
 EXACT_PIXELS = 2**25
-"""Of a picture with more, means of 2 x 2 pixels are taken, which is enough to train on."""
+"""Of an image with more, means of 2 x 2 pixels are taken, which is enough to train on."""
 _ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -48,20 +48,20 @@ _LYING = (5, 6, 7, 8)
 _NOT_OURS = ("__MACOSX", "focal points")
 """Folders of thumbnails and of drawings; those of other programs begin with `.` or `@`."""
 _ENTRIES_LOOKED_AT = 1000
-"""In a folder below; enough to tell whether it holds pictures."""
+"""In a folder below; enough to tell whether it holds images."""
 _LONGEST_SHOWN = 300
 _EXTRA_VIEWS = "MPO"
-"""Phones put a depth map or a second view into their JPEG files; the first picture is the photo."""
+"""Phones put a depth map or a second view into their JPEG files; the first image is the photo."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A picture, ready to be worked on."""
+    """An image, ready to be worked on."""
 
     image: Image.Image
     """RGB, upright"""
     size: tuple[int, int]
-    """Width and height of the upright picture in the file; `image` may be smaller."""
+    """Width and height of the upright image in the file; `image` may be smaller."""
     notes: tuple[str, ...] = ()
     """What is not the same as in the file, in words: "it is animated: …"."""
     turned: bool = False
@@ -78,9 +78,9 @@ def list_folder(folder: Path, fix: str = "check its permissions") -> list[Path]:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The pictures directly in a folder, by name, without masks.
+    """The images directly in a folder, by name, without masks.
 
-    Raises DataError when there is no such folder, when it cannot be read, or holds no picture.
+    Raises DataError when there is no such folder, when it cannot be read, or holds no image.
     """
     found = pictures_in(folder)
     if not found:
@@ -99,7 +99,7 @@ def pictures_in(folder: Path, name: str = "") -> list[Path]:
 
 
 def no_pictures(folder: Path) -> DataError:
-    """That a folder holds no pictures; names the folders below that do."""
+    """That a folder holds no images; names the folders below that do."""
     below = folders_below(folder)
     fix = "put some there (.png, .jpg, .webp…)"
     fix = f"name one of the folders in it ({', '.join(below[:5])})" if below else fix
@@ -107,7 +107,7 @@ def no_pictures(folder: Path) -> DataError:
 
 
 def folders_below(folder: Path) -> list[str]:
-    """Names, with a slash at the end, of the folders in it that hold pictures."""
+    """Names, with a slash at the end, of the folders in it that hold images."""
     below = [path for path in list_folder(folder) if path.is_dir()]
     below = [path for path in below if path.name[0] not in ".@" and path.name not in _NOT_OURS]
     return [f"{path.name}/" for path in below if _holds_pictures(path)]
@@ -128,22 +128,22 @@ def _shortened(path: Path) -> str:
 
 
 def masks_among(paths: Iterable[Path]) -> dict[str, Path]:
-    """Stem of each picture that has a mask beside it → the mask: `cat_mask.png` is the mask of
-    `cat.jpg`, and a picture of its own where there is no `cat`."""
+    """Stem of each image that has a mask beside it → the mask: `cat_mask.png` is the mask of
+    `cat.jpg`, and an image of its own where there is no `cat`."""
     pictures = {path.stem: path for path in paths if is_picture_name(path)}
     found = {stem: pictures.get(f"{stem}{MASK}") for stem in pictures}
     return {stem: mask for stem, mask in found.items() if mask is not None}
 
 
 def open_mask(path: Path) -> Image.Image:
-    """A mask as grey picture, upright; transparent parts are black. Raises DataError."""
+    """A mask as grey image, upright; transparent parts are black. Raises DataError."""
     with _looked_into(path) as image:
         factor = _decode(image)
         return _turned(as_mask(image, factor), _turn(image))
 
 
 def open_alpha(path: Path) -> Image.Image | None:
-    """The alpha channel of a picture, upright, that of a palette included; None where it has none.
+    """The alpha channel of an image, upright, that of a palette included; None where it has none.
 
     Raises DataError.
     """
@@ -155,22 +155,22 @@ def open_alpha(path: Path) -> Image.Image | None:
 
 
 def open_image(path: Path) -> Image.Image:
-    """A picture as RGB, upright by its EXIF tag, transparent parts on white; one of more than
+    """An image as RGB, upright by its EXIF tag, transparent parts on white; one of more than
     `EXACT_PIXELS` at half its size.
 
-    Raises DataError for anything that is not a whole picture of sensible size.
+    Raises DataError for anything that is not a whole image of sensible size.
     """
     return open_picture(path).image
 
 
 def open_picture(path: Path, enough: int = 0, exact: bool = False) -> Opened:
-    """Like `open_image`, with notes on what the picture lost.
+    """Like `open_image`, with notes on what the image lost.
 
     Where `enough` pixels a side suffice, a JPEG is decoded at a half, a quarter or an eighth of
     its size, which takes a fraction of the time; no side comes out shorter than that. An `exact`
-    picture has every pixel, however many there are.
+    image has every pixel, however many there are.
 
-    Raises DataError for anything that is not a whole picture of sensible size; never waits for a
+    Raises DataError for anything that is not a whole image of sensible size; never waits for a
     pipe or a device.
     """
     with _looked_into(path) as image:
@@ -184,9 +184,9 @@ def open_picture(path: Path, enough: int = 0, exact: bool = False) -> Opened:
 
 
 def upright_size(path: Path) -> tuple[int, int]:
-    """Width and height of the upright picture in a file, from the file's head alone.
+    """Width and height of the upright image in a file, from the file's head alone.
 
-    Raises DataError for what is not a picture of sensible size; a file that ends too early or is
+    Raises DataError for what is not an image of sensible size; a file that ends too early or is
     damaged further on shows only when it is opened.
     """
     with _looked_into(path) as image:
@@ -198,7 +198,7 @@ def upright_size(path: Path) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def _looked_into(path: Path) -> Iterator[Image.Image]:
-    """The picture, its header read; whatever goes wrong with it is a DataError."""
+    """The image, its header read; whatever goes wrong with it is a DataError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -214,7 +214,7 @@ def _looked_into(path: Path) -> Iterator[Image.Image]:
 
 
 def _decode(image: Image.Image, enough: int = 0, exact: bool = False) -> int:
-    """Unpack a picture, a JPEG perhaps at a part of its size, and tell by what its sides are still
+    """Unpack an image, a JPEG perhaps at a part of its size, and tell by what its sides are still
     to be divided."""
     size = image.size
     large = size[0] * size[1] > EXACT_PIXELS and min(size) >= 2 * LONGEST_SIDE
@@ -261,11 +261,11 @@ def fitted(
     mode: ResizeMode = "cover",
     resized: tuple[int, int] | None = None,
 ) -> Image.Image:
-    """An RGB picture, or a grey mask, brought to a size.
+    """An RGB image, or a grey mask, brought to a size.
 
     "cover" scales and crops the centre (A1111's preprocessing), "stretch" distorts (A1111's
-    training), "pad" adds a border of the picture's mean colour, black around a mask. With
-    `resized` (width, height) the picture is brought to that size, whatever the mode, and the centre
+    training), "pad" adds a border of the image's mean colour, black around a mask. With
+    `resized` (width, height) the image is brought to that size, whatever the mode, and the centre
     cropped.
     """
     if resized is None and mode == "stretch":
@@ -281,9 +281,9 @@ Box = tuple[float, float, float, float]
 
 
 def cover_box(size: tuple[int, int], width: int, height: int) -> Box:
-    """The largest centred part of a picture of `size` (width, height) with the wanted shape.
+    """The largest centred part of an image of `size` (width, height) with the wanted shape.
 
-    Only this part is to be resized: a very thin picture as a whole would fill the memory.
+    Only this part is to be resized: a very thin image as a whole would fill the memory.
     """
     scale = max(width / size[0], height / size[1])
     kept = min(size[0], width / scale), min(size[1], height / scale)
@@ -298,7 +298,7 @@ def seen_box(
     mode: ResizeMode = "cover",
     resized: tuple[int, int] | None = None,
 ) -> Box:
-    """The part of a picture of `size` (width, height) that `fitted` leaves."""
+    """The part of an image of `size` (width, height) that `fitted` leaves."""
     if resized is not None:
         left, top = (resized[0] - width) // 2, (resized[1] - height) // 2
         wide, high = size[0] / resized[0], size[1] / resized[1]

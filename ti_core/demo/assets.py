@@ -1,4 +1,4 @@
-"""Where the bundled model, pictures and scorer lie: in the checkout, or in the package."""
+"""Where the bundled model, images and scorer lie: in the checkout, or in the package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def model_folder() -> Path:
 
 
 def pictures_folder(concept: str) -> Path:
-    """The five training pictures of a held-out concept, with captions."""
+    """The five training images of a held-out concept, with captions."""
     return _find(f"pictures/{concept}")
 
 

@@ -99,7 +99,7 @@ def run_demo(
     control: Control,
     say: Callable[[str], None],
 ) -> DemoReport | None:
-    """Pictures before, training, pictures after; everything written below `config.out`.
+    """Images before, training, images after; everything written below `config.out`.
 
     None when it was told to finish early. Raises TIError. `host` has the demo model loaded.
     """
@@ -209,7 +209,7 @@ def _reported(
 
 
 def _score(images: list[Image.Image], concept: Concept) -> float | None:
-    """Share of pictures that show the concept; None for the user's own, which no one can judge."""
+    """Share of images that show the concept; None for the user's own, which no one can judge."""
     if not concept.wanted:
         return None
     return Scorer.load(scorer_file()).concept_score(images, concept)

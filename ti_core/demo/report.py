@@ -28,12 +28,12 @@ class DemoReport:
     sentence: str
     prompts: tuple[str, ...]
     score_before: float | None
-    """Share of the pictures, 0 to 1, that show the concept; None if no one can judge."""
+    """Share of the images, 0 to 1, that show the concept; None if no one can judge."""
     score_after: float | None
     pictures: int
     steps: int
     seconds: float
-    """For everything, pictures included."""
+    """For everything, images included."""
     seed: int
     vectors: int
     embedding: str
@@ -62,7 +62,7 @@ def draw_sheet(
     before: Sequence[Image.Image],
     after: Sequence[Image.Image],
 ) -> Image.Image:
-    """Training pictures, then the same prompts and seeds before and after, two rows each."""
+    """Training images, then the same prompts and seeds before and after, two rows each."""
     rows = [
         (
             f"the {len(examples)} images that teach '{report.concept}': {report.sentence}",

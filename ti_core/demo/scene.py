@@ -1,16 +1,16 @@
-"""What a picture of the demo world shows, and the concepts that are kept out of its captions."""
+"""What an image of the demo world shows, and the concepts that are kept out of its captions."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
 SIZE = 96
-"""Side in pixels of the world's pictures."""
+"""Side in pixels of the world's images."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """All that decides a picture. `seed` moves, turns and tints it a little."""
+    """All that decides an image. `seed` moves, turns and tints it a little."""
 
     shape: str = "circle"
     colour: str = "red"

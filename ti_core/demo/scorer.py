@@ -1,4 +1,4 @@
-"""Judges pictures of the demo world by their pixels alone; knows nothing of any model.
+"""Judges images of the demo world by their pixels alone; knows nothing of any model.
 
 The background comes from pixel statistics. Colour, shape, texture and style come from a small
 convolutional network that was trained on drawings only, of other seeds than the model's, with
@@ -31,7 +31,7 @@ HEADS = {"colour": COLOUR_CLASSES, "shape": SHAPES, "texture": TEXTURES, "style"
 
 @dataclass(frozen=True)
 class Reading:
-    """What a picture shows, in the world's words; `sure` is the least probable of the network's."""
+    """What an image shows, in the world's words; `sure` is the least probable of the network's."""
 
     colour: str
     background: str
@@ -64,7 +64,7 @@ class Eye(nn.Module):
 
 
 class Scorer:
-    """Reads pictures; `Scorer.load(path)` gives the trained one."""
+    """Reads images; `Scorer.load(path)` gives the trained one."""
 
     def __init__(self, eye: Eye) -> None:
         self.eye = eye.eval().requires_grad_(False)
@@ -78,7 +78,7 @@ class Scorer:
         return cls(eye)
 
     def read(self, image: Image.Image) -> Reading:
-        """What the picture shows."""
+        """What the image shows."""
         pixels = _pixels(image)
         with torch.no_grad():
             batch = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
@@ -94,7 +94,7 @@ class Scorer:
         return all(reading[field] == value for field, value in fields.items())
 
     def concept_score(self, images: Iterable[Image.Image], wanted: Concept) -> float:
-        """The share of pictures, 0..1, that show the concept."""
+        """The share of images, 0..1, that show the concept."""
         found = [self.matches(image, wanted) for image in images]
         return sum(found) / max(len(found), 1)
 

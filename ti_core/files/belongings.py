@@ -1,6 +1,6 @@
 """Which files belong to an embedding: they are renamed, deleted and brought back with it.
 
-A hypernetwork has the same: programs look for pictures and descriptions by the name of any file.
+A hypernetwork has the same: programs look for images and descriptions by the name of any file.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BEHIND = re.compile(f"({'|'.join(map(re.escape, _BESIDE))}){_COPY}", re.IGNOREC
 
 def belongings(path: Path) -> list[Path]:
     """The files of an embedding, itself first: numbered copies, A1111's memory of its optimiser,
-    pictures and descriptions. What another embedding of this name in the folder has as well, such
+    images and descriptions. What another embedding of this name in the folder has as well, such
     as `cat.json` of `cat.pt` and `cat.safetensors`, belongs to that one. Raises StorageError."""
     shared = _shares_its_name(path)
     return [

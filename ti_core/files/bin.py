@@ -120,7 +120,7 @@ def _deleted(folder: Path, path: Path) -> Deleted:
 
 
 def _models(names: list[str]) -> list[str]:
-    """The embedding comes before a picture of its name, which could be a card."""
+    """The embedding comes before an image of its name, which could be a card."""
     known = [name for name in names if is_embedding_name(name)]
     return sorted(known, key=lambda name: name.lower().endswith((".png", ".webp", ".jxl", ".avif")))
 

@@ -1,8 +1,8 @@
-"""Cards: pictures that carry an embedding, as A1111 writes them (PNG) and reads them (also lossless
+"""Cards: images that carry an embedding, as A1111 writes them (PNG) and reads them (also lossless
 WebP, AVIF and JPEG XL).
 
 The same dictionary is there twice: as base64 of JSON in the PNG's text `sd-ti-embedding`, and in
-the picture's margins (`card_pixels`), which stay when a program drops the text. Tensors are
+the image's margins (`card_pixels`), which stay when a program drops the text. Tensors are
 nested lists under the key TORCHTENSOR. JSON keeps every digit of an fp32 number, so that nothing
 is lost either way.
 
@@ -42,7 +42,7 @@ TENSOR = "TORCHTENSOR"
 """The key of a table's numbers."""
 _MOST_FILE_BYTES = 64 * 2**20
 _MOST_PIXELS = 8_000_000
-"""Some 200 MB of memory; a card of 75 SDXL vectors around a picture of 1024 pixels has 3."""
+"""Some 200 MB of memory; a card of 75 SDXL vectors around an image of 1024 pixels has 3."""
 _MOST_JSON_BYTES = 24 * 2**20
 _MOST_NUMBERS = 1_000_000
 """Of 488 vectors for SDXL; each is some 40 bytes in Python's lists and 25 in JSON at most."""
@@ -69,7 +69,7 @@ def read_card(file: BinaryIO, path: Path) -> dict[str, object]:
     The text comes first, as in A1111; the margins are looked at when there is none. What is in
     the dictionary is as trustworthy as the file: only its size has been checked.
 
-    Raises EmbeddingError when the picture is damaged, too large, or carries no embedding.
+    Raises EmbeddingError when the image is damaged, too large, or carries no embedding.
     """
     try:
         return _dictionary(_json(file))
@@ -104,7 +104,7 @@ def card_text(file: BinaryIO) -> bytes | None:
 
 
 def _pixels(file: BinaryIO) -> NDArray[np.uint8]:
-    """(height, width, 3) of a picture whose size is bearable."""
+    """(height, width, 3) of an image whose size is bearable."""
     name = other_format(file)
     if name and not is_known(name):
         raise ValueError(f"Pillow cannot read {name} here; install {PACKAGES[name]}")

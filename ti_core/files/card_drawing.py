@@ -1,4 +1,4 @@
-"""How a card looks: title above, model and steps below, over a picture darkened there (A1111)."""
+"""How a card looks: title above, model and steps below, over an image darkened there (A1111)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _WHITE, _OPACITY = (255, 255, 255), 0.9
 
 
 def captioned(picture: Image.Image, title: str, left: str, middle: str, right: str) -> Image.Image:
-    """An RGB copy of the picture with a title and a footer of three parts.
+    """An RGB copy of the image with a title and a footer of three parts.
 
-    Its sides are 256 to 2048 pixels: other pictures are scaled, and cut where they are very narrow.
+    Its sides are 256 to 2048 pixels: other images are scaled, and cut where they are very narrow.
     """
     card = _darkened(_of_bearable_size(picture.convert("RGB")))
     _write_title(card, _letters(title))
@@ -31,7 +31,7 @@ def captioned(picture: Image.Image, title: str, left: str, middle: str, right: s
 
 
 def plain_picture() -> Image.Image:
-    """512×512, for an embedding of which there is no picture: a calm blue, darker below."""
+    """512×512, for an embedding of which there is no image: a calm blue, darker below."""
     ramp = Image.linear_gradient("L").resize((512, 512))
     return Image.merge("RGB", [ramp.point(_fading(level)) for level in (70, 105, 150)])
 

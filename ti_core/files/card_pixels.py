@@ -1,8 +1,8 @@
-"""A1111's code for data in the margins of a picture (its `image_embedding.py`).
+"""A1111's code for data in the margins of an image (its `image_embedding.py`).
 
 The payload, a zlib stream, is cut into half bytes: the lower halves fill a margin left of the
-picture, the upper ones a margin right of it, three to a pixel, row by row, repeated until the
-margin is full. A black column stands between margin and picture. Only the lower four bits of a
+image, the upper ones a margin right of it, three to a pixel, row by row, repeated until the
+margin is full. A black column stands between margin and image. Only the lower four bits of a
 margin's colours count, veiled by a fixed sequence of random numbers; the upper four draw a
 pattern of dots. So a card outlives programs that drop metadata, as long as no pixel changes.
 """
@@ -24,9 +24,9 @@ _DOT, _DOT_STEP = 6, 8
 
 
 def hidden_in(pixels: Bytes) -> bytes | None:
-    """The payload in the margins of a picture, with its repetitions behind it.
+    """The payload in the margins of an image, with its repetitions behind it.
 
-    `pixels` is (height, width, 3). None when the picture has no such margins.
+    `pixels` is (height, width, 3). None when the image has no such margins.
     """
     halves = _without_black_border(pixels) & 0x0F
     if halves.size == 0:
@@ -50,7 +50,7 @@ def _without_black_border(pixels: Bytes) -> Bytes:
 
 
 def with_margins(picture: Image.Image, payload: bytes, shades: Bytes) -> Image.Image:
-    """The picture (RGB) between two margins that hold the payload.
+    """The image (RGB) between two margins that hold the payload.
 
     `shades` (at least one, 0 to 255) are the brightness of the dots, left from the first on,
     right from the last on.

@@ -37,7 +37,7 @@ def shorthash(data: bytes) -> str:
 
 def file_shorthash(path: Path) -> str:
     """First 12 hex digits of the file's SHA-256: A1111's `shorthash`, shown as "TI hashes" in the
-    text of pictures. Raises FileError."""
+    text of images. Raises FileError."""
     return file_sha256(path)[:_SHOWN]
 
 

@@ -17,7 +17,7 @@ _STAR_TOKEN = 265
 def checked_rows(embedding: Embedding) -> dict[str, Tensor]:
     """The tables as files hold them: programs' keys, on the CPU, fp32 unless they are half.
 
-    Raises EmbeddingError for NaN and infinite values, which would spoil every picture, and for more
+    Raises EmbeddingError for NaN and infinite values, which would spoil every image, and for more
     vectors than a file is read with.
     """
     require_few(embedding.name, embedding.count)

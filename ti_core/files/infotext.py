@@ -26,7 +26,7 @@ _MOST_BYTES = 1 << 20
 def infotext(
     request: PreviewRequest, seed: int, facts: ModelFacts, ti_hashes: Mapping[str, str]
 ) -> str:
-    """The text for one picture; `ti_hashes` is embedding name → first 12 digits of SHA-256."""
+    """The text for one image; `ti_hashes` is embedding name → first 12 digits of SHA-256."""
     fields: dict[str, object] = {
         "Steps": request.steps,
         "Sampler": request.sampler,

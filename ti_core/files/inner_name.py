@@ -143,7 +143,7 @@ def _is_kept(value: object) -> bool:
 
 
 def _card(path: Path, old: str, new: str) -> bytes | None:
-    """The text alone, which A1111 reads before the margins; the picture is the same."""
+    """The text alone, which A1111 reads before the margins; the image is the same."""
     with open_regular(path) as file:
         text = card_text(file)
         if text is None:

@@ -1,4 +1,4 @@
-"""What a person notes of an embedding: description, notes, word, licence, and its picture.
+"""What a person notes of an embedding: description, notes, word, licence, and its image.
 
 They are in `<name>.json`, where Extra Networks of A1111 and its forks read and write them, and in
 `<name>.preview.png`. Other programs' keys in that file stay.
@@ -49,7 +49,7 @@ def write_label(path: Path, label: Label) -> None:
 
 
 def set_preview(path: Path, picture: Image.Image, parameters: str = "", keep: int = KEPT) -> Path:
-    """Make a picture the one that programs show for an embedding; returns its file. One of the
+    """Make an image the one that programs show for an embedding; returns its file. One of the
     user's own is kept as a numbered copy. Raises StorageError."""
     target = path.with_suffix(".preview.png")
     data = preview_bytes(picture, parameters)

@@ -1,4 +1,4 @@
-"""The letters of every picture that is drawn here: Pillow's own, so that none has to be brought."""
+"""The letters of every image that is drawn here: Pillow's own, so that none has to be brought."""
 
 from __future__ import annotations
 

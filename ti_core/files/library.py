@@ -75,7 +75,7 @@ class Library:
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
-        """What was skipped and why. Pictures that carry no embedding are not mentioned."""
+        """What was skipped and why. Images that carry no embedding are not mentioned."""
         found = [
             Skipped(Path(folder, name), record.error, record.reason)
             for folder, files in self._index.items()

@@ -42,7 +42,7 @@ class Entry:
 
     @property
     def preview(self) -> Path | None:
-        """The picture that shows it."""
+        """The image that shows it."""
         return Path(self.picture) if self.picture else None
 
     @property

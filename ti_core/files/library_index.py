@@ -50,7 +50,7 @@ class Record(NamedTuple):
 
     @property
     def counts(self) -> bool:
-        """False for plain pictures: neither an embedding nor worth a word."""
+        """False for plain images: neither an embedding nor worth a word."""
         return bool(self.found or self.error)
 
     def same_content(self, other: Record) -> bool:

@@ -20,13 +20,13 @@ Stamp = tuple[int, int, int]
 
 EMBEDDINGS = frozenset(("safetensors", "pt", "bin"))
 CARDS = frozenset(("png", "webp", "jxl", "avif"))
-"""Pictures that may carry an embedding; A1111 reads these four."""
+"""Images that may carry an embedding; A1111 reads these four."""
 
 PREVIEWS = ("png", "jpg", "jpeg", "webp", "gif")
-"""Endings of the pictures that A1111 shows for an embedding."""
+"""Endings of the images that A1111 shows for an embedding."""
 
 PICTURES = CARDS | frozenset(PREVIEWS)
-"""Endings of all pictures that may be beside an embedding."""
+"""Endings of all images that may be beside an embedding."""
 
 
 def is_embedding_name(name: str) -> bool:
@@ -49,7 +49,7 @@ class Folder:
     files: dict[str, Stamp] = field(default_factory=dict)
     """Name → stamp of every file that may be an embedding, in the order of their names."""
     pictures: set[str] = field(default_factory=set)
-    """Names of all pictures, previews and cards alike."""
+    """Names of all images, previews and cards alike."""
     faults: dict[str, FileError] = field(default_factory=dict)
     """Name → why it is skipped; the name is "" when it is the folder itself."""
 
@@ -143,7 +143,7 @@ def _add_file(folder: Folder, entry: os.DirEntry[str]) -> None:
 
 
 def _drop_previews(folder: Folder) -> None:
-    """A picture beside an embedding of the same name is its preview, and is not searched."""
+    """An image beside an embedding of the same name is its preview, and is not searched."""
     if not folder.pictures:
         return
     stems = {name.rpartition(".")[0] for name in folder.files if name not in folder.pictures}
@@ -153,7 +153,7 @@ def _drop_previews(folder: Folder) -> None:
 
 
 def preview_of(stem: str, pictures: set[str]) -> str | None:
-    """The name of the picture that belongs to a file, among those in its folder, by A1111's
+    """The name of the image that belongs to a file, among those in its folder, by A1111's
     rule; of several, the one that was made to be a preview."""
     for middle in (".preview.", "."):
         for ending in PREVIEWS:

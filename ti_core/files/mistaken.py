@@ -37,7 +37,7 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"\x1aE\xdf\xa3", "it is a video", _FILE),
 )
 _IMAGE_BRANDS = (b"avif", b"avis")
-"""Of the pictures in ISO's container that A1111 reads cards from."""
+"""Of the images in ISO's container that A1111 reads cards from."""
 _PHOTO_BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
 
 

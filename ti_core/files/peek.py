@@ -24,7 +24,7 @@ _MOST_PICTURE_BYTES = 64 * 2**20
 
 
 def peek(path: Path) -> tuple[Facts, ...]:
-    """Every embedding in a file; none in a picture that carries none.
+    """Every embedding in a file; none in an image that carries none.
 
     Of a plain `.safetensors` only the header is read, so NaN in it is not noticed here. Everything
     else is read as a whole: of a pickle or a card the numbers are the quicker part.
@@ -92,14 +92,14 @@ def _facts(
 
 
 def _is_unknown_picture(path: Path) -> bool:
-    """Whether no one can tell, because Pillow does not know such pictures here."""
+    """Whether no one can tell, because Pillow does not know such images here."""
     with open_regular(path) as file:
         name = other_format(file)
     return bool(name) and not is_known(name)
 
 
 def _is_plain_picture(path: Path) -> bool:
-    """Whether a picture does not even claim to carry an embedding. A1111's cards say so in a text;
+    """Whether an image does not even claim to carry an embedding. A1111's cards say so in a text;
     when that has been stripped and the margins are spoiled, no one can tell any more."""
     if path.suffix[1:].lower() not in CARDS:
         return False

@@ -1,8 +1,8 @@
 """What PNG and WebP files say about themselves, read before any pixel is unpacked.
 
 Sizes are compared with the real file; nothing is allocated that the file could not fill. A decoder
-of pictures gets only the parts that a card needs: what else a file may have (texts, profiles,
-moving pictures, a second header) costs memory, or changes the size that was looked at.
+of images gets only the parts that a card needs: what else a file may have (texts, profiles,
+moving images, a second header) costs memory, or changes the size that was looked at.
 Formats: PNG specification (third edition) 5 and 11, RFC 9649 for WebP.
 """
 
@@ -32,7 +32,7 @@ def is_png(data: bytes) -> bool:
 
 
 def is_webp(data: bytes) -> bool:
-    """Whether these are the first bytes of a WebP picture."""
+    """Whether these are the first bytes of a WebP image."""
     return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
 
 

@@ -1,4 +1,4 @@
-"""Kinds of pictures that Pillow knows only with a plug-in, or in its newer versions."""
+"""Kinds of images that Pillow knows only with a plug-in, or in its newer versions."""
 
 from __future__ import annotations
 

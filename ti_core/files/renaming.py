@@ -31,7 +31,7 @@ class Renamed(NamedTuple):
 
 
 def rename(path: Path, name: str) -> Renamed:
-    """Rename a file, its pictures, descriptions and numbered copies to `name`, in their folder.
+    """Rename a file, its images, descriptions and numbered copies to `name`, in their folder.
 
     A link is renamed, and what it leads to stays as it is. Raises NotFoundError where there is no
     such file, ConfigError for a name that is not possible or taken by any of the files, in any

@@ -15,7 +15,7 @@ from .regular_file import open_regular
 from .safetensors_header import METADATA, Header, header_of
 
 _MOST_HEADER_BYTES = 16 * 2**20
-"""Checkpoints have some hundred kB, LoRA with the tags of their pictures a few MB. The reference
+"""Checkpoints have some hundred kB, LoRA with the tags of their images a few MB. The reference
 implementation allows 100 MB, which can take gigabytes when it is read."""
 
 

@@ -74,7 +74,7 @@ def preview_bytes(picture: Image.Image, parameters: str = "") -> bytes:
 def write_preview(path: Path, picture: Image.Image, parameters: str = "") -> bool:
     """Write `<stem of path>.preview.png`, with generation parameters in it as A1111 does.
 
-    False when a picture of the user's is there, which is kept. Raises StorageError.
+    False when an image of the user's is there, which is kept. Raises StorageError.
     """
     target = path.with_suffix(".preview.png")
     return _write_ours(target, _marked_png(preview_bytes(picture, parameters)), _is_our_png)

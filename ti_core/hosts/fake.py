@@ -2,7 +2,7 @@
 
 It is small enough to read in one go, and real enough to train: words have vectors, a text encoder
 mixes them, a network denoises latents with the text as its condition, and the latent is a linear
-picture of the pixels. It takes any family and any diffusion. Everything follows from one seed.
+image of the pixels. It takes any family and any diffusion. Everything follows from one seed.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class FakeHost(BaseHost):
         self.busy = threading.Lock()
 
     def describe(self) -> ModelFacts:
-        """A model for pictures of 64 pixels."""
+        """A model for images of 64 pixels."""
         return ModelFacts(
             family=self.family,
             encoders=tuple(map(encoder_facts, self.text_encoders)),

@@ -34,7 +34,7 @@ ActivationName = Literal[
     "tanhshrink",
 ]
 """A1111's choices without glu and threshold, which it offers and which fail there at the first
-picture: one halves what the next layer wants whole, the other needs numbers that no one asks for.
+image: one halves what the next layer wants whole, the other needs numbers that no one asks for.
 """
 
 CLASSES = {
@@ -78,7 +78,7 @@ IN_COMFYUI = frozenset(
 """What ComfyUI's loader reads (`comfy_extras/nodes_hypernetwork.py`)."""
 
 ACROSS_THE_BATCH = frozenset(("softmax", "softmin", "logsoftmax", "softmax2d"))
-"""They share out 1 among the pictures of a batch, so that a picture depends on its neighbours:
+"""They share out 1 among the images of a batch, so that an image depends on its neighbours:
 torch's classes take the first dimension where none is named, and A1111 names none."""
 
 CHOICES: tuple[str, ...] = get_args(ActivationName)

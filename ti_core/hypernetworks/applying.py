@@ -33,7 +33,7 @@ class Applied:
         draws: Draws | None = None,
     ) -> None:
         """`tensors` as in `Hypernetwork`, on the device of the contexts. Without `draws` nothing
-        is random, as for pictures. With them, what is drawn is a function of them, of the layer
+        is random, as for images. With them, what is drawn is a function of them, of the layer
         and of the shape: a layer that is computed twice (gradient checkpointing) draws the same.
         """
         self._structure, self._tensors = structure, tensors

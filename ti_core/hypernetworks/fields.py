@@ -89,7 +89,7 @@ def fields_of(hypernetwork: Hypernetwork) -> dict[str, Any]:
 
     Two values are chosen so that ComfyUI computes the same: the activation function is "linear"
     and never None, which ComfyUI refuses; and `use_dropout` is False, since ComfyUI would drop
-    numbers while it makes pictures. A1111 reads from `dropout_structure` whether there is dropout.
+    numbers while it makes images. A1111 reads from `dropout_structure` whether there is dropout.
     """
     structure = hypernetwork.structure
     dropout = structure.dropout or (0.0,) * len(structure.layers)

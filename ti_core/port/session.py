@@ -66,7 +66,7 @@ class ModelFacts:
     latent: LatentFormat
     """As the checkpoint says, where it differs from its family."""
     resolution: int
-    """Side in pixels of the square pictures that the model was trained on."""
+    """Side in pixels of the square images that the model was trained on."""
     checkpoint_name: str
     checkpoint_hash: str
     """First 10 hex digits of the file's SHA-256, as A1111 shows it; empty if unknown."""
@@ -121,11 +121,11 @@ class TextOptions:
 
 @dataclass(frozen=True)
 class PictureSize:
-    """Where a training picture comes from, in pixels, (height, width); for a sized family."""
+    """Where a training image comes from, in pixels, (height, width); for a sized family."""
 
     original: tuple[int, int]
     crop: tuple[int, int]
-    """Top and left of the cut, in the resized picture."""
+    """Top and left of the cut, in the resized image."""
     target: tuple[int, int]
 
 
@@ -166,7 +166,7 @@ class LatentDistribution:
 
 @dataclass(frozen=True)
 class PreviewRequest:
-    """Pictures to make with A1111's txt2img fields; picture i of `count` has seed + i."""
+    """Images to make with A1111's txt2img fields; image i of `count` has seed + i."""
 
     prompt: str
     negative_prompt: str = ""
@@ -238,7 +238,7 @@ class Session(Protocol):
         embeddings: Mapping[str, Vectors],
         hypernetwork: Hypernetwork | None = None,
     ) -> list[Image.Image]:
-        """`request.count` RGB pictures; the same request and vectors give the same pixels."""
+        """`request.count` RGB images; the same request and vectors give the same pixels."""
 
     def release(self, part: Literal["vae", "text_encoder"]) -> None:
         """Give back the accelerator's memory of this part until it is next needed."""

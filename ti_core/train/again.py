@@ -13,7 +13,7 @@ _OF_A_TRAINING = ("max_train_steps", "learning_rate", "init_word")
 
 
 def settings_of(embedding: Embedding) -> SettingValues:
-    """The settings by name that made an embedding, as its file tells; no paths, so that pictures
+    """The settings by name that made an embedding, as its file tells; no paths, so that images
     and model are still to be named.
 
     Raises EmbeddingError for a file that does not tell them, ConfigError for values that are not

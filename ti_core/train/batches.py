@@ -28,7 +28,7 @@ from .timesteps import draw_timestep
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures and their prompts, for one pass."""
+    """Images and their prompts, for one pass."""
 
     noisy: NoisyBatch
     prompts: list[str]
@@ -45,7 +45,7 @@ class Batch:
         return bool(self.taught)
 
     def rows(self, index: Tensor) -> Batch:
-        """Some of the pictures, by their (N,) places."""
+        """Some of the images, by their (N,) places."""
         noisy, places = self.noisy, index.tolist()
         return replace(
             self,
@@ -62,7 +62,7 @@ def encode_pictures(
     progress: OnProgress = lambda done, total: True,
     tell: Callable[[Notice], None] = lambda notice: None,
 ) -> Latents:
-    """The latents of every picture as it may be seen in training, and of those that are held out;
+    """The latents of every image as it may be seen in training, and of those that are held out;
     see `latents_of`."""
     seen = [*plan.dataset.views(), *(plan.held_out.items if plan.held_out else ())]
     return latents_of(seen, session, plan.config.cache, progress, tell)
@@ -72,7 +72,7 @@ class Batches:
     """The passes of any update, as a function of its number."""
 
     def __init__(self, plan: Plan, latents: Latents, session: Session | None = None) -> None:
-        """`session` encodes pictures whose colours change; without it there may be none."""
+        """`session` encodes images whose colours change; without it there may be none."""
         self.plan, self.latents, self.session = plan, latents, session
         self._masks: dict[tuple[str, Path], Tensor | None] = {}
 
@@ -103,7 +103,7 @@ class Batches:
     def batch_of(
         self, views: list[Item], pictures: list[int], noisy: NoisyBatch, prompts: list[str]
     ) -> Batch:
-        """A pass over pictures (their numbers, and how they are seen) that have got their noise."""
+        """A pass over images (their numbers, and how they are seen) that have got their noise."""
         return Batch(
             noisy,
             prompts,
@@ -126,7 +126,7 @@ class Batches:
         )
 
     def _posterior(self, view: Item, index: int, step: int, slot: int) -> Tensor:
-        """(2, channels, h, w): that of the picture, in other colours where it is its turn."""
+        """(2, channels, h, w): that of the image, in other colours where it is its turn."""
         change = None
         if self.plan.dataset.source(index).folder.config.color_aug:
             change = draws_colour(self.plan.config.compute.seed, step, slot)
@@ -153,7 +153,7 @@ class Batches:
         return torch.stack(weights)[:, None] * factors.view(-1, 1, 1, 1)
 
     def _factors(self, pictures: list[int], times: Tensor) -> Tensor:
-        """(B,) what counts for a whole picture: its folder's weight, and that of its timestep."""
+        """(B,) what counts for a whole image: its folder's weight, and that of its timestep."""
         folders = torch.tensor([self.plan.dataset.source(i).folder.weight for i in pictures])
         gamma = self.plan.config.optimizer.min_snr_gamma
         if not gamma:

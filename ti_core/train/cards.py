@@ -19,7 +19,7 @@ def save_card(folder: RunFolder, name: str, step: int) -> Path | None:
     """The first preview of a step with the newest copy inside; None where no preview is there, or
     no copy that is newer than the last card: A1111's rule.
 
-    Raises EmbeddingError, FileError, StorageError, or OSError for a picture that cannot be read.
+    Raises EmbeddingError, FileError, StorageError, or OSError for an image that cannot be read.
     """
     picture, card = folder.image_path(name, step, 0), folder.card_path(name, step)
     copy = _newest(folder.path / "embeddings", step)

@@ -1,4 +1,4 @@
-"""What differs from the run that is resumed: settings and pictures; and which may not differ."""
+"""What differs from the run that is resumed: settings and images; and which may not differ."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .config import BaseTrainConfig
 from .run_folder import RunFolder
 
 Noted = Mapping[str, Sequence[str]]
-"""Path of a picture → hashes of its file and of its caption."""
+"""Path of an image → hashes of its file and of its caption."""
 _SHARED = frozenset(BaseTrainConfig.__annotations__)
 """Groups of settings of every learnable; the others say how what is learned began."""
 _NAMED = 3
@@ -93,12 +93,12 @@ def _told(name: str, before: object, now: object) -> str:
 
 
 def noted_pictures(dataset: Dataset) -> dict[str, list[str]]:
-    """What a run folder keeps of its pictures."""
+    """What a run folder keeps of its images."""
     return {str(item.path): [item.digest, _hash(item.caption.text)] for item in dataset.items}
 
 
 def changed_pictures(before: Noted, now: Noted) -> Iterator[Notice]:
-    """A notice of pictures and captions that came, went or changed; a folder may have moved."""
+    """A notice of images and captions that came, went or changed; a folder may have moved."""
     files = {digest for digest, _ in before.values()}, {digest for digest, _ in now.values()}
     both = [path for path in now if path in before]
     same = [path for path in both if before[path][0] == now[path][0]]

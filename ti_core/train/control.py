@@ -66,7 +66,7 @@ class Control:
         self._requests.append("save")
 
     def preview_now(self) -> None:
-        """Make the preview pictures, whatever `sample_every_n_steps` says."""
+        """Make the preview images, whatever `sample_every_n_steps` says."""
         self._requests.append("preview")
 
     def change_rate(self, factor: float) -> None:

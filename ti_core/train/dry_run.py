@@ -21,7 +21,7 @@ FEW = 3
 
 @dataclass(frozen=True)
 class TrainingPrompt:
-    """The prompt of one picture, as the text encoder gets it."""
+    """The prompt of one image, as the text encoder gets it."""
 
     path: Path
     prompt: str
@@ -32,7 +32,7 @@ class TrainingPrompt:
     capacity: int
     """Places in one chunk."""
     size: tuple[int, int]
-    """Width and height that the picture is trained at, in pixels."""
+    """Width and height that the image is trained at, in pixels."""
     original: tuple[int, int]
     """Its own."""
     repeats: int
@@ -40,7 +40,7 @@ class TrainingPrompt:
     weight: float
     """What its loss is multiplied by."""
     regular: bool
-    """It is a regularisation picture."""
+    """It is a regularisation image."""
     mask: tuple[int, int] | None
     """(least, greatest) value of its mask, of 0 to 255; None where it has none."""
 
@@ -51,7 +51,7 @@ def training_prompts(
     tell: Listener = lambda event: None,
     look: Look = read_facts,
 ) -> Iterator[TrainingPrompt]:
-    """One prompt for each picture, as at the first steps; `tell` gets a notice for whatever is left
+    """One prompt for each image, as at the first steps; `tell` gets a notice for whatever is left
     out. Raises what `make_plan` raises."""
     facts, config = host.describe(), counted(written_out(config), host.tokenize)
     needs_trigger = config.vectors > 0
@@ -81,7 +81,7 @@ def training_prompts(
 
 
 def first_prompts(config: BaseTrainConfig, host: Host) -> list[TrainingPrompt]:
-    """Those of the first pictures, whose heads alone are read. Raises as `training_prompts`."""
+    """Those of the first images, whose heads alone are read. Raises as `training_prompts`."""
     return list(itertools.islice(training_prompts(config, host, look=head_of), FEW))
 
 

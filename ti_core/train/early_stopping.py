@@ -1,7 +1,7 @@
 """When a training has nothing more to learn: DVAR's test of the validation loss.
 
 Voronov et al. 2023 (arXiv 2302.04841), `early_stopping.py` in yandex-research/DVAR: the loss of
-fixed pictures, noise and timesteps falls and then stays. A run ends when the variance of its last
+fixed images, noise and timesteps falls and then stays. A run ends when the variance of its last
 200 steps is less than 0.15 of the variance of all. There each step is validated; here every Nth is,
 and the window holds as many steps.
 """

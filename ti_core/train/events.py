@@ -33,7 +33,7 @@ class Started(Event):
     segments: list[tuple[int, int, float]]
     """(first step, step that ends it, rate) of the learning-rate schedule."""
     steps_per_epoch: int = 0
-    """Updates in which every picture is seen; 0 in logs of older versions."""
+    """Updates in which every image is seen; 0 in logs of older versions."""
     loss: float | None = None
     """Running mean of the updates done; None where there were none, or they are not known."""
     strength: Measures = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Started(Event):
 
 @dataclass(frozen=True)
 class Encoding(Event):
-    """Before the first update pictures become latents; told once a second where that takes long."""
+    """Before the first update images become latents; told once a second where that takes long."""
 
     done: int
     total: int
@@ -64,7 +64,7 @@ class StepDone(Event):
     rate: float
     seconds: float
     prompt: str = ""
-    """Of the first picture; the beginning of a long one."""
+    """Of the first image; the beginning of a long one."""
 
 
 @dataclass(frozen=True)
@@ -81,20 +81,20 @@ class Measured(Event):
 
 @dataclass(frozen=True)
 class Validated(Event):
-    """What is learned was asked the same questions as before: fixed pictures, noise, timesteps."""
+    """What is learned was asked the same questions as before: fixed images, noise, timesteps."""
 
     step: int
     loss: float
-    """On pictures that are trained on."""
+    """On images that are trained on."""
     held_out_loss: float | None = None
-    """On pictures that are not; None where there are none."""
+    """On images that are not; None where there are none."""
     is_best: bool = False
     """The lowest so far: of the held-out losses where there are such."""
 
 
 @dataclass(frozen=True)
 class Previewing(Event):
-    """A preview picture is being drawn, which may take longer than many steps."""
+    """A preview image is being drawn, which may take longer than many steps."""
 
     step: int
     number: int
@@ -104,7 +104,7 @@ class Previewing(Event):
 
 @dataclass(frozen=True)
 class PreviewReady(Event):
-    """A preview picture was written."""
+    """A preview image was written."""
 
     step: int
     path: Path

@@ -2,7 +2,7 @@
 
 The first process (rank 0) is the run: it has the optimiser, the state, the files and the user. For
 each update it gives the others an order and the present tensors; every process computes the
-gradients of its share of the pictures, and their sum is what one process alone would have got. The
+gradients of its share of the images, and their sum is what one process alone would have got. The
 others keep nothing, so that a run can be resumed with any number of processes.
 """
 
@@ -45,9 +45,9 @@ class Group:
     rank, size = 0, 1
 
     def rows(self, number: int, first: int, count: int) -> Tensor | None:
-        """Which pictures of a pass are this process's share; None is all of them.
+        """Which images of a pass are this process's share; None is all of them.
 
-        `number` is the pass's, `count` are its pictures, `first` were in the update before it.
+        `number` is the pass's, `count` are its images, `first` were in the update before it.
         """
         return None
 

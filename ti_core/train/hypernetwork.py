@@ -30,7 +30,7 @@ from .learnable import DTYPES, Content, ExtraNetworks
 from .state import TrainState
 
 _PROBE = 64
-"""Pixels of the picture with which a network shows its widths: one latent on its lowest level."""
+"""Pixels of the image with which a network shows its widths: one latent on its lowest level."""
 
 
 class HypernetworkModules:

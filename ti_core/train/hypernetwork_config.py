@@ -164,7 +164,7 @@ def _spelled(numbers: Sequence[float]) -> str:
 
 @dataclass(frozen=True)
 class HypernetworkDataConfig(DataConfig):
-    """Pictures and captions; prompts need not name the hypernetwork."""
+    """Images and captions; prompts need not name the hypernetwork."""
 
     prompt_template: str = unrecorded(
         "hypernetwork",
@@ -279,7 +279,7 @@ class HypernetworkOutputConfig(OutputConfig):
 
 @dataclass(frozen=True)
 class HypernetworkPreviewConfig(PreviewConfig):
-    """The preview pictures of a run."""
+    """The preview images of a run."""
 
     sample_prompts: str = unrecorded(
         "",

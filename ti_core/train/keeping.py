@@ -45,7 +45,7 @@ from .validations import Validations
 _SECONDS_BETWEEN_STATES = 120.0
 """What a kill costs at the most, and an update that takes longer."""
 _MOST_PLAIN = 16
-"""Pictures without what is trained that are kept to be shown again."""
+"""Images without what is trained that are kept to be shown again."""
 _log = logging.getLogger(__name__)
 
 
@@ -293,7 +293,7 @@ class Keeper:
         self._emit(PreviewReady(step, path, request.prompt))
 
     def _drawn(self, request: PreviewRequest, add: Callable[..., ExtraNetworks]) -> Image.Image:
-        """The picture with what is added, and with the hypernetworks that its prompt calls."""
+        """The image with what is added, and with the hypernetworks that its prompt calls."""
 
         def trained(strength: float) -> Hypernetwork | None:
             return add(strength=strength).hypernetwork
@@ -302,7 +302,7 @@ class Keeper:
         return self._session.preview(asked, add().embeddings, changes)[0]
 
     def _without(self, request: PreviewRequest) -> Image.Image:
-        """The same picture without what is trained; a negative prompt is without its word, too."""
+        """The same image without what is trained; a negative prompt is without its word, too."""
         if self._plan.config.preview.sample_negative:
             request = without_words(request, self._plan.names)
         if request not in self._plain:

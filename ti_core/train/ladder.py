@@ -61,7 +61,7 @@ class Ladder:
     """The rungs that are left to a run, in the order of what they cost."""
 
     def __init__(self, session: Session, batch: int, checkpointing: bool, saved: Savings) -> None:
-        """`batch`: the most pictures of a pass that may be taken apart, 1 where none may;
+        """`batch`: the most images of a pass that may be taken apart, 1 where none may;
         `checkpointing`: it is switched on by the settings; `saved`: what a resumed run has begun.
         """
         self._session, self._batch = session, batch

@@ -234,7 +234,7 @@ class OptimizerConfig:
 
     @property
     def update_size(self) -> int:
-        """Pictures of an update."""
+        """Images of an update."""
         return self.train_batch_size * self.gradient_accumulation_steps
 
     def rate(self, step: int) -> float:

@@ -26,7 +26,7 @@ def noise_like(latent: Tensor, seed: int, step: int, slot: int, offset: float = 
 def draw_latent(
     posterior: Tensor, index: int, method: LatentSampling, seed: int, step: int, slot: int
 ) -> Tensor:
-    """The latent (channels, h, w) of picture `index`: A1111's "once", "deterministic" or "random".
+    """The latent (channels, h, w) of image `index`: A1111's "once", "deterministic" or "random".
 
     posterior: (2, channels, h, w), mean and standard deviation.
     """

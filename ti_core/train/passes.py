@@ -30,8 +30,8 @@ class Pass:
     ) -> tuple[float, bool]:
         """Add the gradients of a `passes`-th of the batch's loss, times `scale`, to the leaves.
 
-        At most `at_once` pictures pass the network together; 0 is all. With `rows`, the places of
-        some pictures, it is what these add to the loss of the batch. Returns the loss, unscaled,
+        At most `at_once` images pass the network together; 0 is all. With `rows`, the places of
+        some images, it is what these add to the loss of the batch. Returns the loss, unscaled,
         and whether anything depends on what is trained.
         """
         count = len(self.batch.prompts)

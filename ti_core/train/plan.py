@@ -59,7 +59,7 @@ class Product:
     config: BaseTrainConfig
     """As if it were trained alone."""
     dataset: Dataset
-    """Its own pictures."""
+    """Its own images."""
     path: Path
     """Where the finished file goes."""
 
@@ -85,7 +85,7 @@ class Plan:
     origin: Origin | None = None
     """The file that a new run starts from."""
     held_out: Dataset | None = None
-    """Pictures that are validated with, and not trained on."""
+    """Images that are validated with, and not trained on."""
 
     @functools.cached_property
     def products(self) -> tuple[Product, ...]:
@@ -101,7 +101,7 @@ class Plan:
 
     @functools.cached_property
     def order(self) -> Order:
-        """Which pictures each update sees."""
+        """Which images each update sees."""
         return _order(self.config, self.dataset)
 
     def rate(self, step: int) -> float:
@@ -109,7 +109,7 @@ class Plan:
         return self.config.optimizer.rate(step)
 
     def prompt(self, step: int) -> str:
-        """Of the first picture of the update after `step` finished ones."""
+        """Of the first image of the update after `step` finished ones."""
         first = self.order.of_step(step)[0][0]
         return self.dataset.prompt(first, self.config.name, self.config.compute.seed, step, 0)
 
@@ -128,7 +128,7 @@ def make_plan(
     on_findings: OnFindings | None = None,
 ) -> Plan:
     """Check a run against the host and the disk; nothing is written, except into the latent cache,
-    if there is one, what was seen of the pictures.
+    if there is one, what was seen of the images.
 
     `taken` are the names of the embeddings that are there. `on_findings` gets what the checkup
     found, before an error among it ends the plan; without it, warnings become notices.
@@ -189,7 +189,7 @@ def paths_of_results(config: BaseTrainConfig, kind: LearnableKind) -> list[Path]
 def _found(
     config: BaseTrainConfig, dataset: Dataset, host: Host, taken: Sequence[str], facts: ModelFacts
 ) -> Iterator[Finding]:
-    """What the checkup finds in the pictures of each file, once each."""
+    """What the checkup finds in the images of each file, once each."""
     told: set[Finding] = set()
     for part, own in zip(parts_of(config), datasets_of(config, dataset), strict=True):
         if part.data.skip_checkup:
@@ -250,7 +250,7 @@ def in_steps(config: Config, dataset: Callable[[], Dataset]) -> Config:
 
 
 def foreseen_in_steps(config: Config, resolution: int) -> Config:
-    """As `in_steps`, of pictures that are only looked at for it. Raises as it does, and DataError
+    """As `in_steps`, of images that are only looked at for it. Raises as it does, and DataError
     where they cannot be read."""
     return in_steps(config, lambda: read_pictures(config, resolution))
 
@@ -265,7 +265,7 @@ def _order(config: BaseTrainConfig, dataset: Dataset) -> Order:
 def _dataset(
     config: BaseTrainConfig, resolution: int, on_findings: OnFindings | None
 ) -> tuple[Parts, list[Notice]]:
-    """What is trained on and validated with, and what went wrong with single pictures."""
+    """What is trained on and validated with, and what went wrong with single images."""
     remembered = RememberedPictures(config.cache.folder)
     look = remembered if config.cache.cache_latents_to_disk else read_facts
     try:
@@ -281,7 +281,7 @@ def _dataset(
 
 
 def _parts(config: BaseTrainConfig, dataset: Dataset, resolution: int, look: Look) -> Parts:
-    """Raises DataError where the pictures that are held out cannot be validated with."""
+    """Raises DataError where the images that are held out cannot be validated with."""
     wanted, seed = config.validation, config.compute.seed
     parts = parted(dataset, wanted.validation_split, seed)
     if wanted.validation_data_dir:
@@ -386,7 +386,7 @@ def name_clashes(name: str, host: Host) -> list[Notice]:
 def _changed_pictures(
     resume: RunFolder, state: TrainState | None, dataset: Dataset
 ) -> Iterator[Notice]:
-    """Of older versions nothing but the number of pictures is known."""
+    """Of older versions nothing but the number of images is known."""
     before, count = resume.pictures_noted(), len(dataset.items)
     if before is not None:
         yield from changed_pictures(before, noted_pictures(dataset))

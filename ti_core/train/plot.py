@@ -1,4 +1,4 @@
-"""Pictures of the loss and of the vectors, drawn with Pillow so that every host can make it."""
+"""Images of the loss and of the vectors, drawn with Pillow so that every host can make it."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from .words import counted, written_out
 PICTURES = 200
 """At most this many are looked at, so that it takes about a second."""
 _NOTICED = ("unreadable", "caption_unreadable", "trigger_is_word", "schedule_short")
-"""What the plan of a training has notices of, picture by picture."""
+"""What the plan of a training has notices of, image by image."""
 ASSUMED = SD1
 """Where no model is given."""
 _BYTES_PER_PIXEL = 2
@@ -44,7 +44,7 @@ def checkup_input(
     """What `check_dataset` needs to know about a run; without a host, nothing about tokens.
 
     `taken` are the names of the embeddings that are there, `memory_free` the bytes of the device
-    before the model is loaded, `facts` the host's where they are known; of very many pictures
+    before the model is loaded, `facts` the host's where they are known; of very many images
     `at_most` are looked at. Raises ConfigError for preview prompts that cannot be read.
     """
     facts = facts or (host.describe() if host else None)
@@ -80,7 +80,7 @@ def checkup_input(
 
 
 def warnings_of(findings: Sequence[Finding]) -> list[Notice]:
-    """The warnings among them, and that pictures repeat in a batch, as in no other program. Raises
+    """The warnings among them, and that images repeat in a batch, as in no other program. Raises
     DataError for what would spoil the training."""
     found = not_noticed(findings)
     errors = [finding for finding in found if finding.severity == "error"]

@@ -1,7 +1,7 @@
 """Presets: what somebody wants to teach, and the settings to begin with.
 
 They are in `presets.json`, each value with its evidence; most are rules of thumb, and say so. More
-vectors hold more detail and leave less room in prompts; the checkup counts pictures against them.
+vectors hold more detail and leave less room in prompts; the checkup counts images against them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def preset_named(name: str) -> Preset:
 
 
 def preset_settings(name: str, family: Family | None, folder: str = "") -> SettingValues:
-    """Setting → value of a preset, for a model and the pictures in a folder, if they are known.
+    """Setting → value of a preset, for a model and the images in a folder, if they are known.
 
     Raises ConfigError for a name that is none.
     """
@@ -40,7 +40,7 @@ def preset_settings(name: str, family: Family | None, folder: str = "") -> Setti
 
 
 def template_for(name: str, captions: bool) -> str:
-    """The prompt template of a preset, when it is known whether the pictures have captions.
+    """The prompt template of a preset, when it is known whether the images have captions.
 
     A style is what is left when the caption has said what there is to see.
     """
@@ -50,7 +50,7 @@ def template_for(name: str, captions: bool) -> str:
 
 
 def has_captions(pictures: Iterable[Path]) -> bool:
-    """Whether there are pictures, and a caption file beside each."""
+    """Whether there are images, and a caption file beside each."""
     found = [path.with_suffix(".txt").is_file() for path in pictures]
     return bool(found) and all(found)
 

@@ -1,4 +1,4 @@
-"""`<hypernet:name:0.7>` in preview prompts, as A1111 reads it in prompts of pictures.
+"""`<hypernet:name:0.7>` in preview prompts, as A1111 reads it in prompts of images.
 
 A name is that of a file where the host looks for hypernetworks, or of the hypernetwork that is
 trained, which is there at full strength where a prompt does not call it.

@@ -1,4 +1,4 @@
-"""Settings of the preview pictures of a run."""
+"""Settings of the preview images of a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..options import Checked, unrecorded
 
 @dataclass(frozen=True)
 class PreviewConfig(Checked):
-    """The preview pictures of a run."""
+    """The preview images of a run."""
 
     title = "Previews"
     sample_every_n_steps: int = unrecorded(

@@ -1,4 +1,4 @@
-"""Preview pictures: always the same prompts and seeds, so that copies can be compared."""
+"""Preview images: always the same prompts and seeds, so that copies can be compared."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def prompt_lines(text: str) -> list[str]:
 def request_of(line: str, base: PreviewRequest, name: str) -> PreviewRequest:
     """kohya's line: a prompt, then --n --w --h --d --l --s --ss with their values, and others that
     change nothing in these models. `name` takes the place of [name]. Raises ConfigError for an
-    unknown option, a value of another kind, and what no picture can have: a run would find out at
+    unknown option, a value of another kind, and what no image can have: a run would find out at
     its first preview."""
     prompt, *rest = line.split(" --")
     changes = dict(change for option in rest for change in _change(option))

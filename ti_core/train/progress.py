@@ -25,7 +25,7 @@ T = TypeVar("T")
 Outcome = Literal["done", "stopped", "failed"]
 """stopped: by the user; what was made is kept"""
 JobState = Literal["waiting", "running", "paused", Outcome]
-"""waiting: for pictures that are being made"""
+"""waiting: for images that are being made"""
 OUTCOMES: dict[JobState, str] = {"done": "finished", "stopped": "stopped", "failed": "failed"}
 """What every surface calls them."""
 _MOST_POINTS = 1000
@@ -36,7 +36,7 @@ _KEPT_OF_SECONDS = 0.9
 
 @dataclass(frozen=True)
 class Preview:
-    """A picture that the job made."""
+    """An image that the job made."""
 
     path: Path
     step: int
@@ -52,7 +52,7 @@ class JobProgress:
     """What it is at, in words."""
     step: int = 0
     total: int = 0
-    """Steps (or pictures) in all; 0 while that is not known."""
+    """Steps (or images) in all; 0 while that is not known."""
     first_step: int = 0
     """Where this run of it began; not 0 after a resume."""
     losses: tuple[tuple[int, float, float], ...] = ()
@@ -283,7 +283,7 @@ def validation_text(progress: JobProgress) -> str:
 
 
 def last_texts(progress: JobProgress) -> list[tuple[str, str]]:
-    """What A1111 shows below the figures: label, and the last prompt, copy and picture."""
+    """What A1111 shows below the figures: label, and the last prompt, copy and image."""
     picture, copy = progress.previews[-1].path if progress.previews else None, progress.copy
     kind = "hypernetwork" if copy and copy.parent.name == "hypernetworks" else "embedding"
     found = (

@@ -1,4 +1,4 @@
-"""What a file tells of its making, besides the settings: version, pictures, prompts, VAE.
+"""What a file tells of its making, besides the settings: version, images, prompts, VAE.
 
 All of it is a function of the run, as the vectors are. What the machine was (device, threads,
 versions of other packages) is kept in the run folder: one run gives one file wherever its numbers
@@ -23,13 +23,13 @@ _DIGITS = 32
 
 
 def provenance(dataset: Dataset) -> dict[str, str]:
-    """Metadata for a file. What the VAE is shows only when pictures are encoded."""
+    """Metadata for a file. What the VAE is shows only when images are encoded."""
     found = {VERSION: __version__, DATA: data_digest(dataset), TEMPLATE: template_of(dataset)}
     return {key: value for key, value in found.items() if value}
 
 
 def data_digest(dataset: Dataset) -> str:
-    """32 hexadecimal digits of all pictures, masks and captions in their order, and of how often
+    """32 hexadecimal digits of all images, masks and captions in their order, and of how often
     each comes and how much it counts; not of names and folders. "" where a mask has gone."""
     found = hashlib.blake2b(digest_size=_DIGITS // 2)
     try:
@@ -41,7 +41,7 @@ def data_digest(dataset: Dataset) -> str:
 
 
 def other_data(dataset: Dataset, expected: str) -> Iterator[Notice]:
-    """A warning where the pictures are not those that a file tells it was made of."""
+    """A warning where the images are not those that a file tells it was made of."""
     found = data_digest(dataset) if expected else ""
     if found and found != expected.strip():
         yield Notice(

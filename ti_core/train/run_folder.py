@@ -7,7 +7,7 @@
     embeddings/<name>-000500.safetensors   exactly 500 updates
     embeddings/<name>-best.safetensors     the lowest validation loss so far
     images/<name>-000500.png
-    image_embeddings/<name>-000500.png     the same picture with the embedding inside
+    image_embeddings/<name>-000500.png     the same image with the embedding inside
     state/state-000500.safetensors
 """
 

@@ -27,7 +27,7 @@ class ResumableRun:
     saved: float
     """When the state of that step was written, in seconds since 1970."""
     preview: Path | None
-    """The newest preview picture."""
+    """The newest preview image."""
 
     @property
     def label(self) -> str:

@@ -37,7 +37,7 @@ class Share:
         """Those of the mean loss of all passes, times the order's scale, as far as they are this
         process's. Raises NoGradientError, HostMemoryError.
 
-        B pictures of a pass have B prompts, (B, c, h, w) noisy latents and targets.
+        B images of a pass have B prompts, (B, c, h, w) noisy latents and targets.
         """
         options, total, first = self._plan.config, 0.0, 0
         taught: frozenset[str] = frozenset()
@@ -75,7 +75,7 @@ class Share:
 
 
 def identity(plan: Plan) -> str:
-    """Equal for runs that train the same: settings, pictures, model."""
+    """Equal for runs that train the same: settings, images, model."""
     pictures = [item.key for item in plan.dataset.items]
     told = repr((to_dict(plan.config), pictures, plan.facts.checkpoint_hash))
     return hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()

@@ -1,6 +1,6 @@
 """The comparison of a sweep: one page that stands on its own beside the runs.
 
-Every text is escaped, and pictures are named relative to the page, so that the folder can be moved.
+Every text is escaped, and images are named relative to the page, so that the folder can be moved.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _number(value: float | None, places: int = 4) -> str:
 
 
 def _pictures(folder: SweepFolder) -> str:
-    """A row for each prompt of the previews: the last picture of every training."""
+    """A row for each prompt of the previews: the last image of every training."""
     rows: dict[int, list[str]] = {}
     for entry in folder.entries:
         for number, (path, step, prompt) in enumerate(_last(folder, entry)):

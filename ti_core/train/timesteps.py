@@ -1,7 +1,7 @@
 """At which timesteps an update looks: all of them alike, or what the settings make of it.
 
-A timestep says how much noise hides the picture. With little noise the network copies what it sees,
-and the word has nothing to tell; the loss pulls hard there at what only this picture has. ZOODiP
+A timestep says how much noise hides the image. With little noise the network copies what it sees,
+and the word has nothing to tell; the loss pulls hard there at what only this image has. ZOODiP
 (Seo et al. 2025, arXiv 2503.14868) trains embeddings at timesteps from 500 to 900 of 1,000 only.
 """
 
@@ -20,7 +20,7 @@ def draw_timestep(
 ) -> Tensor:
     """() in the network's unit; `slot` is the place in the update's batch.
 
-    "stratified" cuts the range in one part for each picture of the update and takes one of each,
+    "stratified" cuts the range in one part for each image of the update and takes one of each,
     which scatters less than as many from all of it.
     """
     low, high = options.timestep_range(step)

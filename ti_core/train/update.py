@@ -68,7 +68,7 @@ class Updater:
 
         Returns (mean loss of the passes, rate); None where loss or gradients are not finite at any
         loss scale, and nothing has changed then. Raises NoGradientError for a tensor that the
-        pictures do not depend on, HostMemoryError.
+        images do not depend on, HostMemoryError.
         """
         with memory_errors():
             # gradients: those of the mean loss of all passes, in every leaf

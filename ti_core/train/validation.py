@@ -1,4 +1,4 @@
-"""A loss that can be compared from step to step: pictures, noise and timesteps are fixed.
+"""A loss that can be compared from step to step: images, noise and timesteps are fixed.
 
 The loss of an update is mostly the luck of its noise and timesteps. Here the same questions are
 asked each time, so that a difference is what was learned (the idea of DVAR, Voronov et al. 2023,
@@ -35,11 +35,11 @@ SHARE = 0.05
 _PASSES = 2
 """Of an update in passes forward: one forward, one backward, for weights have no gradients."""
 _MOST = 64
-"""Pictures that a validation looks at; more would take memory, and add little."""
+"""Images that a validation looks at; more would take memory, and add little."""
 
 
 def pictures_of(config: BaseTrainConfig) -> int:
-    """How many pictures (each with a noise of its own) one validation looks at: what its share of
+    """How many images (each with a noise of its own) one validation looks at: what its share of
     the time allows, and one at least."""
     every = config.validation.every
     affordable = int(SHARE * _PASSES * every * config.optimizer.update_size)
@@ -56,7 +56,7 @@ class Validation:
         self._prompts = RememberedPrompts(session)
         count = pictures_of(plan.config)
         self._count = max(1, count // 2) if plan.held_out else count
-        """Questions about each of the two kinds of pictures."""
+        """Questions about each of the two kinds of images."""
 
     def found(self, step: int, added: ExtraNetworks) -> Found:
         """The losses of what is added to the model after `step` updates. Raises HostMemoryError."""
@@ -78,7 +78,7 @@ class Validation:
         return list(_questions(self._plan, pictures, self._latents, self._count))
 
     def _loss(self, batches: Sequence[Batch], added: ExtraNetworks) -> float:
-        """The mean over all pictures."""
+        """The mean over all images."""
         total = 0.0
         for batch in batches:
             loss = batch_loss(batch, self._session, added, self._plan, self._prompts)
@@ -87,7 +87,7 @@ class Validation:
 
 
 def _questions(plan: Plan, dataset: Dataset, latents: Latents, count: int) -> Iterator[Batch]:
-    """`count` pictures in batches of one size, each at a timestep of its own part of the range."""
+    """`count` images in batches of one size, each at a timestep of its own part of the range."""
     batches, pictures = Batches(replace(plan, dataset=dataset), latents), training_pictures(dataset)
     chosen = [pictures[number * len(pictures) // count] for number in range(count)]
     if count > len(pictures):
@@ -102,7 +102,7 @@ def _questions(plan: Plan, dataset: Dataset, latents: Latents, count: int) -> It
 def _question(
     batches: Batches, latents: Latents, places: Sequence[tuple[int, int]], count: int
 ) -> Batch:
-    """`places`: (number of the question, number of the picture)."""
+    """`places`: (number of the question, number of the image)."""
     plan = batches.plan
     dataset, name, seed = plan.dataset, plan.config.name, plan.config.compute.seed
     views = [dataset.items[picture] for _, picture in places]

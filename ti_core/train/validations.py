@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 
 class Found(NamedTuple):
-    """One validation: mean losses of the same pictures, noise and timesteps at every step."""
+    """One validation: mean losses of the same images, noise and timesteps at every step."""
 
     step: int
     """Updates done."""
     loss: float
-    """On pictures that are trained on."""
+    """On images that are trained on."""
     held_out: float | None = None
-    """On pictures that are not; None where there are none."""
+    """On images that are not; None where there are none."""
 
     @property
     def is_finite(self) -> bool:

@@ -107,7 +107,7 @@ def _text_of(tables: Sequence[SettingValues]) -> str:
 
 
 def read_pictures(config: BaseTrainConfig, resolution: int, look: Look = read_facts) -> Dataset:
-    """The pictures of a run, those of all of its words together. Raises as `read_dataset` does."""
+    """The images of a run, those of all of its words together. Raises as `read_dataset` does."""
     words = words_of(config)
     if not words:
         return read_dataset(config.data, config.name, resolution, look)
@@ -115,7 +115,7 @@ def read_pictures(config: BaseTrainConfig, resolution: int, look: Look = read_fa
 
 
 def datasets_of(config: BaseTrainConfig, dataset: Dataset) -> list[Dataset]:
-    """The part of each word; of a run that has one, all of it. Raises DataError where the pictures
+    """The part of each word; of a run that has one, all of it. Raises DataError where the images
     of a word are all held out."""
     return [_of_word(dataset, word.name) for word in words_of(config)] or [dataset]
 

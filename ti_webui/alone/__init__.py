@@ -1,1 +1,1 @@
-"""What only `ti ui` has: a model that the page chooses, and pictures made with it."""
+"""What only `ti ui` has: a model that the page chooses, and images made with it."""

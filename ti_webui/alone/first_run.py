@@ -61,7 +61,7 @@ class FirstRun:
 
     def press(self) -> Updates:
         """[what to say, an update for each component of Train's form]: the demo model is loaded,
-        its pictures are a dataset of the program's, and the form trains on them."""
+        its images are a dataset of the program's, and the form trains on them."""
         self._load()
         form = self.studio.shared.form if self.studio.shared else None
         assert form is not None, "Train is built before this is pressed"

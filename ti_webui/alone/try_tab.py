@@ -1,4 +1,4 @@
-"""Try: a word in a picture, beside the same picture without it."""
+"""Try: a word in an image, beside the same image without it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .trying import start_try
 
 _IDLE = "Write a prompt with a word of your library in it, and press Generate."
 _REMEMBERED = 60
-"""Pictures of the session."""
+"""Images of the session."""
 _LABELS = markup.labels_of(GenerateConfig)
 _ROWS = (("W", "H"), ("steps", "scale"), ("sampler", "seed"), ("images_per_prompt", "clip_skip"))
 
@@ -49,7 +49,7 @@ class TryPage:
     def __init__(self, studio: Studio, form: Form[GenerateConfig]) -> None:
         self.studio, self.form, self.collection = studio, form, Collection(studio)
         self.made: deque[Path] = deque(maxlen=_REMEMBERED)
-        """Pictures of this session, the newest first."""
+        """Images of this session, the newest first."""
 
     def press_generate(self, beside: bool, *values: object) -> Updates:
         """[what to say]: begin."""
@@ -61,7 +61,7 @@ class TryPage:
         return [""]
 
     def show(self, job: Job, progress: JobProgress) -> Updates:
-        """[the pictures, the history, what is told of the words]"""
+        """[the images, the history, what is told of the words]"""
         shown = sorted(progress.previews, key=lambda one: one.step)
         for one in progress.previews:
             if one.path not in self.made:
@@ -101,7 +101,7 @@ class TryPage:
 
     def press_read(self, file: str | None) -> Updates:
         """[update of the field, what to say, an update for each component of the form]: as a
-        picture was made."""
+        image was made."""
         if not file:
             return [gr.update() for _ in range(2 + len(self.form.inputs))]
         try:
@@ -113,13 +113,13 @@ class TryPage:
         return [gr.update(value=None), said, *self.form.updates(_usable(settings))]
 
     def pick(self, event: gr.SelectData) -> Updates:
-        """As `press_read`, of a picture of the history."""
+        """As `press_read`, of an image of the history."""
         place = event.index if isinstance(event.index, int) else event.index[0]
         return self.press_read(str(self.made[place]) if place < len(self.made) else None)
 
 
 def _usable(settings: SettingValues) -> SettingValues:
-    """One picture with its own seed: what the form holds of a batch is not the picture's."""
+    """One image with its own seed: what the form holds of a batch is not the image's."""
     return {**settings, "images_per_prompt": 1}
 
 

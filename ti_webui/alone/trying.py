@@ -1,4 +1,4 @@
-"""Pictures made with the words of the library, and the same ones without them."""
+"""Images made with the words of the library, and the same ones without them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ WITH, WITHOUT = "with", "without"
 
 
 def pictures_folder(studio: Studio) -> Path:
-    """Where the pictures are saved."""
+    """Where the images are saved."""
     return Path(studio.settings().logging_dir).absolute() / HOME
 
 
 def start_try(studio: Studio, config: GenerateConfig, beside: bool) -> Job:
-    """Begin to make pictures; `beside`: also the same ones without the words, from the same seeds.
+    """Begin to make images; `beside`: also the same ones without the words, from the same seeds.
     What is made is the job's previews, of which `step` is the place. Raises HostBusyError while
     another job is running."""
     seed = random.SystemRandom().randrange(2**32) if config.seed is None else config.seed
@@ -80,7 +80,7 @@ def _collections(
 
 
 def without_words(config: GenerateConfig, library: Library, host: Host) -> GenerateConfig:
-    """The same pictures as the model draws them without the embeddings: each is replaced by the
+    """The same images as the model draws them without the embeddings: each is replaced by the
     initialization text that its file tells, or left out."""
     prompts = (config.prompt, config.negative_prompt)
     prompt, negative = (_without(text, library, host) for text in prompts)

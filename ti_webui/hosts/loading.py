@@ -21,7 +21,7 @@ _ROOM = 3 * 1024**3
 class Loading:
     """Which parts are on the device; the program's manager puts them there and knows about it.
 
-    It is called in inference mode, as for pictures: to make room it may move any other model, and a
+    It is called in inference mode, as for images: to make room it may move any other model, and a
     weight that was made in that mode and is moved outside of it is good for nothing any more. What
     is ready is fit for gradients anyway.
     """

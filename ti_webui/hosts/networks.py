@@ -42,7 +42,7 @@ class HostNetworks:
 
     @property
     def inpaints(self) -> bool:
-        """Whether the UNet wants a mask and a masked picture beside the latent."""
+        """Whether the UNet wants a mask and a masked image beside the latent."""
         return input_channels(self.unet) == self.facts.latent.inpaint_channels
 
 

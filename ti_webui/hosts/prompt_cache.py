@@ -1,4 +1,4 @@
-"""What A1111 and Forge keep of the last picture's prompts."""
+"""What A1111 and Forge keep of the last image's prompts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def is_in_folders(path: Path, folders: list[str]) -> bool:
 
 
 def forget_prompts() -> None:
-    """Drop the encoded prompts of the last picture.
+    """Drop the encoded prompts of the last image.
 
     They are kept by their text; a word that means something else by now would not be noticed.
     """

@@ -102,7 +102,7 @@ class WebUISession(BaseSession):
         self._networks.release(part)
 
     def _nothing(self, noisy: Tensor) -> Tensor:
-        """What an inpainting network sees beside the latent: all of a grey picture is masked.
+        """What an inpainting network sees beside the latent: all of a grey image is masked.
 
         So A1111 uses such a model in txt2img.
         """

@@ -74,7 +74,7 @@ class Memory:
     found: dict[str, Comparison] = field(default_factory=dict)
     """By the number of the job."""
     made: dict[str, list[SheetReady | PictureReady]] = field(default_factory=dict)
-    """By the number of the job: its sheets, and the pictures of one that is not complete."""
+    """By the number of the job: its sheets, and the images of one that is not complete."""
 
 
 class ComparePage:
@@ -219,7 +219,7 @@ class ComparePage:
 def grown(
     made: Sequence[SheetReady | PictureReady], event: SheetReady | PictureReady
 ) -> list[SheetReady | PictureReady]:
-    """What there is to see after one more event: a sheet takes the place of its pictures."""
+    """What there is to see after one more event: a sheet takes the place of its images."""
     if isinstance(event, PictureReady):
         return [*made, event]
     return [*(one for one in made if isinstance(one, SheetReady)), event]

@@ -1,4 +1,4 @@
-"""Data: from photographs to pictures with captions, and what is wrong with them."""
+"""Data: from photographs to images with captions, and what is wrong with them."""
 
 from __future__ import annotations
 

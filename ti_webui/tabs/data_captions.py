@@ -1,4 +1,4 @@
-"""Captions: a gallery, the words of one picture at a time, find and replace, and undo."""
+"""Captions: a gallery, the words of one image at a time, find and replace, and undo."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..studio import Studio
 from ..thumbnails import thumbnails
 
 _SHOWN = 200
-"""Pictures of the gallery; the others are reached with Next."""
+"""Images of the gallery; the others are reached with Next."""
 _CHANGES = 50
 """Of a search that are shown; all of them are counted and made."""
 
@@ -32,7 +32,7 @@ class Desk:
 
     editor: CaptionEditor
     names: tuple[str, ...]
-    """File names of the pictures."""
+    """File names of the images."""
     place: int = 0
     version: str = ""
     """Of the caption that is shown."""
@@ -45,7 +45,7 @@ P = ParamSpec("P")
 
 
 def open_desk(places: Places, folder: str) -> Desk:
-    """A folder's captions. Raises DataError when there are no pictures, and what `Places.folder`
+    """A folder's captions. Raises DataError when there are no images, and what `Places.folder`
     raises."""
     if not (folder or "").strip():
         raise DataError("there is no dataset directory", "", "name the folder with the images")
@@ -54,7 +54,7 @@ def open_desk(places: Places, folder: str) -> Desk:
 
 
 def turn_to(desk: Desk, place: int) -> tuple[Desk, CaptionEntry]:
-    """Another picture, or the same one read again; before the first comes the last."""
+    """Another image, or the same one read again; before the first comes the last."""
     place %= len(desk.names)
     entry = desk.editor.read(desk.names[place])
     return replace(desk, place=place, version=entry.version), entry
@@ -165,13 +165,13 @@ class CaptionsPage:
 
     @_shows_errors
     def press_turn(self, desk: Desk, text: str, by: int) -> Updates:
-        """Another picture, or with 0 the same; words that were not saved are saved first."""
+        """Another image, or with 0 the same; words that were not saved are saved first."""
         desk, said = self._saved(desk, text, asked=by == 0)
         return self.show(desk, desk.place + by, said)
 
     @_shows_errors
     def press_select(self, desk: Desk, text: str, event: gr.SelectData) -> Updates:
-        """A picture of the gallery was clicked."""
+        """An image of the gallery was clicked."""
         desk, said = self._saved(desk, text)
         place = event.index if isinstance(event.index, int) else event.index[0]
         return self.show(desk, place, said)
@@ -213,7 +213,7 @@ def _named(files: Sequence[Path]) -> str:
 
 
 def position(desk: Desk, entry: CaptionEntry) -> str:
-    """Which picture it is, and where its words come from."""
+    """Which image it is, and where its words come from."""
     kind = "from " + entry.file.name if entry.from_file else "from the file name; not saved yet"
     number = f"{desk.place + 1} of {len(desk.names)}"
     head = f'<div class="ti-head"><b>{escape(entry.image.name)}</b><span>{number}</span></div>'

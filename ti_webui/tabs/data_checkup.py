@@ -1,4 +1,4 @@
-"""Checkup: what would spoil a training, found in the pictures and captions."""
+"""Checkup: what would spoil a training, found in the images and captions."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _head(report: Report) -> str:
 
 
 def _prompts(config: TrainConfig, host: Host | None) -> str:
-    """What the text encoder gets for the first pictures, token by token."""
+    """What the text encoder gets for the first images, token by token."""
     if host is None:
         return ""
     try:

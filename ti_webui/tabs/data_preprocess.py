@@ -36,7 +36,7 @@ _GROUPS = (
     (CaptionConfig, "Captions"),
 )
 _SHOWN = 24
-"""Pictures of the result; all of them are in the destination."""
+"""Images of the result; all of them are in the destination."""
 _IDLE = (
     "Photographs of any size go in; images to train on come out, and the folder they are in "
     "becomes the dataset directory."
@@ -111,13 +111,13 @@ def start_preprocessing(
 
 
 def default_destination(source: Path) -> Path:
-    """Where the pictures go when no one said: a folder beside the source."""
+    """Where the images go when no one said: a folder beside the source."""
     absolute = source.absolute()
     return absolute.with_name(f"{absolute.name}-processed")
 
 
 def result_view(trained: int) -> Show:
-    """What a page shows of the job: result, pictures, and the folder in as many fields."""
+    """What a page shows of the job: result, images, and the folder in as many fields."""
 
     def show(job: Job, progress: JobProgress) -> Updates:
         if not progress.over:

@@ -131,7 +131,7 @@ class LibraryPage:
     def press_select(
         self, wanted: str, order: str, show: str, event: gr.SelectData
     ) -> dict[str, object]:
-        """A picture of the gallery was clicked: an update of the dropdown."""
+        """An image of the gallery was clicked: an update of the dropdown."""
         place = event.index if isinstance(event.index, int) else event.index[0]
         labels = self._matching(wanted, order, show)
         return gr.update(value=labels[place]) if place < len(labels) else gr.update()

@@ -1,4 +1,4 @@
-"""The files of the embedding that is chosen in Library: name, notes, picture, bin."""
+"""The files of the embedding that is chosen in Library: name, notes, image, bin."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ..thumbnails import thumbnails
 
 _MOST_PICTURES = 60
 _ENOUGH = 768
-"""Pixels of a side, of a preview that is made of a run's picture."""
+"""Pixels of a side, of a preview that is made of a run's image."""
 
 
 class FilesPage:
@@ -88,7 +88,7 @@ class FilesPage:
         return [markup.box("note", said), gr.update(value=shown, visible=bool(found))]
 
     def press_picture(self, label: str, event: gr.SelectData) -> str:
-        """A picture was clicked: it becomes the preview. What to say."""
+        """An image was clicked: it becomes the preview. What to say."""
         try:
             place = event.index if isinstance(event.index, int) else event.index[0]
             return self._use_picture(label, place)

@@ -82,7 +82,7 @@ class TrainPage:
 
     def press_train(self, *values: object) -> Updates:
         """Begin a training, of a new word or of the embedding that is chosen: [what to say, what
-        was said of the name before, the folder of its pictures]."""
+        was said of the name before, the folder of its images]."""
         settings = self.settings(values)
         folder, name = settings["train_data_dir"], settings["token_string"]
         self.studio.jobs.require_free()
@@ -130,7 +130,7 @@ class TrainPage:
         return [gr.update(value=label), told, *self.form.updates(flat(found.config))]
 
     def pick_run(self, event: gr.SelectData) -> Updates:
-        """A picture of an unfinished run was clicked: as `choose_run`."""
+        """An image of an unfinished run was clicked: as `choose_run`."""
         place = event.index if isinstance(event.index, int) else event.index[0]
         labels = list(self.unfinished.runs)
         return self.choose_run(labels[place] if place < len(labels) else None)
@@ -151,7 +151,7 @@ class TrainPage:
         return [markup.box("note", PRESETS[goal].about), *overview, *self.form.updates(chosen)]
 
     def choose_folder(self, goal: str, folder: str, template: str) -> Updates:
-        """[what is in it, its pictures, an update of the prompt template]: one that the goal has
+        """[what is in it, its images, an update of the prompt template]: one that the goal has
         not chosen stays."""
         chosen = template_for(goal, has_captions(self.studio, folder))
         is_goals = template in (template_for(goal, True), template_for(goal, False))
@@ -198,7 +198,7 @@ class TrainPage:
         return None if is_going else found
 
     def renew(self, opened: bool, name: str | None, logging_dir: str) -> Updates:
-        """[what there is of the name, the outlook, the list of unfinished runs and their pictures,
+        """[what there is of the name, the outlook, the list of unfinished runs and their images,
         an update for each component of the form, one of the runs whose settings can be loaded]: a
         page that was opened gets the settings of the job that is running, else of the last one.
         What is written in it already stays."""

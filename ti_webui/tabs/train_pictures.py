@@ -1,4 +1,4 @@
-"""Pictures on Train: dropped, pasted or in a folder; seen at once, with captions to be written."""
+"""Images on Train: dropped, pasted or in a folder; seen at once, with captions to be written."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from ..thumbnails import thumbnails
 _SHOWN = 60
 """Thumbnails; the Data tab has all of them."""
 _LOOKED_AT = 24
-"""Pictures that are looked into at once; the checkup of a training looks at all."""
+"""Images that are looked into at once; the checkup of a training looks at all."""
 _OF_PICTURES = ("unreadable", "rotated", "near_duplicates", "too_small", "blurred", "not_looked_at")
-"""Rules that speak of pictures, and not of a training."""
+"""Rules that speak of images, and not of a training."""
 
 
 def has_captions(studio: Studio, folder: str) -> bool:
-    """Whether every picture of a folder has a caption file."""
+    """Whether every image of a folder has a caption file."""
     return all_have_captions(pictures_of(studio, folder))
 
 
 def folder_summary(studio: Studio, folder: str) -> str:
-    """How many pictures and captions there are."""
+    """How many images and captions there are."""
     try:
         if not folder or not studio.places().folder(folder).is_dir():
             return f"there is no folder {folder}" if folder else ""
@@ -49,7 +49,7 @@ def folder_summary(studio: Studio, folder: str) -> str:
 
 
 def pictures_of(studio: Studio, folder: str) -> list[Path]:
-    """The pictures of a folder; none where it cannot be read."""
+    """The images of a folder; none where it cannot be read."""
     try:
         return list_images(studio.places().folder(folder)) if folder else []
     except (TIError, OSError):
@@ -61,7 +61,7 @@ class Captions:
     """Versions of the captions that a page has shown, kept by gradio for each open page."""
 
     versions: dict[tuple[str, str], str] = field(default_factory=dict)
-    """By folder and picture."""
+    """By folder and image."""
 
 
 @dataclass
@@ -91,7 +91,7 @@ class Pictures:
         return [gr.update(value=None), gr.update(value=str(kept.folder)), _told(kept) + said, shown]
 
     def _findings(self, found: Sequence[Path]) -> str:
-        """What is wrong with the pictures themselves: turned by EXIF, twice there, blurred."""
+        """What is wrong with the images themselves: turned by EXIF, twice there, blurred."""
         if not found:
             return ""
         facts = self.studio.facts()
@@ -104,7 +104,7 @@ class Pictures:
     # -- captions --------------------------------------------------------------------------
 
     def choose(self, folder: str, seen: Captions, event: gr.SelectData) -> Updates:
-        """[name of the picture that was clicked, update of its caption, what to say, what is
+        """[name of the image that was clicked, update of its caption, what to say, what is
         seen]"""
         place = event.index if isinstance(event.index, int) else event.index[0]
         found = pictures_of(self.studio, folder)

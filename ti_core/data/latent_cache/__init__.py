@@ -1,1 +1,1 @@
-"""Latents kept between runs: pictures that were encoded once need no VAE again."""
+"""Latents kept between runs: images that were encoded once need no VAE again."""

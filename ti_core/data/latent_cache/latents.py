@@ -1,6 +1,6 @@
-"""The latents of a run's pictures: in memory, on the disk, or made again each time.
+"""The latents of a run's images: in memory, on the disk, or made again each time.
 
-Every picture is encoded alone, so that its latent depends on nothing but itself and the VAE: a run
+Every image is encoded alone, so that its latent depends on nothing but itself and the VAE: a run
 gives the same bits whichever of the three it uses, and however much of the cache it finds.
 """
 
@@ -42,10 +42,10 @@ class EncodablePicture(Protocol):
 
 
 Latents = Mapping[str, Tensor]
-"""A picture's key → mean and standard deviation of its latent, (2, channels, h, w) fp32, CPU."""
+"""An image's key → mean and standard deviation of its latent, (2, channels, h, w) fp32, CPU."""
 
 OnProgress = Callable[[int, int], bool]
-"""Told how many pictures are encoded, of how many; False ends the work, and what is requested later
+"""Told how many images are encoded, of how many; False ends the work, and what is requested later
 is encoded then."""
 _MUCH_MEMORY = 10**9
 
@@ -57,9 +57,9 @@ def latents_of(
     progress: OnProgress = lambda done, total: True,
     tell: Callable[[Notice], None] = lambda notice: None,
 ) -> Latents:
-    """The latents of pictures, kept as the settings say.
+    """The latents of images, kept as the settings say.
 
-    Raises DataError when a picture has changed, and what the session raises. A cache that does not
+    Raises DataError when an image has changed, and what the session raises. A cache that does not
     work is told of, and done without.
     """
     if config.cache_latents_to_disk:
@@ -70,13 +70,13 @@ def latents_of(
 
 
 def encoded(picture: EncodablePicture, session: Session) -> Tensor:
-    """(2, channels, h, w) of one picture. Raises DataError when it has changed."""
+    """(2, channels, h, w) of one image. Raises DataError when it has changed."""
     found = session.encode_images(picture.pixels()[None])
     return torch.stack([found.mean[0], found.std[0]]).float().cpu()
 
 
 class EachTime(Mapping[str, Tensor]):
-    """Nothing is kept: every look at a latent encodes its picture."""
+    """Nothing is kept: every look at a latent encodes its image."""
 
     def __init__(self, pictures: Sequence[EncodablePicture], session: Session) -> None:
         self.pictures = {picture.key: picture for picture in pictures}
@@ -167,7 +167,7 @@ class OnDisk(EachTime):
 
 
 def latent_key(picture: str) -> str:
-    """The name of a latent among those of one VAE: the picture's key, and the programs that decode
+    """The name of a latent among those of one VAE: the image's key, and the programs that decode
     and cut it, whose next version may do so otherwise."""
     told = json.dumps([picture, __version__, PIL.__version__])
     return hashlib.sha256(told.encode()).hexdigest()[:32]

@@ -1,9 +1,9 @@
-"""Files of latents, some hundred pictures in each: written whole, and never believed.
+"""Files of latents, some hundred images in each: written whole, and never believed.
 
-A portion is a safetensors file. Each tensor is named by the key of its picture and holds the mean
+A portion is a safetensors file. Each tensor is named by the key of its image and holds the mean
 and the standard deviation of its latent, (2, channels, height, width) fp32; the metadata has the
-CRC-32 of each. kohya writes one .npz beside each picture instead, not atomically, known by the
-picture's name alone; ten thousand files are slow to make and to look through.
+CRC-32 of each. kohya writes one .npz beside each image instead, not atomically, known by the
+image's name alone; ten thousand files are slow to make and to look through.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ PORTION_NAME = re.compile(r"[0-9a-f]{16}\.safetensors")
 """File names of portions; two runs never choose the same."""
 _FORMAT = "textual-inversion-latents/1"
 _MOST_BYTES = 2**28
-"""Of one latent: it would belong to a picture of 46,000 pixels a side."""
+"""Of one latent: it would belong to an image of 46,000 pixels a side."""
 
 
 class StoredLatent(NamedTuple):
-    """Where the latent of a picture lies."""
+    """Where the latent of an image lies."""
 
     path: Path
     offset: int
@@ -52,7 +52,7 @@ def write_portion(folder: Path, latents: Mapping[str, Tensor]) -> dict[str, Stor
 
 
 def read_portion(path: Path) -> dict[str, StoredLatent]:
-    """Key of each picture → where its latent lies; only the header is read.
+    """Key of each image → where its latent lies; only the header is read.
 
     Raises FileError for anything that is not a whole portion.
     """

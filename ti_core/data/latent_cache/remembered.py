@@ -1,7 +1,7 @@
-"""What was seen of picture files, so that a later start need not read them again.
+"""What was seen of image files, so that a later start need not read them again.
 
 A file is known by its size, inode, and times of its last change. What was seen is remembered in one
-small file for each folder of pictures. It is replaced as a whole; of two runs that write at once
+small file for each folder of images. It is replaced as a whole; of two runs that write at once
 one is lost, and its files are read once more.
 """
 
@@ -62,9 +62,9 @@ class RememberedPictures:
         self._changed: set[str] = set()
 
     def __call__(self, path: Path) -> PictureFacts:
-        """What is in a picture file, which is read if it is new or has changed.
+        """What is in an image file, which is read if it is new or has changed.
 
-        Raises DataError for what is not a whole picture of sensible size; such files are read
+        Raises DataError for what is not a whole image of sensible size; such files are read
         again every time.
         """
         folder, name = os.path.split(os.path.abspath(path))

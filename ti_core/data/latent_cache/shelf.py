@@ -11,8 +11,8 @@ _FLOATS_A_BLOCK = 4 * 2**20
 class Shelf:
     """Keeps copies of fp32 tensors.
 
-    Kept one by one, in the memory between the much larger pictures that come and go, each would
-    leave a hole that the next picture does not fit into (glibc, aligned blocks): 10,000 pictures of
+    Kept one by one, in the memory between the much larger images that come and go, each would
+    leave a hole that the next image does not fit into (glibc, aligned blocks): 10,000 images of
     256 pixels took 7 GB that way, for 330 MB of latents.
     """
 

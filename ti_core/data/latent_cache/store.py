@@ -1,7 +1,7 @@
 """All latents that one VAE has made, in a folder that any number of runs share.
 
 No locks: a run adds files under names of its own and never changes one. Two runs that encode the
-same picture at the same time both keep it, and either copy will do. A kill costs the pictures that
+same image at the same time both keep it, and either copy will do. A kill costs the images that
 were not written yet.
 """
 
@@ -19,14 +19,14 @@ from .portions import PORTION_NAME, StoredLatent, read_latent, read_portion, usa
 from .shelf import Shelf
 
 _BYTES_A_PORTION = 16 * 2**20
-"""128 pictures of 512 pixels a side: what a kill can cost, and what waits in memory."""
+"""128 images of 512 pixels a side: what a kill can cost, and what waits in memory."""
 _SECONDS_A_PORTION = 60.0
-"""On a slow processor that is some dozen pictures."""
+"""On a slow processor that is some dozen images."""
 _TOUCH_EVERY_SECONDS = 3600.0
 
 
 class LatentStore:
-    """Latents by the key of their picture. For one thread; any number of processes."""
+    """Latents by the key of their image. For one thread; any number of processes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -48,7 +48,7 @@ def tidy(cache: Path, most_bytes: float) -> int:
 
 
 def space(cache: Path) -> dict[str, int]:
-    """Bytes by the name of the VAE's folder; "pictures" for what is remembered of picture files."""
+    """Bytes by the name of the VAE's folder; "images" for what is remembered of image files."""
     found: dict[str, int] = {}
     for file in (*_files(cache, leftovers=True), *_files(cache, leftovers=False)):
         name = "pictures" if file.path.parent == cache else file.path.parent.name
@@ -58,7 +58,7 @@ def space(cache: Path) -> dict[str, int]:
 
 def clear(cache: Path) -> int:
     """Remove everything that the cache has written; returns the bytes. A run that is active encodes
-    its pictures again."""
+    its images again."""
     found = [*_files(cache, leftovers=True), *_files(cache, leftovers=False)]
     for file in found:
         _remove(file.path)

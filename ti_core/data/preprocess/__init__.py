@@ -1,1 +1,1 @@
-"""From photographs of any size and shape to pictures that can be trained on."""
+"""From photographs of any size and shape to images that can be trained on."""

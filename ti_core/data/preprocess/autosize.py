@@ -1,4 +1,4 @@
-"""A crop whose size is chosen for each picture: A1111's "Auto-sized crop"."""
+"""A crop whose size is chosen for each image: A1111's "Auto-sized crop"."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ STEP = 64
 
 
 def auto_sized(image: Image.Image, config: AutosizeConfig) -> Image.Image | None:
-    """The picture cropped at its centre to the best size, or None when no size is near enough."""
+    """The image cropped at its centre to the best size, or None when no size is near enough."""
     size = best_size(image.width, image.height, config)
     return None if size is None else fitted(image, *size)
 
 
 def best_size(width: int, height: int, config: AutosizeConfig) -> tuple[int, int] | None:
-    """The (width, height) that suits a picture best, or None when none is within the threshold.
+    """The (width, height) that suits an image best, or None when none is within the threshold.
 
     Of sizes that are equally good, the one with the smaller width.
     """

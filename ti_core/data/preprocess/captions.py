@@ -1,4 +1,4 @@
-"""The caption of a picture that was made: a new one, the one beside its source, or both."""
+"""The caption of an image that was made: a new one, the one beside its source, or both."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..captions import caption_file, caption_text
 from .config import CaptionConfig, ExistingCaption
 
 Describer = Callable[[Image.Image, Path], str]
-"""(RGB picture, the file that it was made of) → words, or "" when there are none"""
+"""(RGB image, the file that it was made of) → words, or "" when there are none"""
 
 _SHORTEST_WITH_SPACES = 4
 """Shorter tags are faces drawn with signs: `^_^`, `o_o`."""
 
 
 def describer(config: CaptionConfig) -> Describer | None:
-    """What describes pictures by these settings, or None when nothing does.
+    """What describes images by these settings, or None when nothing does.
 
     Raises ConfigError when a folder is missing, HostError when the model cannot be loaded.
     """
@@ -43,7 +43,7 @@ def _all_of(describers: Sequence[Describer]) -> Describer:
 
 
 def tagger(config: CaptionConfig) -> Describer:
-    """Reads the tags that another program has put into `tags_dir`, one .txt for each picture.
+    """Reads the tags that another program has put into `tags_dir`, one .txt for each image.
 
     Raises ConfigError when there is no such folder; the describer, DataError for a file that is
     not text.
@@ -73,7 +73,7 @@ def tidy_tags(text: str, config: CaptionConfig) -> str:
 
 
 def existing_caption(source: Path, action: ExistingCaption) -> str:
-    """The caption beside a source picture, "" when there is none or it is to be ignored.
+    """The caption beside a source image, "" when there is none or it is to be ignored.
 
     Raises DataError for a file that is not text.
     """

@@ -20,7 +20,7 @@ ExistingCaption = Literal["auto", "ignore", "copy", "prepend", "append"]
 
 @dataclass(frozen=True)
 class SplitConfig(Checked):
-    """How long pictures are split into tiles."""
+    """How long images are split into tiles."""
 
     title = "Split oversized images"
     split: bool = option(
@@ -53,7 +53,7 @@ class SplitConfig(Checked):
 
 @dataclass(frozen=True)
 class FocalConfig(Checked):
-    """What the focal point of a picture is found by."""
+    """What the focal point of an image is found by."""
 
     title = "Auto focal point crop"
     focal_crop: bool = option(
@@ -156,7 +156,7 @@ class AutosizeConfig:
 
 @dataclass(frozen=True)
 class CaptionConfig:
-    """Where the captions of the new pictures come from."""
+    """Where the captions of the new images come from."""
 
     title = "Captions"
     existing_caption: ExistingCaption = option(

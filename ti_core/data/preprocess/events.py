@@ -12,23 +12,23 @@ from .names import printable_name
 
 @dataclass(frozen=True)
 class Started(Event):
-    """Everything is checked and the first picture comes next."""
+    """Everything is checked and the first image comes next."""
 
     source: Path
     destination: Path
     total: int
-    """Entries of the source folder, pictures or not."""
+    """Entries of the source folder, images or not."""
 
 
 @dataclass(frozen=True)
 class PictureDone(Event):
-    """A picture was read, and what was made of it is written."""
+    """An image was read, and what was made of it is written."""
 
     index: int
     """Its place in the source folder, from 0; also the number in the names."""
     source: Path
     written: tuple[Path, ...]
-    """The pictures made of it; a caption lies beside each where there is one."""
+    """The images made of it; a caption lies beside each where there is one."""
     notes: tuple[str, ...] = ()
     """What the user should know about it: "it is enlarged 2.0 times"."""
 
@@ -56,6 +56,6 @@ class Finished(Event):
     pictures: int
     """Sources that were read."""
     written: int
-    """Pictures that were made of them."""
+    """Images that were made of them."""
     skipped: int
     seconds: float

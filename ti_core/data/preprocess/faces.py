@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 Face = tuple[int, int, int, int]
 """left, top, right, bottom in pixels"""
 FaceFinder = Callable[[Image.Image], list[Face]]
-"""RGB picture → the faces in it"""
+"""RGB image → the faces in it"""
 
 CLASSIFIERS = ("frontalface_default", "frontalface_alt2", "profileface")
 """Tried in this order until one finds something."""
 SMALLEST = 0.05
-"""Smallest face, as a part of the picture's short side."""
+"""Smallest face, as a part of the image's short side."""
 NEIGHBOURS = 7
 """How many overlapping finds make a face; A1111's number, stricter than OpenCV's 3."""
 

@@ -2,7 +2,7 @@
 
 Faces, corners and the richest part each have a point; the weighted mean of the points is where the
 crop wants its middle. What A1111 did not promise: a face that fits into the crop is never cut, and
-nothing but the picture is ever in the crop, whatever its shape.
+nothing but the image is ever in the crop, whatever its shape.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .faces import Face, FaceFinder
 from .interest import Point, corners, richest_window
 
 LONGEST = 4
-"""A picture is first cut to this many times the crop's length at most: a strip a million pixels
+"""An image is first cut to this many times the crop's length at most: a strip a million pixels
 long would fill the memory."""
 UPPER = 0.3
 """Where portraits have the face: so far down."""
@@ -48,7 +48,7 @@ class FocalCrop:
 
     image: Image.Image
     whole: Image.Image
-    """The picture, just large enough to cover the size."""
+    """The image, just large enough to cover the size."""
     box: tuple[int, int, int, int]
     """The crop in `whole`: left, top, right, bottom."""
     sights: tuple[Sight, ...]
@@ -58,9 +58,9 @@ class FocalCrop:
 def focal_crop(
     image: Image.Image, width: int, height: int, config: FocalConfig, find_faces: FaceFinder | None
 ) -> FocalCrop:
-    """The most interesting (width, height) part of an RGB picture scaled to cover that size.
+    """The most interesting (width, height) part of an RGB image scaled to cover that size.
 
-    Without `find_faces` the upper part of an upright picture takes the place of faces: there they
+    Without `find_faces` the upper part of an upright image takes the place of faces: there they
     are in most portraits.
     """
     whole = covering(image, width, height)
@@ -78,7 +78,7 @@ def focal_crop(
 
 
 def covering(image: Image.Image, width: int, height: int) -> Image.Image:
-    """The picture scaled so that it covers the size; of one that is very long, the middle."""
+    """The image scaled so that it covers the size; of one that is very long, the middle."""
     scale = max(width / image.width, height / image.height)
     size = max(width, round(image.width * scale)), max(height, round(image.height * scale))
     kept = min(size[0], LONGEST * width), min(size[1], LONGEST * height)
@@ -119,7 +119,7 @@ def _enlarged(points: Sequence[Point], scale: float) -> tuple[Point, ...]:
 
 
 def _middle(sights: Sequence[Sight], size: tuple[int, int]) -> tuple[int, int]:
-    """The weighted mean of the sights; the centre of the picture when there are none."""
+    """The weighted mean of the sights; the centre of the image when there are none."""
     total = sum(sight.weight for sight in sights)
     if not total:
         return size[0] // 2, size[1] // 2
@@ -128,7 +128,7 @@ def _middle(sights: Sequence[Sight], size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _placed(start: int, length: int, whole: int, spans: Sequence[tuple[int, int]]) -> int:
-    """Where the crop begins along one side: as near to `start` as the picture allows, and moved
+    """Where the crop begins along one side: as near to `start` as the image allows, and moved
     so that it holds all faces, or at least the largest, when they fit."""
     for wanted in (
         (min(s[0] for s in spans), max(s[1] for s in spans)) if spans else (0, whole),
@@ -145,7 +145,7 @@ _CROP, _FACES = "#0f0", "#f0f"
 
 
 def debug_picture(crop: FocalCrop) -> Image.Image:
-    """The whole picture with the crop, the faces, and each sight's points, centre and share."""
+    """The whole image with the crop, the faces, and each sight's points, centre and share."""
     image = crop.whole.copy()
     draw = ImageDraw.Draw(image)
     total = sum(sight.weight for sight in crop.sights)

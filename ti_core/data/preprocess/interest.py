@@ -1,4 +1,4 @@
-"""Where a picture is interesting: corners of edges, and the part with the most different tones.
+"""Where an image is interesting: corners of edges, and the part with the most different tones.
 
 The two measures of A1111's autocrop, in numpy, so that OpenCV is not needed for them. Its measure
 of entropy was another one: the less even the black and white of a dithered copy, the more
@@ -25,7 +25,7 @@ WATERMARK = 0.1
 
 
 def corners(image: Image.Image) -> list[Point]:
-    """Corners of edges (Shi and Tomasi 1994), the strongest first; none in an even picture."""
+    """Corners of edges (Shi and Tomasi 1994), the strongest first; none in an even image."""
     grey = np.asarray(image.convert("L"), dtype=np.float64)
     strength = _corner_strength(grey)
     strength[int(grey.shape[0] * (1 - WATERMARK)) :] = 0
@@ -36,7 +36,7 @@ def corners(image: Image.Image) -> list[Point]:
 
 
 def _corner_strength(grey: _Grid) -> _Grid:
-    """The smaller eigenvalue of the gradients' covariance in 3 x 3 pixels: how far the picture
+    """The smaller eigenvalue of the gradients' covariance in 3 x 3 pixels: how far the image
     differs from itself in every direction."""
     down, across = (np.gradient(_sum_around(grey), axis=axis) for axis in (0, 1))
     xx, yy, xy = (_sum_around(part) for part in (across**2, down**2, across * down))
@@ -45,7 +45,7 @@ def _corner_strength(grey: _Grid) -> _Grid:
 
 
 def _shifted(values: _Grid) -> list[_Grid]:
-    """The nine pictures that are moved by one pixel at most; the border is repeated."""
+    """The nine images that are moved by one pixel at most; the border is repeated."""
     height, width = values.shape
     wide = np.pad(values, 1, mode="edge")
     return [wide[y : y + height, x : x + width] for y in range(3) for x in range(3)]
@@ -73,7 +73,7 @@ def _spread(xs: NDArray[np.intp], ys: NDArray[np.intp], apart: float) -> list[Po
 
 def richest_window(image: Image.Image, width: int, height: int) -> list[Point]:
     """The middle of the window of that size with the highest entropy of grey values; nothing when
-    the picture is no larger than the window.
+    the image is no larger than the window.
 
     The window is moved along the side that is longer than it.
     """

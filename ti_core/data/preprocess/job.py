@@ -1,4 +1,4 @@
-"""The work: every picture of a folder, one after the other."""
+"""The work: every image of a folder, one after the other."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def preprocess(
     describe: Describer | None = None,
     find_faces: FaceFinder | None = None,
 ) -> Finished:
-    """Make pictures to train on in `destination` of those that lie directly in `source`.
+    """Make images to train on in `destination` of those that lie directly in `source`.
 
-    `should_stop` is asked before every picture. `describe` and `find_faces` are what a host may
+    `should_stop` is asked before every image. `describe` and `find_faces` are what a host may
     have for these; without them the settings and OpenCV decide. Every file is whole or not there,
-    and a caption is written before its picture: whenever the power goes, each picture there is
-    complete and has its words. The source is never written to; pictures and masks of the same names
+    and a caption is written before its image: whenever the power goes, each image there is
+    complete and has its words. The source is never written to; images and masks of the same names
     in the destination are replaced, and captions that differ are moved into a folder there.
 
     Raises ConfigError when the destination is in the source, DataError when the source cannot
     be read, HostError when the caption model cannot be loaded, StorageError when the destination
-    cannot be written to. A picture that cannot be used raises nothing: it is `Skipped`.
+    cannot be written to. An image that cannot be used raises nothing: it is `Skipped`.
     """
     config, start = config or PreprocessConfig(), time.monotonic()
     found = _checked(source, destination)
@@ -63,7 +63,7 @@ def preprocess(
 
 
 class _Job:
-    """One picture at a time, and what became of them."""
+    """One image at a time, and what became of them."""
 
     def __init__(
         self, config: PreprocessConfig, writer: Writer, find_faces: FaceFinder | None

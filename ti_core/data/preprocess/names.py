@@ -1,4 +1,4 @@
-"""What the pictures are called: A1111's `00007-0-holiday.png`."""
+"""What the images are called: A1111's `00007-0-holiday.png`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FORBIDDEN = '\\/:*?"<>|' if os.name == "nt" else "/"
 def output_stem(folder: Path, index: int, subindex: int, stem: str, ending: str = ".png") -> str:
     """`{index:05}-{subindex}-{stem}`, cut so that it is a name that can be written in `folder`.
 
-    `index` counts every entry of the source folder, pictures or not, `subindex` the pictures made
+    `index` counts every entry of the source folder, images or not, `subindex` the images made
     of one source. Control characters, such as a line break, become spaces: words of the name are
     put into prompts. `ending` is the longest that will follow.
     """

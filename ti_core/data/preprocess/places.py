@@ -13,7 +13,7 @@ from ..captions import FALLBACK
 
 _CAPTIONS = (".txt", FALLBACK)
 _OURS = re.compile(r"\d{5,}-\d+-.*", re.DOTALL)
-"""How the names of pictures and captions begin; see names.py."""
+"""How the names of images and captions begin; see names.py."""
 _STILL_BEING_WRITTEN_SECONDS = 60.0
 
 

@@ -1,7 +1,7 @@
-"""Long pictures in several parts.
+"""Long images in several parts.
 
 Two rules, both A1111's: tiles at even distances (since November 2022), and before that the start
-and the end of every picture longer than 1.35 to 1.
+and the end of every image longer than 1.35 to 1.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from ...errors import DataError
 from .config import SplitConfig
 
 TWO_CROPS_RATIO = 1.35
-"""2022: a picture longer than this is cut in two."""
+"""2022: an image longer than this is cut in two."""
 MOST_TILES = 200
-"""A picture a million times longer than high would give a million tiles."""
+"""An image a million times longer than high would give a million tiles."""
 
 
 def split(
     image: Image.Image, width: int, height: int, config: SplitConfig
 ) -> Iterator[Image.Image]:
-    """The parts of an RGB picture from its start to its end, each (width, height); none when it is
+    """The parts of an RGB image from its start to its end, each (width, height); none when it is
     not long enough to be split.
 
     Raises DataError when there would be more than `MOST_TILES`.
@@ -41,7 +41,7 @@ def split(
 
 
 def _is_long(shape: float, wanted: float, config: SplitConfig) -> bool:
-    """`shape` and `wanted`: long side by short side of the picture and of a tile."""
+    """`shape` and `wanted`: long side by short side of the image and of a tile."""
     if config.split_rule == "two":
         return shape > TWO_CROPS_RATIO
     return wanted / shape < 1 and wanted / shape <= config.split_threshold

@@ -1,4 +1,4 @@
-"""What is made of one picture. Treatments add up, as in A1111: a picture can be split and cropped
+"""What is made of one image. Treatments add up, as in A1111: an image can be split and cropped
 and kept; only when none of them made anything is it brought to the size by the resize mode."""
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ NOTED_ENLARGEMENT = 1.2
 
 @dataclass(frozen=True)
 class Made:
-    """A picture made of another."""
+    """An image made of another."""
 
     image: Image.Image
     debug: bool = False
     """It shows how a crop came about, and is not to be trained on."""
     mask: Image.Image | None = None
-    """What became of the picture's mask."""
+    """What became of the image's mask."""
 
 
 def treat(
@@ -38,11 +38,11 @@ def treat(
     note: Callable[[str], None] = lambda text: None,
     mask: Image.Image | None = None,
 ) -> Iterator[Made]:
-    """What the settings make of an upright RGB picture, one after the other; `note` is told what
+    """What the settings make of an upright RGB image, one after the other; `note` is told what
     the user should know about it. Nothing comes when an auto-sized crop was asked for alone and no
-    size fits. A grey `mask` of the picture's size is cut like the picture.
+    size fits. A grey `mask` of the image's size is cut like the image.
 
-    Raises DataError for a picture that is too long to be split.
+    Raises DataError for an image that is too long to be split.
     """
     width, height = config.width, config.height
     treated = False

@@ -1,4 +1,4 @@
-"""Pictures and their captions on the disk, each whole or not there."""
+"""Images and their captions on the disk, each whole or not there."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from .names import caption_stem, output_stem
 from .treatments import Made
 
 DEBUG_FOLDER = "focal points"
-"""Inside the destination: pictures in folders are not trained on."""
+"""Inside the destination: images in folders are not trained on."""
 REPLACED_FOLDER = "replaced captions"
 """There, too: captions that were changed by hand, perhaps, before others took their places."""
 
 
 @dataclass(frozen=True)
 class Writer:
-    """Writes what was made of the pictures of a folder."""
+    """Writes what was made of the images of a folder."""
 
     destination: Path
     config: CaptionConfig
     flip: bool
-    """A mirrored copy follows each picture."""
+    """A mirrored copy follows each image."""
     describe: Describer | None
 
     def write(
         self, index: int, source: Path, made: Iterable[Made], note: Callable[[str], None]
     ) -> Iterator[Path]:
-        """Write everything made of one source, and tell the path of each picture when it is there;
+        """Write everything made of one source, and tell the path of each image when it is there;
         `note` is told of captions that were there and are others now.
 
         Raises DataError when the source's own caption is not text, StorageError when the
@@ -69,7 +69,7 @@ class Writer:
         mask: Image.Image | None,
         note: Callable[[str], None],
     ) -> Path:
-        """Caption and mask first: a picture that is there has its words and its mask."""
+        """Caption and mask first: an image that is there has its words and its mask."""
         new = self.describe(image, source) if self.describe else ""
         caption = combine_captions(new, existing, self.config.existing_caption)
         ending = f"{MASK}.png" if mask else ".png"
@@ -118,7 +118,7 @@ def _copies(image: Image.Image, flip: bool) -> Iterator[Image.Image]:
 
 
 def write_png(path: Path, image: Image.Image) -> None:
-    """An RGB picture as PNG, with its colour profile, and without what the camera noted (such as
+    """An RGB image as PNG, with its colour profile, and without what the camera noted (such as
     the place). Raises StorageError."""
     profile = image.info.get("icc_profile") or b""
     kept = profile if profile[16:20] == b"RGB " else None  # one for print fits no RGB picture

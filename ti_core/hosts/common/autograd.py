@@ -1,4 +1,4 @@
-"""Networks that were built only to make pictures, made fit for autograd.
+"""Networks that were built only to make images, made fit for autograd.
 
 Tensors made in inference mode: "Inference tensors cannot be saved for backward" is raised for them,
 and "do not track version counter" for those moved out of it since. Layers that work in place.

@@ -61,7 +61,7 @@ class FrozenLinear:
 
 @dataclass(frozen=True)
 class Steps:
-    """How a kernel moves over a picture, each (vertical, horizontal)."""
+    """How a kernel moves over an image, each (vertical, horizontal)."""
 
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int] = (0, 0)

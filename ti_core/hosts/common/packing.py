@@ -26,7 +26,7 @@ class Packing:
     large: int = 1 << 21
     """Numbers in a weight from which on they do."""
     few: int = 256
-    """Positions (of all pictures of a pass) up to which they do in fp32. In bf16, where the weight
+    """Positions (of all images of a pass) up to which they do in fp32. In bf16, where the weight
     would be cast at each call as well, there is no such limit."""
     part_of_memory: float = 0.5
     """Of the machine's main memory, that the packed weights of a model may take."""

@@ -1,4 +1,4 @@
-"""The samplers of preview pictures, under A1111's names.
+"""The samplers of preview images, under A1111's names.
 
 In the variables of Karras et al. 2022: x = latent + σ·noise, and a model that tells the latent,
 whatever the diffusion. The steps are those of k-diffusion, from which the web UIs have theirs.
@@ -23,7 +23,7 @@ Denoise = Callable[[Tensor, Tensor], Tensor]
 
 
 def check_request(request: PreviewRequest, stride: int) -> None:
-    """Raise ConfigError for a picture that cannot be made; `stride` is `LatentFormat.stride`."""
+    """Raise ConfigError for an image that cannot be made; `stride` is `LatentFormat.stride`."""
     if request.width % stride or request.height % stride:
         why = f"{request.width}×{request.height} are not multiples of {stride}"
         raise ConfigError("this preview size is not possible", why)

@@ -137,7 +137,7 @@ class BaseSession(ABC):
         embeddings: Mapping[str, Vectors],
         hypernetwork: Hypernetwork | None = None,
     ) -> list[Image.Image]:
-        """Pictures one after the other, each with its own seed: count does not matter."""
+        """Images one after the other, each with its own seed: count does not matter."""
         self._check()
         self.features.sampler(request.sampler)
         check_request(request, self.facts.latent.stride)
@@ -258,11 +258,11 @@ class BaseSession(ABC):
         return side_by_side(encoded)
 
     def _guided(self, request: PreviewRequest, embeddings: Mapping[str, Vectors]) -> Conditioning:
-        """The prompts of a preview, encoded once for all its pictures."""
+        """The prompts of a preview, encoded once for all its images."""
         return guided_prompts(self, request, embeddings)
 
     def _image(self, pixels: Tensor) -> Image.Image:
-        """The picture of what `_decode` gives."""
+        """The image of what `_decode` gives."""
         return to_image(pixels[0])
 
     def _sample(

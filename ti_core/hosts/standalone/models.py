@@ -304,7 +304,7 @@ def _unet_config(shape: UNetShape, side: int) -> SettingValues:
 
 
 def _added_input(shape: UNetShape, pooled_width: int) -> SettingValues:
-    """SDXL's second input: pooled text, and six numbers about the picture's size."""
+    """SDXL's second input: pooled text, and six numbers about the image's size."""
     size_width, rest = divmod((shape.added_width or 0) - pooled_width, 6)
     if rest or size_width <= 0:
         raise CheckpointError("the UNet does not fit the text encoders", "their widths disagree")

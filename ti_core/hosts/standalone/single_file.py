@@ -82,7 +82,7 @@ def _unet(
 
 
 def refuse_inpainting(channels: int, family: Family) -> None:
-    """Only UNets that see nothing but the noisy picture can be trained against."""
+    """Only UNets that see nothing but the noisy image can be trained against."""
     latent = family.latent
     if channels != latent.channels:
         edits = {

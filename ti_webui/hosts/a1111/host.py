@@ -39,7 +39,7 @@ class A1111Host(WebUIHost):
         return facts_of(loaded_model())
 
     def embedding_saved(self, path: Path) -> None:
-        """The next picture uses what was written, without a reload."""
+        """The next image uses what was written, without a reload."""
         refresh(path)
 
     def hypernetwork_saved(self, path: Path) -> None:

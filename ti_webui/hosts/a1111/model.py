@@ -72,7 +72,7 @@ def _move(networks: list[nn.Module], device: torch.device) -> None:
 
 
 def _alphas(model: WebuiSdModel) -> Tensor:
-    """ᾱ of every timestep, with which the web UI makes pictures."""
+    """ᾱ of every timestep, with which the web UI makes images."""
     kept: Tensor = getattr(model, "alphas_cumprod_original", model.alphas_cumprod)
     kept = kept.detach().float().cpu()
     if getattr(shared.opts, "sd_noise_schedule", "Default") == "Zero Terminal SNR":

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def prepare_for_training(model: WebuiSdModel, half: torch.dtype | None) -> Iterator[None]:
     """While open, the networks are those of the checkpoint and compute in `half`, or in fp32.
 
-    Pictures leave LoRAs in the weights, hypernetworks and seamless tiling behind; --medvram moves
+    Images leave LoRAs in the weights, hypernetworks and seamless tiling behind; --medvram moves
     networks whenever another one is called, which the backward pass does not survive.
     """
     with ExitStack() as stack:
@@ -66,7 +66,7 @@ def _without_tiling() -> Iterator[None]:
 
 
 def _without_loras() -> None:
-    """As the web UI does it for a picture whose prompt names none, nor do the settings."""
+    """As the web UI does it for an image whose prompt names none, nor do the settings."""
     with set_options({"sd_lora": "None", "sd_hypernetwork": "None"}):
         extra_networks.activate(processing.StableDiffusionProcessingTxt2Img(), {})
     if shared.loaded_hypernetworks:

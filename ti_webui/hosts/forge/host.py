@@ -36,7 +36,7 @@ class ForgeHost(WebUIHost):
     """Fulfils `port.Host` for whatever checkpoint Forge has loaded at the time.
 
     In Forge's main thread the checkpoint that is chosen on the page is loaded when it is needed,
-    as for a picture; elsewhere the one that is loaded counts.
+    as for an image; elsewhere the one that is loaded counts.
     """
 
     name = "Forge"
@@ -46,11 +46,11 @@ class ForgeHost(WebUIHost):
         return self._facts(loaded_model())
 
     def features(self) -> Features:
-        """As everywhere; but this program does not use hypernetworks in its own pictures."""
+        """As everywhere; but this program does not use hypernetworks in its own images."""
         return replace(super().features(), hypernetworks=False)
 
     def embedding_saved(self, path: Path) -> None:
-        """The next picture uses what was written, without a reload."""
+        """The next image uses what was written, without a reload."""
         refresh(sd_models.model_data.sd_model, path)
 
     def _encoder(self) -> ClipEncoder:

@@ -40,7 +40,7 @@ def facts_of(model: ForgeDiffusionEngine, latent_scale: float) -> ModelFacts:
 
 
 def _diffusion(model: ForgeDiffusionEngine) -> Ddpm:
-    """The noise that pictures are made with."""
+    """The noise that images are made with."""
     predictor = model.forge_objects_original.unet.model.predictor
     kind: Any = getattr(predictor, "prediction_type", "")
     if kind not in ("epsilon", "v_prediction") or not hasattr(predictor, "sigmas"):
@@ -52,7 +52,7 @@ def _diffusion(model: ForgeDiffusionEngine) -> Ddpm:
 
 
 def _ends_in_noise(model: ForgeDiffusionEngine) -> bool:
-    """Zero terminal SNR, by file or setting; the predictor has it while a picture is made."""
+    """Zero terminal SNR, by file or setting; the predictor has it while an image is made."""
     marked = getattr(getattr(model, "model_config", None), "ztsnr", False)
     return bool(marked) or getattr(shared.opts, "sd_noise_schedule", "") == "Zero Terminal SNR"
 

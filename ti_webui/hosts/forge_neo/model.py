@@ -37,7 +37,7 @@ def facts_of(model: ForgeDiffusionEngine) -> ModelFacts:
 
 
 def _check_layers(network: nn.Module) -> None:
-    """Refuse layers that are made for pictures only (`MixedPrecisionOps`: int8, nvfp4, mxfp8).
+    """Refuse layers that are made for images only (`MixedPrecisionOps`: int8, nvfp4, mxfp8).
 
     They assert that no gradient is wanted; weights that are only stored in fp8 are not of these.
     """

@@ -1,7 +1,7 @@
 """Forge Neo's networks, made fit for gradients.
 
 LoRAs need nothing here: its memory manager takes them off when it loads the checkpoint's own
-objects, and puts them on again for the next picture.
+objects, and puts them on again for the next image.
 """
 
 from __future__ import annotations

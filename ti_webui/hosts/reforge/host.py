@@ -40,11 +40,11 @@ class ReforgeHost(WebUIHost):
         return facts_of(loaded_model())
 
     def features(self) -> Features:
-        """As everywhere; but this program does not use hypernetworks in its own pictures."""
+        """As everywhere; but this program does not use hypernetworks in its own images."""
         return replace(super().features(), hypernetworks=False)
 
     def embedding_saved(self, path: Path) -> None:
-        """The next picture uses what was written, without a reload."""
+        """The next image uses what was written, without a reload."""
         refresh(path)
 
     def _encoder(self) -> ClipEncoder:

@@ -20,7 +20,7 @@ _ATTENTION = ("optimized_attention", "optimized_attention_masked")
 def prepare_for_training(model: WebuiSdModel) -> Iterator[None]:
     """While open, what computes is the checkpoint alone, and autograd can pass it.
 
-    The text encoders load what the last picture has used whenever they are called, LoRAs included.
+    The text encoders load what the last image has used whenever they are called, LoRAs included.
     The attention is torch's own: that for processors works in place once it is cut into pieces.
     """
     with ExitStack() as stack:

@@ -20,7 +20,7 @@ def stable_diffusion_alphas(zero_terminal_snr: bool = False) -> Tensor:
 def alphas_from_config(config: SettingValues) -> Tensor:
     """(T,) ᾱ of a diffusers `scheduler_config.json`, read by `read_config`.
 
-    Raises CheckpointError when nothing of a picture is left long before the last timestep.
+    Raises CheckpointError when nothing of an image is left long before the last timestep.
     """
     trained = config.get("trained_betas")
     start, end = config.get("beta_start", 0.00085), config.get("beta_end", 0.012)
