@@ -1,12 +1,13 @@
 """Teaches the demo model what should not appear, with several seeds, and counts it.
 
-    python demo/teach_negative.py --write          # seeds 0 1 2: some 15 minutes of two cores
+    python demo/teach_negative.py --write          # seeds 0 1 2: some 15 minutes of a core
 
 The fault is drawn on purpose: a thick black contour and a hard black shadow (the held-out style
 "comic"), on 30 images of other figures than the prompts'. The prompts end with "in a style", which
 makes the model draw that fault. Counted are the share of 32 images that show it, and the share that
-show the colour and shape of the prompt: without a negative prompt, with the vectors as they start,
-and with the trained ones. It learns as `ti demo` does, from captions that say all but the fault.
+show the colour and shape of the prompt: without a negative prompt, with the word alone as negative
+prompt, and with the prompt itself that names the word; each with the vectors as they start and with
+the trained ones. It learns as `ti demo` does, from captions that say all but the fault.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import tempfile
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -40,6 +42,8 @@ from ti_core.train.create import create_embedding  # noqa: E402
 from ti_core.train.loop import train  # noqa: E402
 
 WORD, STEPS = "bad-look", 200
+NEGATIVES = {"the word": WORD, "the prompt with the word": f"{{}} in the style of {WORD}"}
+"""As which it is written into the negative prompt."""
 SHAPES = ("triangle", "diamond", "cross", "hexagon", "moon")
 COLOURS = ("purple", "yellow", "brown", "cyan", "pink", "gray")
 
@@ -55,15 +59,15 @@ def dataset(folder: Path) -> Path:
     return folder
 
 
-def shown(host: Host, file: Path | None) -> Shown:
-    """(prompt, image): eight of each prompt, with the file's word as negative prompt."""
+def shown(host: Host, file: Path | None, negative: str = "") -> Shown:
+    """(prompt, image): eight of each prompt; `negative` may use the prompt and the file's word."""
     made: Shown = []
     with host.session() as session:
         rows = _rows(file, host) if file else {}
         for prompt in ASKED:
             request = PreviewRequest(
                 f"{prompt} in a style",
-                WORD if file else "",
+                negative.format(prompt),
                 width=96,
                 height=96,
                 cfg_scale=GUIDANCE,
@@ -105,19 +109,25 @@ def main() -> None:
     options.add_argument("--model", default="demo", help="diffusers folder; the bundled one")
     options.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options.add_argument("--out", type=Path, help="keep files and sheets here")
-    options.add_argument("--threads", type=int, default=2)
+    options.add_argument("--threads", type=int, default=1)
     options.add_argument("--write", action="store_true", help="write demo/negative.json")
     given = options.parse_args()
     torch.set_num_threads(given.threads)
     folder = given.out or Path(tempfile.mkdtemp())
     host, scorer = open_host(ModelConfig(given.model)), Scorer.load(scorer_file())
     without = shown(host, None)
-    found = {"without": scores(scorer, without), "as it starts": {}, "trained": {}}
+    found: dict[str, Any] = {"without": scores(scorer, without)}
     for seed in given.seeds:
-        columns = [shown(host, file) for file in taught(host, seed, folder / str(seed))]
-        sheet(without, *columns).save(folder / f"sheet-{seed}.png")
-        for name, images in zip(("as it starts", "trained"), columns, strict=True):
-            found[name][str(seed)] = scores(scorer, images)
+        begun, trained = taught(host, seed, folder / str(seed))
+        files = {"as it starts": begun, "trained": trained}
+        columns = {
+            f"{what}, {when}": shown(host, file, negative)
+            for what, negative in NEGATIVES.items()
+            for when, file in files.items()
+        }
+        sheet(without, *columns.values()).save(folder / f"sheet-{seed}.png")
+        for name, images in columns.items():
+            found.setdefault(name, {})[str(seed)] = scores(scorer, images)
         print(seed, json.dumps(found), flush=True)
     if given.write:
         (ROOT / "demo" / "negative.json").write_text(json.dumps(found, indent=1) + "\n")

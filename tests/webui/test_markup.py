@@ -177,8 +177,9 @@ def test_the_curve_shows_validations_and_the_best_of_them() -> None:
 
 
 def test_strength_and_drift_are_drawn_below_the_loss() -> None:
-    found = {"strengths": ((0, 1.0), (50, 1.5)), "drifts": ((0, 0.0), (50, 0.75))}
-    drawn = markup.progress_html(JobProgress(state="running", **found), "word")
+    strengths, drifts = ((0, 1.0), (50, 1.5)), ((0, 0.0), (50, 0.75))
+    progress = JobProgress(state="running", strengths=strengths, drifts=drifts)
+    drawn = markup.progress_html(progress, "word")
     assert drawn.count("<polyline") == 2
     text = " ".join(read(drawn).text.split())
     assert "strength: length of the longest vector" in text
