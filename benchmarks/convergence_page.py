@@ -15,7 +15,7 @@ def page(lines: Lines, text: str, recipes: Sequence[str]) -> str:
     before, rest = text.split(BEGIN)
     counts = sorted({line["count"] for line in lines})
     parts = [
-        "Share of pictures that show the concept, in percent:",
+        "Share of images that show the concept, in percent:",
         table(lines, recipes, counts, "score"),
         "Share of what the other words of the prompt ask for (colour, shape, background):",
         table(lines, recipes, counts, "other"),
@@ -63,7 +63,7 @@ def _mean(means: dict[str, float]) -> float:
 def by_concept(lines: Lines, recipes: Sequence[str], counts: Sequence[int]) -> str:
     """A row for each recipe and count."""
     concepts = list(dict.fromkeys(line["concept"] for line in lines))
-    rows = ["| recipe | pictures | " + " | ".join(concepts) + " |"]
+    rows = ["| recipe | images | " + " | ".join(concepts) + " |"]
     rows.append("|---" * (len(concepts) + 2) + "|")
     for name in recipes:
         for count in counts:
@@ -90,7 +90,7 @@ def compared(lines: Lines, recipes: Sequence[str]) -> str:
     if not peers:
         return "No other recipe has results for every concept yet."
     best, negative, name = max(peers)
-    told = f"The best mean of another recipe is {100 * best:.0f} % ({name}, {-negative:,} pictures)"
+    told = f"The best mean of another recipe is {100 * best:.0f} % ({name}, {-negative:,} images)"
     reached = [n for n, mean in sorted(means[ours].items()) if mean >= best]
     if not reached:
         return f"{told}; {ours} does not reach it."

@@ -69,8 +69,8 @@ def test_a_part_applies_while_the_step_is_below_its_number(step: int, rate: floa
     [
         ("0.005, 1e-3:100", "open-ended"),
         ("0.005:-1, 1e-3", "open-ended"),
-        ("1e-3:100,0.005:50,1e-5", "do not rise"),
-        ("1e-3:100,0.005:100,1e-5", "do not rise"),
+        ("1e-3:100,0.005:50,1e-5", "do not increase"),
+        ("1e-3:100,0.005:100,1e-5", "do not increase"),
         ("0.005:1e2", "is not a rate"),
         ("0.005;1e-3", "is not a rate"),
         ("0.005:100:5,1e-5", "is not a rate"),

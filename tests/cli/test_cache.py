@@ -27,7 +27,7 @@ def test_it_tells_the_space(cache: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["cache", "--latent_cache_dir", str(cache)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [" ".join(line.split()) for line in lines] == [
-        "images 1.0 MB",
+        "pictures 1.0 MB",
         "vae-0123456789abcdef 2.0 MB",
         f"{cache}: 3.0 MB",
     ]

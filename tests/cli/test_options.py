@@ -76,7 +76,7 @@ def test_resolution_is_read_as_kohya_does(text: str, size: tuple[int, int]) -> N
     ("arguments", "message"),
     [
         (["--lerning_rate", "1"], "unknown option --lerning_rate; did you mean --learning_rate?"),
-        (["pictures"], "unexpected word images"),
+        (["pictures"], "unexpected word pictures"),
         (["--max_train_steps", "many"], "--max_train_steps: invalid int value: 'many'"),
         (["--resolution", "a"], "--resolution"),
         (["--resize_mode", "wild"], "--resize_mode: invalid choice: 'wild'"),

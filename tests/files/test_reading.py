@@ -338,7 +338,7 @@ def test_the_terms_of_a_file_are_listed_and_one_is_chosen(tmp_path: Path) -> Non
 
 def test_a_file_of_several_asks_which_and_names_them(tmp_path: Path) -> None:
     torch.save({"<a>": L, "<b>": L}, tmp_path / "x.bin")
-    with pytest.raises(EmbeddingError, match="holds 2 embeddings: '<a>', '<b>'; choose one"):
+    with pytest.raises(EmbeddingError, match="contains 2 embeddings: '<a>', '<b>'; choose one"):
         read_embedding(tmp_path / "x.bin")
     with pytest.raises(EmbeddingError, match="holds no '<c>': it has '<a>', '<b>'"):
         read_embedding(tmp_path / "x.bin", "<c>")

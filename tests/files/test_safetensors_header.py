@@ -193,5 +193,5 @@ def test_what_is_in_notes_is_not_counted() -> None:
 def test_a_tensor_of_more_dimensions_than_any_has_is_refused() -> None:
     """The reference takes it."""
     text = json.dumps({"a": entry(shape=(1,) * 17, offsets=(0, 4))}).encode()
-    with pytest.raises(ValueError, match="not described rightly"):
+    with pytest.raises(ValueError, match="not described correctly"):
         header_of(text, 4)

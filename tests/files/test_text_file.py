@@ -44,9 +44,9 @@ def test_lines_end_with_one_sign_whatever_system_wrote_them(tmp_path: Path, enco
     [
         (b"caf\xe9", "not UTF-8 text .byte 0xe9 at offset 3"),
         (b"\xff\xfea", "not UTF-16-LE text"),
-        ("a cat".encode("utf-16-le"), "holds NUL"),
-        ("a cat".encode("utf-32"), "holds NUL: UTF-32"),
-        (b"a\0cat", "holds NUL"),
+        ("a cat".encode("utf-16-le"), "contains NUL"),
+        ("a cat".encode("utf-32"), "contains NUL: UTF-32"),
+        (b"a\0cat", "contains NUL"),
     ],
 )
 def test_what_is_not_text_is_refused_with_the_reason(

@@ -463,7 +463,7 @@ HANGS = {
         ("copies of a long list", "more memory"),
         ("copies of a large dictionary", "more memory"),
         ("texts encoded again and again", "more memory"),
-        ("a shape of lists", "no sane shape"),
+        ("a shape of lists", "invalid shape"),
         ("calls within calls", "make no sense"),
     ],
 )
@@ -490,7 +490,7 @@ def test_names_of_storages_that_never_end_are_refused_unread(tmp_path: Path) -> 
 
 def test_a_tensor_of_thousands_of_dimensions_is_refused(tmp_path: Path) -> None:
     content = tensor_pickle(4, 0, (1,) * 5000, (1,) * 5000)
-    with pytest.raises(UnsafeFileError, match="no sane shape"):
+    with pytest.raises(UnsafeFileError, match="invalid shape"):
         read_torch_file(zip_with(tmp_path / "x.pt", content, s0=bytes(16)))
 
 

@@ -104,7 +104,7 @@ def test_values_of_a_real_a1111_settings_file_are_accepted(
         {"output_name": "../x"},
         {"learning_rate": "fast"},
         {"learning_rate": "0"},
-        {"num_vectors_per_token": 0},
+        {"num_vectors_per_token": -1},
         {"num_vectors_per_token": 76},
         {"train_batch_size": 0},
         {"gradient_accumulation_steps": 0},

@@ -150,7 +150,7 @@ def test_each_word_has_its_vectors_copies_notes_and_previews(
         f"{word}-0000{step}.safetensors" for word in ("zz-thing", "qq-ink") for step in ("05", "10")
     }
     shown = [each.prompt for each in log.of(PreviewReady) if each.step == 10]
-    assert shown == ["a picture of zz-thing", "an image of qq-ink", "a table"]
+    assert shown == ["a picture of zz-thing", "a picture of qq-ink", "a table"]
     for word, unlike in (("zz-thing", "qq-ink"), ("qq-ink", "zz-thing")):
         with Image.open(path.with_name(f"{word}.preview.png")) as image:
             told = image.info["parameters"]

@@ -97,7 +97,7 @@ def test_a_run_is_stopped_and_resumed(
     job = api.post("/ti/v1/jobs", json={"settings": long}).json()["id"]
     second = api.post("/ti/v1/jobs", json={"settings": long})
     assert second.status_code == 409
-    assert "at work already" in second.json()["what"]
+    assert "already running" in second.json()["what"]
     assert api.post(f"/ti/v1/jobs/{job}/pause").status_code == 200
     assert api.post(f"/ti/v1/jobs/{job}/go_on").status_code == 200
     assert api.post(f"/ti/v1/jobs/{job}/stop").status_code == 200

@@ -136,7 +136,7 @@ def test_what_a_question_raises_reaches_the_page(studio: Studio) -> None:
 def test_a_question_waits_for_no_other_job(studio: Studio) -> None:
     go = Event()
     job = studio.jobs.start("train", "long", until(go))
-    with pytest.raises(HostBusyError, match="long is at work"):
+    with pytest.raises(HostBusyError, match="long is already running"):
         ask(studio, "x", lambda host, session: 1)
     go.set()
     assert job.wait(30)

@@ -209,7 +209,7 @@ def _zips() -> Iterator[Case]:
     yield broken("a TorchScript program.pt", script, "TorchScript")
     yield broken("an unknown byte order.pt", torch_zip(table(), byteorder=b"middle"), "byte order")
     large = raw_zip(b"X" + struct.pack("<I", _TEXT) + bytes(_TEXT) + b".")
-    yield refused("a pickle of 33 MB.pt", large, "absurdly large")
+    yield refused("a pickle of 33 MB.pt", large, "too large")
     for what, place, field in LIES_OF_ZIPS:
         start = _HONEST.rfind(b"PK\x05\x06") if place == "end" else _HONEST.find(b"PK\x01\x02")
         at = start + field

@@ -64,7 +64,8 @@ def _sampled() -> Iterator[Any]:
 def _chosen(session: pytest.Session) -> list[Case]:
     """Those whose tests run, in the corpus' order."""
     specs = [getattr(item, "callspec", None) for item in session.items]
-    names = {spec.params["case"].name for spec in specs if spec and "case" in spec.params}
+    given = [spec.params.get("case") for spec in specs if spec]
+    names = {case.name for case in given if isinstance(case, Case)}
     return [case for case in CASES if case.name in names]
 
 

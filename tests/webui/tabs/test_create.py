@@ -59,7 +59,7 @@ def test_a_name_that_is_a_word_of_the_model_is_warned_about(
 
 
 @pytest.mark.parametrize(
-    "values", [["", "*", 1], ["../up", "*", 1], ["zz", "*", 0], ["zz", "*", None]]
+    "values", [["", "*", 1], ["../up", "*", 1], ["zz", "*", -1], ["zz", "*", None]]
 )
 def test_what_cannot_be_made_is_said(
     studio: Studio, form: SettingsForm, values: list[Any], tmp_path: Path
