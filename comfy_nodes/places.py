@@ -115,7 +115,9 @@ def picture_folder(name: str) -> Path:
         )
     if not folder.is_dir():
         raise ConfigError(
-            f"there is no folder {name!r} in the input folder", "", "make it, and put images in"
+            f"there is no folder {name!r} in the input folder",
+            "",
+            "create it and put images into it",
         )
     for link in ways_out(folder, [input_dir()]):
         raise outside(link.name, "input")
@@ -126,7 +128,7 @@ def _pictures_here() -> Path:
     folder = input_dir().resolve()
     if not holds_pictures(folder):
         fix = "put some there, or name a folder in it"
-        raise ConfigError("there are no images directly in the input folder", "", fix)
+        raise ConfigError("the input folder itself contains no images", "", fix)
     for entry in folder.iterdir():
         if entry.is_symlink() and not entry.is_dir() and not is_within(entry, [folder]):
             raise outside(entry.name, "input")

@@ -93,7 +93,7 @@ def losses_of(
 
 def _pictures(questions: Questions) -> int:
     if not questions.dataset.items:
-        raise DataError("there are no images to judge by")
+        raise DataError("the dataset for the validation loss contains no images")
     return len(questions.dataset.items)
 
 

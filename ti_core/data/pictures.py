@@ -80,7 +80,7 @@ def list_folder(folder: Path, fix: str = "check its permissions") -> list[Path]:
 def list_images(folder: Path) -> list[Path]:
     """The images directly in a folder, by name, without masks.
 
-    Raises DataError when there is no such folder, when it cannot be read, or holds no image.
+    Raises DataError for a folder that does not exist, cannot be read or contains no images.
     """
     found = pictures_in(folder)
     if not found:

@@ -86,7 +86,7 @@ def test_pictures_directly_in_the_input_folder_are_a_choice_of_their_own(
     pictures: str, comfy: dict[str, Path]
 ) -> None:
     node = program.every_node()["TI_DatasetFromFolder"]
-    with pytest.raises(ConfigError, match="no images directly"):
+    with pytest.raises(ConfigError, match="itself contains no images"):
         dataset(HERE)
     Image.new("RGB", (64, 64)).save(comfy["input"] / "x.png")
     (comfy["input"] / "x.txt").write_text("a grey [name]")

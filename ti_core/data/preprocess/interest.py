@@ -73,7 +73,7 @@ def _spread(xs: NDArray[np.intp], ys: NDArray[np.intp], apart: float) -> list[Po
 
 def richest_window(image: Image.Image, width: int, height: int) -> list[Point]:
     """The middle of the window of that size with the highest entropy of grey values; nothing when
-    the image is no larger than the window.
+    the image is not larger than the window.
 
     The window is moved along the side that is longer than it.
     """
