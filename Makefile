@@ -14,8 +14,9 @@ OUT ?= ti-demo
 demo: $(VENV)/.ready
 	$(BIN)/ti demo --out $(OUT) $(ARGS)
 
+# Files run in their order: those that drive a browser take longest, and are among the first.
 test: $(VENV)/.ready-dev browser
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .

@@ -25,7 +25,7 @@ POLL = "ti_poll"
 """The button that javascript/ presses once a second while the tab is seen."""
 _SHOWN = 12
 """Previews; all of them are in the run folder."""
-_NO_EVENTS = '<p class="ti-fine">What a training does is listed here.</p>'
+_NO_EVENTS = '<p class="ti-fine">Events of a training are listed here.</p>'
 _IDLE = (
     '<div class="ti-idle">Nothing is running. A training continues when you close this page.</div>'
 )

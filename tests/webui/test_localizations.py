@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ti_core.train.hypernetwork_presets import HYPERNETWORK_PRESETS
+from ti_core.train.presets import PRESETS
 from ti_webui.panel import build_panel
 from ti_webui.studio import Studio
 
@@ -31,15 +33,32 @@ def components(studio: Studio) -> list[Component]:
     return found
 
 
+class _Texts(HTMLParser):
+    """A1111 translates each piece of text between two tags by itself."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(html)
+
+    def handle_data(self, data: str) -> None:
+        self.found.append(data.strip())
+
+
 def _words(component: Component) -> list[str]:
-    """Label, help, placeholder, a button's text, a group's heading."""
+    """Label, help, placeholder, a button's text, notes and headings."""
     props = component["props"]
     words = [props.get(key) for key in ("label", "info", "placeholder")]
     if component["type"] == "button":
         words.append(props.get("value"))
     if component["type"] == "html":
-        words += re.findall('<h4 class="ti-group">(.*?)</h4>', str(props.get("value")))
+        words += _Texts(props.get("value") or "").found
     return [text for text in words if text]
+
+
+def _goals() -> set[str]:
+    """What is said of each goal once it is chosen."""
+    return {preset.about for each in (PRESETS, HYPERNETWORK_PRESETS) for preset in each.values()}
 
 
 def _choices(component: Component) -> list[tuple[str, Any]]:
@@ -62,7 +81,7 @@ def test_every_key_is_a_text_that_the_panel_shows(
     language: str, components: list[Component]
 ) -> None:
     """A1111 looks for the exact text; a key that is nowhere is a label that has changed."""
-    shown = {text for each in components for text in _words(each)}
+    shown = {text for each in components for text in _words(each)} | _goals()
     shown |= {text for each in components for text, _ in _choices(each)}
     assert sorted(set(translation(language)) - shown) == []
 
@@ -70,7 +89,7 @@ def test_every_key_is_a_text_that_the_panel_shows(
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_text_of_the_panel_is_translated(language: str, components: list[Component]) -> None:
     """Choices that are names are the same in every language."""
-    words = {text for each in components for text in _words(each)}
+    words = {text for each in components for text in _words(each)} | _goals()
     for each in components:
         words |= {text for text, value in _choices(each) if not _is_name(text, value)}
     missing = sorted(words - set(translation(language)))

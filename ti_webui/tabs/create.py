@@ -17,9 +17,11 @@ from ..forms import Form
 from ..gradio_versions import Updates, html, on
 from ..studio import Studio
 
-_ABOUT = """<p>A new embedding means what its initialization text means, until it is trained. To
-teach a new word at once, go to <b>Train</b> and write the word there; this is not needed for
-it.</p>"""
+_ABOUT = (
+    "<p>A new embedding means what its initialization text means, until it is trained. "
+    "To teach a new word at once, go to Train and write the word there: no embedding has to be "
+    "created before.</p>"
+)
 _SHOWN = ("token_string", "init_word", "num_vectors_per_token")
 _LABELS = markup.labels_of(EmbeddingConfig, OutputConfig)
 _FOLDED = ("init_rule", "metadata_license", "metadata_is_negative_embedding")

@@ -38,8 +38,8 @@ _GROUPS = (
 _SHOWN = 24
 """Images of the result; all of them are in the destination."""
 _IDLE = (
-    "Photographs of any size go in; images to train on come out, and the folder they are in "
-    "becomes the dataset directory."
+    "Turns photographs of any size into training images. The folder they are saved in becomes "
+    "the dataset directory."
 )
 
 

@@ -33,13 +33,15 @@ from ..studio import Studio
 from ..training import more_steps, settings_of_page
 
 _FIRST = "style"
-_ABOUT = """<p>A hypernetwork changes how the model reads every prompt, until a prompt leaves out
-<code>&lt;hypernet:name:1&gt;</code>. Captions say what is <b>not</b> to be learned.</p>"""
+_ABOUT = (
+    "<p>A hypernetwork changes the whole image of every prompt that contains "
+    "&lt;hypernet:name:1&gt;. Captions describe what it should not learn.</p>"
+)
 _UNUSED = (
     "this program does not use hypernetworks in its own images; previews show them, and the "
     "file is for AUTOMATIC1111 and ComfyUI"
 )
-_IDLE = "No hypernetwork is being made or trained."
+_IDLE = "No hypernetwork is being created or trained."
 _LABELS = markup.labels_of(HypernetworkTrainConfig, hypernetwork_name="Hypernetwork")
 _MODULES = (
     "enable_sizes",

@@ -342,7 +342,7 @@ def build(studio: Studio) -> None:
         with gr.Column(scale=5, min_width=360):
             cards = gallery("Embeddings", 5, "ti_library_cards", allow_preview=False)
             skipped = gr.HTML("")
-            table = gr.HTML(markup.box("note", "looking …"), elem_id="ti_job_progress_library")
+            table = gr.HTML(markup.box("note", "reading …"), elem_id="ti_job_progress_library")
         with gr.Column(scale=4, min_width=360):
             chosen, copy = _one(page)
     _check(page)
