@@ -22,25 +22,32 @@ from .thumbnails import thumbnail
 
 MOST = 200
 """Embeddings on a page, and skipped files that are told."""
-_PATIENCE = 0.25
-"""Seconds: the first look into a large folder may take longer, and names are there at once."""
+_PATIENCE = 0.1
+"""Seconds: the first look reads every file, which may take longer; later looks read what is new."""
 _looks: set[asyncio.Task[Shelf]] = set()
 
 
 async def listed(request: web.Request) -> dict[str, object]:
     """A page of the list. Raises RequestError for numbers that are none."""
     offset, limit = _number(request, "offset", 0), min(_number(request, "limit", 60), MOST)
+    wanted = request.query.get("search", "")[:200]
+    first = collection.shelf.version == 0
+    # Before the look, which leaves little of Python to others while it lasts.
+    names = await asyncio.to_thread(_names, wanted) if first else []
+    look = _look()
+    done, _ = await asyncio.wait({look}, timeout=_PATIENCE if first else None)
+    if not done:
+        told = [{"key": name, "name": name} for name in names]
+        return _page(told, offset, limit) | {"looking": True}
+    return await asyncio.to_thread(_listed, look.result(), wanted, offset, limit)
+
+
+def _look() -> asyncio.Task[Shelf]:
+    """One at a time, for everybody who asks meanwhile."""
     look = next(iter(_looks), None) or asyncio.create_task(asyncio.to_thread(collection.look))
     _looks.add(look)
     look.add_done_callback(_looks.discard)
-    done, _ = await asyncio.wait({look}, timeout=_PATIENCE)
-    wanted = request.query.get("search", "")[:200]
-    if not done:
-        names = await asyncio.to_thread(_names, wanted)
-        return _page([{"key": name, "name": name} for name in names], offset, limit) | {
-            "looking": True
-        }
-    return await asyncio.to_thread(_listed, look.result(), wanted, offset, limit)
+    return look
 
 
 async def pictured(request: web.Request) -> bytes:

@@ -19,7 +19,7 @@ export class Replaced {
     this.head = document.createElement("summary");
     this.rows = document.createElement("div");
     this.root.append(this.head, this.rows);
-    this.renew();
+    this.root.hidden = true;
   }
 
   async renew() {

@@ -1,7 +1,7 @@
 // The embeddings that the server knows, page by page: see comfy_nodes/shelf_routes.py.
 import { api } from "../../scripts/api.js";
 
-export const PAGE = 60;
+export const PAGE = 30; // more than a screen shows: the first rows wait for all of a page
 
 export async function readPage(search, offset, limit = PAGE) {
   const asked = new URLSearchParams({ search, offset, limit });

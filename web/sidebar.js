@@ -19,7 +19,7 @@ class Shelf {
     this.total = 0;
     this.asked = 0;
     this.build(root);
-    this.renew();
+    this.renew().then(() => this.replaced.renew()); // the list comes first
   }
 
   build(root) {
