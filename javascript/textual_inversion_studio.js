@@ -279,6 +279,63 @@ window.tiStudio = window.tiStudio || (() => {
         field.dispatchEvent(new Event("change", {bubbles: true}));
     }
 
+    // A folder that is offered below its field is written into it.
+    function takeFolder(event) {
+        const one = event.target.closest && event.target.closest(".ti-path");
+        const field = one && page().querySelector(
+            "#ti_train_train_data_dir textarea, #ti_train_train_data_dir input");
+        if (field) {
+            const kind = field instanceof HTMLTextAreaElement ? HTMLTextAreaElement : HTMLInputElement;
+            Object.getOwnPropertyDescriptor(kind.prototype, "value").set.call(field, one.dataset.path);
+            field.focus();
+            field.dispatchEvent(new Event("input", {bubbles: true}));
+        }
+    }
+
+    // An error is shown at the fields that it names, too. Fields of closed folds are not in sight:
+    // the folds are opened once for an error that names one, but not while somebody writes.
+    function fieldOf(box, name) {
+        const panel = box.closest("[role=tabpanel], .tabitem") || page();
+        const found = [...panel.querySelectorAll(`[id^=ti_][id$=_${CSS.escape(name)}]`)];
+        return found.find((each) => /^ti_[a-z]+_$/.test(each.id.slice(0, -name.length)));
+    }
+
+    function openFolds(box) {
+        const panel = box.closest("[role=tabpanel], .tabitem");
+        if (panel && !box.dataset.seen && !box.closest("#ti_outlook")) {
+            panel.querySelectorAll("[id^=ti_fold_] .label-wrap:not(.open)").forEach(
+                (label) => label.click());
+        }
+    }
+
+    function markFields() {
+        const wrong = new Map();
+        for (const box of page().querySelectorAll("#ti_tabs .ti-error[data-fields]:not([data-fields=''])")) {
+            for (const name of seen(box) ? box.dataset.fields.split(" ") : []) {
+                const field = fieldOf(box, name);
+                if (field && seen(field)) {
+                    wrong.set(field, box.textContent);
+                } else {
+                    openFolds(box);
+                }
+                box.dataset.seen = "yes";
+            }
+        }
+        page().querySelectorAll("[data-ti-wrong]").forEach((field) => setWrong(field, wrong.get(field)));
+        wrong.forEach((text, field) => setWrong(field, text));
+    }
+
+    function setWrong(field, text) {
+        if (field.dataset.tiWrong !== text) {
+            const inputs = field.querySelectorAll("input, textarea");
+            inputs.forEach((each) => each.setAttribute("aria-invalid", String(Boolean(text))));
+            field.toggleAttribute("data-ti-wrong", Boolean(text));
+            if (text) {
+                field.dataset.tiWrong = text;
+            }
+        }
+    }
+
     // Ctrl+Enter saves the caption that is being written, Alt+← and Alt+→ go to the next picture.
     function keys(event) {
         const editor = event.target.closest && event.target.closest("#ti_caption_text");
@@ -315,6 +372,7 @@ window.tiStudio = window.tiStudio || (() => {
     document.addEventListener("blur", (event) => unread.delete(event.target), true);
     document.addEventListener("keydown", keys, true);
     document.addEventListener("paste", paste);
+    document.addEventListener("click", takeFolder);
     document.addEventListener("click", chooseFrame);
     document.addEventListener("input", chooseFrame);
     window.addEventListener("popstate", openTab);
@@ -324,6 +382,7 @@ window.tiStudio = window.tiStudio || (() => {
         readForm();
         keepFrame();
         renew();
+        markFields();
     }, 250);
 
     return {look, chosenFile, showTab};

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from ti_core.checkup.disk import spelled as bytes_spelled
 from ti_core.checkup.finding import Finding
@@ -80,8 +82,12 @@ def box(kind: str, text: str) -> str:
 
 
 def error_box(error: object, labels: Mapping[str, str] = _NAMES) -> str:
-    """An error, where the user looks."""
-    return box("error", with_labels(str(error), labels))
+    """An error, where the user looks; `javascript/` marks the fields that it names."""
+    if not error:
+        return ""
+    named = [name for name in re.findall(r"`(\w+)`", str(error)) if name in labels]
+    text = escape(with_labels(str(error), labels))
+    return f'<div class="ti-box ti-error" data-fields="{" ".join(named)}">{text}</div>'
 
 
 def notices(found: Sequence[Notice]) -> str:
@@ -125,6 +131,16 @@ def _finding(finding: Finding) -> str:
     files = ", ".join(finding.files[:3]) + (" …" if len(finding.files) > 3 else "")
     text = with_labels(str(finding)) + (f" ({files})" if files else "")
     return box("note" if finding.severity == "unchecked" else finding.severity, text)
+
+
+def folders(title: str, found: Sequence[Path]) -> str:
+    """Folders as buttons; `javascript/` writes the one that is pressed into the field."""
+    buttons = "".join(
+        f'<button type="button" class="ti-path" data-path="{escape(str(path))}" '
+        f'title="{escape(str(path))}">{escape(path.name or str(path))}</button>'
+        for path in found
+    )
+    return f'<div class="ti-box ti-note">{escape(title)}: {buttons}</div>' if found else ""
 
 
 def lines(texts: Sequence[str]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page, expect
 
 from ti_core.files.reading import read_embedding
 
-from .hands import LONG, Hands, fill, open_form, open_tab, state, step, wait_for_step
+from .hands import LONG, Hands, at, fill, open_form, open_tab, state, step, wait_for_step
 
 
 def test_a_first_training_takes_at_most_four_clicks_and_fields(page: Page, site: Path) -> None:
@@ -107,11 +108,26 @@ def test_what_is_wrong_is_said_where_the_buttons_are(page: Page) -> None:
     message = page.locator("#ti_train_message").first
     expect(message).to_contain_text("is not a rate", timeout=LONG)
     expect(message).to_contain_text("Embedding Learning rate")
+    rate = page.locator("#ti_train_learning_rate")
+    expect(rate).to_have_attribute("data-ti-wrong", re.compile("is not a rate"), timeout=LONG)
+    expect(rate.locator("input, textarea").first).to_have_attribute("aria-invalid", "true")
     fill(page, "ti_train_learning_rate", "0.005")
     fill(page, "ti_train_train_data_dir", "no-such-folder")
     page.get_by_role("button", name="Train Embedding", exact=True).click()
     state(page, "failed")
     expect(page.locator("#ti_job_progress .ti-error")).to_contain_text("no-such-folder")
+    folder = page.locator("#ti_train_train_data_dir")
+    expect(folder).to_have_attribute("data-ti-wrong", re.compile("no-such-folder"), timeout=LONG)
+    expect(rate).not_to_have_attribute("data-ti-wrong", re.compile("."))
+
+
+def test_a_folder_is_completed_with_a_click(page: Page) -> None:
+    open_form(page)
+    fill(page, "ti_train_train_data_dir", "pict")
+    page.locator("#ti_folder_about .ti-path").filter(has_text="pictures").click()
+    field = page.locator("#ti_train_train_data_dir").locator("input, textarea").first
+    expect(field).to_have_value(re.compile(r"/pictures$"))
+    expect(at(page, "ti_folder_about")).to_contain_text("image(s)", timeout=LONG)
 
 
 def test_a_name_with_html_in_it_is_text(page: Page) -> None:

@@ -199,9 +199,10 @@ class TrainPage:
 
     def renew(self, opened: bool, name: str | None, logging_dir: str) -> Updates:
         """[what there is of the name, the outlook, the list of unfinished runs and their images,
-        an update for each component of the form, one of the runs whose settings can be loaded]: a
-        page that was opened gets the settings of the job that is running, else of the last one.
-        What is written in it already stays."""
+        an update for each component of the form, one of the runs whose settings can be loaded, and
+        folders that were trained on, where none is filled in]: a page that was opened gets the
+        settings of the job that is running, else of the last one. What is written in it already
+        stays."""
         name, job = (name or "").strip(), self.studio.jobs.latest_of("train")
         is_going = job is not None and not job.progress.over
         settings = job.settings if job and is_going and opened and not name else {}
@@ -221,6 +222,7 @@ class TrainPage:
             *self.unfinished.updates(own),
             *form.values(),
             gr.update(choices=self.form_settings.memory.runs()),
+            gr.update() if shown.get("train_data_dir") or not opened else self.pictures.folders(""),
         ]
 
 
@@ -356,7 +358,8 @@ class _Layout:
         refreshed = [name, fields["prompt_template"], self.form_settings.run]
         on(self.refresh.click, page.refresh, [], refreshed, quiet=True)
         first = (self.name_about, self.overview.outlook, self.run, self.runs)
-        self.live.lists = [*first, *form.inputs, self.form_settings.run]
+        last = (self.form_settings.run, self.pictures.about)
+        self.live.lists = [*first, *form.inputs, *last]
         self.live.asked = [name, fields["logging_dir"]]
         self.live.renew = page.renew
         bind_live(self.live, self.message)

@@ -19,6 +19,7 @@ from ti_core.train.presets import has_captions as all_have_captions
 
 from .. import markup
 from ..dropped import Dropped, Kept
+from ..folder_choice import folders_like, recent_folders
 from ..gradio_versions import Component, Updates, component, gallery, html, on
 from ..studio import Studio
 from ..thumbnails import thumbnails
@@ -77,6 +78,7 @@ class Pictures:
         """[what is in the folder, update of the gallery]"""
         found = pictures_of(self.studio, folder)
         said = markup.box("note", folder_summary(self.studio, folder)) + self._findings(found)
+        said += "" if found else self.folders(folder)
         shown = thumbnails((path, path.name) for path in found[:_SHOWN])
         return [said, gr.update(value=shown, visible=bool(found))]
 
@@ -89,6 +91,12 @@ class Pictures:
             return [gr.update(value=None), gr.update(), markup.error_box(error), gr.update()]
         said, shown = self.show(str(kept.folder))
         return [gr.update(value=None), gr.update(value=str(kept.folder)), _told(kept) + said, shown]
+
+    def folders(self, folder: str) -> str:
+        """Buttons that fill a folder in: those of the last runs, or those that begin as it does."""
+        if not folder.strip():
+            return markup.folders("Images of the last trainings", recent_folders(self.studio))
+        return markup.folders("Folders", folders_like(self.studio, folder))
 
     def _findings(self, found: Sequence[Path]) -> str:
         """What is wrong with the images themselves: turned by EXIF, twice there, blurred."""

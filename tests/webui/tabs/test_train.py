@@ -363,8 +363,9 @@ def test_a_preview_whose_file_is_gone_does_not_spoil_the_page(
 
 
 def renewed(page: TrainPage, opened: bool, name: str = "") -> list[Any]:
-    """What a page gets when it is opened, or when a job begins or ends."""
-    *shown, _ = page.renew(opened, name, page.studio.settings().logging_dir)
+    """What a page gets when it is opened, or when a job begins or ends, but for the runs whose
+    settings can be loaded and the folders that were trained on."""
+    *shown, _, _ = page.renew(opened, name, page.studio.settings().logging_dir)
     return shown
 
 
