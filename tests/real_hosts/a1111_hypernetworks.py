@@ -6,11 +6,12 @@ python -m tests.real_hosts.a1111_hypernetworks FOLDER     # in its own interpret
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from PIL import Image, ImageChops
@@ -19,10 +20,14 @@ from torch.nn import functional
 
 from ti_core.hypernetworks.applying import Applied
 from ti_core.hypernetworks.reading import read_hypernetwork
+from ti_core.hypernetworks.structure import WeightInit
+from ti_core.hypernetworks.writing import write_hypernetwork
 from ti_core.port.session import Host, PreviewRequest, Session, TextOptions
 from ti_core.train.hypernetwork import attention_widths
 
 _NEEDED = ("shared", "sd_hijack", "checkpoint")
+GOLDEN = Path(__file__).parents[1] / "golden" / "hypernetworks.json"
+WIDTH, MULTIPLIER = 8, 0.7
 PROMPT, SEED, SIZE, STEPS, SCALE = "a tree", 5, 64, 4, 5.0
 
 
@@ -95,6 +100,40 @@ class Step:
         """What the network says where we ask for no hypernetwork."""
         with self.host.session() as session, torch.no_grad():
             return self.predict(session)
+
+
+def compare_files(theirs: Any, folder: Path) -> dict[str, float]:
+    """What is built like what → how far the outputs at 0.7 are apart, at most: of A1111's class, of
+    ours on the file that it wrote, and of A1111's class on that file as we write it."""
+    rows, inits = json.loads(GOLDEN.read_text()), get_args(WeightInit)
+    found = {}
+    for row, init in zip(rows, itertools.cycle(inits)):
+        built = {"layer_structure": row["layers"], "activation_func": row["activation"]}
+        extras = {"add_layer_norm": row["layer_norm"], "activate_output": row["activate_output"]}
+        dropout = {"use_dropout": bool(row["dropout"]), "dropout_structure": row["dropout"] or None}
+        made = theirs.Hypernetwork("zz", [WIDTH], weight_init=init, **built, **extras, **dropout)
+        outputs = [_outputs(made)]
+        made.save(str(folder / "theirs.pt"))
+        read = read_hypernetwork(folder / "theirs.pt")
+        outputs.append(Applied(read.structure, read.tensors, MULTIPLIER)(_context()))
+        write_hypernetwork(folder / "ours.pt", read)
+        again = theirs.Hypernetwork()
+        again.load(str(folder / "ours.pt"))
+        outputs.append(_outputs(again))
+        first, *others = map(torch.stack, outputs)
+        apart = max(float((first - other).abs().max()) for other in others)
+        found[f"{read.structure.spelled}, {init}"] = apart
+    return found
+
+
+def _context() -> Tensor:
+    return torch.randn(2, 5, WIDTH, generator=torch.Generator().manual_seed(3))
+
+
+@torch.no_grad()
+def _outputs(made: Any) -> tuple[Tensor, Tensor]:
+    keys, values = made.set_multiplier(MULTIPLIER).layers[WIDTH]
+    return keys(_context()), values(_context())
 
 
 class Program:
@@ -181,6 +220,7 @@ def main(folder: Path) -> None:
     shared = program.shared
     Path(shared.cmd_opts.hypernetwork_dir).mkdir(parents=True, exist_ok=True)
     step, found = Step(program, host, folder), dict[str, object]()
+    found["files"] = compare_files(program.hypernetwork, folder)
     found["step"] = compare_steps(step)
 
     plain, before = step.plain(), program.picture(PROMPT)

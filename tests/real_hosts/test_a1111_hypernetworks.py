@@ -34,6 +34,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return json.loads((folder / "found.json").read_text())
 
 
+def test_files_of_every_structure_mean_the_same_both_ways(found: Any) -> None:
+    """Every activation function, weight initialization, structure, norm, dropout."""
+    files = found["files"]
+    assert len(files) > 50
+    assert max(files.values()) < 1e-6, files
+
+
 def test_a_step_of_ours_has_the_gradient_of_its_own_trainer(found: Any) -> None:
     """The same noise, timestep, prompt and beginning."""
     step = found["step"]

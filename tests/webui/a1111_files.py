@@ -29,13 +29,17 @@ _CONFIGS = {
 }
 
 
-def write_checkpoint(kind: str, path: Path, checkout: Path, seed: int = 0) -> Path:
-    """Write `path` and the yaml beside it, which is the program's own with smaller numbers."""
-    layout = replace(tiny(family_of(kind)), in_channels=9 if "inpaint" in kind else 4)
+def write_checkpoint(
+    kind: str, path: Path, checkout: Path, seed: int = 0, reduced: Layout | None = None
+) -> Path:
+    """Write `path` and the yaml beside it, which is the program's own with smaller numbers: those
+    of `tiny` unless a layout with as many levels is given."""
+    channels = 9 if "inpaint" in kind else 4
+    layout = replace(reduced or tiny(family_of(kind)), in_channels=channels)
     write_single_file(path, layout, dtype=torch.float32, seed=seed, extras=False)
     config = yaml.safe_load((checkout / _CONFIGS[kind]).read_text())
-    reduced = _reduce_sdxl if kind == "sdxl" else _reduce
-    reduced(config["model"]["params"], layout)
+    reduce = _reduce_sdxl if kind == "sdxl" else _reduce
+    reduce(config["model"]["params"], layout)
     path.with_suffix(".yaml").write_text(yaml.safe_dump(config))
     return path
 
@@ -104,8 +108,9 @@ def open_clip_config(family: Family) -> dict[str, Any]:
     }
 
 
-def write_hub(home: Path) -> None:
-    """What `from_pretrained` finds offline, with `home` as HF_HOME."""
+def write_hub(home: Path, layout: Layout | None = None) -> None:
+    """What `from_pretrained` finds offline, with `home` as HF_HOME; of reduced sizes if no layout
+    says otherwise."""
     place = home / _HUB / "snapshots" / "one"
     place.mkdir(parents=True)
     (home / _HUB / "refs").mkdir()
@@ -116,7 +121,7 @@ def write_hub(home: Path) -> None:
     marks = {"bos_token": "<|startoftext|>", "eos_token": mark, "pad_token": mark}
     (place / "special_tokens_map.json").write_text(json.dumps(marks | {"unk_token": mark}))
     (place / "tokenizer_config.json").write_text(json.dumps(marks | {"model_max_length": 77}))
-    (place / "config.json").write_text(json.dumps(_clip_config(tiny("sd1"))))
+    (place / "config.json").write_text(json.dumps(_clip_config(layout or tiny("sd1"))))
 
 
 def _clip_config(layout: Layout) -> dict[str, Any]:

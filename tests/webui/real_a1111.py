@@ -13,15 +13,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.checkpoints import Layout
+
 from .a1111_files import OPEN_CLIP, family_of, open_clip_config, write_checkpoint, write_hub
 
 _FLAGS = "--skip-torch-cuda-test --use-cpu all --no-half --precision full --no-download-sd-model"
 
 
 @cache
-def start(home: Path) -> None:
-    """Import the web UI as its launcher does; `home` becomes its data folder."""
-    write_hub(home)
+def start(home: Path, layout: Layout | None = None) -> None:
+    """Import the web UI as its launcher does; `home` becomes its data folder. `layout`: that of
+    the text encoder, which is a reduced one otherwise."""
+    write_hub(home, layout)
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "IGNORE_CMD_ARGS_ERRORS": "1"}
     os.environ.update(offline, HF_HOME=str(home))
     path = os.environ["A1111_PATH"]
@@ -40,9 +43,10 @@ def load(kind: str, folder: Path, seed: int = 0) -> Any:
     return load_file(path, kind)
 
 
-def load_file(path: Path, kind: str) -> Any:
-    """A checkpoint of `write_checkpoint`; embeddings lie beside it."""
-    start(path.parent.parent)
+def load_file(path: Path, kind: str, layout: Layout | None = None) -> Any:
+    """A checkpoint of `write_checkpoint`, or of a whole `layout` without a yaml beside it.
+    Embeddings lie in its folder."""
+    start(path.parent.parent, layout)
     _reduce_open_clip(kind, path.parent)
     models = importlib.import_module("modules.sd_models")
     shared = importlib.import_module("modules.shared")

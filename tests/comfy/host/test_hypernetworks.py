@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.comfy import program
 from tests.comfy.host.learning import noise
 from tests.comfy.host.test_pictures import REQUEST, sampled, train_a_little
 from tests.comfy.pack import pack_module
+from tests.hypernetworks.made import hypernetwork as by_formula
 from ti_core.errors import ConfigError
 from ti_core.hypernetworks.applying import Applied, in_turn
 from ti_core.hypernetworks.hypernetwork import Hypernetwork, shapes
@@ -32,6 +34,10 @@ PORTABLE = {
     "dropout": Structure((1, 1.5, 1.5, 1), "mish", dropout=(0, 0.1, 0.3, 0)),
 }
 """Structures with whose files ComfyUI's loader computes the same."""
+GOLDEN = Path(__file__).parents[2] / "golden" / "hypernetworks.json"
+NEEDS_REAL = pytest.mark.skipif(
+    not program.is_real(), reason="ComfyUI's own loader is not in the stand-in"
+)
 
 
 def patches() -> Any:
@@ -161,7 +167,26 @@ def test_one_for_another_kind_of_model_is_told(load: Any) -> None:
         assert len(fit) == count
 
 
-@pytest.mark.skipif(not program.is_real(), reason="ComfyUI's own loader is not in the stand-in")
+@NEEDS_REAL
+def test_comfyuis_own_loader_computes_the_same_for_every_portable_file(tmp_path: Path) -> None:
+    """Those of A1111's choices of which we say that ComfyUI reads them rightly."""
+    extra, width = import_module("comfy_extras.nodes_hypernetwork"), 8
+    context, compared, path = noise(2, 5, width, seed=3), 0, tmp_path / "style.pt"
+    for row in json.loads(GOLDEN.read_text()):
+        built = {name: row[name] for name in ("activation", "layer_norm", "activate_output")}
+        lists = {name: tuple(row[name]) for name in ("layers", "dropout")}
+        style = by_formula("style", width, **built, **lists)
+        if style.structure.only_a1111():
+            continue
+        write_hypernetwork(path, style)
+        _, *theirs = extra.load_hypernetwork_patch(str(path), 0.7)(context, context, context, {})
+        ours = Applied(style.structure, style.tensors, 0.7)(context)
+        torch.testing.assert_close(theirs, list(ours), rtol=1e-6, atol=1e-6)
+        compared += 1
+    assert compared >= 16
+
+
+@NEEDS_REAL
 @pytest.mark.parametrize("name", PORTABLE)
 def test_comfyuis_own_loader_makes_the_same_picture_of_the_file(
     load: Any, host_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
