@@ -170,6 +170,7 @@ def test_one_for_another_kind_of_model_is_told(load: Any) -> None:
 @NEEDS_REAL
 def test_comfyuis_own_loader_computes_the_same_for_every_portable_file(tmp_path: Path) -> None:
     """Those of A1111's choices of which we say that ComfyUI reads them rightly."""
+    program.start()
     extra, width = import_module("comfy_extras.nodes_hypernetwork"), 8
     context, compared, path = noise(2, 5, width, seed=3), 0, tmp_path / "style.pt"
     for row in json.loads(GOLDEN.read_text()):
