@@ -37,7 +37,7 @@ async def listed(request: web.Request) -> dict[str, object]:
     look = _look()
     done, _ = await asyncio.wait({look}, timeout=_PATIENCE if first else None)
     if not done:
-        told = [{"key": name, "name": name} for name in names]
+        told: list[dict[str, object]] = [{"key": name, "name": name} for name in names]
         return _page(told, offset, limit) | {"looking": True}
     return await asyncio.to_thread(_listed, look.result(), wanted, offset, limit)
 
