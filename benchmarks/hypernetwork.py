@@ -3,10 +3,10 @@
     python benchmarks/hypernetwork.py --write results.jsonl     # everything: hours of two cores
     python benchmarks/hypernetwork.py --rates 5e-6 --counts 800 --seeds 0
 
-Each rate is constant and trained once for each seed; its copies are scored on the way, as by
-`demo/teach_hypernetwork.py`: the share of 32 images, whose prompts name no style, that show the
-style (comic), and the share that shows what the prompts ask for. The strength is that of
-`ti compare`. A result file is continued: what it holds is not measured again.
+Each rate (or schedule, such as 5e-6:12000,5e-7) is trained once for each seed; its copies are
+scored at the end, as by `demo/teach_hypernetwork.py`: the share of 32 images, whose prompts name no
+style, that show the style (comic), and the share that shows what the prompts ask for. The strength
+is that of `ti compare`. A result file is continued: what it holds is not measured again.
 """
 
 from __future__ import annotations
