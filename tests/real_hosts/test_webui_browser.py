@@ -308,7 +308,7 @@ def test_after_a_crash_the_run_is_offered_and_goes_on(
     state(other, "running")
     reached = step(other)
     assert reached >= 2
-    expect(at(other, "ti_job_progress").locator("svg")).to_be_visible()
+    expect(at(other, "ti_job_progress").locator("svg").first).to_be_visible()
     assert wait_for_step(other, reached + 1) > reached
 
     third = context.new_page()  # opened while it goes on: the form is that of the job
