@@ -1,0 +1,40 @@
+"""axe-core finds nothing serious on any tab, in the light and in the dark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import Page
+
+from .hands import LONG, unfold_all
+
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
+TABS = ("train", "try", "model", "data", "compare", "library", "hypernetwork", "create")
+SHORT = ("train", "library")
+"""Those that are looked at by default."""
+_THEIRS = 'aria-label="Empty value"'
+"""An empty gallery of gradio: a div with an aria-label and without a role."""
+
+
+def _serious(page: Page) -> list[str]:
+    page.add_script_tag(path=AXE)
+    found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    worst = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
+    parts = [f"{one['id']}: {node['html']}" for one in worst for node in one["nodes"]]
+    return [part for part in parts if _THEIRS not in part]
+
+
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "tab", [tab if tab in SHORT else pytest.param(tab, marks=pytest.mark.slow) for tab in TABS]
+)
+def test_no_tab_has_a_serious_finding(page: Page, address: str, tab: str, theme: str) -> None:
+    page.goto(f"{address}/?tab={tab}&__theme={theme}")
+    page.locator(f"#ti_tab_{tab}").first.wait_for(timeout=LONG)
+    if tab == "train":
+        unfold_all(page)
+    page.wait_for_timeout(1500)
+    assert _serious(page) == []
