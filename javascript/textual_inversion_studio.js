@@ -13,6 +13,7 @@ window.tiStudio = window.tiStudio || (() => {
     const QUICK = 1000; // milliseconds between two looks while a job goes on
     const SLOW = 5000; // … and while none does
     const AFTER_A_CLICK = 6000; // time in which a job may begin
+    const AT_THE_LATEST = 60000; // … on a machine that has much else to do
     const REST = 400; // in which nothing is written in a form
     const MOST_BYTES = 1000000; // of a settings file; a longer one is said to be too long
     const GOING_ON = ["waiting", "running", "paused"];
@@ -80,6 +81,10 @@ window.tiStudio = window.tiStudio || (() => {
         return going;
     }
 
+    function idle() {
+        return Date.now() - moved > SLOW && Date.now() - clicked > AT_THE_LATEST;
+    }
+
     function look() {
         for (const progress of page().querySelectorAll("[id^='ti_job_progress']")) {
             const poll = button(progress.id.replace("ti_job_progress", "ti_poll"));
@@ -88,7 +93,7 @@ window.tiStudio = window.tiStudio || (() => {
                 continue;
             }
             const wait = seen(progress) ? pause(progress) : SLOW;
-            if (!going && looked.has(poll) && Date.now() - moved > SLOW) {
+            if (!going && looked.has(poll) && idle()) {
                 continue;
             }
             if (Date.now() - (looked.get(poll) || 0) >= wait - 50) {

@@ -198,7 +198,7 @@ def application(studio: Studio, page: PageConfig) -> FastAPI:
     import gradio as gr
     from fastapi import FastAPI
 
-    from .alone.looks import DARK_ACCENT, theme
+    from .alone.looks import theme
     from .alone.trying import pictures_folder
     from .api import router
     from .gate import Gate
@@ -208,8 +208,8 @@ def application(studio: Studio, page: PageConfig) -> FastAPI:
     app.include_router(router(studio))
     app.add_middleware(Gate, token=page.token, root_path=page.root_path)
     looks: dict[str, Any] = {"css": page_file("style.css").read_text(encoding="utf-8")}
-    scripts = [path.read_text("utf-8") for path in page_file("javascript").glob("*.js")]
-    looks["head"] = DARK_ACCENT + "".join(f"<script>{script}</script>" for script in scripts)
+    scripts = page_file("javascript").glob("*.js")
+    looks["head"] = "".join(f"<script>{path.read_text('utf-8')}</script>" for path in scripts)
     looks["theme"] = theme()
     blocks = build_panel(studio)
     looks["allowed_paths"] = [str(pictures_folder(studio))]

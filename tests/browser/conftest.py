@@ -13,14 +13,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.chromium import chromium
 from tests.conftest import draw
 
+from .hands import LONG
+
 ROOT = Path(__file__).parents[2]
 _SECONDS = 300.0
 """To open the model and the page, on a machine that has other work."""
+expect.set_options(timeout=LONG)  # playwright's own 5 seconds are short on a busy machine
 START = "import sys; from ti_webui.standalone import run; sys.exit(run(sys.argv[1:]))"
 
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import gradio as gr
 
-DARK_ACCENT = "<style>.dark { --color-accent: var(--primary-400) !important; }</style>"
-"""For the page's head: a theme has one accent for light and dark."""
-
 
 def theme() -> gr.themes.Base:
     """gradio's, with the contrast of 4.5 to 1 that WCAG AA asks of small text: its help texts have
-    1.9 to 1, its buttons 2.8 to 1."""
+    1.9 to 1, its buttons 2.8 to 1. A theme has one accent; that of the dark is in style.css."""
     button = {
         f"button_primary_{part}{mode}": colour
         for mode in ("", "_dark")
