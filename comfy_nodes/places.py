@@ -115,7 +115,7 @@ def picture_folder(name: str) -> Path:
         )
     if not folder.is_dir():
         raise ConfigError(
-            f"there is no folder {name!r} in the input folder",
+            f"the input folder does not contain a folder {name!r}",
             "",
             "create it and put images into it",
         )

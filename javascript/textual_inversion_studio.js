@@ -297,14 +297,14 @@ window.tiStudio = window.tiStudio || (() => {
         }
     }
 
-    // An error is shown at the fields that it names, too. Fields of closed folds are not in sight:
-    // the folds are opened once for an error that names one, but not while somebody writes.
+    // Of the form that an error box stands in: ti_train_seed, and not ti_train_noise_seed.
     function fieldOf(box, name) {
         const panel = box.closest("[role=tabpanel], .tabitem") || page();
         const found = [...panel.querySelectorAll(`[id^=ti_][id$=_${CSS.escape(name)}]`)];
         return found.find((each) => /^ti_[a-z]+_$/.test(each.id.slice(0, -name.length)));
     }
 
+    // Once for each error, and not while somebody writes.
     function openFolds(box) {
         const panel = box.closest("[role=tabpanel], .tabitem");
         if (panel && !box.dataset.seen && !box.closest("#ti_outlook")) {
@@ -313,6 +313,7 @@ window.tiStudio = window.tiStudio || (() => {
         }
     }
 
+    // An error is shown at the fields that it names, too; a closed fold that hides one is opened.
     function markFields() {
         const wrong = new Map();
         for (const box of page().querySelectorAll("#ti_tabs .ti-error[data-fields]:not([data-fields=''])")) {
