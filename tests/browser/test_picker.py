@@ -27,7 +27,8 @@ def page(browser: Browser, place: str) -> Iterator[Page]:
     opened, errors = context.new_page(), list[str]()
     opened.on("pageerror", lambda error: errors.append(str(error)))
     opened.goto(place)
-    opened.wait_for_function("() => window.tab && window.extensions.length === 7")
+    # before the scripts have run, `window.tab` is the element with that id
+    opened.wait_for_function("() => window.tab.render && window.extensions.length === 7")
     yield opened
     assert opened.evaluate("() => window.hacked") is None
     context.close()

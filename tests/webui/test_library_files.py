@@ -16,7 +16,7 @@ from ti_core.hosts.fake import FakeHost
 from ti_core.train.loop import train
 from ti_webui.studio import Studio
 from ti_webui.tabs.library import LibraryPage
-from ti_webui.tabs.library_files import FilesPage
+from ti_webui.tabs.library_files import FilesPage, _once
 
 from ..conftest import Configure
 from .test_library import value, write
@@ -51,14 +51,23 @@ def page(studio: Studio, folder: Path) -> FilesPage:
 def test_an_embedding_is_renamed_and_chosen_under_its_new_name(
     page: FilesPage, folder: Path
 ) -> None:
-    said, chosen, *_ = page.press_rename("calm", " still ")
+    said, label, chosen, *_ = page.press_rename("calm", " still ")
     assert "calm is called still now" in said
-    assert (value(chosen), "calm" in chosen["choices"]) == ("still", False)
+    assert (label, value(chosen), "calm" in chosen["choices"]) == ("still", "still", False)
     assert sorted(path.name for path in folder.glob("*.safetensors")) == [
         "big.safetensors", "loud.safetensors", "still.safetensors",
     ]  # fmt: skip
     with pytest.raises(ConfigError, match="exists already"):
         page.press_rename("still", "loud")
+
+
+def test_what_is_typed_while_it_is_renamed_stays(page: FilesPage) -> None:
+    choose = _once(page.press_choose, 9)
+    filled, *fields = choose("calm", "loud")
+    assert (filled, fields[0]) == ("calm", "calm")
+    _, label, *_ = page.press_rename("calm", "still")
+    filled, *fields = choose("still", label)
+    assert (filled, [each.keys() & {"value"} for each in fields]) == ("still", [set()] * 9)
 
 
 def test_deleting_asks_once_and_can_be_undone(page: FilesPage, folder: Path) -> None:

@@ -49,11 +49,12 @@ class FilesPage:
         return [entry.name, *texts, *_asked(False), gr.update(value=[], visible=False)]
 
     def press_rename(self, label: str, name: str) -> Updates:
-        """[what to say, update of the chosen, of Train's dropdown]"""
+        """[what to say, the label it has now, update of the chosen, of Train's dropdown]"""
         entry = self.collection.find(label)
         renamed = rename_embedding(self.studio, entry, (name or "").strip())
         said = markup.box("good", f"{entry.name} is called {renamed.path.stem} now")
-        return [said + markup.notices(renamed.notices), *self._lists(renamed.path.stem)]
+        stem = renamed.path.stem
+        return [said + markup.notices(renamed.notices), stem, *self._lists(stem)]
 
     def press_ask(self, label: str) -> Updates:
         """[what to say, updates of the question and its buttons]"""
@@ -142,20 +143,22 @@ def build(studio: Studio, collection: Collection, chosen: gr.Dropdown, further: 
     answer = html(elem_id="ti_library_files_answer")
     trained = [studio.shared.embedding] if studio.shared else []
     lists = [answer, chosen, *trained]
+    filled = gr.State("")  # whose texts the fields show
     with gr.Accordion("Rename and delete", open=False):
-        name, *question = _rename_and_delete(page, chosen, lists)
+        name, *question = _rename_and_delete(page, chosen, lists, filled)
     with gr.Accordion("Notes", open=False):
         notes = _notes(page, chosen, answer)
     with gr.Accordion("Preview image", open=False):
         shown = _preview(page, chosen, answer)
     fields = [name, *notes, *question, shown]
-    on(chosen.change, _or_nothing(page.press_choose, len(fields)), [chosen], fields, quiet=True)
+    choose = _once(_or_nothing(page.press_choose, len(fields)), len(fields))
+    on(chosen.change, choose, [chosen, filled], [filled, *fields], quiet=True)
     if studio.shared:
         studio.shared.later.append(lambda: _bind_further(page, further, chosen, answer))
 
 
 def _rename_and_delete(
-    page: FilesPage, chosen: gr.Dropdown, lists: Sequence[Component]
+    page: FilesPage, chosen: gr.Dropdown, lists: Sequence[Component], filled: gr.State
 ) -> list[Component]:
     """[the new name, the question before a file is deleted, its two buttons]"""
     count = len(lists)
@@ -169,7 +172,8 @@ def _rename_and_delete(
         delete = gr.Button("Move to the bin", visible=False, elem_id="ti_library_bin")
         keep = gr.Button("Keep it", visible=False, elem_id="ti_library_keep")
     asked: list[Component] = [question, delete, keep]
-    on(rename.click, errors_first(page.press_rename, count), [chosen, name], lists)
+    renamed = [lists[0], filled, *lists[1:]]
+    on(rename.click, errors_first(page.press_rename, count + 1), [chosen, name], renamed)
     on(ask.click, errors_first(page.press_ask, 4), [chosen], [lists[0], *asked])
     on(delete.click, errors_first(page.press_delete, count + 3), [chosen], [*lists, *asked])
     on(keep.click, lambda: _asked(False), [], asked)
@@ -207,6 +211,17 @@ def _or_nothing(press: Callable[[str], Updates], count: int) -> Callable[[str], 
             return [""] * (count - 4) + [gr.update(visible=False)] * 4
 
     return choose
+
+
+def _once(choose: Callable[[str], Updates], count: int) -> Callable[[str, str], Updates]:
+    """A renamed embedding is still the chosen one: what is being typed in its fields stays."""
+
+    def chosen(label: str, filled: str) -> Updates:
+        if label and label == filled:
+            return [filled, *[gr.update()] * count]
+        return [label, *choose(label)]
+
+    return chosen
 
 
 def _bind_further(page: FilesPage, button: gr.Button, chosen: gr.Dropdown, answer: gr.HTML) -> None:
