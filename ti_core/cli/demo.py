@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..options import make_config
 from .options import OptionParser
-from .standalone import ModelConfig, open_host
+from .standalone import DEMO, ModelConfig, open_host
 from .telling import answer, remark
 
 _ABOUT = """Try textual inversion without a graphics card or a download: a small bundled model
@@ -23,7 +23,7 @@ def run(argv: Sequence[str]) -> int:
 
     parser = OptionParser("ti demo", _ABOUT, DemoConfig)
     config = make_config(DemoConfig, parser.read(argv))
-    host = open_host(ModelConfig("demo"))
+    host = open_host(ModelConfig(DEMO))
     control = Control()
     with stop_on_signals(control.finish) as stop, TrainingBar() as progress:
         report = run_demo(config, host, progress, control, remark)

@@ -11,6 +11,9 @@ from ..options import Checked, option
 if TYPE_CHECKING:
     from ..hosts.standalone.host import DiffusersHost
 
+DEMO = "demo"
+"""What the bundled model is called, here and in what is made with it."""
+
 
 @dataclass(frozen=True)
 class ModelConfig(Checked):
@@ -20,7 +23,7 @@ class ModelConfig(Checked):
     pretrained_model_name_or_path: str = option(
         "",
         "a checkpoint (.safetensors, .ckpt), a diffusers folder, hub:owner/name to download one, "
-        "or 'demo' for the small model that comes with the program",
+        f"or {DEMO!r} for the small model that comes with the program",
         label="Stable Diffusion checkpoint",
         path="model",
         aliases=("model",),
@@ -54,13 +57,18 @@ def open_host(config: ModelConfig) -> DiffusersHost:
             "",
             "pip install 'textual-inversion-studio[standalone,cli]'",
         ) from error
-    if name == "demo":
-        from ..demo.assets import model_folder
-
-        name = str(model_folder())
+    path, called = _bundled() if name == DEMO else (name, "")
     return DiffusersHost.open(
-        name,
+        path,
         device=config.device,
         tokenizer=config.tokenizer or None,
         prediction="v_prediction" if config.v_parameterization else None,
+        name=called,
     )
+
+
+def _bundled() -> tuple[str, str]:
+    """Its path, and what it is called: its folder is "model"."""
+    from ..demo.assets import model_folder
+
+    return str(model_folder()), DEMO

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from ti_core.cli.standalone import DEMO
 from ti_core.data.pictures import pictures_in
 from ti_core.demo.assets import pictures_folder
 from ti_core.demo.job import DemoConfig, training_of
@@ -21,7 +22,7 @@ from ..gradio_versions import Updates, component, html, on
 from ..job import Job
 from ..job_view import errors_first
 from ..studio import Studio
-from .models import DEMO, Shelf
+from .models import Shelf
 
 _CONCEPT = HELD_OUT[DemoConfig().concept]
 _EVERY = 25

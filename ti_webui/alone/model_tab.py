@@ -8,6 +8,7 @@ from pathlib import Path
 import gradio as gr
 
 from ti_core.cli.plain import with_flags
+from ti_core.cli.standalone import DEMO
 from ti_core.errors import HostBusyError, setting
 from ti_core.port.session import ModelFacts
 
@@ -16,7 +17,7 @@ from ..gradio_versions import Updates, html, on
 from ..job import Job
 from ..job_view import bind_job_view, build_job_view, errors_first
 from ..studio import Studio
-from .models import DEMO, Shelf
+from .models import Shelf
 
 _IDLE = "Weights are read from the file when they are needed; loading checks the whole file once."
 _NONE = "No model is loaded. Choose a checkpoint, or the demo model, which is there already."

@@ -11,14 +11,12 @@ from pathlib import Path
 import torch
 
 from ti_core.checkup.disk import spelled
-from ti_core.cli.standalone import ModelConfig, open_host
+from ti_core.cli.standalone import DEMO, ModelConfig, open_host
 from ti_core.errors import NoModelError, NotFoundError
 from ti_core.port.session import Host
 
 from ..job import Job
 
-DEMO = "demo"
-"""What `ModelConfig` calls the bundled model."""
 PROGRAMS = (
     *("stable-diffusion-webui", "stable-diffusion-webui-forge", "stable-diffusion-webui-reForge"),
     *("sd-webui-forge-classic", "sd-webui-forge-neo", "webui", "ComfyUI"),
@@ -60,7 +58,7 @@ class Shelf:
         own = self.config.pretrained_model_name_or_path
         first = [(own, own)] if own not in ("", DEMO) else []
         found = [(_label(path), str(path)) for path in checkpoints(self.folders)]
-        demo = ("demo: the small model that comes with the program", DEMO)
+        demo = (f"{DEMO}: the small model that comes with the program", DEMO)
         return [*first, *(each for each in found if each[1] != own), demo]
 
     def load(self, chosen: str, predicts_v: bool, job: Job) -> None:

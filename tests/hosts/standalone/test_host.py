@@ -151,8 +151,8 @@ def test_the_hub_is_asked_only_for_a_hub_name(
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     DiffusersHost.open(models("sd1-folder"), device="cpu")
     assert asked == []
-    DiffusersHost.open("hub:someone/model", device="cpu")
-    assert asked == ["someone/model"]
+    host = DiffusersHost.open("hub:someone/model", device="cpu")
+    assert asked == [host.describe().checkpoint_name] == ["someone/model"]
 
 
 def test_a_hub_out_of_reach_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from ti_core.cli.standalone import ModelConfig
-from ti_core.demo.assets import model_folder
 from ti_core.errors import CheckpointError, HostBusyError, NoModelError, NotFoundError
 from ti_webui.alone.model_tab import ModelPage
 from ti_webui.alone.models import Shelf, checkpoints
@@ -65,7 +64,7 @@ def test_one_is_loaded_and_unloaded(tmp_path: Path) -> None:
     with pytest.raises(NoModelError, match="load one"):
         shelf.current()
     shelf.load("demo", False, job)
-    assert shelf.current().describe().checkpoint_name == model_folder().name
+    assert shelf.current().describe().checkpoint_name == "demo"
     assert job.progress.step == job.progress.total == 100
     shelf.unload()
     with pytest.raises(NoModelError):

@@ -13,6 +13,7 @@ import hashlib
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -53,6 +54,7 @@ class DiffusersHost(BaseHost):
         tokenizer: str | Path | None = None,
         prediction: Prediction | None = None,
         embeddings_dir: Path = Path("embeddings"),
+        name: str = "",
     ) -> DiffusersHost:
         """Open a checkpoint, whose weights are read when a session needs them.
 
@@ -62,6 +64,7 @@ class DiffusersHost(BaseHost):
             tokenizer: local folder with CLIP's vocabulary, instead of the usual one.
             prediction: what the network predicts, if the checkpoint does not tell rightly.
             embeddings_dir: where `embeddings_dir()` points to.
+            name: what the model is called, if not as its file or folder is.
 
         Raises:
             CheckpointError: the model is missing, damaged, incomplete or of an unknown kind.
@@ -71,7 +74,8 @@ class DiffusersHost(BaseHost):
         """
         target = choose_device(device)
         words = Path(tokenizer) if tokenizer is not None else None
-        return cls(_load(model, words, prediction), target, embeddings_dir)
+        loaded = _load(model, words, prediction)
+        return cls(replace(loaded, name=name or loaded.name), target, embeddings_dir)
 
     def describe(self) -> ModelFacts:
         """Facts about the model; the first call reads the whole file for its hash."""
@@ -146,7 +150,8 @@ def _load(model: str | Path, tokenizer: Path | None, prediction: Prediction | No
     if path.is_file():
         return open_single_file(path, tokenizer, prediction)
     if str(model).startswith(HUB_PREFIX):
-        return open_folder(download(str(model).removeprefix(HUB_PREFIX)), tokenizer, prediction)
+        named = str(model).removeprefix(HUB_PREFIX)
+        return replace(open_folder(download(named), tokenizer, prediction), name=named)
     raise CheckpointError(
         f"there is no model '{model}'",
         "it is neither a file nor a folder",
