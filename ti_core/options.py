@@ -202,7 +202,8 @@ def _check_number(name: str, known: Option, value: object, wanted: type) -> None
     kinds = (int,) if wanted is int else (int, float)
     endless = isinstance(value, float) and not math.isfinite(value)
     if not isinstance(value, kinds) or isinstance(value, bool) or endless:
-        raise ConfigError(f"{setting(name)} is {value!r}", "", f"give {_kind_of_number(wanted)}")
+        told = "empty" if value is None else repr(value)  # a form's field that was cleared
+        raise ConfigError(f"{setting(name)} is {told}", "", f"give {_kind_of_number(wanted)}")
     low, high = known.limits
     if low is not None and value < low:
         fix = f"the smallest possible value is {low:g}"

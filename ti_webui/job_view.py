@@ -82,7 +82,8 @@ class JobView:
         before = seen.job if seen else None
         if job is None or now.job == before:
             return [now, *(gr.update() for _ in self.parts), *lists]
-        progress = gr.update(value=markup.progress_html(job.progress, job.name, job.kind))
+        used = self.studio.uses_networks()
+        progress = gr.update(value=markup.progress_html(job.progress, job.name, job.kind, used))
         return [now, progress, *self.updates(job, before), *lists]
 
     def signature(self, job: Job) -> Signature:

@@ -40,6 +40,10 @@ def labels_of(*kinds: type, **others: str) -> Mapping[str, str]:
     return setting_names(lambda name, known: f"“{others.get(name, known.label)}”", *kinds)
 
 
+NO_NETWORKS = (
+    "this program does not use hypernetworks in its own images; previews show them, and the "
+    "file is for AUTOMATIC1111 and ComfyUI"
+)
 TABLES_TO_LEAVE_OUT = "Tables to leave out"
 """The field of Library → Convert that is `ti convert --drop`."""
 _NAMES = {
@@ -196,8 +200,11 @@ def _schedule(segments: Iterable[Segment], last: int) -> str:
     return f'<div class="ti-schedule">{"".join(bars)}</div><ul class="ti-key">{"".join(rows)}</ul>'
 
 
-def progress_html(progress: JobProgress, name: str, kind: str = "train") -> str:
-    """A job of this kind as it stands: bar, figures, curve, strength, and what went wrong."""
+def progress_html(
+    progress: JobProgress, name: str, kind: str = "train", uses_networks: bool = True
+) -> str:
+    """A job of this kind as it stands: bar, figures, curve, strength, and what went wrong; in a
+    program that uses hypernetworks or not."""
     stage = _STATES.get(progress.state) or progress.stage or "at work"
     state = f'<span class="ti-state ti-is-{progress.state}">{escape(stage)}</span>'
     parts = [
@@ -209,7 +216,7 @@ def progress_html(progress: JobProgress, name: str, kind: str = "train") -> str:
         curve(progress.losses, progress.segments, progress.validations),
         _strength(progress),
         _meter(progress),
-        _result(progress, kind),
+        _result(progress, kind, uses_networks),
     ]
     return f'<div class="ti-progress" data-state="{progress.state}">{"".join(parts)}</div>'
 
@@ -309,11 +316,13 @@ def _meter(progress: JobProgress) -> str:
     )
 
 
-def _result(progress: JobProgress, kind: str) -> str:
+def _result(progress: JobProgress, kind: str, uses_networks: bool) -> str:
     if not progress.result:
         return ""
     if kind == "sweep":
         return box("good", f"The trainings are compared in {progress.result}")
+    if kind == "hypernetwork" and not uses_networks:
+        return box("good", f"The file is {progress.result}; {NO_NETWORKS}")
     name = progress.result.stem
     called = f"{name} in a prompt (ComfyUI: embedding:{name})"
     if kind == "hypernetwork":

@@ -164,6 +164,14 @@ class Studio:
         except HostError:
             return None
 
+    def uses_networks(self) -> bool:
+        """Whether the program uses hypernetworks in its own images; so it seems while no model is
+        loaded."""
+        try:
+            return self.host().features().hypernetworks
+        except HostError:
+            return True
+
     def start(self, kind: Kind, name: str, work: Callable[[Job], Path | None]) -> Job:
         """Begin `work(job)` in a thread. Raises HostBusyError while another job is running."""
         return self.jobs.start(kind, name, work, self.claim, self.run, self.show)

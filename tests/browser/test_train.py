@@ -9,7 +9,18 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from ti_core.files.reading import read_embedding
 
-from .hands import LONG, Hands, at, fill, open_form, open_tab, state, step, wait_for_step
+from .hands import (
+    LONG,
+    Hands,
+    at,
+    fill,
+    open_form,
+    open_tab,
+    state,
+    step,
+    unfold,
+    wait_for_step,
+)
 
 
 def test_a_first_training_takes_at_most_four_clicks_and_fields(page: Page, site: Path) -> None:
@@ -154,3 +165,25 @@ def test_an_embedding_is_created_and_offered_for_training(page: Page, site: Path
     assert read_embedding(site / "embeddings" / "zz-made.safetensors").count == 2
     open_tab(page, "Train")
     expect(page.locator("#ti_train_token_string input")).to_have_value("zz-made", timeout=LONG)
+
+
+def test_a_sweep_is_seen_with_its_fold_closed(
+    page: Page, context: BrowserContext, address: str
+) -> None:
+    open_form(page)
+    expect(page.locator("#ti_interrupt_sweep")).to_be_disabled()
+    fill(page, "ti_train_token_string", "zz-swept")
+    fill(page, "ti_train_train_data_dir", "pictures")
+    fill(page, "ti_train_max_train_steps", "200")
+    unfold(page, "Sweep")
+    fill(page, "ti_sweep_values", "learning_rate=0.005,0.001")
+    page.locator("#ti_sweep_start").click()
+    state(page, "running", "sweep")
+    page.close()
+    other = context.new_page()
+    other.goto(address)
+    state(other, "running", "sweep")
+    expect(other.locator("#ti_job_progress_sweep")).to_be_in_viewport()
+    other.locator("#ti_interrupt_sweep").click()
+    state(other, "stopped", "sweep")
+    other.close()

@@ -121,6 +121,16 @@ def test_turned_and_double_pictures_are_reported_at_once(studio: Studio, tmp_pat
     assert "alike" in said or "same" in said
 
 
+def test_images_are_small_for_the_size_that_the_form_asks_for(
+    studio: Studio, pictures: Path
+) -> None:
+    """They have 64 px, as the model has."""
+    page, folder = Pictures(studio), str(pictures)
+    assert "smaller" not in page.say(folder)
+    assert "far smaller than 512x256" in page.say(folder, 512, 256)
+    assert "smaller" not in page.show(folder, 0, None)[0]
+
+
 class Click:
     """A picture of the gallery was clicked."""
 

@@ -240,6 +240,11 @@ def test_an_embedding_is_scaled(
     assert ratio == pytest.approx(factor, rel=1e-5) if factor else 0 < ratio < 0.5
 
 
+def test_an_amount_that_was_cleared_is_told(page: LibraryPage) -> None:
+    with pytest.raises(ConfigError, match="the amount is empty"):
+        page.press_scale("loud", "Factor", None, "loud-2")
+
+
 def test_words_and_embeddings_are_merged(page: LibraryPage, folder: Path) -> None:
     said, _ = page.press_merge("'cat' * 0.5 + calm", "mixed")
     assert "mixed.safetensors is written, 2 vector(s)" in said

@@ -153,6 +153,9 @@ def test_a_finished_file_is_called_as_prompts_call_its_kind() -> None:
     assert "Write &lt;hypernet:w:1&gt; in a prompt" in told
     assert "Last saved hypernetwork:</i> w-000005.pt" in told
     assert "embedding" not in told
+    told = markup.progress_html(progress, "w", "hypernetwork", uses_networks=False)
+    assert "hypernet:" not in told
+    assert "The file is w.pt; this program does not use hypernetworks" in told
     assert "(ComfyUI: embedding:w)" in markup.progress_html(progress, "w")
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import gradio as gr
 
 from ti_core.data.templates import SHIPPED
-from ti_core.errors import TIError
 from ti_core.options import SettingValues, make_config
 from ti_core.train.hypernetwork_config import HypernetworkConfig, HypernetworkTrainConfig
 from ti_core.train.hypernetwork_presets import HYPERNETWORK_PRESETS
@@ -36,10 +35,6 @@ _FIRST = "style"
 _ABOUT = (
     "<p>A hypernetwork changes the whole image of every prompt that contains "
     "&lt;hypernet:name:1&gt;. Captions describe what it should not learn.</p>"
-)
-_UNUSED = (
-    "this program does not use hypernetworks in its own images; previews show them, and the "
-    "file is for AUTOMATIC1111 and ComfyUI"
 )
 _IDLE = "No hypernetwork is being created or trained."
 _LABELS = markup.labels_of(HypernetworkTrainConfig, hypernetwork_name="Hypernetwork")
@@ -98,11 +93,7 @@ class HypernetworkPage:
         return [self._use(), gr.update(choices=sorted(known_hypernetworks(self.studio)))]
 
     def _use(self) -> str:
-        try:
-            used = self.studio.host().features().hypernetworks
-        except TIError:
-            return ""
-        return "" if used else markup.box("warning", _UNUSED)
+        return "" if self.studio.uses_networks() else markup.box("warning", markup.NO_NETWORKS)
 
 
 def build(studio: Studio) -> HypernetworkPage:

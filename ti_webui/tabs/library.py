@@ -8,7 +8,7 @@ import gradio as gr
 from PIL import Image
 
 from ti_core.data.pictures import open_image
-from ti_core.errors import DataError
+from ti_core.errors import ConfigError, DataError
 from ti_core.files.base_model import other_base
 from ti_core.files.embedding import Embedding, for_encoders, long_for_prompts
 from ti_core.files.formats import A1111_TRAINS, FORMATS
@@ -43,8 +43,7 @@ from ..training import train_again
 from . import library_files
 
 _MOST_SHOWN = 120
-_BY_STRENGTH, _BY_FACTOR, _BY_BRACKETS = "Target strength", "Factor", "Number of [ ]"
-
+_WAYS = _BY_STRENGTH, _BY_FACTOR, _BY_BRACKETS = "Target strength", "Factor", "Number of [ ]"
 _NAME, _DATE, _STEPS, _STRENGTH, _FAMILY = "Name", "Date", "Steps", "Strength", "Family"
 _ORDERS = [_NAME, _DATE, _STEPS, _STRENGTH, _FAMILY]
 _ALL, _FITTING, _OTHERS = "All", "For this model", "For other models"
@@ -198,8 +197,10 @@ class LibraryPage:
         """It, with the licence that is noted of it: what is made of it has the same."""
         return with_license(self.collection.find(label).path, self.collection.read(label))
 
-    def press_scale(self, label: str, how: str, amount: float, name: str) -> Updates:
+    def press_scale(self, label: str, how: str, amount: float | None, name: str) -> Updates:
         """[what to say, update of Train's dropdown]"""
+        if amount is None:
+            raise ConfigError("the amount is empty", "", "give a number")
         embedding = self._licensed(label)
         if how == _BY_STRENGTH:
             factors = factors_to_strength(self.studio, embedding, amount)
@@ -426,9 +427,7 @@ def _tools(
         bind(button, page.press_convert, [chosen, kind, name, drop])
     with gr.Accordion("Scale", open=False):
         with gr.Row():
-            how = gr.Radio(
-                [_BY_STRENGTH, _BY_FACTOR, _BY_BRACKETS], value=_BY_STRENGTH, label="How"
-            )
+            how = gr.Radio(_WAYS, value=_BY_STRENGTH, label="How")
             amount = gr.Number(1.0, label="Amount", elem_id="ti_library_amount")
         button = gr.Button("Scale", elem_id="ti_library_scale")
         bind(button, page.press_scale, [chosen, how, amount, name])

@@ -150,13 +150,13 @@ class TrainPage:
         overview = self.overview.told(goal, {**settings, **chosen})
         return [markup.box("note", PRESETS[goal].about), *overview, *self.form.updates(chosen)]
 
-    def choose_folder(self, goal: str, folder: str, template: str) -> Updates:
+    def choose_folder(self, goal: str, folder: str, template: str, *size: float | None) -> Updates:
         """[what is in it, its images, an update of the prompt template]: one that the goal has
         not chosen stays."""
         chosen = template_for(goal, has_captions(self.studio, folder))
         is_goals = template in (template_for(goal, True), template_for(goal, False))
         shown = gr.update(value=chosen) if is_goals else gr.update()
-        return [*self.pictures.show(folder), shown]
+        return [*self.pictures.show(folder, *size), shown]
 
     def choose_embedding(self, name: str, logging_dir: str, label: str | None) -> Updates:
         """[what there is of this name, an update of the number of vectors, one of Max steps, one of
@@ -347,14 +347,15 @@ class _Layout:
         told: list[Component] = [self.goal_about, *self.overview.outputs, *form.inputs]
         on(goal.change, page.choose_goal, [goal, *form.inputs], told, quiet=True)
         told = [*self.pictures.outputs, fields["prompt_template"]]
-        asked = [goal, folder, fields["prompt_template"]]
+        size = [fields["width"], fields["height"]]
+        asked = [goal, folder, fields["prompt_template"], *size]
         on(folder.change, page.choose_folder, asked, told, quiet=True)
         steps = [fields["num_vectors_per_token"], fields["max_train_steps"]]
         told, asked = [self.name_about, *steps, self.run], [name, fields["logging_dir"], self.run]
         on(name.change, page.choose_embedding, asked, told, quiet=True)
         self.form_settings.bind(page.form_settings, self.txt2img)
         self.overview.bind(page.overview, goal)
-        self.pictures.bind(page.pictures, name)
+        self.pictures.bind(page.pictures, name, size)
         refreshed = [name, fields["prompt_template"], self.form_settings.run]
         on(self.refresh.click, page.refresh, [], refreshed, quiet=True)
         first = (self.name_about, self.overview.outlook, self.run, self.runs)

@@ -15,12 +15,13 @@ from ti_core.data.caption_editor import CaptionEditor
 from ti_core.data.config import DataConfig
 from ti_core.data.pictures import list_images
 from ti_core.errors import TIError
+from ti_core.train.preflight import ASSUMED
 from ti_core.train.presets import has_captions as all_have_captions
 
 from .. import markup
 from ..dropped import Dropped, Kept
 from ..folder_choice import folders_like, recent_folders
-from ..gradio_versions import Component, Updates, component, gallery, html, on
+from ..gradio_versions import Component, Input, Updates, component, gallery, html, on
 from ..studio import Studio
 from ..thumbnails import thumbnails
 
@@ -74,22 +75,29 @@ class Pictures:
     def __post_init__(self) -> None:
         self.dropped = Dropped(self.studio)
 
-    def show(self, folder: str) -> Updates:
-        """[what is in the folder, update of the gallery]"""
+    def show(self, folder: str, *size: float | None) -> Updates:
+        """[what is in the folder, update of the gallery]; `size` is as `say` has it."""
         found = pictures_of(self.studio, folder)
-        said = markup.box("note", folder_summary(self.studio, folder)) + self._findings(found)
-        said += "" if found else self.folders(folder)
         shown = thumbnails((path, path.name) for path in found[:_SHOWN])
-        return [said, gr.update(value=shown, visible=bool(found))]
+        return [self.say(folder, *size), gr.update(value=shown, visible=bool(found))]
 
-    def take(self, files: Sequence[Any] | None, name: str | None, folder: str) -> Updates:
+    def say(self, folder: str, *size: float | None) -> str:
+        """What is in the folder, and what is wrong with it for a training at this width and height,
+        of which 0 or none is the model's own."""
+        found = pictures_of(self.studio, folder)
+        said = markup.box("note", folder_summary(self.studio, folder))
+        return said + (self._findings(found, size) if found else self.folders(folder))
+
+    def take(
+        self, files: Sequence[Any] | None, name: str | None, folder: str, *size: float | None
+    ) -> Updates:
         """[update of the field for files, of the folder, what is in it, update of the gallery]"""
         paths = [Path(str(getattr(each, "name", each))) for each in files or ()]
         try:
             kept = self.dropped.keep(paths, (name or "").strip(), folder or "")
         except TIError as error:
             return [gr.update(value=None), gr.update(), markup.error_box(error), gr.update()]
-        said, shown = self.show(str(kept.folder))
+        said, shown = self.show(str(kept.folder), *size)
         return [gr.update(value=None), gr.update(value=str(kept.folder)), _told(kept) + said, shown]
 
     def folders(self, folder: str) -> str:
@@ -98,14 +106,13 @@ class Pictures:
             return markup.folders("Images of the last trainings", recent_folders(self.studio))
         return markup.folders("Folders", folders_like(self.studio, folder))
 
-    def _findings(self, found: Sequence[Path]) -> str:
+    def _findings(self, found: Sequence[Path], size: Sequence[float | None]) -> str:
         """What is wrong with the images themselves: turned by EXIF, twice there, blurred."""
-        if not found:
-            return ""
         facts = self.studio.facts()
-        side = facts.resolution if facts else 512
+        own = facts.resolution if facts else ASSUMED.release().resolution
+        width, height = [int(side or own) for side in size] or (own, own)
         data = DataConfig(str(found[0].parent))
-        inputs = CheckupInput(data, size=(side, side), at_most=_LOOKED_AT)
+        inputs = CheckupInput(data, size=(width, height), at_most=_LOOKED_AT)
         report = check_folder(inputs)
         return markup.findings([one for one in report.findings if one.rule in _OF_PICTURES])
 
@@ -182,10 +189,13 @@ class PicturesLayout:
         """What `Pictures.show` returns updates for."""
         return [self.about, self.gallery]
 
-    def bind(self, pictures: Pictures, name: Component) -> None:
-        """Bind them; what follows a change of the folder is bound by Train."""
+    def bind(self, pictures: Pictures, name: Component, size: Sequence[Input]) -> None:
+        """Bind them, for a training of that width and height; what follows a change of the folder
+        is bound by Train."""
         taken = [self.files, self.folder, *self.outputs]
-        on(self.files.upload, pictures.take, [self.files, name, self.folder], taken)
+        on(self.files.upload, pictures.take, [self.files, name, self.folder, *size], taken)
+        for side in size:
+            on(side.change, pictures.say, [self.folder, *size], [self.about], quiet=True)
         chosen = [self.which, self.caption, self.said, self.seen]
         on(self.gallery.select, pictures.choose, [self.folder, self.seen], chosen, quiet=True)
         written = [self.folder, self.which, self.caption, self.seen]

@@ -35,7 +35,7 @@ class SweepPage:
 
 
 class SweepLayout:
-    """The components, in a fold."""
+    """The components: in a fold, but for the job, which is seen as soon as there is one."""
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
@@ -45,7 +45,9 @@ class SweepLayout:
             )
             self.start = gr.Button("Start sweep", elem_id="ti_sweep_start")
             self.message = html(elem_id="ti_sweep_message")
-            self.view = build_job_view(studio, "sweep", _IDLE)
+            gr.HTML(f'<p class="ti-fine">{_IDLE}</p>')
+        with gr.Column(elem_id="ti_sweep_job"):
+            self.view = build_job_view(studio, "sweep", "")
 
     def bind(self, settings: SettingsOf, values: Sequence[Component]) -> None:
         """`settings` reads the form, of which `values` are the components."""

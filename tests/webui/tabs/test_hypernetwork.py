@@ -17,6 +17,7 @@ from ti_core.train.hypernetwork_config import HypernetworkTrainConfig
 from ti_core.train.hypernetwork_presets import HYPERNETWORK_PRESETS
 from ti_webui.hypernetworks import SETTLED
 from ti_webui.job import Job
+from ti_webui.job_view import JobView
 from ti_webui.studio import Studio
 from ti_webui.tabs.hypernetwork import HypernetworkPage, build
 
@@ -124,11 +125,18 @@ def test_one_job_at_a_time(page: HypernetworkPage, typed: dict[str, Any]) -> Non
 
 
 def test_a_program_that_does_not_use_them_is_named(
-    page: HypernetworkPage, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+    page: HypernetworkPage,
+    host: FakeHost,
+    typed: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert page.renew(opened=True)[0] == ""
     monkeypatch.setattr(host, "features", lambda: Features(hypernetworks=False))
     assert "does not use hypernetworks" in page.renew(opened=True)[0]
+    page.press_create(False, *values(page, typed))
+    latest(page)
+    _, shown, *_ = JobView(page.studio, "hypernetwork", gr.HTML(), gr.Button()).look(None)
+    assert "does not use hypernetworks" in shown["value"]
 
 
 def test_a_goal_fills_in_its_settings(page: HypernetworkPage) -> None:
