@@ -231,9 +231,12 @@ def _same_curves(
 
 
 def _require_near(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
+    """Biases begin at 0, and AdamW moves every number equally far: where a gradient is no more
+    than rounding, the rounding is what is seen."""
     assert ours.keys() == theirs.keys()
     apart = {key: float((each - theirs[key]).norm() / each.norm()) for key, each in ours.items()}
-    assert max(apart.values()) < 1e-4, apart
+    allowed = {key: 5e-3 if key.endswith(".bias") else 1e-4 for key in apart}
+    assert all(apart[key] < allowed[key] for key in apart), apart
 
 
 def forget(load: Any) -> None:
