@@ -95,6 +95,24 @@ def test_a_convolution_has_the_strides_of_torch_s_own(weights_last: bool, input_
 
 
 @needs_onednn
+@pytest.mark.parametrize("layer", [nn.Linear(8, 6), nn.Conv2d(8, 6, 1)], ids=["linear", "conv"])
+def test_an_output_may_be_changed_in_place(layer: nn.Module) -> None:
+    """Forge Neo's U-Net adds to it: `x += x_skip`."""
+    x = torch.ones(2, 8, 4, 8, requires_grad=True)
+    layer.requires_grad_(False)
+    found = []
+    for packs in (False, True):
+        model = ALL.of([layer]) if packs else None
+        output = layer(x)
+        output += x.sum()
+        found.append(torch.autograd.grad(output.sum(), x)[0])
+        assert (model is not None) == packs
+    assert model
+    model.close()
+    assert torch.allclose(found[0], found[1], rtol=1e-4)
+
+
+@needs_onednn
 def test_a_layout_made_for_one_size_gives_the_same_bits_for_any_other() -> None:
     """So that a resumed run, which begins with another size, has the same curve."""
     weight = torch.randn(64, 64, 3, 3)

@@ -157,7 +157,9 @@ class _Frozen(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, bias: Tensor | None, layer: FrozenLayer) -> Tensor:
         ctx.layer, ctx.size = layer, x.shape
-        return layer.output(x, bias)
+        found = layer.output(x, bias)
+        # a view that comes out of here could not be changed in place, as some programs do
+        return torch.ops.aten._unsafe_view(found, found.shape) if found._is_view() else found
 
     @staticmethod
     @torch.autograd.function.once_differentiable
