@@ -54,6 +54,8 @@ def test_a_run_is_seen_paused_shown_interrupted_and_resumed(
     wait_for_step(page, 2)
     page.locator("#ti_pause").click()
     state(page, "paused")
+    widths = page.locator("#ti_live").evaluate("each => [each.scrollWidth, each.clientWidth]")
+    assert widths[0] <= widths[1], "all of it is one below the other"
 
     other = context.new_page()  # a second browser, or the same one opened again
     other.goto(address)

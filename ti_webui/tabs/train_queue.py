@@ -93,7 +93,7 @@ class QueueLayout:
                 )
             ]
         self.poll = gr.Button("Refresh", elem_id="ti_poll_queue", elem_classes=["ti-hidden"])
-        gr.HTML("", elem_id="ti_job_progress_queue")
+        gr.HTML("", elem_id="ti_job_progress_queue", elem_classes=["ti-hidden"])
 
     def bind(self, press: Press, values: Sequence[Component], message: gr.HTML) -> None:
         """`press` adds what the form says, and returns what to say."""
