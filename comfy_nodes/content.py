@@ -21,6 +21,9 @@ _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """Bytes of a number → the whole number that they are."""
 _FEW = 2**20
 """Bytes of a tensor that are all looked at: vectors and LoRAs, not the large layers of a model."""
+_UNUSED = "clip_l.transformer.text_projection.weight"
+"""Nothing that is trained or drawn with SD 1.x or SDXL depends on it, and their checkpoints do not
+have it: newer ComfyUIs leave there what happened to be in memory."""
 _LARGE = 64 * 2**20
 """Bytes of a file; a larger one counts by its time."""
 
@@ -79,7 +82,8 @@ def _inside(value: object) -> Iterator[tuple[object, object]]:
 def _patched(patcher: ModelPatcher) -> Iterator[tuple[str, object]]:
     """While a model is loaded, patches are in its weights, and what was there is in `backup`."""
     before = {key: getattr(kept, "weight", kept) for key, kept in patcher.backup.items()}
-    yield from sorted({**patcher.model.state_dict(), **before}.items())
+    weights = {**patcher.model.state_dict(), **before}
+    yield from sorted((key, weight) for key, weight in weights.items() if key != _UNUSED)
     for name in ("patches", "object_patches", "model_options"):
         yield name, getattr(patcher, name)
 

@@ -55,3 +55,15 @@ def test_what_changes_the_training_changes_the_content(open_again: Any) -> None:
     if not program.is_real():
         found.append(content_of(open_again(seed=1)))
     assert len(set(found)) == len(found)
+
+
+def test_a_weight_that_no_checkpoint_fills_does_not_count(open_again: Any) -> None:
+    """ComfyUI 0.33 leaves in it what happened to be in memory."""
+    first = open_again()
+    before = content_of(first)
+    weights = dict(first.clip.patcher.model.named_parameters())
+    weights["clip_l.transformer.text_projection.weight"].data.fill_(7)
+    assert content_of(first) == before
+    (norm,) = (name for name in weights if name.endswith("final_layer_norm.weight"))
+    weights[norm].data.fill_(7)
+    assert content_of(first) != before
