@@ -337,6 +337,7 @@ def test_previews_are_made_as_the_txt2img_page_says(
     open_form(page)
     page.locator("#ti_train_preview_from_txt2img input").check()
     order(page, "zz-seen", pictures, max_train_steps=2, sample_every_n_steps=2)
+    expect(at(page, "ti_job_progress")).to_contain_text("zz-seen", timeout=LONG)
     state(page, "done")
     told = json.loads((run_of(webui, "zz-seen") / "settings.json").read_text())["train"]["preview"]
     assert told["sample_prompts"] == "[name] in a garden --n fog --w 64 --h 72"
