@@ -42,6 +42,12 @@ def fill(page: Page, element_id: str, text: str) -> None:
     field.evaluate("field => field.blur()")
 
 
+def fill_train(page: Page, **settings: str) -> None:
+    """Type into fields of Train: the name of a setting → its text."""
+    for name, text in settings.items():
+        fill(page, f"ti_train_{name}", text)
+
+
 def choose(page: Page, element_id: str, text: str) -> None:
     """Take an entry of a dropdown, by a part of it."""
     page.locator(f"#{element_id} input").first.click()

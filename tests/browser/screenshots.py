@@ -20,7 +20,18 @@ from tests.chromium import chromium
 from ti_core.demo.assets import pictures_folder
 
 from .conftest import ROOT, serving
-from .hands import LONG, at, choose, fill, open_tab, state, unfold, unfold_all, wait_for_step
+from .hands import (
+    LONG,
+    at,
+    choose,
+    fill,
+    fill_train,
+    open_tab,
+    state,
+    unfold,
+    unfold_all,
+    wait_for_step,
+)
 
 HOME = ROOT / "docs" / "webui"
 STEPS = 100
@@ -159,10 +170,13 @@ def queue(camera: Camera) -> None:
     """Train: a sweep at work, and what waits behind it."""
     with camera.page(1200, 1300) as page:
         unfold(page, "Learning")
-        fill(page, "ti_train_token_string", "heart")
-        fill(page, "ti_train_init_word", "toy")
-        fill(page, "ti_train_train_data_dir", "heart")
-        fill(page, "ti_train_max_train_steps", "60")
+        fill_train(
+            page,
+            token_string="heart",
+            init_word="toy",
+            train_data_dir="heart",
+            max_train_steps="60",
+        )
         unfold(page, "Sweep")
         fill(page, "ti_sweep_values", "learning_rate=0.1,0.03\nnum_vectors_per_token=1,3")
         page.locator("#ti_sweep_start").click()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import BrowserContext, Page, expect
 
-from .hands import LONG, fill, open_form, open_tab, state
+from .hands import LONG, fill, fill_train, open_form, open_tab, state
 
 _EAR = """() => {
     window.heard = [];
@@ -27,11 +27,14 @@ _EAR = """() => {
 
 def trained(page: Page, name: str) -> None:
     open_form(page)
-    fill(page, "ti_train_token_string", name)
-    fill(page, "ti_train_init_word", "circle")
-    fill(page, "ti_train_train_data_dir", "pictures")
-    fill(page, "ti_train_max_train_steps", "60")
-    fill(page, "ti_train_sample_every_n_steps", "0")
+    fill_train(
+        page,
+        token_string=name,
+        init_word="circle",
+        train_data_dir="pictures",
+        max_train_steps="60",
+        sample_every_n_steps="0",
+    )
     page.get_by_role("button", name="Train Embedding", exact=True).click()
     state(page, "running")
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from .hands import LONG, at, fill, open_form, state, step, wait_for_step
+from .hands import LONG, at, fill_train, open_form, state, step, wait_for_step
 
 SOON = 60.0
 """Seconds in which a page that wakes is up to date, on a machine that has other work."""
@@ -54,10 +54,13 @@ def test_a_page_that_wakes_shows_how_far_the_training_is_and_its_end(
     page: Page, context: BrowserContext, address: str, how: Sleep, seconds: int
 ) -> None:
     open_form(page)
-    fill(page, "ti_train_token_string", "zz-asleep")
-    fill(page, "ti_train_train_data_dir", "pictures")
-    fill(page, "ti_train_max_train_steps", "5000")
-    fill(page, "ti_train_sample_every_n_steps", "0")
+    fill_train(
+        page,
+        token_string="zz-asleep",
+        train_data_dir="pictures",
+        max_train_steps="5000",
+        sample_every_n_steps="0",
+    )
     page.get_by_role("button", name="Train Embedding", exact=True).click()
     state(page, "running")
     before = wait_for_step(page, 2)

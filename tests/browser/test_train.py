@@ -14,6 +14,7 @@ from .hands import (
     Hands,
     at,
     fill,
+    fill_train,
     open_form,
     open_tab,
     state,
@@ -44,10 +45,13 @@ def test_a_run_is_seen_paused_shown_interrupted_and_resumed(
     page: Page, context: BrowserContext, address: str
 ) -> None:
     open_form(page)
-    fill(page, "ti_train_token_string", "zz-second")
-    fill(page, "ti_train_train_data_dir", "pictures")
-    fill(page, "ti_train_max_train_steps", "400")
-    fill(page, "ti_train_sample_every_n_steps", "400")
+    fill_train(
+        page,
+        token_string="zz-second",
+        train_data_dir="pictures",
+        max_train_steps="400",
+        sample_every_n_steps="400",
+    )
     page.get_by_role("button", name="Train Embedding", exact=True).click()
     state(page, "running")
     expect(page.locator("#ti_previews img").first).to_be_visible(timeout=LONG)
@@ -88,9 +92,12 @@ def test_what_waits_outlives_its_page_and_begins_by_itself(
     page: Page, context: BrowserContext, address: str
 ) -> None:
     open_form(page)
-    fill(page, "ti_train_token_string", "zz-first")
-    fill(page, "ti_train_train_data_dir", "pictures")
-    fill(page, "ti_train_max_train_steps", "400")
+    fill_train(
+        page,
+        token_string="zz-first",
+        train_data_dir="pictures",
+        max_train_steps="400",
+    )
     page.get_by_role("button", name="Train Embedding", exact=True).click()
     state(page, "running")
     for name in ("zz-next", "zz-last"):
@@ -174,9 +181,12 @@ def test_a_sweep_is_seen_with_its_fold_closed(
 ) -> None:
     open_form(page)
     expect(page.locator("#ti_interrupt_sweep")).to_be_disabled()
-    fill(page, "ti_train_token_string", "zz-swept")
-    fill(page, "ti_train_train_data_dir", "pictures")
-    fill(page, "ti_train_max_train_steps", "200")
+    fill_train(
+        page,
+        token_string="zz-swept",
+        train_data_dir="pictures",
+        max_train_steps="200",
+    )
     unfold(page, "Sweep")
     fill(page, "ti_sweep_values", "learning_rate=0.005,0.001")
     page.locator("#ti_sweep_start").click()
