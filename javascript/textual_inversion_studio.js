@@ -85,6 +85,14 @@ window.tiStudio = window.tiStudio || (() => {
         return Date.now() - moved > SLOW && Date.now() - clicked > AT_THE_LATEST;
     }
 
+    // gradio closes its open menus at every click that reaches the window; this one is not a visitor's.
+    function press(hidden) {
+        const stop = (event) => event.stopPropagation();
+        document.addEventListener("click", stop);
+        hidden.click();
+        document.removeEventListener("click", stop);
+    }
+
     function look() {
         for (const progress of page().querySelectorAll("[id^='ti_job_progress']")) {
             const poll = button(progress.id.replace("ti_job_progress", "ti_poll"));
@@ -98,7 +106,7 @@ window.tiStudio = window.tiStudio || (() => {
             }
             if (Date.now() - (looked.get(poll) || 0) >= wait - 50) {
                 looked.set(poll, Date.now());
-                poll.click();
+                press(poll);
             }
         }
     }
@@ -123,7 +131,7 @@ window.tiStudio = window.tiStudio || (() => {
         const look = now !== held && Date.now() - rests > REST && button("ti_form_look");
         if (look) {
             held = now;
-            look.click();
+            press(look);
         }
     }
 

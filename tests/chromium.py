@@ -5,13 +5,16 @@ A browser that is missing is a failure: what people see would be untested.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
+VIEWPORT: ViewportSize = {"width": int(os.environ.get("TI_BROWSER_WIDTH", "1280")), "height": 900}
+"""Of the panel's pages, in pixels; every test of them can be run at another width."""
 _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.chromium import chromium
+from tests.chromium import VIEWPORT, chromium
 from tests.conftest import draw
 
 from .hands import LONG
@@ -73,7 +73,7 @@ def serving(site: Path, *options: str) -> Iterator[str]:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A visitor with cookies of their own."""
-    opened = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened = browser.new_context(viewport=VIEWPORT)
     opened.set_default_timeout(90_000)
     yield opened
     opened.close()

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.hands import open_tab
-from tests.chromium import chromium
+from tests.chromium import VIEWPORT, chromium
 
 from .webui import EXTENSION, PROGRAMS, WebUI
 
@@ -42,7 +42,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A visitor."""
-    opened = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened = browser.new_context(viewport=VIEWPORT)
     opened.set_default_timeout(_WAIT)
     yield opened
     opened.close()

@@ -106,7 +106,13 @@ def test_only_what_is_searched_for_is_shown(page: LibraryPage) -> None:
     cards, table, *_ = page.press_refresh("LOU")
     assert [label for _, label in value(cards)] == ["loud"]
     assert "calm" not in value(table)
-    assert "no embeddings are found" in value(page.press_refresh("zzz")[1])
+    assert "No embedding matches" in value(page.press_refresh("zzz")[1])
+
+
+def test_an_empty_library_says_how_to_fill_it(studio: Studio) -> None:
+    table = value(LibraryPage(studio).press_refresh()[1])
+    assert "Train one, or copy files to" in table
+    assert str(next(iter(studio.embeddings_dirs()))) in table
 
 
 def test_the_page_is_brought_up_to_date_when_a_file_comes_or_goes(

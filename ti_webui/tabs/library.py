@@ -103,8 +103,17 @@ class LibraryPage:
         rows = [_row(label, entries[label], strengths) for label in labels[:_MOST_SHOWN]]
         more = len(labels) - len(rows)
         rest = tables.fine(f"… and {more} more: search for them") if more > 0 else ""
-        empty = "" if rows else markup.box("note", "no embeddings are found")
-        return empty + tables.table(_HEAD, rows) + rest
+        return self._empty(rows) + tables.table(_HEAD, rows) + rest
+
+    def _empty(self, rows: Sequence[object]) -> str:
+        """What to do when nothing is shown."""
+        if rows:
+            return ""
+        if self.collection.entries:
+            return markup.box("note", "No embedding matches. Clear Search and set Show to All.")
+        folder = next(iter(self.studio.embeddings_dirs()), "")
+        text = f"No embeddings yet. Train one, or copy files to {folder}."
+        return markup.box("note", text)
 
     def _skipped(self) -> str:
         library = self.collection.library
