@@ -18,22 +18,20 @@ from ti_core.files.names import alike, fitting_name
 from ti_core.options import SettingValues
 from ti_core.port.session import Host, Session
 from ti_core.prompts.used import known_of, words_of
-from ti_core.prompts.words import PromptWords
 from ti_core.tools.making import convert, merge, without_tables
-from ti_core.tools.nearest import Neighbour, about_words, nearest_tokens
+from ti_core.tools.nearest import about_words, nearest_tokens
 from ti_core.tools.rescaling import rescaled
 from ti_core.tools.sources import Sources
-from ti_core.tools.strength import Strength, factor_of_brackets, strength_of
+from ti_core.tools.strength import factor_of_brackets, strength_of
 
 from .. import markup, tables
-from ..about_file import in_words
 from ..asking import ask, factors_to_strength, usual_lengths
 from ..collection import Collection
+from ..details import file_html, strength_html, words_html
 from ..embeddings import embeddings_update, misfit
 from ..gradio_versions import Component, Updates, component, gallery, on, text_line
 from ..job_view import Press, errors_first
 from ..library_files import deleted, undelete
-from ..markup import escape
 from ..restoring import replaced, restore
 from ..saving import save_new
 from ..sending import build_sending, word_to_send
@@ -278,51 +276,6 @@ def _key(
 def _row(label: str, entry: Entry, strengths: Mapping[str, float]) -> tuple[tables.Cell, ...]:
     loud = tables.strength_tag(strengths.get(label))
     return label, entry.model, entry.vectors, entry.step, loud, entry.base_model, entry.path.name
-
-
-def file_html(entry: Entry, embedding: Embedding) -> str:
-    """What its file tells."""
-    rows = [("file", entry.file)]
-    rows += [("preview", entry.picture)] if entry.picture else []
-    rows += [(f"{key}: vectors × width", f"{n} × {w}") for key, (n, w) in entry.shapes.items()]
-    rows += [("steps", str(embedding.step)), *in_words(embedding)]
-    told = sorted(embedding.metadata.items())
-    cut = [(key, value if len(value) < 600 else f"{value[:600]} …") for key, value in told]
-    head = f'<div class="ti-head"><b>{escape(entry.name)}</b></div>'
-    notes = tables.folded(f"{len(cut)} notes in the file", tables.table(("note", ""), cut))
-    return head + tables.table(("the value in its file", ""), rows) + notes
-
-
-def words_html(words: PromptWords) -> str:
-    """What a prompt's words are, and in a box each what only looks like an embedding."""
-    rows = [
-        (
-            one.name,
-            f"{one.start + 1}–{one.end}" if one.end > 0 else "",
-            str(one.chunk),
-            ", ".join(f"{key} {count}" for key, count in one.vectors.items()),
-            f"{one.weight:.4g}",
-        )
-        for one in words.found
-    ]
-    head = ("used", "characters", "chunk", "vectors", "weight")
-    found = tables.table(head, rows) if rows else markup.box("note", "no embedding is used")
-    return found + "".join(markup.box("warning", str(one.notice)) for one in words.missed)
-
-
-def strength_html(found: Strength, near: Mapping[str, list[list[Neighbour]]]) -> str:
-    """How loud each vector is, and which words it is near to."""
-    rows = [
-        (
-            f"{key} {number}",
-            tables.strength_tag(ratio),
-            ", ".join(f"{each.text} {each.cosine:.2f}" for each in near[key][number]) or "–",
-        )
-        for key, ratios in found.ratios.items()
-        for number, ratio in enumerate(ratios)
-    ]
-    text = f"Strength: {found.loudest:.2f}, {found.verdict}"
-    return markup.box("note", text) + tables.table(("vector", "strength", "near to"), rows)
 
 
 # --- the page ---------------------------------------------------------------------------------
