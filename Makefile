@@ -14,8 +14,10 @@ OUT ?= ti-demo
 demo: $(VENV)/.ready
 	$(BIN)/ti demo --out $(OUT) $(ARGS)
 
-# Files run in their order: those that drive a browser take longest, and are among the first.
+# Files run in their order: those that drive a browser take longest, and are among the first. Many tests
+# start programs, which are compiled once here and not by each of them.
 test: $(VENV)/.ready-dev browser
+	$(BIN)/python -m compileall -q ti_core ti_webui comfy_nodes
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.ready-dev

@@ -108,6 +108,7 @@ def killed(*_: object) -> NoReturn:
     raise KilledError
 
 
+@pytest.mark.slow
 def test_a_result_file_is_continued(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

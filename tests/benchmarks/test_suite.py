@@ -87,6 +87,7 @@ def test_the_parts_for_a_graphics_card_take_less_than_eight_minutes(
     assert all((FOLDER / f"{part.arguments[0]}.py").is_file() for part in found)
 
 
+@pytest.mark.slow
 def test_without_a_graphics_card_its_benchmark_says_so() -> None:
     import torch
 

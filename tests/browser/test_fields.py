@@ -108,6 +108,7 @@ def another(value: Any, name: str, field: Locator) -> Any:
     return next(n for n in (float(high or 7), float(low or 0)) if n != value)
 
 
+@pytest.mark.slow
 def test_every_field_is_read_without_a_key(page: Page) -> None:
     """Some fields follow others: those are filled in first, and waited for."""
     page.add_script_tag(path=SCRIPT)

@@ -89,6 +89,7 @@ def _read_back(page: Page, picture: Path) -> None:
     expect(prompt).to_have_value("a flower on a white background lily", timeout=LONG)
 
 
+@pytest.mark.slow
 def test_a_model_is_loaded_and_unloaded(fresh: Page) -> None:
     page = fresh
     open_tab(page, "Model")

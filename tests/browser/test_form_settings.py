@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from .hands import LONG, fill, fill_train, open_form, open_tab, state
@@ -39,6 +40,7 @@ def trained(page: Page, name: str) -> None:
     state(page, "running")
 
 
+@pytest.mark.slow
 def test_the_end_is_heard_from_another_tab_and_the_form_is_remembered(
     page: Page, context: BrowserContext, address: str
 ) -> None:

@@ -36,6 +36,7 @@ def captions(page: Page) -> None:
     expect(page.locator("#ti_caption_where")).to_contain_text("1 of 6")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_hostile")
 def test_captions_are_turned_saved_and_replaced(page: Page, site: Path) -> None:
     captions(page)

@@ -86,6 +86,7 @@ def proxied(site: Path) -> Iterator[str]:
             proxy.server_close()
 
 
+@pytest.mark.slow
 def test_the_page_works_under_a_prefix(proxied: str, context: BrowserContext) -> None:
     page = context.new_page()
     page.goto(f"{proxied}/?tab=library")

@@ -42,14 +42,9 @@ def job(address: str) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("how", "seconds"),
-    [
-        (frozen, 15),
-        (offline, 15),
-        *(pytest.param(how, 600, marks=pytest.mark.slow) for how in (frozen, offline)),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [15, 600])
+@pytest.mark.parametrize("how", [frozen, offline])
 def test_a_page_that_wakes_shows_how_far_the_training_is_and_its_end(
     page: Page, context: BrowserContext, address: str, how: Sleep, seconds: int
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from ti_core.files.reading import read_embedding
@@ -88,6 +89,7 @@ def test_a_run_is_seen_paused_shown_interrupted_and_resumed(
     other.close()
 
 
+@pytest.mark.slow
 def test_what_waits_outlives_its_page_and_begins_by_itself(
     page: Page, context: BrowserContext, address: str
 ) -> None:
@@ -176,6 +178,7 @@ def test_an_embedding_is_created_and_offered_for_training(page: Page, site: Path
     expect(page.locator("#ti_train_token_string input")).to_have_value("zz-made", timeout=LONG)
 
 
+@pytest.mark.slow
 def test_a_sweep_is_seen_with_its_fold_closed(
     page: Page, context: BrowserContext, address: str
 ) -> None:
@@ -199,3 +202,12 @@ def test_a_sweep_is_seen_with_its_fold_closed(
     other.locator("#ti_interrupt_sweep").click()
     state(other, "stopped", "sweep")
     other.close()
+
+
+def test_the_menu_of_tabs_stays_open_while_the_page_looks_for_news(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 900})
+    page.locator("#ti_tabs .overflow-menu > button").click()
+    last = page.locator("#ti_tabs .overflow-dropdown > button").last
+    expect(last).to_be_visible()
+    page.wait_for_timeout(3000)  # the page asks every second after a click
+    expect(last).to_be_visible()

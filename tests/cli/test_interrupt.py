@@ -119,6 +119,7 @@ def test_a_terminal_that_goes_away_does_not_keep_a_run_from_being_saved(tmp_path
     assert (tmp_path / "embeddings/my-cat.safetensors").is_file()
 
 
+@pytest.mark.slow
 def test_under_nohup_a_closed_terminal_does_not_matter(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

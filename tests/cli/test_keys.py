@@ -135,6 +135,7 @@ def test_keys_pause_save_change_the_rate_and_finish(tmp_path: Path) -> None:
         run.close()
 
 
+@pytest.mark.slow
 @needs_login_tty
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGQUIT])
 def test_the_terminal_is_left_as_it_was_found(tmp_path: Path, sent: signal.Signals) -> None:

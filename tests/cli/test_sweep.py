@@ -156,6 +156,7 @@ def started(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_the_sweep_and_resume_ends_it(ti: Ti) -> None:
     process = started("sweep", *RATES, *SAME, "--max_train_steps", "40")
     deadline = time.monotonic() + 60

@@ -13,7 +13,7 @@ from tests.comfy import program
 
 ROOT = Path(__file__).parents[2]
 RUNS = {
-    "contract": ["tests/contract", "-k", "comfyui"],
+    "contract": ["tests/contract", "-k", "comfyui-sd1"],
     "host": ["tests/comfy/host"],
     "nodes": ["tests/comfy/nodes/test_training.py", "-k", "interrupt"],
 }

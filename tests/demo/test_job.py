@@ -49,6 +49,7 @@ def test_page_shows_names_as_text() -> None:
     assert "not scored" in page
 
 
+@pytest.mark.slow
 def test_own_pictures_are_taught_without_a_score(tmp_path: Path) -> None:
     options = ["--out", str(tmp_path / "out"), "--max_train_steps", "2", "--pictures", "4"]
     assert main(["demo", *options, "--train_data_dir", str(pictures_folder("fish"))]) == 0

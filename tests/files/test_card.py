@@ -192,6 +192,7 @@ def test_vectors_of_nothing_but_zeros_make_a_card(tmp_path: Path) -> None:
     assert torch.equal(read_card(put(tmp_path, data))["string_to_param"]["*"], zeros)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [lambda data: data, stripped], ids=["text", "margins"])
 def test_the_largest_card_with_the_longest_numbers_can_be_read(tmp_path: Path, change: Any) -> None:
     rows = torch.full((781, 1280), -1.2345678e-38)

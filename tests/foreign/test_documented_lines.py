@@ -209,6 +209,7 @@ def arguments(line: str, dataset: Path) -> list[str]:
     return changed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", LINES)
 def test_documented_lines_run(
     where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

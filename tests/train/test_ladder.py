@@ -63,7 +63,7 @@ SAVINGS = [
 ]
 
 
-@pytest.mark.parametrize("rung", [1, 2, 3, 4])
+@pytest.mark.parametrize("rung", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3)), 4])
 def test_each_rung_makes_the_same_step_and_is_told_and_saved(
     settings: Callable[..., Any], rung: int
 ) -> None:
@@ -80,6 +80,7 @@ def test_each_rung_makes_the_same_step_and_is_told_and_saved(
         assert torch.allclose(found, plain, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_below_the_last_rung_the_run_ends_with_all_that_was_learned(
     settings: Callable[..., Any],
 ) -> None:
@@ -90,6 +91,7 @@ def test_below_the_last_rung_the_run_ends_with_all_that_was_learned(
     assert latest_state(run_folder(log).state).step == 2
 
 
+@pytest.mark.slow
 def test_a_resumed_run_stays_on_its_rung_and_makes_the_same_file(
     settings: Callable[..., Any],
 ) -> None:

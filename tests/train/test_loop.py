@@ -444,7 +444,7 @@ OUT_OF_MEMORY = {
 }
 
 
-@pytest.mark.parametrize("stage", ["forward", "backward"])
+@pytest.mark.parametrize("stage", [pytest.param("forward", marks=pytest.mark.slow), "backward"])
 @pytest.mark.parametrize("backend", OUT_OF_MEMORY)
 def test_out_of_memory_is_an_error_with_a_remedy_and_nothing_is_lost(
     configure: Configure, backend: str, stage: str

@@ -83,7 +83,7 @@ def killed(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
-@pytest.mark.parametrize("family", ["sd1", "sdxl"])
+@pytest.mark.parametrize("family", [pytest.param("sd1", marks=pytest.mark.slow), "sdxl"])
 def test_a_killed_run_goes_on_bit_for_bit(configure: Configure, family: Any) -> None:
     settings = {
         "max_train_steps": 60,
@@ -106,6 +106,7 @@ def test_a_killed_run_goes_on_bit_for_bit(configure: Configure, family: Any) -> 
     assert resumed == whole
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 def test_a_hypernetwork_is_killed_again_and_again_and_goes_on_bit_for_bit(
     tmp_path: Path, pictures: Path

@@ -243,6 +243,7 @@ def unseal(path: Path) -> None:
     write_safetensors(path, tensors, {"state": metadata["state"]})
 
 
+@pytest.mark.slow
 def test_every_single_flipped_bit_of_a_state_is_found(tmp_path: Path) -> None:
     path = save_state(tmp_path, state())
     whole = path.read_bytes()

@@ -142,7 +142,7 @@ def test_a_stopped_sweep_is_continued_to_the_same_files(variants: Variants, step
     assert files(SweepFolder.read(folder.path)) == wanted
 
 
-@pytest.mark.parametrize("steps", [1, 15, 30])
+@pytest.mark.parametrize("steps", [15, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 30))])
 def test_a_killed_sweep_is_continued_to_the_same_files(variants: Variants, steps: int) -> None:
     whole = SweepFolder.create(variants(overwrite=True))
     sweep(whole, FakeHost())

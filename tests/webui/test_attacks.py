@@ -178,6 +178,7 @@ def test_what_is_announced_as_huge_is_answered_at_once(page: Server) -> None:
     assert page.request("POST /gradio_api/upload", f"content-length: {10**12}")[0] == 413
 
 
+@pytest.mark.slow
 def test_a_body_without_end_is_cut(page: Server) -> None:
     for path, count in (("/ti/v1/jobs", 40), ("/gradio_api/queue/join", 400)):
         head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"

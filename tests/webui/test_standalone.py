@@ -135,6 +135,7 @@ def ask(address: str, body: dict[str, object] | None = None) -> Any:
             time.sleep(0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that can be caught")
 def test_ending_the_program_saves_what_is_being_trained(
     tmp_path: Path, settings: dict[str, Any]

@@ -162,6 +162,7 @@ def swept(cache: Path) -> None:
     assert list(cache.rglob(".*")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 def test_a_kill_at_any_moment_leaves_only_whole_latents() -> None:
     """In a process of its own: one that has threads must not fork."""

@@ -35,6 +35,7 @@ def lines() -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_nothing_takes_more_than_it_paid_for(lines: list[dict[str, Any]]) -> None:
     assert [line for line in lines if "what" in line] == []
     assert sum(line["done"] for line in lines if "done" in line) > 20_000

@@ -68,7 +68,7 @@ def test_a_session_stores_each_network_in_what_it_computes_in(
             assert encoder.core.get_submodule("final_layer_norm").weight.dtype == torch.float32
 
 
-@pytest.mark.parametrize("precision", ["no", "fp16", "bf16"])
+@pytest.mark.parametrize("precision", ["no", pytest.param("fp16", marks=pytest.mark.slow), "bf16"])
 def test_afterwards_the_very_tensors_of_the_file_are_back(
     host: DiffusersHost, path: Path, precision: Precision
 ) -> None:
