@@ -60,7 +60,9 @@ class JobView:
     asked: Sequence[Component] = ()
 
     no_job: ClassVar[str] = "nothing is running"
-    will_end: ClassVar[str] = "ends after this image; what is made stays"
+    will_end: ClassVar[str] = (
+        "Interrupt requested: the job ends after the current image and keeps what is made"
+    )
 
     @property
     def parts(self) -> list[Component]:

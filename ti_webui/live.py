@@ -52,7 +52,7 @@ class Live(JobView):
     send: gr.Button
     try_it: gr.Button
     no_job = "no training is running"
-    will_end = "ends after this step; everything is saved"
+    will_end = "Interrupt requested: the run ends after the current step and saves everything"
 
     @property
     def parts(self) -> list[Component]:

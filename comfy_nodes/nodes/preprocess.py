@@ -128,4 +128,4 @@ class _Told:
             if isinstance(event, Skipped) or event.notes:
                 self.lines.append(str(event))
             if self.bar is not None and not _interrupted():
-                self.bar.update_absolute(event.index + 1)
+                self.bar.update(1)

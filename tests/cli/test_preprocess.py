@@ -158,5 +158,5 @@ def test_on_a_terminal_lines_go_around_the_bar(
         report(Started(Path("in"), Path("out"), 9))
         report(Skipped(3, Path("in/a.png"), "broken"))
         report(Finished("done", 0, 0, 1, 2.0))
-    assert shown == ["a.png is skipped: broken", 4, "closed", "closed"]
+    assert shown == ["a.png is skipped: broken", 1, "closed", "closed"]
     assert capsys.readouterr().out == "0 images made of 0, 1 skipped, in 2.0 s\n"

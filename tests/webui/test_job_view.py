@@ -90,7 +90,7 @@ def test_interrupt_ends_the_job_and_says_when_there_is_none(view: JobView, studi
         return None
 
     job = studio.jobs.start("preprocess", "x", work)
-    assert "ends after this image" in view.press_interrupt()
+    assert "ends after the current image" in view.press_interrupt()
     assert job.wait(30)
     assert job.progress.state == "stopped"
 

@@ -81,7 +81,7 @@ class PreprocessBar(Bar):
             if isinstance(event, Skipped) or event.notes:
                 self.say(str(event))
             if self.bar is not None:
-                self.bar.update(event.index + 1 - self.bar.n)
+                self.bar.update(1)
 
     def _finish(self, event: Finished) -> None:
         self.close()

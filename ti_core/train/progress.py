@@ -240,10 +240,10 @@ def _after_preprocessing(progress: JobProgress, event: Event) -> JobProgress:
         return replace(progress, stage="preprocessing", total=event.total)
     if isinstance(event, preprocessing.PictureDone):
         found = tuple(Notice("info", f"{event.source.name}: {note}") for note in event.notes)
-        return replace(progress, step=event.index + 1, notices=(*progress.notices, *found))
+        return replace(progress, step=progress.step + 1, notices=(*progress.notices, *found))
     if isinstance(event, preprocessing.Skipped):
         notice = Notice("warning", str(event))
-        return replace(progress, step=event.index + 1, notices=(*progress.notices, notice))
+        return replace(progress, step=progress.step + 1, notices=(*progress.notices, notice))
     return progress
 
 

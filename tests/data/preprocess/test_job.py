@@ -105,6 +105,7 @@ def test_the_same_folder_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_events_tell_of_every_entry_and_are_json(tmp_path: Path) -> None:
     put(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "a.txt").write_text("a caption, which is not counted")
     (tmp_path / "in" / os.fsdecode(b"caf\xe9.doc")).touch()
     run = Run(tmp_path)
     kinds = [type(event) for event in run.events]

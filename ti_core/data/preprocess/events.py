@@ -17,7 +17,7 @@ class Started(Event):
     source: Path
     destination: Path
     total: int
-    """Entries of the source folder, images or not."""
+    """Entries of the source folder, images or not, without captions and masks of images."""
 
 
 @dataclass(frozen=True)

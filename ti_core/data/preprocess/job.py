@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -53,9 +53,11 @@ def preprocess(
         on_event(notice)
     if config.focal_point.focal_crop and find_faces is None:
         find_faces = _opencv(config, on_event)
-    on_event(Started(source, destination, len(found)))
+    masks = masks_among(found)
+    own = _own(found, masks)
+    on_event(Started(source, destination, len(own)))
     job = _Job(config, Writer(destination, captions, config.flip, describe), find_faces)
-    reason = job.run(found, on_event, should_stop)
+    reason = job.run(own, masks, on_event, should_stop)
     seconds = time.monotonic() - start
     finished = Finished(reason, job.pictures, job.written, job.skipped, seconds)
     on_event(finished)
@@ -72,16 +74,17 @@ class _Job:
         self.pictures = self.written = self.skipped = 0
 
     def run(
-        self, found: list[Path], on_event: Listener, should_stop: Callable[[], bool]
+        self,
+        entries: list[tuple[int, Path]],
+        masks: Mapping[str, Path],
+        on_event: Listener,
+        should_stop: Callable[[], bool],
     ) -> Literal["done", "stopped"]:
         """Everything, or until it is to stop."""
-        masks = masks_among(found)
-        beside = captions_among(found) | set(masks.values())
-        for index, path in enumerate(found):
+        for index, path in entries:
             if should_stop():
                 return "stopped"
-            if path not in beside:
-                on_event(self._one(index, path, masks.get(path.stem)))
+            on_event(self._one(index, path, masks.get(path.stem)))
         return "done"
 
     def _one(self, index: int, path: Path, mask: Path | None) -> PictureDone | Skipped:
@@ -107,6 +110,12 @@ class _Job:
         if not written:
             raise DataError("nothing was made of it", "; ".join(notes))
         return PictureDone(index, path, written, tuple(notes))
+
+
+def _own(found: list[Path], masks: Mapping[str, Path]) -> list[tuple[int, Path]]:
+    """What stands for itself, with its place in the folder: neither captions nor masks."""
+    beside = captions_among(found) | set(masks.values())
+    return [(index, path) for index, path in enumerate(found) if path not in beside]
 
 
 def _checked(source: Path, destination: Path) -> list[Path]:
