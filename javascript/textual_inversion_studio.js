@@ -20,6 +20,7 @@ window.tiStudio = window.tiStudio || (() => {
 
     const FIELD = ["checkbox", "radio", "range"].reduce(
         (all, kind) => `${all}:not([type=${kind}])`, "#ti_tabs input") + ", #ti_tabs textarea";
+    const UNNAMED = "#ti_tabs .head input[type=number]:not([aria-label])";
     const DROPDOWN = "#ti_tabs .secondary-wrap input, #ti_tabs input[role=listbox]";
 
     let clicked = 0;
@@ -350,6 +351,13 @@ window.tiStudio = window.tiStudio || (() => {
         }
     }
 
+    // For people who hear the page: gradio 3.41 gives the number beside a slider no name.
+    function nameNumbers() {
+        for (const field of page().querySelectorAll(UNNAMED)) {
+            field.setAttribute("aria-label", field.closest(".head").textContent.trim());
+        }
+    }
+
     // Ctrl+Enter saves the caption that is being written, Alt+← and Alt+→ go to the next picture.
     function keys(event) {
         const editor = event.target.closest && event.target.closest("#ti_caption_text");
@@ -397,6 +405,7 @@ window.tiStudio = window.tiStudio || (() => {
         keepFrame();
         renew();
         markFields();
+        nameNumbers();
     }, 250);
 
     return {look, chosenFile, showTab};
