@@ -38,10 +38,12 @@ def widget(
     multiline: bool = False,
     choices: Sequence[str] = (),
     most: float = MOST_IN_A_FORM,
+    optional: bool = False,
     **changes: Any,
 ) -> io.Input:
     """One such input; `changes` replace what the description says (`help`, `default`, `advanced`),
-    `choices` those of the type; `most` is a lower limit than the field's."""
+    `choices` those of the type; `most` is a lower limit than the field's. An input that a node did
+    not have at first is `optional`, so that graphs without it still run."""
     field = next(field for field in dataclasses.fields(kind) if field.name == name)
     default = changes.pop("default", field.default)
     changes = {"label": SHORT_LABELS.get(name, about(field).label), **changes}
@@ -52,6 +54,7 @@ def widget(
         "tooltip": _tooltip(known),
         "default": default,
         "advanced": known.advanced or None,
+        "optional": optional,
     }
     choices = choices or choices_of(kind, field)
     if choices:

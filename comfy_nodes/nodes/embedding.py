@@ -61,6 +61,7 @@ class CreateEmbedding(Node):
                 widget(EmbeddingConfig, "num_vectors_per_token", default=2),
                 widget(EmbeddingConfig, "init_rule"),
                 *widgets(EmbeddingConfig, "metadata_is_negative_embedding", "metadata_license"),
+                widget(EmbeddingConfig, "init_from", optional=True),
             ],
             outputs=[
                 EmbeddingSocket.Output(
@@ -89,8 +90,7 @@ class CreateEmbedding(Node):
         with host.session() as session:
             facts, start = host.describe(), starting_rows(config, host.describe(), session)
         notices = (*name_clashes(config.token_string, host), *start.notices)
-        settings = {"init_word": config.init_word, "init_rule": config.init_rule}
-        made = to_embedding(config.token_string, start.rows, 0, facts, settings, config)
+        made = to_embedding(config.token_string, start.rows, 0, facts, config.beginning, config)
         told = [
             f"{made.name}: {made.count} vector(s) from {config.init_word!r}",
             *map(str, notices),

@@ -32,6 +32,7 @@ from ti_core.port.session import (
     TextOptions,
 )
 from ti_core.train.events import StepDone, Validated
+from ti_core.train.initialization import encoded_rows
 from ti_core.train.loop import train
 
 from ..conftest import Configure
@@ -238,6 +239,15 @@ def test_an_embedding_with_the_rows_of_a_word_is_that_word(
     one = session.preview(request(host, f"a picture of {word}"), {})
     two = session.preview(request(host, f"a picture of {NAME}"), {NAME: rows})
     assert pixels_of(one) == pixels_of(two)
+
+
+def test_what_the_encoders_make_of_a_word_can_be_its_vectors(session: Session, word: str) -> None:
+    words = session.token_embeddings_of(word)
+    made = encoded_rows(word, words, session)
+    assert made.keys() == words.keys()
+    for key, rows in words.items():
+        assert made[key].shape == rows.shape
+        assert torch.allclose(made[key].norm(dim=1), rows.norm(dim=1), rtol=1e-4)
 
 
 @pytest.mark.parametrize("count", [1, 3])

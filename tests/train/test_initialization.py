@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ti_core.errors import ConfigError, EmbeddingError
-from ti_core.families import SDXL
+from ti_core.families import SD1, SDXL, Family
 from ti_core.files.embedding import Embedding
 from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
@@ -136,3 +136,31 @@ def test_zero_asks_for_no_more_vectors_than_a_chunk_has_places() -> None:
     found = start(init_word="cat " * 80, num_vectors_per_token=0)
     assert len(found.rows["clip_l"]) == 75
     assert "80 tokens, of which the first 75" in str(found.notices[0])
+
+
+@pytest.mark.parametrize("family", [SD1, SDXL])
+def test_what_encoders_make_of_words_is_as_long_as_the_words(family: Family) -> None:
+    host = FakeHost(family)
+    words = start(host, init_word="red cat", num_vectors_per_token=3).rows
+    made = start(
+        host, init_word="red cat", num_vectors_per_token=3, init_from="encoder", init_rule="stretch"
+    ).rows
+    with host.session() as session, torch.no_grad():
+        context = session.encode_prompts(["red cat"], {}).context[0]
+    parts = context.split([rows.shape[1] for rows in words.values()], dim=1)
+    for (key, rows), part in zip(words.items(), parts, strict=True):
+        assert torch.allclose(made[key].norm(dim=1), rows.norm(dim=1))
+        same = torch.cosine_similarity(made[key], part[[1, 1, 2]], dim=1)  # stretched over three
+        assert torch.allclose(same, torch.ones(3))
+
+
+def test_words_of_more_than_a_chunk_are_cut_by_encoders_too() -> None:
+    found = start(init_word="a " * 100, num_vectors_per_token=75, init_from="encoder")
+    assert {len(rows) for rows in found.rows.values()} == {75}
+    assert all(rows.isfinite().all() for rows in found.rows.values())
+
+
+def test_a_file_tells_that_it_started_from_the_encoder() -> None:
+    begun = EmbeddingConfig(init_word="cat", init_from="encoder")
+    assert begun.beginning == {"init_word": "cat", "init_rule": "stretch", "init_from": "encoder"}
+    assert "init_from" not in EmbeddingConfig(init_word="cat").beginning

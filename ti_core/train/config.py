@@ -18,6 +18,7 @@ from .validation_config import ValidationConfig
 
 LogWith = Literal["none", "tensorboard", "wandb", "all"]
 FillRule = Literal["stretch", "cycle", "pad"]
+InitFrom = Literal["vocabulary", "encoder"]
 LengthMode = Literal["free", "pull", "mean", "median"]
 SavedFormat = Literal["safetensors", "pt", "bin"]
 """Some of `FormatName`."""
@@ -59,6 +60,13 @@ class EmbeddingConfig(Checked):
         label="Filling rule",
         advanced=True,
     )
+    init_from: InitFrom = newer(
+        "vocabulary",
+        "what the initial words give: their vectors in the model's vocabulary, or what its text "
+        "encoder makes of them (Cross Initialization), at the same length",
+        label="Initialize from",
+        advanced=True,
+    )
     vector_length: LengthMode = newer(
         "free",
         "length of the vectors: not limited (free), pulled towards that of the model's words "
@@ -94,6 +102,12 @@ class EmbeddingConfig(Checked):
     def vectors_for(self, tokens: int) -> int:
         """Number of vectors where the initial words have so many tokens."""
         return self.num_vectors_per_token or min(max(1, tokens), MOST_VECTORS)
+
+    @property
+    def beginning(self) -> dict[str, str]:
+        """What the vectors start from, as files tell it."""
+        told = {"init_word": self.init_word, "init_rule": self.init_rule}
+        return told if self.init_from == "vocabulary" else {**told, "init_from": self.init_from}
 
     @property
     def takes_vectors_of_file(self) -> bool:
@@ -381,6 +395,7 @@ class TrainConfig(BaseTrainConfig):
             now,
             init_word=old.init_word,
             init_rule=old.init_rule,
+            init_from=old.init_from,
             num_vectors_per_token=count.num_vectors_per_token,
             metadata_license=now.metadata_license or old.metadata_license,
             metadata_is_negative_embedding=now.metadata_is_negative_embedding

@@ -47,8 +47,7 @@ def create_embedding(
         start = starting_rows(config, facts, session)
     for notice in (*name_clashes(config.token_string, host), *start.notices):
         on_notice(notice)
-    settings = {"init_word": config.init_word, "init_rule": config.init_rule}
-    made = to_embedding(config.token_string, start.rows, 0, facts, settings, config)
+    made = to_embedding(config.token_string, start.rows, 0, facts, config.beginning, config)
     if warning := long_for_prompts(made):
         on_notice(Notice("warning", warning))
     for notice in replace_embedding(path, made, keep_replaced):

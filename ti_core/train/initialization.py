@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from ..errors import ConfigError, setting
 from ..events import Notice
@@ -16,7 +18,9 @@ from ..files.embedding import LICENCE, NEGATIVE, Embedding, for_encoders
 from ..files.notes import recipe
 from ..files.reading import read_embedding
 from ..port.session import ModelFacts, Session
-from .config import EmbeddingConfig, FillRule
+from .config import MOST_VECTORS, EmbeddingConfig, FillRule
+
+_BEGINNING = ("init_word", "init_rule", "init_from")
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def as_it_began(config: EmbeddingConfig, embedding: Embedding) -> EmbeddingConfi
     beginning, its number of vectors, its licence."""
     told, notes = recipe(embedding.metadata), embedding.metadata
     known = told if isinstance(told, dict) else {}
-    words: dict[str, Any] = {key: known[key] for key in ("init_word", "init_rule") if key in known}
+    words: dict[str, Any] = {key: known[key] for key in _BEGINNING if key in known}
     negative = config.metadata_is_negative_embedding or notes.get(NEGATIVE) == "true"
     try:
         return replace(
@@ -80,7 +84,7 @@ def as_it_began(config: EmbeddingConfig, embedding: Embedding) -> EmbeddingConfi
 
 
 def rows_from_text(config: EmbeddingConfig, session: Session) -> Start:
-    """Vocabulary rows of `config.init_word`, fitted to the number of vectors.
+    """The rows of `config.init_word`, fitted to the number of vectors.
 
     An empty text gives zeros (A1111 since PR #6667).
     """
@@ -94,11 +98,30 @@ def rows_from_text(config: EmbeddingConfig, session: Session) -> Start:
     if not config.init_word.strip():
         notices.append(_all_zero())
         return Start({k: torch.zeros(count, r.shape[1]) for k, r in padding.items()}, (*notices,))
+    if config.init_from == "encoder":
+        found = encoded_rows(config.init_word, found, session)
     filled = {
         key: fill_rows(rows, count, config.init_rule, padding[key][0])
         for key, rows in found.items()
     }
     return Start(filled, tuple(notices))
+
+
+def encoded_rows(text: str, rows: Mapping[str, Tensor], session: Session) -> dict[str, Tensor]:
+    """Vocabulary rows {encoder: (n, width)} → what the encoders make of each token of the text,
+    as long as its vocabulary row: Cross Initialization (arXiv 2312.15905), which keeps the length
+    of the encoder's output. That is several times a word's, and so drowns the rest of a prompt.
+    """
+    with torch.no_grad():
+        context = session.encode_prompts([text], {}).context[0].float().cpu()
+    # (77 for each chunk, sum of widths) → {encoder: (n, width)}, n at most 75: the first chunk's
+    parts = context.split([found.shape[1] for found in rows.values()], dim=1)
+    first = {key: found[:MOST_VECTORS] for key, found in rows.items()}
+    outputs = {key: part[1 : 1 + len(first[key])] for key, part in zip(rows, parts, strict=True)}
+    return {
+        key: normalize(output, dim=1) * first[key].norm(dim=1, keepdim=True)
+        for key, output in outputs.items()
+    }
 
 
 def fill_rows(rows: Tensor, count: int, rule: FillRule, padding: Tensor) -> Tensor:

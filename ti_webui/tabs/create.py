@@ -24,7 +24,7 @@ _ABOUT = (
 )
 _SHOWN = ("token_string", "init_word", "num_vectors_per_token")
 _LABELS = markup.labels_of(EmbeddingConfig, OutputConfig)
-_FOLDED = ("init_rule", "metadata_license", "metadata_is_negative_embedding")
+_FOLDED = ("init_rule", "init_from", "metadata_license", "metadata_is_negative_embedding")
 
 
 def build(studio: Studio) -> None:
