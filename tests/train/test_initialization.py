@@ -140,7 +140,7 @@ def test_zero_asks_for_no_more_vectors_than_a_chunk_has_places() -> None:
 
 @pytest.mark.parametrize("family", [SD1, SDXL])
 def test_what_encoders_make_of_words_is_as_long_as_the_words(family: Family) -> None:
-    host = FakeHost(family)
+    host = FakeHost(family=family)
     words = start(host, init_word="red cat", num_vectors_per_token=3).rows
     made = start(
         host, init_word="red cat", num_vectors_per_token=3, init_from="encoder", init_rule="stretch"
