@@ -84,6 +84,7 @@ def make(site: Path, name: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_an_embedding_is_renamed_noted_deleted_and_brought_back(page: Page, site: Path) -> None:
     path = make(site, "zz-old")
     open_tab(page, "Library")

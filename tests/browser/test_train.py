@@ -10,6 +10,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from ti_core.files.reading import read_embedding
 
+from . import test_axe
 from .hands import (
     LONG,
     Hands,
@@ -143,6 +144,7 @@ def test_what_is_wrong_is_said_where_the_buttons_are(page: Page) -> None:
     expect(rate).not_to_have_attribute("data-ti-wrong", re.compile("."))
 
 
+@pytest.mark.slow
 def test_a_folder_is_completed_with_a_click(page: Page) -> None:
     open_form(page)
     fill(page, "ti_train_train_data_dir", "pict")
@@ -152,6 +154,7 @@ def test_a_folder_is_completed_with_a_click(page: Page) -> None:
     expect(at(page, "ti_folder_about")).to_contain_text("image(s)", timeout=LONG)
 
 
+@pytest.mark.slow
 def test_a_name_with_html_in_it_is_text(page: Page) -> None:
     name = "<img src=x onerror=window.hurt=1>"
     open_form(page)
@@ -211,3 +214,7 @@ def test_the_menu_of_tabs_stays_open_while_the_page_looks_for_news(page: Page) -
     expect(last).to_be_visible()
     page.wait_for_timeout(3000)  # the page asks every second after a click
     expect(last).to_be_visible()
+
+
+def test_it_has_no_serious_finding_of_axe(page: Page, address: str) -> None:
+    test_axe.look(page, address, "train", "light")

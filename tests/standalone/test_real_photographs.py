@@ -106,7 +106,7 @@ def assert_diffusers_loads(rows: dict[str, torch.Tensor], width: int) -> None:
     ("family", "v_yaml", "keys"),
     [
         ("sd1", False, {"emb_params": 32}),
-        ("sd2", True, {"emb_params": 64}),
+        pytest.param("sd2", True, {"emb_params": 64}, marks=pytest.mark.slow),
         ("sdxl", False, {"clip_l": 32, "clip_g": 64}),
     ],
 )

@@ -41,6 +41,7 @@ def test_nothing_takes_more_than_it_paid_for(lines: list[dict[str, Any]]) -> Non
     assert sum(line["done"] for line in lines if "done" in line) > 20_000
 
 
+@pytest.mark.slow
 def test_every_function_and_every_instruction_was_done_to_its_end(
     lines: list[dict[str, Any]],
 ) -> None:
