@@ -351,7 +351,7 @@ window.tiStudio = window.tiStudio || (() => {
         }
     }
 
-    // For people who hear the page: gradio 3.41 gives the number beside a slider no name.
+    // For screen readers: gradio 3.41 gives the number beside a slider no name.
     function nameNumbers() {
         for (const field of page().querySelectorAll(UNNAMED)) {
             field.setAttribute("aria-label", field.closest(".head").textContent.trim());
