@@ -4,7 +4,8 @@ A1111 (`PersonalizedBase`, 1.10) encodes every image at every start and holds al
 memory. kohya's scripts (`--cache_latents_to_disk`) write one .npz beside each image, and open all
 of them at the next start. Both are done here with the same images and the same VAE, one
 convolution, so that the figures are about all the rest. Each way has a process of its own;
-everything lies in the system's file cache.
+everything lies in the system's file cache. Last, photographs are encoded by a VAE that only waits,
+as for a graphics card: each decoded before it, and beside it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,16 +29,21 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ti_core.data.config import DataConfig
 from ti_core.data.dataset import Dataset, load_dataset
+from ti_core.data.item import Item
 from ti_core.data.latent_cache.config import CacheConfig
 from ti_core.data.latent_cache.latents import Latents, latents_of
 from ti_core.data.latent_cache.remembered import RememberedPictures
 from ti_core.data.picture_facts import read_facts
-from ti_core.hosts.fake import FakeHost
-from ti_core.port.session import Session
+from ti_core.hosts.fake import FakeHost, FakeSession
+from ti_core.port.session import LatentDistribution, Session
 
 _AN_HOUR_AGO = time.time() - 3600
 _DRAWN = 64
 """Side of the image files: small ones are drawn quickly, and enlarged like any other."""
+_PHOTOGRAPHS, _PHOTOGRAPH = 40, (2000, 1500)
+"""How many, and width and height."""
+_VAE_SECONDS = 0.1
+"""Of the clock, for an image."""
 Ready = Callable[[int], torch.Tensor]
 """After a start: number of an image → its latent."""
 
@@ -159,6 +165,37 @@ def in_a_process_of_its_own(way: str, root: Path, side: int, count: int) -> dict
     return {name: float(value) for name, value in json.loads(done.stdout).items()}
 
 
+class Waiting(FakeSession):
+    """Its VAE takes its time, and no processor."""
+
+    def encode_images(self, pixels: torch.Tensor) -> LatentDistribution:
+        """As a fake session's, later."""
+        time.sleep(_VAE_SECONDS)
+        return super().encode_images(pixels)
+
+
+def overlapped(folder: Path, side: int, count: int = _PHOTOGRAPHS) -> tuple[float, float]:
+    """Seconds to encode photographs, each decoded before the VAE, and beside it."""
+    folder.mkdir()
+    ramp = Image.linear_gradient("L").resize(_PHOTOGRAPH)
+    for number in range(count):
+        colours = [ramp.rotate(angle) for angle in (0, 180, number)]
+        Image.merge("RGB", colours).save(folder / f"{number:05}.jpg")
+    config = DataConfig(
+        train_data_dir=str(folder), resolution=(side, side), use_object_template=True
+    )
+    items = load_dataset(config, "word", side, read_facts).items
+    return _seconds(items, once=False), _seconds(items, once=True)
+
+
+def _seconds(items: Sequence[Item], once: bool) -> float:
+    began = time.perf_counter()
+    latents = latents_of(items, Waiting(FakeHost(), "no"), CacheConfig(cache_latents=once))
+    for item in items:
+        assert latents[item.key].shape[0] == 2
+    return time.perf_counter() - began
+
+
 def report(name: str, found: dict[str, float], count: int) -> str:
     """One line of the table."""
     speed = count / found["busy"]
@@ -191,6 +228,11 @@ def main() -> None:
         portions = list(Path(folder, "cache").rglob("*.safetensors"))
         size = sum(path.stat().st_size for path in portions) / 1e6
         print(f"  on disk: {len(portions)} files, {size:.0f} MB")
+        before, beside = overlapped(Path(folder, "photographs"), typed.side)
+        print(f"  {_PHOTOGRAPHS} photographs, a VAE of {_VAE_SECONDS * 1e3:.0f} ms an image:")
+        print(
+            f"  decoded before it {before:.1f} s, beside it {beside:.1f} s: {beside / before:.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from ti_core.train.progress import (
     JobState,
     duration_text,
     last_texts,
+    left_text,
     validation_text,
 )
 
@@ -224,12 +225,11 @@ def progress_html(
 def bar(progress: JobProgress, name: str) -> str:
     """A job in one line: what it is, how far, and for how long."""
     stage = _STATES.get(progress.state) or progress.stage or "at work"
-    left = progress.seconds_left
     parts = [
         f"<b>{escape(name)}</b>",
         escape(stage),
         f"{progress.step:,} of {progress.total:,}" if progress.total else "",
-        f"about {duration_text(left)} left" if left is not None else "",
+        left_text(progress.seconds_left),
     ]
     said = " · ".join(filter(None, parts))
     width = f'<span style="width:{100 * progress.share:.2f}%"></span>'

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.latent_cache import WAYS, Way, draw, measured, report
+from benchmarks.latent_cache import WAYS, Way, draw, measured, overlapped, report
 from ti_core.hosts.fake import FakeHost
 
 
@@ -34,3 +34,9 @@ def test_kohya_s_way_finds_its_files_again(tmp_path: Path) -> None:
         again = Way(tmp_path, 64).kohya(session)(0)
     assert torch.equal(first, again)
     assert len(list((tmp_path / "pictures").glob("*.npz"))) == 3
+
+
+def test_photographs_are_encoded_in_both_orders(tmp_path: Path) -> None:
+    before, beside = overlapped(tmp_path / "photographs", 64, 2)
+    assert before > 0.2  # two images of 100 ms
+    assert beside > 0.2

@@ -135,6 +135,23 @@ def test_encoding_is_a_stage_until_the_first_step() -> None:
     assert stepped(encoding, 1, 1).stage == "training"
 
 
+def test_encoding_tells_how_long_it_will_take() -> None:
+    progress = JobProgress()
+    for done, at in ((1000, 100.0), (1100, 110.0)):
+        progress = after(progress, Encoding(done, 10_000, at))
+    assert progress.stage == "encoding images: 1100 of 10000, about 14 min 50 s left"
+    slower = after(progress, Encoding(1110, 10_000, 120.0))  # a second each, of 0.1 before
+    assert slower.encoding is not None
+    assert slower.encoding.seconds_each == pytest.approx(0.19)
+
+
+def test_another_encoding_starts_with_a_pace_of_its_own() -> None:
+    progress = JobProgress()
+    for done, at in ((4, 0.0), (5, 100.0), (3, 200.0)):
+        progress = after(progress, Encoding(done, 5, at))
+    assert progress.stage == "encoding images: 3 of 5"
+
+
 def test_drawing_is_a_stage_that_takes_the_place_of_encoding() -> None:
     encoding = after(after(JobProgress(), STARTED), Encoding(4, 5))
     drawing = after(encoding, Previewing(0, 1, 2))

@@ -6,7 +6,6 @@ Nothing here needs torch; `images.py` makes tensors of what comes out.
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -27,6 +26,7 @@ from .picture_formats import (
     require_affordable,
     require_plugin,
 )
+from .quiet import quiet
 
 MASK = "_mask"
 """End of the name, before the ending, of an image that says how much each part of another counts
@@ -200,11 +200,13 @@ def upright_size(path: Path) -> tuple[int, int]:
 def _looked_into(path: Path) -> Iterator[Image.Image]:
     """The image, its header read; whatever goes wrong with it is a DataError."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with open_regular(path) as file, Image.open(file, formats=known_formats()) as image:
-                require_affordable(path, image)
-                yield image
+        with (
+            quiet(),
+            open_regular(path) as file,
+            Image.open(file, formats=known_formats()) as image,
+        ):
+            require_affordable(path, image)
+            yield image
     except DataError:
         raise
     except Exception as error:  # Pillow can fail in any way on a damaged file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -49,6 +50,8 @@ class Encoding(Event):
 
     done: int
     total: int
+    at: float = field(default_factory=time.time, compare=False)
+    """Seconds since 1970."""
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,22 @@ class Preview:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How fast images are encoded: what is needed at the next event."""
+
+    done: int
+    at: float
+    """Seconds since 1970."""
+    seconds_each: float = 0.0
+    """Running mean; 0 at the first event."""
+
+    def later(self, event: training.Encoding) -> Pace:
+        """After one more event."""
+        seconds = max(0.0, event.at - self.at) / (event.done - self.done)
+        return Pace(event.done, event.at, _running(self.seconds_each, seconds))
+
+
+@dataclass(frozen=True)
 class JobProgress:
     """A job at one moment; all of it is made for showing."""
 
@@ -73,6 +89,8 @@ class JobProgress:
     """The file that was saved last."""
     seconds_per_step: float = 0.0
     """Running mean; 0 before the first update."""
+    encoding: Pace | None = None
+    """None before images are encoded, and where that takes no time."""
     segments: tuple[tuple[int, int, float], ...] = ()
     """(first step, step that ends it, rate) of the learning-rate schedule."""
     strengths: tuple[tuple[int, float], ...] = ()
@@ -99,9 +117,9 @@ class JobProgress:
     @property
     def seconds_left(self) -> float | None:
         """About how long it will take; None while that is not known."""
-        if self.over or not self.seconds_per_step or not self.total:
+        if self.over or not self.total:
             return None
-        return self.seconds_per_step * (self.total - self.step)
+        return _left(self.seconds_per_step, self.total - self.step)
 
     @property
     def share(self) -> float:
@@ -141,7 +159,7 @@ def after(progress: JobProgress, event: Event) -> JobProgress:
     if isinstance(event, training.Validated):
         return _after_validation(progress, event)
     if isinstance(event, training.Encoding):
-        return replace(progress, stage=f"encoding images: {event.done} of {event.total}")
+        return _after_encoding(progress, event)
     if isinstance(event, training.Previewing):
         return replace(progress, stage=f"drawing previews: {event.number} of {event.total}")
     if isinstance(event, training.PreviewReady):
@@ -200,10 +218,29 @@ def _with_point(
     return _thinned([*(pair for pair in points if pair[0] < step), (step, number)])
 
 
+def _after_encoding(progress: JobProgress, event: training.Encoding) -> JobProgress:
+    before = progress.encoding
+    pace = Pace(event.done, event.at)
+    if before and before.done < event.done:
+        pace = before.later(event)
+    left = left_text(_left(pace.seconds_each, event.total - event.done))
+    counted = f"encoding images: {event.done} of {event.total}"
+    return replace(progress, encoding=pace, stage=", ".join(filter(None, (counted, left))))
+
+
+def _running(mean: float, seconds: float) -> float:
+    """A running mean, 0 before the first number, after one more."""
+    return _KEPT_OF_SECONDS * (mean or seconds) + (1 - _KEPT_OF_SECONDS) * seconds
+
+
+def _left(seconds_each: float, count: int) -> float | None:
+    """Seconds for what is left; None while the pace is not known."""
+    return seconds_each * count if seconds_each else None
+
+
 def _after_step(progress: JobProgress, event: training.StepDone) -> JobProgress:
     losses = [*(point for point in progress.losses if point[0] < event.step)]
     losses.append((event.step, event.loss, event.rate))
-    seconds = progress.seconds_per_step or event.seconds
     return replace(
         progress,
         stage="training",
@@ -214,7 +251,7 @@ def _after_step(progress: JobProgress, event: training.StepDone) -> JobProgress:
         rate=event.rate,
         epoch=_epoch(event, progress.steps_per_epoch),
         prompt=event.prompt,
-        seconds_per_step=_KEPT_OF_SECONDS * seconds + (1 - _KEPT_OF_SECONDS) * event.seconds,
+        seconds_per_step=_running(progress.seconds_per_step, event.seconds),
     )
 
 
@@ -259,6 +296,11 @@ def duration_text(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min"
 
 
+def left_text(seconds: float | None) -> str:
+    """about 3 min 20 s left; empty while that is not known"""
+    return "" if seconds is None else f"about {duration_text(seconds)} left"
+
+
 def figures_text(progress: JobProgress) -> str:
     """loss 0.1234, rate 0.005, Epoch 0: 3/5, strength 1.31 (normal)"""
     loss = "?" if progress.loss is None else f"{progress.loss:.4f}"
@@ -269,8 +311,8 @@ def figures_text(progress: JobProgress) -> str:
 
 def step_text(progress: JobProgress) -> str:
     """step 3 of 20, loss 0.1234, rate 0.005, Epoch 0: 3/5, about 12 s left"""
-    left = duration_text(progress.seconds_left or 0.0)
-    return f"step {progress.step} of {progress.total}, {figures_text(progress)}, about {left} left"
+    left = left_text(progress.seconds_left or 0.0)
+    return f"step {progress.step} of {progress.total}, {figures_text(progress)}, {left}"
 
 
 def validation_text(progress: JobProgress) -> str:

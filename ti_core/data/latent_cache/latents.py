@@ -1,7 +1,8 @@
 """The latents of a run's images: in memory, on the disk, or made again each time.
 
 Every image is encoded alone, so that its latent depends on nothing but itself and the VAE: a run
-gives the same bits whichever of the three it uses, and however much of the cache it finds.
+gives the same bits whichever of the three it uses, and however much of the cache it finds. Decoding
+is done in threads beside the VAE, which stays in the thread of the caller.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from contextlib import closing
 
 import PIL
 import torch
@@ -18,28 +19,13 @@ from torch import Tensor
 from ... import __version__
 from ...errors import setting
 from ...events import Notice, notice_of
-from ...port.session import PictureSize, Session
+from ...port.session import Session
+from .ahead import EncodablePicture, ahead
 from .config import CacheConfig
 from .fingerprint import vae_facts
 from .shelf import Shelf
 from .store import LatentStore
 from .tidying import tidy
-
-
-class EncodablePicture(Protocol):
-    """What can be encoded."""
-
-    @property
-    def key(self) -> str:
-        """Everything that decides its pixels: the file's content, size, crop, mirroring."""
-
-    @property
-    def size(self) -> PictureSize:
-        """Where the pixels come from."""
-
-    def pixels(self) -> Tensor:
-        """(3, H, W) in [-1, 1], read again. Raises DataError when they are not what they were."""
-
 
 Latents = Mapping[str, Tensor]
 """An image's key → mean and standard deviation of its latent, (2, channels, h, w) fp32, CPU."""
@@ -71,7 +57,12 @@ def latents_of(
 
 def encoded(picture: EncodablePicture, session: Session) -> Tensor:
     """(2, channels, h, w) of one image. Raises DataError when it has changed."""
-    found = session.encode_images(picture.pixels()[None])
+    return encoded_pixels(picture.pixels(), session)
+
+
+def encoded_pixels(pixels: Tensor, session: Session) -> Tensor:
+    """The same of pixels, (3, H, W) in [-1, 1]."""
+    found = session.encode_images(pixels[None])
     return torch.stack([found.mean[0], found.std[0]]).float().cpu()
 
 
@@ -105,12 +96,14 @@ class InMemory(EachTime):
         super().__init__(pictures, session)
         self._latents: dict[str, Tensor] = {}
         shelf = Shelf()
-        for number, (key, picture) in enumerate(self.pictures.items(), start=1):
-            self._latents[key] = shelf.put(encoded(picture, session))
-            if number == 1:
-                self._weigh(self._latents[key].nbytes, tell)
-            if not progress(number, len(self.pictures)):
-                break
+        with closing(ahead(self.pictures.values())) as decoded:
+            for number, (picture, pixels) in enumerate(decoded, start=1):
+                latent = shelf.put(encoded_pixels(pixels, session))
+                self._latents[picture.key] = latent
+                if number == 1:
+                    self._weigh(latent.nbytes, tell)
+                if not progress(number, len(self.pictures)):
+                    break
 
     def __getitem__(self, key: str) -> Tensor:
         held = self._latents.get(key)
@@ -138,11 +131,7 @@ class OnDisk(EachTime):
         super().__init__(pictures, session)
         self._vae = vae_facts(session)
         self._store = LatentStore(config.folder / f"vae-{self._vae.fingerprint}")
-        for number, picture in enumerate(self.pictures.values(), start=1):
-            if not self._store.has(latent_key(picture.key), self._shape(picture)):
-                self._make(picture)
-            if not progress(number, len(self.pictures)):
-                break
+        self._make_missing(progress)
         self._store.flush()
         tidy(config.folder, config.latent_cache_gb * 1e9)
         if self._store.error:
@@ -153,15 +142,26 @@ class OnDisk(EachTime):
         picture = self.pictures[key]
         found = self._store.get(latent_key(key), self._shape(picture))
         if found is None:
-            found = self._make(picture)
+            found = self._keep(picture, encoded(picture, self.session))
             self.session.release("vae")
         return found
+
+    def _make_missing(self, progress: OnProgress) -> None:
+        missing = [picture for picture in self.pictures.values() if not self._has(picture)]
+        there = len(self.pictures) - len(missing)
+        with closing(ahead(missing)) as decoded:
+            for number, (picture, pixels) in enumerate(decoded, start=there + 1):
+                self._keep(picture, encoded_pixels(pixels, self.session))
+                if not progress(number, len(self.pictures)):
+                    break
+
+    def _has(self, picture: EncodablePicture) -> bool:
+        return self._store.has(latent_key(picture.key), self._shape(picture))
 
     def _shape(self, picture: EncodablePicture) -> tuple[int, ...]:
         return self._vae.shape(*picture.size.target)
 
-    def _make(self, picture: EncodablePicture) -> Tensor:
-        latent = encoded(picture, self.session)
+    def _keep(self, picture: EncodablePicture, latent: Tensor) -> Tensor:
         self._store.put(latent_key(picture.key), latent)
         return latent
 
