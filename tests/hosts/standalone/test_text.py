@@ -70,6 +70,26 @@ def test_clip_skip_counts_as_a1111(
     assert torch.equal(ours.context, expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "clip_skip", "computed"), [("sd1", 1, [3]), ("sd1", 2, [2]), ("sdxl", 1, [2, 3])]
+)
+def test_layers_that_nothing_is_made_of_are_not_computed(
+    open_host: OpenHost, name: str, clip_skip: int, computed: list[int]
+) -> None:
+    encoders, called = open_host(name).model.encoders, list[int]()
+    hooks = [
+        layer.register_forward_hook(lambda *_, number=number: called.append(number))
+        for number, encoder in enumerate(encoders)
+        for layer in encoder.layers
+    ]
+    before = [list(encoder.layers) for encoder in encoders]
+    encode(open_host, name, "cat", text=TextOptions(clip_skip=clip_skip))
+    for hook in hooks:
+        hook.remove()
+    assert [called.count(number) for number in range(len(encoders))] == computed
+    assert [list(encoder.layers) for encoder in encoders] == before
+
+
 def test_clip_skip_beyond_the_layers_is_an_error(open_host: OpenHost) -> None:
     for clip_skip in (0, 4):
         with pytest.raises(ConfigError, match="clip_skip"):

@@ -43,16 +43,30 @@ def _encoder(encoder: TextModel, skips: bool) -> ClipEncoder:
 
 
 def _states(encoder: TextModel, ids: Tensor, layer: int) -> tuple[Tensor, Tensor]:
-    """The states (N, 77, width) of the chosen layer, and of the last one after the final norm."""
+    """The states (N, 77, width) of the chosen layer, and of the last one that is computed after the
+    final norm; layers above the chosen one are computed where a pooled text is made of them."""
     layers = encoder.layers
-    with _captured(layers[len(layers) - layer]) as captured:
+    used = len(layers) - layer + 1
+    computed = used if encoder.projection is None else len(layers)
+    with _cut(encoder, computed), _captured(layers[used - 1]) as captured:
         last = encoder.model(input_ids=ids).last_hidden_state
-    if layer == 1 and encoder.final_norm:
+    if used == computed and encoder.final_norm:
         return last, last
     states = captured[0]
     return (
         encoder.core.get_submodule("final_layer_norm")(states) if encoder.final_norm else states
     ), last
+
+
+@contextmanager
+def _cut(encoder: TextModel, count: int) -> Iterator[None]:
+    """The encoder has only its first layers while open."""
+    stack, layers = encoder.core.get_submodule("encoder"), encoder.layers
+    stack.layers = layers[:count]
+    try:
+        yield
+    finally:
+        stack.layers = layers
 
 
 @contextmanager
