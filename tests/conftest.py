@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,21 @@ with contextlib.suppress(ModuleNotFoundError):  # the Pythons of hosts may lack 
     patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.register_profile("patient", patient)
     settings.load_profile("patient")
+
+
+def pytest_collection_finish() -> None:
+    """The collector need not look again and again at what stays to the end: modules and tests."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _not_onto_the_disk() -> Iterator[None]:
+    """Processes are killed here, machines are not: nothing is lost that is not yet on the disk.
+    A handle that is none still fails."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
