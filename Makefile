@@ -14,6 +14,9 @@ OUT ?= ti-demo
 demo: $(VENV)/.ready
 	$(BIN)/ti demo --out $(OUT) $(ARGS)
 
+# What Python and pytest compile is kept: without it each process of the tests compiles all of them again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Files run in their order: those that drive a browser take longest, and are among the first. Many tests
 # start programs, which are compiled once here and not by each of them.
 test: $(VENV)/.ready-dev browser

@@ -25,6 +25,11 @@ def _hostile(site: Path) -> None:
     (site / "pictures" / f"{EVIL}.png").write_bytes(picture.read_bytes())
     (site / "pictures" / f"{EVIL}.txt").write_text(f"{EVIL} disc [name]", "utf-8")
     (site / "embeddings").mkdir(exist_ok=True)
+    add_hostile_file(site)
+
+
+def add_hostile_file(site: Path) -> None:
+    """An embedding that is a program, with a name that is HTML."""
     (site / "embeddings" / f"{EVIL}.pt").write_bytes(b"cposix\nsystem\n(S'touch taken'\ntR.")
 
 
@@ -60,22 +65,13 @@ def test_captions_are_turned_saved_and_replaced(page: Page, site: Path) -> None:
     assert page.evaluate("window.taken") is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_hostile")
 def test_the_folder_is_typed_once_for_data_and_train(page: Page) -> None:
     captions(page)
     open_tab(page, "Train")
     field = page.locator("#ti_train_train_data_dir textarea, #ti_train_train_data_dir input").first
     expect(field).to_have_value("pictures")
-
-
-@pytest.mark.usefixtures("_hostile")
-def test_the_library_fills_itself_and_believes_no_file(page: Page, site: Path) -> None:
-    open_tab(page, "Library")
-    expect(page.get_by_text("1 skipped")).to_be_visible()
-    page.get_by_text("1 skipped").click()
-    expect(page.get_by_role("cell", name=f"{EVIL}.pt", exact=True)).to_be_visible()
-    assert page.evaluate("window.taken") is None
-    assert not (site / "taken").exists()
 
 
 def make(site: Path, name: str) -> Path:

@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from ti_core.files.reading import read_embedding
 
-from . import test_axe
+from . import test_axe, test_other_tabs
 from .hands import (
     LONG,
     Hands,
@@ -43,6 +43,7 @@ def test_a_first_training_takes_at_most_four_clicks_and_fields(page: Page, site:
     expect(page.locator("#ti_job_progress")).to_contain_text("Write zz-disc in a prompt")
 
 
+@pytest.mark.slow
 def test_a_run_is_seen_paused_shown_interrupted_and_resumed(
     page: Page, context: BrowserContext, address: str
 ) -> None:
@@ -53,6 +54,7 @@ def test_a_run_is_seen_paused_shown_interrupted_and_resumed(
         train_data_dir="pictures",
         max_train_steps="400",
         sample_every_n_steps="400",
+        sample_steps="3",
     )
     page.get_by_role("button", name="Train Embedding", exact=True).click()
     state(page, "running")
@@ -214,6 +216,18 @@ def test_the_menu_of_tabs_stays_open_while_the_page_looks_for_news(page: Page) -
     expect(last).to_be_visible()
     page.wait_for_timeout(3000)  # the page asks every second after a click
     expect(last).to_be_visible()
+
+
+def test_the_library_fills_itself_and_believes_no_file(page: Page, site: Path) -> None:
+    (site / "embeddings").mkdir(exist_ok=True)
+    test_other_tabs.add_hostile_file(site)
+    open_tab(page, "Library")
+    expect(page.get_by_text("1 skipped")).to_be_visible()
+    page.get_by_text("1 skipped").click()
+    name = f"{test_other_tabs.EVIL}.pt"
+    expect(page.get_by_role("cell", name=name, exact=True)).to_be_visible()
+    assert page.evaluate("window.taken") is None
+    assert not (site / "taken").exists()
 
 
 def test_it_has_no_serious_finding_of_axe(page: Page, address: str) -> None:

@@ -182,8 +182,8 @@ HOSTS: dict[str, Callable[[Path], Subject]] = {
     "comfyui-sdxl": comfyui("sdxl"),
 }
 VARIANTS = frozenset(
-    "a1111-sd1-inpaint a1111-sd2 forge-sd1-inpaint forge-sd2-v forge_neo-sd1-autumn "
-    "forge_neo-sdxl reforge-sd1 reforge-sd2-v comfyui-sd2-v".split()
+    "diffusers-sd2-v a1111-sd1-inpaint a1111-sd2 forge-sd1-inpaint forge-sd2-v "
+    "forge_neo-sd1-autumn forge_neo-sdxl reforge-sd1 reforge-sd2-v comfyui-sd2-v".split()
 )
 """Kinds of models that other entries of the same program, and other programs, are near to: over the
 stand-ins they are slow tests."""

@@ -129,7 +129,7 @@ def of_hypernetwork(configure: Configure, root: Path) -> Place:
     return Place(config, folders, "hypernetwork", ("hypernetworks/*2.pt",))
 
 
-EVERY = [11, pytest.param(1, marks=pytest.mark.slow)]
+EVERY = [23, pytest.param(1, marks=pytest.mark.slow)]
 """One operation in so many is tried: a prime number, so that it meets each kind."""
 
 PLACES = {of_embedding: 3 + 1 + 1 + 1 + 5 + 1 + 1, of_hypernetwork: 2 + 1 + 2 + 1 + 1}
