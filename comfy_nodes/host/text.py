@@ -19,6 +19,7 @@ from ...ti_core.errors import UnsupportedModelError
 from ...ti_core.families import ENCODER_KEYS, SUPPORTED, by_encoders
 from ...ti_core.hosts.common.text import EncodedText, WordVectors
 from ...ti_core.port.prompt import find_triggers, pack, read_prompt
+from ...ti_core.port.transfer import sent
 
 _UNSPLIT = 8
 """Groups of fewer tokens are not cut at a chunk border (SDTokenizer.max_word_length)."""
@@ -212,7 +213,7 @@ def _weigh(
     for row, n in enumerate(weighted):
         for i, (_, weight) in enumerate(chunks[n]):
             factors[row, 1 + i] = weight
-    index = torch.tensor(weighted, device=states.device)
-    before, factors = states.index_select(0, index), factors.to(states.device)
+    index, factors = sent(torch.tensor(weighted), states.device), sent(factors, states.device)
+    before = states.index_select(0, index)
     after = torch.where(factors == 1, before, (before - empty) * factors + empty)
     return states.index_copy(0, index, after)

@@ -56,7 +56,7 @@ NOT_ON_NODES: Mapping[str, str] = {
     "pack_weights": "on, where it pays",
     "write_sidecars": "left out: web UIs' galleries show them; the sidebar shows cards",
     "logging_dir": "`output/textual_inversion`",
-    "loss_csv_every": "left out: every 10 steps; Loss Plot draws all",
+    "loss_csv_every": "left out: every 20 steps; Loss Plot draws all",
     "latent_cache_dir": "`output/textual_inversion/latents`",
     "latent_cache_gb": "left out: 20 GB",
     "validation_data_dir": "left out: *Part held out for validation* takes them from the dataset",

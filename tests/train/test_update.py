@@ -77,7 +77,7 @@ def test_going_back_halves_the_rate_each_time_and_thrice_at_most(configure: Conf
             updater.recover(good)
             made = updater.update(batches)
             assert made is not None
-            rates.append(made[1])
+            rates.append(made.rate)
         assert rates == pytest.approx([0.04, 0.02, 0.01])
         with pytest.raises(NotFiniteError, match="at step 2"):
             updater.recover(good)

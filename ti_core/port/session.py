@@ -31,6 +31,7 @@ from .precision import Precision as Precision
 from .prompt import TOKENS_PER_CHUNK
 from .samplers import SAMPLERS as SAMPLERS
 from .samplers import sampler_named
+from .transfer import sent
 
 Vectors = Mapping[str, Tensor]
 """One embedding: encoder key → (k, width) fp32, k rows that stand for one word."""
@@ -146,7 +147,7 @@ class Conditioning:
 
     def to(self, device: torch.device) -> Conditioning:
         """The same on another device."""
-        return self.mapped(lambda part: part.to(device))
+        return self.mapped(lambda part: sent(part, device))
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Conditioning:
         """Each of its tensors changed."""

@@ -18,6 +18,7 @@ from ..data.templates import names_trigger
 from ..diffusion import NoisyBatch
 from ..events import Notice
 from ..port.session import Conditioning, PictureSize, Session, TextOptions
+from ..port.transfer import sent
 from .learnable import ExtraNetworks
 from .min_snr import min_snr_weights
 from .noise import draw_latent, noise_like
@@ -204,6 +205,6 @@ def prediction_loss(
     noisy, times, target = batch.noisy.noisy, batch.noisy.timesteps, batch.noisy.target
     output = session.predict(noisy, times, encoded, added.hypernetwork).float()
     if batch.weights is None:
-        return mse_loss(output, target.to(output.device))
-    loss = mse_loss(output, target.to(output.device), reduction="none")
-    return (loss * batch.weights.to(output.device)).mean()
+        return mse_loss(output, sent(target, output.device))
+    loss = mse_loss(output, sent(target, output.device), reduction="none")
+    return (loss * sent(batch.weights, output.device)).mean()

@@ -272,7 +272,7 @@ class OutputConfig(Checked):
         advanced=True,
     )
     save_state_every_n_steps: int = unrecorded(
-        50,
+        100,
         "save the state to resume from every N steps",
         label="Save state every N steps",
         unit="steps",
@@ -281,7 +281,7 @@ class OutputConfig(Checked):
         advanced=True,
     )
     loss_csv_every: int = unrecorded(
-        10,
+        20,
         "write a line of textual_inversion_loss.csv (hypernetwork_loss.csv) every N steps; 0 "
         "disables",
         label="Save a csv containing the loss every N steps",

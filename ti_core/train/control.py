@@ -41,6 +41,12 @@ class Control:
         """Whether the run should wait; one that was asked to end does not."""
         return self._paused and not self.finishing
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether the run has to look at a wish before its next update."""
+        waiting = self._requests or self._rates
+        return bool(waiting or self._finishing or self._paused or self._last_epoch)
+
     def finish(self) -> None:
         """End now: everything is saved, and the present embedding is the result."""
         self._finishing = True

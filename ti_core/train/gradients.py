@@ -50,9 +50,15 @@ def unscale(parameters: Sequence[Tensor], scale: float) -> None:
             parameter.grad.div_(scale)
 
 
-def all_finite(tensors: Iterable[Tensor | None]) -> bool:
-    """Whether no tensor holds NaN or infinity; None holds nothing."""
-    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors if tensor is not None)
+def all_finite(tensors: Iterable[Tensor]) -> bool:
+    """Whether no tensor holds NaN or infinity."""
+    return bool(finite(list(tensors)))
+
+
+def finite(tensors: Sequence[Tensor]) -> Tensor:
+    """() bool: the same, on the tensors' device."""
+    found = [torch.isfinite(tensor).all() for tensor in tensors]
+    return torch.stack(found).all() if found else torch.tensor(True)
 
 
 def clip(parameters: Sequence[Tensor], config: OptimizerConfig, step: int) -> None:

@@ -23,9 +23,15 @@ if TYPE_CHECKING:
 class Sums(NamedTuple):
     """What an update's passes come to besides gradients, in one process or in all."""
 
-    loss: float = 0.0
+    losses: tuple[Tensor, ...] = ()
+    """() each, of the passes in their order: their sum is the mean loss."""
     taught: frozenset[str] = frozenset()
     """Names of what the whole update could teach: the same in every process."""
+
+    @property
+    def loss(self) -> float:
+        """Read from the device, for which the program waits."""
+        return sum(loss.item() for loss in self.losses)
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def fill_rows(rows: Tensor, count: int, rule: FillRule, padding: Tensor) -> Tens
     if rule == "pad":
         return torch.cat([rows[:n], padding.expand(count - n, -1)])
     index = [i * n // count if rule == "stretch" else i % n for i in range(count)]
-    return rows[:n][index]
+    return rows[:n].index_select(0, torch.tensor(index).to(rows.device))
 
 
 def _dropped(given: int, kept: int) -> Notice:

@@ -29,7 +29,7 @@ from .events import Measures, Previewing, PreviewReady, Saved, SavedKind
 from .gradients import all_finite
 from .learnable import Content, ExtraNetworks, Learnable
 from .measuring import Measuring
-from .milestones import copy_is_due, end_is_previewed, is_old, previews_are_due
+from .milestones import copy_is_due, end_is_previewed, is_old, previews_are_due, state_is_due
 from .plan import Plan, Product
 from .plot import save_loss_plot, save_strength_plot
 from .previews import without_words
@@ -94,10 +94,9 @@ class Keeper:
     def milestones(self) -> None:
         """What is due after this step: measures, state, copy and plot, previews."""
         self.measure()
-        output = self._plan.config.output
         waited = time.monotonic() - self._saved_at
         if (
-            self._updater.step % output.save_state_every_n_steps == 0
+            state_is_due(self._plan, self._updater.step)
             or self._copy_is_due()
             or self._is_best()
             or waited >= _SECONDS_BETWEEN_STATES

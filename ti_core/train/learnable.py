@@ -133,6 +133,11 @@ def snapshot(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
 
 
+def copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies on the tensors' device."""
+    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+
 @torch.no_grad()
 def restore(tensors: Mapping[str, Tensor], values: Mapping[str, Tensor]) -> None:
     """Write values back in place. Raises KeyError for a tensor without one."""

@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from .changes import noted_pictures
 from .commands import obey
 from .config import BaseTrainConfig
 from .control import Control
+from .deferred import Deferred
 from .early_stopping import Settled, settled
 from .events import (
     Encoding,
@@ -44,7 +46,7 @@ from .share import identity, require_shares
 from .state import list_states
 from .surroundings import changed_surroundings, surroundings
 from .trackers import tracked
-from .update import Updater
+from .update import Made, Updater
 from .validation import Validation
 from .validations import Validations
 
@@ -118,8 +120,9 @@ class TrainingRun:
         self.keeper = Keeper(
             plan, session, folder, self.learnable, self.updater, self.validations, self._emit
         )
-        self._unlogged: StepDone | None = None
-        """An update that is not in the log yet."""
+        self.deferred = Deferred(plan, session, self.learnable, self.group.size == 1)
+        self._unlogged: list[StepDone] = []
+        """Updates that are not in the log yet."""
 
     def noted(self) -> SettingValues:
         """What A1111's `settings-*.json` has beside the settings, under its names."""
@@ -180,14 +183,10 @@ class TrainingRun:
         while not self._done and self._continues(control):
             if self.updater.step > began:  # what applies first was told at the start
                 self._tell_rate()
-            # update: passes and a step of the optimiser → a loss
+            # update: passes and a step of the optimiser → a loss; on a GPU several at a time
             started = time.perf_counter()
-            made = self._updated(batches)
-            # recover: from NaN, by the last good state and half the rate
-            while made is None:
-                self._recover()
-                made = self._updated(batches)
-            self._report(*made, time.perf_counter() - started)
+            made = self._made_together(batches, control) or [self._made(batches)]
+            self._report(made, time.perf_counter() - started)
             # alive: what has a gradient must move
             self.updater.require_moving()
             # validate: the same questions each time → a loss to compare copies by
@@ -197,7 +196,26 @@ class TrainingRun:
             if ends_epoch(self.plan, self.updater.step):
                 control.epoch_ended()
 
-    def _updated(self, batches: Batches) -> tuple[float, float] | None:
+    def _made_together(self, batches: Batches, control: Control) -> list[Made] | None:
+        """See `deferred`. None where the next update is to be made alone."""
+        step = self.updater.step
+        count = self.deferred.count(step)
+        if count < 2 or control.is_asked:
+            return None
+        made = self.updater.updates(batches, count, lambda: control.is_asked)
+        if made is None:
+            self.deferred.undone(step, count)
+        return made
+
+    def _made(self, batches: Batches) -> Made:
+        """The next update. From NaN training recovers by the last good state and half the rate."""
+        made = self._updated(batches)
+        while made is None:
+            self._recover()
+            made = self._updated(batches)
+        return made
+
+    def _updated(self, batches: Batches) -> Made | None:
         """As `Updater.update`, a rung further down each time that memory runs out."""
         while True:
             try:
@@ -339,15 +357,19 @@ class TrainingRun:
             )
         )
 
-    def _report(self, loss: float, rate: float, seconds: float) -> None:
-        step = self.updater.step
-        epoch, place = self.plan.order.epoch(step - 1)
-        prompt = self.plan.prompt(step - 1)[:_PROMPT_SHOWN]
-        done = StepDone(step, epoch, place, loss, rate, seconds, prompt)
-        self._unlogged = done
-        self._record(done)
-        self._unlogged = None
-        self.listener(done)
+    def _report(self, made: Sequence[Made], seconds: float) -> None:
+        self.deferred.took(len(made), seconds)
+        self._unlogged = [self._told(one, seconds / len(made)) for one in made]
+        while self._unlogged:
+            done = self._unlogged[0]
+            self._record(done)
+            del self._unlogged[0]
+            self.listener(done)
+
+    def _told(self, made: Made, seconds: float) -> StepDone:
+        epoch, place = self.plan.order.epoch(made.step - 1)
+        prompt = self.plan.prompt(made.step - 1)[:_PROMPT_SHOWN]
+        return StepDone(made.step, epoch, place, made.loss, made.rate, seconds, prompt)
 
     def _was_done(self, result: Result) -> Notice:
         """What a run that had all of its steps is told when it is resumed."""
@@ -394,9 +416,11 @@ class TrainingRun:
         step, good = self.updater.step, self.keeper.good.step
         try:
             if step > good and not self.updater.torn:
-                if self._unlogged:  # as a whole: half of its lines may be there
-                    self.folder.forget_after(step - 1, self.plan.kind.loss_csv)
-                    self._record(self._unlogged)
+                if self._unlogged:  # as a whole: half of the first one's lines may be there
+                    known = self._unlogged[0].step - 1
+                    self.folder.forget_after(known, self.plan.kind.loss_csv)
+                    for done in self._unlogged:
+                        self._record(done)
                 self.keeper.save_state()
                 self.keeper.save_copy(missing_only=True)  # after NaN it is of a higher rate
         except (TIError, OSError) as second:

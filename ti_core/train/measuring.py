@@ -12,7 +12,7 @@ from .events import Measured, Measures
 from .learnable import Learnable, snapshot
 from .plan import Plan
 
-_EVERY = 10
+_EVERY = 20
 """Updates, where no table says how many."""
 
 
@@ -36,21 +36,22 @@ class Measuring:
         state = None if self._plan.origin else self._plan.state
         return state.begun if state else snapshot(self._learnable.tensors)
 
-    def is_due(self, step: int) -> bool:
-        """Every N updates and at the end, so that a run that was resumed has the same."""
-        options = self._plan.config
-        every = options.output.loss_csv_every or _EVERY
-        return step % every == 0 or step == options.optimizer.last_step
-
     def at(self, step: int) -> Measured | None:
         """What the vectors are like now; None where it is not due, or words have no lengths."""
         usual = self._learnable.usual_lengths
-        if not usual or not self.is_due(step):
+        if not usual or not is_measured(self._plan, step):
             return None
         with self._results():
             found = strength_by_lengths(self._learnable.measures(), usual)
             drift = distances(self._learnable.tensors, self.begun, usual)
         return Measured(step, _short(found.ratios if found else {}), _short(drift))
+
+
+def is_measured(plan: Plan, step: int) -> bool:
+    """Every N updates and at the end, so that a run that was resumed has the same."""
+    options = plan.config
+    every = options.output.loss_csv_every or _EVERY
+    return step % every == 0 or step == options.optimizer.last_step
 
 
 def distances(

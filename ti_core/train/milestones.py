@@ -15,6 +15,11 @@ def copy_is_due(plan: Plan, step: int) -> bool:
     )
 
 
+def state_is_due(plan: Plan, step: int) -> bool:
+    """Whether what is needed to resume is saved after `step` updates, whatever else is due."""
+    return _every(step, plan.config.output.save_state_every_n_steps)
+
+
 def previews_are_due(plan: Plan, step: int) -> bool:
     """Whether previews are made after `step` updates; epochs take the place of steps (kohya)."""
     preview = plan.config.preview

@@ -32,6 +32,10 @@ class OptimizerMemory:
 
     def save(self) -> dict[str, OptimizerValue]:
         """Copies, tensors on the CPU."""
+        return {key: _copy_of(_on_cpu(value)) for key, value in self._values()}
+
+    def copies(self) -> dict[str, OptimizerValue]:
+        """The same, each tensor on its own device."""
         return {key: _copy_of(value) for key, value in self._values()}
 
     def _values(self) -> Iterator[tuple[str, OptimizerValue]]:
@@ -59,7 +63,11 @@ class OptimizerMemory:
 
 
 def _copy_of(value: OptimizerValue) -> OptimizerValue:
-    return value.detach().cpu().clone() if isinstance(value, Tensor) else copy.copy(value)
+    return value.detach().clone() if isinstance(value, Tensor) else copy.copy(value)
+
+
+def _on_cpu(value: OptimizerValue) -> OptimizerValue:
+    return value.detach().cpu() if isinstance(value, Tensor) else value
 
 
 def require_fitting(

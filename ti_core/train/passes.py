@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..port.session import Conditioning, Session
+from ..port.transfer import sent
 from .batches import Batch, encoded_prompts, prediction_loss
 from .learnable import ExtraNetworks
 from .plan import Plan
@@ -27,40 +28,40 @@ class Pass:
 
     def backward(
         self, passes: int, scale: float, at_once: int = 0, rows: Tensor | None = None
-    ) -> tuple[float, bool]:
+    ) -> tuple[list[Tensor], bool]:
         """Add the gradients of a `passes`-th of the batch's loss, times `scale`, to the leaves.
 
         At most `at_once` images pass the network together; 0 is all. With `rows`, the places of
-        some images, it is what these add to the loss of the batch. Returns the loss, unscaled,
-        and whether anything depends on what is trained.
+        some images, it is what these add to the loss of the batch. Returns the parts of the loss,
+        () each, unscaled and on the device, and whether anything depends on what is trained.
         """
         count = len(self.batch.prompts)
         rows = torch.arange(count) if rows is None else rows
         if not len(rows):
-            return 0.0, False
+            return [], False
         encoded = encoded_prompts(self.batch, self.session, self.added, self.plan, self.prompts)
         if len(rows) == count and not 0 < at_once < count:
             loss = prediction_loss(self.batch, encoded, self.session, self.added) / passes
             if loss.requires_grad:
                 (loss * scale).backward()
-            return loss.item(), loss.requires_grad
+            return [loss.detach()], loss.requires_grad
         return self._in_parts(encoded, passes, scale, rows.split(at_once or count))
 
     def _in_parts(
         self, encoded: Conditioning, passes: int, scale: float, parts: Sequence[Tensor]
-    ) -> tuple[float, bool]:
+    ) -> tuple[list[Tensor], bool]:
         """All prompts pass the text encoder at once, as in the whole: they are padded alike."""
-        held, total, learns = _held(encoded), 0.0, False
+        held, losses, learns = _held(encoded), list[Tensor](), False
         count = len(self.batch.prompts)
         for rows in parts:
-            part, given = self.batch.rows(rows), held.rows(rows.to(held.context.device))
+            part, given = self.batch.rows(rows), held.rows(sent(rows, held.context.device))
             loss = prediction_loss(part, given, self.session, self.added)
             loss = loss * (len(rows) / count) / passes
             if loss.requires_grad:
                 (loss * scale).backward()
-            total, learns = total + loss.item(), learns or loss.requires_grad
+            losses, learns = [*losses, loss.detach()], learns or loss.requires_grad
         _pass_on(encoded, held)
-        return total, learns
+        return losses, learns
 
 
 def _held(encoded: Conditioning) -> Conditioning:

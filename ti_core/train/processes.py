@@ -158,7 +158,7 @@ class Processes(Group):
         if failures:
             what = f"{failures:.0f} of {self.size} processes ran out of memory"
             raise HostMemoryError(what, failure, "use a smaller batch size or image size")
-        return Sums(loss, own.taught)
+        return Sums((torch.tensor(loss, dtype=torch.float64),), own.taught)
 
     def _spread(self, leaves: Sequence[Tensor]) -> None:
         whole = torch.cat([leaf.detach().flatten() for leaf in leaves]).to(self._device)

@@ -39,7 +39,7 @@ class Share:
 
         B images of a pass have B prompts, (B, c, h, w) noisy latents and targets.
         """
-        options, total, first = self._plan.config, 0.0, 0
+        options, losses, first = self._plan.config, list[Tensor](), 0
         taught: frozenset[str] = frozenset()
         passes, seed = options.optimizer.gradient_accumulation_steps, options.compute.seed
         at_once = Savings.read(order.savings).pictures
@@ -47,12 +47,12 @@ class Share:
             rows = self._rows(number, first, len(batch.prompts))
             added = self._learnable.extra_networks(Draws(seed, order.step, number))
             one = Pass(batch, self._session, added, self._plan, self._prompts)
-            loss, learns = one.backward(passes, order.scale, at_once, rows)
+            found, learns = one.backward(passes, order.scale, at_once, rows)
             if batch.teaches and not learns and rows is None:
                 self.require_alive(batch.taught)
-            total, taught = total + loss, taught | batch.taught
+            losses, taught = [*losses, *found], taught | batch.taught
             first += len(batch.prompts)
-        return Sums(total, taught)
+        return Sums(tuple(losses), taught)
 
     def _rows(self, number: int, first: int, count: int) -> Tensor | None:
         """Passes of a hypernetwork stay whole: what it drops at random is drawn for whole ones."""

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from ..errors import NotFiniteError, setting
+from torch import Tensor
+
+from ..errors import HostMemoryError, NotFiniteError, setting
 from ..port.memory import free_memory, memory_errors
 from ..port.session import Session
 from .averages import Averages
 from .batches import Batch, Batches
 from .control import LARGEST_CHANGE, SMALLEST_CHANGE
-from .gradients import LossScale, all_finite, clip, unscale
-from .group import Group, Order
+from .deferred import read_together
+from .gradients import LossScale, all_finite, clip, finite, unscale
+from .group import Group, Order, Sums
 from .ladder import Ladder, Rung, Savings
-from .learnable import MARK, Learnable, restore, snapshot
+from .learnable import MARK, Learnable, copies, restore, snapshot
 from .movement import Movement
-from .optimizer_memory import OptimizerMemory
+from .optimizer_memory import OptimizerMemory, OptimizerValue
 from .optimizers import require_optimizer, set_rate
 from .plan import Plan
 from .share import Share
@@ -25,6 +29,30 @@ from .smoothing import smoothed
 from .state import TrainState
 
 _MOST_RECOVERIES = 3
+
+
+@dataclass(frozen=True)
+class Made:
+    """An update that was made."""
+
+    step: int
+    """Counted from 1."""
+    rate: float
+    taught: frozenset[str]
+    """Names of products that it could teach."""
+    loss: float = math.nan
+    """Mean of its passes; not known before it is read."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """What updates change, kept on its device to undo them."""
+
+    step: int
+    tensors: Mapping[str, Tensor]
+    moments: Mapping[str, OptimizerValue]
+    averages: Mapping[str, Tensor]
+    scale: LossScale
 
 
 class Updater:
@@ -49,8 +77,6 @@ class Updater:
         self.ladder = _ladder(plan, session)
         self._alive: set[str] = set()
         """Names of products whose gradients were seen."""
-        self._taught: frozenset[str] = frozenset()
-        """Names of products that the last update could teach."""
         self._movements = {name: self._movement(name) for name in plan.names}
         self.step, self.rate_factor, self.recoveries = 0, 1.0, 0
         self.rate_changes: list[list[float]] = []
@@ -63,52 +89,116 @@ class Updater:
             self.rate_factor = plan.state.rate_factor
             self.rate_changes = list(plan.state.rate_changes)
 
-    def update(self, batches: Batches) -> tuple[float, float] | None:
+    def update(self, batches: Batches) -> Made | None:
         """Make the next update.
 
-        Returns (mean loss of the passes, rate); None where loss or gradients are not finite at any
-        loss scale, and nothing has changed then. Raises NoGradientError for a tensor that the
-        images do not depend on, HostMemoryError.
+        Returns None where loss or gradients are not finite at any loss scale, and nothing has
+        changed then. Raises NoGradientError for a tensor that the images do not depend on,
+        HostMemoryError.
         """
         with memory_errors():
             # gradients: those of the mean loss of all passes, in every leaf
-            loss = self._gradients(batches.of_step(self.step))
+            found = self._finite_gradients(batches)
             # overflow: the same passes again, at half the loss scale
-            while loss is None and self._scale.shrink():
-                loss = self._gradients(batches.of_step(self.step))
-            if loss is None:
+            while found is None and self._scale.shrink():
+                found = self._finite_gradients(batches)
+            if found is None:
                 return None
-            # clip: each number, or the length over all leaves
-            clip(self._leaves, self._plan.config.optimizer, self.step)
-            # rate: schedule, warm-up and decay, halved after each recovery
-            rate = self.rate
-            set_rate(self._optimizer, *self._rates())
-            # step: leaves, optimiser, averages, scale and count change together
+            sums, loss = found
+            self._require_alive(sums)
             self.torn = True
-            self._optimizer.step()
-            self._learnable.settle()
-            self._scale.count_good()
-            self.step += 1
-            self._averages.follow(self.step)
-            self.loss = smoothed(self.loss, loss)
+            made = self._step(sums)
             self.torn = False
-            for name in self._taught & self._alive:
-                self._movements[name].count(rate)
-        return loss, rate
+        return self._count(made, loss)
 
-    def _gradients(self, batches: Iterable[Batch]) -> float | None:
+    def updates(
+        self, batches: Batches, count: int, is_asked: Callable[[], bool]
+    ) -> list[Made] | None:
+        """The same for up to `count` updates, fewer where `is_asked`, whose numbers are read
+        together at the end.
+
+        Returns None where one of them was not finite or memory ran out, and nothing has changed
+        then; neither has it where another error is raised.
+        """
+        held, made, found = self._hold(), list[Made](), list[list[Tensor]]()
+        self.torn = True
+        try:
+            with memory_errors():
+                while len(made) < count and not (made and is_asked()):
+                    sums = self._gradients(batches.of_step(self.step))
+                    found.append([finite(self._slopes).float(), *sums.losses])
+                    self._require_alive(sums)
+                    made.append(self._step(sums))
+                # read, the only wait for the device: are gradients finite, and losses of passes
+                read = read_together(found)
+        except HostMemoryError:
+            read = []
+        except BaseException:
+            self._undo(held)
+            raise
+        losses = [sum(parts) for fine, *parts in read if fine]
+        if len(losses) < max(1, len(found)) or not all(map(math.isfinite, losses)):
+            self._undo(held)
+            return None
+        self.torn = False
+        return [self._count(one, loss) for one, loss in zip(made, losses, strict=True)]
+
+    def _step(self, sums: Sums) -> Made:
+        """Leaves, optimiser, averages, scale and count change together, by the gradients."""
+        # clip: each number, or the length over all leaves
+        clip(self._leaves, self._plan.config.optimizer, self.step)
+        # rate: schedule, warm-up and decay, halved after each recovery
+        rate = self.rate
+        set_rate(self._optimizer, *self._rates())
+        # step
+        self._optimizer.step()
+        self._learnable.settle()
+        self._scale.count_good()
+        self.step += 1
+        self._averages.follow(self.step)
+        return Made(self.step, rate, sums.taught)
+
+    def _count(self, made: Made, loss: float) -> Made:
+        """What follows from an update whose loss is known."""
+        self.loss = smoothed(self.loss, loss)
+        for name in made.taught:
+            self._movements[name].count(made.rate)
+        return replace(made, loss=loss)
+
+    def _hold(self) -> Held:
+        tensors, averages = copies(self._learnable.tensors), copies(self._averages.values)
+        return Held(self.step, tensors, self._memory.copies(), averages, replace(self._scale))
+
+    def _undo(self, held: Held) -> None:
+        self.step, self._scale = held.step, held.scale
+        restore(self._learnable.tensors, held.tensors)
+        self._memory.restore(held.moments)
+        self._averages.restore(held.averages)
+        self.torn = False
+
+    def _finite_gradients(self, batches: Batches) -> tuple[Sums, float] | None:
+        """With the loss; None where it or a gradient is not finite."""
+        sums = self._gradients(batches.of_step(self.step))
+        loss = sums.loss
+        return (sums, loss) if math.isfinite(loss) and all_finite(self._slopes) else None
+
+    def _gradients(self, batches: Iterable[Batch]) -> Sums:
         self._optimizer.zero_grad(set_to_none=True)
         # passes: of this process, and of the others that share the update
         order = Order(self.step, self._scale.value, self.ladder.savings.values())
         sums = self._group.together(order, self._leaves, lambda: self._share.add(batches, order))
-        # unscale, and check before anything depends on it
+        # unscale, before anything depends on it
         unscale(self._leaves, self._scale.value)
-        if not math.isfinite(sums.loss) or not all_finite(leaf.grad for leaf in self._leaves):
-            return None
+        return sums
+
+    def _require_alive(self, sums: Sums) -> None:
+        """Raise NoGradientError where what the update can teach for the first time has none."""
         self._share.require_alive(sums.taught - self._alive)
         self._alive |= sums.taught
-        self._taught = sums.taught
-        return sums.loss
+
+    @property
+    def _slopes(self) -> list[Tensor]:
+        return [leaf.grad for leaf in self._leaves if leaf.grad is not None]
 
     def _movement(self, product: str) -> Movement:
         tensors = self._share.tensors_of(product)
@@ -134,7 +224,7 @@ class Updater:
         if not (switch or self._averages.values):
             yield
             return
-        trained = snapshot(self._learnable.tensors)
+        trained = copies(self._learnable.tensors)
         try:
             if switch:
                 switch()

@@ -165,7 +165,9 @@ class EmbeddingKind:
 
 def norms(rows: Mapping[str, Tensor]) -> Measures:
     """Encoder key → Euclidean length of each vector; a vocabulary row of SD1 has about 0.4."""
-    return {key: [round(n, 6) for n in v.detach().norm(dim=1).tolist()] for key, v in rows.items()}
+    return {
+        key: [round(n, 6) for n in v.detach().cpu().norm(dim=1).tolist()] for key, v in rows.items()
+    }
 
 
 def to_embedding(

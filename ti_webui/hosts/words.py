@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ti_core.hosts.common.clip import ClipEncoder, EmphasisSettings
 from ti_core.hosts.common.text import EncodedText
+from ti_core.port.transfer import sent
 
 from .base import set_options
 
@@ -88,7 +89,7 @@ def emphasis_settings(modes: ModuleType) -> EmphasisSettings:
 
     def weigh(states: Tensor, ids: list[list[int]], weights: list[list[float]]) -> Tensor:
         mode = modes.get_current_option(name)()
-        multipliers = torch.tensor(weights, device=states.device)
+        multipliers = sent(torch.tensor(weights), states.device)
         if callable(mode):  # Forge Neo since autumn 2026; it may work in place, or give nothing
             found: Tensor | None = mode(states.clone(), multipliers)
             return states if found is None else found

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ...port.prompt import TOKENS_PER_CHUNK, Slot, pack, read_prompt
+from ...port.transfer import sent
 from .slots import chunk_ids, emphasise, insert_vectors, slot_weights
 from .text import EncodedText, WordVectors
 
@@ -78,7 +79,7 @@ class ClipEncoder:
         """States with the weights applied, and the pooled ends."""
         ids = torch.tensor([self._ids(chunk) for chunk in chunks])
         with insert_vectors(self.embedding, chunks, rows):
-            states, ends = self.forward(ids.to(self.table.device), clip_skip)
+            states, ends = self.forward(sent(ids, self.table.device), clip_skip)
         return self._weighed(states, chunks), ends
 
     def _ids(self, chunk: Sequence[Slot]) -> list[int]:

@@ -26,6 +26,7 @@ from ...port.session import (
     TextOptions,
     Vectors,
 )
+from ...port.transfer import sent
 from .autograd import Inside, as_it_is
 from .checkpointing import BlockKinds, checkpointed
 from .fitting import check_embeddings, check_pixels, time_ids
@@ -113,7 +114,8 @@ class BaseSession(ABC):
         distinct = list(dict.fromkeys(prompts))
         with self._using("text_encoder"):
             context, pooled = encode_text(self.encoders, distinct, embeddings, text, self._assemble)
-        index = torch.tensor([distinct.index(prompt) for prompt in prompts], device=self.device)
+        index = torch.tensor([distinct.index(prompt) for prompt in prompts])
+        index = sent(index, self.device)
         found = Conditioning(context, pooled).to(self.device).rows(index)
         return Conditioning(found.context, found.pooled, self._time_ids(len(prompts), sizes))
 
@@ -126,9 +128,9 @@ class BaseSession(ABC):
     ) -> Tensor:
         """The network's own output, in the shape of `noisy`."""
         self._check()
-        noisy, conditioning = noisy.to(self.device, torch.float32), conditioning.to(self.device)
+        noisy, timesteps = sent(noisy.float(), self.device), sent(timesteps, self.device)
         with self._using("unet"):
-            output = self._network(noisy, timesteps.to(self.device), conditioning, hypernetwork)
+            output = self._network(noisy, timesteps, conditioning.to(self.device), hypernetwork)
         return output.float()
 
     def preview(
@@ -211,7 +213,7 @@ class BaseSession(ABC):
     def _time_ids(self, count: int, sizes: Sequence[PictureSize] | None) -> Tensor | None:
         if not self.facts.family.sized:
             return None
-        return time_ids(count, sizes, self.facts.resolution).to(self.device)
+        return sent(time_ids(count, sizes, self.facts.resolution), self.device)
 
     # --- hooks ----------------------------------------------------------------------------------
 

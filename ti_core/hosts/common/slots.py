@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ...port.prompt import Slot
+from ...port.transfer import sent
 
 
 def chunk_ids(chunk: Sequence[Slot], start: int, end: int, pad: int, positions: int) -> list[int]:
@@ -57,9 +58,8 @@ def _gather(
     starts, start = {}, 0
     for name, table in zip(names, tables, strict=True):
         starts[name], start = start, start + len(table)
-    rows = torch.tensor([starts[name] + row for _, _, name, row in places], device=device)
-    chunk = torch.tensor([place[0] for place in places], device=device)
-    position = torch.tensor([place[1] for place in places], device=device)
+    numbers = [(starts[name] + row, chunk, position) for chunk, position, name, row in places]
+    rows, chunk, position = sent(torch.tensor(numbers).t().contiguous(), device)
     return torch.cat(tables).index_select(0, rows), (chunk, position)
 
 
@@ -78,8 +78,8 @@ def emphasise(states: Tensor, chunks: Sequence[Sequence[Slot]]) -> Tensor:
     if not weighted:
         return states
     factors = torch.tensor([slot_weights(chunks[n], states.shape[1]) for n in weighted])
-    factors = factors[..., None].to(states.device)
-    index = torch.tensor(weighted, device=states.device)
+    factors = sent(factors[..., None], states.device)
+    index = sent(torch.tensor(weighted), states.device)
     before = states.index_select(0, index).float()
     after = before * factors
     restored = after * (before.mean((1, 2), keepdim=True) / after.mean((1, 2), keepdim=True))
