@@ -177,9 +177,9 @@ def rate_at(step: int) -> float:
     return RATE * min(1, (step + 1) / WARM_UP, (1 - step / STEPS) / FALL)
 
 
-def train_unet(run: Path, latents: Latents, vocabulary: dict[str, int]) -> Student:
+def train_unet(run: Path, latents: Latents, vocabulary: dict[str, int], seed: int = 0) -> Student:
     """Trains, resuming from run/unet.pt if it exists; returns the averaged weights."""
-    torch.manual_seed(2)
+    torch.manual_seed(2 + seed)
     student = Student(vocabulary)
     average = copy.deepcopy(student).requires_grad_(False)
     optimiser = MuonAndAdam(student, RATE)
@@ -188,7 +188,7 @@ def train_unet(run: Path, latents: Latents, vocabulary: dict[str, int]) -> Stude
     alphas = schedule().alphas_cumprod
     for step in range(first, STEPS):
         student.zero_grad()
-        loss = _loss(student, latents, vocabulary, alphas, step)
+        loss = _loss(student, latents, vocabulary, alphas, seed * STEPS + step)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimiser.step(rate_at(step))
@@ -207,11 +207,11 @@ def _loss(
     latents: Latents,
     vocabulary: dict[str, int],
     alphas: torch.Tensor,
-    step: int,
+    number: int,
 ) -> torch.Tensor:
-    """Min-SNR weighted error of the predicted noise."""
-    torch.manual_seed(step)
-    rng = random.Random(f"unet {step}")
+    """Min-SNR weighted error of the predicted noise; `number` decides images, words and noise."""
+    torch.manual_seed(number)
+    rng = random.Random(f"unet {number}")
     picked = [_pick(latents, rng) for _ in range(PICTURES)]
     told = encode(student, [sentence(latents.scenes[i], rng, vocabulary) for i in picked])
     clean = latents.means[picked].float()

@@ -30,6 +30,12 @@ def new_vae() -> AutoencoderKL:
     )
 
 
+def keep_vae(run: Path, folder: Path) -> None:
+    """A trained one as the result of this stage: `folder` is of diffusers."""
+    vae = AutoencoderKL.from_pretrained(folder)
+    torch.save({"average": vae.float().state_dict()}, run / "vae.pt")
+
+
 def train_vae(run: Path, steps: int, crop: int = 64) -> AutoencoderKL:
     """Trains on crops, the last third on whole images; resumes from run/vae.pt if it exists."""
     torch.manual_seed(1)
