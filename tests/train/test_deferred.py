@@ -217,6 +217,28 @@ def test_a_request_ends_what_is_made_together(
     assert [event.step for event in log.of(Saved) if event.kind == "copy"] == [BAD]
 
 
+def test_a_program_s_own_interrupt_ends_it_too(
+    config: BaseTrainConfig, together: Callable[[], list[int]]
+) -> None:
+    """As ComfyUI's, which its control looks up."""
+
+    class Interruptible(Control):
+        @property
+        def finishing(self) -> bool:
+            return bool(pressed)
+
+    pressed: list[bool] = []
+
+    def press(output: Tensor) -> Tensor:
+        pressed.append(True)
+        return output
+
+    change, log = spoiled_at(BAD, config, press), Log()
+    together()
+    train(config, SpoiledHost(change), log, Interruptible())
+    assert log.steps == list(range(1, BAD + 1))
+
+
 @pytest.mark.parametrize("family", ["sd1", pytest.param("sdxl", marks=pytest.mark.slow)])
 def test_a_device_with_a_queue_is_waited_for_once_in_twenty_steps(family: str) -> None:
     """Trainings of default settings in the standalone program, on `tests/queued_device.py`."""

@@ -45,7 +45,7 @@ class Control:
     def is_asked(self) -> bool:
         """Whether the run has to look at a wish before its next update."""
         waiting = self._requests or self._rates
-        return bool(waiting or self._finishing or self._paused or self._last_epoch)
+        return bool(waiting or self.finishing or self._paused or self._last_epoch)
 
     def finish(self) -> None:
         """End now: everything is saved, and the present embedding is the result."""
