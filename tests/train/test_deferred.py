@@ -99,8 +99,9 @@ def test_a_hypernetwork_is_trained_alike(
     settings = {"max_train_steps": STEPS, "use_dropout": True, "overwrite": True}
     config = hypernetwork_runs.config(tmp_path, pictures, **settings)
     alone = left(config)
-    assert sum(together()) == 0
+    counts = together()
     assert left(config) == alone
+    assert sum(counts) > STEPS / 2
 
 
 def spoiled_at(step: int, config: BaseTrainConfig, spoil: Callable[[Tensor], Tensor]) -> Change:
