@@ -1,9 +1,9 @@
 """A device that works behind the program, as a graphics card does, for tests without one.
 
-Its tensors are those of the CPU in a wrapper, and every operation on them gives the very same bits;
-but nothing mixes with tensors in main memory, so that code which confuses the two fails here as it
-would on a card. It counts how often the program waits: reads a number, or copies between the
-two memories, while something is queued.
+Its tensors are those of the CPU in a wrapper, on which the CPU computes; torch makes attention of
+other operations than there, so that results differ by rounding. Nothing mixes with tensors in main
+memory: code which confuses the two fails here as it would on a card. It counts how often the
+program waits: reads a number, or copies between the two memories, while something is queued.
 """
 
 from __future__ import annotations
@@ -125,14 +125,15 @@ def _is_read(name: str, args: Any, kwargs: Any) -> bool:
 
 
 def _require_one_device(name: str, args: Any, kwargs: Any) -> None:
-    """As on a card, only numbers of main memory, with no dimension, go with its tensors; and places
-    in them, which torch copies to the device."""
+    """As on a card, numbers of main memory, with no dimension, go with its tensors but are not
+    joined with them; and places in them do, which torch copies to the device."""
     if name in ("copy_", "index"):
         return
+    joins = name in ("stack", "cat")
     here: set[bool] = set()
 
     def look(one: Tensor) -> Tensor:
-        if one.dim():
+        if one.dim() or joins:
             here.add(isinstance(one, Queued))
         return one
 

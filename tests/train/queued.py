@@ -51,8 +51,19 @@ class Run:
                 self.waits = Counter(LOG.waits)
 
 
-def trained(model: Path, folder: Path, device: torch.device | str) -> Run:
-    """A training of the default settings."""
+MORE = {
+    "max_train_steps": 8,
+    "gradient_accumulation_steps": 2,
+    "prior_loss_weight": 0.5,
+    "ema_decay": 0.9,
+    "min_snr_gamma": 5.0,
+    "validate_every_n_steps": 4,
+}
+"""Much that a step may have besides; some have regularisation images alone, and no gradient."""
+
+
+def trained(model: Path, folder: Path, device: torch.device | str, **changes: object) -> Run:
+    """A training of the default settings, but for these; with some, regularisation images too."""
     values = {
         "token_string": "zz-thing",
         "init_word": "tree",
@@ -65,10 +76,17 @@ def trained(model: Path, folder: Path, device: torch.device | str) -> Run:
         "save_every_n_steps": 0,
         "skip_checkup": True,
         "overwrite": True,
+        **changes,
+        **({"reg_data_dir": str(folder / "regular")} if changes else {}),
     }
     run = Run()
     train(make_config(TrainConfig, values), DiffusersHost.open(model, device=device), run)
     return run
+
+
+def farthest(one: Run, other: Run) -> float:
+    """Largest difference of their losses, as a share."""
+    return max(abs(a / b - 1) for a, b in zip(one.losses, other.losses, strict=True))
 
 
 def main(family: Family) -> None:
@@ -78,16 +96,20 @@ def main(family: Family) -> None:
         folder = Path(made)
         model = write_folder(folder / "model", family)
         draw(folder / "pictures", captions=False)
+        draw(folder / "regular", captions=True)
         with queued_device() as device:
             patch.setattr(deferred, "_SECONDS", 1e9)
             together = trained(model, folder, device)
             patch.setattr(deferred, "_SECONDS", 0)
             alone = trained(model, folder, device)
+            patch.setattr(deferred, "_SECONDS", 1e9)
+            more = trained(model, folder, device, **MORE)
         plain = trained(model, folder, "cpu")
-    pairs = zip(plain.losses, alone.losses, strict=True)
+        more_plain = trained(model, folder, "cpu", **MORE)
     found = {
         "same": together.losses == alone.losses,
-        "from_cpu": max(abs(one / other - 1) for one, other in pairs),
+        "from_cpu": farthest(plain, alone),
+        "more_from_cpu": farthest(more_plain, more),
         "together": together.waits,
         "alone": alone.waits,
     }

@@ -41,7 +41,8 @@ RUNS: dict[str, dict[str, object]] = {
     "lengths": {"vector_length": "pull"},
     "Prodigy": {"optimizer_type": "Prodigy", "learning_rate": "1"},
     "schedule-free": {"optimizer_type": "AdamWScheduleFree"},
-    "copies": {"save_every_n_steps": 7, "validate_every_n_steps": 11, "loss_csv_every": 3},
+    "copies": {"save_every_n_steps": 7, "validate_every_n_steps": 11},
+    "previews": {"sample_every_n_steps": 13, "loss_csv_every": 3},
 }
 
 
@@ -76,7 +77,7 @@ def left(config: BaseTrainConfig, change: Change | None = None) -> dict[str, obj
         "steps": [(event.step, event.loss, event.rate) for event in log.of(StepDone)],
         "file": path.read_bytes(),
         "table": next(folder.path.glob("*_loss.csv")).read_bytes(),
-        "copies": sorted(each.name for each in folder.path.glob("embeddings/*")),
+        "made": sorted(each.name for each in folder.path.glob("[ei]*/*")),
         "state": (state.step, state.loss, state.loss_scale, state.good_updates, state.rate_factor),
     }
 
@@ -248,6 +249,6 @@ def test_a_device_with_a_queue_is_waited_for_once_in_twenty_steps(family: str) -
     assert not done.returncode, done.stderr[-2000:]
     found = json.loads(done.stdout)
     assert found["same"], "what is read together differs"
-    assert found["from_cpu"] < 1e-5
+    assert max(found["from_cpu"], found["more_from_cpu"]) < 1e-5
     assert found["alone"]["_local_scalar_dense"] == 80, "two for each of forty steps"
     assert found["together"] == {"_to_copy": 2}

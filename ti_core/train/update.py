@@ -126,10 +126,12 @@ class Updater:
             with memory_errors():
                 while len(made) < count and not (made and is_asked()):
                     sums = self._gradients(batches.of_step(self.step))
-                    found.append([finite(self._slopes).float(), *sums.losses])
+                    # on the device, also where no prompt has the word and nothing has a gradient
+                    fine = finite([*sums.losses, *self._slopes])
+                    found.append([fine.float(), *sums.losses])
                     self._require_alive(sums)
                     made.append(self._step(sums))
-                # read, the only wait for the device: are gradients finite, and losses of passes
+                # read, the only wait for the device: is all finite, and losses of passes
                 read = read_together(found)
         except HostMemoryError:
             read = []
@@ -137,7 +139,7 @@ class Updater:
             self._undo(held)
             raise
         losses = [sum(parts) for fine, *parts in read if fine]
-        if len(losses) < max(1, len(found)) or not all(map(math.isfinite, losses)):
+        if not losses or len(losses) < len(found):
             self._undo(held)
             return None
         self.torn = False
