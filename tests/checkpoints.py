@@ -135,11 +135,13 @@ def write_folder(
     prediction: str = "epsilon",
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
+    layout: Layout | None = None,
 ) -> Path:
-    """Write a tiny diffusers folder with the vocabulary of the installed package."""
+    """Write a diffusers folder, tiny unless told otherwise, with the vocabulary of the installed
+    package."""
     from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 
-    layout = tiny(family)
+    layout = layout or tiny(family)
     unet = UNet2DConditionModel(**_unet_config(layout))
     vae = AutoencoderKL(**_vae_config(layout))
     for network, name in ((unet, "unet"), (vae, "vae")):
