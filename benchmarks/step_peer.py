@@ -8,8 +8,8 @@ The paths are checkouts that you have fetched; each runs in the Python that `DIF
 is skipped. All train on the processor, in fp32 on one thread, with the same random numbers in a
 reduced layout of SD 1.x (or with `--full` in that of SD 1.5, the only one that kohya's script
 knows: 4.3 GB of disk, 12 GB of memory), the same images, and AdamW: diffusers encodes its images at
-each step, kohya's latents are cached. A step is the processor's time between two of `AdamW.step`,
-and the least counts after the first ones.
+each step, kohya's latents are cached. A step is the processor's time between two calls of
+`AdamW.step`, and the least counts after the first ones.
 """
 
 from __future__ import annotations
@@ -28,15 +28,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import torch
-
 ROOT = Path(__file__).parents[1]
 SCRIPTS = {
     "diffusers": "examples/textual_inversion/textual_inversion.py",
     "kohya": "train_textual_inversion.py",
 }
 WARM = 3
-"""The first steps are not counted: weights are packed in them, prompts encoded."""
+"""The first steps are not counted: weights are packed in them, memory is taken."""
 _WORD, _VECTORS = "zzthing", 2
 _TOKENIZER = "openai_clip-vit-large-patch14"
 _MODEL_INDEX = {
@@ -115,87 +113,110 @@ def prepare(case: Case, full: bool) -> None:
     draw(case.home / "images" / "1_thing", captions=False)
 
 
-def marked(script: str, arguments: list[str]) -> list[float]:
-    """Run a script, or a module of ours, in this process: seconds of the processor between two
-    steps of its optimizer."""
+def marked(script: Path, arguments: list[str]) -> list[float]:
+    """Run a script or a package in this process: the processor's seconds between two steps of its
+    optimizer."""
+    sys.path[0], sys.argv[1:] = str(script.parent), arguments
+    import torch
+
     marks, optimizer = list[float](), torch.optim.AdamW
     step: Any = optimizer.step
 
-    def mark(self: Any, *given: Any, **named: Any) -> Any:
-        found = step(self, *given, **named)
+    def mark(*given: Any, **named: Any) -> Any:
+        found = step(*given, **named)
         marks.append(time.process_time())
         return found
 
     optimizer.step = mark  # type: ignore[method-assign]
     torch.set_num_threads(1)
-    sys.argv[1:] = arguments
-    sys.path.insert(0, str(Path(script).parent) if script.endswith(".py") else str(ROOT))
-    run = runpy.run_path if script.endswith(".py") else runpy.run_module
     try:
-        run(script, run_name="__main__")
+        runpy.run_module(script.stem, run_name="__main__", alter_sys=True)
     except SystemExit as end:
         if end.code:
             raise
     return [after - before for before, after in pairwise(marks)]
 
 
-def seconds(python: str, script: str, arguments: list[str]) -> float:
-    """Of one step, in a process of its own. Raises RuntimeError with what it said if it fails."""
-    told = json.dumps([script, arguments])
-    offline = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
-    done = subprocess.run(
-        [python, __file__, "--one", told],
-        env={**os.environ, **offline},
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(script).parent if script.endswith(".py") else ROOT,
-    )
-    if done.returncode:
-        said = [line for line in done.stderr.splitlines() if "Error" in line]
-        raise RuntimeError((said or [f"exit code {done.returncode}"])[-1])
-    found: list[float] = json.loads(done.stdout.splitlines()[-1])
-    return min(found[WARM - 1 :])
+@dataclass(frozen=True)
+class Way:
+    """A program to measure: its Python, its script or package, and what that is given."""
+
+    python: str
+    script: Path
+    arguments: list[str]
+
+    def seconds(self) -> float:
+        """Of one step, in a process of its own. Raises OSError if there is no such Python, and
+        RuntimeError with the last line that the program wrote if it failed."""
+        command = [self.python, __file__, "--one", str(self.script), *self.arguments]
+        alone = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+        done = subprocess.run(
+            command, env={**os.environ, **alone}, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError((done.stderr.strip().splitlines() or ["it failed"])[-1])
+        found: list[float] = json.loads(done.stdout.splitlines()[-1])
+        return min(found[WARM - 1 :])
 
 
-def rows(case: Case, paths: dict[str, Path]) -> Iterator[str]:
-    """A table in Markdown, line by line; a program that fails says why."""
-    ways = {
-        "ours": (sys.executable, "ti_core", case.ours()),
-        "ours, weights not packed": (sys.executable, "ti_core", case.ours("--no_pack_weights")),
+def ways(case: Case, paths: dict[str, Path]) -> dict[str, Way]:
+    """What is measured: this program, and each of the others that has a path."""
+    found = {
+        "ours": Way(sys.executable, ROOT / "ti_core", case.ours()),
+        "ours, weights not packed": Way(
+            sys.executable, ROOT / "ti_core", case.ours("--no_pack_weights")
+        ),
     }
     for name, path in paths.items():
         python = os.environ.get(f"{name.upper()}_PYTHON", sys.executable)
-        ways[name] = (python, str(path.resolve() / SCRIPTS[name]), getattr(case, name))
-    yield "| trainer | step | ÷ ours |"
-    yield "|---|---|---|"
+        found[name] = Way(python, path.resolve() / SCRIPTS[name], getattr(case, name))
+    return found
+
+
+def rows(measured: dict[str, Way]) -> Iterator[str]:
+    """Of the table, for each way; one that fails says why."""
     first = 0.0
-    for name, way in ways.items():
+    for name, way in measured.items():
         try:
-            found = seconds(*way)
-        except RuntimeError as error:
+            found = way.seconds()
+        except (RuntimeError, OSError) as error:
             yield f"| {name} | failed: {error} | |"
             continue
         first = first or found
         yield f"| {name} | {found * 1000:.0f} ms | {found / first:.2f} × |"
 
 
-def chosen(given: argparse.Namespace) -> dict[str, Path]:
-    """The programs to measure and their paths; says why others are skipped."""
-    paths: dict[str, Path] = {}
-    for name, script in SCRIPTS.items():
-        path = getattr(given, name)
-        if path is None:
-            print(f"{name} is skipped: set {name.upper()}_PATH to a checkout that has {script}")
-        elif name == "kohya" and not given.full:
-            print("kohya is skipped: its script knows SD 1.5's layout only, which is --full")
-        else:
-            paths[name] = path
-    return paths
+def skipped(given: argparse.Namespace) -> dict[str, str]:
+    """Programs that are not measured, and why."""
+    why = {
+        name: f"set {name.upper()}_PATH to a checkout that has {script}"
+        for name, script in SCRIPTS.items()
+        if getattr(given, name) is None
+    }
+    if not given.full:
+        why.setdefault("kohya", "its script knows the layout of SD 1.5 only, which is --full")
+    return why
+
+
+def table(given: argparse.Namespace) -> Iterator[str]:
+    """In Markdown, line by line; without another program there is nothing to compare with."""
+    yield "| trainer | step | ÷ ours |"
+    yield "|---|---|---|"
+    why = skipped(given)
+    if paths := {name: getattr(given, name) for name in SCRIPTS if name not in why}:
+        with tempfile.TemporaryDirectory() as home:
+            case = Case(Path(home), given.pixels, WARM + given.steps)
+            prepare(case, given.full)
+            yield from rows(ways(case, paths))
+    for name, reason in why.items():
+        yield f"| {name} | skipped: {reason} | |"
 
 
 def main() -> None:
     """Measure and print a table."""
+    if sys.argv[1:2] == ["--one"]:
+        print(json.dumps(marked(Path(sys.argv[2]), sys.argv[3:])))
+        return
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     for name, script in SCRIPTS.items():
         usual = os.environ.get(f"{name.upper()}_PATH") or None
@@ -203,18 +224,8 @@ def main() -> None:
     options.add_argument("--pixels", type=int, default=64)
     options.add_argument("--steps", type=int, default=5, help="that are counted")
     options.add_argument("--full", action="store_true", help="SD 1.5's layout")
-    options.add_argument("--one", help=argparse.SUPPRESS)
-    given = options.parse_args()
-    if given.one:
-        print(json.dumps(marked(*json.loads(given.one))))
-        return
-    paths = chosen(given)
-    if paths:
-        with tempfile.TemporaryDirectory() as home:
-            case = Case(Path(home), given.pixels, WARM + given.steps)
-            prepare(case, given.full)
-            for row in rows(case, paths):
-                print(row, flush=True)
+    for row in table(options.parse_args()):
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@
     make bench ARGS=--docs                  # and write docs/benchmarks.md and its image
 
 Each part is a process of its own, which is ended after its time. A part that this machine has too
-little memory for is skipped, and says so. `convergence` and `hypernetwork`, which take hours, are
-not among them.
+little memory for is skipped, and says so; so is `peers` without the paths that step_peer.py names.
+`convergence` and `hypernetwork`, which take hours, are not among them.
 """
 
 from __future__ import annotations
@@ -50,12 +50,13 @@ class Part:
 
 
 PARTS = {
-    "startup": Part("Start", ("startup", "--processes", "3"), 210),
+    "startup": Part("Start", ("startup", "--processes", "2"), 150),
     "step": Part("A step of the bundled model, beside its floor", ("step",), 120),
     "precision": Part("Half precision, on the bundled model", ("precision",), 120),
     "memory": Part("Memory of SD 1.5", ("memory", "--pixels", "64", "256"), 240, 9),
-    "library": Part("A library of embeddings", ("library_scan", "--files", "3000"), 90),
-    "latents": Part("Latents of a dataset", ("latent_cache", "--pictures", "1000"), 120),
+    "library": Part("A library of embeddings", ("library_scan", "--files", "3000"), 60),
+    "latents": Part("Latents of a dataset", ("latent_cache", "--pictures", "500"), 90),
+    "peers": Part("A step beside diffusers' script", ("step_peer",), 120, 2),
 }
 """Together less than 15 minutes."""
 
