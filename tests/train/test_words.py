@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from ti_core.cli.preset import train_config
 from ti_core.compare.copies import config_of_word, list_runs
 from ti_core.errors import ConfigError, DataError, TIError, TrainingError
 from ti_core.families import FAMILIES
+from ti_core.files.embedding import LICENCE, Embedding
 from ti_core.files.reading import read_embedding
+from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
 from ti_core.options import make_config, to_dict
 from ti_core.train.again import settings_of
@@ -330,3 +333,41 @@ def test_the_words_decide_how_many_vectors_each_has(
     assert [word.vectors for word in words_of(noted)] == [3, 2]
     train(config, FakeHost(), log, resume=folder)
     assert log.steps[-1] == 4
+
+
+def test_a_word_starts_from_a_file(configure: Configure, other: Path, tmp_path: Path) -> None:
+    """From its vectors, with its licence, at step 0; a resumed run does not need the file."""
+    start, key = tmp_path / "start.safetensors", next(iter(FakeHost().describe().widths))
+    vectors = {key: torch.full((3, FakeHost().describe().widths[key]), 0.02)}
+    write_embedding(start, Embedding("old", vectors, 400, {LICENCE: "CC0"}))
+    folder = str(other)
+    words = as_text(
+        {"token_string": "aa", "train_data_dir": folder, "weights": str(start)},
+        {"token_string": "bb", "train_data_dir": folder, "num_vectors_per_token": 2},
+    )
+    config = both(configure, words, learning_rate="1e-12", max_train_steps=4, overwrite=True)
+    first, second = map(read_embedding, finished_paths(train_events(config)))
+    assert torch.equal(next(iter(first.vectors.values())), vectors[key])
+    assert (first.count, first.step, first.metadata[LICENCE]) == (3, 4, "CC0")
+    assert (second.count, second.step, LICENCE in second.metadata) == (2, 4, False)
+    moved = replace(
+        config, optimizer=replace(config.optimizer, learning_rate="0.01", max_train_steps=12)
+    )
+    whole = [path.read_bytes() for path in finished_paths(train_events(moved))]
+    log = Log()
+    train(moved, FakeHost(), log, StopAfter(log, 5))
+    start.unlink()
+    run = RunFolder(log.of(Started)[0].run_folder)
+    again = train_events(moved, run)
+    assert [path.read_bytes() for path in finished_paths(again)] == whole
+
+
+def train_events(config: TrainConfig, resume: RunFolder | None = None) -> Log:
+    log = Log()
+    train(config, FakeHost(), log, resume=resume)
+    return log
+
+
+def finished_paths(log: Log) -> list[Path]:
+    end = log.of(Finished)[0]
+    return [end.path, *end.further_paths]

@@ -40,7 +40,7 @@ from .run_folder import RunFolder
 from .state import TrainState, latest_state
 from .vectors import EmbeddingKind
 from .word_vectors import WordsKind
-from .words import counted, datasets_of, parts_of, read_pictures, written_out
+from .words import begun, counted, datasets_of, parts_of, read_pictures, written_out
 
 Config = TypeVar("Config", bound=BaseTrainConfig)
 LEARNABLES: dict[type[BaseTrainConfig], Callable[[Any], LearnableKind]] = {
@@ -141,7 +141,7 @@ def make_plan(
     pictures = functools.cache(lambda: _dataset(written, facts.resolution, on_findings))
     config = in_steps(written, lambda: pictures()[0].trained)
     before = saved_config(resume, type(config)) if resume else None
-    config = config.as_begun(before) if before else config
+    config = begun(config.as_begun(before) if before else config, before)
     kind, origin = _started(config, facts, resume)
     config = origin.config if origin else config
     final_paths = paths_of_results(config, kind)

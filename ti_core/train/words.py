@@ -13,7 +13,8 @@
     prompt_template = "style"
 
 A table has settings of the groups Embedding and Dataset, and `output_name`, by their names or those
-that other programs use. All else belongs to the run.
+that other programs use. All else belongs to the run. A word may start from the vectors of a file
+(`weights`); the run still begins at step 0, since its words share one schedule.
 """
 
 from __future__ import annotations
@@ -28,15 +29,16 @@ from ..data.dataset import Dataset, joined, read_dataset
 from ..data.picture_facts import Look, read_facts
 from ..errors import ConfigError, DataError, FileError, setting
 from ..files.names import alike, fitting_name
+from ..files.reading import read_embedding
 from ..files.tables import read_table, table_of
 from ..options import MOST_LETTERS, SettingValues, leaves, make_config, nearest, to_dict
 from ..paths import given_path
 from .config import BaseTrainConfig, EmbeddingConfig, TrainConfig, WordsConfig
+from .initialization import as_it_began
 
 C = TypeVar("C", bound=BaseTrainConfig)
 _MOST = 16
 _GROUPS = ("embedding", "data")
-_OF_THE_RUN = ("weights",)
 _WRITTEN = "write a table [[words]] for each, with token_string and train_data_dir"
 
 
@@ -81,11 +83,41 @@ def _count(word: EmbeddingConfig, tokenize: Callable[[str], Sized]) -> int:
 def _counted_table(
     table: SettingValues, word: EmbeddingConfig, tokenize: Callable[[str], Sized]
 ) -> SettingValues:
-    if word.num_vectors_per_token:
+    if word.num_vectors_per_token or word.weights:
         return table
-    names, own = _names(), "num_vectors_per_token"
-    others = {key: value for key, value in table.items() if names[key] != own}
-    return {**others, own: _count(word, tokenize)}
+    return _changed(table, {"num_vectors_per_token": _count(word, tokenize)})
+
+
+def begun(config: C, before: BaseTrainConfig | None = None) -> C:
+    """The same run with what the files that its words start from tell of them: number of vectors,
+    licence and the like. Of a resumed run, as the settings `before` have it: such a file may be
+    gone. Raises as `read_embedding` does."""
+    if not isinstance(config, TrainConfig) or not config.several.words:
+        return config
+    old = {word.name: word for word in words_of(before)} if before else {}
+    pairs = zip(_tables(config.several.words), words_of(config), strict=True)
+    tables = [_begun_table(table, word, old.get(word.name)) for table, word in pairs]
+    return cast(C, replace(config, several=WordsConfig(_text_of(tables))))
+
+
+def _begun_table(
+    table: SettingValues, word: TrainConfig, before: TrainConfig | None
+) -> SettingValues:
+    now = word.embedding
+    if before:
+        then = word.as_begun(before).embedding
+    elif now.weights:
+        then = as_it_began(now, read_embedding(Path(now.weights)))
+    else:
+        then = now
+    values, known = to_dict(then), to_dict(now)
+    return _changed(table, {key: values[key] for key in values if values[key] != known[key]})
+
+
+def _changed(table: SettingValues, values: SettingValues) -> SettingValues:
+    """A table with these values, whatever names it had them under."""
+    names = _names()
+    return {**{key: table[key] for key in table if names[key] not in values}, **values}
 
 
 def written_out(config: C) -> C:
@@ -181,7 +213,7 @@ def _names() -> Mapping[str, str]:
     own = {
         path[-1]: item.metadata["option"]
         for path, item in leaves(TrainConfig)
-        if (path[0] in _GROUPS and path[-1] not in _OF_THE_RUN) or path[-1] == "output_name"
+        if path[0] in _GROUPS or path[-1] == "output_name"
     }
     aliases = {alias: name for name, known in own.items() for alias in known.aliases}
     return {**aliases, **{name: name for name in own}, "name": "token_string"}
@@ -190,7 +222,7 @@ def _names() -> Mapping[str, str]:
 _IMPOSSIBLE: Mapping[str, tuple[Callable[[TrainConfig], object], str]] = {
     "weights": (
         lambda config: config.embedding.weights,
-        "a file continues from its own step, and words of one run have one",
+        "each word starts from a file of its own",
     ),
     "output_name": (lambda config: config.output.output_name, "each word has a file of its own"),
     "validation_data_dir": (
