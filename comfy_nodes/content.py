@@ -16,6 +16,7 @@ from ..ti_core.data.folders import holds_pictures
 from ..ti_core.errors import FileError
 from ..ti_core.files.regular_file import read_bytes
 from .applied import taught_words
+from .sockets import DatasetValue
 
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """Bytes of a number → the whole number that they are."""
@@ -30,8 +31,8 @@ _LARGE = 64 * 2**20
 
 def content_of(*values: object) -> str:
     """A hexadecimal digest. A model counts with its weights as they were loaded, its patches (LoRAs
-    and the like) and its options; functions count by their names, a folder with the files that a
-    dataset has there."""
+    and the like) and its options; functions count by their names, a dataset and a folder with the
+    files that a dataset has there."""
     digest, seen = hashlib.sha256(), set[int]()
     for part in _parts(values, seen):
         digest.update(repr(part).encode(errors="replace") + b"\0")
@@ -71,6 +72,9 @@ def _inside(value: object) -> Iterator[tuple[object, object]]:
         yield "patcher", value.patcher
         yield "layer_idx", getattr(value, "layer_idx", None)
         yield "words", taught_words(value) if isinstance(value, CLIP) else None
+    elif isinstance(value, DatasetValue):
+        yield "data", value.data
+        yield "files", Path(value.data.train_data_dir)
     elif isinstance(value, nn.Module):
         yield from value.state_dict().items()
     elif dataclasses.is_dataclass(value):

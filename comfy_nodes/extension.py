@@ -20,6 +20,7 @@ from .nodes.mixing import MergeEmbeddings, ScaleEmbedding
 from .nodes.picking import PickEmbedding
 from .nodes.preprocess import Preprocess
 from .nodes.training import AdvancedSettings, TrainEmbedding, TrainingOptions, TrainingSettings
+from .nodes.training_several import TrainEmbeddings
 from .nodes.using import ApplyEmbedding, PreviewGrid
 from .nodes.words import CaptionList, CheckDataset
 
@@ -38,6 +39,7 @@ NODES: list[type[io.ComfyNode]] = [
     AdvancedSettings,
     TrainingOptions,
     TrainEmbedding,
+    TrainEmbeddings,
     ApplyEmbedding,
     PreviewGrid,
     LoadRun,

@@ -29,6 +29,7 @@ from ..ti_core.train.presets import PRESETS, preset_settings
 from ..ti_core.train.previews import preview_requests
 from .places import runs_dir, text_file
 from .preset import embedding_otherwise, hypernetwork_otherwise
+from .several import Several, learned, started_in, with_words
 from .sockets import SettingsValue
 
 _MOST_PROMPTS = 16
@@ -36,7 +37,7 @@ _MOST_TEXT = 20_000
 _LARGEST_PREVIEW = 2048
 _MOST_SAMPLING_STEPS = 150
 
-T = TypeVar("T", Embedding, Hypernetwork)
+T = TypeVar("T", Embedding, Hypernetwork, Several)
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,10 @@ class Kind(Generic[T]):
     """The settings of a run."""
     config: Callable[[T, DataConfig, SettingsValue], BaseTrainConfig]
     """The settings of a run that starts from this; files are still to be named."""
-    ending: str
-    """Of the file that a run starts from."""
-    write: Callable[[Path, T], None]
-    read: Callable[[Path], T]
+    started_in: Callable[[Any, T, Path], BaseTrainConfig]
+    """These settings, with what the run starts from written into its folder."""
+    learned: Callable[[Any, Path], T]
+    """What a run of these settings has written; the path is that of its first file."""
     presets: Collection[str]
     preset: Callable[[str, ModelFacts, DataConfig], SettingValues]
     """The values of a preset, for a model and these images."""
@@ -98,6 +99,13 @@ def _of_hypernetwork(
     return config
 
 
+def _of_several(start: Several, data: DataConfig, settings: SettingsValue) -> TrainConfig:
+    """`data` is that of the first, and in `start`."""
+    shown = DataConfig(resolution=start.resolution)
+    config = embedding_config(start.name, 1, shown, settings)
+    return with_words(config, start, ("",) * len(start.embeddings))
+
+
 def _parts(settings: SettingsValue) -> dict[str, Any]:
     """Group of settings → its values; texts are in files, since a text could name one."""
     prompts = text_file(settings.preview.sample_prompts)
@@ -132,17 +140,37 @@ def _preset_of_embedding(name: str, facts: ModelFacts, data: DataConfig) -> Sett
     return preset_settings(name, facts.family, data.train_data_dir)
 
 
+def _no_preset(name: str, facts: ModelFacts, data: DataConfig) -> SettingValues:
+    """A preset is for one thing that is taught."""
+    raise ConfigError(f"there is no preset {name!r} for several embeddings")
+
+
 def _preset_of_hypernetwork(name: str, facts: ModelFacts, data: DataConfig) -> SettingValues:
     return hypernetwork_preset(name).settings
+
+
+def _embedding_in(config: TrainConfig, start: Embedding, folder: Path) -> TrainConfig:
+    first = folder / "start.safetensors"
+    if not first.exists():
+        write_embedding(first, start)
+    return replace(config, embedding=replace(config.embedding, weights=str(first)))
+
+
+def _hypernetwork_in(
+    config: HypernetworkTrainConfig, start: Hypernetwork, folder: Path
+) -> HypernetworkTrainConfig:
+    first = folder / "start.pt"
+    if not first.exists():
+        write_hypernetwork(first, start)
+    return replace(config, hypernetwork=replace(config.hypernetwork, weights=str(first)))
 
 
 EMBEDDING = Kind(
     "embedding",
     TrainConfig,
     _of_embedding,
-    ".safetensors",
-    write_embedding,
-    read_embedding,
+    _embedding_in,
+    lambda config, path: read_embedding(path),
     tuple(PRESETS),
     _preset_of_embedding,
     embedding_otherwise,
@@ -152,12 +180,22 @@ HYPERNETWORK = Kind(
     "hypernetwork",
     HypernetworkTrainConfig,
     _of_hypernetwork,
-    ".pt",
-    write_hypernetwork,
-    read_hypernetwork,
+    _hypernetwork_in,
+    lambda config, path: read_hypernetwork(path),
     tuple(HYPERNETWORK_PRESETS),
     _preset_of_hypernetwork,
     hypernetwork_otherwise,
     ("layer_structure", "activation_func", "weight_init"),
 )
-KINDS: tuple[Kind[Any], ...] = (EMBEDDING, HYPERNETWORK)
+SEVERAL = Kind[Several](
+    "several",
+    TrainConfig,
+    _of_several,
+    started_in,
+    learned,
+    (),
+    _no_preset,
+    lambda start, name, wanted: iter(()),
+    (),
+)
+KINDS: tuple[Kind[Any], ...] = (EMBEDDING, HYPERNETWORK, SEVERAL)

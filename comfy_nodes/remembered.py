@@ -10,8 +10,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from ..ti_core.files.embedding import Embedding
+from ..ti_core.hypernetworks.hypernetwork import Hypernetwork
 from .kinds import T
+from .several import Several
 from .training import Trained
 
 _MOST = 32
@@ -30,8 +31,12 @@ class Remembered(Generic[T]):
     def numbers(self) -> int:
         """How many were learned."""
         learned = self.made.learned
-        tables = learned.vectors if isinstance(learned, Embedding) else learned.tensors
-        return sum(table.numel() for table in tables.values())
+        if isinstance(learned, Hypernetwork):
+            tables = [learned.tensors]
+        else:
+            words = learned.embeddings if isinstance(learned, Several) else (learned,)
+            tables = [word.vectors for word in words]
+        return sum(table.numel() for each in tables for table in each.values())
 
 
 _kept: OrderedDict[str, Remembered[Any]] = OrderedDict()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from .applied_hypernetwork import about_applied
 from .bridge import Bridge
@@ -68,5 +67,5 @@ def _content(
     kind: Kind[T], lent: Lent, start: T, dataset: DatasetValue, settings: SettingsValue, preset: str
 ) -> str:
     """Equal for equal trainings."""
-    parts = (lent.model, lent.clip, lent.vae, start, dataset, Path(dataset.data.train_data_dir))
-    return content_of(kind.group, lent.name, *parts, settings, preset)
+    parts = (lent.model, lent.clip, lent.vae, start, dataset, settings, preset)
+    return content_of(kind.group, lent.name, *parts)

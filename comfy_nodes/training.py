@@ -15,7 +15,7 @@ from ..ti_core.port.session import Host
 from ..ti_core.train.config import BaseTrainConfig
 from ..ti_core.train.run_folder import OnNotice, RunFolder
 from ..ti_core.train.runs import ResumableRun, labelled_run, resumable
-from .kinds import Kind, T
+from .kinds import EMBEDDING, SEVERAL, Kind, T
 from .places import runs_dir
 from .runs import RunControl
 from .sockets import DatasetValue, RunLog, SettingsValue
@@ -63,12 +63,16 @@ def run(
     control.require_not_interrupted()
     log = RunLog(config.name, folder.path, tuple(folder.losses()))
     pictures = tuple(sorted((folder.path / "images").glob("*.png")))
-    return Trained(kind.read(path), log, pictures)
+    return Trained(kind.learned(config, path), log, pictures)
 
 
 def unfinished_runs(group: str) -> list[ResumableRun]:
     """Those that can be chosen in "Resume", newest first; `group` is a `Kind.group`."""
-    return resumable(runs_dir(), group=group)[:_MOST_UNFINISHED]
+    found = resumable(runs_dir(), group=group)
+    if group == EMBEDDING.group:  # those of several are trained by another node
+        others = {run.folder.path for run in resumable(runs_dir(), group=SEVERAL.group)}
+        found = [run for run in found if run.folder.path not in others]
+    return found[:_MOST_UNFINISHED]
 
 
 def resume_choices(group: str) -> list[str]:
@@ -92,14 +96,10 @@ def _with_files(
     kind: Kind[T], config: BaseTrainConfig, folder: Path, start: T, prompts: str
 ) -> BaseTrainConfig:
     """What the core reads from files is in the run folder, and so is the result."""
-    first, lines = folder / f"start{kind.ending}", folder / "preview_prompts.txt"
-    if not first.exists():
-        kind.write(first, start)
+    config, lines = kind.started_in(config, start, folder), folder / "preview_prompts.txt"
     write_bytes(lines, prompts.encode(errors="replace"))
-    began = replace(getattr(config, kind.group), weights=str(first))
     return replace(
         config,
-        **{kind.group: began},
         output=replace(config.output, output_dir=str(folder), overwrite=True),
         preview=replace(config.preview, sample_prompts=str(lines)),
     )

@@ -6,7 +6,7 @@ import { nodeOf, nodesOf, rootGraph } from "./graph.js";
 import { addStyle } from "./style.js";
 import { word } from "./words.js";
 
-const TRAIN = ["TI_TrainEmbedding", "TI_TrainHypernetwork"];
+const TRAIN = ["TI_TrainEmbedding", "TI_TrainEmbeddings", "TI_TrainHypernetwork"];
 const NAME = "ti_curve";
 const HEIGHT = 120;
 const SVG = "http://www.w3.org/2000/svg";

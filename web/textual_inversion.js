@@ -6,7 +6,7 @@ import { numberOf } from "./graph.js";
 import { readWords, word } from "./words.js";
 
 const PREFIX = "TI_";
-const TRAIN = ["TI_TrainEmbedding", "TI_TrainHypernetwork"];
+const TRAIN = ["TI_TrainEmbedding", "TI_TrainEmbeddings", "TI_TrainHypernetwork"];
 const BUTTONS = [
   ["finish", "Finish now and keep"],
   ["preview", "Preview now"],

@@ -5,7 +5,7 @@ import { api } from "../../scripts/api.js";
 import { nodesOf } from "./graph.js";
 import { onChoice, showPicture } from "./picture.js";
 
-const KINDS = { TI_TrainEmbedding: "embedding", TI_TrainHypernetwork: "hypernetwork" };
+const KINDS = { TI_TrainEmbedding: "embedding", TI_TrainEmbeddings: "several", TI_TrainHypernetwork: "hypernetwork" };
 const ENDS = ["execution_success", "execution_error", "execution_interrupted"];
 
 async function readRuns(kind) {

@@ -187,4 +187,4 @@ class TrainHypernetwork(Node):
         workflow = workflow_of(cls.hidden.extra_pnginfo)
         lent = Lent(node, model, clip, vae, name, workflow)
         found = teach(HYPERNETWORK, lent, hypernetwork, dataset, settings, resume, preset)
-        return taught_output(found, lent)
+        return taught_output(found, lent, found.made.learned)

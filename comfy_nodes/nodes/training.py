@@ -274,7 +274,7 @@ class TrainEmbedding(Node):
         workflow = workflow_of(cls.hidden.extra_pnginfo)
         lent = Lent(node, model, clip, vae, name, workflow)
         found = teach(EMBEDDING, lent, embedding, dataset, settings, resume, preset)
-        return taught_output(found, lent)
+        return taught_output(found, lent, found.made.learned)
 
 
 def _settings_output() -> io.Output:

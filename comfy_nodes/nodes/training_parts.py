@@ -12,7 +12,7 @@ from ...ti_core.schedule import parse_schedule
 from ...ti_core.train.config import OptimizerConfig
 from ...ti_core.train.standing import DRIFT, STRENGTH, greatest
 from ..curve import curve_of, keep_curve
-from ..kinds import Kind, T
+from ..kinds import Kind
 from ..node import node_text, plain_text
 from ..pictures import output_images
 from ..preset import NO_PRESET
@@ -60,17 +60,9 @@ def lent_inputs() -> list[io.Input]:
 
 
 def start_inputs(kind: Kind[Any]) -> list[io.Input]:
-    """How a training begins."""
+    """How a training of one thing begins."""
     return [
-        io.Combo.Input(
-            "resume",
-            options=resume_choices(kind.group),
-            display_name="Resume",
-            default="new",
-            tooltip=f"new: start from the {kind.group} that is connected; latest: continue "
-            "the last run of this name, exactly where it ended; or one of the unfinished "
-            "runs, the newest first (key R looks for them again).",
-        ),
+        resume_input(kind.group, f"the {kind.group} that is connected"),
         io.Combo.Input(
             "preset",
             options=[NO_PRESET, *kind.presets],
@@ -83,6 +75,19 @@ def start_inputs(kind: Kind[Any]) -> list[io.Input]:
     ]
 
 
+def resume_input(group: str, start: str) -> io.Input:
+    """Where a training begins; `group` is a `Kind.group`, `start` what a new one starts from."""
+    return io.Combo.Input(
+        "resume",
+        options=resume_choices(group),
+        display_name="Resume",
+        default="new",
+        tooltip=f"new: start from {start}; latest: continue the last run of this name, exactly "
+        "where it ended; or one of the unfinished runs, the newest first (key R looks for them "
+        "again).",
+    )
+
+
 def log_outputs() -> list[io.Output]:
     """The run, and its losses alone."""
     told = "For ComfyUI's own node Plot Loss Graph."
@@ -92,8 +97,8 @@ def log_outputs() -> list[io.Output]:
     ]
 
 
-def taught_output(found: Remembered[T], lent: Lent) -> io.NodeOutput:
-    """What a training node gives and shows."""
+def taught_output(found: Remembered[Any], lent: Lent, *learned: object) -> io.NodeOutput:
+    """What a training node gives and shows; `learned` are its outputs before the log."""
     pictures, log = output_images(found.made.previews[-_PREVIEWS_SHOWN:]), found.made.log
     standings = log.standings()
     both = greatest(standings, STRENGTH), greatest(standings, DRIFT)
@@ -101,7 +106,7 @@ def taught_output(found: Remembered[T], lent: Lent) -> io.NodeOutput:
     if curve:
         keep_curve(lent.workflow, lent.node, curve)
     ui = node_text(found.told, images=pictures, ti_curve=[curve] if curve else [])
-    return io.NodeOutput(found.made.learned, log, log.loss_map, ui=ui)
+    return io.NodeOutput(*learned, log, log.loss_map, ui=ui)
 
 
 def require_modest_steps(optimizer: OptimizerConfig) -> None:

@@ -25,7 +25,7 @@ NOT_ON_THE_PAGE: Mapping[str, str] = {
 """Setting → what is in its place on the page and in the API."""
 NOT_ON_NODES: Mapping[str, str] = {
     "weights": "the embedding on the cable",
-    "words": "left out: one embedding is on the cable",
+    "words": "*Train Several Embeddings*",
     "train_data_dir": "*Folder*, or the images on the cable",
     "resolution": "*Width* and *Height* of the dataset",
     "caption_extension": "left out: `.txt` and `.caption` are read, or texts come by cable",

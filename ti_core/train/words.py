@@ -70,7 +70,7 @@ def counted(config: C, tokenize: Callable[[str], Sized]) -> C:
     if several.words:
         pairs = zip(_tables(several.words), words_of(config), strict=True)
         tables = [_counted_table(table, word.embedding, tokenize) for table, word in pairs]
-        several = WordsConfig(_text_of(tables))
+        several = WordsConfig(text_of(tables))
     if not embedding.weights:
         embedding = replace(embedding, num_vectors_per_token=_count(embedding, tokenize))
     return cast(C, replace(config, embedding=embedding, several=several))
@@ -97,7 +97,7 @@ def begun(config: C, before: BaseTrainConfig | None = None) -> C:
     old = {word.name: word for word in words_of(before)} if before else {}
     pairs = zip(_tables(config.several.words), words_of(config), strict=True)
     tables = [_begun_table(table, word, old.get(word.name)) for table, word in pairs]
-    return cast(C, replace(config, several=WordsConfig(_text_of(tables))))
+    return cast(C, replace(config, several=WordsConfig(text_of(tables))))
 
 
 def _begun_table(
@@ -125,7 +125,7 @@ def written_out(config: C) -> C:
     file has changed or gone, and with a name."""
     if not isinstance(config, TrainConfig) or not config.several.words:
         return config
-    text = _text_of(_tables(config.several.words))
+    text = text_of(_tables(config.several.words))
     if len(text) > MOST_LETTERS:
         what = f"the tables of the words have {len(text):,} letters"
         raise ConfigError(what, "", f"{MOST_LETTERS:,} are enough")
@@ -134,7 +134,8 @@ def written_out(config: C) -> C:
     return cast(C, replace(config, embedding=embedding, several=WordsConfig(text)))
 
 
-def _text_of(tables: Sequence[SettingValues]) -> str:
+def text_of(tables: Sequence[SettingValues]) -> str:
+    """Tables as the setting `words` has them."""
     return json.dumps({"words": tables}, ensure_ascii=False)
 
 

@@ -35,6 +35,13 @@ class InterruptError(BaseException if model_program.NEWER else Exception):  # ty
     """ComfyUI's exception of that name; newer ones pass by `except Exception`."""
 
 
+@dataclass(frozen=True)
+class Blocker:
+    """ComfyUI's ExecutionBlocker: nodes behind it do not run, and tell its message."""
+
+    message: str | None
+
+
 class Flag:
     """Whether Interrupt was pressed."""
 
@@ -171,6 +178,8 @@ def start() -> None:
     _module("comfy.utils", ProgressBar=ProgressBar)
     _module("comfy_api")
     _module("comfy_api.latest", io=SimpleNamespace(**io), ComfyExtension=object)
+    _module("comfy_execution")
+    _module("comfy_execution.graph_utils", ExecutionBlocker=Blocker)
     _module(
         "folder_paths",
         base_path="/opt/ComfyUI",
