@@ -31,8 +31,8 @@ from ..checkpoints import Family, write_folder
 from ..conftest import draw
 from ..queued_device import LOG, queued_device
 
-FIRST, LAST = 20, 60
-"""Steps between which waits are counted: forty."""
+FIRST, LAST = 20, 40
+"""Steps between which waits are counted: twenty."""
 
 
 @dataclass

@@ -250,5 +250,5 @@ def test_a_device_with_a_queue_is_waited_for_once_in_twenty_steps(family: str) -
     found = json.loads(done.stdout)
     assert found["same"], "what is read together differs"
     assert max(found["from_cpu"], found["more_from_cpu"]) < 1e-5
-    assert found["alone"]["_local_scalar_dense"] == 80, "two for each of forty steps"
-    assert found["together"] == {"_to_copy": 2}
+    assert found["alone"]["_local_scalar_dense"] == 40, "two for each of twenty steps"
+    assert found["together"] == {"_to_copy": 1}

@@ -25,18 +25,21 @@ from ti_core.train.run_lock import locked
 ROOT = Path(__file__).parents[2]
 _AUDIO = "audioop-lts; python_version >= '3.13'"  # pydub imports what left Python then
 NEWEST = "newest"
-WANTED: dict[str, tuple[str, ...]] = {
-    # A1111 1.10's own pins; without gradio's wish for numpy 1, which new Pythons do not have
+WANTED: dict[str, str] = {
+    # A1111 1.10's own pins, and what they need that the newest gradio's environment has not.
+    # Named one by one: gradio wishes for numpy 1, which new Pythons do not have, and pip takes
+    # minutes to choose.
     "3.41.2": (
-        "--no-deps gradio==3.41.2 gradio_client==0.5.0",
-        "fastapi==0.94.0 pydantic<2 httpx==0.24.1 huggingface_hub<0.26 websockets<12",
-        "aiofiles<24 altair<6 ffmpy importlib_resources jinja2 markupsafe<3 matplotlib orjson",
-        "packaging pandas pydub python-multipart pyyaml requests semantic_version uvicorn",
+        "--no-deps gradio==3.41.2 gradio_client==0.5.0 fastapi==0.94.0 starlette==0.26.1 "
+        "pydantic<2 httpx==0.24.1 httpcore==0.17.3 h11<0.15 sniffio huggingface_hub<0.26 "
+        "websockets<12 aiofiles<24 ffmpy importlib_resources markupsafe<3 altair<6 narwhals "
+        "jsonschema jsonschema-specifications attrs referencing rpds-py matplotlib contourpy "
+        "cycler fonttools kiwisolver pyparsing"
     ),
     # Forge's
-    "4.40.0": ("gradio==4.40.0 fastapi==0.104.1 pydantic==2.8.2 huggingface_hub<0.26",),
+    "4.40.0": "gradio==4.40.0 fastapi==0.104.1 pydantic==2.8.2 huggingface_hub<0.26",
 }
-"""Version → what is installed, one call of pip each."""
+"""Version → what pip installs."""
 VERSIONS = (*WANTED, NEWEST)
 MINUTES = 10
 """That one call of pip may take."""
@@ -80,19 +83,19 @@ def _made(version: str) -> Path:
     folder = ROOT / f".venv-gradio-{version}"
     python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     stamp = folder / "made-of.txt"
-    recipe = "\n".join((sys.version, _shared(), *WANTED[version]))
+    recipe = "\n".join((sys.version, _shared(), WANTED[version]))
     if not (stamp.exists() and stamp.read_text(encoding="utf-8") == recipe):
         shutil.rmtree(folder, ignore_errors=True)
         _run(sys.executable, "-m", "venv", "--without-pip", str(folder))
-        for wishes in WANTED[version]:
-            _install(python, wishes)
+        _install(python, WANTED[version])
         _lend(folder)
         stamp.write_text(recipe, encoding="utf-8")
     return python
 
 
 def _install(python: Path, wishes: str) -> None:
-    options = ("--quiet", "--disable-pip-version-check", "--no-warn-conflicts")
+    """Not compiled: much of it is never imported."""
+    options = ("--quiet", "--disable-pip-version-check", "--no-warn-conflicts", "--no-compile")
     names = [*wishes.split(), *([] if "--no-deps" in wishes else [_AUDIO])]
     _run(sys.executable, "-m", "pip", "--python", str(python), "install", *options, *names)
 
