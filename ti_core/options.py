@@ -89,14 +89,17 @@ def about(item: Field[object]) -> Option:
     return found
 
 
-def leaves(kind: type, path: tuple[str, ...] = ()) -> Iterator[Leaf]:
-    """Every setting of a config class, groups opened, in order."""
+def _leaves(kind: type, path: tuple[str, ...]) -> Iterator[Leaf]:
     hints = _hints_of(kind)
     for item in fields(kind):
         if is_dataclass(hints[item.name]):
-            yield from leaves(hints[item.name], (*path, item.name))
+            yield from _leaves(hints[item.name], (*path, item.name))
         else:
             yield (*path, item.name), item
+
+
+leaves: Callable[[type], tuple[Leaf, ...]] = functools.cache(lambda kind: tuple(_leaves(kind, ())))
+"""Every setting of a config class, groups opened, in order."""
 
 
 def value_type(kind: type, item: Field[object]) -> tuple[type, bool]:

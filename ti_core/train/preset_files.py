@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import Field, dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,12 +98,18 @@ def _preset(name: str, entry: object, common: GivenValues, kind: type) -> Preset
 
 def _given(entry: object, kind: type, within: Collection[str] | None = None) -> GivenValues:
     """Settings of `kind`; only those `within`, if that is given."""
-    known = {path[-1]: (owner(kind, path), item) for path, item in leaves(kind)}
+    known = _known(kind)
     found = _exactly(entry, "settings", (), known if within is None else within)
     given = {name: _one(name, each) for name, each in found.items()}
     for name, each in given.items():
         check_value(*known[name], each.value)
     return given
+
+
+@cache
+def _known(kind: type) -> dict[str, tuple[type, Field[object]]]:
+    """Setting → the class that has it, and its field."""
+    return {path[-1]: (owner(kind, path), item) for path, item in leaves(kind)}
 
 
 def _one(name: str, entry: object) -> Given:
