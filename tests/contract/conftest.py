@@ -7,7 +7,18 @@ from collections.abc import Iterator
 import pytest
 
 from .fingerprint import Bomb, mixed_flags
-from .hosts import HOSTS, Subject, hosts
+from .hosts import HOSTS, Subject, hosts, meet
+
+
+@pytest.hookimpl(tryfirst=True)  # before slow tests are left out
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """`dealt(first, of=count, by=name)`: one of so many usual hosts takes each case of the
+    parameter `name`, or the test's only one; for the others the test is slow."""
+    for item in items:
+        for mark in item.iter_markers("dealt"):
+            number = mark.args[0] + item.callspec.indices.get(mark.kwargs.get("by"), 0)
+            if not meet(item.callspec.params["subject"], number, mark.kwargs["of"]):
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", params=hosts())

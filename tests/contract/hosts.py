@@ -192,9 +192,18 @@ if os.environ.get("WEBUI_IN_PROCESS") == "forge_neo":
         HOSTS[f"forge_neo-{kind}"] = forge_neo(kind)
 
 
+REAL = bool({"COMFYUI_IN_PROCESS", "WEBUI_IN_PROCESS"} & os.environ.keys())
+"""Over real programs nothing is slow."""
+USUAL = [name for name in HOSTS if REAL or name not in VARIANTS]
+
+
 def hosts() -> Iterator[Any]:
-    """The names of `HOSTS` as parameters; over real programs none of them is slow."""
-    real = {"COMFYUI_IN_PROCESS", "WEBUI_IN_PROCESS"} & os.environ.keys()
+    """The names of `HOSTS` as parameters."""
     for name in HOSTS:
-        slow = name in VARIANTS and not real
-        yield pytest.param(name, marks=pytest.mark.slow) if slow else name
+        yield name if name in USUAL else pytest.param(name, marks=pytest.mark.slow)
+
+
+def meet(name: str, number: int, of: int) -> bool:
+    """Whether a host takes this one of so many cases by default: each host has one of them, and
+    each case some of the hosts."""
+    return REAL or (name in USUAL and (USUAL.index(name) - number) % of == 0)

@@ -627,6 +627,7 @@ def test_blocks_computed_anew_give_the_same_bits_and_keep_less(host: Host) -> No
     assert little < much
 
 
+@pytest.mark.dealt(0, of=3)
 def test_a_training_that_saves_memory_makes_the_same_file(
     host: Host, configure: Configure, tmp_path: Path
 ) -> None:
@@ -697,6 +698,7 @@ def test_a_session_leaves_no_trace(subject: Subject, precision: Any) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), GeneratorExit()])
+@pytest.mark.dealt(0, of=3, by="error")
 @pytest.mark.usefixtures("odd_flags")
 def test_a_session_left_by_an_error_leaves_no_trace(subject: Subject, error: BaseException) -> None:
     before = fingerprint(subject.modules(), subject.keeps_objects)
@@ -713,6 +715,7 @@ def fails_or_copes(subject: Subject) -> AbstractContextManager[object]:
 
 
 @pytest.mark.parametrize("use", USES)
+@pytest.mark.dealt(0, of=4, by="use")
 @pytest.mark.usefixtures("odd_flags")
 def test_running_out_of_memory_anywhere_leaves_no_trace_and_the_session_goes_on(
     subject: Subject, bomb: Bomb, use: Use
@@ -741,6 +744,7 @@ def test_running_out_of_memory_anywhere_leaves_no_trace_and_the_session_goes_on(
 
 
 @pytest.mark.parametrize("use", USES)
+@pytest.mark.dealt(1, of=4, by="use")
 @pytest.mark.usefixtures("odd_flags")
 def test_an_interrupt_within_the_model_leaves_no_trace(
     subject: Subject, bomb: Bomb, use: Use
@@ -755,6 +759,7 @@ def test_an_interrupt_within_the_model_leaves_no_trace(
         use(subject.host, session)
 
 
+@pytest.mark.dealt(1, of=3)
 @pytest.mark.usefixtures("odd_flags")
 def test_a_whole_training_leaves_no_trace(subject: Subject, configure: Configure) -> None:
     config = configure(
@@ -773,6 +778,7 @@ def test_a_whole_training_leaves_no_trace(subject: Subject, configure: Configure
     assert (found.step, found.count) == (2, 2)
 
 
+@pytest.mark.dealt(2, of=3)
 def test_validation_changes_nothing_of_what_is_trained(
     subject: Subject, configure: Configure
 ) -> None:
@@ -786,6 +792,7 @@ def test_validation_changes_nothing_of_what_is_trained(
     assert len(set(losses)) > 1
 
 
+@pytest.mark.dealt(0, of=3)
 @pytest.mark.usefixtures("odd_flags")
 def test_a_hypernetwork_s_training_leaves_no_trace(
     subject: Subject, tmp_path: Path, pictures: Path
@@ -804,6 +811,7 @@ def test_a_hypernetwork_s_training_leaves_no_trace(
     assert differences(before, fingerprint(subject.modules(), subject.keeps_objects)) == {}
 
 
+@pytest.mark.dealt(2, of=3)
 @pytest.mark.usefixtures("odd_flags")
 def test_a_training_that_fails_leaves_no_trace(
     subject: Subject, configure: Configure, bomb: Bomb, pictures: Path
