@@ -81,6 +81,20 @@ def teaching(family: str = "sd1", name: str = "style", steps: int = 4, **more: A
     return _changed(graph, more)
 
 
+def training_two(first: str = "my-cat", second: str = "my-ink", **more: Any) -> Graph:
+    """Nodes 1 to 8: as `training`, with a second embedding (7) on the same images; both are saved,
+    by 6 and 8."""
+    graph = training("sd1", first, **more)
+    graph["7"] = {**graph["2"], "inputs": {**graph["2"]["inputs"], "token_string": second}}
+    train = graph["5"]["inputs"]
+    lent = {key: train[key] for key in ("model", "clip", "vae", "settings", "resume")}
+    words = {"embedding_1": ("2", 0), "dataset_1": ("3", 0)}
+    words |= {"embedding_2": ("7", 0), "dataset_2": ("3", 0)}
+    graph["5"] = node("TI_TrainEmbeddings", **lent, **words)
+    graph["8"] = node("TI_SaveEmbedding", **{**graph["6"]["inputs"], "embedding": ("5", 1)})
+    return graph
+
+
 def strengthened(hypernetwork: tuple[str, int], strength: float, at: str = "7") -> Graph:
     """A node that applies what comes from there to the MODEL of node 1."""
     inputs = {"model": ("1", 0), "hypernetwork": hypernetwork, "strength": strength}

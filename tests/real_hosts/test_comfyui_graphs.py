@@ -14,7 +14,16 @@ from PIL import Image
 
 from tests.comfy.checkpoints import write_lora
 from tests.real_hosts.comfyui import ComfyUI, Outcome, serving
-from tests.real_hosts.graphs import Graph, applying, loaded, node, picture, through_lora, training
+from tests.real_hosts.graphs import (
+    Graph,
+    applying,
+    loaded,
+    node,
+    picture,
+    through_lora,
+    training,
+    training_two,
+)
 from ti_core.files.embedding import Embedding
 from ti_core.files.reading import read_embedding
 from ti_core.files.writing import write_embedding
@@ -62,6 +71,26 @@ def test_a_trained_embedding_gives_the_same_picture_from_its_file_and_from_the_g
     again = comfy.run(loaded(family) | picture("a photo of a cat", at=60))
     assert "63" not in again.cached
     assert shown(comfy, again, 60) == before
+
+
+def test_two_embeddings_are_trained_in_one_run_and_used_in_one_prompt(comfy: ComfyUI) -> None:
+    graph = training_two("cat-1", "ink-2", steps=6)
+    outcome = comfy.run(graph)
+    assert outcome.status == "success", outcome.error.get("exception_message")
+    made = [read_embedding(comfy.embeddings / f"{name}.safetensors") for name in ("cat-1", "ink-2")]
+    assert [(word.name, word.step) for word in made] == [("cat-1", 6), ("ink-2", 6)]
+    assert len(comfy.losses("cat-1-ink-2")) == 6
+    both = "embedding:cat-1 and embedding:ink-2 on a table"
+    options = {"weight": 1.0, "text": "a [name]"}
+    first = {"9": node("TI_ApplyEmbedding", clip=("1", 1), embedding=("5", 0), **options)}
+    second = {"10": node("TI_ApplyEmbedding", clip=("9", 0), embedding=("5", 1), **options)}
+    applied = shown(comfy, comfy.run(graph | first | second | picture(both, ("10", 0))))
+    assert shown(comfy, comfy.run(loaded("sd1") | picture(both, at=40)), 40) == applied
+    third = {"11": node("TI_SaveEmbedding", **{**graph["6"]["inputs"], "embedding": ("5", 2)})}
+    without = comfy.run(graph | third)
+    assert without.status == "success"
+    assert "6" in without.outputs
+    assert "11" not in without.outputs, "what has no input gives nothing"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
