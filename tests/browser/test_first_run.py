@@ -38,7 +38,7 @@ def shot(page: Page, name: str) -> None:
         page.screenshot(path=f"{folder}/first-{name}.png")
 
 
-@pytest.mark.parametrize("steps", [20, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("steps", [8, pytest.param(100, marks=pytest.mark.slow)])
 def test_a_word_is_taught_and_tried_in_six_clicks_and_fields(
     fresh: Page, tmp_path: Path, steps: int
 ) -> None:

@@ -16,8 +16,8 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     parameter `name`, or the test's only one; for the others the test is slow."""
     for item in items:
         for mark in item.iter_markers("dealt"):
-            number = mark.args[0] + item.callspec.indices.get(mark.kwargs.get("by"), 0)
-            if not meet(item.callspec.params["subject"], number, mark.kwargs["of"]):
+            number = mark.args[0] + item.callspec.indices.get(mark.kwargs.get("by", ""), 0)
+            if not meet(str(item.callspec.params["subject"]), number, mark.kwargs["of"]):
                 item.add_marker(pytest.mark.slow)
 
 
