@@ -7,7 +7,9 @@ disturbs less than the clock. "Beside torch" divides it by `import torch` alone,
 same run: that is what to compare between machines. Nodes and panel are measured in a process that
 has loaded torch (and gradio) already, as the programs around them have, and whose garbage has been
 collected: a pass over torch's objects takes 0.2 s, wherever it happens to begin. The nodes are
-loaded over the stand-in of the tests for ComfyUI. Byte code is cached, as after any first start.
+loaded over the stand-in of the tests for ComfyUI. "Its components, empty" are as many components
+as the panel has, of the same kinds, made by gradio without anything of ours. Byte code is cached,
+as after any first start.
 """
 
 from __future__ import annotations
@@ -37,6 +39,12 @@ _PANEL_PARTS = (
     "studio = Studio(host=lambda: host, embeddings_dirs=lambda: [host.folder]); "
 )
 _PANEL = _PANEL_PARTS + _TIMED.format("build_panel(studio)")
+_PANEL_FLOOR = (
+    _PANEL_PARTS
+    + "page = build_panel(studio); kinds = [type(each) for each in page.blocks.values()]; "
+    + "empty = gradio.Blocks(); empty.__enter__(); "
+    + _TIMED.format("made = [kind() for kind in kinds]; empty.__exit__()")
+)
 REFERENCE = "import torch"
 
 
@@ -50,6 +58,7 @@ def parts(embedding: Path) -> dict[str, tuple[str, ...]]:
         "ti inspect, one file": (*_TI, "inspect", str(embedding)),
         "import of the ComfyUI nodes": ("-c", _NODES),
         "build of the panel": ("-c", _PANEL),
+        "its components, empty": ("-c", _PANEL_FLOOR),
     }
 
 
