@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ti_core.options import SettingValues
 
@@ -76,24 +76,38 @@ def by_concept(lines: Lines, recipes: Sequence[str], counts: Sequence[int]) -> s
 
 
 def compared(lines: Lines, recipes: Sequence[str]) -> str:
-    """How many images the first recipe needs for the best mean of all others; only counts at
-    which a recipe has every concept are looked at."""
-    concepts = {line["concept"] for line in lines}
-    means: dict[str, dict[int, float]] = {name: {} for name in recipes}
-    for name, count in sorted({(line["recipe"], line["count"]) for line in lines}):
-        own = [ln for ln in lines if (ln["recipe"], ln["count"]) == (name, count)]
-        found = concept_means(own, "score")
-        if found.keys() == concepts:
-            means[name][count] = _mean(found)
+    """How many images the first recipe needs for the best mean of all others, over the concepts and
+    seeds of that one; only counts at which a recipe has every concept are looked at."""
     ours, *others = recipes
-    peers = [(mean, -n, name) for name in others for n, mean in means[name].items()]
+    concepts = {line["concept"] for line in lines}
+    peers = [(_score(own), -n, name) for name in others for n, own in _whole(lines, name, concepts)]
     if not peers:
         return "No other recipe has results for every concept yet."
     best, negative, name = max(peers)
+    cases = _cases(ln for ln in lines if (ln["recipe"], ln["count"]) == (name, -negative))
+    same = [line for line in lines if (line["concept"], line["seed"]) in cases]
+    reached = [
+        n for n, own in _whole(same, ours, concepts) if _cases(own) == cases and _score(own) >= best
+    ]
     told = f"The best mean of another recipe is {100 * best:.0f} % ({name}, {-negative:,} images)"
-    reached = [n for n, mean in sorted(means[ours].items()) if mean >= best]
     if not reached:
-        return f"{told}; {ours} does not reach it."
-    return (
-        f"{told}; {ours} reaches it with {reached[0]:,}, {-negative / reached[0]:.1f} times fewer."
-    )
+        return f"{told}; {ours} does not reach it in the same runs."
+    fewer = f"{-negative / reached[0]:.1f} times fewer"
+    return f"{told}; in the same runs {ours} reaches it with {reached[0]:,}, {fewer}."
+
+
+def _whole(lines: Lines, recipe: str, concepts: Collection[str]) -> Iterator[tuple[int, Lines]]:
+    """(count, its lines) of a recipe, from few images to many, where every concept is there."""
+    own = [line for line in lines if line["recipe"] == recipe]
+    for count in sorted({line["count"] for line in own}):
+        found = [line for line in own if line["count"] == count]
+        if {line["concept"] for line in found} == concepts:
+            yield count, found
+
+
+def _cases(lines: Iterable[SettingValues]) -> set[tuple[str, int]]:
+    return {(line["concept"], line["seed"]) for line in lines}
+
+
+def _score(lines: Lines) -> float:
+    return _mean(concept_means(lines, "score"))

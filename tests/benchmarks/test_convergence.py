@@ -72,9 +72,10 @@ def test_a_page_compares_counts_that_have_every_concept() -> None:
         *(line("ours", "fish", 0, n, score) for n, score in ((100, 0.7), (200, 0.9))),
         *(line("dti", concept, 0, 1600, 0.8) for concept in ("cat", "fish")),
         line("a1111", "cat", 0, 4000, 1.0),
+        *(line("ours", concept, 1, 200, 0.1) for concept in ("cat", "fish")),  # of no other
     ]
     found = page(lines, "before\n<!-- results -->old<!-- end of results -->\n", list(RECIPES))
-    assert "80 % (dti, 1,600 images); ours reaches it with 200, 8.0 times fewer" in found
+    assert "80 % (dti, 1,600 images); in the same runs ours reaches it with 200, 8.0 times fewer" in found
     assert found.startswith("before\n<!-- results -->\nShare")
     assert "| cat | fish |" in found
 
