@@ -12,11 +12,11 @@ from comfy.model_patcher import ModelPatcher
 from comfy.sd import CLIP, VAE
 from torch import Tensor, nn
 
+from ..ti_core.data.config import DataConfig
 from ..ti_core.data.folders import holds_pictures
 from ..ti_core.errors import FileError
 from ..ti_core.files.regular_file import read_bytes
 from .applied import taught_words
-from .sockets import DatasetValue
 
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 """Bytes of a number → the whole number that they are."""
@@ -33,15 +33,15 @@ def content_of(*values: object) -> str:
     """A hexadecimal digest. A model counts with its weights as they were loaded, its patches (LoRAs
     and the like) and its options; functions count by their names, a dataset and a folder with the
     files that a dataset has there."""
-    digest, seen = hashlib.sha256(), set[int]()
+    digest, seen = hashlib.sha256(), dict[int, object]()
     for part in _parts(values, seen):
         digest.update(repr(part).encode(errors="replace") + b"\0")
     return digest.hexdigest()
 
 
-def _parts(value: object, seen: set[int]) -> Iterator[object]:
+def _parts(value: object, seen: dict[int, object]) -> Iterator[object]:
     """What is to be hashed, piece by piece; the first says what comes. An object that was `seen`
-    is not looked into again."""
+    is not looked into again; it is kept, so that no other one gets its id."""
     if value is None or isinstance(value, (bool, int, float, str, bytes)):
         yield value
         return
@@ -52,7 +52,7 @@ def _parts(value: object, seen: set[int]) -> Iterator[object]:
     if callable(value) and hasattr(value, "__qualname__"):
         yield f"{value.__module__}.{value.__qualname__}"
     elif id(value) not in seen:
-        seen.add(id(value))
+        seen[id(value)] = value
         for name, inside in _inside(value):
             yield name
             yield from _parts(inside, seen)
@@ -72,13 +72,12 @@ def _inside(value: object) -> Iterator[tuple[object, object]]:
         yield "patcher", value.patcher
         yield "layer_idx", getattr(value, "layer_idx", None)
         yield "words", taught_words(value) if isinstance(value, CLIP) else None
-    elif isinstance(value, DatasetValue):
-        yield "data", value.data
-        yield "files", Path(value.data.train_data_dir)
     elif isinstance(value, nn.Module):
         yield from value.state_dict().items()
     elif dataclasses.is_dataclass(value):
         yield from ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
+        if isinstance(value, DataConfig):
+            yield "files", Path(value.train_data_dir)
     else:
         yield from sorted(getattr(value, "__dict__", {}).items())
 

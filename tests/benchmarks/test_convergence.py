@@ -75,7 +75,10 @@ def test_a_page_compares_counts_that_have_every_concept() -> None:
         *(line("ours", concept, 1, 200, 0.1) for concept in ("cat", "fish")),  # of no other
     ]
     found = page(lines, "before\n<!-- results -->old<!-- end of results -->\n", list(RECIPES))
-    assert "80 % (dti, 1,600 images); in the same runs ours reaches it with 200, 8.0 times fewer" in found
+    assert (
+        "80 % (dti, 1,600 images); in the same runs ours reaches it with 200, 8.0 times fewer"
+        in found
+    )
     assert found.startswith("before\n<!-- results -->\nShare")
     assert "| cat | fish |" in found
 

@@ -352,7 +352,7 @@ def _advice(folder: RunFolder) -> str:
 def _learns(settings: SettingValues, group: str, name: str) -> bool:
     groups = settings.get("train")
     values = groups.get(group) if isinstance(groups, dict) else None
-    if not isinstance(values, dict) or not any(values.values()):
+    if not isinstance(values, dict) or (values and not any(values.values())):
         return False  # "several" is empty where there is one word
     # version 0.1, which learned embeddings only, had no "name"
     return name in ("", settings.get("name") or values.get("token_string"))

@@ -67,3 +67,20 @@ def test_a_weight_that_no_checkpoint_fills_does_not_count(open_again: Any) -> No
     (norm,) = (name for name in weights if name.endswith("final_layer_norm.weight"))
     weights[norm].data.fill_(7)
     assert content_of(first) != before
+
+
+def test_every_dataset_counts_with_its_files(tmp_path: Path) -> None:
+    """What is looked into for a moment must not be taken for something else at the same address."""
+    find = pack_module("comfy_nodes.content").content_of
+    kind = pack_module("ti_core.data.config").DataConfig
+    captions = [tmp_path / str(number) / "0.txt" for number in range(12)]
+    for caption in captions:
+        caption.parent.mkdir()
+        caption.write_text("a caption")
+    datasets = [kind(str(caption.parent)) for caption in captions]
+    found = [find(*datasets)]
+    assert find(*datasets) == found[0]
+    for caption in captions:
+        caption.write_text("another one")
+        found.append(find(*datasets))
+    assert len(set(found)) == 13
