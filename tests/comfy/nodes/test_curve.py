@@ -97,8 +97,7 @@ def test_a_run_that_is_resumed_shows_the_steps_before(
     control, asked = program.nodes("runs").RunControl, itertools.count()
     with monkeypatch.context() as patch:
         patch.setattr(control, "finishing", property(lambda self: next(asked) > 30))
-        trained(pictures, how=settings(60))
-    ended = drawn()[-1]["steps"][-1]
+        ended = trained(pictures, how=settings(60)).args[1].losses[-1][0]
     program.sent.clear()
     trained(pictures, how=settings(60), resume="latest")
     assert 1 < ended < 60
