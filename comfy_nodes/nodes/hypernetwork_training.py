@@ -15,9 +15,8 @@ from ...ti_core.train.hypernetwork_config import (
     HypernetworkPreviewConfig,
     HypernetworkTrainConfig,
 )
-from ..curve import workflow_of
 from ..kinds import HYPERNETWORK
-from ..loaded_model import Clip, Model, Vae, checkpoint_name
+from ..loaded_model import Clip, Model, Vae
 from ..node import Node, finite, schema
 from ..preset import NO_PRESET
 from ..sockets import (
@@ -27,11 +26,12 @@ from ..sockets import (
     HypernetworkSettingsValue,
     HypernetworkSocket,
 )
-from ..teaching import Lent, teach
+from ..teaching import teach
 from ..widgets import optional, widget, widgets
 from .training_parts import (
     MOST_STEPS,
     lent_inputs,
+    lent_to,
     log_outputs,
     readable_schedule,
     require_at_most,
@@ -182,9 +182,6 @@ class TrainHypernetwork(Node):
         preset: str = NO_PRESET,
     ) -> io.NodeOutput:
         """See the class."""
-        node = str(cls.hidden.unique_id)
-        name = checkpoint_name(cls.hidden.prompt, node)
-        workflow = workflow_of(cls.hidden.extra_pnginfo)
-        lent = Lent(node, model, clip, vae, name, workflow)
+        lent = lent_to(cls, model, clip, vae)
         found = teach(HYPERNETWORK, lent, hypernetwork, dataset, settings, resume, preset)
         return taught_output(found, lent, found.made.learned)

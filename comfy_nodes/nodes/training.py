@@ -17,9 +17,8 @@ from ...ti_core.train.config import (
     TextConfig,
 )
 from ...ti_core.train.validation_config import ValidationConfig
-from ..curve import workflow_of
 from ..kinds import EMBEDDING
-from ..loaded_model import Clip, Model, Vae, checkpoint_name
+from ..loaded_model import Clip, Model, Vae
 from ..node import Node, finite, schema
 from ..preset import NO_PRESET
 from ..sockets import (
@@ -29,11 +28,12 @@ from ..sockets import (
     SettingsSocket,
     SettingsValue,
 )
-from ..teaching import Lent, teach
+from ..teaching import teach
 from ..widgets import optional, widget, widgets
 from .training_parts import (
     MOST_STEPS,
     lent_inputs,
+    lent_to,
     log_outputs,
     readable_schedule,
     require_at_most,
@@ -269,10 +269,7 @@ class TrainEmbedding(Node):
         preset: str = NO_PRESET,
     ) -> io.NodeOutput:
         """See the class."""
-        node = str(cls.hidden.unique_id)
-        name = checkpoint_name(cls.hidden.prompt, node)
-        workflow = workflow_of(cls.hidden.extra_pnginfo)
-        lent = Lent(node, model, clip, vae, name, workflow)
+        lent = lent_to(cls, model, clip, vae)
         found = teach(EMBEDDING, lent, embedding, dataset, settings, resume, preset)
         return taught_output(found, lent, found.made.learned)
 

@@ -11,9 +11,10 @@ from ...ti_core.errors import ConfigError, setting
 from ...ti_core.schedule import parse_schedule
 from ...ti_core.train.config import OptimizerConfig
 from ...ti_core.train.standing import DRIFT, STRENGTH, greatest
-from ..curve import curve_of, keep_curve
+from ..curve import curve_of, keep_curve, workflow_of
 from ..kinds import Kind
-from ..node import node_text, plain_text
+from ..loaded_model import Clip, Model, Vae, checkpoint_name
+from ..node import Node, node_text, plain_text
 from ..pictures import output_images
 from ..preset import NO_PRESET
 from ..remembered import Remembered
@@ -73,6 +74,14 @@ def start_inputs(kind: Kind[Any]) -> list[io.Input]:
             "the like of the nodes that are connected do not count then. For new runs.",
         ),
     ]
+
+
+def lent_to(node: type[Node], model: Model, clip: Clip, vae: Vae) -> Lent:
+    """What a graph lends to this training node, which runs."""
+    hidden = node.hidden
+    number = str(hidden.unique_id)
+    name, workflow = checkpoint_name(hidden.prompt, number), workflow_of(hidden.extra_pnginfo)
+    return Lent(number, model, clip, vae, name, workflow)
 
 
 def resume_input(group: str, start: str) -> io.Input:

@@ -9,9 +9,8 @@ from comfy_execution.graph_utils import ExecutionBlocker
 
 from ...ti_core.errors import ConfigError
 from ...ti_core.files.embedding import Embedding
-from ..curve import workflow_of
 from ..kinds import SEVERAL
-from ..loaded_model import Clip, Model, Vae, checkpoint_name
+from ..loaded_model import Clip, Model, Vae
 from ..node import Node, schema
 from ..preset import NO_PRESET
 from ..several import Several
@@ -22,8 +21,8 @@ from ..sockets import (
     SettingsSocket,
     SettingsValue,
 )
-from ..teaching import Lent, teach
-from .training_parts import lent_inputs, log_outputs, resume_input, taught_output
+from ..teaching import teach
+from .training_parts import lent_inputs, lent_to, log_outputs, resume_input, taught_output
 
 _FEWEST, _MOST = 2, 4
 _TITLE = "Train Several Embeddings"
@@ -71,10 +70,7 @@ class TrainEmbeddings(Node):
         **words: Any,
     ) -> io.NodeOutput:
         """See the class."""
-        node = str(cls.hidden.unique_id)
-        name = checkpoint_name(cls.hidden.prompt, node)
-        workflow = workflow_of(cls.hidden.extra_pnginfo)
-        lent = Lent(node, model, clip, vae, name, workflow)
+        lent = lent_to(cls, model, clip, vae)
         numbers, start = _connected(words)
         found = teach(SEVERAL, lent, start, start.datasets[0], settings, resume, NO_PRESET)
         made = dict(zip(numbers, found.made.learned.embeddings, strict=True))
