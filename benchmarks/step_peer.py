@@ -146,8 +146,8 @@ class Way:
     arguments: list[str]
 
     def seconds(self) -> float:
-        """Of one step, in a process of its own. Raises OSError if there is no such Python, and
-        RuntimeError with the last line that the program wrote if it failed."""
+        """Of one step, in a process of its own. Raises OSError if that Python does not exist,
+        and RuntimeError with the last line that the program wrote if it failed."""
         command = [self.python, __file__, "--one", str(self.script), *self.arguments]
         alone = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
         done = subprocess.run(

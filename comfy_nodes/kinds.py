@@ -28,7 +28,7 @@ from ..ti_core.train.hypernetwork_presets import HYPERNETWORK_PRESETS, hypernetw
 from ..ti_core.train.presets import PRESETS, preset_settings
 from ..ti_core.train.previews import preview_requests
 from .places import runs_dir, text_file
-from .preset import embedding_otherwise, hypernetwork_otherwise
+from .preset import NO_PRESET, embedding_otherwise, hypernetwork_otherwise
 from .several import Several, learned, started_in, with_words
 from .sockets import SettingsValue
 
@@ -142,7 +142,8 @@ def _preset_of_embedding(name: str, facts: ModelFacts, data: DataConfig) -> Sett
 
 def _no_preset(name: str, facts: ModelFacts, data: DataConfig) -> SettingValues:
     """A preset is for one thing that is taught."""
-    raise ConfigError(f"there is no preset {name!r} for several embeddings")
+    what = f"the preset {name} cannot be used for several embeddings"
+    raise ConfigError(what, "", f"set Preset to {NO_PRESET}")
 
 
 def _preset_of_hypernetwork(name: str, facts: ModelFacts, data: DataConfig) -> SettingValues:

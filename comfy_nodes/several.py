@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ..ti_core.files.embedding import Embedding
 from ..ti_core.files.names import fitting_name
 from ..ti_core.files.reading import read_embedding
 from ..ti_core.files.writing import write_embedding
-from ..ti_core.options import SettingValues, leaves, to_dict
+from ..ti_core.options import SettingValues, leaves
 from ..ti_core.train.config import TrainConfig, WordsConfig
 from ..ti_core.train.words import parts_of, text_of
 from .sockets import DatasetValue
@@ -47,17 +48,10 @@ def with_words(config: TrainConfig, start: Several, files: tuple[str, ...]) -> T
 
 def _differing(data: DataConfig) -> SettingValues:
     """The settings of a dataset that are not the defaults, by name."""
-    values, usual = _flat(to_dict(data)), _flat(to_dict(DataConfig()))
-    names = {path[-1] for path, _ in leaves(DataConfig)}
-    return {key: values[key] for key in values if key in names and values[key] != usual[key]}
-
-
-def _flat(values: SettingValues) -> SettingValues:
-    """Settings out of their groups."""
-    found: SettingValues = {}
-    for key, value in values.items():
-        found.update(_flat(value) if isinstance(value, dict) else {key: value})
-    return found
+    every = leaves(DataConfig)
+    values = {path[-1]: functools.reduce(getattr, path, data) for path, _ in every}
+    usual = {path[-1]: item.default for path, item in every}
+    return {name: value for name, value in values.items() if value != usual[name]}
 
 
 def started_in(config: TrainConfig, start: Several, folder: Path) -> TrainConfig:

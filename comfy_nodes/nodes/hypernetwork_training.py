@@ -30,8 +30,8 @@ from ..teaching import teach
 from ..widgets import optional, widget, widgets
 from .training_parts import (
     MOST_STEPS,
+    TrainingNode,
     lent_inputs,
-    lent_to,
     log_outputs,
     readable_schedule,
     require_at_most,
@@ -124,7 +124,7 @@ def _rarer_inputs() -> list[io.Input]:
     ]
 
 
-class TrainHypernetwork(Node):
+class TrainHypernetwork(TrainingNode):
     """A hypernetwork is taught what the images show."""
 
     trains = HypernetworkTrainConfig
@@ -165,11 +165,6 @@ class TrainHypernetwork(Node):
         )
 
     @classmethod
-    def validate_inputs(cls, resume: str | None = None) -> bool | str:
-        """A run that is active has another label than the one that was chosen: `work` finds it."""
-        return resume is None or isinstance(resume, str) or "Resume is not a text."
-
-    @classmethod
     def work(
         cls,
         model: Model,
@@ -182,6 +177,6 @@ class TrainHypernetwork(Node):
         preset: str = NO_PRESET,
     ) -> io.NodeOutput:
         """See the class."""
-        lent = lent_to(cls, model, clip, vae)
+        lent = cls.lent(model, clip, vae)
         found = teach(HYPERNETWORK, lent, hypernetwork, dataset, settings, resume, preset)
         return taught_output(found, lent, found.made.learned)

@@ -32,8 +32,8 @@ from ..teaching import teach
 from ..widgets import optional, widget, widgets
 from .training_parts import (
     MOST_STEPS,
+    TrainingNode,
     lent_inputs,
-    lent_to,
     log_outputs,
     readable_schedule,
     require_at_most,
@@ -218,7 +218,7 @@ class TrainingOptions(Node):
         return io.NodeOutput(settings.changed(options))
 
 
-class TrainEmbedding(Node):
+class TrainEmbedding(TrainingNode):
     """The vectors of an embedding are taught what the images show."""
 
     @classmethod
@@ -252,11 +252,6 @@ class TrainEmbedding(Node):
         )
 
     @classmethod
-    def validate_inputs(cls, resume: str | None = None) -> bool | str:
-        """A run that is active has another label than the one that was chosen: `work` finds it."""
-        return resume is None or isinstance(resume, str) or "Resume is not a text."
-
-    @classmethod
     def work(
         cls,
         model: Model,
@@ -269,7 +264,7 @@ class TrainEmbedding(Node):
         preset: str = NO_PRESET,
     ) -> io.NodeOutput:
         """See the class."""
-        lent = lent_to(cls, model, clip, vae)
+        lent = cls.lent(model, clip, vae)
         found = teach(EMBEDDING, lent, embedding, dataset, settings, resume, preset)
         return taught_output(found, lent, found.made.learned)
 

@@ -28,6 +28,23 @@ _LARGEST_BATCH = 64
 _PREVIEWS_SHOWN = 16
 
 
+class TrainingNode(Node):
+    """A node that trains: it has the inputs of `lent_inputs` and `resume_input`."""
+
+    @classmethod
+    def validate_inputs(cls, resume: str | None = None) -> bool | str:
+        """A run that is active has another label than the one that was chosen: `work` finds it."""
+        return resume is None or isinstance(resume, str) or "Resume is not a text."
+
+    @classmethod
+    def lent(cls, model: Model, clip: Clip, vae: Vae) -> Lent:
+        """What the graph that runs lends to this node."""
+        number = str(cls.hidden.unique_id)
+        name = checkpoint_name(cls.hidden.prompt, number)
+        workflow = workflow_of(cls.hidden.extra_pnginfo)
+        return Lent(number, model, clip, vae, name, workflow)
+
+
 def usual_inputs(of: SettingsValue, told: Mapping[str, str]) -> list[io.Input]:
     """What everybody wants to choose; what is `told` takes the place of a setting's own help."""
     optimizer, compute, preview = type(of.optimizer), type(of.compute), type(of.preview)
@@ -74,14 +91,6 @@ def start_inputs(kind: Kind[Any]) -> list[io.Input]:
             "the like of the nodes that are connected do not count then. For new runs.",
         ),
     ]
-
-
-def lent_to(node: type[Node], model: Model, clip: Clip, vae: Vae) -> Lent:
-    """What a graph lends to this training node, which runs."""
-    hidden = node.hidden
-    number = str(hidden.unique_id)
-    name, workflow = checkpoint_name(hidden.prompt, number), workflow_of(hidden.extra_pnginfo)
-    return Lent(number, model, clip, vae, name, workflow)
 
 
 def resume_input(group: str, start: str) -> io.Input:

@@ -11,7 +11,7 @@ from ...ti_core.errors import ConfigError
 from ...ti_core.files.embedding import Embedding
 from ..kinds import SEVERAL
 from ..loaded_model import Clip, Model, Vae
-from ..node import Node, schema
+from ..node import schema
 from ..preset import NO_PRESET
 from ..several import Several
 from ..sockets import (
@@ -22,13 +22,13 @@ from ..sockets import (
     SettingsValue,
 )
 from ..teaching import teach
-from .training_parts import lent_inputs, lent_to, log_outputs, resume_input, taught_output
+from .training_parts import TrainingNode, lent_inputs, log_outputs, resume_input, taught_output
 
 _FEWEST, _MOST = 2, 4
 _TITLE = "Train Several Embeddings"
 
 
-class TrainEmbeddings(Node):
+class TrainEmbeddings(TrainingNode):
     """An object and a style, or several subjects, are taught side by side."""
 
     @classmethod
@@ -55,11 +55,6 @@ class TrainEmbeddings(Node):
         )
 
     @classmethod
-    def validate_inputs(cls, resume: str | None = None) -> bool | str:
-        """A run that is active has another label than the one that was chosen: `work` finds it."""
-        return resume is None or isinstance(resume, str) or "Resume is not a text."
-
-    @classmethod
     def work(
         cls,
         model: Model,
@@ -70,7 +65,7 @@ class TrainEmbeddings(Node):
         **words: Any,
     ) -> io.NodeOutput:
         """See the class."""
-        lent = lent_to(cls, model, clip, vae)
+        lent = cls.lent(model, clip, vae)
         numbers, start = _connected(words)
         found = teach(SEVERAL, lent, start, start.datasets[0], settings, resume, NO_PRESET)
         made = dict(zip(numbers, found.made.learned.embeddings, strict=True))
