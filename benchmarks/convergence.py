@@ -1,8 +1,8 @@
 """How many images it takes to learn a word: our preset beside the recipes of other trainers.
 
 Every recipe runs in our own loop, on the demo model, with its own rules: optimiser, rate,
-schedule, weight decay, batch and lengths. All begin with the same vectors (those of `ti demo`) and
-see the same images, so that what differs is the rule. A score is the share of 32 images, of
+schedule, weight decay, batch, start and lengths. All begin with the same words (those of `ti demo`)
+and see the same images, so that what differs is the rule. A score is the share of 32 images, of
 seeds and prompts that no training saw, in which the demo's judge finds the concept; `other` is how
 much of what the other words of the prompt say (colour, shape, background) it finds.
 
@@ -41,7 +41,7 @@ from benchmarks.convergence_page import page, table
 from benchmarks.together import AT_ONCE, SharedHost, Together
 from ti_core.cli.standalone import ModelConfig, open_host
 from ti_core.demo.assets import scorer_file
-from ti_core.demo.job import LEARNING, DemoConfig, scored_requests, training_of
+from ti_core.demo.job import LEARNING, TRIED, DemoConfig, scored_requests, training_of
 from ti_core.demo.lexicon import COLOURS, NAMED_SHAPES
 from ti_core.demo.scene import HELD_OUT, Concept
 from ti_core.demo.scorer import Scorer
@@ -55,8 +55,11 @@ from ti_core.port.session import Host
 from ti_core.train.config import LengthMode, OptimizerConfig, TrainConfig
 from ti_core.train.loop import train
 from ti_core.train.run_folder import RunFolder
+from ti_core.train.starts import CLEARLY, QUESTIONS
 
 ROOT = Path(__file__).parents[1]
+NO_RIVAL = ("one start",)
+"""Recipes that are variants of ours, the first."""
 RESULTS = ROOT / "benchmarks" / "convergence.jsonl"
 DOCS = ROOT / "docs" / "convergence.md"
 COUNTS = (100, 200, 400, 800, 1600, 4000)
@@ -72,17 +75,27 @@ class Recipe:
     vector_length: LengthMode = "free"
     falls: bool = False
     """The rate ends at 0, so that each count is a run of its own."""
+    tries_starts: bool = False
+    """As `ti demo` does. What that takes is counted: the images of both, and questions about them,
+    which have no backward pass, as half an image each."""
 
     @property
     def digest(self) -> str:
         """Of all rules: results of others are not theirs."""
-        rules = json.dumps([self.learning, self.vector_length], sort_keys=True)
+        told = [self.learning, self.vector_length, *([TRIED, CLEARLY] if self.tries_starts else [])]
+        rules = json.dumps(told, sort_keys=True)
         return hashlib.sha256(rules.encode()).hexdigest()[:8]
 
 
 RECIPES = {
     "ours": Recipe(
         "that of `ti demo`: DTI with a rate that falls, from coarse timesteps to finer ones",
+        LEARNING,
+        falls=True,
+        tries_starts=True,
+    ),
+    "one start": Recipe(
+        "ours without a comparison of starts: from the vectors of the words",
         LEARNING,
         falls=True,
     ),
@@ -145,16 +158,23 @@ def cases(
 
 def settings_of(case: Case, folder: Path) -> TrainConfig:
     """The training of a case, with a copy at each of its counts."""
-    config = DemoConfig(out=str(folder), concept=case.concept, seed=case.seed)
     recipe = RECIPES[case.recipe]
-    base = training_of(config, HELD_OUT[case.concept], folder)
     size = OptimizerConfig(**recipe.learning).update_size
-    learning = {**recipe.learning, "max_train_steps": max(case.counts) // size}
-    output = replace(
-        base.output, write_sidecars=False, save_every_n_steps=math.gcd(*case.counts) // size
+    steps = max(case.counts) // size
+    demo = DemoConfig(out=str(folder), concept=case.concept, seed=case.seed, max_train_steps=steps)
+    base = training_of(demo, HELD_OUT[case.concept], folder)
+    tried = base.embedding.init_trial_steps if recipe.tries_starts else 0
+    if tried:
+        steps -= (2 * tried * size + QUESTIONS) // size
+    every = steps if recipe.falls else math.gcd(*case.counts) // size
+    return replace(
+        base,
+        optimizer=OptimizerConfig(**recipe.learning, max_train_steps=steps),
+        embedding=replace(
+            base.embedding, vector_length=recipe.vector_length, init_trial_steps=tried
+        ),
+        output=replace(base.output, write_sidecars=False, save_every_n_steps=every),
     )
-    embedding = replace(base.embedding, vector_length=recipe.vector_length)
-    return replace(base, optimizer=OptimizerConfig(**learning), embedding=embedding, output=output)
 
 
 def measured(
@@ -167,7 +187,8 @@ def measured(
         together.results([partial(_trained, case, shared, work) for case in group])
         for count in group[0].counts:
             for case in group:
-                images = _images(together, _copy(case, count, work), case, host, pictures)
+                demo = DemoConfig(concept=case.concept, seed=case.seed, pictures=pictures)
+                images = images_of(together, _copy(case, count, work), demo, host)
                 yield {
                     "recipe": case.recipe,
                     "rules": RECIPES[case.recipe].digest,
@@ -182,10 +203,11 @@ def measured(
 def _trained(case: Case, host: Host, work: Path) -> None:
     """Up to the last of its counts, from where an earlier attempt was."""
     config = settings_of(case, work / case.folder)
-    train(config, host, resume=_run(config))
+    train(config, host, resume=run_of(config))
 
 
-def _run(config: TrainConfig) -> RunFolder | None:
+def run_of(config: TrainConfig) -> RunFolder | None:
+    """What an earlier attempt has left."""
     try:
         return RunFolder.find("latest", Path(config.output.logging_dir), config.name)
     except TrainingError:
@@ -194,19 +216,20 @@ def _run(config: TrainConfig) -> RunFolder | None:
 
 def _copy(case: Case, count: int, work: Path) -> Path:
     config = settings_of(case, work / case.folder)
-    run, step = _run(config), count // config.optimizer.update_size
+    run, options = run_of(config), config.optimizer
+    is_last = count == case.counts[-1]
+    step = options.max_train_steps if is_last else count // options.update_size
     assert run
     return run.copy_path(config.name, step, "embeddings", ".safetensors")
 
 
-def _images(
-    together: Together[Any], copy: Path, case: Case, host: Host, pictures: int
+def images_of(
+    together: Together[Any], copy: Path, demo: DemoConfig, host: Host
 ) -> list[Image.Image]:
-    """What the demo scores."""
-    concept = HELD_OUT[case.concept]
+    """What the demo scores, with the vectors of a copy."""
+    concept = HELD_OUT[demo.concept]
     rows = for_encoders(read_embedding(copy), host.describe().widths, str(copy))
-    config = DemoConfig(concept=case.concept, seed=case.seed, pictures=pictures)
-    asked = scored_requests(concept, config, host)
+    asked = scored_requests(concept, demo, host)
     jobs = [partial(together.session.preview, request, {concept.name: rows}) for request in asked]
     parts = [jobs[at : at + AT_ONCE] for at in range(0, len(jobs), AT_ONCE)]
     return [made[0] for part in parts for made in together.results(part)]
@@ -261,7 +284,7 @@ def main() -> None:
     options.add_argument("--docs", action="store_true", help=f"write {DOCS.name}, measure nothing")
     given = options.parse_args()
     if given.docs:
-        write_bytes(DOCS, page(known(RESULTS), DOCS.read_text(), list(RECIPES)).encode())
+        write_bytes(DOCS, page(known(RESULTS), DOCS.read_text(), list(RECIPES), NO_RIVAL).encode())
         return
     torch.set_num_threads(given.threads)
     with tempfile.TemporaryDirectory() as made:

@@ -10,8 +10,9 @@ BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 Lines = Sequence[SettingValues]
 
 
-def page(lines: Lines, text: str, recipes: Sequence[str]) -> str:
-    """A page whose part between the marks is made from `lines`."""
+def page(lines: Lines, text: str, recipes: Sequence[str], no_rival: Collection[str] = ()) -> str:
+    """A page whose part between the marks is made from `lines`. The first recipe is ours, and those
+    of `no_rival` are variants of it."""
     before, rest = text.split(BEGIN)
     counts = sorted({line["count"] for line in lines})
     parts = [
@@ -21,7 +22,7 @@ def page(lines: Lines, text: str, recipes: Sequence[str]) -> str:
         table(lines, recipes, counts, "other"),
         "Each concept, over its seeds:",
         by_concept(lines, recipes, counts),
-        compared(lines, recipes),
+        compared(lines, [name for name in recipes if name not in no_rival]),
     ]
     return f"{before}{BEGIN}\n" + "\n\n".join(parts) + f"\n{END}{rest.split(END)[1]}"
 

@@ -61,7 +61,7 @@ S = TypeVar("S", bound="SettingsValue")
 class SettingsValue:
     """What TI_SETTINGS carries: the parts of a `TrainConfig` that concern neither the embedding
     nor the images. `preview.sample_prompts` holds the prompts themselves, one a line; of
-    `embedding` only `vector_length` counts."""
+    `embedding` only `vector_length` and `init_trial_steps` count."""
 
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)

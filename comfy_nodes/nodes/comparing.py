@@ -237,7 +237,10 @@ class SettingsOfEmbedding(Node):
             optimizer=config.optimizer,
             compute=config.compute,
             text=config.text,
-            embedding=EmbeddingConfig(vector_length=config.embedding.vector_length),
+            embedding=EmbeddingConfig(
+                vector_length=config.embedding.vector_length,
+                init_trial_steps=config.embedding.init_trial_steps,
+            ),
         )
         lines = template if "[name]" in template or "\n" in template else ""
         data = embedding.metadata.get("ti.data", "not recorded")

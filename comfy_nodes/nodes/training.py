@@ -182,6 +182,7 @@ class TrainingOptions(Node):
                             "early_stopping_threshold",
                             "max_validation_steps",
                         ),
+                        widget(EmbeddingConfig, "init_trial_steps"),
                     ]
                 ),
             ],

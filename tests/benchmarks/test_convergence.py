@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.convergence import (
     DOCS,
+    NO_RIVAL,
     RECIPES,
     RESULTS,
     Case,
@@ -37,10 +38,13 @@ def test_a_rate_that_falls_needs_a_run_for_each_count() -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_sees_as_many_pictures(name: str, tmp_path: Path) -> None:
-    config = settings_of(Case(name, "cat", 3, COUNTS), tmp_path)
-    size = config.optimizer.update_size
-    assert config.optimizer.last_step * size == 800
-    assert config.output.save_every_n_steps * size == 400
+    counts = (800,) if RECIPES[name].falls else COUNTS
+    config = settings_of(Case(name, "cat", 3, counts), tmp_path)
+    size, tried = config.optimizer.update_size, config.embedding.init_trial_steps
+    questions = 16 if tried else 0  # two times, without a backward pass
+    assert (config.optimizer.last_step + 2 * tried) * size + questions == 800
+    assert bool(tried) == (name == "ours")
+    assert config.output.save_every_n_steps in (config.optimizer.last_step, 400 // size)
     assert (config.compute.seed, config.embedding.num_vectors_per_token) == (3, 3)
 
 
@@ -48,7 +52,7 @@ def test_recipes_are_those_of_the_others(tmp_path: Path) -> None:
     def rate(name: str) -> float:
         return settings_of(Case(name, "cat", 0, COUNTS), tmp_path).optimizer.rate(7)
 
-    rates = {name: rate(name) for name in RECIPES if name != "ours"}
+    rates = {name: rate(name) for name in RECIPES if not RECIPES[name].falls}
     assert rates == pytest.approx({"a1111": 5e-3, "kohya": 1e-6, "diffusers": 2e-3, "dti": 0.04})
 
 
@@ -73,8 +77,10 @@ def test_a_page_compares_counts_that_have_every_concept() -> None:
         *(line("dti", concept, 0, 1600, 0.8) for concept in ("cat", "fish")),
         line("a1111", "cat", 0, 4000, 1.0),
         *(line("ours", concept, 1, 200, 0.1) for concept in ("cat", "fish")),  # of no other
+        *(line("one start", concept, 0, 400, 0.9) for concept in ("cat", "fish")),  # no rival
     ]
-    found = page(lines, "before\n<!-- results -->old<!-- end of results -->\n", list(RECIPES))
+    text = "before\n<!-- results -->old<!-- end of results -->\n"
+    found = page(lines, text, list(RECIPES), NO_RIVAL)
     assert (
         "80 % (dti, 1,600 images); in the same runs ours reaches it with 200, 8.0 times fewer"
         in found
@@ -84,7 +90,8 @@ def test_a_page_compares_counts_that_have_every_concept() -> None:
 
 
 def test_what_is_in_docs_are_the_results() -> None:
-    assert page(known(RESULTS), DOCS.read_text(), list(RECIPES)) == DOCS.read_text()
+    text = DOCS.read_text()
+    assert page(known(RESULTS), text, list(RECIPES), NO_RIVAL) == text
 
 
 def test_other_words_of_a_prompt_are_fields() -> None:
@@ -121,7 +128,7 @@ def test_a_result_file_is_continued(
     argv = ["convergence", "--recipes", "ours", "diffusers", *options, "--write", str(file)]
     monkeypatch.setattr(sys, "argv", [*argv, "--work", str(work)])
     with monkeypatch.context() as broken:
-        broken.setattr("benchmarks.convergence._images", killed)
+        broken.setattr("benchmarks.convergence.images_of", killed)
         with pytest.raises(KilledError):
             main()
     trained = {path: path.stat().st_mtime_ns for path in work.glob("ours*/embedding/*")}

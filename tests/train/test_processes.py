@@ -147,6 +147,7 @@ def ranks(tmp_path: Path, pictures: Path, forks: subprocess.Popen[str]) -> Itera
         (2, {}),
         (3, {"train_batch_size": 2, "gradient_accumulation_steps": 2, "optimizer_type": "AdamW"}),
         (2, {"train_batch_size": 3, "ema_decay": 0.9, "num_vectors": 2}),
+        (2, {"init_trial_steps": 2}),
     ],
 )
 def test_several_processes_make_the_file_that_one_makes(

@@ -243,6 +243,8 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "a file to start from": ('[{"name": "a"}]', {"weights": "x.pt"}, "weights"),
     "one file name": ('[{"name": "a"}]', {"output_name": "x"}, "output_name"),
     "cards": ('[{"name": "a"}]', {"save_image_with_stored_embedding": True}, "stored_embedding"),
+    "a comparison of starts": ('[{"name": "a"}]', {"init_trial_steps": 8}, "init_trial_steps"),
+    "a comparison for one": ('[{"name": "a", "init_trial_steps": 8}]', {}, "init_trial_steps"),
     "held-out images": ('[{"name": "a"}]', {"validation_data_dir": "x"}, "validation_data_dir"),
 }
 

@@ -47,6 +47,8 @@ LEARNING: SettingValues = {
     "final_min_timestep": 350,
 }
 """What the demo model learns well with, found on seeds 10 and 11; benchmarks/convergence.py."""
+TRIED, LONG_ENOUGH = 16, 100
+"""Steps to compare starts with, in a run that has as many or more than the second number."""
 OWN_PICTURES = Concept(
     name="my-word",
     kind="own images",
@@ -121,10 +123,17 @@ def run_demo(
 def training_of(config: DemoConfig, concept: Concept, folder: Path) -> TrainConfig:
     """The settings of a training on the demo model."""
     source = config.train_data_dir or str(pictures_folder(concept.name))
+    steps = config.max_train_steps
+    word = EmbeddingConfig(
+        concept.name,
+        init_word=concept.init_words[0],
+        num_vectors_per_token=3,
+        init_trial_steps=TRIED if steps >= LONG_ENOUGH else 0,
+    )
     return TrainConfig(
-        EmbeddingConfig(concept.name, init_word=concept.init_words[0], num_vectors_per_token=3),
+        word,
         DataConfig(source, skip_checkup=not config.train_data_dir),  # ours are drawn
-        OptimizerConfig(max_train_steps=config.max_train_steps, **LEARNING),
+        OptimizerConfig(max_train_steps=steps, **LEARNING),
         ComputeConfig("no", config.seed),
         output=OutputConfig(
             output_dir=str(folder / "embedding"),

@@ -43,6 +43,7 @@ from .result import Result
 from .run_folder import RunFolder
 from .run_lock import locked
 from .share import identity, require_shares
+from .starts import tries_starts, with_better_start
 from .state import list_states
 from .surroundings import changed_surroundings, surroundings
 from .trackers import tracked
@@ -84,17 +85,23 @@ def train(
         session = stack.enter_context(host.session(config.compute.precision()))
         if config.compute.pack_weights:
             session.pack_weights()
+        control = control or Control()
+        latents = None
+        if tries_starts(plan):
+            # starts: a few updates from each of two, forgotten but for which is the better
+            latents = _encoded(plan, session, control, on_event)
+            plan = with_better_start(plan, session, latents, lambda: not control.finishing)
         logging_dir = Path(config.output.logging_dir)
         folder = resume or folder or RunFolder.create(logging_dir, config.file_stem)
         if not resume:
             stack.enter_context(locked(folder.path))
         step = plan.state.step if plan.state else 0
         listener = stack.enter_context(tracked(config, folder, step, on_event))
-        run = TrainingRun(plan, session, folder, listener, group)
+        run = TrainingRun(plan, session, folder, listener, group, latents)
         made_with = {"made_with": surroundings(session)}
-        settings = {"name": config.name, "train": to_dict(config), **made_with}
+        settings = {"name": config.name, "train": to_dict(plan.config), **made_with}
         run.begin({**settings, **run.noted(), **(extra_settings or {})})
-        paths = run.go(control or Control())
+        paths = run.go(control)
     for path in paths:
         plan.kind.announce(host, path)
     return paths[0]
@@ -110,8 +117,10 @@ class TrainingRun:
         folder: RunFolder,
         listener: Listener,
         group: Group | None = None,
+        latents: Latents | None = None,
     ) -> None:
-        self.group = group or Group()
+        """`latents`: those of the plan's images, where they are there already."""
+        self.group, self._latents = group or Group(), latents
         self.plan, self.session, self.folder, self.listener = plan, session, folder, listener
         saved = plan.state.tensors if plan.state else None
         self.learnable, self.notices = plan.kind.start(plan.facts, session, saved)
@@ -172,7 +181,7 @@ class TrainingRun:
         """All that are left to do. How one is made: `Updater.update`."""
         self.keeper.note_vae(vae_facts(self.session).fingerprint)
         # encode: (B, 3, H, W) pixels → (2, c, h, w), mean and deviation, of every picture
-        latents = self._encode(control)
+        latents = self._latents or _encoded(self.plan, self.session, control, self._emit)
         batches = Batches(self.plan, latents, self.session)
         validation = Validation(self.plan, latents, self.session)
         self.session.release("vae")
@@ -292,18 +301,6 @@ class TrainingRun:
             )
         )
         self.keeper.measure()
-
-    def _encode(self, control: Control) -> Latents:
-        latest = time.monotonic()
-
-        def progress(done: int, total: int) -> bool:
-            nonlocal latest
-            if time.monotonic() - latest > _SECONDS_OF_SILENCE:
-                self._emit(Encoding(done, total))
-                latest = time.monotonic()
-            return not control.finishing
-
-        return encode_pictures(self.plan, self.session, progress, self._emit)
 
     def _continues(self, control: Control) -> bool:
         """Answer the user's requests; False when the run is to end."""
@@ -437,3 +434,17 @@ class TrainingRun:
     def _record(self, event: Event) -> None:
         every, table = self.plan.config.output.loss_csv_every, self.plan.kind.loss_csv
         self.folder.record(event, every, table)
+
+
+def _encoded(plan: Plan, session: Session, control: Control, emit: Listener) -> Latents:
+    """(2, c, h, w) of every image, with progress once a second."""
+    latest = time.monotonic()
+
+    def progress(done: int, total: int) -> bool:
+        nonlocal latest
+        if time.monotonic() - latest > _SECONDS_OF_SILENCE:
+            emit(Encoding(done, total))
+            latest = time.monotonic()
+        return not control.finishing
+
+    return encode_pictures(plan, session, progress, emit)

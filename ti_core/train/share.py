@@ -77,7 +77,7 @@ class Share:
 def identity(plan: Plan) -> str:
     """Equal for runs that train the same: settings, images, model."""
     pictures = [item.key for item in plan.dataset.items]
-    told = repr((to_dict(plan.config), pictures, plan.facts.checkpoint_hash))
+    told = repr((to_dict(plan.config.undecided), pictures, plan.facts.checkpoint_hash))
     return hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()
 
 

@@ -51,10 +51,13 @@ def pictures_of(config: BaseTrainConfig) -> int:
 class Validation:
     """Asks the same questions whenever it is called."""
 
-    def __init__(self, plan: Plan, latents: Latents, session: Session) -> None:
+    def __init__(
+        self, plan: Plan, latents: Latents, session: Session, questions: int | None = None
+    ) -> None:
+        """`questions`: how many images are looked at, if not as many as `pictures_of` tells."""
         self._plan, self._latents, self._session = plan, latents, session
         self._prompts = RememberedPrompts(session)
-        count = pictures_of(plan.config)
+        count = questions or pictures_of(plan.config)
         self._count = max(1, count // 2) if plan.held_out else count
         """Questions about each of the two kinds of images."""
 

@@ -39,6 +39,7 @@ from .initialization import as_it_began
 C = TypeVar("C", bound=BaseTrainConfig)
 _MOST = 16
 _GROUPS = ("embedding", "data")
+_NOT_OF_A_WORD = ("init_trial_steps",)
 _WRITTEN = "write a table [[words]] for each, with token_string and train_data_dir"
 
 
@@ -214,7 +215,7 @@ def _names() -> Mapping[str, str]:
     own = {
         path[-1]: item.metadata["option"]
         for path, item in leaves(TrainConfig)
-        if path[0] in _GROUPS or path[-1] == "output_name"
+        if (path[0] in _GROUPS or path[-1] == "output_name") and path[-1] not in _NOT_OF_A_WORD
     }
     aliases = {alias: name for name, known in own.items() for alias in known.aliases}
     return {**aliases, **{name: name for name in own}, "name": "token_string"}
@@ -224,6 +225,10 @@ _IMPOSSIBLE: Mapping[str, tuple[Callable[[TrainConfig], object], str]] = {
     "weights": (
         lambda config: config.embedding.weights,
         "each word starts from a file of its own",
+    ),
+    "init_trial_steps": (
+        lambda config: config.embedding.init_trial_steps,
+        "starts are compared for one word only",
     ),
     "output_name": (lambda config: config.output.output_name, "each word has a file of its own"),
     "validation_data_dir": (
