@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 from train_data import draw_pictures, load_pictures, load_scenes  # noqa: E402
 from train_export import export  # noqa: E402
 from train_tokenizer import write_tokenizer  # noqa: E402
-from train_unet import Latents, train_unet  # noqa: E402
+from train_unet import STEPS, Latents, train_unet  # noqa: E402
 from train_vae import encode_all, keep_vae, new_vae, train_vae  # noqa: E402
 
 from ti_core.demo.lexicon import caption_words  # noqa: E402
@@ -39,6 +39,8 @@ class Job:
     run: Path
     seed: int = 0
     """Of the U-Net and the text encoder: first weights, images, captions and noise."""
+    unet_steps: int = STEPS
+    """Fewer make a rougher model in less time."""
     vae: Path | None = None
     """Folder of a trained one to use."""
 
@@ -72,7 +74,7 @@ def stage_unet(job: Job) -> None:
     stored, words = torch.load(job.run / "latents.pt"), read_vocabulary(job.run)
     means, spreads = (stored[key].float() * stored["scale"] for key in ("means", "spreads"))
     latents = Latents(means, spreads, load_scenes(job.run / "data"))
-    train_unet(job.run, latents, words, job.seed)
+    train_unet(job.run, latents, words, job.seed, job.unet_steps)
 
 
 def stage_export(job: Job) -> None:
@@ -98,6 +100,7 @@ def main() -> None:
     options.add_argument("--out", type=Path, default=ROOT / "demo" / "run", help="scratch folder")
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--seed", type=int, default=0, help="another is another U-Net")
+    options.add_argument("--unet_steps", type=int, default=STEPS)
     options.add_argument("--vae", type=Path, help="folder of a trained one to use; trains one")
     given = options.parse_args()
     torch.set_num_threads(given.threads)
@@ -105,7 +108,7 @@ def main() -> None:
     for name, stage in STAGES.items():
         if given.stage in (name, "all"):
             print(f"stage {name}", flush=True)
-            stage(Job(given.out, given.seed, given.vae))
+            stage(Job(given.out, given.seed, given.unet_steps, given.vae))
 
 
 if __name__ == "__main__":

@@ -172,12 +172,14 @@ def _is_plain(scene: Scene) -> bool:
     return scene.count == "one" and {scene.shape, scene.texture, scene.style} <= _REAL
 
 
-def rate_at(step: int) -> float:
-    """The learning rate of a step."""
-    return RATE * min(1, (step + 1) / WARM_UP, (1 - step / STEPS) / FALL)
+def rate_at(step: int, steps: int) -> float:
+    """The learning rate of a step, of as many."""
+    return RATE * min(1, (step + 1) / WARM_UP, (1 - step / steps) / FALL)
 
 
-def train_unet(run: Path, latents: Latents, vocabulary: dict[str, int], seed: int = 0) -> Student:
+def train_unet(
+    run: Path, latents: Latents, vocabulary: dict[str, int], seed: int = 0, steps: int = STEPS
+) -> Student:
     """Trains, resuming from run/unet.pt if it exists; returns the averaged weights."""
     torch.manual_seed(2 + seed)
     student = Student(vocabulary)
@@ -186,18 +188,18 @@ def train_unet(run: Path, latents: Latents, vocabulary: dict[str, int], seed: in
     first = _resume(run / "unet.pt", student, average, optimiser)
     began, losses = time.time(), []
     alphas = schedule().alphas_cumprod
-    for step in range(first, STEPS):
+    for step in range(first, steps):
         student.zero_grad()
         loss = _loss(student, latents, vocabulary, alphas, seed * STEPS + step)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-        optimiser.step(rate_at(step))
+        optimiser.step(rate_at(step, steps))
         _follow(average, student, min(0.999, (step + 1) / (step + 20)))
         losses.append(loss.item())
         if step % 100 == 99:
-            text = f"unet {step + 1}/{STEPS} loss {np.mean(losses[-100:]):.4f}"
+            text = f"unet {step + 1}/{steps} loss {np.mean(losses[-100:]):.4f}"
             print(f"{text} {time.time() - began:.0f}s", flush=True)
-        if step % 500 == 499 or step == STEPS - 1:
+        if step % 500 == 499 or step == steps - 1:
             _save(run / "unet.pt", step + 1, student, average, optimiser)
     return average.eval()
 
