@@ -100,7 +100,7 @@ def main() -> None:
     options.add_argument("--out", type=Path, default=ROOT / "demo" / "run", help="scratch folder")
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--seed", type=int, default=0, help="another is another U-Net")
-    options.add_argument("--unet_steps", type=int, default=STEPS)
+    options.add_argument("--steps", type=int, default=STEPS, help="of the U-Net")
     options.add_argument("--vae", type=Path, help="folder of a trained one to use; trains one")
     given = options.parse_args()
     torch.set_num_threads(given.threads)
@@ -108,7 +108,7 @@ def main() -> None:
     for name, stage in STAGES.items():
         if given.stage in (name, "all"):
             print(f"stage {name}", flush=True)
-            stage(Job(given.out, given.seed, given.unet_steps, given.vae))
+            stage(Job(given.out, given.seed, given.steps, given.vae))
 
 
 if __name__ == "__main__":

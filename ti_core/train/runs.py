@@ -110,5 +110,5 @@ def _has_more(folder: RunFolder, step: int, most: int, ends_early: bool) -> bool
     last = folder.last_event()
     is_over = last.get("event") == "Finished"
     if is_over and ends_early and last.get("reason") == "done":
-        return False  # its validation loss has come to rest
+        return False  # its validation loss no longer falls
     return step < most or (step == most and not is_over)

@@ -23,23 +23,23 @@ class ValidationConfig(Checked):
     )
     early_stopping: bool = newer(
         False,
-        "end the run when the validation loss has settled (DVAR, Voronov et al. 2023); the "
-        "best copy is saved as NAME-best",
+        "end the run when the validation loss no longer falls; the best copy is saved as NAME-best",
         label="Stop when nothing more is learned",
     )
     early_stopping_patience: int = newer(
         200,
-        "steps over which the validation loss must have settled",
-        label="Steps at rest before stopping",
+        "early stopping compares the mean validation loss of the last N steps with that of the N "
+        "steps before",
+        label="Early stopping patience",
         unit="steps",
         limits=(1, 1_000_000),
         advanced=True,
     )
     early_stopping_threshold: float = newer(
-        0.15,
-        "threshold for early stopping: variance of the validation loss over those steps ÷ its "
-        "variance since the start",
-        label="Threshold of rest",
+        0.01,
+        "early stopping ends the run when that mean has fallen by less than this fraction; 0.01 is "
+        "1 %",
+        label="Early stopping threshold",
         limits=(0, 1),
         advanced=True,
     )
@@ -68,7 +68,7 @@ class ValidationConfig(Checked):
     @property
     def every(self) -> int:
         """Steps from one validation to the next; 0 for none. Where only early stopping needs them,
-        twenty of them see it come to rest."""
+        each of the means that it compares is that of twenty."""
         usual = max(1, self.early_stopping_patience // 20) if self.early_stopping else 0
         return self.validate_every_n_steps or usual
 
