@@ -42,7 +42,7 @@ from ti_core.train.run_folder import VALIDATION_CSV
 from ti_core.train.validation_config import ValidationConfig
 from ti_core.train.validations import Found
 
-EVERY = 10
+EVERY = ValidationConfig(early_stopping=True).every
 """Steps from one validation to the next, as early stopping has it without a setting."""
 
 

@@ -11,11 +11,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .validation_config import ValidationConfig
+from .validation_config import LEAST, ValidationConfig
 from .validations import Found
-
-LEAST = 4
-"""Validations in each half; the mean of fewer says little."""
 
 
 @dataclass(frozen=True)

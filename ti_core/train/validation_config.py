@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from ..options import Checked, newer, require_one, unrecorded
 
+LEAST = 4
+"""Validations in each of the means that early stopping compares; fewer say little."""
+
 
 @dataclass(frozen=True)
 class ValidationConfig(Checked):
@@ -36,9 +39,9 @@ class ValidationConfig(Checked):
         advanced=True,
     )
     early_stopping_threshold: float = newer(
-        0.01,
-        "early stopping ends the run when that mean has fallen by less than this fraction; 0.01 is "
-        "1 %",
+        0.003,
+        "early stopping ends the run when that mean has fallen by less than this fraction; 0.003 "
+        "is 0.3 %",
         label="Early stopping threshold",
         limits=(0, 1),
         advanced=True,
@@ -68,8 +71,8 @@ class ValidationConfig(Checked):
     @property
     def every(self) -> int:
         """Steps from one validation to the next; 0 for none. Where only early stopping needs them,
-        each of the means that it compares is that of twenty."""
-        usual = max(1, self.early_stopping_patience // 20) if self.early_stopping else 0
+        each of the means that it compares is that of a few: the fewer, the more images each has."""
+        usual = max(1, self.early_stopping_patience // LEAST) if self.early_stopping else 0
         return self.validate_every_n_steps or usual
 
     def __post_init__(self) -> None:
