@@ -43,7 +43,7 @@ from .result import Result
 from .run_folder import RunFolder
 from .run_lock import locked
 from .share import identity, require_shares
-from .starts import tries_starts, with_better_start
+from .starts import about_trial, tries_starts, with_better_start
 from .state import list_states
 from .surroundings import changed_surroundings, surroundings
 from .trackers import tracked
@@ -90,6 +90,7 @@ def train(
         if tries_starts(plan):
             # starts: a few updates from each of two, forgotten but for which is the better
             latents = _encoded(plan, session, control, on_event)
+            on_event(about_trial(plan))
             plan = with_better_start(plan, session, latents, lambda: not control.finishing)
         logging_dir = Path(config.output.logging_dir)
         folder = resume or folder or RunFolder.create(logging_dir, config.file_stem)

@@ -44,6 +44,12 @@ def tries_starts(plan: Plan) -> bool:
     return word.init_trial_steps > 0 and not decided
 
 
+def about_trial(plan: Plan) -> Notice:
+    """What is told before the starts are tried, which may take minutes."""
+    what = f"{_steps(plan)} steps are trained from each of two starts, to compare them"
+    return Notice("info", what, "", f"{setting('init_trial_steps')} 0 does not compare them")
+
+
 def with_better_start(
     plan: Plan, session: Session, latents: Latents, goes: Goes = lambda: True
 ) -> Plan:
@@ -104,5 +110,4 @@ def _steps(plan: Plan) -> int:
 
 
 def _told(plan: Plan, what: str, why: str) -> Plan:
-    fix = f"{setting('init_trial_steps')} 0 does not compare them"
-    return replace(plan, notices=(*plan.notices, Notice("info", what, why, fix)))
+    return replace(plan, notices=(*plan.notices, Notice("info", what, why)))
