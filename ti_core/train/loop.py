@@ -86,12 +86,7 @@ def train(
         if config.compute.pack_weights:
             session.pack_weights()
         control = control or Control()
-        latents = None
-        if tries_starts(plan):
-            # starts: a few updates from each of two, forgotten but for which is the better
-            latents = _encoded(plan, session, control, on_event)
-            on_event(about_trial(plan))
-            plan = with_better_start(plan, session, latents, lambda: not control.finishing)
+        plan, latents = _from_better_start(plan, session, control, on_event)
         logging_dir = Path(config.output.logging_dir)
         folder = resume or folder or RunFolder.create(logging_dir, config.file_stem)
         if not resume:
@@ -435,6 +430,18 @@ class TrainingRun:
     def _record(self, event: Event) -> None:
         every, table = self.plan.config.output.loss_csv_every, self.plan.kind.loss_csv
         self.folder.record(event, every, table)
+
+
+def _from_better_start(
+    plan: Plan, session: Session, control: Control, emit: Listener
+) -> tuple[Plan, Latents | None]:
+    """A few updates from each of two starts, forgotten but for which is the better; and the latents
+    that were made for them."""
+    if not tries_starts(plan):
+        return plan, None
+    latents = _encoded(plan, session, control, emit)
+    emit(about_trial(plan))
+    return with_better_start(plan, session, latents, lambda: not control.finishing), latents
 
 
 def _encoded(plan: Plan, session: Session, control: Control, emit: Listener) -> Latents:
