@@ -11,7 +11,7 @@ from PIL import Image
 from ti_core.events import Notice
 from ti_core.families import FAMILIES
 from ti_core.hosts.fake import FakeHost, FakeSession
-from ti_core.train import loop
+from ti_core.train import encoding
 from ti_core.train.control import Control
 from ti_core.train.events import Encoding, Finished, StepDone
 from ti_core.train.loop import train
@@ -78,7 +78,7 @@ def test_a_cache_that_cannot_be_written_costs_a_warning_and_not_the_run(
 def test_who_finishes_while_pictures_are_encoded_need_not_wait(
     configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to_disk: bool
 ) -> None:
-    monkeypatch.setattr(loop, "_SECONDS_OF_SILENCE", 0.0)
+    monkeypatch.setattr(encoding, "_SECONDS_OF_SILENCE", 0.0)
     control, encoded, log = Control(), [], Log()
     real = FakeSession.encode_images
 

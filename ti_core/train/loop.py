@@ -17,15 +17,15 @@ from ..events import Event, Listener, Notice
 from ..options import SettingValues, to_dict
 from ..port.session import Host, Session
 from ..schedule import early_end
-from .batches import Batches, encode_pictures
+from .batches import Batches
 from .changes import noted_pictures
 from .commands import obey
 from .config import BaseTrainConfig
 from .control import Control
 from .deferred import Deferred
 from .early_stopping import Settled, settled
+from .encoding import encoded
 from .events import (
-    Encoding,
     Failed,
     Finished,
     Paused,
@@ -43,7 +43,7 @@ from .result import Result
 from .run_folder import RunFolder
 from .run_lock import locked
 from .share import identity, require_shares
-from .starts import about_trial, tries_starts, with_better_start
+from .starts import from_better_start
 from .state import list_states
 from .surroundings import changed_surroundings, surroundings
 from .trackers import tracked
@@ -51,7 +51,6 @@ from .update import Made, Updater
 from .validation import Validation
 from .validations import Validations
 
-_SECONDS_OF_SILENCE = 1.0
 _PROMPT_SHOWN = 300
 """Letters; more would fill the log."""
 _log = logging.getLogger(__name__)
@@ -86,7 +85,7 @@ def train(
         if config.compute.pack_weights:
             session.pack_weights()
         control = control or Control()
-        plan, latents = _from_better_start(plan, session, control, on_event)
+        plan, latents = from_better_start(plan, session, control, on_event)
         logging_dir = Path(config.output.logging_dir)
         folder = resume or folder or RunFolder.create(logging_dir, config.file_stem)
         if not resume:
@@ -177,7 +176,7 @@ class TrainingRun:
         """All that are left to do. How one is made: `Updater.update`."""
         self.keeper.note_vae(vae_facts(self.session).fingerprint)
         # encode: (B, 3, H, W) pixels → (2, c, h, w), mean and deviation, of every picture
-        latents = self._latents or _encoded(self.plan, self.session, control, self._emit)
+        latents = self._latents or encoded(self.plan, self.session, control, self._emit)
         batches = Batches(self.plan, latents, self.session)
         validation = Validation(self.plan, latents, self.session)
         self.session.release("vae")
@@ -430,29 +429,3 @@ class TrainingRun:
     def _record(self, event: Event) -> None:
         every, table = self.plan.config.output.loss_csv_every, self.plan.kind.loss_csv
         self.folder.record(event, every, table)
-
-
-def _from_better_start(
-    plan: Plan, session: Session, control: Control, emit: Listener
-) -> tuple[Plan, Latents | None]:
-    """A few updates from each of two starts, forgotten but for which is the better; and the latents
-    that were made for them."""
-    if not tries_starts(plan):
-        return plan, None
-    latents = _encoded(plan, session, control, emit)
-    emit(about_trial(plan))
-    return with_better_start(plan, session, latents, lambda: not control.finishing), latents
-
-
-def _encoded(plan: Plan, session: Session, control: Control, emit: Listener) -> Latents:
-    """(2, c, h, w) of every image, with progress once a second."""
-    latest = time.monotonic()
-
-    def progress(done: int, total: int) -> bool:
-        nonlocal latest
-        if time.monotonic() - latest > _SECONDS_OF_SILENCE:
-            emit(Encoding(done, total))
-            latest = time.monotonic()
-        return not control.finishing
-
-    return encode_pictures(plan, session, progress, emit)

@@ -16,10 +16,12 @@ import torch
 
 from ..data.latent_cache.latents import Latents
 from ..errors import HostMemoryError, setting
-from ..events import Notice
+from ..events import Listener, Notice
 from ..port.session import Session
 from .batches import Batches
 from .config import TrainConfig
+from .control import Control
+from .encoding import encoded
 from .initialization import starting_rows
 from .plan import Plan, kind_of
 from .update import Updater
@@ -44,15 +46,21 @@ def tries_starts(plan: Plan) -> bool:
     return word.init_trial_steps > 0 and not decided
 
 
-def about_trial(plan: Plan) -> Notice:
-    """What is told before the starts are tried, which may take minutes."""
+def from_better_start(
+    plan: Plan, session: Session, control: Control, emit: Listener
+) -> tuple[Plan, Latents | None]:
+    """The plan, from another start where that is better, and the latents that were made to find
+    out; None where nothing was tried. Raises as an update does."""
+    if not tries_starts(plan):
+        return plan, None
+    latents = encoded(plan, session, control, emit)
     what = f"{_steps(plan)} steps are trained from each of two starts, to compare them"
-    return Notice("info", what, "", f"{setting('init_trial_steps')} 0 does not compare them")
+    fix = f"{setting('init_trial_steps')} 0 does not compare them"
+    emit(Notice("info", what, "", fix))
+    return with_better_start(plan, session, latents, lambda: not control.finishing), latents
 
 
-def with_better_start(
-    plan: Plan, session: Session, latents: Latents, goes: Goes = lambda: True
-) -> Plan:
+def with_better_start(plan: Plan, session: Session, latents: Latents, goes: Goes) -> Plan:
     """The plan as it was, or one that begins from the text encoder, with a notice about it.
 
     `latents` are those of the plan's images. Raises as an update does, but no HostMemoryError.
