@@ -19,6 +19,7 @@ from ti_core.errors import (
 from ti_core.files.embedding import Embedding
 from ti_core.files.writing import write_embedding
 from ti_core.hosts.fake import FakeHost
+from ti_core.port.session import Features, Precision
 from ti_core.train.dry_run import training_prompts
 from ti_core.train.loop import train
 from ti_core.train.plan import make_plan, name_clashes
@@ -143,3 +144,24 @@ def test_the_number_of_vectors_can_come_from_the_words(configure: Configure) -> 
     assert checkup_input(config, FakeHost()).vectors == 4
     shown = next(training_prompts(config, FakeHost()))
     assert sum("zz-thing:" in token for token in shown.tokens) == 4
+
+
+@pytest.mark.parametrize(
+    ("packs", "precision", "told"),
+    [
+        (("no",), "bf16", True),
+        (("no",), "no", False),
+        (("no", "bf16"), "bf16", False),
+        ((), "bf16", False),
+    ],
+)
+def test_bf16_is_warned_of_where_the_processor_has_no_instructions_for_it(
+    configure: Configure,
+    monkeypatch: pytest.MonkeyPatch,
+    packs: tuple[Precision, ...],
+    precision: str,
+    told: bool,
+) -> None:
+    monkeypatch.setattr(FakeHost, "features", lambda _: Features(packs=packs))
+    plan = make_plan(configure(mixed_precision=precision), FakeHost())
+    assert any("bf16 is slow" in notice.what for notice in plan.notices) == told

@@ -8,7 +8,7 @@ import torch
 
 from ..errors import ConfigError, TrainingError, setting
 from ..events import Notice
-from ..port.session import ModelFacts
+from ..port.session import Features, ModelFacts
 from ..schedule import early_end
 from .config import BaseTrainConfig
 from .min_snr import require_known_snr
@@ -44,6 +44,15 @@ def unusual_rate(config: BaseTrainConfig) -> Iterator[Notice]:
         what = f"the highest learning rate is {rate:g}, which is unusual for {name}"
         fix = f"{setting('learning_rate')} is usually between {low:g} and {high:g} there"
         yield Notice("warning", what, f"it is {entry.rate_means}", fix)
+
+
+def slow_precision(config: BaseTrainConfig, features: Features) -> Iterator[Notice]:
+    """A warning of bf16 on a processor that has no instructions for it."""
+    of_processor = "no" in features.packs and "bf16" not in features.packs
+    if of_processor and config.compute.precision() == "bf16":
+        what = "bf16 is slow on this processor, which has no instructions for it"
+        fix = f"{setting('mixed_precision')} no is several times faster"
+        yield Notice("warning", what, "", fix)
 
 
 def require_same_optimizer(config: BaseTrainConfig, state: TrainState) -> None:

@@ -31,7 +31,13 @@ from .going_on import Origin, require_origin, state_to_go_on
 from .hypernetwork import HypernetworkKind
 from .hypernetwork_config import HypernetworkTrainConfig
 from .learnable import LearnableKind
-from .learning_checks import check_learning, early_end_of, require_same_optimizer, unusual_rate
+from .learning_checks import (
+    check_learning,
+    early_end_of,
+    require_same_optimizer,
+    slow_precision,
+    unusual_rate,
+)
 from .preflight import PICTURES, checkup_input, not_noticed, warnings_of
 from .preview_calls import PreviewCalls, preview_calls
 from .previews import requests_of_parts, with_prompt
@@ -310,6 +316,7 @@ def _judged(
     for part, own in zip(parts, datasets_of(config, dataset), strict=True):
         notices += other_data(own, part.data.expected_data)
     notices += [*early_end_of(config), *unusual_rate(config)]
+    notices += slow_precision(config, host.features())
     for part in parts if config.vectors else ():
         notices += name_clashes(part.name, host)
     warnings = warnings_of(found)
