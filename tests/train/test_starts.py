@@ -142,6 +142,15 @@ def test_a_start_that_is_not_finite_is_not_chosen(configure: Configure) -> None:
     assert len(losses(log)) == 10
 
 
+def test_where_no_start_is_finite_the_words_stay(configure: Configure) -> None:
+    log = Log()
+    host = SpoiledHost(lambda number, output, _: output * torch.nan if number < 2 else output)
+    train(configure(**TRIED), host, log)
+    assert "inf from the vocabulary, inf from the encoder" in told(log)
+    assert chosen(log) == "vocabulary"
+    assert len(losses(log)) == 10
+
+
 def test_a_run_goes_on_where_memory_is_short_for_it(configure: Configure) -> None:
     def change(number: int, output: Tensor, _: Conditioning) -> Tensor:
         if number == 1:

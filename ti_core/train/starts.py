@@ -77,7 +77,7 @@ def with_better_start(plan: Plan, session: Session, latents: Latents, goes: Goes
         return plan
     why = "validation losses after {} steps: {:.5f} from the vocabulary, {:.5f} from the encoder"
     why = why.format(_steps(plan), *losses)
-    if losses[1] <= CLEARLY * losses[0]:
+    if losses[1] < CLEARLY * losses[0]:  # false where both are infinite
         return _told(encoder, "training starts from what the text encoder makes of the words", why)
     return _told(plan, "training starts from the words' vectors in the vocabulary", why)
 
