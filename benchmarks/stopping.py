@@ -1,6 +1,6 @@
 """What early stopping saves and costs: whole runs of a preset, and where it would have ended them.
 
-    python benchmarks/stopping.py --seeds 0 1 2 --write stopping.jsonl --work /tmp/stopping
+    python benchmarks/stopping.py --seeds 0 1 2 --write stopping.jsonl --work stopping
     python benchmarks/stopping.py --seeds 10 --patience 300 --threshold 0.005
 
 Each of the demo's held-out concepts is trained with all steps of the preset, and validated as early
