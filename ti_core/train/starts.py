@@ -54,6 +54,7 @@ def from_better_start(
     if not tries_starts(plan):
         return plan, None
     latents = encoded(plan, session, control, emit)
+    session.release("vae")  # as in the run, which has no more memory
     what = f"{_steps(plan)} steps are trained from each of two starts, to compare them"
     fix = f"{setting('init_trial_steps')} 0 does not compare them"
     emit(Notice("info", what, "", fix))

@@ -40,6 +40,7 @@ C = TypeVar("C", bound=BaseTrainConfig)
 _MOST = 16
 _GROUPS = ("embedding", "data")
 _NOT_OF_A_WORD = ("init_trial_steps",)
+"""Of those groups, settings that a table may not have."""
 _WRITTEN = "write a table [[words]] for each, with token_string and train_data_dir"
 
 
