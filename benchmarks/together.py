@@ -189,7 +189,7 @@ class _Pass(torch.autograd.Function):
 
 @dataclass
 class SharedHost:
-    """A host whose session is open already, for all runs at once."""
+    """A host whose session is open already, in fp32, for all runs at once."""
 
     host: Any
     opened: BaseSession
@@ -203,5 +203,7 @@ class SharedHost:
 
     @contextmanager
     def session(self, precision: Precision = "no") -> Iterator[BaseSession]:
-        """The one that is open."""
+        """The one that is open. Raises ValueError for a precision that it does not compute in."""
+        if precision != "no":
+            raise ValueError(f"the session is open in fp32; {precision} would not be computed in")
         yield self.opened

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.together import Together
+from benchmarks.together import SharedHost, Together
 from ti_core.hosts.common.session import BaseSession
 from ti_core.hosts.fake import FakeHost
 from ti_core.port.session import PreviewRequest
@@ -57,3 +57,13 @@ def test_a_run_that_fails_ends_all() -> None:
         with pytest.raises(KeyError, match="lost"):
             Together[torch.Tensor](session).results([partial(slope, session, "cat", 2), fails])
         assert session.predict == alone
+
+
+def test_a_precision_that_is_not_the_open_ones_is_an_error() -> None:
+    host = FakeHost()
+    with host.session() as session:
+        shared = SharedHost(host, session)
+        with shared.session("no") as found:
+            assert found is session
+        with pytest.raises(ValueError, match="bf16"), shared.session("bf16"):
+            pass
