@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -216,6 +216,7 @@ nests = st.recursive(
 
 
 @given(nests)
+@example([{"clip_l": None}, {"clip_l": L}])
 def test_any_content_is_recognised_or_refused_and_never_crashes(content: object) -> None:
     try:
         terms = found(content)

@@ -360,10 +360,10 @@ V01_SETTINGS = {
 
 
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
-def test_a_run_of_version_0_1_continues_to_the_same_bytes(
+def test_a_run_of_version_0_1_continues_to_the_same_vectors(
     configure: Configure, tmp_path: Path, family: Any
 ) -> None:
-    """Processors differ in the last digits of the tensors, and in the hash that is made of them:
+    """Processors differ in the last digits of the vectors, and in the hash that is made of them:
     where this one's differ from the saved state, the final ones are compared but for these."""
     shutil.copytree(V01 / family, tmp_path / "log" / "day" / "zz-thing")
     log, folder = Log(), RunFolder.find("latest", tmp_path / "log", "zz-thing")
@@ -381,7 +381,9 @@ def test_a_run_of_version_0_1_continues_to_the_same_bytes(
     for key, rows in expected.vectors.items():
         assert torch.allclose(found.vectors[key], rows, rtol=0, atol=5e-5)
     if all(torch.equal(here.tensors[key], rows) for key, rows in there.tensors.items()):
-        assert path.read_bytes() == (V01 / family / "finished.safetensors").read_bytes()
+        assert all(torch.equal(found.vectors[key], rows) for key, rows in expected.vectors.items())
+        # later versions note more than 0.1 did
+        assert expected.metadata.items() <= found.metadata.items()
 
 
 def test_the_loss_that_is_shown_continues(configure: Configure, tmp_path: Path) -> None:

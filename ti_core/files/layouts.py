@@ -176,7 +176,8 @@ def _halves(content: object) -> list[Term] | None:
 def joined(one: Term, two: Term) -> Term:
     """Two halves of an SDXL embedding, in any order: the narrower table belongs to clip_l."""
     tables = [table for term in (one, two) for table in term.tables.values()]
-    tables.sort(key=lambda rows: rows.shape[-1:])  # a single number has none
+    # a single number has no width, and what is not a tensor is told when it is read
+    tables.sort(key=lambda rows: rows.shape[-1:] if isinstance(rows, Tensor) else ())
     return Term(one.name, dict(zip(_SDXL, tables, strict=True)))
 
 
