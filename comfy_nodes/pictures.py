@@ -22,7 +22,8 @@ def from_comfy(images: Tensor) -> list[Image.Image]:
     """IMAGE, (B, H, W, C) in 0…1, → RGB images. Raises DataError for NaN and odd shapes."""
     if images.dim() != 4 or images.shape[-1] not in (1, 3, 4) or 0 in images.shape:
         shape = " × ".join(map(str, images.shape))
-        raise DataError("the IMAGE input is not an image", f"its shape is {shape}")
+        why, fix = f"its shape is {shape}", "connect an image output"
+        raise DataError("the IMAGE input is not an image", why, fix)
     if not torch.isfinite(images).all():
         raise DataError(
             "the IMAGE input contains numbers that are not finite",

@@ -184,7 +184,7 @@ def check_value(kind: type, item: Field[object], value: object) -> None:
     if value is None and optional:
         return
     if isinstance(value, str) and len(value) > MOST_LETTERS:
-        what = f"{setting(item.name)} has {len(value):,} letters"
+        what = f"{setting(item.name)} has {len(value):,} characters"
         raise ConfigError(what, "", f"give at most {MOST_LETTERS:,}")
     choices = choices_of(kind, item)
     if choices and value not in choices:
@@ -197,7 +197,7 @@ def check_value(kind: type, item: Field[object], value: object) -> None:
         expected = "text" if wanted is str else "true or false"
         raise ConfigError(f"{setting(item.name)} is {value!r}", "", f"give {expected}")
     elif isinstance(value, str) and not known.path and re.search("[\ud800-\udfff]", value):
-        why = "there is half of a character in it, or a byte that is not UTF-8"
+        why = "it contains an incomplete Unicode character or a byte that is not UTF-8"
         raise ConfigError(f"{setting(item.name)} is {value!r}", why, "write it again")
 
 

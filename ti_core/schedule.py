@@ -25,7 +25,7 @@ Decay = Literal["constant", "linear", "cosine", "cosine_with_restarts", "polynom
 _LAST_POLYNOMIAL = 1e-7
 """The rate at which diffusers' polynomial ends."""
 EXAMPLE = "write it like '0.005:100, 1e-3:1000, 1e-5'"
-_LAST_RATE = "to train on, add a last rate without a step number"
+_LAST_RATE = "to continue training, add a last rate without a step number"
 
 
 @dataclass(frozen=True)

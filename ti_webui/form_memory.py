@@ -128,7 +128,8 @@ class FormMemory:
         folder = RunFolder(path.parent if path.name == "settings.json" else path)
         train = folder.read_settings().get("train")
         if not isinstance(train, dict):
-            raise ConfigError(f"{path} does not hold the settings of a run")
+            what = f"{path} does not contain the settings of a run"
+            raise ConfigError(what, "", "choose a run folder, or its settings.json")
         return flat(from_dict(TrainConfig, train))
 
 

@@ -43,7 +43,8 @@ def sent_file(sent: str) -> tuple[str, str]:
     try:
         content = base64.b64decode(data, validate=True)
         if len(content) > MOST_BYTES:
-            raise FileError(f"{_plain(name)} is larger than {MOST_BYTES:,} bytes")
+            what = f"{_plain(name)} is larger than {MOST_BYTES:,} bytes"
+            raise FileError(what, "", "choose the settings file of a training")
         return name, decode(content).replace("\r\n", "\n").replace("\r", "\n")
     except (binascii.Error, ValueError) as error:
         raise FileError(f"cannot read {_plain(name)}", str(error), "save it as UTF-8") from error

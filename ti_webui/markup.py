@@ -42,7 +42,7 @@ def labels_of(*kinds: type, **others: str) -> Mapping[str, str]:
 
 
 NO_NETWORKS = (
-    "this program does not use hypernetworks in its own images; previews show them, and the "
+    "this web UI does not use hypernetworks in its own images; previews show them, and the "
     "file is for AUTOMATIC1111 and ComfyUI"
 )
 TABLES_TO_LEAVE_OUT = "Tables to leave out"
@@ -174,11 +174,11 @@ def outlook(known: Outlook) -> str:
     """Schedule, token allowance and memory of a run that has not begun."""
     parts = [_schedule(known.segments, known.max_steps)]
     if known.epochs and known.max_steps:
-        parts.append(f"<p>{known.epochs:,} epoch(s) are <b>{known.max_steps:,}</b> steps</p>")
+        parts.append(f"<p>{known.epochs:,} epoch(s) = <b>{known.max_steps:,}</b> steps</p>")
     parts.append(box("warning", with_labels(known.early_end)))
     left = known.capacity - known.vectors
-    places = f"the word takes <b>{known.vectors}</b> of {known.capacity} places in a prompt"
-    parts.append(f"<p>Token allowance: {places}, {left} are left</p>")
+    used = f"the word takes <b>{known.vectors}</b> of the {known.capacity} tokens of a prompt chunk"
+    parts.append(f"<p>Token allowance: {used}, {left} are left</p>")
     if known.memory:
         amount, formula = bytes_spelled(known.memory), escape(known.memory_formula)
         parts.append(f'<p title="{formula}">Memory: about <b>{amount}</b> ({formula})</p>')

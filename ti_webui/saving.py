@@ -48,5 +48,5 @@ def save_new(
 
 def taken(there: Path, fix: str) -> ConfigError:
     """The error for a name that an embedding of the program has already."""
-    why = "nothing is written over it, and two files of one name would hide each other"
+    why = "it is not overwritten, and two files of one name would hide each other"
     return ConfigError(f"{there} exists already", why, fix)

@@ -222,7 +222,8 @@ def page_file(name: str) -> Path:
     for folder in (Path(__file__).parents[1], Path(__file__).parent / "bundled"):
         if (folder / name).exists():
             return folder / name
-    raise ConfigError(f"the page's {name} is missing", "this copy of the program is incomplete")
+    why = "this copy of the program is incomplete"
+    raise ConfigError(f"the page's {name} is missing", why, "install it again")
 
 
 def _require_gradio() -> None:

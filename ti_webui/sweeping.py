@@ -62,7 +62,8 @@ def resume_sweep(studio: Studio, logging_dir: str, name: str = "latest") -> Job:
     studio.jobs.require_free()
     logs = studio.places().within(logging_dir, "logging_dir")
     if name not in ("latest", *names_in(logs)):
-        raise NotFoundError(f"there is no sweep {name!r:.200}", f"{logs} has no such folder")
+        why = f"{logs} has no such folder"
+        raise NotFoundError(f"there is no sweep {name!r:.200}", why, "check the name")
     found = SweepFolder.find(name if name == "latest" else str(logs / name), logs)
     found.entries = [_checked(studio, entry) for entry in found.entries]
     return _start(studio, found)

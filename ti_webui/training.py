@@ -37,7 +37,7 @@ SETTLED: Mapping[str, str] = {
     "weights": "the embedding that is chosen",
     "output_dir": "where the program looks for embeddings",
     "output_name": "the word",
-    "overwrite": "an embedding that is there is trained on, and kept as a copy",
+    "overwrite": "an existing embedding is trained further, and its old file is kept as a copy",
     "use_object_template": _TEMPLATE,
     "use_style_template": _TEMPLATE,
 }
@@ -86,7 +86,8 @@ def new_request(studio: Studio, config: TrainConfig) -> TrainRequest:
 def _converted(path: Path) -> Notice:
     what = f"{path.with_suffix('.safetensors').name} will take the place of {path.name}"
     fix = (
-        "the old file is kept as a numbered copy; to train it on there, convert it to pt in Library"
+        "the old file is kept as a numbered copy; to continue there, convert the new one to pt in "
+        "Library"
     )
     return Notice("info", what, A1111_TRAINS, fix)
 
@@ -102,7 +103,7 @@ def _own_file(found: Entry) -> Path:
     if found.term or composed(path.stem) != found.name or path.suffix[1:].lower() in CARDS:
         raise ConfigError(
             f"{found.name} is stored in {path.name}",
-            "training writes a .safetensors file, and two files of one name would be there",
+            "training writes a .safetensors file, and there would be two files of one name",
             "convert it to safetensors in Library first, or choose another name",
         )
     return path

@@ -40,7 +40,7 @@ async function sendAll(files, folder, tell) {
 
 async function folderFor(node) {
   const title = word("upload", "Upload images");
-  const message = word("folder", "Folder in ComfyUI's input folder, a new one or one that is there");
+  const message = word("folder", "New or existing folder in ComfyUI's input folder");
   const dialog = app.extensionManager?.dialog;
   const defaultValue = "my-pictures";
   const name = dialog?.prompt ? await dialog.prompt({ title, message, defaultValue }) : prompt(message, defaultValue);

@@ -51,8 +51,8 @@ class LoadRun(Node):
         return schema(
             "LoadRun",
             "Load Run",
-            "A training that is over, with a copy that it has saved. Save Embedding makes the copy "
-            "an embedding of the folder; Loss Plot, Preview Grid and Rate Copies take the log.",
+            "Loads an earlier run and one of its saved copies. Save Embedding writes the copy to "
+            "the embeddings folder; Loss Plot, Preview Grid and Rate Copies take the log.",
             search_aliases=["use this copy", "checkpoint", "textual inversion", "past training"],
             inputs=[
                 io.Combo.Input(
@@ -133,8 +133,8 @@ class RateCopies(Node):
                 LogSocket.Input("log", tooltip="The run, from Train Embedding or Load Run."),
                 DatasetSocket.Input(
                     "dataset",
-                    tooltip="Images to measure the loss on. Those that were not trained on "
-                    "say more than its own.",
+                    tooltip="Images to measure the loss on. Images that were not trained "
+                    "on say more than the run's own.",
                 ),
                 io.Int.Input(
                     "draws",
@@ -142,7 +142,7 @@ class RateCopies(Node):
                     default=8,
                     min=1,
                     max=_MOST_DRAWS,
-                    tooltip="How often each image is noised.",
+                    tooltip="Noise samples per image.",
                 ),
                 io.Int.Input(
                     "most_copies",

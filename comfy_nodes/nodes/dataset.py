@@ -46,8 +46,8 @@ def _reading_inputs() -> list[io.Input]:
             "prompt_template",
             choices=_TEMPLATES,
             help="the prompts to train on: 'captions' takes each caption as it is; 'auto' does so "
-            "when every caption names the embedding, and else uses subject_filewords, or subject "
-            "where there are no captions; style is for a style",
+            "if every caption contains the embedding's name, and otherwise uses subject_filewords, "
+            "or subject without captions; style is for a style",
         ),
         io.String.Input(
             "template_lines",
@@ -56,8 +56,8 @@ def _reading_inputs() -> list[io.Input]:
             placeholder="a photo of [name], [filewords]",
             default="",
             optional=True,
-            tooltip="Own prompts in place of the template, one a line: [name] is the embedding, "
-            "[filewords] the image's caption.",
+            tooltip="Your own prompts instead of the template, one per line: [name] is the "
+            "embedding, [filewords] the image's caption.",
         ),
         *optional(widgets(DataConfig, "template_choice", "latent_sampling_method")),
     ]
@@ -238,10 +238,10 @@ class DatasetOptions(Node):
             "DatasetOptions",
             "Training Dataset (advanced)",
             "Captions that vary from step to step, several sizes, mirrored images, masks. Goes "
-            "behind a dataset.",
+            "after a dataset.",
             search_aliases=["buckets", "shuffle tags", "masked loss", "augmentation", "dropout"],
             inputs=[
-                DatasetSocket.Input("dataset", tooltip="The dataset to be completed."),
+                DatasetSocket.Input("dataset", tooltip="The dataset that this node adds to."),
                 *widgets(
                     TagConfig,
                     "insert_trigger",

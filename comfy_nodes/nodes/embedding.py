@@ -168,7 +168,7 @@ class SaveEmbedding(Node):
             "SaveEmbedding",
             "Save Embedding",
             "Writes an embedding into ComfyUI's embeddings folder, for this and other programs. "
-            "An embedding that is there is never replaced unless you say so.",
+            "An existing embedding is never replaced unless you choose to.",
             is_output_node=True,
             search_aliases=["textual inversion", "TI", "export embedding", "embedding card", "pt"],
             inputs=[
@@ -177,7 +177,7 @@ class SaveEmbedding(Node):
                     "name",
                     display_name="Name",
                     default="",
-                    tooltip="File name without ending, or folder/name. Prompts call it by this "
+                    tooltip="File name without extension, or folder/name. Prompts call it by this "
                     "name. Empty: the embedding's own.",
                 ),
                 io.Combo.Input(
@@ -185,7 +185,7 @@ class SaveEmbedding(Node):
                     options=list(FORMATS),
                     display_name="Format",
                     default="safetensors",
-                    tooltip="; ".join(f"{key}: {kind.description}" for key, kind in FORMATS.items())
+                    tooltip=". ".join(f"{key}: {kind.description}" for key, kind in FORMATS.items())
                     + ". ComfyUI itself reads all but png.",
                 ),
                 when_there_input("embedding"),

@@ -186,7 +186,7 @@ class SaveHypernetwork(Node):
             "SaveHypernetwork",
             "Save Hypernetwork",
             "Writes a hypernetwork into ComfyUI's hypernetworks folder, for this program and "
-            "AUTOMATIC1111. One that is there is never replaced unless you say so.",
+            "AUTOMATIC1111. An existing one is never replaced unless you choose to.",
             is_output_node=True,
             search_aliases=["hypernetwork", "export hypernet", "pt"],
             inputs=[
@@ -195,8 +195,8 @@ class SaveHypernetwork(Node):
                     "name",
                     display_name="Name",
                     default="",
-                    tooltip="File name without ending, or folder/name. Empty: the hypernetwork's "
-                    "own.",
+                    tooltip="File name without extension, or folder/name. Empty: the "
+                    "hypernetwork's own.",
                 ),
                 io.Combo.Input(
                     "format",

@@ -42,9 +42,10 @@ from .training_parts import (
 )
 
 _TOLD = {
-    "sample_prompts": "prompts of the previews, one a line; without one the training prompt of the "
-    "step; <hypernet:NAME:0.7> sets the strength of this hypernetwork, or adds another one; a line "
-    "may end with kohya's --n negative --w width --h height --d seed --l scale --s steps",
+    "sample_prompts": "prompts of the previews, one per line; if empty, the training prompt of the "
+    "step is used; <hypernet:NAME:0.7> sets the strength of this hypernetwork, or adds another "
+    "one; a line can end with kohya's --n negative --w width --h height --d seed --l scale "
+    "--s steps --ss sampler",
     "mixed_precision": "precision of the model; auto: fp32 on a CPU, bf16 on a graphics card that "
     "supports it and otherwise fp16; the hypernetwork stays fp32",
     "seed": "same seed, same hypernetwork, on the same device with the same number of threads",
@@ -144,7 +145,7 @@ class TrainHypernetwork(TrainingNode):
                 HypernetworkSocket.Input(
                     "hypernetwork",
                     tooltip="What to start from. One that was trained before continues from its "
-                    "step, and at that place of the learning-rate schedule.",
+                    "step, and from that place in the learning rate schedule.",
                 ),
                 DatasetSocket.Input(
                     "dataset",

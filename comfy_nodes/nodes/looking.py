@@ -138,7 +138,9 @@ def _report(embedding: Embedding, rows: list[Row]) -> Iterator[str]:
     if all(row.verdict for row in rows):
         loudest = verdict(max(row.value for row in rows))
         yield f"strength {loudest}: {VERDICTS[loudest]}"
-        yield from (f"{r.label}: {r.value:.2f} of a word's length; {r.words}" for r in rows)
+        for row in rows:
+            length = f"{row.value:.2f} × an ordinary word's length"
+            yield f"{row.label}: {length}; nearest: {row.words}"
     else:
         yield from (f"{row.label}: length {row.value:.3g}" for row in rows)
 

@@ -35,7 +35,7 @@ class MergeEmbeddings(Node):
             "MergeEmbeddings",
             "Merge Embeddings",
             "Mixes embeddings, and words of the model, by an expression: a * 0.7 + b, "
-            "a - 'cat', (a, b) behind each other, a[0].",
+            "a - 'cat', (a, b) one after the other, a[0].",
             search_aliases=["mix embeddings", "textual inversion", "combine", "add", "subtract"],
             inputs=[
                 EmbeddingSocket.Input("a", tooltip="Called a in the expression, or by its name."),
@@ -43,8 +43,8 @@ class MergeEmbeddings(Node):
                     "expression",
                     display_name="Expression",
                     default="a * 0.5 + b * 0.5",
-                    tooltip="+ and - add and subtract vector by vector, a comma puts behind each "
-                    "other, * and / scale. Words of the model stand in 'quotes' and need MODEL "
+                    tooltip="+ and - add and subtract vector by vector, a comma puts one after "
+                    "the other, * and / scale. Put words of the model in 'quotes'; they need MODEL "
                     "and CLIP.",
                 ),
                 io.String.Input(
@@ -97,7 +97,7 @@ class _Inputs(Sources):
         raise EmbeddingError(
             f"there is no embedding {name!r}",
             f"this node has {', '.join(self._named)}",
-            "connect it; words of the model stand in 'quotes'",
+            "connect it; put words of the model in 'quotes'",
         )
 
 
@@ -132,7 +132,7 @@ class ScaleEmbedding(Node):
                     max=1000,
                     step=0.05,
                     round=0.0001,
-                    tooltip="How much of it; see above.",
+                    tooltip="The factor, the number of bracket pairs, or the strength: see How.",
                 ),
                 io.Model.Input("model", optional=True, tooltip="Only for strength."),
                 io.Clip.Input("clip", optional=True, tooltip="Only for strength."),

@@ -33,7 +33,7 @@ class PickEmbedding(Node):
         return schema(
             "Embedding",
             "Embedding",
-            "An embedding by choice and with its image, as the text that prompts call it by.",
+            "Outputs the chosen embedding as text for a prompt, and shows its preview.",
             search_aliases=["embedding picker", "textual inversion", "TI", "embedding:"],
             inputs=[
                 io.Combo.Input(

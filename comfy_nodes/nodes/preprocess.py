@@ -44,8 +44,9 @@ class Preprocess(Node):
         return schema(
             "Preprocess",
             "Preprocess Images",
-            "Makes images of one size of photographs: upright, cropped, split, mirrored. The "
-            "originals stay as they are. Settings are those of A1111's Preprocess images.",
+            "Turns photographs into training images of one size: upright, cropped, split, "
+            "mirrored. The originals stay as they are. Settings are those of A1111's Preprocess "
+            "images.",
             search_aliases=["crop", "resize", "focal point", "flip", "training images", "TI"],
             inputs=[
                 DatasetSocket.Input("dataset", tooltip="The photographs."),

@@ -44,9 +44,9 @@ from .training_parts import (
 )
 
 _TOLD = {
-    "sample_prompts": "prompts of the previews, one a line, [name] is the embedding; without one "
-    "the training prompt of the step; a line may end with kohya's --n negative --w width "
-    "--h height --d seed --l scale --s steps"
+    "sample_prompts": "prompts of the previews, one per line; [name] is the embedding; if empty, "
+    "the training prompt of the step is used; a line can end with kohya's --n negative --w width "
+    "--h height --d seed --l scale --s steps --ss sampler"
 }
 _NO_RATE = ("", "0")
 """Of a text encoder: that of the others, or none."""
@@ -93,7 +93,7 @@ class AdvancedSettings(Node):
             "between Training Settings and Train Embedding.",
             search_aliases=["gradient clipping", "clip skip", "textual inversion", "checkpoints"],
             inputs=[
-                SettingsSocket.Input("settings", tooltip="The settings to be completed."),
+                SettingsSocket.Input("settings", tooltip="The settings that this node adds to."),
                 *widgets(OptimizerConfig, "clip_grad_mode", "clip_grad_value"),
                 *widgets(TextConfig, "clip_skip", "parse_emphasis"),
                 widget(OutputConfig, "save_every_n_steps"),
@@ -158,7 +158,7 @@ class TrainingOptions(Node):
                 *("validation loss", "early stopping", "held out"),
             ],
             inputs=[
-                SettingsSocket.Input("settings", tooltip="The settings to be completed."),
+                SettingsSocket.Input("settings", tooltip="The settings that this node adds to."),
                 *optional(
                     [
                         *widgets(
@@ -237,7 +237,7 @@ class TrainEmbedding(TrainingNode):
                 EmbeddingSocket.Input(
                     "embedding",
                     tooltip="The vectors to start from. One that was trained before continues from "
-                    "its step, and at that place of the learning-rate schedule.",
+                    "its step, and from that place in the learning rate schedule.",
                 ),
                 DatasetSocket.Input("dataset", tooltip="What they are to learn."),
                 SettingsSocket.Input("settings", tooltip="How to train."),

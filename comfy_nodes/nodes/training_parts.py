@@ -72,7 +72,9 @@ def lent_inputs() -> list[io.Input]:
     """What a graph lends to a training node."""
     return [
         io.Model.Input("model", tooltip="Trained on, and left as it is."),
-        io.Clip.Input("clip", tooltip="Its text encoder; clip skip counts."),
+        io.Clip.Input(
+            "clip", tooltip="Its text encoder; a CLIP Set Last Layer before this node applies."
+        ),
         io.Vae.Input("vae", tooltip="Turns the images into latents, and shows previews."),
     ]
 
@@ -87,8 +89,8 @@ def start_inputs(kind: Kind[Any]) -> list[io.Input]:
             display_name="Preset",
             default=NO_PRESET,
             optional=True,
-            tooltip="Settings for what is to be taught: learning rate, steps, template and "
-            "the like of the nodes that are connected do not count then. For new runs.",
+            tooltip="Settings for what you teach. They replace learning rate, steps, template "
+            "and the like of the connected nodes. Only for new runs.",
         ),
     ]
 

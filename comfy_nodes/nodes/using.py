@@ -49,7 +49,7 @@ class ApplyEmbedding(Node):
             "ApplyEmbedding",
             "Apply Embedding",
             "Uses an embedding without a file: prompts encoded by the CLIP that comes out know it "
-            "as embedding:name. Images follow as soon as it is trained further.",
+            "as embedding:name. When it is trained further, the next image uses the new vectors.",
             search_aliases=["use embedding", "textual inversion", "embedding weight", "TI"],
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder that should know the embedding."),
@@ -210,7 +210,7 @@ def _lines(prompts: str) -> list[str]:
     lines = [line.strip() for line in prompts.splitlines() if line.strip()]
     if not lines or len(lines) > _MOST_PROMPTS:
         raise ConfigError(
-            f"there are {len(lines)} prompts", "", f"give 1 to {_MOST_PROMPTS}, one a line"
+            f"there are {len(lines)} prompts", "", f"give 1 to {_MOST_PROMPTS}, one per line"
         )
     return lines
 

@@ -89,17 +89,21 @@ class CheckDataset(Node):
                     "stop_on_errors",
                     display_name="Stop on errors",
                     default=True,
-                    tooltip="End the run here when something is wrong, so that what hangs on the "
-                    "dataset output does not start.",
+                    tooltip="End the run here when something is wrong, so that nodes connected to "
+                    "the dataset output do not run.",
                 ),
                 EmbeddingSocket.Input(
-                    "embedding", optional=True, tooltip="What is to be trained: its name counts."
+                    "embedding",
+                    optional=True,
+                    tooltip="The embedding to train: its name and vectors are checked.",
                 ),
                 SettingsSocket.Input("settings", optional=True, tooltip="How it is to be trained."),
                 io.Model.Input(
-                    "model", optional=True, tooltip="With CLIP: tokens and memory are counted."
+                    "model", optional=True, tooltip="With CLIP: counts tokens and estimates memory."
                 ),
-                io.Clip.Input("clip", optional=True, tooltip="With MODEL: tokens are counted."),
+                io.Clip.Input(
+                    "clip", optional=True, tooltip="With MODEL: counts tokens and estimates memory."
+                ),
             ],
             outputs=[
                 DatasetSocket.Output(display_name="dataset", tooltip="The same dataset, checked."),

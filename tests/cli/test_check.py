@@ -101,7 +101,7 @@ def test_with_a_model_the_tokens_of_three_prompts_are_printed(ti: Ti, pictures: 
     assert len(dump) == 9
     assert dump[0].startswith("    00000-0-a red disc.png: ")
     assert "<zz-cat:0> <zz-cat:1>" in dump[1]
-    assert dump[2].endswith("of 75 places taken")
+    assert dump[2].endswith("of 75 tokens used")
     found = json.loads(ti(pictures, *model, "--json")[1])["prompts"]
     assert [each["picture"] for each in found] == [
         line.strip().split(": ")[0] for line in dump[::3]

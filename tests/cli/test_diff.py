@@ -38,7 +38,7 @@ def test_differences_are_spelled_out(ti: Ti, files: list[str]) -> None:
     assert lines[0] == "the vectors differ"
     assert "  vectors: 1 | 2" in lines
     assert "  step: 0 | 9" in lines
-    assert "  emb_params 0: cosine 0.9600, apart 1.414, lengths 5 | 5" in lines
+    assert "  emb_params 0: cosine 0.9600, distance 1.414, lengths 5 | 5" in lines
     (note,) = (line for line in lines if line.startswith("  note:"))
     assert note.endswith("… | –")
     assert "\x1b" not in out
@@ -67,4 +67,4 @@ def test_terms_are_chosen_in_the_order_of_the_files(ti: Ti, tmp_path: Path) -> N
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_two_files_are_wanted(ti: Ti, files: list[str], count: int) -> None:
     code, _, err = ti("diff", *[files[0]] * count)
-    assert (code, f"{count} files are given" in err) == (2, True)
+    assert (code, f"two files are needed, not {count}" in err) == (2, True)

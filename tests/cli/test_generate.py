@@ -101,7 +101,7 @@ def test_create_refuses_a_taken_name(ti: Ti) -> None:
 def test_create_warns_of_words_and_zeros(ti: Ti) -> None:
     _, _, err = ti("create", "--token_string", "tree", "--init_word", "")
     assert "warning: 'tree' is already a word" in err
-    assert "warning: the initialization text is empty" in err
+    assert "warning: --init_word is empty" in err
 
 
 def test_only_the_embeddings_that_a_prompt_uses_are_in_the_infotext(ti: Ti) -> None:

@@ -40,7 +40,7 @@ SMALL = ("--width", "64", "--height", "64")
 def test_two_folders_are_enough(ti: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     code, out, err = ti("in", "out", *SMALL)
     assert (code, err) == (0, "")
-    assert out.startswith("2 images made of 2, 0 skipped, in ")
+    assert out.startswith("2 image(s) made of 2, 0 skipped, in ")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["00000-0-a.png", "00001-0-b.png"]
 
@@ -113,7 +113,7 @@ def test_ctrl_c_stops_before_the_next_picture(
     monkeypatch.setattr(job, "open_picture", interrupting)
     code, out, _ = ti("in", "out", *SMALL)
     assert code == 130
-    assert out.startswith("stopped: 1 images made of 1")
+    assert out.startswith("stopped: 1 image(s) made of 1")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["00000-0-a.png"]
 
 
@@ -159,4 +159,4 @@ def test_on_a_terminal_lines_go_around_the_bar(
         report(Skipped(3, Path("in/a.png"), "broken"))
         report(Finished("done", 0, 0, 1, 2.0))
     assert shown == ["a.png is skipped: broken", 1, "closed", "closed"]
-    assert capsys.readouterr().out == "0 images made of 0, 1 skipped, in 2.0 s\n"
+    assert capsys.readouterr().out == "0 image(s) made of 0, 1 skipped, in 2.0 s\n"

@@ -48,7 +48,7 @@ def test_a_sweep_trains_every_combination_and_prints_its_page(ti: Ti) -> None:
         f"my-cat-{number}.safetensors" for number in (1, 2, 3, 4)
     ]
     assert "4 of 4: my-cat-4 (num_vectors_per_token 2, learning_rate 0.001)" in err
-    assert "4 runs done, 0 failed, 0 left" in err
+    assert "4 run(s) done, 0 failed, 0 left" in err
 
 
 def test_a_file_of_settings_gives_runs_their_names(ti: Ti) -> None:

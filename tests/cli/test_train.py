@@ -156,7 +156,7 @@ def test_debug_dataset_shows_sizes_repeats_weights_and_masks(ti: Ti, pictures: P
     )  # fmt: skip
     assert code == 0
     assert out.count("80x64 of 80x64, 3 times an epoch\n") == 3
-    assert "128x64 of 128x64, 5 times an epoch, regularisation, weight 0.5, mask from 0 to 0" in out
+    assert "128x64 of 128x64, 5 times an epoch, regularization, weight 0.5, mask from 0 to 0" in out
     assert "18 images in an epoch\n  80x64: 9\n  128x64: 9\n" in out
 
 
@@ -195,7 +195,7 @@ def test_truncated_picture_is_skipped_with_a_notice(ti: Ti, pictures: Path) -> N
     code, _, err = ti("train", *options(pictures))
     assert code == 0
     assert "half.jpg is skipped" in err
-    assert "4 images" in err
+    assert "4 image(s)" in err
 
 
 def wide_embedding(folder: Path) -> Path:

@@ -72,6 +72,6 @@ def test_a_choice_that_does_not_exist_is_a_config_error(name: str) -> None:
 def test_a_text_that_nobody_types_is_refused_in_a_short_message(
     make: Callable[[str], object],
 ) -> None:
-    with pytest.raises(ConfigError, match=r"has 10,001 letters; give at most 10,000") as caught:
+    with pytest.raises(ConfigError, match=r"has 10,001 characters; give at most 10,000") as caught:
         make("x" * 10_001)
     assert len(str(caught.value)) < 100

@@ -159,7 +159,7 @@ def test_a_caption_extension_may_lack_its_dot_as_in_kohya(folder: Path) -> None:
             r"image_dir is 'C:\\temp.*write paths with /",
         ),
         (subset(r'prompt_template = "C:\new.txt"'), "prompt_template is .*write paths with /"),
-        (subset("").replace("one", "x" * 20_000), "image_dir has 20,000 letters"),
+        (subset("").replace("one", "x" * 20_000), "image_dir has 20,000 characters"),
         ("[[datasets", "cannot read the dataset file"),
         (subset("train_data_dir = 'x'"), "unknown setting 'train_data_dir'"),
     ],

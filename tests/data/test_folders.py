@@ -122,7 +122,7 @@ def test_regularisation_pictures_that_are_too_many_are_left_out_and_told(tmp_pat
     fill(tmp_path / "reg" / "1_cat", 5)
     dataset = load(tmp_path / "train", reg_data_dir=str(tmp_path / "reg"))
     assert dataset.repeats == (1, 1, 1, 1)
-    assert dataset.notices[-1].what == "3 regularisation image(s) are not used"
+    assert dataset.notices[-1].what == "3 regularization image(s) are not used"
 
 
 def test_templates_and_added_words_stay_away_from_regularisation_pictures(tmp_path: Path) -> None:

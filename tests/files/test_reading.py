@@ -500,7 +500,7 @@ def test_another_zip_is_told_from_an_attack(tmp_path: Path, packed: int) -> None
 
 def test_what_belongs_beside_an_embedding_is_told(tmp_path: Path) -> None:
     torch.save({"hash": "ab", "optimizer_state_dict": {"state": {}}}, tmp_path / "cat.pt.optim")
-    with pytest.raises(EmbeddingError, match=r"A1111's optimiser.*without \.optim"):
+    with pytest.raises(EmbeddingError, match=r"A1111's optimizer.*without \.optim"):
         read_embedding(tmp_path / "cat.pt.optim")
     state = {"tensors.clip_l": L, "optimizer.0.exp_avg": L + 1}
     safetensors.torch.save_file(state, tmp_path / "state-000010.safetensors")

@@ -110,7 +110,7 @@ def tokenize(text: str) -> list[str]:
         ("a my-cat", "write embedding:my-cat"),
         ("(my-cat:1.2)", "write embedding:my-cat"),
         ("photo,embedding:my-cat", "write a space before embedding:"),
-        ("Embedding:my-cat", "write embedding: in small letters"),
+        ("Embedding:my-cat", "write embedding: in lower case"),
         ("embedding:my-cat:1.2", "write a space behind my-cat; strength is (embedding:my-cat:1.2)"),
         ("embedding:my-cat,dog", "write a space behind my-cat"),
         (

@@ -285,6 +285,13 @@ def test_a_negative_embedding_is_trained_and_used(page: Page, comfy: ComfyUI) ->
     assert (comfy.embeddings / "my-negative.safetensors").is_file()
 
 
+def test_a_subject_and_a_style_are_trained_in_one_run(page: Page, comfy: ComfyUI) -> None:
+    run_training(page, "train-a-subject-and-a-style", kind="TI_TrainEmbeddings")
+    picture(page, "train-a-subject-and-a-style")
+    for name in ("my-cat", "my-ink"):
+        assert read_embedding(comfy.embeddings / f"{name}.safetensors").step == 12
+
+
 def test_a_hypernetwork_is_trained_and_used_in_one_graph(page: Page, comfy: ComfyUI) -> None:
     run_training(page, "train-a-hypernetwork", kind="TI_TrainHypernetwork")
     assert "saved as my-style.pt" in text(page, "TI_SaveHypernetwork")

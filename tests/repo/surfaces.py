@@ -59,7 +59,7 @@ NOT_ON_NODES: Mapping[str, str] = {
     "loss_csv_every": "left out: every 20 steps; Loss Plot draws all",
     "latent_cache_dir": "`output/textual_inversion/latents`",
     "latent_cache_gb": "left out: 20 GB",
-    "validation_data_dir": "left out: *Part held out for validation* takes them from the dataset",
+    "validation_data_dir": "left out: *Fraction held out for validation* takes from the dataset",
 }
 """Setting → what is in its place on ComfyUI's nodes, or why nothing is."""
 

@@ -35,7 +35,7 @@ def test_listed_files_come_before_paths_and_folders(save: Save, tmp_path: Path) 
 def test_an_unknown_name_gets_advice(save: Save) -> None:
     for sources, name, advice in (
         (Sources(), "x", "`embeddings_dir`"),
-        (Sources([save("y", 1)]), "x", "words of the model stand in 'quotes'"),
+        (Sources([save("y", 1)]), "x", "put words of the model in 'quotes'"),
         (Sources([save("y", 1)]), "y-z", "a difference is written with spaces: a - b"),
     ):
         with pytest.raises(EmbeddingError) as caught:

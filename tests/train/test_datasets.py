@@ -258,7 +258,7 @@ def test_what_several_sizes_and_regularisation_pictures_mean_is_told(
     plan = make_plan(configure(**everything(many)), FakeHost())
     texts = [notice.what for notice in plan.notices if isinstance(notice, Notice)]
     assert any(text.startswith("images have ") for text in texts)
-    assert any("regularisation image(s) do not hold 'zz-thing'" in text for text in texts)
+    assert any("regularization image(s) do not contain 'zz-thing'" in text for text in texts)
 
 
 def test_own_sizes_are_trained_at(configure: Configure, many: Path) -> None:

@@ -80,7 +80,7 @@ def test_from_the_file_alone_it_comes_to_the_same_bytes_as_in_one_go(
     assert [event.loss for event in log.of(StepDone)] == [
         event.loss for event in whole[1].of(StepDone)[4:]
     ]
-    assert "with the optimiser's memory of" in told(log, "continues from step 4").why
+    assert "with the optimizer's memory of" in told(log, "continues from step 4").why
     assert first.with_name("zz-thing.safetensors.before-1").read_bytes() == old
     assert bring_back(first).read_bytes() == old
 
@@ -166,7 +166,7 @@ def test_a_switch_starts_at_step_0_again(configure: Configure, first: Path) -> N
     train(config, FakeHost(), log)
     assert [step for step, _ in rates(log)] == list(range(1, 11))
     assert rates(log)[0] == (1, 0.02)
-    assert "which count no more" in told(log, "has had 4 steps").what
+    assert "are not counted" in told(log, "the 4 step(s) of").what
     assert read_embedding(first).step == 10
 
 
@@ -188,7 +188,7 @@ def test_what_has_all_its_steps_is_refused_with_the_remedy(
     before = first.read_bytes()
     with pytest.raises(TrainingError, match="trained for 4 steps already") as caught:
         train(configure(weights=str(first), max_train_steps=steps), FakeHost())
-    assert "`initial_step` 0" in caught.value.fix
+    assert "`initial_step` to 0" in caught.value.fix
     assert first.read_bytes() == before
 
 
@@ -303,7 +303,7 @@ def test_an_average_continues_with_what_it_is_the_average_of(configure: Configur
     rows = read_embedding(first).vectors
     log = Log()
     train(configure(weights=str(first), **how), FakeHost(), log)
-    assert "with the optimiser's memory of" in told(log, "continues from step 4").why
+    assert "with the optimizer's memory of" in told(log, "continues from step 4").why
     one, two = (read_embedding(path).vectors["emb_params"] for path in (whole, first))
     assert torch.equal(one, two)
     assert not torch.equal(one, rows["emb_params"])

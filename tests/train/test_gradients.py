@@ -112,7 +112,7 @@ def test_a_dead_tensor_is_named_with_a_cause_and_a_remedy(dead: Tensor) -> None:
     with pytest.raises(NoGradientError) as caught:
         require_alive(["clip_l", "clip_g"], [with_gradient(1.0), dead])
     assert "clip_g" in caught.value.what
-    assert "attention optimisation" in caught.value.why
+    assert "attention optimization" in caught.value.why
     assert caught.value.fix
 
 

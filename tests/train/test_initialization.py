@@ -81,7 +81,7 @@ def test_an_empty_text_gives_zeros_and_a_warning() -> None:
 
 def test_words_without_a_vector_are_told() -> None:
     found = start(init_word="one two three", num_vectors_per_token=2)
-    assert "3 tokens, of which the first 2" in found.notices[0].what
+    assert "3 tokens, and only the first 2" in found.notices[0].what
 
 
 def test_sdxl_starts_with_both_tables() -> None:
@@ -105,7 +105,7 @@ def test_a_weights_file_decides_the_number_of_vectors(tmp_path: Path, count: int
 
 
 def test_a_weights_file_with_another_number_of_vectors_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="holds 3 vectors, not 2"):
+    with pytest.raises(ConfigError, match="holds 3 vector"):
         from_file(tmp_path, num_vectors_per_token=2)
 
 
@@ -135,7 +135,7 @@ def test_zero_asks_for_as_many_vectors_as_the_words_have_tokens(words: str, coun
 def test_zero_asks_for_no_more_vectors_than_a_chunk_has_places() -> None:
     found = start(init_word="cat " * 80, num_vectors_per_token=0)
     assert len(found.rows["clip_l"]) == 75
-    assert "80 tokens, of which the first 75" in str(found.notices[0])
+    assert "80 tokens, and only the first 75" in str(found.notices[0])
 
 
 @pytest.mark.parametrize("family", [SD1, SDXL])

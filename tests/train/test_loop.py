@@ -107,7 +107,7 @@ def test_a_run_whose_schedule_has_ended_goes_on_with_a_last_rate(configure: Conf
     train(configure(learning_rate="0.005:6"), FakeHost(), log)
     again, folder = Log(), run_folder(log)
     train(configure(learning_rate="0.005:6"), FakeHost(), again, resume=folder)
-    assert again.of(Notice)[-1].fix == "to train on, add a last rate without a step number"
+    assert again.of(Notice)[-1].fix == "to continue training, add a last rate without a step number"
     path = train(configure(learning_rate="0.005:6, 1e-3"), FakeHost(), resume=folder)
     assert read_embedding(path).step == 10
     with pytest.raises(ScheduleError, match="ends at step 6, and training is at step 10"):
@@ -356,7 +356,7 @@ def test_zeros_are_a_start_and_warned_about(configure: Configure) -> None:
     log = Log()
     train(configure(init_word="", num_vectors_per_token=2), FakeHost(), log)
     (notice,) = log.of(Notice)
-    assert (notice.level, notice.what) == ("warning", "the initialization text is empty")
+    assert (notice.level, notice.what) == ("warning", "`init_word` is empty")
 
 
 # --- stopped ----------------------------------------------------------------------------------
@@ -644,7 +644,7 @@ def test_a_picture_that_ignores_the_vectors_is_an_error_at_once(configure: Confi
         return output.detach()
 
     log = Log()
-    with pytest.raises(NoGradientError, match="attention optimisation"):
+    with pytest.raises(NoGradientError, match="attention optimization"):
         train(configure(), SpoiledHost(ignore), log)
     assert log.steps == []
 

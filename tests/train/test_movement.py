@@ -39,7 +39,7 @@ def test_an_optimiser_that_does_nothing_ends_the_run(
     log, config = Log(), configure(max_train_steps=40)
     with pytest.raises(NotMovingError, match="clip_l did not move in 20 steps") as caught:
         train(config, FakeHost(), log)
-    assert "the optimiser does nothing" in caught.value.why
+    assert "the optimizer does nothing" in caught.value.why
     assert "`optimizer_type`" in caught.value.fix
     assert len(log.of(StepDone)) == UPDATES
     state = latest_state(RunFolder(log.of(Started)[0].run_folder).state)

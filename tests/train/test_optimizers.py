@@ -78,7 +78,7 @@ def test_a_resumed_run_gives_the_same_bytes(
 def test_a_run_does_not_continue_with_another_optimiser(configure: Configure) -> None:
     folder = stopped(configure(), 5)
     save_state(folder.state, replace(latest_state(folder.state), optimizer="Lion"))
-    with pytest.raises(TrainingError, match="with another optimiser") as caught:
+    with pytest.raises(TrainingError, match="with another optimizer") as caught:
         train(configure(), FakeHost(), resume=folder)
     assert "made with Lion, and `optimizer_type` is AdamW" in caught.value.why
 

@@ -47,9 +47,10 @@ def test_pictures_that_repeat_in_a_batch_are_told_of(configure: Configure) -> No
         ).notices
         for passes in (2, 1)
     )
-    (notice,) = [each for each in some if "an update sees 8 images, and there are 5" in each.what]
+    said = "an update takes 8 images, and the dataset has 5"
+    (notice,) = [each for each in some if said in each.what]
     assert notice.level == "info"
-    assert not any("an update sees" in each.what for each in all_of_them)
+    assert not any("an update takes" in each.what for each in all_of_them)
 
 
 def test_flips_of_what_is_one_sided_are_warned_of(configure: Configure, pictures: Path) -> None:

@@ -216,5 +216,5 @@ def test_copies_of_a_hypernetwork_are_compared_and_used_in_its_folder(
     assert "write &lt;hypernet:warm:1&gt; in a prompt" in said
     assert read_hypernetwork(tmp_path / "hypernetworks" / "warm.pt").step == 1
     assert host.hypernetworks_saved[-1] == tmp_path / "hypernetworks" / "warm.pt"
-    with pytest.raises(DataError, match="strength repair is for embeddings"):
+    with pytest.raises(DataError, match="this changes the strength of embeddings"):
         page.press_repair(warm, "warm-000001", 1.0, "tamed")

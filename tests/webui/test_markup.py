@@ -104,7 +104,7 @@ def test_the_schedule_is_told_in_steps_that_people_count() -> None:
     text = read(told).text
     assert "0.005 for steps 1 to 100" in text
     assert "0.001 for steps 101 to 1,500" in text
-    assert "4 of 75 places in a prompt, 71 are left" in text
+    assert "4 of the 75 tokens of a prompt chunk, 71 are left" in text
     assert "width:6.67%" in told
 
 
@@ -155,7 +155,7 @@ def test_a_finished_file_is_called_as_prompts_call_its_kind() -> None:
     assert "embedding" not in told
     told = markup.progress_html(progress, "w", "hypernetwork", uses_networks=False)
     assert "hypernet:" not in told
-    assert "The file is w.pt; this program does not use hypernetworks" in told
+    assert "The file is w.pt; this web UI does not use hypernetworks" in told
     assert "(ComfyUI: embedding:w)" in markup.progress_html(progress, "w")
 
 

@@ -46,7 +46,7 @@ def test_epochs_are_told_in_steps_before_the_run_begins(
     config = configure(max_train_epochs=4, train_batch_size=2, max_train_steps=900)
     told = outlook_of(studio, config)
     assert (told.max_steps, told.segments[-1].until, told.epochs) == (10, 10, 4)
-    assert "4 epoch(s) are <b>10</b> steps" in outlook(told)
+    assert "4 epoch(s) = <b>10</b> steps" in outlook(told)
     assert "epoch" not in outlook(outlook_of(studio, configure(max_train_steps=40)))
     for path in pictures.iterdir():
         path.unlink()

@@ -23,6 +23,6 @@ def transparent(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
             "hint",
             f"{len(names)} image(s) are transparent in parts, up to {most:.0%} ({names[0]})",
             "these parts become white, and white is learned with the subject",
-            f"put a background behind them, or leave them out with {setting('masked_loss')}",
+            f"add a background, or exclude these parts with {setting('masked_loss')}",
             names,
         )

@@ -16,7 +16,13 @@ def pictures_per_vector(survey: Survey, inputs: CheckupInput) -> Iterator[Findin
     """More vectors can hold more, but also learn single images by heart."""
     count = len(survey.pictures)
     if not count:
-        yield Finding("no_pictures", "error", "not one image can be read", "", "see above")
+        yield Finding(
+            "no_pictures",
+            "error",
+            "not one image can be read",
+            "",
+            "export the images again, or choose another folder",
+        )
         return
     if count < FEWEST:
         yield Finding(
@@ -24,14 +30,14 @@ def pictures_per_vector(survey: Survey, inputs: CheckupInput) -> Iterator[Findin
             "warning",
             f"there are only {count} image(s)",
             "what they have in common by chance is learned as well",
-            f"{FEWEST} at least, 5 to 30 are better",
+            f"add images: {FEWEST} to 30 are usual",
         )
     if inputs.vectors > count:
         yield Finding(
             "many_vectors",
             "warning",
             f"{inputs.vectors} vectors for {count} image(s)",
-            "with more vectors than images they learn the images by heart",
+            "with more vectors than images, the vectors memorize the images",
             "add images, or use fewer vectors",
         )
     if inputs.vectors:

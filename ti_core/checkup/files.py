@@ -100,7 +100,9 @@ def not_looked_at(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     if survey.left_out:
         count = len(survey.pictures) + len(survey.unreadable) + len(survey.wordless)
         what = f"{count} of {count + survey.left_out} images were looked at"
-        yield Finding("sample", "note", what, "", "ti check looks at all of them")
+        yield Finding(
+            "sample", "note", what, "", "ti check on the command line looks at all of them"
+        )
 
 
 def stray_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:

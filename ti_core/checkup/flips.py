@@ -33,8 +33,8 @@ def flips(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
             "flips",
             "warning",
             f"mirrored copies of images whose two sides differ: {'; '.join(reasons)}",
-            "the word learns both sides at once; letters, partings and tattoos come out wrong",
-            "leave mirrored copies out",
+            "the word learns both sides at once; letters, hair partings and tattoos come out wrong",
+            "turn off mirroring, and remove mirrored copies from the folder",
             survey.names(copies),
         )
 

@@ -50,8 +50,9 @@ def ladder(
 ) -> tuple[tuple[str, int], ...]:
     """(what is done in place of what the settings say, bytes that the run needs then), in the order
     in which a run does it when memory runs out."""
-    rows = [] if anew else [(setting("gradient_checkpointing"), batch)]
-    rows += [("that and one image of a batch at once", 1)] if batch > 1 else []
+    checkpointing, single = setting("gradient_checkpointing"), "one image of a batch at once"
+    rows = [] if anew else [(checkpointing, batch)]
+    rows += [(single if anew else f"{checkpointing} and {single}", 1)] if batch > 1 else []
     return tuple(
         (what, estimate(needs, pixels, count, half, packs, True)[0]) for what, count in rows
     )

@@ -34,12 +34,16 @@ def rate(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     if highest > _HIGH_RATE:
         severity: Severity = "error" if highest > _ABSURD_RATE else "warning"
         why = "each step moves the numbers of a vector by about that much; those of words are 0.015"
-        what, fix = f"the learning rate is {highest:g}", "take 0.005 or less"
+        what, fix = (
+            f"the learning rate is {highest:g}",
+            f"set {setting('learning_rate')} to 0.005 or less",
+        )
         yield Finding("rate_too_high", severity, what, why, fix)
     elif way < _SHORTEST_WAY:
         what = f"the learning rate is {highest:g} for {inputs.last_step} step(s)"
         why = f"the whole run moves the numbers of a vector by {way:g} at most"
-        yield Finding("rate_too_low", "warning", what, why, "use a higher rate or more steps")
+        fix = f"raise {setting('learning_rate')} or {setting('max_train_steps')}"
+        yield Finding("rate_too_low", "warning", what, why, fix)
 
 
 def length(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
@@ -49,18 +53,20 @@ def length(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         return
     seen, batch = inputs.last_step * inputs.batch / count, inputs.batch / count
     if seen < 1:
-        what = f"{inputs.last_step} step(s) of {inputs.batch} for {count} images"
-        yield Finding("few_steps", "hint", what, "most images are never seen", "train for longer")
+        what = f"{inputs.last_step} step(s) of {inputs.batch} for {count} image(s)"
+        fix = f"raise {setting('max_train_steps')}"
+        yield Finding("few_steps", "hint", what, "most images are never seen", fix)
     if seen > _MOST_ROUNDS:
         what = f"each image is seen {seen:,.0f} times"
         why = "long before that the word shows nothing but these images"
-        yield Finding("many_steps", "warning", what, why, "train for fewer steps")
+        yield Finding("many_steps", "warning", what, why, f"lower {setting('max_train_steps')}")
     if batch > _MOST_AT_ONCE:
-        what = f"an update sees {inputs.batch} images, and there are {count}"
+        what = f"an update takes {inputs.batch} images, and the dataset has {count}"
         why = f"each of them counts {batch:.0f} times, which takes as much longer"
-        yield Finding("large_batch", "warning", what, why, "use a smaller batch")
+        fix = f"lower {setting('train_batch_size')} or {setting('gradient_accumulation_steps')}"
+        yield Finding("large_batch", "warning", what, why, fix)
     elif batch > 1 and len({(p.frame.width, p.frame.height) for p in survey.pictures}) == 1:
-        what = f"an update sees {inputs.batch} images, and there are {count}"
+        what = f"an update takes {inputs.batch} images, and the dataset has {count}"
         why = "some are in it more than once, each time under other noise; A1111 takes fewer"
         sizes = f"{setting('train_batch_size')} times {setting('gradient_accumulation_steps')}"
         fix = f"for A1111's batches, let {sizes} be {count} at most"
@@ -84,7 +90,7 @@ def size_of_model(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     if not 1 / _FARTHEST_SIZE <= ratio <= _FARTHEST_SIZE:
         width, height = inputs.size
         what = f"the training size is {width}x{height}, the model was made for {side}x{side}"
-        why = "its images of other sizes are bad, and so is what it teaches"
+        why = "the model is poor at other sizes, and so is what is learned from it"
         yield Finding("far_size", "warning", what, why, f"train at about {side}x{side}")
 
 
@@ -93,6 +99,6 @@ def dropout(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     words = inputs.data.tags
     if survey.uses_captions and 1 in (words.caption_dropout_rate, words.caption_tag_dropout_rate):
         why = "no caption is ever in a prompt"
-        yield Finding(
-            "all_dropped", "warning", "captions are always left out", why, "lower the rate"
-        )
+        part = "" if words.caption_dropout_rate == 1 else "_tag"
+        fix = f"set {setting(f'caption{part}_dropout_rate')} below 1"
+        yield Finding("all_dropped", "warning", "captions are always left out", why, fix)

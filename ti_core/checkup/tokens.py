@@ -27,17 +27,17 @@ def token_allowance(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
         yield Finding(
             "too_long",
             "warning",
-            f"{len(names)} prompt(s) take more than {inputs.capacity} places, up to {max(lengths)}",
-            "the rest is read apart from the beginning, in a chunk of its own",
+            f"{len(names)} prompt(s) have more than {inputs.capacity} tokens, up to {max(lengths)}",
+            "the rest is encoded separately, in another chunk",
             f"shorten captions; {inputs.vectors} vector(s) leave "
-            f"{inputs.capacity - inputs.vectors} places",
+            f"{inputs.capacity - inputs.vectors} tokens",
             names,
         )
     elif lengths:
         yield Finding(
             "token_count",
             "note",
-            f"the longest prompt takes {max(lengths)} of {inputs.capacity} places, "
+            f"the longest prompt has {max(lengths)} of {inputs.capacity} tokens, "
             f"{inputs.vectors} of them for the new word",
         )
 

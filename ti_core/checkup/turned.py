@@ -18,6 +18,6 @@ def rotated(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
             "hint",
             f"{len(names)} image(s) are stored sideways and rotated by an EXIF tag",
             "this program turns them upright, A1111's and other trainers do not",
-            "nothing here; save them again if other programs should use them",
+            "nothing to do here; save them again if other programs should use them",
             names,
         )

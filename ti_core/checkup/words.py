@@ -82,7 +82,7 @@ def identical_captions(survey: Survey, inputs: CheckupInput) -> Iterator[Finding
             "caption_identical",
             "hint",
             f"{count} of {len(survey.pictures)} captions are the same",
-            "captions help only by telling what differs from image to image",
+            "captions help only if they describe what differs from image to image",
             f"describe each image, or do without captions: {setting('use_object_template')}",
             survey.which(lambda p: p.caption.text.casefold() == text),
         )

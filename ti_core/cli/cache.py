@@ -22,7 +22,7 @@ class CacheOptions(Checked):
     title = "Cache"
     latent_cache_dir: str = option(
         "",
-        "the folder; the one that is used if nothing else is said, if not given",
+        "folder of the latents; the default is in the system's cache folder",
         label="Latent cache directory",
         path="output folder",
     )

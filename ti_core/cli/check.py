@@ -108,7 +108,7 @@ def _dumped(prompts: Sequence[TrainingPrompt]) -> Iterator[str]:
     for shown in prompts:
         yield f"    {shown.path.name}: {shown.prompt}"
         yield f"        {' '.join(shown.tokens)}"
-        yield f"        {len(shown.token_ids)} of {shown.capacity} places taken"
+        yield f"        {len(shown.token_ids)} of {shown.capacity} tokens used"
 
 
 def _aim(

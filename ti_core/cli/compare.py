@@ -90,7 +90,9 @@ class PictureConfig(Checked):
     images_per_prompt: int = option(1, "number of seeds per cell", label="Images", limits=(1, 16))
     steps: int = option(20, "sampling steps", label="Sampling steps", limits=(1, 150))
     scale: float = option(7.0, "CFG scale", label="CFG Scale", limits=(1, 30))
-    sampler: str = option("", "sampler; the default is the first of the host", label="Sampler")
+    sampler: str = option(
+        "", "sampler; the default is the first one in the list of samplers", label="Sampler"
+    )
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,7 @@ def _files(sources: Sequence[Path], most: int, word: str) -> list[Path]:
     found: list[Path] = []
     for source in sources:
         if not source.exists():
-            raise DataError(f"there is no file or folder {source}")
+            raise DataError(f"there is no file or folder {source}", "", "check the path")
         found += some_of(_copies(source, word), most) if source.is_dir() else [source]
     return found
 

@@ -37,13 +37,15 @@ class DiffConfig(Checked):
 
 def run(argv: Sequence[str]) -> int:
     """Compare; returns the exit code."""
-    parser = OptionParser("ti diff", _ABOUT, DiffConfig)
+    parser = OptionParser("ti diff", _ABOUT, DiffConfig, usage="FILE FILE [options]")
     parser.add_argument(
         "files", nargs="*", type=path_argument, metavar="FILE", help="two embedding files"
     )
     typed = parser.read(argv)
     if len(typed["files"]) != 2:
-        raise ConfigError(f"{len(typed['files'])} files are given", "", "write ti diff FILE FILE")
+        raise ConfigError(
+            f"two files are needed, not {len(typed['files'])}", "", "write ti diff FILE FILE"
+        )
     config = make_config(DiffConfig, typed)
     from ..files.reading import read_embedding
     from ..tools.comparing import diff
@@ -71,7 +73,7 @@ def _spelled(found: EmbeddingDiff) -> Iterator[str]:
     for key, pairs in () if found.equal else found.vectors.items():
         for number, pair in enumerate(pairs):
             lengths = " | ".join(f"{length:.4g}" for length in pair.lengths)
-            apart = f"cosine {pair.cosine:.4f}, apart {pair.distance:.4g}"
+            apart = f"cosine {pair.cosine:.4f}, distance {pair.distance:.4g}"
             yield f"  {key} {number}: {apart}, lengths {lengths}"
     for key, values in found.metadata.items():
         yield f"  {key}: {' | '.join(map(_short, values))}"

@@ -57,7 +57,9 @@ class GenerateConfig:
         limits=(1, 30),
         aliases=("cfg_scale", "guidance_scale"),
     )
-    sampler: str = option("", "sampler; the default is the first of the host", label="Sampler")
+    sampler: str = option(
+        "", "sampler; the default is the first one in the list of samplers", label="Sampler"
+    )
     seed: int | None = option(None, "random if not given", label="Seed", limits=(0, 2**32 - 1))
     clip_skip: int = option(1, "1 = none skipped, as in A1111", label="Clip skip", limits=(1, 12))
 

@@ -25,7 +25,8 @@ _CREATE = """Make a hypernetwork that changes almost nothing until it is trained
 widths of a model's attention. With --enable_sizes no model is needed."""
 _TRAIN = """Teach a model a style, or anything else, by a hypernetwork: modules before the keys and
 values of every attention, which prompts switch on with <hypernet:NAME:1>. The model stays as it
-is. The file is for AUTOMATIC1111 and ComfyUI; other programs do not use hypernetworks."""
+is. The file is for AUTOMATIC1111, ComfyUI and ti generate; other programs do not use
+hypernetworks."""
 _USAGE = """usage: ti hypernetwork create --name NAME [options]
        ti hypernetwork train --name NAME --train_data_dir FOLDER [options]
        ti hypernetwork sweep --sweep NAME=VALUE,VALUE [options of train]
@@ -41,7 +42,10 @@ class HypernetworkPlaceConfig(Checked):
 
     title = "File"
     output_dir: str = option(
-        "hypernetworks", "where it goes", label="Hypernetworks directory", path="output folder"
+        "hypernetworks",
+        "folder for the hypernetwork",
+        label="Hypernetworks directory",
+        path="output folder",
     )
     overwrite: bool = option(
         False, "replace a hypernetwork of that name", label="Overwrite Old Hypernetwork"

@@ -158,7 +158,7 @@ def _told(found: _Facts) -> Iterator[str]:
     widths = ", ".join(map(str, found["widths"]))
     yield f"{found['name']}: hypernetwork for the widths {widths} ({found['family']})"
     yield f"  {found['structure']}, {found['numbers']:,} numbers, step {found['step']}"
-    yield f"  weights began as {found['weight_init']}"
+    yield f"  weights initialized as {found['weight_init']}"
     if found["base_model"]:
         yield f"  made on {found['base_model']} [{found['base_hash']}]"
     if found["optional_info"]:
@@ -240,4 +240,5 @@ def _spelled_strength(found: _Facts) -> Iterator[str]:
         rows = zip(lengths, ratios, found["nearest"][key], strict=True)
         for number, (length, ratio, near) in enumerate(rows):
             words = ", ".join(f"{each['text']} {each['cosine']:.2f}" for each in near) or "–"
-            yield f"  {key} {number}: length {length:.3g}, {ratio:.2f} of a word's; near {words}"
+            told = f"length {length:.3g}, {ratio:.2f} × an ordinary word's"
+            yield f"  {key} {number}: {told}; nearest: {words}"

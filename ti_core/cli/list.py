@@ -21,7 +21,7 @@ from .telling import answer, remark, tell
 if TYPE_CHECKING:
     from ..hypernetworks.reading import Facts as NetworkFacts
 
-_ABOUT = """List the embeddings and hypernetworks in folders and their sub-folders, whichever
+_ABOUT = """List the embeddings and hypernetworks in folders and their subfolders, whichever
 program wrote them, and say which files were skipped and why. Nothing in them is executed."""
 _HEAD = ("name", "for", "vectors", "step", "trigger", "file")
 _NETWORK_HEAD = ("hypernetwork", "for", "widths", "step", "structure", "file")

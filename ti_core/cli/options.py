@@ -22,6 +22,9 @@ from ..paths import given_path
 from .plain import with_flags
 from .telling import remark_on
 
+_SEVERAL: dict[str | None, str] = {None: "TEXT", "text file": "TEXT", "input folder": "FOLDER"}
+"""What a setting names → the placeholder of each of its values, if not FILE."""
+
 
 class OptionParser(argparse.ArgumentParser):
     """An argparse parser that raises ConfigError instead of ending the program.
@@ -110,7 +113,8 @@ def _add_option(group: argparse._ArgumentGroup, holder: type, item: Field[object
     elif choices:
         group.add_argument(*names, choices=choices, help=_help(item), **common)
     elif wanted == tuple[str, ...]:
-        group.add_argument(*names, nargs="+", metavar="FILE", help=_help(item), **common)
+        shown = _SEVERAL.get(known.path, "FILE")
+        group.add_argument(*names, nargs="+", metavar=shown, help=_help(item), **common)
     else:
         if known.bare:
             common |= {"nargs": "?", "const": known.bare}

@@ -37,7 +37,7 @@ class FileConfig(Checked):
         None,
         "safetensors: for every program; pt: AUTOMATIC1111's; bin: diffusers'; kohya: "
         "sd-scripts' keys; diffusers: its scripts' learned_embeds, two files for SDXL; png: a "
-        "card. The ending of the file's name decides if not given",
+        "card. If not given, the file's extension decides",
         label="Format",
         aliases=("save_model_as",),
     )

@@ -36,7 +36,11 @@ def parser() -> OptionParser:
     usage = "SOURCE DESTINATION [options]"
     made = OptionParser("ti preprocess", _ABOUT, PreprocessConfig, PrintConfig, usage=usage)
     made.add_argument(
-        "folders", nargs="*", type=path_argument, metavar="FOLDER", help="source and destination"
+        "folders",
+        nargs="*",
+        type=path_argument,
+        metavar="SOURCE DESTINATION",
+        help="folder of the photographs, and folder for the training images",
     )
     return made
 
@@ -87,6 +91,6 @@ class PreprocessBar(Bar):
         self.close()
         word = "" if event.reason == "done" else "stopped: "
         answer(
-            f"{word}{event.written} images made of {event.pictures}, {event.skipped} skipped, "
+            f"{word}{event.written} image(s) made of {event.pictures}, {event.skipped} skipped, "
             f"in {event.seconds:.1f} s"
         )

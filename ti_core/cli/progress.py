@@ -75,7 +75,7 @@ class TrainingBar(Bar):
         self.before = event.measures
         self.say(
             f"training {event.name!r} on {event.model}: {event.size}, "
-            f"{event.pictures} images, template {event.template}"
+            f"{event.pictures} image(s), template {event.template}"
         )
         for start, until, rate in event.segments:
             self.say(f"learning rate {Segment(rate, start, until)}")

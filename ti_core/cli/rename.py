@@ -25,7 +25,7 @@ class RunsConfig(Checked):
     title = "Runs"
     logging_dir: str = option(
         "textual_inversion",
-        "where runs are: one that is training it now must end first",
+        "folder of the runs; a run that is training it now must end first",
         label="Log directory",
         path="output folder",
     )

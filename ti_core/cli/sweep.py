@@ -68,7 +68,7 @@ class SweepConfig(Checked):
     )
     config_file: str = option(
         "",
-        "settings to start from, as of ti train",
+        "settings to start from, as for ti train",
         label="Settings file",
         path="file",
         aliases=("from",),
@@ -214,6 +214,6 @@ class _Shown:
 
     def _end(self, event: SweepEnded) -> None:
         self.failed = event.failed
-        self._bar.say(f"{event.done} runs done, {event.failed} failed, {event.left} left")
+        self._bar.say(f"{event.done} run(s) done, {event.failed} failed, {event.left} left")
         if event.left or event.failed:
             self._bar.say(f"continue with: {self._again}")

@@ -295,7 +295,7 @@ def _lines(shown: TrainingPrompt) -> Iterator[str]:
     yield shown.prompt
     yield " ".join(map(str, shown.token_ids))
     yield " ".join(shown.tokens)
-    yield f"{len(shown.token_ids)} of {shown.capacity} places taken"
+    yield f"{len(shown.token_ids)} of {shown.capacity} tokens used"
     yield ", ".join(_facts(shown))
 
 
@@ -304,7 +304,7 @@ def _facts(shown: TrainingPrompt) -> Iterator[str]:
     yield f"{shown.size[0]}x{shown.size[1]} of {shown.original[0]}x{shown.original[1]}"
     yield "once an epoch" if shown.repeats == 1 else f"{shown.repeats} times an epoch"
     if shown.regular:
-        yield "regularisation"
+        yield "regularization"
     if shown.weight != 1:
         yield f"weight {shown.weight:g}"
     if shown.mask:

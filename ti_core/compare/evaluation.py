@@ -93,7 +93,8 @@ def losses_of(
 
 def _pictures(questions: Questions) -> int:
     if not questions.dataset.items:
-        raise DataError("the dataset for the validation loss contains no images")
+        what = "the dataset for the validation loss contains no images"
+        raise DataError(what, "", "put images into it, or choose another folder")
     return len(questions.dataset.items)
 
 

@@ -54,7 +54,7 @@ def read_caption(
     else:
         found = Caption(file_words(image.stem, regex, join), from_file=False)
     if len(found.text) > MOST_LETTERS:
-        why = f"it has {len(found.text):,} letters, and a prompt takes at most {MOST_LETTERS:,}"
+        why = f"it has {len(found.text):,} characters, and a prompt takes at most {MOST_LETTERS:,}"
         raise CaptionError(f"cannot use the caption of {image.name}", why, "shorten it")
     return found
 

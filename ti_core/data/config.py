@@ -214,7 +214,7 @@ class DataConfig:
         "",
         "folder with regularization images, in subfolders named <repeats>_<words>; these "
         "words replace the new one in their prompts",
-        label="Regularisation directory",
+        label="Regularization directory",
         path="input folder",
         advanced=True,
     )
@@ -277,8 +277,8 @@ class DataConfig:
     )
     expected_data: str = unrecorded(
         "",
-        "the hash of the images and captions that an embedding was trained on (ti.data); "
-        "different ones give a warning. Train again fills it in",
+        "hash of the images and captions that an embedding was trained on (ti.data); other images "
+        "or captions give a warning; settings loaded from an embedding contain it",
         label="Expected images",
         advanced=True,
     )

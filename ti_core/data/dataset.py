@@ -316,7 +316,7 @@ def _require_short(lines: list[str], items: list[Item], template: str) -> None:
     longest = max(len(item.caption.text) for item in items)
     letters = max(len(line) + line.count("[filewords]") * longest for line in lines)
     if letters > _MOST_LETTERS:
-        what = f"prompts of the template {template} would have {letters:,} letters"
+        what = f"prompts of the template {template} would have {letters:,} characters"
         raise DataError(what, f"{_MOST_LETTERS:,} are enough", "shorten its lines or the captions")
 
 
@@ -333,7 +333,7 @@ def _with_repeats(dataset: Dataset) -> Dataset:
             repeats[i] = times
     unused = repeats.count(0)
     if unused:
-        what = f"{unused} regularisation image(s) are not used"
+        what = f"{unused} regularization image(s) are not used"
         notices.append(Notice("info", what, "the others are as many as the training images"))
     kept = [i for i, times in enumerate(repeats) if times]
     return dataclasses.replace(

@@ -181,10 +181,10 @@ def _found(name: str, path: Path) -> Path:
 def _require_plain(value: str, key: str, path: Path) -> None:
     r"""Raise ConfigError for a path that no disk has: `"C:\temp"` is read with a tab in it."""
     if len(value) > MOST_LETTERS:
-        what = f"{path}: {key} has {len(value):,} letters"
+        what = f"{path}: {key} has {len(value):,} characters"
         raise ConfigError(what, "", f"give at most {MOST_LETTERS:,}")
     if any(unicodedata.category(sign) == "Cc" for sign in value):
-        why = "between double quotes, a backslash and a letter stand for another sign"
+        why = "between double quotes, a backslash and a letter stand for another character"
         raise ConfigError(f"{path}: {key} is {value[:100]!r}", why, PATHS)
 
 

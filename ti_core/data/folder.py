@@ -52,6 +52,6 @@ def with_caption_lines(config: DataConfig, first_line: bool) -> DataConfig:
 def require_training(folders: Folders, source: str) -> None:
     """Raise ConfigError when there is no folder, or all are regularisation folders."""
     if all(folder.regular for folder in folders.folders):
-        why = "all are regularisation folders" if folders.folders else "it has no subsets"
+        why = "all are regularization folders" if folders.folders else "it has no subsets"
         fix = "add [[datasets.subsets]] with an image_dir"
         raise ConfigError(f"{source} names no folder to train on", why, fix)

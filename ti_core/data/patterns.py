@@ -35,7 +35,9 @@ class Pattern:
         self._text, self._what = pattern, f"{name} {pattern[:100]!r}"
         self._flags = re.IGNORECASE if ignore_case else 0
         if len(pattern) > _MOST_LETTERS:
-            raise ConfigError(self._what, f"it has more than {_MOST_LETTERS} letters", "shorten it")
+            raise ConfigError(
+                self._what, f"it has more than {_MOST_LETTERS} characters", "shorten it"
+            )
         try:
             self._compiled = re.compile(pattern, self._flags)
             tree = _parsed(pattern)

@@ -58,7 +58,8 @@ def read_template(name_or_path: str) -> list[str]:
     lines = [line.strip() for line in text.split("\n")]
     lines = [line for line in lines if line and not line.startswith("#")]
     if not lines:
-        raise DataError(f"the prompt template {name_or_path} has no lines")
+        what = f"the prompt template {name_or_path} has no lines"
+        raise DataError(what, "", "write one prompt per line")
     return lines
 
 

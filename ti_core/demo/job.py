@@ -81,7 +81,7 @@ class DemoConfig:
         path="input folder",
     )
     max_train_steps: int = option(
-        100, "optimiser updates", label="Max steps", unit="steps", limits=(1, 100_000)
+        100, "optimizer updates", label="Max steps", unit="steps", limits=(1, 100_000)
     )
     pictures: int = option(32, "images to score, before and after", label="Images", limits=(4, 256))
     seed: int = option(0, "same seed, same result", label="Seed", limits=(0, 2**31))

@@ -179,7 +179,8 @@ def card_bytes(embedding: Embedding, picture: Picture, ending: str = ".png") -> 
     """
     rows = list(checked_rows(embedding).values())
     if sum(table.numel() for table in rows) > _MOST_NUMBERS:
-        raise EmbeddingError(f"{embedding.name} has too many vectors for a card")
+        what = f"{embedding.name} has too many vectors for a card"
+        raise EmbeddingError(what, "", "save it as .safetensors")
     text = json.dumps(_content(embedding), default=_nested).encode()
     picture = captioned(picture, *_captions(embedding))
     card = with_margins(picture, zlib.compress(text, 9), _shades(rows[0][0]))

@@ -23,7 +23,11 @@ def checked_rows(embedding: Embedding) -> dict[str, Tensor]:
     require_few(embedding.name, embedding.count)
     rows = {key: _stored(table) for key, table in file_keys(embedding.vectors).items()}
     if not all(torch.isfinite(table).all() for table in rows.values()):
-        raise EmbeddingError(f"{embedding.name} is not saved", "its vectors are not finite numbers")
+        raise EmbeddingError(
+            f"{embedding.name} is not saved",
+            "its vectors are not finite numbers",
+            "use an earlier copy of it, or smaller factors",
+        )
     return rows
 
 

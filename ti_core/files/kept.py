@@ -14,9 +14,9 @@ def kept_option() -> Any:
     """The setting of everything that can replace an embedding; see `replaced`."""
     return unrecorded(
         KEPT,
-        "number of copies of a replaced embedding to keep beside it, as "
-        "NAME.safetensors.before-1, -2 and so on; the oldest are removed; 0 keeps none",
-        label="Copies of replaced embeddings",
+        "number of copies of a replaced file to keep beside it, as FILE.before-1, -2 and so on; "
+        "the oldest are removed; 0 keeps none",
+        label="Copies of replaced files",
         limits=(0, 1000),
         advanced=True,
     )

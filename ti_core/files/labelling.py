@@ -65,7 +65,7 @@ def _notes(path: Path) -> dict[str, object]:
     file = _file(path)
     if not file.exists():
         return {}
-    fix = "move it away, or mend it"
+    fix = "move it to another folder, or correct it"
     try:
         told = json.loads(read_bytes(file, MOST_NOTES))
     except (ValueError, RecursionError) as error:

@@ -241,13 +241,13 @@ def _mistake(content: object) -> tuple[str, str]:
     if tables and tables == sorted(keys):
         return _unusable(tables)
     if "optimizer_state_dict" in keys:
-        return "it is what A1111's optimiser kept beside one", "give the .pt without .optim"
+        return "it is what A1111's optimizer kept beside one", "give the .pt without .optim"
     if any(key.startswith("tensors.") for key in keys):
         return "it is the state of a run", "resume that run, or give the embedding that it wrote"
     if any(key in keys for key in _CHECKPOINTS):
         return "it is a checkpoint", "give an embedding file"
     if any(isinstance(key, int) for key in content):
-        return "it is a hypernetwork or the state of an optimiser", "give an embedding file"
+        return "it is a hypernetwork or the state of an optimizer", "give an embedding file"
     if any(_NETWORK.search(key) for key in keys):
         return "it is a LoRA or another network, without an embedding in it", ""
     count = sum(1 for _ in _tensors(content))

@@ -86,7 +86,7 @@ def _fault(name: str) -> str:
     if ".preview" in name.lower():
         return "would be taken for a preview image"
     if len(name) > _LETTERS or len(name.encode()) > _BYTES:
-        return f"is longer than {_LETTERS} letters, or than {_BYTES} bytes in UTF-8"
+        return f"is longer than {_LETTERS} characters, or than {_BYTES} bytes in UTF-8"
     return ""
 
 

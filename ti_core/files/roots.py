@@ -57,11 +57,11 @@ def _trouble(text: str, windows: bool) -> str:
     if os.path.normpath(text.strip()) == os.curdir:
         return "that is the folder in which the program runs"
     if re.search(r"[\0-\x1f\x7f]", text):
-        return "it has a sign that no name has"
+        return "it contains a character that file names cannot have"
     if re.match(r"[a-z][a-z0-9+.-]+://", text, re.IGNORECASE):
         return "it is an address"
     if re.search("[\ud800-\udc7f\udd00-\udfff]", text):
-        return "it has half of a character"
+        return "it contains an incomplete Unicode character"
     if windows and any(map(is_device, PureWindowsPath(text).parts)):
         return "it names a device"
     return ""

@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 from ..errors import FileError, UnsafeFileError
+from .mistaken import AGAIN
 from .numpy_pickle import swapped
 from .pickle_reader import BrokenPickleError
 from .regular_file import open_regular
 from .restricted_unpickler import RestrictedUnpickler, Storages
-from .zip_directory import ZIP_START, Member, data_start, not_torch, read_directory
+from .zip_directory import UNSAFE, ZIP_START, Member, data_start, not_torch, read_directory
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
@@ -121,7 +122,8 @@ class _Parts:
         for (key, start, length, width), content in self._parts.items():
             file.seek(start_of(key) + start)
             if file.readinto(content.numpy()) != length:  # type: ignore[attr-defined]
-                raise FileError(f"{self._path.name} is cut off", f"storage {key!r} is incomplete")
+                why = f"storage {key!r} is incomplete"
+                raise FileError(f"{self._path.name} is cut off", why, AGAIN)
             if self.swaps:
                 content.copy_(swapped(content, width))
 
@@ -135,7 +137,7 @@ class _Parts:
 
 
 def _refused(path: Path, why: str) -> UnsafeFileError:
-    return UnsafeFileError(f"{path.name} was rejected", why)
+    return UnsafeFileError(f"{path.name} was rejected", why, UNSAFE)
 
 
 # --- the zip format ---------------------------------------------------------------------------
@@ -181,12 +183,12 @@ class _ZipStorages(_Parts):
         note = self._members.get("byteorder")
         order = b"little" if note is None else _member(self._file, path, note, _LONGEST_NOTE)
         if order not in (b"little", b"big"):
-            raise FileError(f"{path.name} is damaged", "its byte order is unknown")
+            raise FileError(f"{path.name} is damaged", "its byte order is unknown", AGAIN)
         return order == b"big"
 
     def size(self, key: str, claimed: int) -> int:
         if f"data/{key}" not in self._members:
-            raise FileError(f"{self._path.name} is damaged", f"storage {key!r} is missing")
+            raise FileError(f"{self._path.name} is damaged", f"storage {key!r} is missing", AGAIN)
         size = self._members[f"data/{key}"].size
         if claimed > size:
             raise _refused(self._path, f"storage {key!r} claims {claimed} bytes and has {size}")
@@ -246,17 +248,20 @@ class _LegacyStorages(_Parts):
         """Where each storage begins; before it stands how many numbers it has."""
         known = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
         if not known or len(keys) != len(self._sizes) or set(keys) != set(self._sizes):
-            raise FileError(f"{self._path.name} is damaged", "its list of storages does not fit")
+            why = "its list of storages does not fit"
+            raise FileError(f"{self._path.name} is damaged", why, AGAIN)
         starts = {}
         for key in keys:
             size, noted = self._sizes[key], file.read(8)
             count = int.from_bytes(noted, "little")
             if len(noted) != 8 or count > size or (count == 0) != (size == 0):
-                raise FileError(f"{self._path.name} is damaged", f"storage {key!r} does not fit")
+                why = f"storage {key!r} does not fit"
+                raise FileError(f"{self._path.name} is damaged", why, AGAIN)
             starts[key] = file.tell()
             file.seek(size, os.SEEK_CUR)
         if file.tell() > _size(file):
-            raise FileError(f"{self._path.name} is cut off", "its last storages are incomplete")
+            why = "its last storages are incomplete"
+            raise FileError(f"{self._path.name} is cut off", why, AGAIN)
         return starts
 
 

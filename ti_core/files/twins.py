@@ -82,7 +82,7 @@ def hidden_warning(path: Path) -> str:
         return ""
     return (
         f"{' and '.join(below)} has the name of {path.name} too: A1111 uses the one that "
-        "it meets last, which is the one in the sub-folder; choose another name, or keep one"
+        "it meets last, which is the one in the subfolder; choose another name, or keep one"
     )
 
 

@@ -18,6 +18,7 @@ from ..errors import FileError, UnsafeFileError
 
 ZIP_START = b"PK\x03\x04"
 """First bytes of a zip that has anything in it."""
+UNSAFE = "do not use this file; it is damaged, or an attack"
 
 _END = struct.Struct("<4s4H2LH")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
@@ -76,14 +77,14 @@ def data_start(file: BinaryIO, member: Member, path: Path) -> int:
     file.seek(member.header)
     header = file.read(_LOCAL.size)
     if len(header) < _LOCAL.size or header[:4] != ZIP_START:
-        raise UnsafeFileError(f"{path.name} was rejected", "its zip headers disagree")
+        raise UnsafeFileError(f"{path.name} was rejected", "its zip headers disagree", UNSAFE)
     name_length, extra_length = _LOCAL.unpack(header)[-2:]
     if file.read(name_length) != member.name.encode("utf-8", "surrogateescape"):
-        raise UnsafeFileError(f"{path.name} was rejected", "its zip headers disagree")
+        raise UnsafeFileError(f"{path.name} was rejected", "its zip headers disagree", UNSAFE)
     start = member.header + _LOCAL.size + int(name_length) + int(extra_length)
     if start + member.size > os.fstat(file.fileno()).st_size:
         name = member.name[:_MOST_LETTERS_IN_ERRORS]
-        raise FileError(f"{path.name} is cut off", f"{name!r} is incomplete")
+        raise FileError(f"{path.name} is cut off", f"{name!r} is incomplete", _FIX)
     return start
 
 
@@ -99,7 +100,8 @@ def _directory(file: BinaryIO, path: Path, size: int) -> bytes:
     if _ELSEWHERE in (length, start):
         length, start = _end_64(file, path, end)
     if length > _MOST_BYTES or start + length > size:
-        raise UnsafeFileError(f"{path.name} was rejected", "its table of contents is too large")
+        why = "its table of contents is too large"
+        raise UnsafeFileError(f"{path.name} was rejected", why, UNSAFE)
     file.seek(start)
     return file.read(length)
 

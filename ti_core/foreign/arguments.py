@@ -50,7 +50,7 @@ def _taken(waiting: list[str], takes: Takes, name: str) -> list[str]:
     """The values that follow an option, taken from what waits."""
     if takes == "one":
         if not waiting or waiting[0].startswith("--"):
-            raise ConfigError(f"--{name}: a value is expected")
+            raise ConfigError(f"--{name}: a value is expected", "", f"write --{name} VALUE")
         return [waiting.pop(0)]
     values: list[str] = []
     most = {"nothing": 0, "perhaps": 1, "many": len(waiting)}[takes]

@@ -115,7 +115,8 @@ def _found(text: str, path: Path, known: Sequence[str]) -> tuple[str, bool, Iter
     if not isinstance(table, dict):
         raise FileError(f"{path} contains no settings", "it is not a table", "choose another file")
     if len(table) > _MOST_SETTINGS:
-        raise FileError(f"{path} contains more than {_MOST_SETTINGS:,} settings")
+        what = f"{path} contains more than {_MOST_SETTINGS:,} settings"
+        raise FileError(what, "", "choose another file")
     _require_shallow(table, path)
     if isinstance(table.get("train"), dict) and path.suffix.lower() == ".json":
         raise FileError(f"{path} is a settings file of this program", "", "use it as it is")
@@ -137,7 +138,8 @@ def _require_shallow(table: object, path: Path) -> None:
     while waiting:
         value, depth = waiting.pop()
         if depth > _DEEPEST:
-            raise FileError(f"{path} contains tables that are nested too deeply")
+            what = f"{path} contains tables that are nested too deeply"
+            raise FileError(what, "", "choose another file")
         if isinstance(value, dict):
             waiting += [(each, depth + 1) for each in value.values()]
         elif isinstance(value, list):

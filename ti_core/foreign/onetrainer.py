@@ -229,7 +229,7 @@ def _networks(table: Mapping[str, object]) -> Iterator[Found]:
             yield f"{name}.train_embedding", Verdict({f"learning_rate_te{number}": "0"})
         if _number(encoder.get("dropout_probability")):
             fix = f"see {setting('caption_dropout_rate')}, which leaves the name alone"
-            dropped = "what the encoder says is not dropped here", fix
+            dropped = "the text encoder's output is not dropped here", fix
             yield f"{name}.dropout_probability", Verdict(refusal=dropped)
     if _part(table, "vae").get("model_name"):
         fix = "choose a checkpoint or diffusers folder that has this VAE"

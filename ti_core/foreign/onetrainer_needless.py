@@ -42,7 +42,7 @@ _NEEDLESS: Mapping[str, Mapping[str, object]] = {
     f"a file is replaced only with {setting('overwrite')}, and kept as a copy": {
         "prevent_overwrites": False,
     },
-    "the file of an embedding always tells its settings": {"include_train_config": "NONE"},
+    "the file of an embedding always contains its settings": {"include_train_config": "NONE"},
     "copies and previews are counted from the first step, and named after the file": {
         "sample_skip_first": 0,
         "save_skip_first": 0,

@@ -46,13 +46,14 @@ _ONE_PICTURE = (
     "another seed"
 )
 _BY_STEPS = f"it moves the ends of epochs alone; {setting('max_train_steps')} is what counts"
+_LOADED = "the model is loaded once, and the VAE is removed from the device early"
 
 _NEEDLESS: tuple[tuple[Takes, str, str], ...] = (
     ("nothing", "xformers sdpa mem_eff_attn enable_xformers_memory_efficient_attention", _SPEED),
     ("nothing", "torch_compile", "nothing is compiled"),
     ("one", "dynamo_backend", "nothing is compiled"),
     ("nothing", "allow_tf32", "PyTorch's own choice is kept"),
-    ("nothing", "lowram highvram", "the model is loaded once, and the VAE leaves the device early"),
+    ("nothing", "lowram highvram", _LOADED),
     ("nothing", "disable_mmap_load_safetensors", "files are read in order"),
     ("nothing", "persistent_data_loader_workers", _LOADERS),
     ("one", "max_data_loader_n_workers dataloader_num_workers", _LOADERS),
@@ -173,22 +174,22 @@ _REFUSED: tuple[tuple[Takes, str, str, str, tuple[str, ...]], ...] = (
     (
         "one",
         "face_crop_aug_range",
-        "images are not cropped by chance",
-        "ti preprocess crops at faces",
+        "images are not cropped at random",
+        "preprocessing can crop around faces",
         (),
     ),
     (
         "nothing",
         "random_crop",
-        "images are not cropped by chance",
-        "ti preprocess makes crops, as many as you like",
+        "images are not cropped at random",
+        "preprocessing makes crops beforehand",
         (),
     ),
     (
         "one",
         "resize_interpolation",
         "one method resizes all images",
-        "resize them beforehand by another one, with ti preprocess or elsewhere",
+        "resize them beforehand, by preprocessing or elsewhere",
         (),
     ),
     (
@@ -210,7 +211,7 @@ _REFUSED: tuple[tuple[Takes, str, str, str, tuple[str, ...]], ...] = (
     (
         "one",
         "caption_dropout_every_n_epochs",
-        "captions are left out by chance alone",
+        "captions are dropped at random only",
         f"see {setting('caption_dropout_rate')}",
         ("0",),
     ),
@@ -271,7 +272,7 @@ _REFUSED: tuple[tuple[Takes, str, str, str, tuple[str, ...]], ...] = (
     ),
     ("one", "adam_beta1", "both betas are one setting", _BETAS, ("0.9",)),
     ("one", "adam_beta2", "both betas are one setting", _BETAS, ("0.999",)),
-    ("one", "adam_epsilon", "it is an argument of the optimiser", _EPS, ("1e-8",)),
+    ("one", "adam_epsilon", "it is an argument of the optimizer", _EPS, ("1e-8",)),
 )
 """(what follows, name, why it is not possible, what to do, values that change nothing)"""
 
@@ -317,7 +318,7 @@ def _optimizer(value: str) -> Verdict:
         return Verdict({"optimizer_type": "AdamW"}, _ADAM_MEMORY)
     if not value or name:
         return Verdict({"optimizer_type": name} if name else {})
-    return Verdict(refusal=("there is no such optimiser", f"choose one of {', '.join(OPTIMIZERS)}"))
+    return Verdict(refusal=("there is no such optimizer", f"choose one of {', '.join(OPTIMIZERS)}"))
 
 
 def _is_here(name: str) -> bool:

@@ -242,7 +242,7 @@ def _mistake(content: object) -> tuple[str, str]:
     """(what it is instead, what to do)"""
     keys = content.keys() if isinstance(content, Mapping) else ()
     if "optimizer_state_dict" in keys:
-        return "it is what A1111's optimiser kept beside one", "give the .pt without .optim"
+        return "it is what A1111's optimizer kept beside one", "give the .pt without .optim"
     if "string_to_param" in keys or "emb_params" in keys:
         return "it is an embedding", "use it by its name in prompts"
     return "it has no modules for the widths of a model", "give a hypernetwork's file"

@@ -51,7 +51,7 @@ class Structure:
     """One of `activations.KNOWN`."""
     layer_norm: bool = False
     activate_output: bool = False
-    """Whether the activation function stands behind the last layer, too."""
+    """Whether the activation function is applied after the last layer as well."""
     dropout: tuple[float, ...] = ()
     """A share for each of `layers`, the first is not used; empty for no dropout."""
 
@@ -109,9 +109,8 @@ class Structure:
         if self.activation not in IN_COMFYUI:
             return f"ComfyUI does not know the activation function {self.activation}"
         if self.layer_norm and self.activation != "linear" and not self.activate_output:
-            return (
-                "with layer norm, ComfyUI puts the activation function behind the last layer, too"
-            )
+            what = "the activation function after the last layer as well"
+            return f"with layer norm, ComfyUI applies {what}"
         return ""
 
     @property

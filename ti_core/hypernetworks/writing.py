@@ -50,7 +50,8 @@ def _checked(hypernetwork: Hypernetwork) -> dict[str, Tensor]:
     tensors = {key: each.detach().cpu() for key, each in hypernetwork.tensors.items()}
     if not all(torch.isfinite(each).all() for each in tensors.values()):
         why = "its numbers are not finite"
-        raise HypernetworkError(f"{hypernetwork.name} is not saved", why)
+        fix = "use an earlier copy of it"
+        raise HypernetworkError(f"{hypernetwork.name} is not saved", why, fix)
     return tensors
 
 

@@ -137,7 +137,7 @@ class _Look:
         if asked is None:
             return _LETTERS, f"write {self.prefix}{meant.name}"
         if asked["prefix"] != self.prefix:
-            return _LETTERS, f"write {self.prefix} in small letters"
+            return _LETTERS, f"write {self.prefix} in lower case"
         if asked["blank"] not in ("", "(") and not asked["blank"].isspace():
             return _LETTERS, f"write a space before {self.prefix}"
         rest = re.match(r"[^\s)\]]*", self.text[end:])

@@ -52,6 +52,7 @@ def without_tables(embedding: Embedding, keys: str) -> Embedding:
             raise EmbeddingError(f"{embedding.name} has no table {key!r}", "", f"it has {has}")
     rows = {key: table for key, table in embedding.vectors.items() if key not in dropped}
     if all(key.endswith(OUTPUT) for key in rows):
-        raise EmbeddingError(f"nothing would be left of {embedding.name}", f"it has {has}")
+        what = f"nothing would be left of {embedding.name}"
+        raise EmbeddingError(what, f"it has {has}", "leave out fewer tables")
     told = {key: text for key, text in embedding.metadata.items() if key not in OF_ALL_TABLES}
     return replace(embedding, vectors=file_keys(rows), metadata=told)

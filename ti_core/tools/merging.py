@@ -58,7 +58,7 @@ def _combined(tree: Join | Sum, left: Tensor, right: Tensor) -> Tensor:
         return left - right if tree.minus else left + right
     if len(left) + len(right) > MOST_VECTORS:
         why = f"it has {len(left) + len(right)} vectors, {MOST_VECTORS} are possible"
-        raise EmbeddingError(f"{unparse(tree)} is too long", why)
+        raise EmbeddingError(f"{unparse(tree)} is too long", why, "use fewer vectors")
     return torch.cat([left, right])
 
 
@@ -72,7 +72,7 @@ def _changed(tree: Scale | Resize | Turn | Pick, rows: Tensor) -> Tensor:
     picked = rows[tree.start : tree.stop]
     if len(picked) == 0:
         why = f"{unparse(tree.of)} has {len(rows)} vectors, counted from 0"
-        raise EmbeddingError(f"{unparse(tree)} picks nothing", why)
+        raise EmbeddingError(f"{unparse(tree)} picks nothing", why, "pick some of these")
     return picked
 
 

@@ -59,7 +59,7 @@ class Sources:
                 f"give {setting('pretrained_model_name_or_path')}; names have no quotes",
             )
         if isinstance(leaf, Text) and re.search("[\ud800-\udfff]", leaf.text):
-            why = "there is half of a character in it, or a byte that is not UTF-8"
+            why = "it contains an incomplete Unicode character or a byte that is not UTF-8"
             raise EmbeddingError(f"{leaf.text!r} has no tokens", why, "write it again")
         if isinstance(leaf, Text):
             rows = self._session.token_embeddings_of(leaf.text)
@@ -94,7 +94,7 @@ class Sources:
             return "a difference is written with spaces: a - b"
         if not self._folders and not self._listed:
             return f"name the file, or its folder as {setting('embeddings_dir')}"
-        return nearest(name, self.names()) or "words of the model stand in 'quotes'"
+        return nearest(name, self.names()) or "put words of the model in 'quotes'"
 
     def _has(self, name: str) -> bool:
         return alike(name) in map(alike, self.names())

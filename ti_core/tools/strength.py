@@ -29,7 +29,7 @@ VERDICTS = {
     "weak": "it hardly shows in images",
     "normal": "as strong as an ordinary word",
     "strong": "it may push other words of the prompt aside",
-    "overtrained": "it drowns the rest of the prompt; `ti scale` can tame it",
+    "overtrained": "it overpowers the rest of the prompt; scale it down",
 }
 """Verdict → what it means."""
 

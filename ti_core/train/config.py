@@ -245,7 +245,7 @@ class OutputConfig(Checked):
     )
     save_every_n_epochs: int = unrecorded(
         0,
-        "save a copy also at the end of every Nth epoch; 0 disables",
+        "also save a copy at the end of every Nth epoch; 0 disables",
         label="Save a copy every N epochs",
         unit="epochs",
         limits=(0, None),
@@ -308,13 +308,13 @@ class OutputConfig(Checked):
     )
     log_tracker_name: str = unrecorded(
         "textual_inversion",
-        "project of Weights & Biases",
+        "name of the project at Weights & Biases",
         label="Tracker name",
         advanced=True,
     )
     wandb_run_name: str = unrecorded(
         "",
-        "run of Weights & Biases; the new word if not given",
+        "name of the run at Weights & Biases; the default is the new word",
         label="W&B run name",
         advanced=True,
     )

@@ -60,7 +60,8 @@ def state_to_go_on(origin: Origin) -> tuple[TrainState | None, tuple[Notice, ...
             f"{origin.config.name} has been trained for {step} steps already, and "
             f"{setting('max_train_steps')} is {options.max_train_steps}",
             "steps count over the embedding's life",
-            f"give more, or {setting('initial_step')} 0 to start at step 0 again",
+            f"raise {setting('max_train_steps')}, or set {setting('initial_step')} to 0 to start "
+            "again",
         )
     state, why = _remembered(origin, step)
     what = f"{origin.config.name} continues from step {step} of {origin.path.name}"
@@ -82,12 +83,12 @@ def _remembered(origin: Origin, step: int) -> tuple[TrainState, str]:
     wanted = origin.config.optimizer.optimizer_type
     if state and state.optimizer == wanted:
         # a run of its own judges its own copies
-        return replace(state, validations=[]), f"with the optimiser's memory of {run}"
+        return replace(state, validations=[]), f"with the optimizer's memory of {run}"
     tensors = {name: tensor.clone() for name, tensor in origin.tensors.items()}
     if origin.memory and step == origin.step and wanted == OPTIMIZER:
-        why = f"with the optimiser's memory in {origin.path.name}.optim"
+        why = f"with the optimizer's memory in {origin.path.name}.optim"
         return TrainState(step, tensors, dict(origin.memory), wanted), why
-    why = "no run folder holds the optimiser's memory of exactly this file, so it begins empty"
+    why = "no run folder holds the optimizer's memory of exactly this file, so it begins empty"
     if state:
         why = f"the memory of {state.optimizer} in {run} is of no use to {wanted}"
     return TrainState(step, tensors, {}, wanted), why
@@ -121,7 +122,7 @@ def _equal(one: Mapping[str, Tensor], other: Mapping[str, Tensor], dtype: torch.
 
 def _restarted(origin: Origin) -> Iterator[Notice]:
     if origin.step:
-        what = f"{origin.path.name} has had {origin.step} steps, which count no more"
+        what = f"the {origin.step} step(s) of {origin.path.name} are not counted"
         yield Notice(
             "info", what, f"{setting('initial_step')} is 0: schedule and steps start again"
         )

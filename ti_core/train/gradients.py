@@ -86,7 +86,7 @@ def require_alive(names: Sequence[str], parameters: Sequence[Tensor]) -> None:
     for part in (part for part, moves in alive.items() if not moves):
         raise NoGradientError(
             f"{part} gets no gradient",
-            "the image does not depend on it: an attention optimisation that cannot be "
+            "the image does not depend on it: an attention optimization that cannot be "
             "trained through, or a model whose output layers are zero",
-            "switch such optimisations off, or use another model",
+            "switch such optimizations off, or use another model",
         )

@@ -58,8 +58,8 @@ class HypernetworkConfig(Checked):
     )
     layer_structure: str = option(
         "1, 2, 1",
-        "how wide what goes in, what each layer gives and what comes out are, in widths of the "
-        "module; the first and the last number must be 1",
+        "widths of the input, of each layer's output and of the result, as multiples of the "
+        "module's width; the first and the last number must be 1",
         label="Enter hypernetwork layer structure",
     )
     activation_func: ActivationName = option(
@@ -69,24 +69,27 @@ class HypernetworkConfig(Checked):
     )
     weight_init: WeightInit = option(
         "Normal",
-        "how weights begin: Kaiming for functions like relu, Xavier for those like sigmoid, Normal "
-        "otherwise",
+        "how weights are initialized: Kaiming for functions like relu, Xavier for those like "
+        "sigmoid, Normal otherwise",
         label="Select Layer weights initialization",
     )
     add_layer_norm: bool = option(
-        False, "a layer norm behind each layer", label="Add layer normalization"
+        False, "add layer normalization after each layer", label="Add layer normalization"
     )
     activate_output: bool = option(
         False,
-        "the activation function behind the last layer, too",
+        "apply the activation function after the last layer as well",
         label="Activate output",
         advanced=True,
     )
-    use_dropout: bool = option(False, "drop numbers at random while training", label="Use dropout")
+    use_dropout: bool = option(
+        False, "randomly set values to 0 during training", label="Use dropout"
+    )
     dropout_structure: str = option(
         "0, 0, 0",
-        "what part is dropped behind each layer, one number for each of the layer structure; the "
-        "first and the last must be 0. Recommended: rising, up to 0.35, such as 0, 0.05, 0.15, 0",
+        "fraction to drop after each layer, one number for each number of the layer structure; "
+        "the first and the last must be 0. Recommended: rising, up to 0.35, such as 0, 0.05, "
+        "0.15, 0",
         label="Enter hypernetwork Dropout structure (or empty)",
     )
     weights: str = unrecorded(
@@ -168,9 +171,9 @@ class HypernetworkDataConfig(DataConfig):
 
     prompt_template: str = unrecorded(
         "hypernetwork",
-        "text file with one prompt a line, [filewords] in it, or one that comes with the program: "
-        "hypernetwork, style_filewords, subject_filewords, none; 'captions' uses each caption as "
-        "it is",
+        "text file with one prompt per line, which can contain [filewords], or a built-in "
+        "template: hypernetwork, style_filewords, subject_filewords, none; 'captions' uses each "
+        "caption as it is",
         label="Prompt template",
         path="text file",
         aliases=("template_file",),
@@ -184,19 +187,19 @@ class HypernetworkOptimizerConfig(OptimizerConfig):
     learning_rate: str = option(
         "0.000005",
         "a number, or a schedule 'rate:until, rate:until, rate', such as '5e-6:12000, 5e-7'; "
-        "hypernetworks want very low rates, such as 0.000005 or 0.0000005",
+        "hypernetworks need very low rates, such as 0.000005 or 0.0000005",
         label="Hypernetwork Learning rate",
     )
     optimizer_type: HypernetworkOptimizer = option(
         "AdamW",
-        "the rule by which gradients change the modules",
+        "optimizer",
         label="Optimizer",
         advanced=True,
         quiet=True,
     )
     max_train_steps: int = option(
         10_000,
-        "optimiser updates over the whole life of the hypernetwork",
+        "optimizer updates over the whole life of the hypernetwork",
         label="Max steps",
         unit="steps",
         limits=(1, 10_000_000),
@@ -218,13 +221,13 @@ class HypernetworkOutputConfig(OutputConfig):
 
     output_dir: str = unrecorded(
         "hypernetworks",
-        "where the hypernetwork goes",
+        "folder for the hypernetwork",
         label="Hypernetworks directory",
         path="output folder",
     )
     output_name: str = unrecorded(
         "",
-        "file name of the hypernetwork, without ending; its name if not given",
+        "file name of the hypernetwork, without extension; the default is its name",
         label="Output name",
         advanced=True,
     )
@@ -254,8 +257,8 @@ class HypernetworkOutputConfig(OutputConfig):
     )
     save_optimizer_state: bool = unrecorded(
         False,
-        "write what the optimizer remembers beside the finished file, as NAME.pt.optim, with which "
-        "A1111 and this program continue; it has twice the size of the hypernetwork",
+        "write the optimizer's state beside the finished file, as NAME.pt.optim; A1111 and this "
+        "program continue with it; it is twice the size of the hypernetwork",
         label="Saves Optimizer state as separate *.optim file",
         advanced=True,
     )
@@ -283,9 +286,10 @@ class HypernetworkPreviewConfig(PreviewConfig):
 
     sample_prompts: str = unrecorded(
         "",
-        "prompts of the previews, one a line, or a text file with them; without one the training "
-        "prompt of the step, as in A1111; a line may end with kohya's --n negative --w width "
-        "--h height --d seed --l scale --s steps",
+        "prompts of the previews, one per line, or a file with them (.txt, or kohya's .toml "
+        "and .json); if empty, the training prompt of the step is used, as in A1111; a line "
+        "can end with kohya's --n negative --w width --h height --d seed --l scale --s steps "
+        "--ss sampler",
         label="Preview prompt",
         path="text file",
         aliases=("validation_prompt",),

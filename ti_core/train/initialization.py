@@ -56,9 +56,9 @@ def fitting_file(config: EmbeddingConfig, facts: ModelFacts) -> Embedding:
     wanted = config.num_vectors_per_token
     if not config.takes_vectors_of_file and wanted != embedding.count:
         raise ConfigError(
-            f"{config.weights} holds {embedding.count} vectors, not {wanted}",
+            f"{config.weights} holds {embedding.count} vector(s), not {wanted}",
             "",
-            f"leave {setting('num_vectors_per_token')} at 1",
+            f"set {setting('num_vectors_per_token')} to 1, which takes the number of the file",
         )
     for_encoders(embedding, facts.widths, config.weights)
     return embedding
@@ -141,16 +141,16 @@ def fill_rows(rows: Tensor, count: int, rule: FillRule, padding: Tensor) -> Tens
 def _dropped(given: int, kept: int) -> Notice:
     return Notice(
         "info",
-        f"the initialization text has {given} tokens, of which the first {kept} are used",
-        "there is one vector for each",
-        "raise the number of vectors to use them all",
+        f"{setting('init_word')} has {given} tokens, and only the first {kept} of them can be used",
+        "there is one vector for each token",
+        f"raise {setting('num_vectors_per_token')} to use them all; 0 takes as many as there are",
     )
 
 
 def _all_zero() -> Notice:
     return Notice(
         "warning",
-        "the initialization text is empty",
+        f"{setting('init_word')} is empty",
         "all vectors start as zeros and equal to each other",
         "give a word that is close to what you teach",
     )

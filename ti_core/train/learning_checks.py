@@ -60,7 +60,7 @@ def require_same_optimizer(config: BaseTrainConfig, state: TrainState) -> None:
     chosen = config.optimizer.optimizer_type
     if chosen != state.optimizer:
         raise TrainingError(
-            "the run cannot continue with another optimiser",
+            "the run cannot continue with another optimizer",
             f"it was made with {state.optimizer}, and {setting('optimizer_type')} is {chosen}",
             "leave that setting as it was, or start a new run",
         )
@@ -72,7 +72,7 @@ def _check_schedule(config: BaseTrainConfig, done: int) -> None:
         raise TrainingError(
             f"{config.name} has {done} steps already, and {setting('max_train_steps')} is {last}",
             "steps count over its whole life",
-            "give more",
+            f"raise {setting('max_train_steps')}",
         )
     if done > config.optimizer.last_step:
         config.optimizer.schedule.rate(done)  # raises: there is none for the next step

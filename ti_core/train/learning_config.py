@@ -49,7 +49,7 @@ class OptimizerConfig:
     lr_scheduler_num_cycles: int = newer(
         1,
         "number of cycles of cosine_with_restarts",
-        label="Restarts of the decay",
+        label="Cycles of the decay",
         limits=(1, 10_000),
         aliases=("lr_num_cycles",),
         advanced=True,
@@ -85,8 +85,8 @@ class OptimizerConfig:
     )
     max_train_steps: int = option(
         1600,
-        "optimiser updates over the whole life of the embedding: those count that the file which "
-        "it starts from has had",
+        "optimizer updates over the whole life of the embedding, including those of the file that "
+        "training starts from",
         label="Max steps",
         unit="steps",
         limits=(1, 10_000_000),

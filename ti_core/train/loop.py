@@ -231,7 +231,7 @@ class TrainingRun:
             # here, where the error holds nothing of the failed step any more
             self.updater.make_room()
             self.keeper.save_state()  # first: a resumed run makes its steps in the same way
-            what = f"memory ran out at step {self.updater.step + 1}, which is made again"
+            what = f"memory ran out at step {self.updater.step + 1}, which is repeated"
             self._emit(Notice("warning", f"{what}: {rung.what}", rung.price))
 
     @property
@@ -374,7 +374,7 @@ class TrainingRun:
         why = f"{result.path} {found}"
         options = self.plan.config.optimizer
         ended = early_end(options.schedule, options.max_train_steps)
-        fix = ended[-1] if ended else f"to train on, give more {setting('max_train_steps')}"
+        fix = ended[-1] if ended else f"to continue, raise {setting('max_train_steps')}"
         if ended_early:
             fix = ""  # the end of the run tells it
         return Notice("info", what, why, fix)
@@ -383,7 +383,7 @@ class TrainingRun:
         last, rest = self.plan.config.optimizer.last_step, self._settled
         if rest and rest.step < last:
             what = f"training ended at step {rest.step} of {last}"
-            fix = f"turn {setting('early_stopping')} off to train on"
+            fix = f"to continue, turn off {setting('early_stopping')}"
             self._emit(Notice("info", what, str(rest), fix))
         self._emit(
             Finished(

@@ -40,7 +40,7 @@ class Movement:
         if still:
             raise NotMovingError(
                 f"{', '.join(still)} did not move in {UPDATES} steps",
-                "there is a gradient: the optimiser does nothing with it, or the learning rate "
+                "there is a gradient: the optimizer does nothing with it, or the learning rate "
                 f"({self._rate:g}) is lost in rounding",
                 f"raise {setting('learning_rate')}, or choose another {setting('optimizer_type')} "
                 f"than {self._optimizer}",

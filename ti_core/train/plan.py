@@ -347,7 +347,7 @@ def _about_regular(dataset: Dataset, name: str) -> Iterator[Notice]:
     if silent:
         yield Notice(
             "warning",
-            f"the prompts of {len(silent)} regularisation image(s) do not hold {name!r}",
+            f"the prompts of {len(silent)} regularization image(s) do not contain {name!r}",
             "only the new word is trained, and nothing reaches it from them: they take time and "
             "weaken the others",
             "they are of use where the whole model is trained; leave them out here",

@@ -80,5 +80,8 @@ class PreviewConfig(Checked):
         0, "seed of the previews", label="Preview seed", limits=(0, None), advanced=True
     )
     sample_sampler: str = unrecorded(
-        "", "sampler; the default is the first of the host", label="Sampler", advanced=True
+        "",
+        "sampler; the default is the first one in the list of samplers",
+        label="Sampler",
+        advanced=True,
     )

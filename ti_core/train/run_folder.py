@@ -65,7 +65,8 @@ class RunFolder:
             with storage_errors(path), contextlib.suppress(FileExistsError):
                 path.mkdir()
                 return cls(path)
-        raise StorageError(f"{day} contains too many runs of {name}")
+        what = f"{day} contains too many runs of {name}"
+        raise StorageError(what, "", f"choose another {setting('logging_dir')}")
 
     @classmethod
     def find(

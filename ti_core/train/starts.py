@@ -56,7 +56,7 @@ def from_better_start(
     latents = encoded(plan, session, control, emit)
     session.release("vae")  # as in the run, which has no more memory
     what = f"{_steps(plan)} steps are trained from each of two starts, to compare them"
-    fix = f"{setting('init_trial_steps')} 0 does not compare them"
+    fix = f"set {setting('init_trial_steps')} to 0 to skip this"
     emit(Notice("info", what, "", fix))
     return with_better_start(plan, session, latents, lambda: not control.finishing), latents
 

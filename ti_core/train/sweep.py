@@ -110,7 +110,11 @@ class _Sweep:
         left = len(folder.entries) - done - failed
         self.on_event(SweepEnded(folder.page, done, failed, left))
         if failed == len(folder.entries):
-            raise TrainingError("every training of the sweep failed", folder.entries[0].error)
+            raise TrainingError(
+                "every training of the sweep failed",
+                folder.entries[0].error,
+                "correct the cause, and resume the sweep",
+            )
         return folder.page
 
     def _in(self, state: str) -> int:

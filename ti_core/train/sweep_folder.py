@@ -84,7 +84,8 @@ class SweepFolder:
     def read(cls, path: Path) -> SweepFolder:
         """What `write` wrote. Raises TrainingError when it is not there or damaged."""
         if not (path / RECORD).is_file():
-            raise TrainingError(f"{path} is not the folder of a sweep", f"it has no {RECORD}")
+            what = f"{path} is not the folder of a sweep"
+            raise TrainingError(what, f"it has no {RECORD}", "give the folder that contains it")
         try:
             return _read(path, read_sealed_json(path / RECORD))
         except (TIError, KeyError, TypeError, ValueError) as error:
@@ -124,7 +125,8 @@ def _new_folder(logs: Path, stem: str) -> Path:
         with storage_errors(path), contextlib.suppress(FileExistsError):
             path.mkdir()
             return path
-    raise StorageError(f"{logs} contains too many sweeps of this name")
+    what = f"{logs} contains too many sweeps of this name"
+    raise StorageError(what, "", f"choose another {setting('logging_dir')}")
 
 
 def _told(entry: Entry, base: SettingValues) -> SettingValues:

@@ -40,8 +40,8 @@ class ValidationConfig(Checked):
     )
     early_stopping_threshold: float = newer(
         0.003,
-        "early stopping ends the run when that mean has fallen by less than this fraction; 0.003 "
-        "is 0.3 %",
+        "early stopping ends the run when the mean validation loss has fallen by less than this "
+        "fraction; 0.003 is 0.3 %",
         label="Early stopping threshold",
         limits=(0, 1),
         advanced=True,
@@ -56,7 +56,7 @@ class ValidationConfig(Checked):
     validation_split: float = newer(
         0.0,
         "fraction of the images to hold out for validation; 0.2 is one of five",
-        label="Part held out for validation",
+        label="Fraction held out for validation",
         limits=(0, 0.9),
         advanced=True,
     )

@@ -129,7 +129,7 @@ def written_out(config: C) -> C:
         return config
     text = text_of(_tables(config.several.words))
     if len(text) > MOST_LETTERS:
-        what = f"the tables of the words have {len(text):,} letters"
+        what = f"the tables of the words have {len(text):,} characters"
         raise ConfigError(what, "", f"{MOST_LETTERS:,} are enough")
     name = config.embedding.token_string or fitting_name("-".join(w.name for w in words_of(config)))
     embedding = replace(config.embedding, token_string=name)

@@ -235,7 +235,9 @@ def _pictured(event: SheetReady | PictureReady) -> tuple[Image.Image, str]:
 def _require_embedding(run: PastRun) -> None:
     if run.subject is not EMBEDDINGS:
         fix = f"write a smaller number into {run.subject.wording.called(run.name)}"
-        raise DataError("strength repair is for embeddings", f"{run.name} has a multiplier", fix)
+        raise DataError(
+            "this changes the strength of embeddings", f"{run.name} has a multiplier", fix
+        )
 
 
 def sheets_of(asked: ComparisonRequest, name: str, host: Host, wording: Wording) -> Sheets:
@@ -388,7 +390,7 @@ def _pictures(fields: dict[str, Input]) -> None:
     with gr.Row():
         fields["seed"] = gr.Number(0, label="Seed", precision=0, elem_id="ti_compare_seed")
         fields["count"] = gr.Slider(
-            1, 8, 1, step=1, label="Seeds in each place", elem_id="ti_compare_count"
+            1, 8, 1, step=1, label="Seeds per cell", elem_id="ti_compare_count"
         )
     with gr.Accordion("More: Images", open=False):
         with gr.Row():
@@ -398,7 +400,7 @@ def _pictures(fields: dict[str, Input]) -> None:
             fields["scale"] = gr.Slider(
                 1, 30, 7, step=0.5, label="CFG Scale", elem_id="ti_compare_scale"
             )
-        looks = {"placeholder": "the program's first"}
+        looks = {"placeholder": "default: the first one"}
         fields["sampler"] = text_line("Sampler", "ti_compare_sampler", **looks)
         with gr.Row():
             fields |= size_sliders("ti_compare")
@@ -419,20 +421,20 @@ def _use(page: ComparePage, run: Input) -> tuple[gr.Dropdown, gr.Textbox]:
                 info="the old file is kept as a numbered copy; Library brings it back",
                 elem_id="ti_compare_replace",
             )
-    with gr.Accordion("Strength repair", open=False):
+    with gr.Accordion("Change the strength", open=False):
         strength = gr.Slider(
             0.1,
             5,
             1.0,
             step=0.05,
             label="Strength",
-            info="length of its loudest vector; 1 is an ordinary word of the model. "
-            "The lasting form of [[[[word]]]]",
+            info="length of its longest vector; 1 is an ordinary word of the model. "
+            "A permanent form of [[[[word]]]]",
             elem_id="ti_compare_strength",
         )
         with gr.Row():
             other = gr.Textbox(label="New name", max_lines=1, elem_id="ti_compare_repaired_name")
-            repair = gr.Button("Save it repaired", elem_id="ti_compare_repair")
+            repair = gr.Button("Save with this strength", elem_id="ti_compare_repair")
     answer = gr.HTML("", elem_id="ti_compare_answer")
     outputs = [answer, *([studio.shared.embedding] if studio.shared else [])]
     press = errors_first(page.press_use, len(outputs))

@@ -19,8 +19,8 @@ from ..studio import Studio
 
 _ABOUT = (
     "<p>A new embedding means what its initialization text means, until it is trained. "
-    "To teach a new word at once, go to Train and write the word there: no embedding has to be "
-    "created before.</p>"
+    "To train a new word right away, enter it in Train: you do not have to create an embedding "
+    "first.</p>"
 )
 _SHOWN = ("token_string", "init_word", "num_vectors_per_token")
 _LABELS = markup.labels_of(EmbeddingConfig, OutputConfig)

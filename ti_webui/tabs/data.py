@@ -8,7 +8,7 @@ from ..gradio_versions import on, text_line
 from ..studio import Studio
 from . import data_captions, data_checkup, data_preprocess
 
-_FOLDER = "the same as in Train: what is typed there is here as well, and the other way round"
+_FOLDER = "the same setting as in Train; a change in one tab appears in the other"
 
 
 def build(studio: Studio) -> None:

@@ -122,7 +122,9 @@ class CaptionsPage:
                 self.case = gr.Checkbox(True, label="Match case")
             with gr.Row():
                 self.search = gr.Button("Show the changes", elem_id="ti_caption_search")
-                self.apply = gr.Button("Make them", interactive=False, elem_id="ti_caption_apply")
+                self.apply = gr.Button(
+                    "Apply the changes", interactive=False, elem_id="ti_caption_apply"
+                )
             self.changes = gr.HTML("", elem_id="ti_caption_changes")
 
     # --- what is shown ------------------------------------------------------------------------

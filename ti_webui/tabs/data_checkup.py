@@ -95,5 +95,5 @@ def _prompts(config: TrainConfig, host: Host | None) -> str:
         (one.path.name, one.prompt, " ".join(one.tokens), f"{len(one.token_ids)} of {one.capacity}")
         for one in found
     ]
-    table = tables.table(("image", "prompt", "its tokens", "places taken"), rows)
+    table = tables.table(("image", "prompt", "tokens", "tokens used"), rows)
     return tables.folded(f"Prompts of the first {len(rows)} images, as they are learned", table)

@@ -169,7 +169,7 @@ def _settings(page: HypernetworkPage) -> tuple[gr.Radio, gr.HTML]:
         form.add("sample_every_n_steps")
         form.add("save_every_n_steps")
     form.add("sample_prompts")
-    with gr.Accordion("Modules of a new one", open=False):
+    with gr.Accordion("Modules of a new hypernetwork", open=False):
         for each in _MODULES:
             form.add(each)
     for title, names in form.rest(SETTLED).items():

@@ -177,8 +177,8 @@ class LibraryPage:
         """(what to say, settings for Train): those that made an embedding, for another one."""
         settings = train_again(self.studio, self.collection.find(label))
         said = (
-            f"Train has the settings of {label} now, and calls the next one "
-            f"{settings['token_string']}; name its Dataset directory there"
+            f"Train now has the settings of {label}; the new embedding is called "
+            f"{settings['token_string']}. Enter its Dataset directory there"
         )
         told = markup.box("good", said)
         facts = self.studio.facts()
@@ -337,7 +337,7 @@ def _one(page: LibraryPage) -> tuple[gr.Dropdown, gr.Dropdown]:
     inspect = gr.Button("Strength and nearest words", elem_id="ti_library_inspect")
     explained = gr.HTML("", elem_id="ti_library_explained")
     known = gr.HTML("", elem_id="ti_library_known")
-    info = "of what Convert, Scale and Merge write; no file is written over"
+    info = "name of the file that Convert, Scale and Merge write; no file is overwritten"
     name = text_line("New name", "ti_library_name", info=info)
     answer = gr.HTML("", elem_id="ti_library_answer")
     with gr.Row():

@@ -117,7 +117,7 @@ class FilesPage:
         more = int(settings.get("max_train_steps", 0)) or _STEPS
         settings |= {"token_string": entry.name, "max_train_steps": entry.step + more}
         said = (
-            f"Train continues {entry.name} at step {entry.step}; name its Dataset directory there"
+            f"Train continues {entry.name} at step {entry.step}. Enter its Dataset directory there"
         )
         return markup.box("good", said), settings
 

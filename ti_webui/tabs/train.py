@@ -41,8 +41,8 @@ from .train_queue import QueueLayout
 from .train_sweep import SweepLayout
 
 _REMEMBERED = (
-    "The form is filled in as at the last training, but for the word; Defaults, in the fold "
-    "Output, takes that back. "
+    "The form has the settings of the last training, except the word. To reset it, press Defaults "
+    "in Output. "
 )
 _RESUMED = "it continues with its own settings; if none is chosen, the newest run of the name"
 
@@ -180,8 +180,8 @@ class TrainPage:
         if entry and (reason := misfit(entry, self.studio.facts())):
             return markup.box("error", f"{entry.name} {reason}"), None, None
         if entry:
-            told.append(f"{entry.name} is there: {entry.vectors} vector(s), {entry.step} steps. ")
-            told.append(f"Train Embedding continues from step {entry.step} of it, to Max steps. ")
+            told.append(f"{entry.name} exists: {entry.vectors} vector(s), {entry.step} step(s). ")
+            told.append(f"Train Embedding continues it from step {entry.step}, up to Max steps. ")
         if run:
             told.append(_stands(run.step, run.config))
         return markup.box("note", "".join(told)), entry, run

@@ -15,7 +15,7 @@ from ..studio import Studio
 from ..sweeping import start_sweep, sweep_variants
 
 _IDLE = "The result is a page that compares the trainings."
-_INFO = "one setting a line, with its values: learning_rate=0.005,0.001"
+_INFO = "one setting per line, with its values: learning_rate=0.005,0.001"
 
 
 class SweepPage:

@@ -51,7 +51,7 @@ def test_words_on_the_disk_and_taught_ones_are_found_where_they_stand(newer: boo
     [
         ("a my-cat", "write embedding:my-cat"),
         ("photo,embedding:my-cat", "write a space before embedding:"),
-        ("a Embedding:my-cat", "write embedding: in small letters"),
+        ("a Embedding:my-cat", "write embedding: in lower case"),
         ("a embedding:my-cat:1.2", "strength is (embedding:my-cat:1.2)"),
         ("a embedding:my-cta", "did you mean my-cat?"),
         ("a embedding:zebra", "there is no embedding zebra"),

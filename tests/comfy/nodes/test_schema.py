@@ -220,8 +220,18 @@ def check_value(widget: Any, value: Any) -> None:
 
 def test_there_is_a_workflow_for_each_way_of_use_with_a_picture_of_it() -> None:
     names = {path.stem for path in WORKFLOWS}
-    assert len(names) == 8
-    words = ("sd15", "sdxl", "negative", "resume", "compare", "core", "older", "hypernetwork")
+    assert len(names) == 9
+    words = (
+        "sd15",
+        "sdxl",
+        "negative",
+        "resume",
+        "compare",
+        "core",
+        "older",
+        "hypernetwork",
+        "subject",
+    )
     for word in words:
         assert any(word in name for name in names), word
     for path in WORKFLOWS:

@@ -42,7 +42,7 @@ def opencv_faces() -> FaceFinder:
     Raises NoFaceFinderError when OpenCV is not installed, or is one without the classifiers
     (OpenCV 5 has dropped them).
     """
-    fix = "pip install 'opencv-python-headless<5', or live without"
+    fix = "pip install 'opencv-python-headless<5', or continue without face detection"
     try:
         import cv2
     except Exception as error:  # a broken installation can raise anything

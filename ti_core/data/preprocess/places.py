@@ -52,7 +52,8 @@ def require_apart(source: Path, folder: Path) -> None:
         real = folder.resolve()
         inside = any(part.exists() and part.samefile(source) for part in (real, *real.parents))
     except (OSError, RuntimeError) as error:  # links in a circle
-        raise ConfigError(f"cannot use the folder {folder}", str(error)) from error
+        what = f"cannot use the folder {folder}"
+        raise ConfigError(what, str(error), "choose another folder") from error
     if inside:
         raise ConfigError(
             f"{folder} is inside the source folder {source}",

@@ -76,7 +76,9 @@ def download(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
     except Exception as error:  # the hub's client raises whatever its network layer does
-        raise HostError(f"'{name}' could not be fetched from the hub", str(error)) from error
+        what = f"'{name}' could not be fetched from the hub"
+        fix = "check the name and the connection, or give a local folder"
+        raise HostError(what, str(error), fix) from error
 
 
 def _text_configs(folder: Path, unet: SettingValues) -> list[SettingValues]:
@@ -169,7 +171,9 @@ def _weight_files(folder: Path) -> list[Path]:
             _check_shards(folder, chosen)
             return chosen
     raise CheckpointError(
-        f"{folder.parent} is not a complete diffusers folder", f"{folder.name} has no weights"
+        f"{folder.parent} is not a complete diffusers folder",
+        f"{folder.name} has no weights",
+        "download the missing files",
     )
 
 
@@ -177,4 +181,5 @@ def _check_shards(folder: Path, files: list[Path]) -> None:
     shard = re.search(r"-\d+-of-(\d+)", files[0].name)
     if shard and int(shard[1]) != len(files):
         why = f"{folder.name} has {len(files)} of {int(shard[1])} files"
-        raise CheckpointError(f"{folder.parent} is not a complete diffusers folder", why)
+        what = f"{folder.parent} is not a complete diffusers folder"
+        raise CheckpointError(what, why, "download the missing files")

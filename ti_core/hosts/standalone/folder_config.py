@@ -236,7 +236,8 @@ def read_config(path: Path, rules: Mapping[str, Rule]) -> SettingValues:
     """
     if not path.exists():
         why = f"{path.parent.name}/{path.name} is missing"
-        raise CheckpointError(f"{path.parent.parent} is not a complete diffusers folder", why)
+        what = f"{path.parent.parent} is not a complete diffusers folder"
+        raise CheckpointError(what, why, "download the missing files")
     try:
         found = read_json(path)
     except FileError as error:

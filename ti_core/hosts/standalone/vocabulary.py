@@ -34,6 +34,7 @@ _MOST_BYTES = 4 * 2**20
 """Of each file of a tokenizer; CLIP's are below one."""
 _MOST_IDS = 2**20
 _LONGEST_REASON, _LONGEST_MARK = 300, 100
+_AGAIN = "download it again, or choose another folder"
 _MERGES = 48_894
 """49,408 tokens less 512 bytes (with and without word end) and 2 marks."""
 
@@ -85,7 +86,8 @@ def open_vocabulary(folder: Path) -> Vocabulary:
     mark = _pad_mark(folder)
     pad = tokenizer.eos_token_id if mark is None else tokenizer.get_vocab().get(mark)
     if pad is None:
-        raise CheckpointError(f"the tokenizer in {folder} cannot be used", f"it lacks '{mark}'")
+        what = f"the tokenizer in {folder} cannot be used"
+        raise CheckpointError(what, f"it lacks '{mark}'", _AGAIN)
     return Vocabulary(tokenizer, int(pad))
 
 
@@ -121,7 +123,8 @@ def _load(folder: Path) -> CLIPTokenizer:
         raise CheckpointError(error.what, error.why, error.fix) from error
     except Exception as error:  # transformers raises whatever comes up
         why = str(error)[:_LONGEST_REASON]
-        raise CheckpointError(f"the tokenizer in {folder} cannot be read", why) from error
+        what = f"the tokenizer in {folder} cannot be read"
+        raise CheckpointError(what, why, _AGAIN) from error
 
 
 def _require_ids(path: Path) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ....errors import CheckpointError
 from ....families import Family
+from ....files.mistaken import AGAIN
 
 StateDict = Mapping[str, Tensor]
 
@@ -169,7 +170,7 @@ def _columns(state: StateDict, key: str) -> int:
 
 def _size(state: StateDict, key: str, dimension: int) -> int:
     if key not in state:
-        raise CheckpointError("the checkpoint is incomplete", f"'{key}' is missing")
+        raise CheckpointError("the checkpoint is incomplete", f"'{key}' is missing", AGAIN)
     shape = tuple(state[key].shape)
     if len(shape) <= dimension or not all(shape):
         why = f"'{key}' has the shape {shape}"
@@ -181,7 +182,7 @@ def _first(state: StateDict, pattern: str, name: str) -> str:
     """The first name that a pattern fits."""
     found = next((key for key in sorted(state) if re.match(pattern, key)), None)
     if found is None:
-        raise CheckpointError("the checkpoint is incomplete", f"the UNet has no {name}")
+        raise CheckpointError("the checkpoint is incomplete", f"the UNet has no {name}", AGAIN)
     return found
 
 
