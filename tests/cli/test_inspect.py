@@ -55,14 +55,14 @@ def test_with_a_model_strength_and_nearest_words_are_told(ti: Ti) -> None:
     assert code == 0
     assert lines[0].startswith("x: 2 vector(s), emb_params 12 wide (unknown), step 0")
     assert "  strength normal: as strong as an ordinary word" in lines
-    assert re.match(r"  clip_l 1: length [\d.]+, [\d.]+ of a word's; near tree… 1\.00, ", lines[-1])
+    assert re.match(r"  clip_l 1: length [\d.]+, [\d.]+ × an ordinary word's; nearest: tree… 1\.00, ", lines[-1])
 
 
 def test_nearest_words_can_be_left_out(ti: Ti) -> None:
     ti("from-text", "tree", "--out", "x", *MODEL)
     code, out, _ = ti("inspect", "x.safetensors", *MODEL, "--nearest", 0)
     assert code == 0
-    assert out.splitlines()[-1].endswith("of a word's; near –")
+    assert out.splitlines()[-1].endswith("× an ordinary word's; nearest: –")
 
 
 def test_json_with_a_model_has_every_number(ti: Ti) -> None:
@@ -152,11 +152,11 @@ def test_a_hypernetwork_tells_its_structure(ti: Ti, tmp_path: Path) -> None:
     assert lines == [
         "warm: hypernetwork for the widths 320, 768 (SD 1.x)",
         "  1, 2, 1 relu, layer norm, 5,557,376 numbers, step 70",
-        "  weights began as XavierNormal",
+        "  weights initialized as XavierNormal",
         "  made on model [0123456789]",
         "  a note",
     ]
-    assert "only AUTOMATIC1111 reads it correctly: with layer norm, ComfyUI puts" in last
+    assert "only AUTOMATIC1111 reads it correctly: with layer norm, ComfyUI applies" in last
     facts = json.loads(ti("inspect", tmp_path / "warm.pt", "--json")[1])
     assert (facts["kind"], facts["widths"], facts["step"]) == ("hypernetwork", [320, 768], 70)
 

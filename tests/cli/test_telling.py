@@ -65,7 +65,7 @@ def test_half_of_a_character_has_no_tokens(ti: Ti) -> None:
     for arguments in (["from-text", "a \udce9"], ["merge", "'a \ud800'"]):
         code, _, error = ti(*arguments, "--model", "x", "--out", "x.pt")
         assert code == 1
-        assert "half of a character" in error
+        assert "an incomplete Unicode character" in error
 
 
 def test_escape_sequences_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

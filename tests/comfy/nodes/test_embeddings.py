@@ -273,7 +273,7 @@ def test_an_embedding_is_scaled_by_factor_brackets_and_strength() -> None:
         "ScaleEmbedding", embedding=made, how="strength", amount=2, model="sd1", clip="c"
     ).args[0]
     report = call("InspectEmbedding", embedding=loud, model="sd1", clip="c").args[0]
-    assert "2.00 of a word's length" in report
+    assert "2.00 × an ordinary word's length" in report
 
 
 @pytest.mark.parametrize("amount", [math.nan, math.inf, 1e30])
@@ -285,7 +285,7 @@ def test_an_amount_must_be_a_sensible_number(amount: float) -> None:
 def test_the_nearest_word_of_a_word_is_itself() -> None:
     made = created(count=1, init_word="cat")
     report, picture = call("InspectEmbedding", embedding=made, model="sd1", clip="c").args
-    assert ": 0.88 of a word's length; #925… 1.00," in report  # the fake model's "cat"
+    assert ": 0.88 × an ordinary word's length; nearest: #925… 1.00," in report  # the fake model's "cat"
     assert picture.shape[0] == 1
     assert float(picture.min()) >= 0
     assert float(picture.max()) <= 1

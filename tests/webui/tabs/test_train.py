@@ -190,10 +190,10 @@ def test_an_embedding_that_is_chosen_tells_what_would_happen(
     write_embedding(path, Embedding("zz-thing", {"emb_params": torch.ones(3, 12)}, 40))
     logs = settings["logging_dir"]
     told, vectors, steps, _ = page.choose_embedding("zz-thing", logs, None)
-    assert "3 vector(s), 40 steps" in told
+    assert "3 vector(s), 40 step(s)" in told
     assert vectors["value"] == 3
     assert "value" not in steps
-    assert "continues from step 40 of it, to Max steps" in told
+    assert "continues it from step 40, up to Max steps" in told
     page.press_train(*typed(page, settings))
     job = finished(page.studio.jobs.list()[0])
     assert "trained for 40 steps already" in job.progress.error
@@ -378,7 +378,7 @@ def test_a_page_that_is_opened_is_filled_in_as_at_the_last_training(
     shown = dict(zip(page.form.components, form, strict=True))
     assert (shown["seed"]["value"], shown["init_word"]["value"]) == (77, "a boat")
     assert "value" not in shown["token_string"], "pressing Train would go on with it"
-    assert "as at the last training" in told
+    assert "settings of the last training" in told
     assert all("value" not in update for update in renewed(page, False)[4:])
     said, *form = page.form_settings.press_defaults()
     shown = dict(zip(page.form.components, form, strict=True))
