@@ -215,8 +215,9 @@ def test_the_template_browser_shows_all_our_workflows_with_pictures(page: Page) 
     page.evaluate("() => app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_text(PACK, exact=True).first.click(timeout=_OPEN)
     for path in (ROOT / "example_workflows").glob("*.json"):
-        image = page.get_by_test_id(f"template-workflow-{path.stem}").locator("img").first
-        image.scroll_into_view_if_needed(timeout=_OPEN)
+        card = page.get_by_test_id(f"template-workflow-{path.stem}")
+        card.scroll_into_view_if_needed(timeout=_OPEN)  # only then is its image loaded
+        image = card.locator("img").first
         page.wait_for_function("(i) => i.naturalWidth > 0", arg=image.element_handle())
     picture(page, "templates")
 
