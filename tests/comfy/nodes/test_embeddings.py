@@ -285,7 +285,8 @@ def test_an_amount_must_be_a_sensible_number(amount: float) -> None:
 def test_the_nearest_word_of_a_word_is_itself() -> None:
     made = created(count=1, init_word="cat")
     report, picture = call("InspectEmbedding", embedding=made, model="sd1", clip="c").args
-    assert ": 0.88 × an ordinary word's length; nearest: #925… 1.00," in report  # the fake model's "cat"
+    cat = "#925…"  # of the fake model
+    assert f": 0.88 × an ordinary word's length; nearest: {cat} 1.00," in report
     assert picture.shape[0] == 1
     assert float(picture.min()) >= 0
     assert float(picture.max()) <= 1
