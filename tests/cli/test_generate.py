@@ -35,7 +35,15 @@ def test_untrained_embedding_of_a_word_gives_the_words_picture(ti: Ti) -> None:
     word = picture(ti, "--prompt", "a tall tree")
     embedded = picture(ti, "--prompt", "a tall my-tree", "--embeddings_dir", "embeddings")
     assert same(word, embedded)
-    assert not same(word, picture(ti, "--prompt", "a tall my-tree"))
+    assert same(word, picture(ti, "--prompt", "a tall my-tree")), "the folder of ti create is used"
+
+
+def test_another_folder_takes_the_place_of_the_usual_one(ti: Ti, tmp_path: Path) -> None:
+    assert ti("create", "--token_string", "my-tree", "--init_word", "tree")[0] == 0
+    (tmp_path / "others").mkdir()
+    embedded = picture(ti, "--prompt", "a tall my-tree")
+    without = picture(ti, "--prompt", "a tall my-tree", "--embeddings_dir", "others")
+    assert not same(embedded, without)
 
 
 def test_several_embeddings_work_in_both_prompts(ti: Ti) -> None:

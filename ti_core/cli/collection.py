@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..files.roots import present_folder
 from ..options import Checked, option
+from .named_file import USUAL_FOLDER
 
 if TYPE_CHECKING:
     from ..port.session import Session
@@ -28,7 +29,7 @@ class CollectionConfig(Checked):
     )
     embeddings_dir: str | None = option(
         None,
-        "folder whose embeddings can be used as well",
+        f"folder whose embeddings can be used as well; the default is {USUAL_FOLDER}, if it exists",
         label="Embeddings directory",
         path="embeddings",
     )
@@ -40,9 +41,12 @@ class CollectionConfig(Checked):
 
     @property
     def folders(self) -> list[Path]:
-        """The folder, if one is given. Raises ConfigError when it is empty or not there."""
-        folder = self.embeddings_dir
-        return [] if folder is None else [present_folder(folder, "embeddings_dir")]
+        """The folder, or the usual one. Raises ConfigError when one is given that is empty or not
+        there."""
+        if self.embeddings_dir is not None:
+            return [present_folder(self.embeddings_dir, "embeddings_dir")]
+        usual = Path(USUAL_FOLDER)
+        return [usual] if usual.is_dir() else []
 
 
 @dataclass(frozen=True)

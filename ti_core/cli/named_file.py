@@ -8,7 +8,8 @@ from pathlib import Path
 from ..files.roots import present_folder
 from ..options import Checked, option
 
-_FOLDER = "embeddings"
+USUAL_FOLDER = "embeddings"
+"""Where `ti create` and `ti train` save."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class NamedFileConfig(Checked):
     title = "Where"
     embeddings_dir: str | None = option(
         None,
-        f"folder in which an embedding is found by its name; {_FOLDER} if none is given",
+        f"folder in which an embedding is found by its name; {USUAL_FOLDER} if none is given",
         label="Embeddings directory",
         path="embeddings",
     )
@@ -28,7 +29,9 @@ class NamedFileConfig(Checked):
         """The folder. Raises ConfigError where one is given that is empty or not there."""
         given = self.embeddings_dir
         return (
-            Path(_FOLDER).absolute() if given is None else present_folder(given, "embeddings_dir")
+            Path(USUAL_FOLDER).absolute()
+            if given is None
+            else present_folder(given, "embeddings_dir")
         )
 
     def file_of(self, name: str) -> Path:
