@@ -28,11 +28,9 @@ class NamedFileConfig(Checked):
     def folder(self) -> Path:
         """The folder. Raises ConfigError where one is given that is empty or not there."""
         given = self.embeddings_dir
-        return (
-            Path(USUAL_FOLDER).absolute()
-            if given is None
-            else present_folder(given, "embeddings_dir")
-        )
+        if given is None:
+            return Path(USUAL_FOLDER).absolute()
+        return present_folder(given, "embeddings_dir")
 
     def file_of(self, name: str) -> Path:
         """As `file_of`, in this folder."""
