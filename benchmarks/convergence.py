@@ -1,6 +1,6 @@
 """How many images it takes to learn a word: our preset beside the recipes of other trainers.
 
-Every recipe runs in our own loop, on the demo model, with its own rules: optimiser, rate,
+Every recipe runs in our own loop, on the demo model, with its own rules: optimizer, rate,
 schedule, weight decay, batch, start and lengths. All begin with the same words (those of `ti demo`)
 and see the same images, so that what differs is the rule. A score is the share of 32 images, of
 seeds and prompts that no training saw, in which the demo's judge finds the concept; `other` is how

@@ -60,7 +60,7 @@ S = TypeVar("S", bound="SettingsValue")
 @dataclass(frozen=True)
 class SettingsValue:
     """What TI_SETTINGS carries: the parts of a `TrainConfig` that concern neither the embedding
-    nor the images. `preview.sample_prompts` holds the prompts themselves, one a line; of
+    nor the images. `preview.sample_prompts` holds the prompts themselves, one per line; of
     `embedding` only `vector_length` and `init_trial_steps` count."""
 
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("ti_core", "ti_webui", "comfy_nodes", "scripts", "docs", "web", "locales/en")
+FOLDERS = (
+    *("ti_core", "ti_webui", "comfy_nodes", "scripts", "docs", "web", "locales/en"),
+    *("example_workflows", "subgraphs"),
+)
 READ = (".py", ".md", ".js", ".json")
 PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "demo/README.md")
 FILES = [ROOT / name for name in PAGES] + sorted(
@@ -27,6 +30,8 @@ PATTERNS = {
     r"\bshall\b": "should",
     r"\b(?:lies|lie|stands) in\b": "is in",
     r"\b(?:left aside|passed over)\b": "ignored, skipped",
+    r"\bone (?:(?:prompt|setting) )?a line\b": "one per line",
+    r"\b(?:optimis|regularis)": "optimizer, regularization",
 }
 """What is not written → what is, for example."""
 
@@ -51,6 +56,8 @@ def test_texts_follow_the_style_page() -> None:
         "rejected with a sentence",
         "it trains all the same.",
         "more than is asked for",
+        "prompts, one a line",
+        "the optimiser's state",
     ],
 )
 def test_the_rule_notices(text: str) -> None:

@@ -217,7 +217,7 @@ def test_a_process_that_runs_out_of_memory_takes_all_a_rung_down(
     ranks.alone([*argv, "--output_name=alone"])
     ranks.start(argv, fault="1 memory 6")
     assert ranks.codes() == [0, 0], ranks.said
-    assert "which is made again" in ranks.said[0]
+    assert "which is repeated" in ranks.said[0]
     assert torch.allclose(ranks.vectors(), ranks.vectors("alone"), rtol=0, atol=1e-6)
 
 

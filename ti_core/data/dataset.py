@@ -300,7 +300,7 @@ def caption_of(path: Path, folder: Subset) -> Caption:
 
 
 def _source(folder: Subset, items: list[Item], name: str) -> Source:
-    """Regularisation images have their captions for prompts, and need not name the word."""
+    """Regularization images have their captions for prompts, and need not name the word."""
     if folder.regular:
         return Source(folder, ("[filewords]",), "captions")
     chosen = template_name(folder.config, name, [item.caption for item in items])

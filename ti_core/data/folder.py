@@ -23,7 +23,7 @@ class Subset:
     words: str = ""
     """They stand for captions that are missing (kohya's class tokens)."""
     regular: bool = False
-    """Regularisation images: trained on without the new word."""
+    """Regularization images: trained on without the new word."""
     weight: float = 1.0
     """What the loss of its images is multiplied by."""
     batch_size: int | None = None
@@ -31,7 +31,7 @@ class Subset:
     origin: str = ""
     """The setting, or the key of a file, that named the folder."""
     dataset: int = 0
-    """Regularisation images are counted against the training images of the same dataset."""
+    """Regularization images are counted against the training images of the same dataset."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def with_caption_lines(config: DataConfig, first_line: bool) -> DataConfig:
 
 
 def require_training(folders: Folders, source: str) -> None:
-    """Raise ConfigError when there is no folder, or all are regularisation folders."""
+    """Raise ConfigError when there is no folder, or all are regularization folders."""
     if all(folder.regular for folder in folders.folders):
         why = "all are regularization folders" if folders.folders else "it has no subsets"
         fix = "add [[datasets.subsets]] with an image_dir"

@@ -55,7 +55,7 @@ def held_out_folder(
 
 
 def training_pictures(dataset: Dataset) -> list[int]:
-    """The numbers of those that are not regularisation images."""
+    """The numbers of those that are not regularization images."""
     return [
         index for index in range(len(dataset.items)) if not dataset.source(index).folder.regular
     ]

@@ -122,7 +122,7 @@ def _portions(pictures: Sequence[int], size: int) -> list[list[int]]:
 
 
 def balance_repeats(repeats: Sequence[int], wanted: int) -> list[int]:
-    """How often each regularisation image comes in an epoch, so that together they come at least
+    """How often each regularization image comes in an epoch, so that together they come at least
     `wanted` times, as often as the training images: kohya's rule (sd-scripts,
     `DreamBoothDataset`). First each as often as its folder says, then one after the other once
     more; those for which there is no need are left out.

@@ -29,7 +29,7 @@ _BEHIND = re.compile(f"({'|'.join(map(re.escape, _BESIDE))}){_COPY}", re.IGNOREC
 
 
 def belongings(path: Path) -> list[Path]:
-    """The files of an embedding, itself first: numbered copies, A1111's memory of its optimiser,
+    """The files of an embedding, itself first: numbered copies, A1111's memory of its optimizer,
     images and descriptions. What another embedding of this name in the folder has as well, such
     as `cat.json` of `cat.pt` and `cat.safetensors`, belongs to that one. Raises StorageError."""
     shared = _shares_its_name(path)

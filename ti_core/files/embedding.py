@@ -40,7 +40,7 @@ class Embedding:
     CPU. Every table of a file is here, whether a model that can be trained has a place for it or
     not."""
     step: int = 0
-    """Optimiser updates over its life."""
+    """Optimizer updates over its life."""
     metadata: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -35,7 +35,7 @@ _MOST_TENSOR_BYTES = 64 * 2**20
 """Of an embedding: 1024 vectors for SDXL in fp64 are 17 MB."""
 _BUDGET, _CHECKPOINT_BUDGET = 64 * 2**20, 256 * 2**20
 """For the pickle, in the units of `PickleMachine`: that of a LoRA takes some 10 million, that of a
-checkpoint with its optimiser some 50 million."""
+checkpoint with its optimizer some 50 million."""
 
 
 def read_torch_file(path: Path, *, map_memory: bool = False) -> object:

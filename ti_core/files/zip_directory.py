@@ -27,7 +27,7 @@ _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _LONGEST_COMMENT = 0xFFFF
 _MOST_BYTES = 8 * 2**20
-"""A checkpoint with its optimiser has some ten thousand members of about 80 bytes each."""
+"""A checkpoint with its optimizer has some ten thousand members of about 80 bytes each."""
 _MOST_LETTERS_IN_ERRORS = 80
 _STORED, _ENCRYPTED, _ELSEWHERE = 0, 1, 0xFFFFFFFF
 

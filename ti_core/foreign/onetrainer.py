@@ -295,7 +295,7 @@ _FASTER = (
     *("stochastic_rounding", "fsdp_in_use", "use_triton", "block_wise", "is_paged"),
     *("optim_bits", "min_8bit_size", "percentile_clipping", "decouple"),
 )
-"""How an optimiser computes, or what every one of ours does."""
+"""How an optimizer computes, or what every one of ours does."""
 _USUAL: Mapping[str, object] = {"growth_rate": math.inf, "slice_p": 11, "weight_decay_by_lr": True}
 """What OneTrainer's own defaults are beside no, none and zero."""
 

@@ -3,7 +3,7 @@
 The one place that knows them: sd-scripts' `train_textual_inversion.py`, `sdxl_…` and the groups of
 options that they take from `library/`, diffusers' `textual_inversion.py` and `…_sdxl.py`. An option
 that becomes a setting of ours leaves this table (`tests/foreign/test_options.py` says so); an
-optimiser that joins `OPTIMIZERS` is taken as it is.
+optimizer that joins `OPTIMIZERS` is taken as it is.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class Hypernetwork:
     tensors: dict[str, Tensor]
     """All that `names` gives → fp32 on the CPU."""
     step: int = 0
-    """Optimiser updates over its life."""
+    """Optimizer updates over its life."""
     weight_init: str = "Normal"
     """How its tensors began; A1111 notes it."""
     base_model: str = ""

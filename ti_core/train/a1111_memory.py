@@ -1,4 +1,4 @@
-"""What A1111 keeps of its optimiser beside an embedding: `NAME.pt.optim`, if its user wants so.
+"""What A1111 keeps of its optimizer beside an embedding: `NAME.pt.optim`, if its user wants so.
 
 `{"hash": checksum of the vectors, "optimizer_state_dict": that of torch's AdamW}`; A1111 uses it
 where the checksum is that of the file, and so do we.

@@ -40,7 +40,7 @@ class TrainingPrompt:
     weight: float
     """What its loss is multiplied by."""
     regular: bool
-    """It is a regularisation image."""
+    """It is a regularization image."""
     mask: tuple[int, int] | None
     """(least, greatest) value of its mask, of 0 to 255; None where it has none."""
 

@@ -42,7 +42,7 @@ class Origin:
     notices: tuple[Notice, ...] = ()
     """What to tell where training continues from it."""
     memory: Mapping[str, OptimizerValue] = field(default_factory=dict)
-    """What the program that made it left of its optimiser, an AdamW, beside it."""
+    """What the program that made it left of its optimizer, an AdamW, beside it."""
 
 
 def state_to_go_on(origin: Origin) -> tuple[TrainState | None, tuple[Notice, ...]]:
@@ -78,7 +78,7 @@ def require_origin(config: BaseTrainConfig) -> None:
 
 
 def _remembered(origin: Origin, step: int) -> tuple[TrainState, str]:
-    """The state of a run folder, or one without any memory of the optimiser; and which it is."""
+    """The state of a run folder, or one without any memory of the optimizer; and which it is."""
     run, state = next(_states_of(origin, step), (None, None))
     wanted = origin.config.optimizer.optimizer_type
     if state and state.optimizer == wanted:

@@ -1,6 +1,6 @@
 """The processes that make one run together, as `torchrun` and `accelerate launch` start them.
 
-The first process (rank 0) is the run: it has the optimiser, the state, the files and the user. For
+The first process (rank 0) is the run: it has the optimizer, the state, the files and the user. For
 each update it gives the others an order and the present tensors; every process computes the
 gradients of its share of the images, and their sum is what one process alone would have got. The
 others keep nothing, so that a run can be resumed with any number of processes.

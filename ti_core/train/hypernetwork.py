@@ -34,7 +34,7 @@ _PROBE = 64
 
 
 class HypernetworkModules:
-    """What is optimised: every tensor of every module, fp32."""
+    """What is optimized: every tensor of every module, fp32."""
 
     def __init__(
         self, begin: Hypernetwork, device: torch.device, ending: str, dtype: torch.dtype
@@ -156,7 +156,7 @@ class HypernetworkKind:
         return Hypernetwork(self.config.hypernetwork_name, structure, tensors, weight_init=init)
 
     def beside(self, content: bytes, state: TrainState) -> Mapping[str, bytes]:
-        """The optimiser's memory, where the settings want it and it is one that A1111 reads."""
+        """The optimizer's memory, where the settings want it and it is one that A1111 reads."""
         if not self._all.output.save_optimizer_state:
             return {}
         names = list(shapes(self.config.structure, widths_of(state.tensors)))

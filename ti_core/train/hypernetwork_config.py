@@ -207,7 +207,7 @@ class HypernetworkOptimizerConfig(OptimizerConfig):
 
     @cached_property
     def arguments(self) -> dict[str, Argument]:
-        """Of the optimiser, all of them; AdamW has a weight decay, as in A1111."""
+        """Of the optimizer, all of them; AdamW has a weight decay, as in A1111."""
         name = self.optimizer_type
         known = dict(OPTIMIZERS[name].arguments)
         if name in ("AdamW", "AdamW8bit"):

@@ -1,4 +1,4 @@
-"""What A1111 keeps of its optimiser beside a hypernetwork: `NAME.pt.optim`, if its user wants so.
+"""What A1111 keeps of its optimizer beside a hypernetwork: `NAME.pt.optim`, if its user wants so.
 
 `{"optimizer_name": "AdamW", "hash": first 10 digits of the SHA-256 of NAME.pt,
 "optimizer_state_dict": torch's}`; A1111 uses it where the hash is that of the file, and so do we.
@@ -65,7 +65,7 @@ def memory_file(
     content: bytes, names: Sequence[str], state: TrainState, arguments: Mapping[str, Argument]
 ) -> bytes:
     """A1111's file beside a hypernetwork of this `content`, whose tensors have these `names`, in
-    order; `arguments` are the optimiser's. Empty where the state remembers no AdamW."""
+    order; `arguments` are the optimizer's. Empty where the state remembers no AdamW."""
     if state.optimizer != OPTIMIZER or not state.moments:
         return b""
     ours = {name: number for number, name in enumerate(sorted(names))}

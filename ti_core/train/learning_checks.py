@@ -35,7 +35,7 @@ def early_end_of(config: BaseTrainConfig) -> Iterator[Notice]:
 
 
 def unusual_rate(config: BaseTrainConfig) -> Iterator[Notice]:
-    """A warning of a rate that the optimiser is seldom used with."""
+    """A warning of a rate that the optimizer is seldom used with."""
     name, schedule = config.optimizer.optimizer_type, config.optimizer.schedule
     entry = OPTIMIZERS[name]
     low, high = entry.rates
@@ -56,7 +56,7 @@ def slow_precision(config: BaseTrainConfig, features: Features) -> Iterator[Noti
 
 
 def require_same_optimizer(config: BaseTrainConfig, state: TrainState) -> None:
-    """Raise TrainingError for another optimiser than that of the state."""
+    """Raise TrainingError for another optimizer than that of the state."""
     chosen = config.optimizer.optimizer_type
     if chosen != state.optimizer:
         raise TrainingError(

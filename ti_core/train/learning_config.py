@@ -268,7 +268,7 @@ class OptimizerConfig:
 
     @cached_property
     def arguments(self) -> dict[str, Argument]:
-        """Of the optimiser, all of them."""
+        """Of the optimizer, all of them."""
         name = self.optimizer_type
         return read_arguments(self.optimizer_args, name, OPTIMIZERS[name].arguments)
 

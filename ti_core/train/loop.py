@@ -187,7 +187,7 @@ class TrainingRun:
         while not self._done and self._continues(control):
             if self.updater.step > began:  # what applies first was told at the start
                 self._tell_rate()
-            # update: passes and a step of the optimiser → a loss; on a GPU several at a time
+            # update: passes and a step of the optimizer → a loss; on a GPU several at a time
             started = time.perf_counter()
             made = self._made_together(batches, control) or [self._made(batches)]
             self._report(made, time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""What an optimiser is told beside its rate: kohya's `optimizer_args`, as in "betas=0.9,0.99"."""
+"""What an optimizer is told beside its rate: kohya's `optimizer_args`, as in "betas=0.9,0.99"."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Argument = float | bool | tuple[float, ...]
 
 
 def read_arguments(text: str, optimizer: str, known: Mapping[str, Argument]) -> dict[str, Argument]:
-    """Every argument of an optimiser: those of "name=value name=value", others at their defaults.
+    """Every argument of an optimizer: those of "name=value name=value", others at their defaults.
 
     Raises ConfigError for a name that it does not have, or a value of another kind.
     """

@@ -1,4 +1,4 @@
-"""What an optimiser remembers between updates, to be saved and restored with a run."""
+"""What an optimizer remembers between updates, to be saved and restored with a run."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..errors import FileError
 from .optimizers import OPTIMIZERS, require_optimizer
 
 OptimizerValue = Tensor | float | str | list[object] | None
-"""A value of an optimiser that can be saved."""
+"""A value of an optimizer that can be saved."""
 
 
 class OptimizerMemory:
-    """Reads and restores everything that an optimiser remembers, for parameters and for groups.
+    """Reads and restores everything that an optimizer remembers, for parameters and for groups.
 
     "0.exp_avg" belongs to parameter 0, "group0.d" to group 0. Of a group, what has changed since
-    the optimiser was made counts: its other values are settings, which a resumed run may change,
+    the optimizer was made counts: its other values are settings, which a resumed run may change,
     and so is its rate.
     """
 
@@ -49,7 +49,7 @@ class OptimizerMemory:
                     yield f"group{number}.{name}", value
 
     def restore(self, values: Mapping[str, OptimizerValue]) -> None:
-        """Put saved values back; what is not among them is as in a new optimiser."""
+        """Put saved values back; what is not among them is as in a new optimizer."""
         now = self._optimizer.param_groups
         groups = [{**made, "lr": g["lr"]} for made, g in zip(self._made, now, strict=True)]
         state: dict[int, dict[str, OptimizerValue]] = {}
@@ -76,7 +76,7 @@ def require_fitting(
     moments: Mapping[str, OptimizerValue],
     path: Path,
 ) -> None:
-    """Raise FileError unless this optimiser can have remembered the `moments` of these tensors.
+    """Raise FileError unless this optimizer can have remembered the `moments` of these tensors.
 
     It is judged by what it remembers after an update; `path` is where they come from.
     """

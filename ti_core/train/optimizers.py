@@ -1,4 +1,4 @@
-"""The optimisers that a run can use: one entry each.
+"""The optimizers that a run can use: one entry each.
 
 This module is imported by the settings, so an entry imports its package only when it is used.
 """
@@ -23,7 +23,7 @@ OptimizerName = Literal["AdamW", "AdamW8bit", "Prodigy", "AdamWScheduleFree", "D
 
 @dataclass(frozen=True)
 class OptimizerEntry:
-    """One optimiser. Whatever it keeps, for parameters or in groups, is saved with the run."""
+    """One optimizer. Whatever it keeps, for parameters or in groups, is saved with the run."""
 
     make: Callable[..., Optimizer]
     """(tensors, or groups of them as torch has them, **arguments) → a new one on exactly these

@@ -96,7 +96,7 @@ def prompts_file(text: str) -> Path | None:
 
 
 def prompt_lines(text: str) -> list[str]:
-    """Prompts, one a line, or those in the file that is named; one that is empty where there is
+    """Prompts, one per line, or those in the file that is named; one that is empty where there is
     none.
 
     Raises DataError for a file that cannot be read.

@@ -1,6 +1,6 @@
 """What a run needs to continue as if it had never stopped: one file, whole or not there.
 
-Trained tensors and those of the optimiser are in a safetensors file, the rest is JSON in its
+Trained tensors and those of the optimizer are in a safetensors file, the rest is JSON in its
 metadata, and so is a checksum over the file. Nothing random is stored, because randomness is a
 function of the step.
 """
@@ -42,7 +42,7 @@ class TrainState:
     tensors: dict[str, Tensor]
     """The learnable's, under their names, on the CPU."""
     moments: dict[str, OptimizerValue]
-    """Everything that the optimiser remembers; see `OptimizerMemory`."""
+    """Everything that the optimizer remembers; see `OptimizerMemory`."""
     optimizer: str = "AdamW"
     """Its name in `OPTIMIZERS`; version 0.1 had this one only."""
     loss_scale: float = 1.0

@@ -56,7 +56,7 @@ class Held:
 
 
 class Updater:
-    """Trains a learnable. Owns what an update changes: optimiser, loss scale, number of steps."""
+    """Trains a learnable. Owns what an update changes: optimizer, loss scale, number of steps."""
 
     def __init__(
         self, plan: Plan, session: Session, learnable: Learnable, group: Group | None = None
@@ -146,7 +146,7 @@ class Updater:
         return [self._count(one, loss) for one, loss in zip(made, losses, strict=True)]
 
     def _step(self, sums: Sums) -> Made:
-        """Leaves, optimiser, averages, scale and count change together, by the gradients."""
+        """Leaves, optimizer, averages, scale and count change together, by the gradients."""
         # clip: each number, or the length over all leaves
         clip(self._leaves, self._plan.config.optimizer, self.step)
         # rate: schedule, warm-up and decay, halved after each recovery
@@ -221,7 +221,7 @@ class Updater:
     @contextlib.contextmanager
     def results(self) -> Iterator[None]:
         """While it is open, the learnable is what files and previews are made of: the average, or
-        what the optimiser makes of it. Training continues from the very same numbers."""
+        what the optimizer makes of it. Training continues from the very same numbers."""
         switch = getattr(self._optimizer, "eval", None)
         if not (switch or self._averages.values):
             yield

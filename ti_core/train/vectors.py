@@ -32,7 +32,7 @@ from .state import TrainState
 
 
 class EmbeddingVectors:
-    """What is optimised, and nothing else: one (k, width) fp32 leaf tensor per text encoder."""
+    """What is optimized, and nothing else: one (k, width) fp32 leaf tensor per text encoder."""
 
     def __init__(
         self,

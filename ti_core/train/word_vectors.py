@@ -22,7 +22,7 @@ from .words import words_of
 
 
 class WordVectors:
-    """What is optimised: the vectors of every word. A prompt may hold any of them; a word that no
+    """What is optimized: the vectors of every word. A prompt may hold any of them; a word that no
     prompt of an update holds has no gradient there, and stays as it is."""
 
     def __init__(self, words: Mapping[str, EmbeddingVectors]) -> None:
