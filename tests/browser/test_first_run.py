@@ -55,7 +55,8 @@ def test_a_word_is_taught_and_tried_in_six_clicks_and_fields(
         unfold_all(page)
         fill(page, "ti_train_max_train_steps", str(steps))
     hands.click("Train Embedding")
-    state(page, "running")
+    if steps >= 100:  # a fast processor makes eight before the page asks for the first time
+        state(page, "running")
     wait_for_step(page, steps // 4)
     shot(page, "3-training")
     state(page, "done", timeout=4 * LONG)
