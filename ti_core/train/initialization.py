@@ -139,9 +139,10 @@ def fill_rows(rows: Tensor, count: int, rule: FillRule, padding: Tensor) -> Tens
 
 
 def _dropped(given: int, kept: int) -> Notice:
+    first = "the first" if kept == 1 else f"the first {kept}"
     return Notice(
         "info",
-        f"{setting('init_word')} has {given} tokens, and only the first {kept} of them can be used",
+        f"{setting('init_word')} has {given} tokens, and only {first} of them can be used",
         "there is one vector for each token",
         f"raise {setting('num_vectors_per_token')} to use them all; 0 takes as many as there are",
     )
