@@ -56,7 +56,7 @@ def test_the_end_is_heard_from_another_tab_and_the_form_is_remembered(
     steps = other.locator("#ti_train_max_train_steps input").first
     expect(steps).to_have_value("60", timeout=LONG)
     expect(other.locator("#ti_train_token_string input").first).to_have_value("")
-    expect(other.locator("body")).to_contain_text("filled in as at the last training")
+    expect(other.locator("body")).to_contain_text("has the settings of the last training")
     fill(other, "ti_train_token_string", "zz-other")
     other.locator("#ti_form_command").click()
     other.wait_for_function(
