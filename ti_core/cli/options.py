@@ -141,5 +141,6 @@ def _help(item: Field[object]) -> str:
     text = with_flags(known.help).replace("%", "%%")
     notes = [known.unit] if known.unit else []
     if item.default not in (None, "", False, ()):
-        notes.append(f"default {item.default}".replace("%", "%%"))
+        shown = str(item.default)
+        notes.append(f"default {shown if shown.strip() else repr(shown)}".replace("%", "%%"))
     return f"{text} [{', '.join(notes)}]" if notes else text

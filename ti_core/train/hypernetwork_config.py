@@ -171,9 +171,9 @@ class HypernetworkDataConfig(DataConfig):
 
     prompt_template: str = unrecorded(
         "hypernetwork",
-        "text file with one prompt per line, which can contain [filewords], or a built-in "
-        "template: hypernetwork, style_filewords, subject_filewords, none; 'captions' uses each "
-        "caption as it is",
+        "text file with one prompt per line, which can contain [filewords]; or such lines; or a "
+        "built-in template: hypernetwork, style_filewords, subject_filewords, none; 'captions' "
+        "uses each caption as it is",
         label="Prompt template",
         path="text file",
         aliases=("template_file",),

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ...diffusion import Ddpm, Prediction
 from ...errors import CheckpointError
 from ...families import EncoderSpec, Family
+from ...files.mistaken import AGAIN
 from . import models
 from .checkpoint import architecture
 from .checkpoint.architecture import TextShape, UNetShape
@@ -74,7 +75,7 @@ def _unet(
         raise CheckpointError("the UNet does not fit the text encoders", why)
     pooled = encoders[-1].projection
     if pooled is not None and shape.added_width is None:
-        raise CheckpointError("the checkpoint is incomplete", "'label_emb' is missing")
+        raise CheckpointError("the checkpoint is incomplete", "'label_emb' is missing", AGAIN)
     pooled_width = pooled.out_features if isinstance(pooled, nn.Linear) else None
     side = family.release().resolution // family.latent.stride
     create = models.unet_from_shape(shape, side, pooled_width)
@@ -130,7 +131,8 @@ def _open_clip(spec: EncoderSpec, state: dict[str, Tensor]) -> tuple[nn.Module, 
     weights = convert_open_clip(state, layers)
     projection = weights.pop(PROJECTION, None)
     if spec.pooled and projection is None:
-        raise CheckpointError("the checkpoint is incomplete", "'text_projection' is missing")
+        why = "'text_projection' is missing"
+        raise CheckpointError("the checkpoint is incomplete", why, AGAIN)
     model = models.build_text_model(models.text_from_shape(shape, layers), weights)
     return model, models.build_projection(
         projection
