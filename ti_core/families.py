@@ -92,7 +92,7 @@ class MemoryNeeds:
     large: int = 0
     """Parameters of the U-Net and of text encoders that are in weights of 2²¹ numbers or more:
     those that may be packed."""
-    anew: int = 0
+    checkpointed: int = 0
     """As `kept`, with gradient checkpointing: the inputs of all blocks, and the largest block."""
 
 
@@ -171,9 +171,10 @@ SDXL = Family(
     sized=True,
     memory=MemoryNeeds(2_567_463_684, 901_374_183, 9_900, 2_322_550_784, 1_700),
 )
-"""`kept` and `anew` were counted with torch's saved_tensors_hooks on diffusers' U-Nets, 512 to 1024
-pixels, with an attention that keeps no matrix of weights. They grow with the pixels: `kept` within
-4 %; `anew` is that at 512, and less for larger images, whose largest block is smaller."""
+"""`kept` and `checkpointed` were counted with torch's saved_tensors_hooks on diffusers' U-Nets, 512
+to 1024 pixels, with an attention that keeps no matrix of weights. They grow with the pixels: `kept`
+within 4 %; `checkpointed` is that at 512, and less for larger images, whose largest block is
+smaller."""
 
 
 @dataclass(frozen=True)

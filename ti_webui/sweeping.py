@@ -63,7 +63,7 @@ def resume_sweep(studio: Studio, logging_dir: str, name: str = "latest") -> Job:
     logs = studio.places().within(logging_dir, "logging_dir")
     if name not in ("latest", *names_in(logs)):
         why = f"{logs} has no such folder"
-        raise NotFoundError(f"there is no sweep {name!r:.200}", why, "check the name")
+        raise NotFoundError(f"the sweep {name!r:.200} was not found", why, "check the name")
     found = SweepFolder.find(name if name == "latest" else str(logs / name), logs)
     found.entries = [_checked(studio, entry) for entry in found.entries]
     return _start(studio, found)

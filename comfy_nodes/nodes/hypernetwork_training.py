@@ -15,6 +15,7 @@ from ...ti_core.train.hypernetwork_config import (
     HypernetworkPreviewConfig,
     HypernetworkTrainConfig,
 )
+from ...ti_core.train.preview_config import LINE_OPTIONS
 from ..kinds import HYPERNETWORK
 from ..loaded_model import Clip, Model, Vae
 from ..node import Node, finite, schema
@@ -44,8 +45,7 @@ from .training_parts import (
 _TOLD = {
     "sample_prompts": "prompts of the previews, one per line; if empty, the training prompt of the "
     "step is used; <hypernet:NAME:0.7> sets the strength of this hypernetwork, or adds another "
-    "one; a line can end with kohya's --n negative --w width --h height --d seed --l scale "
-    "--s steps --ss sampler",
+    f"one; {LINE_OPTIONS}",
     "mixed_precision": "precision of the model; auto: fp32 on a CPU, bf16 on a graphics card that "
     "supports it and otherwise fp16; the hypernetwork stays fp32",
     "seed": "same seed, same hypernetwork, on the same device with the same number of threads",

@@ -16,6 +16,7 @@ from ...ti_core.train.config import (
     PreviewConfig,
     TextConfig,
 )
+from ...ti_core.train.preview_config import LINE_OPTIONS
 from ...ti_core.train.validation_config import ValidationConfig
 from ..kinds import EMBEDDING
 from ..loaded_model import Clip, Model, Vae
@@ -45,8 +46,7 @@ from .training_parts import (
 
 _TOLD = {
     "sample_prompts": "prompts of the previews, one per line; [name] is the embedding; if empty, "
-    "the training prompt of the step is used; a line can end with kohya's --n negative --w width "
-    "--h height --d seed --l scale --s steps --ss sampler"
+    f"the training prompt of the step is used; {LINE_OPTIONS}"
 }
 _NO_RATE = ("", "0")
 """Of a text encoder: that of the others, or none."""

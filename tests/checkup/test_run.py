@@ -141,7 +141,7 @@ def test_cards_that_people_have_are_large_enough_at_half_precision() -> None:
     assert SD1.memory is not None
     assert SDXL.memory is not None
     assert estimate(SD1.memory, 512 * 512, 1, True)[0] < 4e9
-    assert estimate(SDXL.memory, 1024 * 1024, 1, True, anew=True)[0] < 10e9
+    assert estimate(SDXL.memory, 1024 * 1024, 1, True, checkpointing=True)[0] < 10e9
 
 
 def test_bytes_are_spelled_as_people_read_them() -> None:
@@ -276,12 +276,12 @@ def test_what_a_run_does_when_memory_runs_out_is_told_with_what_it_needs_then(
     needs = SD1.memory
     assert needs is not None
     pixels = 512 * 512
-    rows = ladder(needs, pixels, 4, half=False, anew=False)
+    rows = ladder(needs, pixels, 4, half=False, checkpointing=False)
     sizes = [estimate(needs, pixels, 4, False)[0], *(size for _, size in rows)]
     assert sizes == sorted(sizes, reverse=True)
     assert len(rows) == 2
-    assert [size for _, size in ladder(needs, pixels, 4, False, anew=True)] == sizes[2:]
-    assert ladder(needs, pixels, 1, False, anew=True) == ()
+    assert [size for _, size in ladder(needs, pixels, 4, False, checkpointing=True)] == sizes[2:]
+    assert ladder(needs, pixels, 1, False, checkpointing=True) == ()
     told = check(memory=5_000, memory_free=4_000, memory_ladder=(("a", 3_000), ("b", 2_000)))
     assert told["memory"].why == "with a about 3 kB; with b about 2 kB"
     assert "training continues with a, and needs about 2 kB" in told["memory_short"].why

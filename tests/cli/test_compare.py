@@ -90,7 +90,7 @@ def test_files_of_no_run_need_a_name_and_pictures(ti: Ti, run_folder: Path, pict
     ("options", "message"),
     [
         ((), "no run is given"),
-        (("nowhere",), "there is no file or folder nowhere"),
+        (("nowhere",), "nowhere does not exist"),
         (("RUN", "--prompts", "a cat"), "does not hold [name]"),
         (("RUN", "--prompts", "a [name]", "--weights", "x"), "the weights are 'x'"),
         (("RUN", "--prompts", "a [name]", "--sampler", "x"), "there is no sampler 'x'"),

@@ -160,7 +160,7 @@ def test_a_prompt_of_diffusers_calls_the_word_as_it_is_called_here() -> None:
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
-        ("--optimizer_type Lion", "--optimizer_type Lion cannot be used: there is no such optimiz"),
+        ("--optimizer_type Lion", "--optimizer_type Lion cannot be used: it is unknown here"),
         ("--loss_type huber", "--loss_type huber cannot be used: the loss is the mean squared"),
         ("--vae v.safetensors", "put it into the checkpoint"),
         ("--lr_scheduler inverse_sqrt", "write the rates as a schedule"),

@@ -105,7 +105,7 @@ def test_a_weights_file_decides_the_number_of_vectors(tmp_path: Path, count: int
 
 
 def test_a_weights_file_with_another_number_of_vectors_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="holds 3 vector"):
+    with pytest.raises(ConfigError, match=r"holds 3 vector\(s\), not 2"):
         from_file(tmp_path, num_vectors_per_token=2)
 
 

@@ -85,9 +85,9 @@ def test_a_sweep_that_was_stopped_is_continued(
         ({"grid": {"seed": list(range(300))}}, 422, "300 variants"),
         ({"grid": {"train_data_dir": ["/no/such/one"]}}, 422, "/no/such/one"),
         ({"more": 1}, 422, "unknown setting"),
-        ({"resume": "../log"}, 404, "no sweep"),
-        ({"resume": ".."}, 404, "no sweep"),
-        ({"resume": "nothing"}, 404, "no sweep"),
+        ({"resume": "../log"}, 404, "was not found"),
+        ({"resume": ".."}, 404, "was not found"),
+        ({"resume": "nothing"}, 404, "was not found"),
     ],
 )
 def test_what_cannot_be_swept_is_an_error(

@@ -28,16 +28,22 @@ def packed(needs: MemoryNeeds, pixels: int, half: bool) -> int:
 
 
 def estimate(
-    needs: MemoryNeeds, pixels: int, batch: int, half: bool, packs: int = 0, anew: bool = False
+    needs: MemoryNeeds,
+    pixels: int,
+    batch: int,
+    half: bool,
+    packs: int = 0,
+    checkpointing: bool = False,
 ) -> tuple[int, str]:
     """(bytes, the sum in words) for training with `batch` images of `pixels` each at once.
 
     Weights are stored in what they are computed in, as by the standalone host. Of a text encoder
     some stay fp32 at half precision; the VAE, which does as well, is released by then.
-    `packs`: bytes of packed weights; `anew`: with gradient checkpointing.
+    `packs`: bytes of packed weights; `checkpointing`: of gradients, which keeps less.
     """
     weights = (2 if half else 4) * (needs.network + needs.rest)
-    kept = (needs.anew if anew else needs.kept) * pixels * batch // (2 if half else 1)
+    each = needs.checkpointed if checkpointing else needs.kept
+    kept = each * pixels * batch // (2 if half else 1)
     parts = [f"{spelled(weights)} weights"]
     parts += [f"{spelled(packs)} of them packed for the processor"] if packs else []
     parts += [f"{spelled(kept)} for {batch} image(s) of {pixels:,} pixels"]
@@ -46,13 +52,14 @@ def estimate(
 
 
 def ladder(
-    needs: MemoryNeeds, pixels: int, batch: int, half: bool, anew: bool, packs: int = 0
+    needs: MemoryNeeds, pixels: int, batch: int, half: bool, checkpointing: bool, packs: int = 0
 ) -> tuple[tuple[str, int], ...]:
     """(what is done in place of what the settings say, bytes that the run needs then), in the order
     in which a run does it when memory runs out."""
-    checkpointing, single = setting("gradient_checkpointing"), "one image of a batch at once"
-    rows = [] if anew else [(checkpointing, batch)]
-    rows += [(single if anew else f"{checkpointing} and {single}", 1)] if batch > 1 else []
+    first, second = setting("gradient_checkpointing"), "one image of a batch at once"
+    rows = [] if checkpointing else [(first, batch)]
+    if batch > 1:
+        rows.append((second if checkpointing else f"{first} and {second}", 1))
     return tuple(
         (what, estimate(needs, pixels, count, half, packs, True)[0]) for what, count in rows
     )

@@ -34,10 +34,8 @@ def rate(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     if highest > _HIGH_RATE:
         severity: Severity = "error" if highest > _ABSURD_RATE else "warning"
         why = "each step moves the numbers of a vector by about that much; those of words are 0.015"
-        what, fix = (
-            f"the learning rate is {highest:g}",
-            f"set {setting('learning_rate')} to 0.005 or less",
-        )
+        what = f"the learning rate is {highest:g}"
+        fix = f"set {setting('learning_rate')} to 0.005 or less"
         yield Finding("rate_too_high", severity, what, why, fix)
     elif way < _SHORTEST_WAY:
         what = f"the learning rate is {highest:g} for {inputs.last_step} step(s)"

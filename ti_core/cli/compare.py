@@ -199,7 +199,7 @@ def _files(sources: Sequence[Path], most: int, word: str) -> list[Path]:
     found: list[Path] = []
     for source in sources:
         if not source.exists():
-            raise DataError(f"there is no file or folder {source}", "", "check the path")
+            raise DataError(f"{source} does not exist", "", "check the path")
         found += some_of(_copies(source, word), most) if source.is_dir() else [source]
     return found
 

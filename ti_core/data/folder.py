@@ -50,7 +50,7 @@ def with_caption_lines(config: DataConfig, first_line: bool) -> DataConfig:
 
 
 def require_training(folders: Folders, source: str) -> None:
-    """Raise ConfigError when there is no folder, or all are regularization folders."""
+    """Raise ConfigError when no folder is found, or all are regularization folders."""
     if all(folder.regular for folder in folders.folders):
         why = "all are regularization folders" if folders.folders else "it has no subsets"
         fix = "add [[datasets.subsets]] with an image_dir"

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import EmbeddingError, FileError, StorageError
+from .advice import AGAIN
 from .checksum import file_shorthash, vector_checksum
 from .library_entry import Changes, Clash, Entry, Skipped, difference, entries_of, resolve
 from .library_index import Facts, Index, Record, index_path, load_index, save_index
@@ -210,7 +211,7 @@ def _refused(stamp: Stamp, settled: bool, digits: str, error: FileError, reason:
 
 def _contents(path: Path, stamp: Stamp) -> tuple[Facts, ...]:
     if stamp[1] == 0:
-        raise EmbeddingError(f"{path.name} is empty", "", "copy or download the file again")
+        raise EmbeddingError(f"{path.name} is empty", "", AGAIN)
     from .peek import peek  # it loads torch, which a library without news does not need
 
     return peek(path)

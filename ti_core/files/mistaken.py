@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from .advice import AGAIN
 from .text_file import decode
 
-AGAIN = "copy or download the file again"
 START = 64
 """Bytes that are looked at."""
 _CARD = "give the original PNG or WebP card"

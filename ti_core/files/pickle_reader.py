@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import UnsafeFileError
+from .advice import UNSAFE
 
 _COST_OF_BYTE = 2
 _COST_OF_CHARACTER = 10
@@ -38,7 +39,7 @@ class PickleReader:
             raise UnsafeFileError(
                 f"{self._path.name} was rejected",
                 "its pickle would take more memory than any model or embedding needs",
-                "do not use this file; it may be an attack",
+                UNSAFE,
             )
 
     def take(self, count: int) -> bytes:

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from ..errors import EmbeddingError, FileError, UnsafeFileError
 from ..families import SDXL
+from .advice import AGAIN
 from .card import read_card
 from .embedding import MOST_VECTORS, Embedding
 from .layouts import BUNDLE, MOST_NUMBERS, Term, joined, recognised
-from .mistaken import AGAIN, START, mistaken, unreadable
+from .mistaken import START, mistaken, unreadable
 from .names import composed, printable, sibling_path
 from .notes import TRIGGER, essentials, from_comment, noted_step, texts, translated
 from .picture_chunks import JXL_SIGNATURES

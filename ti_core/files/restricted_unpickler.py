@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from ..errors import FileError, UnsafeFileError
+from .advice import AGAIN, UNSAFE
 from .numpy_pickle import NumpyArray, NumpyType, number
 from .pickle_machine import Inert, PickleMachine
 
@@ -164,7 +165,7 @@ class RestrictedUnpickler(PickleMachine):
             raise UnsafeFileError(
                 f"{self._path.name} was rejected",
                 f"it asks for '{full_name}', which a model or embedding does not need",
-                "do not use this file; it may be an attack",
+                UNSAFE,
             )
         return Name(full_name, Inert)
 
@@ -351,7 +352,7 @@ class RestrictedUnpickler(PickleMachine):
         return text.encode("latin1")
 
     def _damaged(self, why: str) -> FileError:
-        return FileError(f"{self._path.name} is damaged", why, "copy or download the file again")
+        return FileError(f"{self._path.name} is damaged", why, AGAIN)
 
     def _refused(self, why: str) -> UnsafeFileError:
         return UnsafeFileError(f"{self._path.name} was rejected", why, "do not use this file")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import FileError
+from .advice import AGAIN
 from .regular_file import open_regular
 from .safetensors_header import METADATA, Header, header_of
 
@@ -58,4 +59,4 @@ def text_metadata(header: Header) -> dict[str, str]:
 
 def damaged(path: Path, why: str) -> FileError:
     """The error of a file that is not what it should be."""
-    return FileError(f"cannot read {path}", why, "copy or download the file again")
+    return FileError(f"cannot read {path}", why, AGAIN)

@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 
 from ..errors import FileError, UnsafeFileError
-from .mistaken import AGAIN
+from .advice import AGAIN, UNSAFE
 from .numpy_pickle import swapped
 from .pickle_reader import BrokenPickleError
 from .regular_file import open_regular
 from .restricted_unpickler import RestrictedUnpickler, Storages
-from .zip_directory import UNSAFE, ZIP_START, Member, data_start, not_torch, read_directory
+from .zip_directory import ZIP_START, Member, data_start, not_torch, read_directory
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001

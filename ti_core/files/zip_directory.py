@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import FileError, UnsafeFileError
+from .advice import AGAIN, UNSAFE
 
 ZIP_START = b"PK\x03\x04"
 """First bytes of a zip that has anything in it."""
-UNSAFE = "do not use this file; it is damaged, or an attack"
 
 _END = struct.Struct("<4s4H2LH")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
@@ -84,7 +84,7 @@ def data_start(file: BinaryIO, member: Member, path: Path) -> int:
     start = member.header + _LOCAL.size + int(name_length) + int(extra_length)
     if start + member.size > os.fstat(file.fileno()).st_size:
         name = member.name[:_MOST_LETTERS_IN_ERRORS]
-        raise FileError(f"{path.name} is cut off", f"{name!r} is incomplete", _FIX)
+        raise FileError(f"{path.name} is cut off", f"{name!r} is incomplete", AGAIN)
     return start
 
 
@@ -113,7 +113,7 @@ def _tail(file: BinaryIO, path: Path) -> tuple[int, bytes]:
     tail = file.read(_END.size + _LONGEST_COMMENT)
     place = tail.rfind(b"PK\x05\x06")
     if place < 0 or len(tail) - place < _END.size:
-        raise FileError(f"{path.name} is cut off", "the zip has no end", _FIX)
+        raise FileError(f"{path.name} is cut off", "the zip has no end", AGAIN)
     return start + place, tail[place:]
 
 
@@ -127,7 +127,7 @@ def _end_64(file: BinaryIO, path: Path, end: int) -> tuple[int, int]:
         if len(record) == _END_64.size and record[:4] == b"PK\x06\x06":
             length, start = _END_64.unpack(record)[-2:]
             return length, start
-    raise FileError(f"{path.name} is damaged", "the zip has no end", _FIX)
+    raise FileError(f"{path.name} is damaged", "the zip has no end", AGAIN)
 
 
 def _entries(table: bytes, path: Path) -> Iterator[tuple[Member, bool]]:
@@ -135,7 +135,7 @@ def _entries(table: bytes, path: Path) -> Iterator[tuple[Member, bool]]:
     place = 0
     while place < len(table):
         if len(table) - place < _ENTRY.size or table[place : place + 4] != b"PK\x01\x02":
-            raise FileError(f"{path.name} is damaged", "its table of contents is cut off", _FIX)
+            raise FileError(f"{path.name} is damaged", "its table of contents is cut off", AGAIN)
         fields = _ENTRY.unpack_from(table, place)
         flags, method, packed, full = fields[3], fields[4], fields[8], fields[9]
         name_end = place + _ENTRY.size + fields[10]
@@ -159,6 +159,3 @@ def _large(extra: bytes, *sizes: int) -> list[int]:
             break
         place += 4 + length
     return found
-
-
-_FIX = "copy or download the file again"

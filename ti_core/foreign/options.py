@@ -318,7 +318,7 @@ def _optimizer(value: str) -> Verdict:
         return Verdict({"optimizer_type": "AdamW"}, _ADAM_MEMORY)
     if not value or name:
         return Verdict({"optimizer_type": name} if name else {})
-    return Verdict(refusal=("there is no such optimizer", f"choose one of {', '.join(OPTIMIZERS)}"))
+    return Verdict(refusal=("it is unknown here", f"choose one of {', '.join(OPTIMIZERS)}"))
 
 
 def _is_here(name: str) -> bool:

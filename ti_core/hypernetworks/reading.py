@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from ..errors import ConfigError, FileError, HypernetworkError, UnsafeFileError
-from ..files.mistaken import AGAIN, START, mistaken, unreadable
+from ..files.advice import AGAIN
+from ..files.mistaken import START, mistaken, unreadable
 from ..files.names import composed, printable
 from ..files.notes import from_comment, texts
 from ..files.regular_file import open_regular
@@ -41,7 +42,6 @@ _OLD_NAMES = {"linear1": "linear.0", "linear2": "linear.1"}
 _MOST_WIDTHS = 32
 _WIDEST = 2**14
 _FLOATS = ("F32", "F16", "BF16", "F64")
-_DAMAGED = "copy or download the file again"
 
 
 @dataclass(frozen=True)
@@ -173,9 +173,9 @@ def _json_fields(path: Path, text: str | None) -> dict[str, object]:
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise HypernetworkError(f"{path} is damaged", f"{FIELDS}: {error}", _DAMAGED) from error
+        raise HypernetworkError(f"{path} is damaged", f"{FIELDS}: {error}", AGAIN) from error
     if not isinstance(fields, dict):
-        raise HypernetworkError(f"{path} is damaged", f"{FIELDS} is not an object", _DAMAGED)
+        raise HypernetworkError(f"{path} is damaged", f"{FIELDS} is not an object", AGAIN)
     return fields
 
 
@@ -252,12 +252,12 @@ def _named(path: Path, modules: Mapping[int, Any]) -> Iterator[tuple[str, Tensor
     for width, pair in modules.items():
         if len(pair) != len(SIDES) or not all(isinstance(each, Mapping) for each in pair):
             why = f"its module for the width {width} is not a pair of dictionaries"
-            raise HypernetworkError(f"{path} is damaged", why, _DAMAGED)
+            raise HypernetworkError(f"{path} is damaged", why, AGAIN)
         for side, module in zip(SIDES, pair, strict=True):
             for key, tensor in module.items():
                 if not isinstance(key, str) or not isinstance(tensor, Tensor):
                     why = f"its module for the width {width} holds something else than tensors"
-                    raise HypernetworkError(f"{path} is damaged", why, _DAMAGED)
+                    raise HypernetworkError(f"{path} is damaged", why, AGAIN)
                 layer, dot, rest = key.partition(".")
                 yield f"{width}.{side}.{_OLD_NAMES.get(layer, layer)}{dot}{rest}", tensor
 
@@ -292,7 +292,7 @@ def _require_same(path: Path, found: Mapping[str, Shape], wanted: Mapping[str, S
         if found.get(name) != wanted.get(name):
             has, wants = (_spelled(each.get(name)) for each in (found, wanted))
             why = f"{name[:80]} is {has}, and in its structure it is {wants}"
-            raise HypernetworkError(f"{path} does not fit its own structure", why, _DAMAGED)
+            raise HypernetworkError(f"{path} does not fit its own structure", why, AGAIN)
 
 
 def _spelled(shape: Shape | None) -> str:

@@ -27,6 +27,7 @@ from .config import (
 )
 from .optimizer_arguments import Argument, read_arguments
 from .optimizers import OPTIMIZERS
+from .preview_config import PROMPTS
 from .validation_config import ValidationConfig
 
 HypernetworkFormat = Literal["pt", "safetensors"]
@@ -286,10 +287,7 @@ class HypernetworkPreviewConfig(PreviewConfig):
 
     sample_prompts: str = unrecorded(
         "",
-        "prompts of the previews, one per line, or a file with them (.txt, or kohya's .toml "
-        "and .json); if empty, the training prompt of the step is used, as in A1111; a line "
-        "can end with kohya's --n negative --w width --h height --d seed --l scale --s steps "
-        "--ss sampler",
+        PROMPTS,
         label="Preview prompt",
         path="text file",
         aliases=("validation_prompt",),

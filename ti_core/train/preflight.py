@@ -120,9 +120,9 @@ def _memory(
     needs = _needs(facts)
     if needs is None:
         return 0, ""
-    batch, anew = config.optimizer.train_batch_size, config.compute.gradient_checkpointing
+    batch, checkpointing = config.optimizer.train_batch_size, config.compute.gradient_checkpointing
     pixels, packs = size[0] * size[1], _packed(config, needs, features, size, half)
-    return estimate(needs, pixels, batch, half, packs, anew)
+    return estimate(needs, pixels, batch, half, packs, checkpointing)
 
 
 def _packed(
@@ -150,9 +150,9 @@ def _ladder(
     if needs is None:
         return ()
     batch = config.optimizer.train_batch_size if config.vectors else 1
-    anew = config.compute.gradient_checkpointing
+    checkpointing = config.compute.gradient_checkpointing
     packs = _packed(config, needs, features, size, half)
-    return ladder(needs, size[0] * size[1], batch, half, anew, packs)
+    return ladder(needs, size[0] * size[1], batch, half, checkpointing, packs)
 
 
 def _needs(facts: ModelFacts | None) -> MemoryNeeds | None:

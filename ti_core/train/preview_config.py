@@ -6,6 +6,16 @@ from dataclasses import dataclass
 
 from ..options import Checked, unrecorded
 
+LINE_OPTIONS = (
+    "a line can end with kohya's --n negative --w width --h height --d seed --l scale --s steps "
+    "--ss sampler"
+)
+PROMPTS = (
+    "prompts of the previews, one per line, or a file with them (.txt, or kohya's .toml and "
+    f".json); if empty, the training prompt of the step is used, as in A1111; {LINE_OPTIONS}"
+)
+"""Help of the preview prompts, and what it says of a line."""
+
 
 @dataclass(frozen=True)
 class PreviewConfig(Checked):
@@ -43,10 +53,7 @@ class PreviewConfig(Checked):
     )
     sample_prompts: str = unrecorded(
         "a picture of [name]",
-        "prompts of the previews, one per line, or a file with them (.txt, or kohya's .toml "
-        "and .json); if empty, the training prompt of the step is used, as in A1111; a line "
-        "can end with kohya's --n negative --w width --h height --d seed --l scale --s steps "
-        "--ss sampler",
+        PROMPTS,
         label="Preview prompt",
         path="text file",
         aliases=("validation_prompt",),

@@ -70,7 +70,7 @@ def open_folder(
 
 
 def download(name: str) -> Path:
-    """Fetch a diffusers folder from the hub into its cache; the only use of the network."""
+    """Fetch a diffusers folder from the hub into its cache; the only download."""
     from huggingface_hub import snapshot_download
 
     try:

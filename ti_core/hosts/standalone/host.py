@@ -32,7 +32,7 @@ from .single_file import open_single_file
 from .text import encoders_of
 
 HUB_PREFIX = "hub:"
-"""Before a name of the Hugging Face hub; without it nothing ever touches a network."""
+"""Before a name of the Hugging Face hub; without it nothing is downloaded."""
 
 
 class DiffusersHost(BaseHost):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ...diffusion import Ddpm
 from ...errors import CheckpointError, UnsafeFileError
 from ...families import Family, LatentFormat
+from ...files.advice import UNSAFE
 from ...options import SettingValues
 from ..common.session import Part
 from .checkpoint.architecture import TextShape, UNetShape, VAEShape
@@ -250,7 +251,7 @@ def _require_memory_of_their_own(weights: Collection[Tensor], name: str) -> None
         end = max(end, stop)
     if sum(stop - start for start, stop in spans) > 2 * held:
         why = f"many weights of its {name} are the same numbers in the file"
-        fix = "do not use this file; it may be an attack"
+        fix = UNSAFE
         raise UnsafeFileError("this checkpoint was rejected", why, fix)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ...diffusion import Ddpm, Prediction
 from ...errors import CheckpointError
 from ...families import EncoderSpec, Family
-from ...files.mistaken import AGAIN
+from ...files.advice import AGAIN
 from . import models
 from .checkpoint import architecture
 from .checkpoint.architecture import TextShape, UNetShape

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ....errors import CheckpointError
 from ....families import Family
-from ....files.mistaken import AGAIN
+from ....files.advice import AGAIN
 
 StateDict = Mapping[str, Tensor]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from torch import Tensor
 
 from ....errors import CheckpointError, FileError, UnsafeFileError
+from ....files.advice import AGAIN
 from ....files.safetensors_file import map_safetensors
 from ....files.torch_pickle import read_torch_file
 
 _PICKLES = (".ckpt", ".pt", ".pth", ".bin")
-_FIX = "copy or download the file again"
 
 
 class CheckpointFile:
@@ -66,7 +66,7 @@ def _require_content(path: Path) -> None:
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint {path}", "", "check the path")
     if path.stat().st_size == 0:
-        raise CheckpointError(f"{path.name} is empty", "", _FIX)
+        raise CheckpointError(f"{path.name} is empty", "", AGAIN)
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], mmap.mmap | None]:
@@ -94,7 +94,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     except UnsafeFileError:
         raise
     except FileError as error:
-        raise CheckpointError(error.what, error.why, error.fix or _FIX) from error
+        raise CheckpointError(error.what, error.why, error.fix or AGAIN) from error
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, dict):
         raise CheckpointError(f"{path.name} is not a checkpoint", "it contains no table of tensors")
