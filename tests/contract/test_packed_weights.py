@@ -34,11 +34,11 @@ def packed(host: Host, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
         yield session
 
 
-def layouts_of(host: Host) -> Any:
-    """The module that makes layouts, in the package that the host is of."""
+def module_of(host: Host, name: str) -> Any:
+    """One of those beside `packing`, in the package that the host is of."""
     with host.session() as session:
         rule: Any = type(session).packing  # type: ignore[attr-defined]
-    return sys.modules[type(rule).__module__.replace(".packing", ".onednn")]
+    return sys.modules[type(rule).__module__.replace(".packing", f".{name}")]
 
 
 def learned(host: Host, session: Session) -> list[Tensor]:
@@ -56,13 +56,14 @@ def test_they_give_the_same_results_but_for_rounding(
     with subject.host.session() as session:
         assert not session.packs_weights, "only on request"
         plain = learned(subject.host, session)
-    layouts, made = layouts_of(subject.host), []
-    real = {name: getattr(layouts, name) for name in ("_linear_layout", "_conv_layout")}
-    for name in real:
+    made: list[str] = []
+    for module, name in (("onednn", "_linear_layout"), ("frozen_convolution", "_layout")):
+        layouts = module_of(subject.host, module)
+        found_in: Any = getattr(layouts, name)
 
-        def make(*args: Any, name: str = name) -> Any:
+        def make(*args: Any, name: str = name, real: Any = found_in) -> Any:
             made.append(name)
-            return real[name](*args)
+            return real(*args)
 
         monkeypatch.setattr(layouts, name, make)
     with packed(subject.host, monkeypatch) as session:
@@ -98,7 +99,7 @@ def test_they_leave_no_trace(subject: Subject, monkeypatch: pytest.MonkeyPatch) 
 def test_an_error_in_the_middle_of_packing_leaves_no_trace_and_the_session_goes_on(
     subject: Subject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layouts, calls = layouts_of(subject.host), []
+    layouts, calls = module_of(subject.host, "onednn"), []
     real = layouts._linear_layout
 
     def full(weight: Tensor) -> Tensor:

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ti_core.hosts.common import machine, onednn, packing
-from ti_core.hosts.common.onednn import FrozenConvolution, Steps, works
+from ti_core.hosts.common import frozen_convolution, machine, onednn, packing
+from ti_core.hosts.common.frozen_convolution import FrozenConvolution, Steps
+from ti_core.hosts.common.onednn import works
 from ti_core.hosts.common.packing import Packing
 
-_LAYOUTS = ("_linear_layout", "_conv_layout")
+_LAYOUTS = {"_linear_layout": onednn, "_layout": frozen_convolution}
 ALL = Packing(large=1, few=1000)
 
 needs_onednn = pytest.mark.skipif(not works(torch.float32), reason="torch without oneDNN")
@@ -52,14 +53,14 @@ def learned(network: nn.Module) -> tuple[Tensor, Tensor]:
 def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Names of the layouts that are made."""
     made: list[str] = []
-    real: dict[str, Any] = {name: getattr(onednn, name) for name in _LAYOUTS}
-    for name in _LAYOUTS:
+    real: dict[str, Any] = {name: getattr(module, name) for name, module in _LAYOUTS.items()}
+    for name, module in _LAYOUTS.items():
 
         def make(*args: Any, name: str = name) -> Any:
             made.append(name)
             return real[name](*args)
 
-        monkeypatch.setattr(onednn, name, make)
+        monkeypatch.setattr(module, name, make)
     yield made
 
 
@@ -72,11 +73,68 @@ def test_every_layer_makes_the_same_but_for_rounding(monkeypatch: pytest.MonkeyP
         assert model
         found = learned(net)
         model.close()
-    # groups and a padding in words are left to torch, and so is the gradient of three strides
-    assert (made.count("_conv_layout"), made.count("_linear_layout")) == (5 + 2, 2 + 2)
+    # groups and a padding in words are left to torch, and so are the gradients of a dilation and of
+    # a wide padding; that of two strides has four kernels
+    assert (made.count("_layout"), made.count("_linear_layout")) == (5 + 2 + 4, 2 + 2)
     for one, other in zip(plain, found, strict=True):
         assert (one - other).abs().max() <= 1e-5 * one.abs().max()
     assert all(map(torch.equal, plain, learned(net)))
+
+
+@needs_onednn
+@pytest.mark.parametrize("size", [(5, 8), (8, 5), (6, 6), (7, 9), (1, 2)])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"),
+    [
+        ((3, 3), (2, 2), (1, 1)),
+        ((3, 3), (2, 1), (0, 2)),
+        ((2, 2), (2, 2), (0, 0)),
+        ((4, 5), (3, 2), (1, 0)),
+        ((3, 3), (3, 3), (2, 1)),
+        ((1, 3), (1, 2), (0, 1)),
+        ((1, 1), (2, 2), (0, 0)),
+        ((3, 3), (1, 1), (3, 1)),
+    ],
+)
+def test_the_gradient_of_any_kernel_is_torch_s_own(
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+) -> None:
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, *size, generator=draw, requires_grad=True)
+    weight = torch.randn(4, 3, *kernel, generator=draw)
+    if any(n + 2 * p < k for n, p, k in zip(size, padding, kernel, strict=True)):
+        pytest.skip("the kernel is larger than the image")
+    output = nn.functional.conv2d(x, weight, None, stride, padding)
+    gradient = torch.randn(output.shape, generator=draw)
+    (expected,) = torch.autograd.grad(output, x, gradient)
+    layer = FrozenConvolution(weight, torch.float32, Steps(stride, padding))
+    assert torch.allclose(layer.output(x.detach(), None), output, atol=1e-5)
+    found = layer.input_gradient(gradient, x.shape)
+    assert torch.allclose(found, expected, atol=1e-5)
+    assert found.stride() == expected.stride()
+
+
+@needs_onednn
+@pytest.mark.parametrize("channels", [640, 641, 1300])
+def test_a_kernel_of_many_channels_is_computed_in_parts(
+    channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In fp32, of at most 640 channels; in bf16 as a whole."""
+    x, weight = torch.randn(2, channels, 4, 4), torch.randn(8, channels, 3, 3)
+    bias, steps = torch.randn(8), Steps(padding=(1, 1))
+    expected = nn.functional.conv2d(x, weight, bias, 1, 1)
+    with counted(monkeypatch) as made:
+        found = FrozenConvolution(weight, torch.float32, steps).output(x, bias)
+        assert len(made) == -(-channels // 640)
+    assert torch.allclose(found, expected, atol=1e-3)
+    if works(torch.bfloat16):
+        with counted(monkeypatch) as made:
+            layer = FrozenConvolution(weight, torch.bfloat16, steps)
+            layer.output(x.bfloat16(), None)
+            assert len(made) == 1
 
 
 @needs_onednn

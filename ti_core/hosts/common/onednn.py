@@ -13,13 +13,14 @@ so nothing is kept for the backward pass but the layer.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, linear
+
+from .frozen_convolution import FrozenConvolution, Steps
 
 _CLOSE = {torch.float32: 1e-4, torch.bfloat16: 5e-2}
 """Precision that can be had → by how much results of `works` may differ; they are about 1."""
@@ -59,73 +60,6 @@ class FrozenLinear:
         return _linear(gradient, self._for_gradient, None)
 
 
-@dataclass(frozen=True)
-class Steps:
-    """How a kernel moves over an image, each (vertical, horizontal)."""
-
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-    dilation: tuple[int, int] = (1, 1)
-
-    def turned(self, kernel: Sequence[int]) -> Steps | None:
-        """Those of the convolution that makes the input's gradient, where there is such a one."""
-        beside = [size - 1 - padding for size, padding in zip(kernel, self.padding, strict=True)]
-        plain = self.stride == (1, 1) and self.dilation == (1, 1)
-        return Steps(padding=(beside[0], beside[1])) if plain and min(beside) >= 0 else None
-
-
-class FrozenConvolution:
-    """`torch.nn.functional.conv2d` in one group. Both layouts are made at their first use.
-
-    They suit the size of that use best, and give the same results for any other.
-    """
-
-    def __init__(self, weight: Tensor, dtype: torch.dtype, steps: Steps) -> None:
-        """(out, in, height, width); `dtype` as for `FrozenLinear`."""
-        self._weight, self._dtype, self._steps = weight.detach(), dtype, steps
-        self._turned = steps.turned(weight.shape[2:])
-        self._layouts: dict[str, Tensor] = {}
-
-    def output(self, x: Tensor, bias: Tensor | None) -> Tensor:
-        """(B, in, H, W) → (B, out, H', W')"""
-        if "output" not in self._layouts:
-            weight = self._weight.to(self._dtype)
-            self._layouts["output"] = _conv_layout(weight, self._steps, x.shape)
-        return self._like(x, _conv(x, self._layouts["output"], bias, self._steps))
-
-    def input_gradient(self, gradient: Tensor, size: torch.Size) -> Tensor:
-        """(B, out, H', W') → (B, in, H, W)"""
-        if self._turned is None:
-            return self._plain_gradient(gradient, size)
-        if "gradient" not in self._layouts:
-            weight = self._weight.to(self._dtype).transpose(0, 1).flip(2, 3)
-            self._layouts["gradient"] = _conv_layout(weight, self._turned, gradient.shape)
-        found = _conv(gradient, self._layouts["gradient"], None, self._turned)
-        return self._like(gradient, found)
-
-    def _like(self, x: Tensor, found: Tensor) -> Tensor:
-        """In the order of memory that torch's own has: programs look at strides, or write in place
-        through them. These operations always give channels last."""
-        return (
-            found if _is_channels_last(x) or _is_channels_last(self._weight) else found.contiguous()
-        )
-
-    def _plain_gradient(self, gradient: Tensor, size: torch.Size) -> Tensor:
-        """torch's own; of the input it needs only the size."""
-        nothing = gradient.new_empty(1).expand(size)
-        steps = (self._steps.stride, self._steps.padding, self._steps.dilation)
-        rest = (False, (0, 0), 1, (True, False, False))
-        weight = self._weight.to(self._dtype)
-        found: Tensor = torch.ops.aten.convolution_backward(
-            gradient, nothing, weight, None, *steps, *rest
-        )[0]
-        return found
-
-
-def _is_channels_last(x: Tensor) -> bool:
-    return not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
-
-
 def _linear_layout(weight: Tensor) -> Tensor:
     found: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
     return found
@@ -133,21 +67,6 @@ def _linear_layout(weight: Tensor) -> Tensor:
 
 def _linear(x: Tensor, layout: Tensor, bias: Tensor | None) -> Tensor:
     found: Tensor = torch.ops.mkldnn._linear_pointwise(x, layout, bias, "none", [], "")
-    return found
-
-
-def _conv_layout(weight: Tensor, steps: Steps, size: torch.Size) -> Tensor:
-    reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
-    moves = (steps.padding, steps.stride, steps.dilation)
-    found: Tensor = reorder(weight.contiguous().to_mkldnn(), *moves, 1, list(size))
-    return found
-
-
-def _conv(x: Tensor, layout: Tensor, bias: Tensor | None, steps: Steps) -> Tensor:
-    moves = (steps.padding, steps.stride, steps.dilation)
-    found: Tensor = torch.ops.mkldnn._convolution_pointwise(
-        x, layout, bias, *moves, 1, "none", [], ""
-    )
     return found
 
 

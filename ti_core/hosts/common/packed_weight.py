@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear
 from torch.overrides import TorchFunctionMode
 
-from .onednn import FrozenConvolution, FrozenLayer, FrozenLinear, Steps, frozen, works
+from .frozen_convolution import FrozenConvolution, Steps
+from .onednn import FrozenLayer, FrozenLinear, frozen, works
 from .precision import cpu_autocast_dtype
 
 
