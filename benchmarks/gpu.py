@@ -32,8 +32,11 @@ def parts(folder: Path) -> list[Part]:
     return [
         Part(
             "A step of SD 1.5",
-            ("step", "--model", files["sd1"], "--pixels", "512", "--precision", "fp16"),
-            60,
+            (
+                *("step", "--model", files["sd1"], "--pixels", "512"),
+                *("--precision", "fp16", "--torch_compile"),
+            ),
+            120,
         ),
         Part(
             "A step of SDXL",
@@ -43,7 +46,7 @@ def parts(folder: Path) -> list[Part]:
         Part(
             "Memory of SD 1.5",
             ("memory", *kept, *half, "--pixels", "512", "--batches", "1", "4"),
-            120,
+            100,
         ),
         Part(
             "Memory of SDXL",
@@ -61,7 +64,7 @@ def parts(folder: Path) -> list[Part]:
             90,
         ),
         Part(
-            "Half precision", ("precision", "--model", files["sd1"], *half, "--pixels", "512"), 90
+            "Half precision", ("precision", "--model", files["sd1"], *half, "--pixels", "512"), 80
         ),
     ]
 

@@ -2,9 +2,10 @@
 
     python benchmarks/step.py                                          # the bundled small model
     python benchmarks/step.py --model model.safetensors --pixels 256   # one of full size: 12 GB
+    python benchmarks/step.py --torch_compile                          # and with compiled blocks
 
 The floor is what no trainer gets below: the network forwards, and backwards to its context alone.
-Both ways are measured in turn in one process, and the least of all rounds counts: of the processor,
+All ways are measured in turn in one process, and the least of all rounds counts: of the processor,
 which others may use as well, or on a graphics card of the clock.
 """
 
@@ -93,12 +94,13 @@ def clock_of(device: torch.device) -> Callable[[], float]:
 
 
 def compared(
-    host: Host, precision: Precision, pixels: int, batch: int, rounds: int
+    hosts: Mapping[str, Host], precision: Precision, pixels: int, batch: int, rounds: int
 ) -> dict[str, Stages]:
-    """Way → the least of each stage. "packed" is missing where weights are not packed."""
+    """Way → the least of each stage; each has its host. "packed" is missing where weights are not
+    packed."""
     found: dict[str, Stages] = {}
     for _ in range(rounds):
-        for way in ("plain", "packed"):
+        for way, host in hosts.items():
             with host.session(precision) as session:
                 if way == "packed":
                     session.pack_weights()
@@ -131,11 +133,15 @@ def main() -> None:
     options.add_argument("--batch", type=int, default=1)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--torch_compile", action="store_true", help="a third way")
     given = options.parse_args()
     torch.set_num_threads(given.threads)
     host = open_host(ModelConfig(given.model))
+    ways: dict[str, Host] = {"plain": host, "packed": host}
+    if given.torch_compile:
+        ways["compiled"] = open_host(ModelConfig(given.model, torch_compile=True))
     print(f"{given.model}, {given.pixels} pixels, batch {given.batch}, {given.precision}\n")
-    print(table(compared(host, given.precision, given.pixels, given.batch, given.rounds)))
+    print(table(compared(ways, given.precision, given.pixels, given.batch, given.rounds)))
 
 
 if __name__ == "__main__":

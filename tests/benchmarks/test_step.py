@@ -29,7 +29,8 @@ def test_a_small_model_has_one_way(
 @pytest.mark.skipif(not works(torch.float32), reason="torch without oneDNN")
 def test_both_ways_are_measured_where_weights_are_packed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeSession, "packing", replace(FakeSession.packing, large=1))
-    found = compared(FakeHost(), "no", 64, 2, 1)
+    host = FakeHost()
+    found = compared({"plain": host, "packed": host}, "no", 64, 2, 1)
     assert list(found) == ["plain", "packed"]
     assert all(seconds >= 0 for stages in found.values() for seconds in stages.values())
 

@@ -42,6 +42,13 @@ class ModelConfig(Checked):
         advanced=True,
     )
     device: str = option("auto", "auto, cpu, cuda or mps", label="Device", advanced=True)
+    torch_compile: bool = option(
+        False,
+        "compile the blocks of the U-Net for training steps with torch.compile, for graphics cards:"
+        " the first step takes minutes; slower on a CPU, where packed weights are faster",
+        label="Compile the U-Net",
+        advanced=True,
+    )
 
 
 def open_host(config: ModelConfig) -> DiffusersHost:
@@ -64,6 +71,7 @@ def open_host(config: ModelConfig) -> DiffusersHost:
         tokenizer=config.tokenizer or None,
         prediction="v_prediction" if config.v_parameterization else None,
         name=called,
+        compiles=config.torch_compile,
     )
 
 

@@ -50,8 +50,7 @@ _LOADED = "the model is loaded once, and the VAE is removed from the device earl
 
 _NEEDLESS: tuple[tuple[Takes, str, str], ...] = (
     ("nothing", "xformers sdpa mem_eff_attn enable_xformers_memory_efficient_attention", _SPEED),
-    ("nothing", "torch_compile", "nothing is compiled"),
-    ("one", "dynamo_backend", "nothing is compiled"),
+    ("one", "dynamo_backend", f"{setting('torch_compile')} compiles with inductor"),
     ("nothing", "allow_tf32", "PyTorch's own choice is kept"),
     ("nothing", "lowram highvram", _LOADED),
     ("nothing", "disable_mmap_load_safetensors", "files are read in order"),

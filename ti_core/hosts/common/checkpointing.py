@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .autograd import Inside
+from .forwards import replace_forward
 
 BlockKinds = frozenset[str]
 """Names of classes, also of those that a block's class is derived from."""
@@ -28,23 +29,23 @@ def checkpointed(network: nn.Module, kinds: BlockKinds, inside: Inside) -> Itera
     nothing else of the network.
     """
     with ExitStack() as stack:
-        for block in _blocks_of(network, kinds):
+        for block in blocks_of(network, kinds):
             stack.callback(_wrap(block, inside))
         yield
 
 
-def _blocks_of(network: nn.Module, kinds: BlockKinds) -> Iterator[nn.Module]:
-    """A block within a block would be computed three times."""
+def blocks_of(network: nn.Module, kinds: BlockKinds) -> Iterator[nn.Module]:
+    """The outermost ones; a block within a block would be computed three times."""
     if kinds.intersection(kind.__name__ for kind in type(network).__mro__):
         yield network
         return
     for child in network.children():
-        yield from _blocks_of(child, kinds)
+        yield from blocks_of(child, kinds)
 
 
 def _wrap(block: nn.Module, inside: Inside) -> Callable[[], None]:
     """Returns what undoes it."""
-    found, compute = vars(block).get("forward"), block.forward
+    compute = block.forward
 
     def forward(*args: Any, **options: Any) -> Any:
         first = [args]
@@ -57,14 +58,7 @@ def _wrap(block: nn.Module, inside: Inside) -> Callable[[], None]:
         kept = _copied(args, leaf=True)
         return checkpoint(run, *kept, use_reentrant=False, preserve_rng_state=False, **options)
 
-    def undo() -> None:
-        if found is None:
-            del block.forward
-        else:
-            block.forward = found
-
-    block.forward = forward
-    return undo
+    return replace_forward(block, forward)
 
 
 def _copied(args: tuple[Any, ...], leaf: bool = False) -> tuple[Any, ...]:

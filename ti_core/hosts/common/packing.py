@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ...port.session import Precision
+from .forwards import replace_forward
 from .machine import main_memory
 from .onednn import works
 from .packed_weight import PackedWeight
@@ -84,17 +85,10 @@ class PackedModel:
 
 def _wrap(layer: nn.Module, packed: PackedWeight) -> Callable[[], None]:
     """Returns what undoes it."""
-    found, compute = vars(layer).get("forward"), layer.forward
+    compute = layer.forward
 
     def forward(*args: Any, **options: Any) -> Any:
         with packed:
             return compute(*args, **options)
 
-    def undo() -> None:
-        if found is None:
-            del layer.forward
-        else:
-            layer.forward = found
-
-    layer.forward = forward
-    return undo
+    return replace_forward(layer, forward)

@@ -40,8 +40,11 @@ class DiffusersHost(BaseHost):
 
     name = "diffusers"
 
-    def __init__(self, model: Model, device: torch.device, embeddings_dir: Path) -> None:
+    def __init__(
+        self, model: Model, device: torch.device, embeddings_dir: Path, compiles: bool = False
+    ) -> None:
         self.model, self._target, self._embeddings_dir = model, device, embeddings_dir
+        self._compiles = compiles
         self._encoders = encoders_of(model)
         self.busy = threading.Lock()
 
@@ -55,6 +58,7 @@ class DiffusersHost(BaseHost):
         prediction: Prediction | None = None,
         embeddings_dir: Path = Path("embeddings"),
         name: str = "",
+        compiles: bool = False,
     ) -> DiffusersHost:
         """Open a checkpoint, whose weights are read when a session needs them.
 
@@ -65,6 +69,7 @@ class DiffusersHost(BaseHost):
             prediction: what the network predicts, if the checkpoint does not tell rightly.
             embeddings_dir: where `embeddings_dir()` points to.
             name: what the model is called, if not as its file or folder is.
+            compiles: whether blocks of the U-Net are compiled for training steps.
 
         Raises:
             CheckpointError: the model is missing, damaged, incomplete or of an unknown kind.
@@ -75,7 +80,7 @@ class DiffusersHost(BaseHost):
         target = choose_device(device)
         words = Path(tokenizer) if tokenizer is not None else None
         loaded = _load(model, words, prediction)
-        return cls(replace(loaded, name=name or loaded.name), target, embeddings_dir)
+        return cls(replace(loaded, name=name or loaded.name), target, embeddings_dir, compiles)
 
     def describe(self) -> ModelFacts:
         """Facts about the model; the first call reads the whole file for its hash."""
@@ -104,7 +109,8 @@ class DiffusersHost(BaseHost):
 
     def _open(self, precision: Precision, stack: ExitStack) -> DiffusersSession:
         facts = self._known("")  # the hash takes as long as it takes to read the file
-        return DiffusersSession(self.model, facts, self._encoders, self._target, precision)
+        encoders, device = self._encoders, self._target
+        return DiffusersSession(self.model, facts, encoders, device, precision, self._compiles)
 
     @cached_property
     def _facts(self) -> ModelFacts:

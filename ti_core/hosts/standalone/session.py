@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any, Literal
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from ...port.session import Conditioning, Hypernetwork, ModelFacts, Precision
 from ..common.attention import attach_hypernetwork
+from ..common.checkpointing import BlockKinds
 from ..common.clip import ClipEncoder
 from ..common.precision import HALF_DTYPES, autocast
 from ..common.session import BaseSession, Part
 from .models import Model
 from .weights import Storage
+
+if TYPE_CHECKING:
+    from .compiled import CompiledBlocks
 
 
 class DiffusersSession(BaseSession):
@@ -37,11 +41,14 @@ class DiffusersSession(BaseSession):
         encoders: Sequence[ClipEncoder],
         device: torch.device,
         precision: Precision,
+        compiles: bool = False,
     ) -> None:
+        """`compiles`: whether the U-Net's blocks are, for training steps."""
         super().__init__(facts, encoders, device, model.networks())
         self._model, self._precision = model, precision
         self._dtype = HALF_DTYPES.get(precision, torch.float32)
         self._text_device = device
+        self._compiled = _compiled(model.unet, self.blocks) if compiles else None
 
     @contextmanager
     def _computing(self, part: Part) -> Iterator[None]:
@@ -91,7 +98,7 @@ class DiffusersSession(BaseSession):
         if conditioning.pooled is not None:
             pooled = conditioning.pooled.to(self._dtype)
             added = {"text_embeds": pooled, "time_ids": conditioning.time_ids}
-        with self._learnable(unet, attached):
+        with self._compiling(hypernetwork is None), self._learnable(unet, attached):
             output: Tensor = unet(
                 noisy.to(self._dtype),
                 timesteps,
@@ -100,9 +107,15 @@ class DiffusersSession(BaseSession):
             ).sample
         return output
 
+    def _compiling(self, wanted: bool) -> AbstractContextManager[None]:
+        """A hypernetwork hangs on hooks that are made for each call, which would be compiled each
+        time."""
+        return self._compiled.used(wanted) if self._compiled else nullcontext()
+
     def _trained_through(self) -> list[nn.Module]:
+        """Packed weights are torch's own operations no more, and those are what is compiled."""
         parts = self._model.parts()
-        return [*parts["unet"], *parts["text_encoder"]]
+        return [*(() if self._compiled else parts["unet"]), *parts["text_encoder"]]
 
     def _keep_text_on_cpu(self) -> bool:
         """In fp32, as fast as anything there."""
@@ -118,8 +131,17 @@ class DiffusersSession(BaseSession):
             torch.cuda.empty_cache()
 
     def _restore(self) -> None:
+        if self._compiled:
+            self._compiled.close()
         for weights in self._model.weights.values():
             weights.put_back()
         super()._restore()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def _compiled(network: nn.Module, kinds: BlockKinds) -> CompiledBlocks:
+    """PyTorch's compiler takes a second to import."""
+    from .compiled import CompiledBlocks
+
+    return CompiledBlocks(network, kinds)
