@@ -11,6 +11,7 @@ import torch
 from benchmarks.step import compared, main, table
 from ti_core.hosts.common.onednn import works
 from ti_core.hosts.fake import FakeHost, FakeSession
+from ti_core.hosts.standalone import compiled
 
 
 def test_a_small_model_has_one_way(
@@ -33,6 +34,18 @@ def test_both_ways_are_measured_where_weights_are_packed(monkeypatch: pytest.Mon
     found = compared({"plain": host, "packed": host}, "no", 64, 2, 1)
     assert list(found) == ["plain", "packed"]
     assert all(seconds >= 0 for stages in found.values() for seconds in stages.values())
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
+def test_compiled_blocks_are_a_third_way(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(compiled, "BACKEND", "eager")  # inductor takes a minute
+    monkeypatch.setattr(sys, "argv", ["step", "--rounds", "1", "--torch_compile"])
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    main()
+    assert "| ms | plain | compiled |" in capsys.readouterr().out
 
 
 def test_a_table_is_in_milliseconds() -> None:

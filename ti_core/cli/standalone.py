@@ -44,8 +44,8 @@ class ModelConfig(Checked):
     device: str = option("auto", "auto, cpu, cuda or mps", label="Device", advanced=True)
     torch_compile: bool = option(
         False,
-        "compile the blocks of the U-Net for training steps with torch.compile, for graphics cards:"
-        " the first step takes minutes; slower on a CPU, where packed weights are faster",
+        "compile the blocks of the U-Net with torch.compile where an embedding is trained, for "
+        "graphics cards: the first step takes minutes; on a CPU, packed weights are faster",
         label="Compile the U-Net",
         advanced=True,
     )

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from ti_core.errors import HostError
+from ti_core.hosts.common.packing import Packing
 from ti_core.hosts.standalone import compiled
 from ti_core.hosts.standalone.compiled import CompiledBlocks
 from ti_core.hosts.standalone.host import DiffusersHost
+from ti_core.hosts.standalone.session import DiffusersSession
 from ti_core.port.session import PreviewRequest, Session
 
 pytestmark = [
@@ -114,11 +116,12 @@ def test_the_model_is_left_as_it_was_found(host: DiffusersHost, counter: Counter
     assert not any("forward" in vars(module) for module in host.model.unet.modules())
 
 
-def test_the_unet_is_not_packed_as_well(host: DiffusersHost) -> None:
+def test_it_is_not_packed_as_well(host: DiffusersHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DiffusersSession, "packing", Packing(large=1))
     with host.session() as session:
-        through = session._trained_through()
-    assert host.model.unet not in through
-    assert through
+        session.pack_weights()
+        assert not session.packs_weights
+    assert host.features().packs == ()
 
 
 def test_a_compiler_that_fails_is_named(

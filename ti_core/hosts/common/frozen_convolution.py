@@ -9,8 +9,8 @@ loop over 2,560 channels takes up to 1.7 times as long (docs/speed.md).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -56,23 +56,23 @@ class FrozenConvolution:
         """(B, out, H', W') → (B, in, H, W)"""
         if self._for_gradient is None:
             return self._plain_gradient(gradient, size)
-        return self._like(gradient, self._for_gradient.of(gradient, size))
+        return self._like(gradient, self._for_gradient(gradient, size))
 
     @cached_property
     def _for_output(self) -> _Kernel:
         return _Kernel(self._weight.to(self._dtype), self._steps)
 
     @cached_property
-    def _for_gradient(self) -> _Turned | _Strided | None:
-        """None where torch is to make it."""
-        kernel, steps = self._weight.shape[2:], self._steps
+    def _for_gradient(self) -> Callable[[Tensor, torch.Size], Tensor] | None:
+        """What makes it; None where torch is to."""
+        sides, steps = self._weight.shape[2:], self._steps
         weight = self._weight.to(self._dtype).transpose(0, 1)
-        turned = steps.turned(kernel)
+        turned = steps.turned(sides)
         if turned:
-            return _Turned(weight, turned)
-        fits = all(side >= stride for side, stride in zip(kernel, steps.stride, strict=True))
-        strides = replace(steps, stride=(1, 1)).turned(kernel)
-        return _Strided(weight, steps) if fits and strides else None
+            kernel = _Kernel(weight.flip(2, 3), turned)
+            return lambda gradient, size: kernel.of(gradient, None)
+        reached = all(side >= stride for side, stride in zip(sides, steps.stride, strict=True))
+        return _Strided(weight, steps) if reached and steps.dilation == (1, 1) else None
 
     def _like(self, x: Tensor, found: Tensor) -> Tensor:
         """In the order of memory that torch's own has: programs look at strides, or write in place
@@ -120,18 +120,6 @@ class _Kernel:
         return found
 
 
-class _Turned:
-    """The gradient of a kernel that moves by one."""
-
-    def __init__(self, weight: Tensor, turned: Steps) -> None:
-        """(in, out, height, width)"""
-        self._kernel = _Kernel(weight.flip(2, 3), turned)
-
-    def of(self, gradient: Tensor, size: torch.Size) -> Tensor:
-        """(B, out, H', W') → (B, in, H, W)"""
-        return self._kernel.of(gradient, None)
-
-
 class _Strided:
     """The gradient of a kernel that moves in strides: of every stride-th input from a convolution
     with those numbers of the kernel that reach it."""
@@ -146,9 +134,10 @@ class _Strided:
             for rows, columns in product(down, across)
         ]
 
-    def of(self, gradient: Tensor, size: torch.Size) -> Tensor:
+    def __call__(self, gradient: Tensor, size: torch.Size) -> Tensor:
         """(B, out, H', W') → (B, in, H, W)"""
-        found = gradient.new_empty(size).contiguous(memory_format=torch.channels_last)
+        order = torch.channels_last  # as convolutions give it
+        found = torch.empty(size, dtype=gradient.dtype, memory_format=order)
         high, wide = self._strides
         for rows, columns, kernel in self._kernels:
             part = found[:, :, rows.place :: high, columns.place :: wide]

@@ -1,8 +1,8 @@
 """Blocks of a network that PyTorch's compiler (`torch.compile`) makes faster, for training steps.
 
-Each block is compiled alone, and once for each size of its input: a whole U-Net takes much longer,
-and hooks between blocks still work. What is made without gradients (previews, validation) is
-computed as ever, since its sizes are others. PyTorch keeps what it compiled on the disk.
+Each block is compiled alone, and once for each size of its input: equal blocks share what was
+compiled. What is made without gradients (previews, validation) is computed as ever, since its sizes
+are others. PyTorch keeps what it compiled on the disk.
 """
 
 from __future__ import annotations

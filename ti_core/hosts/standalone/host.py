@@ -21,7 +21,7 @@ import torch
 
 from ...diffusion import Prediction
 from ...errors import CheckpointError, ConfigError, setting
-from ...port.session import ModelFacts, Precision
+from ...port.session import Features, ModelFacts, Precision
 from ..common.clip import ClipEncoder
 from ..common.host import BaseHost
 from ..common.text import encoder_facts
@@ -93,6 +93,11 @@ class DiffusersHost(BaseHost):
         if digits:
             self._facts = self._known(digits)
         return bool(digits)
+
+    def features(self) -> Features:
+        """What can be asked of this host; compiled blocks are not packed."""
+        found = super().features()
+        return replace(found, packs=()) if self._compiles else found
 
     def embeddings_dir(self) -> Path:
         """Where embeddings are looked for."""

@@ -113,9 +113,13 @@ class DiffusersSession(BaseSession):
         return self._compiled.used(wanted) if self._compiled else nullcontext()
 
     def _trained_through(self) -> list[nn.Module]:
-        """Packed weights are torch's own operations no more, and those are what is compiled."""
         parts = self._model.parts()
-        return [*(() if self._compiled else parts["unet"]), *parts["text_encoder"]]
+        return [*parts["unet"], *parts["text_encoder"]]
+
+    def pack_weights(self) -> None:
+        """Not where blocks are compiled: the compiler knows only torch's own operations."""
+        if not self._compiled:
+            super().pack_weights()
 
     def _keep_text_on_cpu(self) -> bool:
         """In fp32, as fast as anything there."""
