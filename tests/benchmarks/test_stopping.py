@@ -27,10 +27,10 @@ def test_a_run_that_still_falls_has_all_its_steps() -> None:
 
 def test_the_whole_preset_is_trained_with_a_copy_at_each_validation(tmp_path: Path) -> None:
     config = settings_of(Case("object", "cat", 3), FakeHost(), tmp_path)
-    assert (config.optimizer.max_train_steps, config.compute.seed) == (1500, 3)
+    assert (config.optimizer.max_train_steps, config.compute.seed) == (400, 3)
     assert config.output.save_every_n_steps == config.validation.every == EVERY
     assert not config.validation.early_stopping
-    assert not config.embedding.init_trial_steps
+    assert config.embedding.init_trial_steps == 16
 
 
 def test_a_summary_is_the_mean_of_all_lines() -> None:

@@ -65,7 +65,7 @@ def test_the_end_is_heard_from_another_tab_and_the_form_is_remembered(
         timeout=LONG,
     )
     other.locator("#ti_form_defaults").click()
-    expect(steps).to_have_value("1500", timeout=LONG)
+    expect(steps).to_have_value("400", timeout=LONG)
     with other.expect_file_chooser() as chosen:
         other.locator("#ti_form_import").click()
     text = b"--max_train_steps 77 --network_module x"

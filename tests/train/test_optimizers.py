@@ -104,6 +104,28 @@ def test_a_rate_of_another_optimiser_gets_a_warning(
     )
 
 
+@pytest.mark.parametrize(
+    ("rate", "decay", "told"),
+    [
+        ("0.1", "cosine", ""),
+        ("0.04", "constant", ""),
+        ("0.005", "cosine", "add up to 1,"),
+        ("0.005:200, 0.02", "constant", ""),
+        ("0.005:200", "constant", "200 steps add up to 1,"),
+    ],
+)
+def test_rates_of_adamw_are_too_low_for_dti(
+    configure: Configure, rate: str, decay: str, told: str
+) -> None:
+    """The preset's optimizer, with the rate that is known from A1111."""
+    settings = {"learning_rate": rate, "lr_scheduler": decay, "max_train_steps": 400}
+    notices = make_plan(configure(**settings, optimizer_type="DTI"), FakeHost()).notices
+    found = [notice.what for notice in notices if "little is learned" in notice.what]
+    assert [told in what for what in found] == ([True] if told else [])
+    notices = make_plan(configure(**settings), FakeHost()).notices
+    assert not any("little is learned" in notice.what for notice in notices)
+
+
 # --- arguments --------------------------------------------------------------------------------
 
 KNOWN: dict[str, Argument] = {"betas": (0.9, 0.999), "kappa": 0.5, "safe": False}

@@ -14,6 +14,7 @@ from PIL import Image
 from ti_core.cli.preset import train_config
 from ti_core.compare.copies import config_of_word, list_runs
 from ti_core.errors import ConfigError, DataError, TIError, TrainingError
+from ti_core.events import Notice
 from ti_core.families import FAMILIES
 from ti_core.files.embedding import LICENCE, Embedding
 from ti_core.files.reading import read_embedding
@@ -243,10 +244,17 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "a file to start from": ('[{"name": "a"}]', {"weights": "x.pt"}, "weights"),
     "one file name": ('[{"name": "a"}]', {"output_name": "x"}, "output_name"),
     "cards": ('[{"name": "a"}]', {"save_image_with_stored_embedding": True}, "stored_embedding"),
-    "a comparison of starts": ('[{"name": "a"}]', {"init_trial_steps": 8}, "init_trial_steps"),
     "a comparison for one": ('[{"name": "a", "init_trial_steps": 8}]', {}, "init_trial_steps"),
     "held-out images": ('[{"name": "a"}]', {"validation_data_dir": "x"}, "validation_data_dir"),
 }
+
+
+def test_starts_are_compared_for_one_word_only(configure: Configure, words: str) -> None:
+    """A preset asks for it, whatever is trained."""
+    log = Log()
+    train(both(configure, words, init_trial_steps=8), FakeHost(), log)
+    notices = [str(notice) for notice in log.of(Notice)]
+    assert "the two starts are not compared: that is done for one word only" in notices
 
 
 @pytest.mark.parametrize("wrong", WRONG)

@@ -245,10 +245,10 @@ def test_a_preset_gives_what_is_not_asked_for(
     job = api.post("/ti/v1/jobs", json=body).json()["id"]
     finished(studio.jobs.list()[0])
     first = api.get(f"/ti/v1/jobs/{job}").json()
-    assert first["segments"][0] == [0, 6, 0.005]
+    assert first["segments"][0] == [0, 6, 0.1]
     made = read_embedding(Path(first["result"]))
     assert len(made.vectors["emb_params"]) == 3
-    assert json.loads(made.metadata["ti.config"])["learning_rate"] == "0.005:100, 1e-3:1000, 5e-4"
+    assert json.loads(made.metadata["ti.config"])["learning_rate"] == "0.1"
 
 
 @pytest.mark.parametrize(

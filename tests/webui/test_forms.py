@@ -77,7 +77,7 @@ def test_texts_name_fields_by_the_labels_that_the_page_shows(page: TrainPage) ->
 def test_what_a_fresh_page_holds_is_a_config_with_a_goals_settings(page: TrainPage) -> None:
     settings = page.form.settings(values_of(page.form)) | {"token_string": "word"}
     config = page.form.config(settings)
-    assert config.optimizer.max_train_steps == 1500
+    assert config.optimizer.max_train_steps == 400
     assert config.embedding.num_vectors_per_token == 2
     assert config.data.resolution is None
     assert config.output.logging_dir == page.studio.settings().logging_dir

@@ -33,6 +33,8 @@ class CheckupInput:
     """Names of the embeddings that are there already."""
     schedule: Schedule | None = None
     """Of the learning rate; None where no training is planned."""
+    moves_by_rate: bool = True
+    """An update moves each number of a vector by about the rate, as AdamW's do."""
     max_steps: int = 0
     batch: int = 1
     """Images of one update."""

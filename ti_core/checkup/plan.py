@@ -26,7 +26,7 @@ _FARTHEST_SIZE = 2.0
 
 def rate(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     """Rates that throw every vector out of the space of words, or leave it where it is."""
-    if inputs.schedule is None or not inputs.vectors:  # what is said is about vectors of words
+    if inputs.schedule is None or not inputs.vectors or not inputs.moves_by_rate:
         return
     segments = inputs.schedule.segments
     highest = max(segment.rate for segment in segments)

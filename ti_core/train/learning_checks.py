@@ -16,6 +16,9 @@ from .optimizers import OPTIMIZERS, require_optimizer
 from .state import TrainState
 from .trackers import require_trackers
 
+_PROBES = 100
+"""Steps whose rates are looked at, where there are more."""
+
 
 def check_learning(config: BaseTrainConfig, facts: ModelFacts, step: int) -> None:
     """Raise ConfigError, TrainingError for settings of learning with which a run that has so many
@@ -44,6 +47,18 @@ def unusual_rate(config: BaseTrainConfig) -> Iterator[Notice]:
         what = f"the highest learning rate is {rate:g}, which is unusual for {name}"
         fix = f"{setting('learning_rate')} is usually between {low:g} and {high:g} there"
         yield Notice("warning", what, f"it is {entry.rate_means}", fix)
+
+
+def short_way(config: BaseTrainConfig) -> Iterator[Notice]:
+    """A warning of rates that are too low for so few steps, as of AdamW's rate with DTI."""
+    options = config.optimizer
+    entry, last = OPTIMIZERS[options.optimizer_type], options.last_step
+    count = min(last, _PROBES)
+    way = last * sum(options.rate(last * number // count) for number in range(count)) / count
+    if way < entry.least_way:
+        what = f"the learning rates of all {last} steps add up to {way:.2g}, so little is learned"
+        fix = f"raise {setting('learning_rate')} or {setting('max_train_steps')}"
+        yield Notice("warning", what, f"each is {entry.rate_means}", fix)
 
 
 def slow_precision(config: BaseTrainConfig, features: Features) -> Iterator[Notice]:

@@ -37,7 +37,10 @@ class OptimizerEntry:
     """What has to be installed for it."""
     rates: tuple[float, float] = (0.0, float("inf"))
     """Learning rates between which it is of use; others get a warning."""
+    least_way: float = 0.0
+    """What the rates of all updates add up to, at least; less gets a warning."""
     rate_means: str = "how far each number of a vector moves in an update, at most"
+    moves_by_rate: bool = True
 
 
 def adamw(parameters: Sequence[Tensor], **arguments: Any) -> Optimizer:
@@ -98,6 +101,7 @@ OPTIMIZERS: dict[OptimizerName, OptimizerEntry] = {
         package="prodigyopt",
         rates=(0.1, 10.0),
         rate_means="a factor of the rate that it finds by itself: 1 is usual",
+        moves_by_rate=False,
     ),
     "AdamWScheduleFree": OptimizerEntry(
         adamw_schedule_free,
@@ -110,7 +114,9 @@ OPTIMIZERS: dict[OptimizerName, OptimizerEntry] = {
         1,
         {"kappa": 1e-4, "beta": 0.0},
         rates=(1e-4, 0.5),
+        least_way=2.0,  # with so much, half of what is learned with 16 (docs/convergence.md, dti)
         rate_means="the angle in radians by which vectors turn in an update: its authors use 0.01",
+        moves_by_rate=False,
     ),
 }
 

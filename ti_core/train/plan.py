@@ -35,6 +35,7 @@ from .learning_checks import (
     check_learning,
     early_end_of,
     require_same_optimizer,
+    short_way,
     slow_precision,
     unusual_rate,
 )
@@ -315,7 +316,7 @@ def _judged(
     parts = parts_of(config)
     for part, own in zip(parts, datasets_of(config, dataset), strict=True):
         notices += other_data(own, part.data.expected_data)
-    notices += [*early_end_of(config), *unusual_rate(config)]
+    notices += [*early_end_of(config), *unusual_rate(config), *short_way(config)]
     notices += slow_precision(config, host.features())
     for part in parts if config.vectors else ():
         notices += name_clashes(part.name, host)

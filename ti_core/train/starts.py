@@ -51,6 +51,9 @@ def from_better_start(
 ) -> tuple[Plan, Latents | None]:
     """The plan, from another start where that is better, and the latents that were made to find
     out; None where nothing was tried. Raises as an update does."""
+    if _wanted_for_several(plan):
+        why = "that is done for one word only"
+        return _told(plan, "the two starts are not compared", why), None
     if not tries_starts(plan):
         return plan, None
     latents = encoded(plan, session, control, emit)
@@ -59,6 +62,16 @@ def from_better_start(
     fix = f"set {setting('init_trial_steps')} to 0 to skip this"
     emit(Notice("info", what, "", fix))
     return with_better_start(plan, session, latents, lambda: not control.finishing), latents
+
+
+def _wanted_for_several(plan: Plan) -> bool:
+    config = plan.config
+    return (
+        isinstance(config, TrainConfig)
+        and bool(config.several.words)
+        and config.embedding.init_trial_steps > 0
+        and plan.state is None
+    )
 
 
 def with_better_start(plan: Plan, session: Session, latents: Latents, goes: Goes) -> Plan:

@@ -227,10 +227,6 @@ _IMPOSSIBLE: Mapping[str, tuple[Callable[[TrainConfig], object], str]] = {
         lambda config: config.embedding.weights,
         "each word starts from a file of its own",
     ),
-    "init_trial_steps": (
-        lambda config: config.embedding.init_trial_steps,
-        "starts are compared for one word only",
-    ),
     "output_name": (lambda config: config.output.output_name, "each word has a file of its own"),
     "validation_data_dir": (
         lambda config: config.validation.validation_data_dir,

@@ -37,8 +37,9 @@ _FILLED_IN = (
 )
 _TAKEN = ("token_string", "init_word", "num_vectors_per_token", "train_data_dir", "skip_checkup")
 _LEARNING = (
-    *("optimizer_type", "learning_rate", "lr_scheduler", "train_batch_size", "min_timestep"),
-    *("final_min_timestep", "max_train_steps", "mixed_precision", "save_every_n_steps"),
+    *("optimizer_type", "learning_rate", "lr_scheduler", "max_train_steps", "mixed_precision"),
+    *("train_batch_size", "gradient_accumulation_steps", "min_timestep", "final_min_timestep"),
+    *("init_trial_steps", "save_every_n_steps"),
 )
 
 

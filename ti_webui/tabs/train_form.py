@@ -29,10 +29,11 @@ _TYPED = ("token_string", "train_data_dir", "logging_dir")
 _CHOSEN_FILE = "() => tiStudio.chosenFile('.json,.toml,.txt,.sh,.bat,.ps1')"
 
 
-def usual_settings(studio: Studio) -> SettingValues:
+def usual_settings(studio: Studio, preset: bool = True) -> SettingValues:
     """Every setting, for those who have saved no defaults of their own."""
     usual = {path[-1]: item.default for path, item in leaves(TrainConfig)}
-    return usual | PRESETS[FIRST_PRESET].settings_for(None) | training.settings_of_page(studio)
+    first = PRESETS[FIRST_PRESET].settings_for(None) if preset else {}
+    return {**usual, **first, **training.settings_of_page(studio)}
 
 
 @dataclass
@@ -47,9 +48,10 @@ class FormSettings:
     def __post_init__(self) -> None:
         self.memory = FormMemory(self.studio)
 
-    def defaults(self) -> SettingValues:
+    def defaults(self, preset: bool = True) -> SettingValues:
         """Every setting of the form as a page without memory shows it."""
-        return {**usual_settings(self.studio), **self.memory.saved(), "token_string": ""}
+        usual = usual_settings(self.studio, preset)
+        return {**usual, **self.memory.saved(), "token_string": ""}
 
     def press_defaults(self) -> Updates:
         """[what to say, an update for each component of the form]"""
@@ -70,11 +72,11 @@ class FormSettings:
     def press_import(self, sent: str | None) -> Updates:
         """[what to say, an update for each component of the form]: the settings in a file of
         another program that the page has sent, as far as they have a counterpart, over the
-        defaults."""
+        defaults without a preset: what it was not told is not as a preset of ours has it."""
         if not sent:
             return [gr.update() for _ in range(1 + len(self.form.inputs))]
         found = imported(*sent_file(sent))
-        told, usual = markup.import_report(found), self.defaults()
+        told, usual = markup.import_report(found), self.defaults(preset=False)
         settings = {n: each for n, each in usual.items() if n not in _TYPED} | found.settings
         try:
             self.form.config({**_NAMED, **settings})

@@ -79,7 +79,7 @@ def test_a_preset_takes_the_place_of_the_settings_that_are_connected(
     pictures: str, comfy: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(PRESETS["style"].settings, "max_train_steps", 4)
-    how = settings(9, learning_rate="0.1", seed=5)
+    how = settings(9, learning_rate="0.2", seed=5)
     _, log, _ = trained(pictures, created(count=2), how=how, preset="style").args
     train = log_settings(log.folder)
     assert train["optimizer"]["max_train_steps"] == 4
@@ -89,7 +89,7 @@ def test_a_preset_takes_the_place_of_the_settings_that_are_connected(
     assert train["compute"]["seed"] == 5, "what a preset does not set stays"
     assert train["embedding"]["num_vectors_per_token"] == 2
     shown = "\n".join(program.shown)
-    assert "preset style: learning_rate" in shown
+    assert "preset style: optimizer_type DTI, learning_rate 0.1" in shown
     assert "my-cat has 2 vector(s), the preset style 6" in shown
 
 
