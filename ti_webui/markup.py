@@ -173,6 +173,8 @@ def _more(count: int) -> str:
 def outlook(known: Outlook) -> str:
     """Schedule, token allowance and memory of a run that has not begun."""
     parts = [_schedule(known.segments, known.max_steps)]
+    if known.decay and known.segments:
+        parts.append(f"<p>Decay: <b>{escape(known.decay)}</b></p>")
     if known.epochs and known.max_steps:
         parts.append(f"<p>{known.epochs:,} epoch(s) = <b>{known.max_steps:,}</b> steps</p>")
     parts.append(box("warning", with_labels(known.early_end)))

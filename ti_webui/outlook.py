@@ -23,6 +23,8 @@ class Outlook:
     segments: tuple[Segment, ...] = ()
     max_steps: int = 0
     """At which training ends."""
+    decay: str = ""
+    """Of the rate, beside its segments."""
     epochs: int = 0
     """That the steps were reckoned from; 0 where Max steps counts."""
     early_end: str = ""
@@ -51,6 +53,7 @@ def outlook_of(studio: Studio, config: TrainConfig) -> Outlook:
     return Outlook(
         config.optimizer.schedule.segments,
         plan.last_step,
+        plan.decay,
         epochs,
         _early_end(plan),
         plan.vectors,

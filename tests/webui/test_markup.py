@@ -106,6 +106,8 @@ def test_the_schedule_is_told_in_steps_that_people_count() -> None:
     assert "0.001 for steps 101 to 1,500" in text
     assert "4 of the 75 tokens of a prompt chunk, 71 are left" in text
     assert "width:6.67%" in told
+    assert "Decay" not in text
+    assert "Decay: cosine" in read(markup.outlook(Outlook(segments, 1500, "cosine"))).text
 
 
 def test_a_running_job_tells_where_it_is_and_how_long_it_takes() -> None:

@@ -33,6 +33,8 @@ class CheckupInput:
     """Names of the embeddings that are there already."""
     schedule: Schedule | None = None
     """Of the learning rate; None where no training is planned."""
+    decay: str = ""
+    """Of the learning rate beside that, such as cosine; "" is none."""
     moves_by_rate: bool = True
     """An update moves each number of a vector by about the rate, as AdamW's do."""
     max_steps: int = 0

@@ -15,6 +15,7 @@ def schedule(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     if inputs.schedule is None:
         return
     segments = inputs.schedule.segments
-    yield Finding("schedule", "note", f"learning rate: {', '.join(map(str, segments))}")
+    decay = f", with {inputs.decay} decay" if inputs.decay else ""
+    yield Finding("schedule", "note", f"learning rate: {', '.join(map(str, segments))}{decay}")
     if told := early_end(inputs.schedule, inputs.max_steps):
         yield Finding("schedule_short", "warning", *told)

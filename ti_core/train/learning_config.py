@@ -242,6 +242,11 @@ class OptimizerConfig:
         return self._rate(self.schedule, step)
 
     @property
+    def decay(self) -> str:
+        """Of the rate, beside its schedule; "" is none."""
+        return "" if self.lr_scheduler == "constant" else self.lr_scheduler
+
+    @property
     def by_encoder(self) -> bool:
         """Whether a text encoder has a rate of its own."""
         return any(own is not self.schedule for own in self.encoder_schedules)
