@@ -23,6 +23,7 @@ RULES = {
         ({"rate": "100"}, "rate_too_high error"),
         ({"rate": "0.005:10, 50"}, "rate_too_high error"),
         ({"rate": "0.5"}, "rate_too_high warning"),
+        ({"rate": "0.1"}, "rate_too_high warning"),
         ({"rate": "1e-9"}, "rate_too_low warning"),
         ({"rate": "0.005", "max_steps": 10_000_000}, "many_steps warning"),
         ({"rate": "0.005", "max_steps": 3}, "few_steps hint"),

@@ -11,7 +11,7 @@ from .survey import Survey
 
 REPEATED = "repeats_in_batch"
 """The rule about images that are in one update more than once."""
-_HIGH_RATE, _ABSURD_RATE = 0.1, 1.0
+_HIGH_RATE, _ABSURD_RATE = 0.05, 1.0
 """AdamW moves each number of a vector by about the rate at each step; those of SD's words are
 about 0.015 (length 0.4, width 768), and 0.005 is A1111's default."""
 _SHORTEST_WAY = 0.001
