@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pytest
 
+from ti_core.demo.job import DemoConfig, training_of
+from ti_core.demo.scene import HELD_OUT
 from ti_core.errors import ConfigError
 from ti_core.hosts.fake import FakeHost
 from ti_core.options import leaves
 from ti_core.train.config import EmbeddingConfig, TrainConfig
+from ti_webui.alone.first_run import FirstRun
 from ti_webui.forms import Form
 from ti_webui.job import Jobs
 from ti_webui.markup import error_box, labels_of, with_labels
@@ -125,3 +130,21 @@ def test_a_setting_gets_the_component_that_fits_it(name: str, kind: str) -> None
     assert type(component).__name__ == kind
     assert component.elem_id == f"ti_test_{name}"
     assert component.info
+
+
+def test_what_another_program_was_not_told_is_not_as_a_preset_has_it(page: TrainPage) -> None:
+    sent = "line.sh\n" + base64.b64encode(b"--max_train_steps 77 --learning_rate 0.001").decode()
+    _, *updates = page.form_settings.press_import(sent)
+    shown = dict(zip(page.form.components, updates, strict=True))
+    wanted = {"max_train_steps": 77, "learning_rate": "0.001", "optimizer_type": "AdamW"}
+    wanted |= {"lr_scheduler": "constant", "gradient_accumulation_steps": 1, "init_trial_steps": 0}
+    assert {name: shown[name]["value"] for name in wanted} == wanted
+
+
+def test_a_first_training_learns_as_the_demo_does(page: TrainPage, tmp_path: Path) -> None:
+    """Whatever the preset has filled in before."""
+    filled = FirstRun(page.studio, None).settings()  # type: ignore[arg-type]
+    config = page.form.config({**page.form_settings.defaults(), **filled})
+    demo = training_of(DemoConfig(out=str(tmp_path)), HELD_OUT[DemoConfig().concept], tmp_path)
+    assert config.optimizer == demo.optimizer
+    assert config.embedding.init_trial_steps == demo.embedding.init_trial_steps

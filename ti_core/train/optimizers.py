@@ -41,6 +41,7 @@ class OptimizerEntry:
     """What the rates of all updates add up to, at least; less gets a warning."""
     rate_means: str = "how far each number of a vector moves in an update, at most"
     moves_by_rate: bool = True
+    """The rate is how far a number moves, whatever the gradient, as AdamW's."""
 
 
 def adamw(parameters: Sequence[Tensor], **arguments: Any) -> Optimizer:

@@ -38,12 +38,18 @@ Goes = Callable[[], bool]
 
 def tries_starts(plan: Plan) -> bool:
     """Whether the settings want it, and it is one new word that begins."""
-    config = plan.config
-    if not isinstance(config, TrainConfig) or config.several.words or plan.state:
+    config = _asking(plan)
+    if config is None or config.several.words:
         return False
-    word = config.embedding
-    decided = word.init_from != "vocabulary" or not word.init_word.strip()
-    return word.init_trial_steps > 0 and not decided
+    return config.embedding.init_from == "vocabulary" and bool(config.embedding.init_word.strip())
+
+
+def _asking(plan: Plan) -> TrainConfig | None:
+    """The settings of a beginning that ask for it."""
+    config = plan.config
+    if not isinstance(config, TrainConfig) or plan.state:
+        return None
+    return config if config.embedding.init_trial_steps > 0 else None
 
 
 def from_better_start(
@@ -51,7 +57,7 @@ def from_better_start(
 ) -> tuple[Plan, Latents | None]:
     """The plan, from another start where that is better, and the latents that were made to find
     out; None where nothing was tried. Raises as an update does."""
-    if _wanted_for_several(plan):
+    if (config := _asking(plan)) and config.several.words:
         why = "that is done for one word only"
         return _told(plan, "the two starts are not compared", why), None
     if not tries_starts(plan):
@@ -62,16 +68,6 @@ def from_better_start(
     fix = f"set {setting('init_trial_steps')} to 0 to skip this"
     emit(Notice("info", what, "", fix))
     return with_better_start(plan, session, latents, lambda: not control.finishing), latents
-
-
-def _wanted_for_several(plan: Plan) -> bool:
-    config = plan.config
-    return (
-        isinstance(config, TrainConfig)
-        and bool(config.several.words)
-        and config.embedding.init_trial_steps > 0
-        and plan.state is None
-    )
 
 
 def with_better_start(plan: Plan, session: Session, latents: Latents, goes: Goes) -> Plan:
