@@ -631,9 +631,11 @@ def sweep_routes(
     asked: Provoked, studio: Studio, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each status of what begins or continues a sweep."""
-    at, order = "/ti/v1/sweeps", {"settings": settings, "grid": {"seed": [1, 2]}}
+    long = {**settings, "max_train_steps": 100_000}  # it ends when it is told to
+    at, order = "/ti/v1/sweeps", {"settings": long, "grid": {"seed": [1, 2]}}
     asked.bodies(at, order)
     asked.ask("POST", at, {}, json=order)  # another one is running
+    studio.jobs.list()[0].control.finish()
     finished(studio.jobs.list()[0])
     asked.ask("POST", at, {}, json={"settings": settings, "resume": "none"})
     for error in (StorageError("full"), TrainingError("no"), DataError("no"), KeyError("bug")):
