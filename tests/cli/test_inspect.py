@@ -53,7 +53,7 @@ def test_with_a_model_strength_and_nearest_words_are_told(ti: Ti) -> None:
     code, out, _ = ti("inspect", "x.safetensors", *MODEL, "--nearest", 2)
     lines = out.splitlines()
     assert code == 0
-    assert lines[0].startswith("x: 2 vector(s), emb_params 12 wide (unknown), step 0")
+    assert lines[0].startswith("x: 2 vector(s), emb_params 12 wide (unknown family), step 0")
     assert "  strength normal: as strong as an ordinary word" in lines
     assert re.match(
         r"  clip_l 1: length [\d.]+, [\d.]+ × an ordinary word's; nearest: tree… 1\.00, ", lines[-1]

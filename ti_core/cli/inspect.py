@@ -210,7 +210,8 @@ def _spelled(found: _Facts) -> Iterator[str]:
     several = ", ".join(f"{key} {count}" for key, count in counts.items())
     count = f"{found['vectors']}" if len(set(counts.values())) == 1 else several
     family, step = found["family"], found["step"]
-    yield f"{found['name']}: {count} vector(s), {widths} ({family}), step {step}"
+    made_for = "unknown family" if family == "unknown" else family
+    yield f"{found['name']}: {count} vector(s), {widths} ({made_for}), step {step}"
     outputs = [key for key in found["widths"] if key.endswith(OUTPUT)]
     if outputs:
         yield f"  {', '.join(outputs)}: for the encoder's output; only OneTrainer uses such vectors"
