@@ -206,6 +206,17 @@ def test_a_decay_falls_from_one_towards_zero(kind: Decay) -> None:
 
 
 @pytest.mark.parametrize(
+    ("starts", "expected"),
+    [(6, [1 / 3, 2 / 3, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0]), (1, [1 / 3, 2 / 3, 1, 7 / 8, 6 / 8])],
+)
+def test_a_decay_may_begin_later_and_never_before_the_end_of_warm_up(
+    starts: int, expected: list[float]
+) -> None:
+    factors = [warmup_and_decay("linear", n, 2, 10, falls_from=starts) for n in range(11)]
+    assert factors[: len(expected)] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
     ("kind", "shape", "expected"),
     [
         ("cosine_with_restarts", {"cycles": 2}, [1.0, 0.853553, 0.5, 0.146447, 1.0, 0.853553]),

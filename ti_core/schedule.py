@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from .errors import ScheduleError, setting
 
@@ -26,6 +26,13 @@ _LAST_POLYNOMIAL = 1e-7
 """The rate at which diffusers' polynomial ends."""
 EXAMPLE = "write it like '0.005:100, 1e-3:1000, 1e-5'"
 _LAST_RATE = "to continue training, add a last rate without a step number"
+
+
+class Fall(NamedTuple):
+    """Updates done when a rate begins to fall, and when it is at 0."""
+
+    start: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -152,18 +159,21 @@ def warmup_and_decay(
     rate: float = 1.0,
     cycles: int = 1,
     power: float = 1.0,
+    falls_from: int | None = None,
 ) -> float:
     """Factor in [0, 1] for the update after `step` finished ones, of a `rate` before it.
 
     The same shapes as diffusers' `get_scheduler` ("constant_with_warmup", "linear", "cosine",
     "cosine_with_restarts" with its `cycles`, "polynomial" with its `power`), except that the first
-    warm-up update is not lost to a rate of 0.
+    warm-up update is not lost to a rate of 0, and that the rate may stay as it is until
+    `falls_from` updates are done.
     """
     if step < warmup_steps:
         return (step + 1) / (warmup_steps + 1)
     if kind == "constant":
         return 1.0
-    done = (step - warmup_steps) / max(1, max_steps - warmup_steps)
+    start = warmup_steps if falls_from is None else max(warmup_steps, falls_from)
+    done = max(0, step - start) / max(1, max_steps - start)
     if kind == "polynomial":
         last = min(_LAST_POLYNOMIAL, rate)
         return float(((rate - last) * (1.0 - done) ** power + last) / rate)

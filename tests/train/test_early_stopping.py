@@ -14,7 +14,7 @@ from torch import Tensor
 from ti_core.events import Notice
 from ti_core.files.reading import read_embedding
 from ti_core.port.session import Conditioning
-from ti_core.train.early_stopping import settled
+from ti_core.train.early_stopping import ending, settled
 from ti_core.train.events import Finished, Started, StepDone, Validated
 from ti_core.train.loop import train
 from ti_core.train.run_folder import RunFolder
@@ -167,3 +167,54 @@ def test_a_resumed_run_ends_where_the_whole_one_does(configure: Configure, steps
     folder = RunFolder(first.of(Started)[0].run_folder)
     assert train(configure(**SHORT), host, second, resume=folder).read_bytes() == expected
     assert second.steps[-1] == whole.steps[-1]
+
+
+# --- with a rate that decays --------------------------------------------------------------------
+
+DECAYS = {**SHORT, "lr_scheduler": "linear"}
+
+
+def test_the_rate_falls_only_when_nothing_more_is_learned(configure: Configure) -> None:
+    log = Log()
+    train(configure(**DECAYS), rests_after(10), log)
+    rates = [done.rate for done in log.of(StepDone)]
+    last = log.of(Finished)[0].step
+    assert rates[: last - 8] == [0.005] * (last - 8)
+    assert rates[last - 8 :] == pytest.approx([0.005 * left / 8 for left in range(8, 0, -1)])
+    told = [notice for notice in log.of(Notice) if notice.what.startswith("the learning rate")]
+    assert [notice.what for notice in told] == [f"the learning rate falls to 0 by step {last}"]
+    assert f"to {last - 8} is" in told[0].why
+
+
+def test_the_rate_is_at_0_in_time_where_the_loss_falls_to_the_end(configure: Configure) -> None:
+    log = Log()
+    train(configure(**DECAYS), rests_after(100), log)
+    rates = [done.rate for done in log.of(StepDone)]
+    assert rates[:52] == [0.005] * 52
+    assert rates[52:] == pytest.approx([0.005 * left / 8 for left in range(8, 0, -1)])
+    assert log.of(Finished)[0].step == 60
+    assert not any("ended at step" in notice.what for notice in log.of(Notice))
+
+
+@pytest.mark.parametrize("before_the_end", [3, 8, 11])
+def test_a_run_resumed_while_the_rate_falls_makes_the_same_file(
+    configure: Configure, before_the_end: int
+) -> None:
+    whole, first, second = Log(), Log(), Log()
+    expected = train(configure(**DECAYS), rests_after(10), whole).read_bytes()
+    last, host = whole.steps[-1], rests_after(10)
+    train(configure(**DECAYS), host, first, StopAfter(first, last - before_the_end))
+    folder = RunFolder(first.of(Started)[0].run_folder)
+    assert train(configure(**DECAYS), host, second, resume=folder).read_bytes() == expected
+    assert second.steps[-1] == last
+
+
+def test_a_run_that_was_told_to_train_on_ends_when_its_loss_rests_again(
+    configure: Configure,
+) -> None:
+    config = configure(**SHORT)
+    found = [Found(n, 0.5) for n in range(16)] + [Found(16 + n, 0.5 - n / 100) for n in range(20)]
+    assert ending(found, config).fall.end == 15
+    assert ending(found, config, 30).fall.end == 60
+    rests = [Found(36 + n, 0.3) for n in range(20)]
+    assert ending([*found, *rests], config, 30).fall.end == 51

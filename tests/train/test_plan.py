@@ -98,7 +98,7 @@ def test_the_rate_is_the_schedule_times_warm_up_and_decay(configure: Configure) 
     options = {"learning_rate": "1:6, 0.5", "lr_scheduler": "linear", "lr_warmup_steps": 2}
     plan = make_plan(configure(**options), FakeHost())
     expected = [1 / 3, 2 / 3, 1.0, 7 / 8, 6 / 8, 5 / 8, 0.5 * 4 / 8, 0.5 * 3 / 8]
-    assert [plan.rate(step) for step in range(8)] == pytest.approx(expected)
+    assert [plan.config.optimizer.rate(step) for step in range(8)] == pytest.approx(expected)
 
 
 def test_previews_are_checked_even_when_none_is_planned_as_one_may_be_asked_for(

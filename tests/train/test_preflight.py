@@ -114,7 +114,7 @@ def test_folder_schedule_and_model_are_read_once(
     count("ti_core.hosts.fake.FakeHost.describe", FakeHost.describe)
     plan = make_plan(configure(skip_checkup=False, max_grad_norm=1.0), FakeHost())
     assert called == {"pictures_in": 1, "read_caption": 5, "parse_schedule": 2, "describe": 1}
-    assert plan.rate(0) == 0.005
+    assert plan.config.optimizer.rate(0) == 0.005
 
 
 def test_whoever_takes_the_findings_gets_them_before_an_error_ends_the_plan(

@@ -41,13 +41,13 @@ class Deferred:
         """Seconds of an update; at first a long time."""
         self._single_until = 0
 
-    def count(self, step: int) -> int:
+    def count(self, step: int, last: int) -> int:
         """How many to make after `step`: until something is due, and never longer than a user
-        should wait."""
+        should wait; the run ends at `last`."""
         if not self._possible or step < self._single_until:
             return 1
         most = max(1, min(_MOST, int(_SECONDS / max(self._pace, 1e-3))))
-        return next((n for n in range(1, most) if self._is_due(step + n)), most)
+        return next((n for n in range(1, most) if step + n >= last or self._is_due(step + n)), most)
 
     def took(self, count: int, seconds: float) -> None:
         """So many updates took so long."""
@@ -60,8 +60,7 @@ class Deferred:
     def _is_due(self, step: int) -> bool:
         plan, options = self._plan, self._plan.config.optimizer
         return (
-            step >= options.last_step
-            or any(part.start == step for part in options.schedule.segments)
+            any(part.start == step for part in options.schedule.segments)
             or state_is_due(plan, step)
             or copy_is_due(plan, step)
             or previews_are_due(plan, step)

@@ -3,6 +3,9 @@
 The mean loss of the last N steps is compared with that of the N steps before. DVAR's test (Voronov
 et al. 2023, arXiv 2302.04841: variance of the last steps ÷ variance of all) ended runs long before
 they had learned, because the loss falls steeply in the first steps: docs/validation.md.
+
+A rate that decays does so only then, over N steps more: the schedule "warmup-stable-decay" (Hu et
+al. 2024, arXiv 2404.06395), whose constant part is as long as there is something to learn.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..schedule import Fall
+from .config import BaseTrainConfig
 from .validation_config import LEAST, ValidationConfig
 from .validations import Found
 
@@ -33,11 +38,38 @@ class Settled:
         )
 
 
+@dataclass(frozen=True)
+class Ending:
+    """How a run ends, as far as its validations tell."""
+
+    fall: Fall
+    """Of the rate, if it decays; the run ends with it."""
+    why: Settled | None = None
+    """None: it has all of its steps."""
+
+
+def ending(found: Sequence[Found], config: BaseTrainConfig, step: int = 0) -> Ending:
+    """Early once the validation loss no longer falls, else at the last step; never before `step`,
+    where a run may be that was told to train on."""
+    last, decays = config.optimizer.last_step, bool(config.optimizer.decay)
+    if not config.validation.early_stopping:
+        return Ending(Fall(0, last))
+    length = config.validation.early_stopping_patience if decays else 0
+    latest = max(0, last - length)
+    several = 2 * _window(config.validation)
+    parts = (found[at : at + several] for at in range(len(found) - several + 1))
+    ends = (at for part in parts if (at := settled(part, config.validation)))
+    first = next((at for at in ends if at.step + length >= step), None)
+    if first is None or first.step >= latest:
+        return Ending(Fall(latest, last))
+    return Ending(Fall(first.step, first.step + length), first)
+
+
 def settled(found: Sequence[Found], options: ValidationConfig) -> Settled | None:
-    """Whether the run ends with the last of these validations."""
+    """Whether the run is to end, since the loss no longer falls at the last of these."""
     if not options.early_stopping:
         return None
-    count = max(LEAST, math.ceil(options.early_stopping_patience / options.every))
+    count = _window(options)
     losses = [one.judged_by for one in found[-2 * count :]]
     if len(losses) < 2 * count:
         return None
@@ -46,3 +78,8 @@ def settled(found: Sequence[Found], options: ValidationConfig) -> Settled | None
     if fall >= options.early_stopping_threshold:
         return None
     return Settled(found[-1].step, found[-count].step, fall)
+
+
+def _window(options: ValidationConfig) -> int:
+    """Validations in each of the two means."""
+    return max(LEAST, math.ceil(options.early_stopping_patience / options.every))

@@ -11,6 +11,7 @@ from ..events import Notice
 from ..port.session import Features, ModelFacts
 from ..schedule import early_end
 from .config import BaseTrainConfig
+from .early_stopping import ending
 from .min_snr import require_known_snr
 from .optimizers import OPTIMIZERS, require_optimizer
 from .state import TrainState
@@ -54,7 +55,9 @@ def short_way(config: BaseTrainConfig) -> Iterator[Notice]:
     options = config.optimizer
     entry, last = OPTIMIZERS[options.optimizer_type], options.last_step
     count = min(last, _PROBES)
-    way = last * sum(options.rate(last * number // count) for number in range(count)) / count
+    fall = ending((), config).fall
+    rates = (options.rate(last * number // count, fall) for number in range(count))
+    way = last * sum(rates) / count
     if way < entry.least_way:
         what = f"the learning rates of all {last} steps add up to {way:.2g}, so little is learned"
         fix = f"raise {setting('learning_rate')} or {setting('max_train_steps')}"

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 from ..options import check, newer, option, require_one, require_order, unrecorded
-from ..schedule import Decay, Schedule, parse_schedule, warmup_and_decay
+from ..schedule import Decay, Fall, Schedule, parse_schedule, warmup_and_decay
 from .optimizer_arguments import Argument, read_arguments
 from .optimizers import OPTIMIZERS, OptimizerName
 
@@ -237,9 +237,9 @@ class OptimizerConfig:
         """Images of an update."""
         return self.train_batch_size * self.gradient_accumulation_steps
 
-    def rate(self, step: int) -> float:
+    def rate(self, step: int, fall: Fall | None = None) -> float:
         """Learning rate of the update after `step` finished ones."""
-        return self._rate(self.schedule, step)
+        return self._rate(self.schedule, step, fall)
 
     @property
     def decay(self) -> str:
@@ -251,20 +251,20 @@ class OptimizerConfig:
         """Whether a text encoder has a rate of its own."""
         return any(own is not self.schedule for own in self.encoder_schedules)
 
-    def encoder_rate(self, number: int, step: int) -> float:
+    def encoder_rate(self, number: int, step: int, fall: Fall | None = None) -> float:
         """That of text encoder 0 or 1."""
         own = self.encoder_schedules[number]
-        return self._rate(own, step) if own else 0.0
+        return self._rate(own, step, fall) if own else 0.0
 
     def trains_encoder(self, number: int) -> bool:
         """Whether the vectors of text encoder 0 or 1 are trained."""
         return self.encoder_schedules[number] is not None
 
-    def _rate(self, schedule: Schedule, step: int) -> float:
-        rate, last = schedule.rate(step), self.last_step
-        warmup = self.lr_warmup_steps or int(self.lr_warmup_ratio * last)
+    def _rate(self, schedule: Schedule, step: int, fall: Fall | None) -> float:
+        rate, (start, end) = schedule.rate(step), fall or Fall(0, self.last_step)
+        warmup = self.lr_warmup_steps or int(self.lr_warmup_ratio * self.last_step)
         shape = self.lr_scheduler_num_cycles, self.lr_scheduler_power
-        return rate * warmup_and_decay(self.lr_scheduler, step, warmup, last, rate, *shape)
+        return rate * warmup_and_decay(self.lr_scheduler, step, warmup, end, rate, *shape, start)
 
     @property
     def last_step(self) -> int:

@@ -23,7 +23,7 @@ from .commands import obey
 from .config import BaseTrainConfig
 from .control import Control
 from .deferred import Deferred
-from .early_stopping import Settled, settled
+from .early_stopping import ending, settled
 from .encoding import encoded
 from .events import (
     Failed,
@@ -121,6 +121,7 @@ class TrainingRun:
         self.learnable, self.notices = plan.kind.start(plan.facts, session, saved)
         self.updater = Updater(plan, session, self.learnable, self.group)
         self.validations = Validations(plan.state.validations if plan.state else ())
+        self._look_ahead()
         self.keeper = Keeper(
             plan, session, folder, self.learnable, self.updater, self.validations, self._emit
         )
@@ -203,7 +204,7 @@ class TrainingRun:
     def _made_together(self, batches: Batches, control: Control) -> list[Made] | None:
         """See `deferred`. None where the next update is to be made alone."""
         step = self.updater.step
-        count = self.deferred.count(step)
+        count = self.deferred.count(step, self._ending.fall.end)
         if count < 2 or control.is_asked:
             return None
         made = self.updater.updates(batches, count, lambda: control.is_asked)
@@ -254,18 +255,24 @@ class TrainingRun:
         self.validations.add(found)
         is_best = self.validations.is_best(step)
         self._emit(Validated(step, found.loss, found.held_out, is_best))
+        if not self._ending.why and settled(self.validations.all, self.plan.config.validation):
+            self._look_ahead()
+            self._tell_fall()
         self.keeper.write_validations()
+
+    def _look_ahead(self) -> None:
+        """How the run ends, as its validations tell now; it sets the rates until then."""
+        self._ending = ending(self.validations.all, self.plan.config, self.updater.step)
+        self.updater.fall = self._ending.fall
+
+    def _tell_fall(self) -> None:
+        (_, end), why = self._ending.fall, self._ending.why
+        if why and self.plan.config.optimizer.decay:
+            self._emit(Notice("info", f"the learning rate falls to 0 by step {end}", str(why)))
 
     @property
     def _done(self) -> bool:
-        return self.updater.step >= self.plan.config.optimizer.last_step or bool(self._settled)
-
-    @property
-    def _settled(self) -> Settled | None:
-        """Why the run ends here, before its last step."""
-        if not self.validations.done_at(self.updater.step):
-            return None
-        return settled(self.validations.all, self.plan.config.validation)
+        return self.updater.step >= self._ending.fall.end
 
     def _start(self) -> None:
         self.folder.sweep()
@@ -338,6 +345,7 @@ class TrainingRun:
         at, kept = self.updater.step, self.keeper.keep_last_finite()
         self.updater.recover(self.keeper.good, kept)
         self.validations.restore(self.keeper.good.validations)
+        self._look_ahead()
         step, factor = self.updater.step, self.updater.rate_factor
         self.folder.forget_after(step, self.plan.kind.loss_csv)
         self._emit(
@@ -380,11 +388,11 @@ class TrainingRun:
         return Notice("info", what, why, fix)
 
     def _end(self, paths: list[Path], seconds: float) -> None:
-        last, rest = self.plan.config.optimizer.last_step, self._settled
-        if rest and rest.step < last:
-            what = f"training ended at step {rest.step} of {last}"
+        last, why = self.plan.config.optimizer.last_step, self._ending.why
+        if why and self._done:
+            what = f"training ended at step {self.updater.step} of {last}"
             fix = f"to continue, turn off {setting('early_stopping')}"
-            self._emit(Notice("info", what, str(rest), fix))
+            self._emit(Notice("info", what, str(why), fix))
         self._emit(
             Finished(
                 self.updater.step,

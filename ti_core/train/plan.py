@@ -111,10 +111,6 @@ class Plan:
         """Which images each update sees."""
         return _order(self.config, self.dataset)
 
-    def rate(self, step: int) -> float:
-        """Learning rate of the update after `step` finished ones."""
-        return self.config.optimizer.rate(step)
-
     def prompt(self, step: int) -> str:
         """Of the first image of the update after `step` finished ones."""
         first = self.order.of_step(step)[0][0]

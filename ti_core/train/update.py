@@ -12,6 +12,7 @@ from torch import Tensor
 from ..errors import HostMemoryError, NotFiniteError, setting
 from ..port.memory import free_memory, memory_errors
 from ..port.session import Session
+from ..schedule import Fall
 from .averages import Averages
 from .batches import Batch, Batches
 from .control import LARGEST_CHANGE, SMALLEST_CHANGE
@@ -80,6 +81,8 @@ class Updater:
         self._movements = {name: self._movement(name) for name in plan.names}
         self.step, self.rate_factor, self.recoveries = 0, 1.0, 0
         self.rate_changes: list[list[float]] = []
+        self.fall: Fall | None = None
+        """Of the rate; None is over all steps."""
         self.loss: float | None = None
         """Running mean, which continues over a resume; see `smoothed`."""
         self.torn = False
@@ -242,14 +245,15 @@ class Updater:
     @property
     def rate(self) -> float:
         """Learning rate of the next update."""
-        return self._plan.rate(self.step) * self.rate_factor
+        return self._plan.config.optimizer.rate(self.step, self.fall) * self.rate_factor
 
     def _rates(self) -> list[float]:
         """One for all tensors, or one for each where text encoders have their own."""
         options = self._plan.config.optimizer
         if not options.by_encoder:
             return [self.rate]
-        found = [options.encoder_rate(self._encoder(name), self.step) for name in self._names]
+        encoders = [self._encoder(name) for name in self._names]
+        found = [options.encoder_rate(number, self.step, self.fall) for number in encoders]
         return [rate * self.rate_factor for rate in found]
 
     def _is_trained(self, name: str) -> bool:
