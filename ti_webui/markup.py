@@ -175,6 +175,8 @@ def outlook(known: Outlook) -> str:
     parts = [_schedule(known.segments, known.max_steps)]
     if known.decay and known.segments:
         parts.append(f"<p>Decay: <b>{escape(known.decay)}</b></p>")
+    if known.early_stopping and known.segments:
+        parts.append("<p>Fewer steps with early stopping</p>")
     if known.epochs and known.max_steps:
         parts.append(f"<p>{known.epochs:,} epoch(s) = <b>{known.max_steps:,}</b> steps</p>")
     parts.append(box("warning", with_labels(known.early_end)))

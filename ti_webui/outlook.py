@@ -25,6 +25,8 @@ class Outlook:
     """At which training ends."""
     decay: str = ""
     """Of the rate, beside its segments."""
+    early_stopping: bool = False
+    """It may end before."""
     epochs: int = 0
     """That the steps were reckoned from; 0 where Max steps counts."""
     early_end: str = ""
@@ -54,6 +56,7 @@ def outlook_of(studio: Studio, config: TrainConfig) -> Outlook:
         config.optimizer.schedule.segments,
         plan.last_step,
         plan.decay,
+        plan.early_stopping,
         epochs,
         _early_end(plan),
         plan.vectors,

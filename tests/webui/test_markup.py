@@ -107,7 +107,10 @@ def test_the_schedule_is_told_in_steps_that_people_count() -> None:
     assert "4 of the 75 tokens of a prompt chunk, 71 are left" in text
     assert "width:6.67%" in told
     assert "Decay" not in text
-    assert "Decay: cosine" in read(markup.outlook(Outlook(segments, 1500, "cosine"))).text
+    assert "early stopping" not in text
+    text = read(markup.outlook(Outlook(segments, 1500, "cosine", early_stopping=True))).text
+    assert "Decay: cosine" in text
+    assert "Fewer steps with early stopping" in text
 
 
 def test_a_running_job_tells_where_it_is_and_how_long_it_takes() -> None:

@@ -35,6 +35,8 @@ class CheckupInput:
     """Of the learning rate; None where no training is planned."""
     decay: str = ""
     """Of the learning rate beside that, such as cosine; "" is none."""
+    early_stopping: bool = False
+    """The run may end before its last step."""
     moves_by_rate: bool = True
     """An update moves each number of a vector by about the rate, as AdamW's do."""
     max_steps: int = 0

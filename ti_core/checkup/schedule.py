@@ -15,7 +15,9 @@ def schedule(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     if inputs.schedule is None:
         return
     segments = inputs.schedule.segments
-    decay = f", with {inputs.decay} decay" if inputs.decay else ""
-    yield Finding("schedule", "note", f"learning rate: {', '.join(map(str, segments))}{decay}")
+    told = [f"learning rate: {', '.join(map(str, segments))}"]
+    told += [f"with {inputs.decay} decay"] if inputs.decay else []
+    told += ["fewer steps with early stopping"] if inputs.early_stopping else []
+    yield Finding("schedule", "note", ", ".join(told))
     if told := early_end(inputs.schedule, inputs.max_steps):
         yield Finding("schedule_short", "warning", *told)

@@ -65,6 +65,7 @@ def checkup_input(
         taken=tuple(taken),
         schedule=config.optimizer.schedule,
         decay=config.optimizer.decay,
+        early_stopping=config.validation.early_stopping,
         moves_by_rate=OPTIMIZERS[config.optimizer.optimizer_type].moves_by_rate,
         max_steps=config.optimizer.max_train_steps,
         batch=config.optimizer.train_batch_size * config.optimizer.gradient_accumulation_steps,

@@ -26,7 +26,9 @@ class ValidationConfig(Checked):
     )
     early_stopping: bool = newer(
         False,
-        "end the run when the validation loss no longer falls; the best copy is saved as NAME-best",
+        "end the run when the validation loss no longer falls; a learning rate with a decay is "
+        "constant until then, and decays over as many further steps as the patience; the best "
+        "copy is saved as NAME-best",
         label="Stop when nothing more is learned",
     )
     early_stopping_patience: int = newer(
