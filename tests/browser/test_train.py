@@ -80,10 +80,10 @@ def test_a_run_is_seen_paused_shown_interrupted_and_resumed(
     other.locator("#ti_interrupt").click()
     state(other, "stopped")
     reached = step(other)
-    assert 2 <= reached < 400
+    assert 2 <= reached < 800
 
     fill(other, "ti_train_token_string", "zz-second")
-    expect(other.locator("body")).to_contain_text(f"is at step {reached} of 400", timeout=LONG)
+    expect(other.locator("body")).to_contain_text(f"is at step {reached} of 800", timeout=LONG)
     other.get_by_role("button", name="Resume", exact=True).click()
     state(other, "running")
     assert wait_for_step(other, reached + 1) > reached

@@ -60,7 +60,8 @@ def test_json_is_one_object(ti: Ti, pictures: Path) -> None:
 
 def test_a_preset_is_checked_as_it_would_be_trained(ti: Ti, pictures: Path) -> None:
     _, out, _ = ti(pictures, "--preset", "face")
-    assert "learning rate: 0.1 for steps 1 to 600, with cosine decay" in out
+    assert "learning rate: 0.1 for steps 1 to 1200, with cosine decay" in out
+    assert "fewer steps with early stopping" in out
     _, out, _ = ti(pictures, "--preset", "face", "--max_train_steps", 2000)
     assert "to 2000" in out
 

@@ -82,8 +82,8 @@ def test_texts_name_fields_by_the_labels_that_the_page_shows(page: TrainPage) ->
 def test_what_a_fresh_page_holds_is_a_config_with_a_goals_settings(page: TrainPage) -> None:
     settings = page.form.settings(values_of(page.form)) | {"token_string": "word"}
     config = page.form.config(settings)
-    assert config.optimizer.max_train_steps == 400
-    assert config.embedding.num_vectors_per_token == 2
+    assert config.optimizer.max_train_steps == 800
+    assert config.embedding.num_vectors_per_token == 3
     assert config.data.resolution is None
     assert config.output.logging_dir == page.studio.settings().logging_dir
 
@@ -147,4 +147,5 @@ def test_a_first_training_learns_as_the_demo_does(page: TrainPage, tmp_path: Pat
     config = page.form.config({**page.form_settings.defaults(), **filled})
     demo = training_of(DemoConfig(out=str(tmp_path)), HELD_OUT[DemoConfig().concept], tmp_path)
     assert config.optimizer == demo.optimizer
+    assert config.validation == demo.validation
     assert config.embedding.init_trial_steps == demo.embedding.init_trial_steps

@@ -39,7 +39,8 @@ _TAKEN = ("token_string", "init_word", "num_vectors_per_token", "train_data_dir"
 _LEARNING = (
     *("optimizer_type", "learning_rate", "lr_scheduler", "max_train_steps", "mixed_precision"),
     *("train_batch_size", "gradient_accumulation_steps", "min_timestep", "final_min_timestep"),
-    *("init_trial_steps", "save_every_n_steps"),
+    *("init_trial_steps", "save_every_n_steps", "timestep_sampling", "min_snr_gamma"),
+    *("early_stopping", "early_stopping_patience"),
 )
 
 

@@ -157,7 +157,7 @@ def test_previews_are_read_from_txt2img_on_request(
 def test_a_goal_fills_the_form_and_leaves_what_was_typed(page: TrainPage) -> None:
     values = typed(page, {"max_train_steps": 60})[: len(page.form.inputs)]
     about, outlook, told, back, *updates = page.choose_goal("style", *values)
-    assert "750" in outlook
+    assert "1,200" in outlook
     assert (told, back["visible"]) == ("", False)
     found = dict(zip(page.form.components, updates, strict=True))
     assert "style" in about
@@ -229,7 +229,7 @@ def test_what_differs_from_the_preset_is_named_and_marked(page: TrainPage) -> No
     changed = {"max_train_steps": 60, "width": 512, "height": 768, "shuffle_caption": True}
     _, told, back = overview(page, "object", changed)
     assert "Object" in told
-    assert "<b>Max steps</b> 60 (400)" in told
+    assert "<b>Max steps</b> 60 (800)" in told
     assert "<b>Shuffle tags by &#x27;,&#x27; when creating prompts</b> on (off)" in told
     assert "<b>Width, Height</b> 512 × 768 (–)" in told
     for name in ("ti_train_max_train_steps", "ti_train_width", "ti_train_height"):
@@ -239,7 +239,7 @@ def test_what_differs_from_the_preset_is_named_and_marked(page: TrainPage) -> No
     assert "#ti_fold_output" not in told
     assert back["visible"] is True
     _, told, _ = overview(page, "style", {})
-    assert "<b>Max steps</b> 400 (750)" in told
+    assert "<b>Max steps</b> 800 (1200)" in told
 
 
 def test_one_click_goes_back_to_the_preset(page: TrainPage, pictures: Path) -> None:
@@ -247,12 +247,12 @@ def test_one_click_goes_back_to_the_preset(page: TrainPage, pictures: Path) -> N
     values = typed(page, {**own, "max_train_steps": 60, "seed": 5})[: len(page.form.inputs)]
     outlook, told, back, *form = page.overview.press_back("style", *values)
     shown = dict(zip(page.form.components, form, strict=True))
-    assert (shown["max_train_steps"]["value"], shown["seed"]["value"]) == (750, 0)
+    assert (shown["max_train_steps"]["value"], shown["seed"]["value"]) == (1200, 0)
     assert shown["prompt_template"]["value"] == "style_filewords", "the images have captions"
     assert all("value" not in shown[name] for name in own)
     assert (told, back["visible"]) == ("", False)
     assert "to 400" not in outlook
-    assert "750" in outlook
+    assert "1,200" in outlook
 
 
 def test_a_form_is_compared_in_the_words_of_people() -> None:
@@ -275,7 +275,7 @@ def test_a_page_that_is_opened_shows_embeddings_that_fit_and_the_schedule(
     assert (first, last) == ("fits", "too-wide")
     assert label.startswith("too-wide (does not fit: ")
     assert run["visible"] is pictures["visible"] is False
-    assert "steps 1 to 400" in outlook["value"]
+    assert "steps 1 to 800" in outlook["value"]
 
 
 def test_without_a_model_the_page_opens_and_says_so(page: TrainPage) -> None:
@@ -285,7 +285,7 @@ def test_without_a_model_the_page_opens_and_says_so(page: TrainPage) -> None:
     page.studio.host = missing
     _, outlook, *_ = renewed(page, True)
     assert "no model is loaded" in outlook["value"]
-    assert "steps 1 to 400" in outlook["value"]
+    assert "steps 1 to 800" in outlook["value"]
 
 
 def test_looking_twice_changes_nothing_and_a_new_page_sees_all(
