@@ -15,9 +15,9 @@ def schedule(survey: Survey, inputs: CheckupInput) -> Iterator[Finding]:
     if inputs.schedule is None:
         return
     segments = inputs.schedule.segments
-    told = [f"learning rate: {', '.join(map(str, segments))}"]
-    told += [f"with {inputs.decay} decay"] if inputs.decay else []
-    told += ["fewer steps with early stopping"] if inputs.early_stopping else []
-    yield Finding("schedule", "note", ", ".join(told))
+    parts = [f"learning rate: {', '.join(map(str, segments))}"]
+    parts += [f"with {inputs.decay} decay"] if inputs.decay else []
+    parts += ["fewer steps with early stopping"] if inputs.early_stopping else []
+    yield Finding("schedule", "note", ", ".join(parts))
     if told := early_end(inputs.schedule, inputs.max_steps):
         yield Finding("schedule_short", "warning", *told)
