@@ -15,7 +15,7 @@ from ti_core.events import Notice
 from ti_core.files.reading import read_embedding
 from ti_core.port.session import Conditioning
 from ti_core.train.early_stopping import ending, settled
-from ti_core.train.events import Finished, Started, StepDone, Validated
+from ti_core.train.events import EndChanged, Finished, Started, StepDone, Validated
 from ti_core.train.loop import train
 from ti_core.train.run_folder import RunFolder
 from ti_core.train.runs import resumable
@@ -184,6 +184,7 @@ def test_the_rate_falls_only_when_nothing_more_is_learned(configure: Configure) 
     told = [notice for notice in log.of(Notice) if notice.what.startswith("the learning rate")]
     assert [notice.what for notice in told] == [f"the learning rate falls to 0 by step {last}"]
     assert f"to {last - 8} is" in told[0].why
+    assert log.of(EndChanged) == [EndChanged(last - 8, last)]
 
 
 def test_the_rate_is_at_0_in_time_where_the_loss_falls_to_the_end(configure: Configure) -> None:
@@ -207,6 +208,35 @@ def test_a_run_resumed_while_the_rate_falls_makes_the_same_file(
     folder = RunFolder(first.of(Started)[0].run_folder)
     assert train(configure(**DECAYS), host, second, resume=folder).read_bytes() == expected
     assert second.steps[-1] == last
+    known = before_the_end <= 8
+    assert second.of(Started)[0].max_steps == (last if known else 60)
+
+
+def test_what_nan_undoes_is_learned_again_at_a_rate_that_does_not_fall_yet(
+    configure: Configure,
+) -> None:
+    """The last good state is that of the start."""
+    whole, log, spoiled = Log(), Log(), rests_after(10)
+    train(configure(**DECAYS), rests_after(10), whole)
+    last, passes, change = whole.steps[-1], list[int](), spoiled.change
+    assert change
+
+    def nan_in_the_decay(number: int, output: Tensor, conditioning: Conditioning) -> Tensor:
+        if torch.is_grad_enabled():
+            passes.append(number)
+            if len(passes) == last - 4:
+                return output * float("nan")
+        return change(number, output, conditioning)
+
+    spoiled.change = nan_in_the_decay
+    train(configure(**DECAYS), spoiled, log)
+    end = log.of(Finished)[0].step
+    assert [one.max_steps for one in log.of(EndChanged)] == [last, 60, end]
+    undone = log.index(log.of(EndChanged)[1])
+    rates = [done.rate for done in log[undone:] if isinstance(done, StepDone)]
+    assert len(rates) > 8
+    assert set(rates[:-8]) == {0.0025}
+    assert rates[-8:] == pytest.approx([0.0025 * left / 8 for left in range(8, 0, -1)])
 
 
 def test_a_run_that_was_told_to_train_on_ends_when_its_loss_rests_again(

@@ -13,6 +13,7 @@ from ti_core.data.preprocess import events as preprocessing
 from ti_core.events import Notice
 from ti_core.train.events import (
     Encoding,
+    EndChanged,
     Finished,
     Paused,
     Previewing,
@@ -73,6 +74,14 @@ def test_validations_are_kept_and_made_again_ones_replaced() -> None:
     assert validation_text(progress) == "0.2000 (best 0.2000 at step 10)"
     held_out = after(progress, Validated(20, 0.1, 0.9, is_best=False))
     assert validation_text(held_out).startswith("0.9000 (best ")
+
+
+def test_a_run_that_will_end_early_counts_to_its_end() -> None:
+    progress = stepped(after(JobProgress(), STARTED), 1, 25)
+    early = after(progress, EndChanged(25, 50))
+    assert (early.total, early.share) == (50, 0.5)
+    assert progress.seconds_left
+    assert early.seconds_left == pytest.approx(progress.seconds_left * 25 / 75)
 
 
 def test_every_surface_says_it_in_the_same_words() -> None:

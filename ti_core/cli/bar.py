@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .plain import plain
 from .telling import remark
@@ -37,6 +37,13 @@ class Bar:
         self.bar = tqdm(
             initial=initial, total=total, unit=unit, file=sys.stderr, dynamic_ncols=True
         )
+
+    def change_total(self, total: int) -> None:
+        """Show that there are `total` units after all."""
+        bar: Any = self.bar  # tqdm sets its attributes where mypy does not look
+        if bar is not None:
+            bar.total = total
+            bar.refresh()
 
     def close(self) -> None:
         """Leave the bar as it is."""

@@ -9,6 +9,7 @@ from ..schedule import Segment
 from ..tools.strength import VERDICTS, strength_text
 from ..train.events import (
     Encoding,
+    EndChanged,
     Failed,
     Finished,
     Paused,
@@ -64,6 +65,8 @@ class TrainingBar(Bar):
             self.say(f"step {event.step}: {self.progress.stage}")
         elif isinstance(event, RateChanged):
             self.say(f"step {event.step}: the learning rate is {event.rate:g} from now on")
+        elif isinstance(event, EndChanged):
+            self.change_total(event.max_steps)
         elif isinstance(event, Validated):
             self.say(f"step {event.step}: validation loss {validation_text(self.progress)}")
         elif isinstance(event, PreviewReady) or (

@@ -157,6 +157,15 @@ class RateChanged(Event):
 
 
 @dataclass(frozen=True)
+class EndChanged(Event):
+    """The run will end at another step than it told before: nothing more is learned."""
+
+    step: int
+    max_steps: int
+    """At which it ends now."""
+
+
+@dataclass(frozen=True)
 class Finished(Event):
     """The embedding was written; `reason` says whether all steps were done."""
 

@@ -238,7 +238,8 @@ class OptimizerConfig:
         return self.train_batch_size * self.gradient_accumulation_steps
 
     def rate(self, step: int, fall: Fall | None = None) -> float:
-        """Learning rate of the update after `step` finished ones."""
+        """Learning rate of the update after `step` finished ones; it decays along `fall`, which
+        is all steps where none is given."""
         return self._rate(self.schedule, step, fall)
 
     @property

@@ -26,6 +26,7 @@ from .deferred import Deferred
 from .early_stopping import ending, settled
 from .encoding import encoded
 from .events import (
+    EndChanged,
     Failed,
     Finished,
     Paused,
@@ -256,7 +257,7 @@ class TrainingRun:
         is_best = self.validations.is_best(step)
         self._emit(Validated(step, found.loss, found.held_out, is_best))
         if not self._ending.why and settled(self.validations.all, self.plan.config.validation):
-            self._look_ahead()
+            self._change_end()
             self._tell_fall()
         self.keeper.write_validations()
 
@@ -264,6 +265,12 @@ class TrainingRun:
         """How the run ends, as its validations tell now; it sets the rates until then."""
         self._ending = ending(self.validations.all, self.plan.config, self.updater.step)
         self.updater.fall = self._ending.fall
+
+    def _change_end(self) -> None:
+        before = self._ending.fall.end
+        self._look_ahead()
+        if self._ending.fall.end != before:
+            self._emit(EndChanged(self.updater.step, self._ending.fall.end))
 
     def _tell_fall(self) -> None:
         (_, end), why = self._ending.fall, self._ending.why
@@ -288,7 +295,7 @@ class TrainingRun:
                 name=config.name,
                 run_folder=self.folder.path,
                 step=self.updater.step,
-                max_steps=config.optimizer.last_step,
+                max_steps=self._ending.fall.end,
                 pictures=len(plan.dataset.items),
                 template=plan.dataset.template_name,
                 model=plan.facts.checkpoint_name,
@@ -345,7 +352,7 @@ class TrainingRun:
         at, kept = self.updater.step, self.keeper.keep_last_finite()
         self.updater.recover(self.keeper.good, kept)
         self.validations.restore(self.keeper.good.validations)
-        self._look_ahead()
+        self._change_end()
         step, factor = self.updater.step, self.updater.rate_factor
         self.folder.forget_after(step, self.plan.kind.loss_csv)
         self._emit(

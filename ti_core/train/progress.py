@@ -158,6 +158,8 @@ def after(progress: JobProgress, event: Event) -> JobProgress:
         return _after_start(progress, event)
     if isinstance(event, training.Validated):
         return _after_validation(progress, event)
+    if isinstance(event, training.EndChanged):
+        return replace(progress, total=event.max_steps)
     if isinstance(event, training.Encoding):
         return _after_encoding(progress, event)
     if isinstance(event, training.Previewing):
