@@ -17,10 +17,13 @@ from ti_core.train.config import EmbeddingConfig, TrainConfig
 from ti_core.train.control import Control
 from ti_core.train.create import create_embedding
 from ti_core.train.events import Started, StepDone
+from ti_core.train.group import Order, Sums
 from ti_core.train.loop import train
+from ti_core.train.made_before import Gradients, MadeBefore, Recorder
 from ti_core.train.plan import make_plan
 from ti_core.train.run_folder import RunFolder
 from ti_core.train.share import identity
+from ti_core.train.starts import QUESTIONS
 
 from ..conftest import Configure
 from .spoiled import Change, Log, SpoiledHost, StopAfter
@@ -70,6 +73,55 @@ def test_a_run_is_that_of_the_start_with_the_lower_loss(
     assert all(torch.equal(found.vectors[key], expected.vectors[key]) for key in expected.vectors)
     assert chosen(log) == start
     assert "validation losses after 3 steps: " in told(log)
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+@pytest.mark.parametrize("worse", [0, 1])
+def test_the_updates_of_the_chosen_start_are_made_once(
+    configure: Configure, worse: int, passes: int
+) -> None:
+    shape = {"gradient_accumulation_steps": passes, "overwrite": True}
+    plain, tried = SpoiledHost(), SpoiledHost(judged(worse))
+    train(configure(**shape), plain)
+    train(configure(**shape, init_trial_steps=3), tried)
+    batches = QUESTIONS // configure().optimizer.train_batch_size
+    assert tried.calls - plain.calls == 3 * passes + 2 * batches
+
+
+def test_an_update_at_other_tensors_or_another_loss_scale_is_computed() -> None:
+    leaf, order = torch.ones(2, requires_grad=True), Order(0, 1.0)
+
+    def work() -> Sums:
+        leaf.grad = 2 * leaf.detach()
+        return Sums((leaf.detach().sum(),))
+
+    def recorded() -> dict[int, Gradients]:
+        recorder = Recorder()
+        recorder.together(order, [leaf], work)
+        return recorder.made
+
+    def asked(known: dict[int, Gradients], order: Order) -> list[int]:
+        calls = list[int]()
+
+        def counted() -> Sums:
+            calls.append(order.step)
+            return work()
+
+        leaf.grad = None
+        sums = MadeBefore(known).together(order, [leaf], counted)
+        assert leaf.grad is not None
+        assert torch.equal(leaf.grad, 2 * leaf)
+        assert sums.loss == leaf.sum()
+        return calls
+
+    assert asked(recorded(), order) == []
+    assert asked(recorded(), Order(0, 0.5)) == [0]
+    assert asked(recorded(), Order(1, 1.0)) == [1]
+    before = recorded()
+    with torch.no_grad():
+        leaf.add_(1)
+    assert asked(before, order) == [0]
+    assert asked(before, order) == [0]  # it was forgotten
 
 
 def test_starts_that_are_about_as_good_leave_the_words(configure: Configure) -> None:
@@ -135,7 +187,7 @@ def test_a_start_that_is_not_finite_is_not_chosen(configure: Configure) -> None:
 
     counted = SpoiledHost()
     train(configure(**TRIED), counted, Log())
-    broken = (counted.calls - 10) // 2 + 1  # in the updates from the encoder
+    broken = (counted.calls - (10 - 3)) // 2 + 1  # in the updates from the encoder
     train(configure(**TRIED), SpoiledHost(change), log)
     assert chosen(log) == "vocabulary"
     assert "inf from the encoder" in told(log)

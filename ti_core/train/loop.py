@@ -86,7 +86,7 @@ def train(
         if config.compute.pack_weights:
             session.pack_weights()
         control = control or Control()
-        plan, latents = from_better_start(plan, session, control, on_event)
+        plan, latents, group = from_better_start(plan, session, control, on_event, group)
         logging_dir = Path(config.output.logging_dir)
         folder = resume or folder or RunFolder.create(logging_dir, config.file_stem)
         if not resume:

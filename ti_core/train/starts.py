@@ -2,8 +2,8 @@
 
 A run can stay near its start, and from which start depends on the word. After a few updates the
 validation loss tells (docs/convergence.md). So both starts are tried before the run, with the
-updates that it would begin with; its settings then name the start, and a resumed run has no need
-to try again.
+updates that it would begin with: those of the better one are not computed again. The settings of
+the run then name the start, and a resumed run has no need to try again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 
@@ -22,7 +23,9 @@ from .batches import Batches
 from .config import TrainConfig
 from .control import Control
 from .encoding import encoded
+from .group import Group
 from .initialization import starting_rows
+from .made_before import Gradients, MadeBefore, Recorder
 from .plan import Plan, kind_of
 from .update import Updater
 from .validation import Validation
@@ -34,6 +37,13 @@ QUESTIONS = 16
 """Images, each with a noise of its own, that a start is judged by."""
 Goes = Callable[[], bool]
 """False where the user has asked the run to end."""
+
+
+class Tried(NamedTuple):
+    """What a few updates from a start have shown, and how they were made."""
+
+    loss: float
+    updates: dict[int, Gradients]
 
 
 def tries_starts(plan: Plan) -> bool:
@@ -53,43 +63,50 @@ def _asking(plan: Plan) -> TrainConfig | None:
 
 
 def from_better_start(
-    plan: Plan, session: Session, control: Control, emit: Listener
-) -> tuple[Plan, Latents | None]:
-    """The plan, from another start where that is better, and the latents that were made to find
-    out; None where nothing was tried. Raises as an update does."""
+    plan: Plan, session: Session, control: Control, emit: Listener, group: Group | None = None
+) -> tuple[Plan, Latents | None, Group | None]:
+    """The plan, from another start where that is better; the latents that were made to find out,
+    None where nothing was tried; and the group, which knows the updates of that start where it is
+    one process alone. Raises as an update does."""
     if (config := _asking(plan)) and config.several.words:
         why = "that is done for one word only"
-        return _told(plan, "the two starts are not compared", why), None
+        return _told(plan, "the two starts are not compared", why), None, group
     if not tries_starts(plan):
-        return plan, None
+        return plan, None, group
     latents = encoded(plan, session, control, emit)
     session.release("vae")  # as in the run, which has no more memory
     what = f"{_steps(plan)} steps are trained from each of two starts, to compare them"
     fix = f"set {setting('init_trial_steps')} to 0 to skip this"
     emit(Notice("info", what, "", fix))
-    return with_better_start(plan, session, latents, lambda: not control.finishing), latents
+    plan, made = with_better_start(plan, session, latents, lambda: not control.finishing)
+    return plan, latents, group if group and group.size > 1 else MadeBefore(made)
 
 
-def with_better_start(plan: Plan, session: Session, latents: Latents, goes: Goes) -> Plan:
-    """The plan as it was, or one that begins from the text encoder, with a notice about it.
+def with_better_start(
+    plan: Plan, session: Session, latents: Latents, goes: Goes
+) -> tuple[Plan, dict[int, Gradients]]:
+    """The plan as it was, or one that begins from the text encoder, with a notice about it; and
+    what is known of its first updates.
 
     `latents` are those of the plan's images. Raises as an update does, but no HostMemoryError.
     """
     if not _begins_with_words(plan, session):
         why = "the vectors of the file are not those of its initial words"
-        return _told(plan, "the two starts are not compared", why)
+        return _told(plan, "the two starts are not compared", why), {}
     encoder = _from_encoder(plan)
     try:
-        losses = [_loss_after(one, session, latents, goes) for one in (plan, encoder)]
+        words, other = (_tried(one, session, latents, goes) for one in (plan, encoder))
     except HostMemoryError:
-        return _told(plan, "the two starts are not compared", "memory ran out")
+        return _told(plan, "the two starts are not compared", "memory ran out"), {}
     if not goes():
-        return plan
+        return plan, {}
     why = "validation losses after {} steps: {:.5f} from the vocabulary, {:.5f} from the encoder"
-    why = why.format(_steps(plan), *losses)
-    if losses[1] < CLEARLY * losses[0]:  # false where both are infinite
-        return _told(encoder, "training starts from what the text encoder makes of the words", why)
-    return _told(plan, "training starts from the words' vectors in the vocabulary", why)
+    why = why.format(_steps(plan), words.loss, other.loss)
+    if other.loss < CLEARLY * words.loss:  # false where both are infinite
+        what = "training starts from what the text encoder makes of the words"
+        return _told(encoder, what, why), other.updates
+    what = "training starts from the words' vectors in the vocabulary"
+    return _told(plan, what, why), words.updates
 
 
 def _from_encoder(plan: Plan) -> Plan:
@@ -110,16 +127,18 @@ def _begins_with_words(plan: Plan, session: Session) -> bool:
     return all(torch.equal(begun[key].cpu(), words[key].cpu().float()) for key in begun)
 
 
-def _loss_after(plan: Plan, session: Session, latents: Latents, goes: Goes) -> float:
-    """Validation loss on images that are trained on; infinite where it did not come to that."""
+def _tried(plan: Plan, session: Session, latents: Latents, goes: Goes) -> Tried:
+    """The validation loss on images that are trained on; infinite where it did not come to that."""
     learnable, _ = plan.kind.start(plan.facts, session, None)
-    updater, batches = Updater(plan, session, learnable), Batches(plan, latents, session)
+    recorder, batches = Recorder(), Batches(plan, latents, session)
+    updater = Updater(plan, session, learnable, recorder)
     while updater.step < _steps(plan):
         if not goes() or updater.update(batches) is None:
-            return math.inf
+            return Tried(math.inf, {})
     asked = Validation(replace(plan, held_out=None), latents, session, QUESTIONS)
     with updater.results():
-        return asked.found(updater.step, learnable.extra_networks()).loss
+        found = asked.found(updater.step, learnable.extra_networks())
+    return Tried(found.loss, recorder.made)
 
 
 def _steps(plan: Plan) -> int:
