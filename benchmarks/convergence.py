@@ -27,7 +27,7 @@ import sys
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,15 @@ from benchmarks.convergence_page import page, table
 from benchmarks.together import AT_ONCE, SharedHost, Together
 from ti_core.cli.standalone import ModelConfig, open_host
 from ti_core.demo.assets import scorer_file
-from ti_core.demo.job import LEARNING, TRIED, DemoConfig, scored_requests, training_of
+from ti_core.demo.job import (
+    LEARNING,
+    LONG,
+    LONGER,
+    TRIED,
+    DemoConfig,
+    scored_requests,
+    training_of,
+)
 from ti_core.demo.lexicon import COLOURS, NAMED_SHAPES
 from ti_core.demo.scene import HELD_OUT, Concept
 from ti_core.demo.scorer import Scorer
@@ -75,16 +83,25 @@ class Recipe:
     vector_length: LengthMode = "free"
     falls: bool = False
     """The rate ends at 0, so that each count is a run of its own."""
+    longer: SettingValues = field(default_factory=dict)
+    """What changes in runs of LONG steps or more."""
     tries_starts: bool = False
-    """As `ti demo` does. What that takes is counted: the images of both, and questions about them,
-    which have no backward pass, as half an image each."""
+    """As `ti demo` does. What that takes is counted: the images of the start that is left, and
+    questions about both, which have no backward pass, as half an image each. The run continues from
+    the updates of the other one."""
 
     @property
     def digest(self) -> str:
         """Of all rules: results of others are not theirs."""
-        told = [self.learning, self.vector_length, *([TRIED, CLEARLY] if self.tries_starts else [])]
+        told: list[object] = [self.learning, self.vector_length]
+        told += [LONG, self.longer] if self.longer else []
+        told += [TRIED, CLEARLY] if self.tries_starts else []
         rules = json.dumps(told, sort_keys=True)
         return hashlib.sha256(rules.encode()).hexdigest()[:8]
+
+    def in_steps(self, steps: int) -> SettingValues:
+        """The settings of learning, in a run of so many steps."""
+        return {**self.learning, **self.longer} if steps >= LONG else self.learning
 
 
 RECIPES = {
@@ -92,11 +109,12 @@ RECIPES = {
         "that of `ti demo`: DTI with a rate that falls, from coarse timesteps to finer ones",
         LEARNING,
         falls=True,
+        longer=LONGER,
         tries_starts=True,
     ),
     "one start": Recipe(
-        "ours without a comparison of starts: from the vectors of the words",
-        LEARNING,
+        "as `ti demo` was: from the vectors of the words, timesteps drawn from the whole range",
+        {name: value for name, value in LEARNING.items() if name != "timestep_sampling"},
         falls=True,
     ),
     "a1111": Recipe(
@@ -163,13 +181,14 @@ def settings_of(case: Case, folder: Path) -> TrainConfig:
     steps = max(case.counts) // size
     demo = DemoConfig(out=str(folder), concept=case.concept, seed=case.seed, max_train_steps=steps)
     base = training_of(demo, HELD_OUT[case.concept], folder)
+    learning = recipe.in_steps(steps)
     tried = base.embedding.init_trial_steps if recipe.tries_starts else 0
     if tried:
-        steps -= (2 * tried * size + QUESTIONS) // size
+        steps -= (tried * size + QUESTIONS) // size
     every = steps if recipe.falls else math.gcd(*case.counts) // size
     return replace(
         base,
-        optimizer=OptimizerConfig(**recipe.learning, max_train_steps=steps),
+        optimizer=OptimizerConfig(**learning, max_train_steps=steps),
         embedding=replace(
             base.embedding, vector_length=recipe.vector_length, init_trial_steps=tried
         ),

@@ -86,6 +86,7 @@ def taught(host: Host, seed: int, place: Path) -> list[Path]:
     """The embedding as it starts, and the trained one."""
     values = {
         **LEARNING,
+        "timestep_sampling": "uniform",  # as negative.json was measured
         "max_train_steps": STEPS,
         "num_vectors_per_token": 3,
         "token_string": WORD,

@@ -42,7 +42,7 @@ def test_every_recipe_sees_as_many_pictures(name: str, tmp_path: Path) -> None:
     config = settings_of(Case(name, "cat", 3, counts), tmp_path)
     size, tried = config.optimizer.update_size, config.embedding.init_trial_steps
     questions = 16 if tried else 0  # two times, without a backward pass
-    assert (config.optimizer.last_step + 2 * tried) * size + questions == 800
+    assert (config.optimizer.last_step + tried) * size + questions == 800
     assert bool(tried) == (name == "ours")
     assert config.output.save_every_n_steps in (config.optimizer.last_step, 400 // size)
     assert (config.compute.seed, config.embedding.num_vectors_per_token) == (3, 3)

@@ -43,11 +43,14 @@ LEARNING: SettingValues = {
     "learning_rate": "0.1",
     "lr_scheduler": "cosine",
     "train_batch_size": 4,
+    "timestep_sampling": "stratified",
     "min_timestep": 700,
     "final_min_timestep": 350,
 }
-"""What the demo model learns well with, found on seeds 10 and 11; benchmarks/convergence.py."""
-TRIED, LONG_ENOUGH = 16, 100
+"""What the demo model learns well with, found on seeds 10 to 12; benchmarks/convergence.py."""
+LONG, LONGER = 200, {"min_timestep": 500, "final_min_timestep": 250}
+"""Steps from which a run has time for finer timesteps, and these."""
+TRIED, LONG_ENOUGH = 16, 80
 """Steps to compare starts with, in a run that has as many or more than the second number."""
 OWN_PICTURES = Concept(
     name="my-word",
@@ -120,6 +123,11 @@ def run_demo(
     return _reported(concept, training, folder, path, before, after, began)
 
 
+def learning(steps: int) -> SettingValues:
+    """What the demo model learns well with in this number of steps."""
+    return {**LEARNING, **LONGER} if steps >= LONG else LEARNING
+
+
 def training_of(config: DemoConfig, concept: Concept, folder: Path) -> TrainConfig:
     """The settings of a training on the demo model."""
     source = config.train_data_dir or str(pictures_folder(concept.name))
@@ -133,7 +141,7 @@ def training_of(config: DemoConfig, concept: Concept, folder: Path) -> TrainConf
     return TrainConfig(
         word,
         DataConfig(source, skip_checkup=not config.train_data_dir),  # ours are drawn
-        OptimizerConfig(max_train_steps=steps, **LEARNING),
+        OptimizerConfig(max_train_steps=steps, **learning(steps)),
         ComputeConfig("no", config.seed),
         output=OutputConfig(
             output_dir=str(folder / "embedding"),
